@@ -1,0 +1,1 @@
+"""Text to syntax tree: the grammar, where text came from, and diagnostics."""

@@ -1,0 +1,40 @@
+"""Where text came from: sources and the spans in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A piece of a source file. Lines and columns count characters from 1; the end is exclusive."""
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+    def to(self, other: Span) -> Span:
+        """The span from the start of this one to the end of ``other`` (of the same file)."""
+        return Span(self.file, self.line, self.column, other.end_line, other.end_column)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The text of one file. ``name`` is what diagnostics and generated comments call it: never an absolute path."""
+
+    name: str
+    text: str
+
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        return tuple(self.text.splitlines())
+
+    def line(self, number: int) -> str:
+        """Line ``number`` (from 1) without its newline; empty past the end."""
+        return self.lines[number - 1] if 0 < number <= len(self.lines) else ""

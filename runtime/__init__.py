@@ -1,0 +1,1 @@
+"""What training needs: NumPy, and never the compiler."""
