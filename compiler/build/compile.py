@@ -1,0 +1,96 @@
+"""One Cython text into one importable file: Cython in this process, then the C compiler, nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sysconfig
+import tempfile
+import threading
+from pathlib import Path
+from typing import Final
+
+from . import cache
+from .files import publish
+from .toolchain import BuildError, Toolchain, ToolchainError, toolchain
+
+_cython: Final = threading.Lock()  # Cython keeps its state in its modules
+_LAST: Final = 30  # lines of a compiler's complaint that go into the message
+
+
+def suffix() -> str:
+    """What the file of an extension module ends in, for this Python."""
+    return str(sysconfig.get_config_var("EXT_SUFFIX") or ".so")
+
+
+def headers() -> Path:
+    """The folder with the C headers and the Cython face, which generated code includes as ``gradwright/...``."""
+    from importlib.util import find_spec
+
+    spec = find_spec("gradwright.runtime")
+    if spec is None or not spec.submodule_search_locations:
+        raise ToolchainError("gradwright.runtime is not installed: install gradwright again")
+    return Path(list(spec.submodule_search_locations)[0]) / "include"
+
+
+def build_module(name: str, pyx: str, out_dir: Path, *, tools: Toolchain | None = None) -> Path:
+    """Compile the Cython text ``pyx`` and put the module ``name`` into ``out_dir``, whole or not at all."""
+    tools = tools or toolchain()
+    with tempfile.TemporaryDirectory(prefix="gradwright-") as temporary:
+        folder = Path(temporary)
+        target = folder / f"{name}{suffix()}"
+        try:
+            c_file = translate(name, pyx, folder)
+            tools.compile(c_file, target, include=(headers(),), threads="cython.parallel" in pyx)
+        except BuildError as error:
+            raise _with_log(error, name, folder) from None
+        result = Path(out_dir) / target.name
+        publish(result, target.read_bytes(), executable=True)
+        return result
+
+
+def translate(name: str, pyx: str, folder: Path) -> Path:
+    """Cython's part: the text into a C file in ``folder``."""
+    source, c_file = folder / f"{name}.pyx", folder / f"{name}.c"
+    source.write_text(pyx, encoding="utf-8", newline="\n")
+    try:
+        from Cython.Compiler.Errors import CompileError
+        from Cython.Compiler.Main import CompilationOptions, compile_single
+        from Cython.Compiler.Options import default_options
+    except ImportError as error:
+        raise ToolchainError(f"Cython cannot be imported ({error}): pip install 'cython>=3.1'") from None
+    listing = folder / f"{name}.lis"
+    with _cython:
+        options = CompilationOptions(
+            default_options, output_file=str(c_file), include_path=[str(headers())], use_listing_file=True,
+            errors_to_stderr=False, emit_linenums=False, annotate=False, compiler_directives={"language_level": 3},
+        )  # fmt: skip
+        try:
+            failed = compile_single(str(source), options, full_module_name=name).num_errors > 0
+            complaint = ""
+        except (CompileError, RecursionError) as error:
+            failed, complaint = True, f"{type(error).__name__}: {error}"
+    if failed or not c_file.is_file():
+        if listing.is_file():
+            complaint = listing.read_text(encoding="utf-8", errors="replace") + complaint
+        raise BuildError(f"Cython failed on {name}.pyx\n{complaint.replace(str(folder) + '/', '').strip()}")
+    return c_file
+
+
+def _with_log(error: BuildError, name: str, folder: Path) -> BuildError:
+    """Keep the sources and the whole complaint where the user can find them; the message carries the complaint's end."""
+    text = str(error)
+    lines = text.splitlines()
+    short = text if len(lines) <= _LAST + 2 else "\n".join([*lines[:2], "...", *lines[-_LAST:]])
+    try:
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        kept = cache.directory() / "failed" / f"{name}-{digest}"
+        kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in sorted(folder.iterdir()):
+            if path.suffix in (".pyx", ".c"):
+                shutil.copyfile(path, kept / path.name)
+        log = kept / "build.log"
+        publish(log, (text + "\n").encode())
+    except OSError:
+        return BuildError(short)
+    return BuildError(f"{short}\nThis is a fault in Gradwright, not in the model. All of it is kept in {log}", log)

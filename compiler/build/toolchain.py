@@ -1,0 +1,222 @@
+"""The C compiler: which one, what it can do, how it is started.
+
+What a compiler can do is found out once and kept in the cache, keyed by the program, its time stamp and the processor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache as once
+from pathlib import Path
+from typing import Final
+
+from . import cache
+from .files import publish
+
+TIMEOUT: Final = 600.0  # seconds for one run of the C compiler; far beyond what any model takes
+PROBE_TIMEOUT: Final = 30.0
+_FORMAT: Final = 1  # of the probe's answer in the cache
+
+# Each entry is a list of alternatives, the best first; an empty one means "do without".
+# gnu11 and not c11: under ISO C gcc never contracts a*b + c into a fused multiply-add, which halves every matrix product.
+_WISHES: Final[tuple[tuple[tuple[str, ...], ...], ...]] = (
+    (("-std=gnu11",), ()),
+    (("-O3",), ("-O2",), ()),
+    (("-march=native",), ("-mcpu=native",), ()),
+    (("-mprefer-vector-width=512",), ()),
+    (("-ffp-contract=fast",), ()),
+    (("-fno-math-errno",), ()),
+    (("-fno-trapping-math",), ()),
+    (("-fopenmp-simd",), ()),  # only the simd pragmas: no threads, no library
+    (("-fvisibility=hidden",), ()),
+)
+_PROGRAM: Final = "#include <math.h>\n#include <stddef.h>\ndouble f(double x) { return exp(x) + (double)sizeof(size_t); }\n"
+_OPENMP_PROGRAM: Final = "#include <omp.h>\nint f(void) { return omp_get_max_threads(); }\n"
+
+HOW_TO_GET_ONE: Final = """\
+  Debian, Ubuntu   sudo apt install gcc libc6-dev python3-dev
+  Fedora, RHEL     sudo dnf install gcc python3-devel
+  Alpine           sudo apk add gcc musl-dev python3-dev
+  Arch             sudo pacman -S gcc
+  macOS            xcode-select --install"""
+
+
+class ToolchainError(Exception):
+    """There is no C compiler that works here, or no Python headers. The message says how to get them."""
+
+
+class BuildError(Exception):
+    """Cython or the C compiler refused what Gradwright wrote. ``log`` is where everything about it is kept."""
+
+    def __init__(self, message: str, log: Path | None = None) -> None:
+        super().__init__(message)
+        self.log = log
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A C compiler that works, with the flags that it understands."""
+
+    command: tuple[str, ...]  # the program and the arguments that $CC gave
+    version: str  # the first line of --version
+    flags: tuple[str, ...]
+    shared: tuple[str, ...]  # what makes a Python extension out of it
+    openmp: tuple[str, ...]  # empty: single-threaded
+    identity: str  # changes when a rebuilt module could differ: program, version, flags, processor
+
+    def compile(self, source: Path, target: Path, *, include: Sequence[Path] = (), threads: bool = False) -> str:
+        """Compile one C file into a Python extension. Returns what the compiler printed."""
+        command = [
+            *self.command, *self.flags, *(self.openmp if threads else ()), "-DNDEBUG", "-w", *self.shared,
+            *(f"-I{path}" for path in (*include, *python_headers())), str(source), "-o", str(target), "-lm",
+        ]  # fmt: skip
+        status, output = run(command, timeout=TIMEOUT)
+        if status:
+            raise BuildError(f"the C compiler failed (status {status})\n$ {shlex.join(command)}\n{output.rstrip()}")
+        return output
+
+
+def run(command: Sequence[str], *, timeout: float, cwd: Path | None = None) -> tuple[int, str]:
+    """Run a program without a shell; its status and all that it printed. Nothing of it outlives the call."""
+    environment = dict(os.environ, LC_ALL="C")
+    process = subprocess.Popen(
+        list(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd,
+        env=environment, start_new_session=True, text=True, errors="replace",
+    )  # fmt: skip
+    try:
+        output, _ = process.communicate(timeout=timeout)
+    except BaseException as error:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)  # gcc starts others, which would go on
+        except ProcessLookupError:
+            pass
+        process.communicate()
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise BuildError(f"the C compiler did not finish in {timeout:g} seconds\n$ {shlex.join(command)}") from None
+        raise
+    return process.returncode, output
+
+
+def find_compiler() -> tuple[str, ...]:
+    """The C compiler's command: $CC with its arguments, or else cc, gcc or clang from the PATH."""
+    wanted = shlex.split(os.environ.get("CC", ""))
+    if wanted:
+        path = shutil.which(wanted[0])
+        if path is None:
+            raise ToolchainError(
+                f"CC names {wanted[0]!r}, which is not a program on the PATH: unset CC or name a C compiler, as in CC=gcc"
+            )
+        return (path, *wanted[1:])
+    for name in ("cc", "gcc", "clang"):
+        path = shutil.which(name)
+        if path is not None:
+            return (path,)
+    raise ToolchainError(
+        "no C compiler was found (looked for $CC, cc, gcc and clang). To get one:\n"
+        f"{HOW_TO_GET_ONE}\nWithout one, a model still runs, slowly: --backend numpy"
+    )
+
+
+@once
+def python_headers() -> tuple[Path, ...]:
+    """The folders with Python.h and pyconfig.h."""
+    paths = dict.fromkeys(Path(sysconfig.get_path(key)) for key in ("include", "platinclude"))
+    found = tuple(path for path in paths if path.is_dir())
+    if not any((path / "Python.h").is_file() for path in found):
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        raise ToolchainError(
+            f"Python's C headers (Python.h) are missing for Python {version}. To get them:\n"
+            f"  Debian, Ubuntu   sudo apt install python3-dev   (or python{version}-dev)\n"
+            "  Fedora, RHEL     sudo dnf install python3-devel\n"
+            "  Alpine           sudo apk add python3-dev\n"
+            "  others           install a Python that comes with them, from python.org, pyenv, uv or conda"
+        )
+    return found
+
+
+@once
+def processor() -> str:
+    """What -march=native depends on: the machine's type and the processor's features."""
+    features = ""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if line.startswith(("flags", "Features")):
+                    features = " ".join(sorted(line.partition(":")[2].split()))
+                    break
+    except OSError:
+        features = platform.processor()
+    return f"{platform.machine()} {hashlib.sha256(features.encode()).hexdigest()[:16]}"
+
+
+def toolchain() -> Toolchain:
+    """The C compiler to use. Probed at most once per compiler and machine; raises :class:`ToolchainError`."""
+    command = find_compiler()
+    real = os.path.realpath(command[0])
+    state = os.stat(real)
+    question = json.dumps([_FORMAT, command, real, state.st_mtime_ns, state.st_size, processor(), sys.platform, _WISHES])
+    kept = cache.directory() / "toolchains" / f"{hashlib.sha256(question.encode()).hexdigest()[:32]}.json"
+    try:
+        return _read(kept)
+    except (OSError, ValueError, TypeError, KeyError):
+        pass
+    found = _probe(command, question)
+    try:
+        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        publish(kept, json.dumps(asdict(found), indent=1).encode())
+    except OSError:
+        pass  # the next process asks again
+    return found
+
+
+def _read(path: Path) -> Toolchain:
+    data = json.loads(path.read_text(encoding="utf-8"))
+    lists = {key: tuple(map(str, data[key])) for key in ("command", "flags", "shared", "openmp")}
+    return Toolchain(version=str(data["version"]), identity=str(data["identity"]), **lists)
+
+
+def _probe(command: tuple[str, ...], question: str) -> Toolchain:
+    """Ask the compiler what it understands: all wishes at once, or else one by one."""
+    try:
+        status, text = run([*command, "--version"], timeout=PROBE_TIMEOUT)
+    except OSError as error:
+        raise ToolchainError(f"the C compiler {command[0]} cannot be started: {error}\n{HOW_TO_GET_ONE}") from None
+    version = text.strip().splitlines()[0] if text.strip() and not status else "unknown"
+    shared = ("-bundle", "-undefined", "dynamic_lookup") if sys.platform == "darwin" else ("-shared", "-fPIC")
+    with tempfile.TemporaryDirectory(prefix="gradwright-probe-") as folder:
+        source, target = Path(folder, "probe.c"), Path(folder, "probe.so")
+
+        def accepts(program: str, flags: Sequence[str]) -> tuple[bool, str]:
+            source.write_text(program, encoding="utf-8")
+            target.unlink(missing_ok=True)
+            status, output = run(
+                [*command, "-Werror", *flags, *shared, str(source), "-o", str(target), "-lm"], timeout=PROBE_TIMEOUT
+            )
+            return status == 0 and target.is_file(), output
+
+        flags = tuple(flag for wish in _WISHES for flag in wish[0])
+        if not accepts(_PROGRAM, flags)[0]:
+            works, output = accepts(_PROGRAM, ())
+            if not works:
+                last = "\n".join(output.strip().splitlines()[-8:])
+                raise ToolchainError(
+                    f"the C compiler {shlex.join(command)} cannot build a shared library:\n{last}\nTo get one that can:\n{HOW_TO_GET_ONE}"
+                )
+            flags = ()
+            for wish in _WISHES:
+                flags += next(alternative for alternative in wish if not alternative or accepts(_PROGRAM, (*flags, *alternative))[0])
+        openmp = ("-fopenmp",) if accepts(_OPENMP_PROGRAM, (*flags, "-fopenmp"))[0] else ()
+    identity = hashlib.sha256(json.dumps([question, version, flags, shared, openmp]).encode()).hexdigest()
+    return Toolchain(command, version, flags, shared, openmp, identity)
