@@ -33,7 +33,9 @@ class Source:
 
     @cached_property
     def lines(self) -> tuple[str, ...]:
-        return tuple(self.text.splitlines())
+        """The lines without their newlines, which are LF, CRLF or CR; a byte order mark is not part of the first one."""
+        lines = self.text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        return tuple(lines[:-1] if not lines[-1] else lines)
 
     def line(self, number: int) -> str:
         """Line ``number`` (from 1) without its newline; empty past the end."""
