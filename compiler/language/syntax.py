@@ -1,10 +1,16 @@
-"""The syntax tree: structure, no meaning. Every node knows its span; spans do not count for equality."""
+"""The syntax tree: structure, no meaning. Every node knows its span; spans do not count for equality.
+
+How deep an expression can be: the left operands of ``Binary`` may go down thousands of levels (a sum of 5000 terms), so a
+stage must walk that side in a loop; along all other children the parser allows at most ``MAX_DEPTH`` levels.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from .source import Source, Span
+
+MAX_DEPTH = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,8 +279,13 @@ Statement = (
 
 @dataclass(frozen=True)
 class Module:
-    """One file. ``doc`` is the text of the ``##`` lines (or else the ``#`` lines) at its top."""
+    """One file. ``doc`` is the text of the ``##`` lines (or else the ``#`` lines) at its top.
+
+    Statements with syntax errors are left out. ``broken`` has the names that they would have bound or declared, so that a
+    later stage can go on and stay silent about these; "*" in it means that any unknown name may come from there.
+    """
 
     source: Source
     statements: tuple[Statement, ...]
     doc: str = ""
+    broken: tuple[str, ...] = ()
