@@ -1,0 +1,324 @@
+/* Scalar types and elementary functions of the generated kernels.
+
+   exp, expm1, log, log1p, tanh, sigmoid and softplus, in double and in float, are polynomials without
+   branches, tables or calls, so that a plain loop over them is vectorised at the width of the machine.
+   Everything else with a name in libm calls libm.
+
+   Largest error seen (tests/test_headers.py holds them to it), in units in the last place:
+                    exp   expm1   log   log1p   tanh   sigmoid   softplus
+       double       1.0   2.0     1.0   2.0     2.5    2.5       3.0
+       float        1.0   2.0     1.0   2.0     2.5    2.5       3.0
+   over the whole range, subnormal results included. NaN gives NaN, infinities and overflow give what the
+   mathematics says, and odd functions keep the sign of zero.
+
+   These rely on IEEE arithmetic as written: -ffast-math and -fassociative-math must not be used.
+   Contraction of a*b + c into one rounding is welcome. */
+#ifndef GRADWRIGHT_SCALAR_H
+#define GRADWRIGHT_SCALAR_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || defined(__ASSOCIATIVE_MATH__)
+#error "gradwright/scalar.h needs NaN, infinities and arithmetic as written: compile without -ffast-math"
+#endif
+
+/* What is read through a gw_read pointer is written through no other one, and the other way round. */
+typedef const double* __restrict__ gw_read_f64;
+typedef double* __restrict__ gw_write_f64;
+typedef const float* __restrict__ gw_read_f32;
+typedef float* __restrict__ gw_write_f32;
+typedef const int64_t* __restrict__ gw_read_i64;
+typedef int64_t* __restrict__ gw_write_i64;
+
+#define GW_INLINE static inline __attribute__((always_inline, unused))
+
+/* ---- bits ---- */
+
+GW_INLINE uint64_t gw_bits(double x) { uint64_t u; memcpy(&u, &x, sizeof u); return u; }
+GW_INLINE double gw_real(uint64_t u) { double x; memcpy(&x, &u, sizeof x); return x; }
+GW_INLINE uint32_t gw_bitsf(float x) { uint32_t u; memcpy(&u, &x, sizeof u); return u; }
+GW_INLINE float gw_realf(uint32_t u) { float x; memcpy(&x, &u, sizeof x); return x; }
+
+/* The nearest integer of |x| < 2^31 (a half may go either way). An instruction where there is one;
+   else a conversion, which is the vector form that SSE2 has. */
+#if defined(__SSE4_1__) || defined(__aarch64__) || defined(__ARM_FEATURE_DIRECTED_ROUNDING)
+GW_INLINE double gw_round(double x) { return __builtin_rint(x); }
+GW_INLINE float gw_roundf(float x) { return __builtin_rintf(x); }
+#else
+GW_INLINE double gw_round(double x) { return (double)(int32_t)((x == x ? x : 0.0) + __builtin_copysign(0.5, x)); }
+GW_INLINE float gw_roundf(float x) { return (float)(int32_t)((x == x ? x : 0.0f) + __builtin_copysignf(0.5f, x)); }
+#endif
+
+/* 2^k for a real k that is an integer in [-1022, 1023] ([-126, 127]): adding 1.5 * 2^52 puts the integer into
+   the low bits of the significand, whence it is shifted into the exponent. */
+GW_INLINE double gw_power2(double k) { return gw_real(gw_bits(k + (0x1.8p52 + 1023)) << 52); }
+GW_INLINE float gw_power2f(float k) { return gw_realf(gw_bitsf(k + (0x1.8p23f + 127)) << 23); }
+
+/* ---- exp and expm1 ---- */
+
+/* x = k log 2 + r with |r| <= log(2)/2, and exp(r) = 1 + r + r^2 q(r). */
+GW_INLINE double gw_exp_k(double x) { return gw_round(x * 0x1.71547652b82fep+0); }
+GW_INLINE double gw_exp_r(double x, double k) { return (x - k * 0x1.62e42feep-1) - k * 0x1.a39ef35793c76p-33; }
+GW_INLINE double gw_exp_q(double r) {
+    double s = r * r;
+    double even = 0x1.1f66f85dfa20ap-29;
+    double odd = 0x1.af38d53857513p-26;
+    even = even * s + 0x1.27e4e1ea0f53ap-22;
+    odd = odd * s + 0x1.71de0d9c145d0p-19;
+    even = even * s + 0x1.a01a01a47db6fp-16;
+    odd = odd * s + 0x1.a01a01a7c8d47p-13;
+    even = even * s + 0x1.6c16c16c167dep-10;
+    odd = odd * s + 0x1.11111111109adp-7;
+    even = even * s + 0x1.5555555555555p-5;
+    odd = odd * s + 0x1.5555555555556p-3;
+    even = even * s + 0.5;
+    return odd * r + even;
+}
+
+GW_INLINE float gw_exp_kf(float x) { return gw_roundf(x * 0x1.715476p+0f); }
+GW_INLINE float gw_exp_rf(float x, float k) { return (x - k * 0x1.62ep-1f) - k * 0x1.0bfbe8p-15f; }
+GW_INLINE float gw_exp_qf(float r) {
+    float s = r * r;
+    float even = 0x1.6d4362p-10f;
+    float odd = 0x1.a12528p-13f;
+    even = even * s + 0x1.5554e8p-5f;
+    odd = odd * s + 0x1.1110ep-7f;
+    even = even * s + 0.5f;
+    odd = odd * s + 0x1.555556p-3f;
+    return odd * r + even;
+}
+
+/* Scaling by 2^k takes two steps of about k/2, so that results near overflow and subnormal ones are right. */
+GW_INLINE double gw_exp(double x) {
+    x = x < -746.0 ? -746.0 : x;
+    x = x > 710.0 ? 710.0 : x;
+    double k = gw_exp_k(x), r = gw_exp_r(x, k);
+    double half = gw_round(0.5 * k);
+    double hi = x - k * 0x1.62e42feep-1, lo = k * 0x1.a39ef35793c76p-33;
+    double e = ((r * r) * gw_exp_q(r) - lo) + hi + 1.0;
+    return e * gw_power2(half) * gw_power2(k - half);
+}
+
+GW_INLINE float gw_expf(float x) {
+    x = x < -104.0f ? -104.0f : x;
+    x = x > 89.0f ? 89.0f : x;
+    float k = gw_exp_kf(x), r = gw_exp_rf(x, k);
+    float half = gw_roundf(0.5f * k);
+    float hi = x - k * 0x1.62ep-1f, lo = k * 0x1.0bfbe8p-15f;
+    float e = ((r * r) * gw_exp_qf(r) - lo) + hi + 1.0f;
+    return e * gw_power2f(half) * gw_power2f(k - half);
+}
+
+/* exp(x) - 1 = 2^k (exp(r) - 1) + (2^k - 1), computed at half its size so that k = 1024 does not overflow early.
+   Below 2^-54 it is x itself, which keeps subnormals and the sign of zero. */
+GW_INLINE double gw_expm1(double x) {
+    double t = x < -40.0 ? -40.0 : x;
+    t = t > 710.0 ? 710.0 : t;
+    double k = gw_exp_k(t), r = gw_exp_r(t, k);
+    double half = gw_power2(k - 1.0);
+    double e = ((r * r) * gw_exp_q(r) + r) * half + (half - 0.5);
+    return __builtin_fabs(x) < 0x1p-54 ? x : e + e;
+}
+
+GW_INLINE float gw_expm1f(float x) {
+    float t = x < -20.0f ? -20.0f : x;
+    t = t > 89.0f ? 89.0f : t;
+    float k = gw_exp_kf(t), r = gw_exp_rf(t, k);
+    float half = gw_power2f(k - 1.0f);
+    float e = ((r * r) * gw_exp_qf(r) + r) * half + (half - 0.5f);
+    return __builtin_fabsf(x) < 0x1p-25f ? x : e + e;
+}
+
+/* ---- log and log1p ---- */
+
+/* x = 2^k m with m in [sqrt(1/2), sqrt(2)), for a positive normal x. */
+GW_INLINE double gw_log_k(double x) {
+    uint64_t u = gw_bits(x) + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu);
+    return gw_real(u >> 52 | 0x4330000000000000u) - (0x1p52 + 1023);
+}
+GW_INLINE double gw_log_m(double x) {
+    uint64_t u = gw_bits(x) + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu);
+    return gw_real((u & 0x000fffffffffffffu) + 0x3fe6a09e667f3bcdu);
+}
+/* With s = f/(2 + f): log(1 + f) = f - f^2/2 + s (f^2/2 + R(s^2)); c is what f lost by rounding. */
+GW_INLINE double gw_log_sum(double f, double k, double c) {
+    double s = f / (2.0 + f), z = s * s, w = z * z, h = 0.5 * f * f;
+    double odd = w * (w * (w * 0x1.39a09d078c69fp-3 + 0x1.c71c51d8e78afp-3) + 0x1.999999997fa04p-2);
+    double even = z * (w * (w * (w * 0x1.2f112df3e5244p-3 + 0x1.7466496cb03dep-3) + 0x1.2492494229359p-2) + 0x1.5555555555593p-1);
+    return k * 0x1.62e42feep-1 - ((h - (s * (h + (odd + even)) + (k * 0x1.a39ef35793c76p-33 + c))) - f);
+}
+
+GW_INLINE float gw_log_kf(float x) {
+    uint32_t u = gw_bitsf(x) + (0x3f800000u - 0x3f3504f3u);
+    return gw_realf(u >> 23 | 0x4b000000u) - (0x1p23f + 127);
+}
+GW_INLINE float gw_log_mf(float x) {
+    uint32_t u = gw_bitsf(x) + (0x3f800000u - 0x3f3504f3u);
+    return gw_realf((u & 0x007fffffu) + 0x3f3504f3u);
+}
+GW_INLINE float gw_log_sumf(float f, float k, float c) {
+    float s = f / (2.0f + f), z = s * s, w = z * z, h = 0.5f * f * f;
+    float odd = w * (w * 0xf.89e26p-6f + 0xc.ccce13p-5f);
+    float even = z * (w * 0x9.1e9eep-5f + 0xa.aaaaap-4f);
+    return k * 0x1.62e3p-1f - ((h - (s * (h + (odd + even)) + (k * 0x1.2fefa2p-17f + c))) - f);
+}
+
+GW_INLINE double gw_log(double x) {
+    double small = x < 0x1p-1022 ? 52.0 : 0.0;
+    double t = x < 0x1p-1022 ? x * 0x1p52 : x;
+    double y = gw_log_sum(gw_log_m(t) - 1.0, gw_log_k(t) - small, 0.0);
+    double edge = x == 0.0 ? -INFINITY : (double)NAN;
+    y = x < INFINITY ? y : x;
+    return x > 0.0 ? y : edge;
+}
+
+GW_INLINE float gw_logf(float x) {
+    float small = x < 0x1p-126f ? 23.0f : 0.0f;
+    float t = x < 0x1p-126f ? x * 0x1p23f : x;
+    float y = gw_log_sumf(gw_log_mf(t) - 1.0f, gw_log_kf(t) - small, 0.0f);
+    float edge = x == 0.0f ? -INFINITY : NAN;
+    y = x < INFINITY ? y : x;
+    return x > 0.0f ? y : edge;
+}
+
+/* u = 1 + x loses c. Where k = 0, f is x itself and nothing is lost; elsewhere the logarithm gains c/u, and
+   c/u = c 2^-k / m, of which 2 - m is near enough to 1/m. */
+GW_INLINE double gw_log1p(double x) {
+    double u = 1.0 + x, b = u - 1.0;
+    double k = gw_log_k(u), m = gw_log_m(u);
+    double c = ((1.0 - (u - b)) + (x - b)) * gw_power2(-k) * (2.0 - m);
+    double y = gw_log_sum(k == 0.0 ? x : m - 1.0, k, k == 0.0 ? 0.0 : c);
+    double edge = x == -1.0 ? -INFINITY : (double)NAN;
+    y = x < INFINITY ? y : x;
+    y = __builtin_fabs(x) < 0x1p-54 ? x : y;
+    return x > -1.0 ? y : edge;
+}
+
+GW_INLINE float gw_log1pf(float x) {
+    float u = 1.0f + x, b = u - 1.0f;
+    float k = gw_log_kf(u), m = gw_log_mf(u);
+    float c = ((1.0f - (u - b)) + (x - b)) * gw_power2f(-k) * (2.0f - m);
+    float y = gw_log_sumf(k == 0.0f ? x : m - 1.0f, k, k == 0.0f ? 0.0f : c);
+    float edge = x == -1.0f ? -INFINITY : NAN;
+    y = x < INFINITY ? y : x;
+    y = __builtin_fabsf(x) < 0x1p-25f ? x : y;
+    return x > -1.0f ? y : edge;
+}
+
+/* ---- gates ---- */
+
+/* tanh |x| = e/(e + 2) with e = exp(2|x|) - 1; from |x| = 22 on it is 1. */
+GW_INLINE double gw_tanh(double x) {
+    double a = __builtin_fabs(x);
+    a = a > 22.0 ? 22.0 : a;
+    a = a + a;
+    double k = gw_exp_k(a), r = gw_exp_r(a, k), scale = gw_power2(k);
+    double e = ((r * r) * gw_exp_q(r) + r) * scale + (scale - 1.0);
+    return __builtin_copysign(e / (e + 2.0), x);
+}
+
+GW_INLINE float gw_tanhf(float x) {
+    float a = __builtin_fabsf(x);
+    a = a > 10.0f ? 10.0f : a;
+    a = a + a;
+    float k = gw_exp_kf(a), r = gw_exp_rf(a, k), scale = gw_power2f(k);
+    float e = ((r * r) * gw_exp_qf(r) + r) * scale + (scale - 1.0f);
+    return __builtin_copysignf(e / (e + 2.0f), x);
+}
+
+/* With e = exp(-|x|): 1/(1 + e) on the right, e/(1 + e) on the left; no overflow and no cancellation. */
+GW_INLINE double gw_sigmoid(double x) {
+    double e = gw_exp(-__builtin_fabs(x));
+    return (x < 0.0 ? e : 1.0) / (1.0 + e);
+}
+
+GW_INLINE float gw_sigmoidf(float x) {
+    float e = gw_expf(-__builtin_fabsf(x));
+    return (x < 0.0f ? e : 1.0f) / (1.0f + e);
+}
+
+/* log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)). */
+GW_INLINE double gw_softplus(double x) {
+    return gw_log1p(gw_exp(-__builtin_fabs(x))) + (x > 0.0 ? x : 0.0);
+}
+
+GW_INLINE float gw_softplusf(float x) {
+    return gw_log1pf(gw_expf(-__builtin_fabsf(x))) + (x > 0.0f ? x : 0.0f);
+}
+
+/* ---- choices: a NaN of either operand is the answer, as in NumPy's maximum and minimum ---- */
+
+GW_INLINE double gw_max(double a, double b) { return (a >= b) | (a != a) ? a : b; }
+GW_INLINE double gw_min(double a, double b) { return (a <= b) | (a != a) ? a : b; }
+GW_INLINE float gw_maxf(float a, float b) { return (a >= b) | (a != a) ? a : b; }
+GW_INLINE float gw_minf(float a, float b) { return (a <= b) | (a != a) ? a : b; }
+GW_INLINE double gw_sign(double x) { return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x; }
+GW_INLINE float gw_signf(float x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x; }
+
+/* ---- what the machine or libm has ---- */
+
+GW_INLINE double gw_abs(double x) { return __builtin_fabs(x); }
+GW_INLINE float gw_absf(float x) { return __builtin_fabsf(x); }
+GW_INLINE double gw_sqrt(double x) { return sqrt(x); }
+GW_INLINE float gw_sqrtf(float x) { return sqrtf(x); }
+GW_INLINE double gw_floor(double x) { return floor(x); }
+GW_INLINE float gw_floorf(float x) { return floorf(x); }
+GW_INLINE double gw_square(double x) { return x * x; }
+GW_INLINE float gw_squaref(float x) { return x * x; }
+
+#define GW_LIBM(name) \
+    GW_INLINE double gw_##name(double x) { return name(x); } \
+    GW_INLINE float gw_##name##f(float x) { return name##f(x); }
+GW_LIBM(sin)
+GW_LIBM(cos)
+GW_LIBM(tan)
+GW_LIBM(sinh)
+GW_LIBM(cosh)
+GW_LIBM(asin)
+GW_LIBM(acos)
+GW_LIBM(atan)
+GW_LIBM(erf)
+#undef GW_LIBM
+GW_INLINE double gw_atan2(double y, double x) { return atan2(y, x); }
+GW_INLINE float gw_atan2f(float y, float x) { return atan2f(y, x); }
+GW_INLINE double gw_pow(double x, double y) { return pow(x, y); }
+GW_INLINE float gw_powf(float x, float y) { return powf(x, y); }
+
+/* x^n for an integer n, by squaring; x^0 is 1 for every x. */
+GW_INLINE double gw_powi(double x, int n) {
+    unsigned left = n < 0 ? 0u - (unsigned)n : (unsigned)n;
+    double y = left & 1 ? x : 1.0;
+    while (left >>= 1) {
+        x *= x;
+        y = left & 1 ? y * x : y;
+    }
+    return n < 0 ? 1.0 / y : y;
+}
+GW_INLINE float gw_powif(float x, int n) {
+    unsigned left = n < 0 ? 0u - (unsigned)n : (unsigned)n;
+    float y = left & 1 ? x : 1.0f;
+    while (left >>= 1) {
+        x *= x;
+        y = left & 1 ? y * x : y;
+    }
+    return n < 0 ? 1.0f / y : y;
+}
+
+/* dst[i] = src[rows[i]] for rows of row_bytes bytes: how a shuffled mini-batch is collected. */
+static inline __attribute__((unused)) void gw_gather_rows(void* __restrict__ dst, const void* __restrict__ src,
+                                                           const int64_t* __restrict__ rows, ptrdiff_t count, ptrdiff_t row_bytes) {
+    char* to = (char*)dst;
+    const char* from = (const char*)src;
+    if (row_bytes == 8) {
+        for (ptrdiff_t i = 0; i < count; i++) memcpy(to + 8 * i, from + 8 * rows[i], 8);
+    } else if (row_bytes == 4) {
+        for (ptrdiff_t i = 0; i < count; i++) memcpy(to + 4 * i, from + 4 * rows[i], 4);
+    } else {
+        for (ptrdiff_t i = 0; i < count; i++) memcpy(to + row_bytes * i, from + row_bytes * rows[i], (size_t)row_bytes);
+    }
+}
+
+#endif
