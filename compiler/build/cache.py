@@ -1,16 +1,252 @@
-"""The cache on disk: private to its user, and never trusted without looking."""
+"""The cache on disk: private to its user, found without compiling anything, and never trusted without looking.
+
+::
+
+    modules/KEY/        one built module: its files and entry.json, which holds their hashes
+    fronts/KEY.json     what a source text with its options became: the key above, so that a second run elaborates nothing
+    toolchains/         what a C compiler can do
+    failed/             the sources and the log of builds that failed
+    aside/              entries in the making: renamed into modules/ when whole, swept when left behind
+    locks/              one process builds, the others wait and then find; the system frees a lock when its owner dies
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
+import logging
 import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache as once
 from pathlib import Path
+from typing import Any, Final
+
+from .files import publish
+
+_FORMAT: Final = 1
+_LOCK_TIMEOUT: Final = 900.0  # after that we build as well: entries are renamed into place, so nothing breaks
+_LEFT_BEHIND: Final = 3600.0  # seconds after which a folder in aside/ has no owner any more
+_FRONTS: Final = 8  # alternatives kept per source text (it may stand beside different used files)
+LIMIT: Final = 1 << 30  # bytes of built modules; $GRADWRIGHT_CACHE_SIZE in MiB overrides it
+
+_log: Final = logging.getLogger("gradwright")
+
+
+# ---------------------------------------------------------------- where
 
 
 def directory() -> Path:
-    """The cache's folder: $GRADWRIGHT_CACHE, or the platform's place for caches."""
-    chosen = os.environ.get("GRADWRIGHT_CACHE")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    from platformdirs import user_cache_path
+    """The cache's folder, ours alone: $GRADWRIGHT_CACHE, or the platform's place for caches.
 
-    return user_cache_path("gradwright", appauthor=False)
+    Where that cannot be used (not writable, or somebody else's) a folder of this process takes its place.
+    """
+    return _usable(os.environ.get("GRADWRIGHT_CACHE", ""))
+
+
+@once
+def _usable(chosen: str) -> Path:
+    if chosen:
+        path = Path(chosen).expanduser().absolute()
+    else:
+        from platformdirs import user_cache_path
+
+        path = user_cache_path("gradwright", appauthor=False)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state = path.stat()
+        if hasattr(os, "geteuid") and state.st_uid != os.geteuid():
+            raise PermissionError(f"it belongs to user {state.st_uid}")
+        if state.st_mode & 0o077:
+            path.chmod(0o700)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError("it is not writable")
+    except OSError as error:
+        import atexit
+
+        fallback = Path(tempfile.mkdtemp(prefix="gradwright-cache-"))
+        atexit.register(shutil.rmtree, fallback, ignore_errors=True)
+        _log.warning("the cache %s cannot be used (%s): this process works without one", path, error)
+        return fallback
+    return path
+
+
+def _room(name: str) -> Path:
+    path = directory() / name
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder to build in, gone afterwards; on the file system of the cache, so that results can be renamed into it."""
+    path = Path(tempfile.mkdtemp(prefix="build-", dir=_room("aside")))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def digest(*parts: bytes | str) -> str:
+    """One key from several parts; where one ends and the next begins counts."""
+    state = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        state.update(len(data).to_bytes(8, "little"))
+        state.update(data)
+    return state.hexdigest()
+
+
+# ---------------------------------------------------------------- built modules
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A built module in the cache, verified: its files by name, and what else was kept about it."""
+
+    key: str
+    folder: Path
+    files: tuple[str, ...]
+    about: Mapping[str, Any]
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+
+def find(key: str) -> Entry | None:
+    """The entry ``key`` where it is there and whole: every file still has the hash that it was stored with."""
+    folder = directory() / "modules" / key
+    try:
+        entry = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
+        if entry["format"] != _FORMAT or entry["key"] != key or not isinstance(entry["about"], dict):
+            return None
+        for name, wanted in entry["files"].items():
+            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != wanted:
+                return None
+        result = Entry(key, folder, tuple(entry["files"]), entry["about"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(folder / "entry.json")  # used now: the last to be thrown out
+    return result
+
+
+def obtain(key: str, make: Callable[[Path], Mapping[str, Any]]) -> Entry:
+    """The entry ``key``; where there is none, ``make(folder)`` puts its files into a folder. One process makes, the others wait."""
+    found = find(key)
+    if found is not None:
+        return found
+    with _locked(key):
+        found = find(key)
+        if found is not None:
+            return found
+        with scratch() as aside:
+            about = dict(make(aside))
+            files = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(aside.iterdir()) if p.is_file()}
+            text = json.dumps({"format": _FORMAT, "key": key, "files": files, "about": about}, indent=1)
+            (aside / "entry.json").write_text(text, encoding="utf-8")
+            target = _room("modules") / key
+            _replace_folder(aside, target)
+        _tidy(keep=key)
+    return Entry(key, target, tuple(files), about)
+
+
+def _replace_folder(aside: Path, target: Path) -> None:
+    for _ in range(3):
+        try:
+            os.rename(aside, target)
+            return
+        except OSError:
+            if not target.exists():
+                raise
+            with scratch() as trash, contextlib.suppress(FileNotFoundError):  # something damaged is in the way
+                os.rename(target, trash / "old")
+    raise OSError(f"{target} cannot be replaced")
+
+
+@contextlib.contextmanager
+def _locked(key: str) -> Iterator[None]:
+    import filelock
+
+    lock = filelock.FileLock(_room("locks") / f"{key[:2]}.lock", timeout=_LOCK_TIMEOUT)
+    held = True
+    try:
+        lock.acquire()
+    except (OSError, NotImplementedError):  # a time-out is an OSError too; a file system without locks is none of our business
+        held = False
+    try:
+        yield
+    finally:
+        if held:
+            lock.release()
+
+
+def _tidy(keep: str) -> None:
+    """Throw out the entries that were not used for longest until the rest fits, and what killed processes left behind."""
+    limit = LIMIT
+    with contextlib.suppress(ValueError):
+        limit = int(os.environ["GRADWRIGHT_CACHE_SIZE"]) << 20 if "GRADWRIGHT_CACHE_SIZE" in os.environ else LIMIT
+    now = time.time()
+    with contextlib.suppress(OSError):
+        for path in _room("aside").iterdir():
+            with contextlib.suppress(OSError):
+                if now - path.stat().st_mtime > _LEFT_BEHIND:
+                    shutil.rmtree(path, ignore_errors=True)
+        ages: list[tuple[float, str, int, Path]] = []
+        for folder in (directory() / "modules").iterdir():
+            with contextlib.suppress(OSError):
+                size = sum(p.stat().st_size for p in folder.iterdir())
+                stamp = folder / "entry.json"
+                ages.append((stamp.stat().st_mtime if stamp.exists() else 0.0, folder.name, size, folder))
+        total = sum(size for _, _, size, _ in ages)
+        for _, name, size, folder in sorted(ages):
+            if total <= limit:
+                break
+            if name != keep:
+                with scratch() as trash, contextlib.suppress(OSError):
+                    os.rename(folder, trash / "old")  # gone at once: nobody finds half of it
+                total -= size
+
+
+# ---------------------------------------------------------------- fronts: from a source text straight to its module
+
+
+@dataclass(frozen=True)
+class Front:
+    """What a source text became: a module's key, the files that it used, the warnings that belong to it."""
+
+    module: str
+    used: tuple[tuple[str, str], ...]  # (path as it is reached from the source's folder, sha256)
+    about: Mapping[str, Any]
+
+
+def find_front(key: str, read: Callable[[str], bytes | None]) -> Front | None:
+    """The front of ``key`` whose used files, read by ``read``, are as they were."""
+    for front in _fronts(key):
+        if all(hashlib.sha256(read(path) or b"").hexdigest() == wanted for path, wanted in front.used):
+            return front
+    return None
+
+
+def keep_front(key: str, front: Front) -> None:
+    """Remember ``front``; failing to is no error."""
+    others = [f for f in _fronts(key) if f.used != front.used]
+    data = [{"module": f.module, "used": f.used, "about": dict(f.about)} for f in [front, *others][:_FRONTS]]
+    with contextlib.suppress(OSError):
+        publish(_room("fronts") / f"{key}.json", json.dumps({"format": _FORMAT, "fronts": data}, indent=1).encode())
+
+
+def _fronts(key: str) -> Sequence[Front]:
+    try:
+        data = json.loads((directory() / "fronts" / f"{key}.json").read_text(encoding="utf-8"))
+        if data["format"] != _FORMAT:
+            return []
+        return [
+            Front(str(f["module"]), tuple((str(p), str(h)) for p, h in f["used"]), dict(f["about"])) for f in data["fronts"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import re
 import shutil
 import sysconfig
-import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from . import cache
 from .files import publish
@@ -30,14 +32,13 @@ def headers() -> Path:
     spec = find_spec("gradwright.runtime")
     if spec is None or not spec.submodule_search_locations:
         raise ToolchainError("gradwright.runtime is not installed: install gradwright again")
-    return Path(list(spec.submodule_search_locations)[0]) / "include"
+    return Path(next(iter(spec.submodule_search_locations))) / "include"
 
 
 def build_module(name: str, pyx: str, out_dir: Path, *, tools: Toolchain | None = None) -> Path:
     """Compile the Cython text ``pyx`` and put the module ``name`` into ``out_dir``, whole or not at all."""
     tools = tools or toolchain()
-    with tempfile.TemporaryDirectory(prefix="gradwright-") as temporary:
-        folder = Path(temporary)
+    with cache.scratch() as folder:
         target = folder / f"{name}{suffix()}"
         try:
             c_file = translate(name, pyx, folder)
@@ -55,12 +56,12 @@ def translate(name: str, pyx: str, folder: Path) -> Path:
     source.write_text(pyx, encoding="utf-8", newline="\n")
     try:
         from Cython.Compiler.Errors import CompileError
-        from Cython.Compiler.Main import CompilationOptions, compile_single
-        from Cython.Compiler.Options import default_options
+        from Cython.Compiler.Main import compile_single
+        from Cython.Compiler.Options import CompilationOptions, default_options
     except ImportError as error:
         raise ToolchainError(f"Cython cannot be imported ({error}): pip install 'cython>=3.1'") from None
     listing = folder / f"{name}.lis"
-    with _cython:
+    with _cython, _plain_names():
         options = CompilationOptions(
             default_options, output_file=str(c_file), include_path=[str(headers())], use_listing_file=True,
             errors_to_stderr=False, emit_linenums=False, annotate=False, compiler_directives={"language_level": 3},
@@ -73,8 +74,33 @@ def translate(name: str, pyx: str, folder: Path) -> Path:
     if failed or not c_file.is_file():
         if listing.is_file():
             complaint = listing.read_text(encoding="utf-8", errors="replace") + complaint
-        raise BuildError(f"Cython failed on {name}.pyx\n{complaint.replace(str(folder) + '/', '').strip()}")
+        raise BuildError(f"Cython failed on {name}.pyx\n{_without(folder, complaint).strip()}")
     return c_file
+
+
+@contextlib.contextmanager
+def _plain_names() -> Iterator[None]:
+    """Cython writes into a module where its files lie. Their names are enough, and make two builds of one text equal."""
+    from Cython.Compiler.Scanning import FileSourceDescriptor as Descriptor
+
+    changed: dict[str, Any] = {
+        "get_filenametable_entry": lambda self: Path(self.filename).name,
+        "get_relative_path": lambda self: Path(Path(self.filename).name),
+        "get_description": lambda self: Path(self.filename).name,
+    }
+    before = {name: getattr(Descriptor, name) for name in changed if hasattr(Descriptor, name)}
+    try:
+        for name in before:
+            setattr(Descriptor, name, changed[name])
+        yield
+    finally:
+        for name, method in before.items():
+            setattr(Descriptor, name, method)
+
+
+def _without(folder: Path, text: str) -> str:
+    """The text of a complaint without the folder that is gone by the time somebody reads it."""
+    return re.sub(rf'[^\s"]*{re.escape(folder.name)}/', "", text)
 
 
 def _with_log(error: BuildError, name: str, folder: Path) -> BuildError:

@@ -212,11 +212,12 @@ def _probe(command: tuple[str, ...], question: str) -> Toolchain:
             if not works:
                 last = "\n".join(output.strip().splitlines()[-8:])
                 raise ToolchainError(
-                    f"the C compiler {shlex.join(command)} cannot build a shared library:\n{last}\nTo get one that can:\n{HOW_TO_GET_ONE}"
+                    f"the C compiler {shlex.join(command)} cannot build a shared library:\n{last}\n"
+                    f"To get one that can:\n{HOW_TO_GET_ONE}"
                 )
             flags = ()
             for wish in _WISHES:
-                flags += next(alternative for alternative in wish if not alternative or accepts(_PROGRAM, (*flags, *alternative))[0])
+                flags += next((w for w in wish if not w or accepts(_PROGRAM, (*flags, *w))[0]), ())
         openmp = ("-fopenmp",) if accepts(_OPENMP_PROGRAM, (*flags, "-fopenmp"))[0] else ()
     identity = hashlib.sha256(json.dumps([question, version, flags, shared, openmp]).encode()).hexdigest()
     return Toolchain(command, version, flags, shared, openmp, identity)
