@@ -359,7 +359,7 @@ def show(root: Expr, leaf: Callable[[Expr], str] | None = None) -> str:
             sign, level = _INFIX[node.op]
             left = f"({parts[0][0]})" if parts[0][1] < level or (node.op == "pow" and parts[0][1] <= 9) or (
                 level == 4 and parts[0][1] == 4) else parts[0][0]
-            tie = node.op in ("sub", "div", "mul", "add") or level == 4
+            tie = node.op != "pow"
             right = f"({parts[1][0]})" if parts[1][1] < level or (parts[1][1] == level and tie) else parts[1][0]
             space = "" if node.op == "pow" else " "
             done[node] = (f"{left}{space}{sign}{space}{right}", level)
