@@ -1,0 +1,107 @@
+/* Matrix products: C = alpha A B + beta C.
+
+     gw_gemm_f32(m, n, k, alpha, a, a_row, a_col, b, b_row, b_col, beta, c, c_row)        and gw_gemm_f64
+
+   A is m by k and its element (i, l) is a[i*a_row + l*a_col]; B is k by n likewise: a transposed operand is one
+   with its strides exchanged. C is row-major with c_row reals from row to row. With beta == 0, C is only
+   written. C overlaps neither A nor B.
+
+   Every element of C is the sum over l in blocks of GW_GEMM_DEPTH, each in order, whatever tile computes it:
+   the same bits with any number of threads. Products of constant and very small shape are written out where they
+   are called; all others are calls of one routine, so that a unit pays for it once.
+
+   The vectors are GCC's vector extensions (GCC and clang), their width is chosen below, and nothing but that width
+   and the number of registers depends on the machine. */
+#ifndef GRADWRIGHT_GEMM_H
+#define GRADWRIGHT_GEMM_H
+
+#include <stddef.h>
+#include <string.h>
+#ifdef _OPENMP
+#include <omp.h>
+#include <unistd.h>
+#endif
+
+#if defined(__AVX512F__)
+#define GW_VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define GW_VECTOR_BYTES 32
+#else
+#define GW_VECTOR_BYTES 16
+#endif
+
+/* Rows of the largest tile, which is up to three vectors wide: 24 accumulators where there are 32 registers and
+   12 where there are 16. */
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define GW_GEMM_ROWS 8
+#else
+#define GW_GEMM_ROWS 4
+#endif
+
+/* Depth of a block: a strip of B, three vectors wide, stays in the first-level cache. */
+#define GW_GEMM_DEPTH 128
+/* Columns of B that are packed at a time, in bytes, and rows of A: both stay in the second-level cache. */
+#define GW_GEMM_COLUMN_BYTES 2048
+#define GW_GEMM_BLOCK 128
+
+#ifndef GW_INLINE
+#define GW_INLINE static inline __attribute__((always_inline, unused))
+#endif
+#if defined(__clang__)
+#define GW_CALLED static __attribute__((noinline, unused))
+#else
+#define GW_CALLED static __attribute__((noinline, noclone, unused))
+#endif
+
+/* How many threads large products may use: 0 means all that OpenMP would. */
+static int gw_threads __attribute__((unused)) = 0;
+
+#ifdef _OPENMP
+/* OpenMP's threads do not survive a fork, and a child that asks for them waits for ever: one thread there. */
+static pid_t gw_loaded_by;
+__attribute__((constructor)) static void gw_remember_process(void) { gw_loaded_by = getpid(); }
+static __attribute__((unused)) int gw_team_size(void) {
+    if (gw_threads == 1 || omp_in_parallel() || getpid() != gw_loaded_by) return 1;
+    return gw_threads > 0 ? gw_threads : omp_get_max_threads();
+}
+/* Below this many multiply-adds, starting a team costs more than it gains. */
+#define GW_GEMM_PARALLEL 1000000.0
+#endif
+
+#define GW_EACH_1(X) X(0)
+#define GW_EACH_2(X) GW_EACH_1(X) X(1)
+#define GW_EACH_4(X) GW_EACH_2(X) X(2) X(3)
+#define GW_EACH_8(X) GW_EACH_4(X) X(4) X(5) X(6) X(7)
+#define GW_EACH_16(X) GW_EACH_8(X) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+
+/* The element of row i at the current depth: three rows share a pointer, as x86 can address p, p + s and p + 2s. */
+#define GW_A_0 p0[0]
+#define GW_A_1 p0[a_row]
+#define GW_A_2 p0[2 * a_row]
+#define GW_A_3 p1[0]
+#define GW_A_4 p1[a_row]
+#define GW_A_5 p1[2 * a_row]
+#define GW_A_6 p2[0]
+#define GW_A_7 p2[a_row]
+#define GW_A_8 p2[2 * a_row]
+#define GW_A_9 p3[0]
+#define GW_A_10 p3[a_row]
+#define GW_A_11 p3[2 * a_row]
+#define GW_A_12 p4[0]
+#define GW_A_13 p4[a_row]
+#define GW_A_14 p4[2 * a_row]
+#define GW_A_15 p5[0]
+
+#define GW_REAL float
+#define GW_NAME(name) name##_f32
+#include "gemm_real.h"
+#undef GW_REAL
+#undef GW_NAME
+
+#define GW_REAL double
+#define GW_NAME(name) name##_f64
+#include "gemm_real.h"
+#undef GW_REAL
+#undef GW_NAME
+
+#endif
