@@ -136,7 +136,7 @@ def find(key: str) -> Entry | None:
 
 
 def obtain(key: str, make: Callable[[Path], Mapping[str, Any]]) -> Entry:
-    """The entry ``key``; where there is none, ``make(folder)`` puts its files into a folder. One process makes, the others wait."""
+    """The entry ``key``. Where there is none ``make(folder)`` puts its files into a folder; one process makes, others wait."""
     found = find(key)
     if found is not None:
         return found

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import re
 import shutil
+import sys
 import sysconfig
 import threading
 from collections.abc import Iterator
@@ -33,6 +34,29 @@ def headers() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ToolchainError("gradwright.runtime is not installed: install gradwright again")
     return Path(next(iter(spec.submodule_search_locations))) / "include"
+
+
+def cython_version() -> str:
+    """Cython's version, read without importing it."""
+    from importlib.util import find_spec
+
+    spec = find_spec("Cython")
+    if spec is None or not spec.submodule_search_locations:
+        return ""
+    shadow = Path(next(iter(spec.submodule_search_locations))) / "Shadow.py"
+    with contextlib.suppress(OSError):
+        found = re.search(r'^__version__ = "([^"]+)"', shadow.read_text(encoding="utf-8"), re.MULTILINE)
+        return found[1] if found else ""
+    return ""
+
+
+def binary_interface(tools: Toolchain | None) -> str:
+    """What a built module depends on besides its text: compiler, flags and processor, Cython, headers, Python."""
+    if tools is None:
+        return "none"
+    files = sorted(p for p in (headers() / "gradwright").rglob("*") if p.is_file())
+    parts = [part for p in files for part in (p.name.encode(), p.read_bytes())]
+    return cache.digest(tools.identity, cython_version(), suffix(), sys.version, *parts)
 
 
 def build_module(name: str, pyx: str, out_dir: Path, *, tools: Toolchain | None = None) -> Path:

@@ -4,31 +4,54 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 
 def publish(path: Path, data: bytes, *, executable: bool = False) -> None:
     """Write ``data`` aside and rename it to ``path``: a reader sees the old file or the new one, never a half."""
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
+    aside = _write_aside(path, data, executable)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            os.fchmod(file.fileno(), (0o777 if executable else 0o666) & ~_umask())
         os.replace(aside, path)
     except BaseException:
         Path(aside).unlink(missing_ok=True)
         raise
 
 
-def publish_if_changed(path: Path, data: bytes, *, executable: bool = False) -> bool:
-    """As :func:`publish`, but a file that already holds ``data`` is left alone. Says whether it wrote."""
+def publish_all(folder: Path, files: Mapping[str, bytes], *, executable: Collection[str] = ()) -> None:
+    """Write several files into ``folder``: all of them aside first, so that a full disk leaves the old ones alone.
+    A file that already has its content is not touched."""
+    aside: dict[str, str] = {}
     try:
-        if path.read_bytes() == data:
-            return False
+        for name, data in files.items():
+            if not holds(folder / name, data):
+                aside[name] = _write_aside(folder / name, data, name in executable)
+        for name in list(aside):
+            os.replace(aside[name], folder / name)
+            del aside[name]
+    finally:
+        for path in aside.values():
+            Path(path).unlink(missing_ok=True)
+
+
+def holds(path: Path, data: bytes) -> bool:
+    """Whether the file is there with exactly this content."""
+    try:
+        return path.stat().st_size == len(data) and path.read_bytes() == data
     except OSError:
-        pass
-    publish(path, data, executable=executable)
-    return True
+        return False
+
+
+def _write_aside(path: Path, data: bytes, executable: bool) -> str:
+    handle, aside = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            os.fchmod(file.fileno(), (0o777 if executable else 0o666) & ~_umask())
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+    return aside
 
 
 def _umask() -> int:

@@ -5,6 +5,7 @@ What a compiler can do is found out once and kept in the cache, keyed by the pro
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ from functools import cache as once
 from pathlib import Path
 from typing import Final
 
+from ..language.diagnostics import GradwrightError
 from . import cache
 from .files import publish
 
@@ -53,11 +55,11 @@ HOW_TO_GET_ONE: Final = """\
   macOS            xcode-select --install"""
 
 
-class ToolchainError(Exception):
+class ToolchainError(GradwrightError):
     """There is no C compiler that works here, or no Python headers. The message says how to get them."""
 
 
-class BuildError(Exception):
+class BuildError(GradwrightError):
     """Cython or the C compiler refused what Gradwright wrote. ``log`` is where everything about it is kept."""
 
     def __init__(self, message: str, log: Path | None = None) -> None:
@@ -98,10 +100,8 @@ def run(command: Sequence[str], *, timeout: float, cwd: Path | None = None) -> t
     try:
         output, _ = process.communicate(timeout=timeout)
     except BaseException as error:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # gcc starts others, which would go on
-        except ProcessLookupError:
-            pass
         process.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
             raise BuildError(f"the C compiler did not finish in {timeout:g} seconds\n$ {shlex.join(command)}") from None

@@ -1,0 +1,62 @@
+"""Built modules as Python sees them: a name that can be imported, and the import itself."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import keyword
+import re
+import sys
+import threading
+import unicodedata
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+_PREFIX: Final = "gradwright.loaded"  # in sys.modules only: there is no such package
+_RESERVED: Final = frozenset({"numpy", "gradwright", "cython", "Cython", "generated", "scipy"})
+_importing: Final = threading.Lock()
+
+
+def module_name(stem: str) -> str:
+    """The name of the module that a file called ``stem`` becomes: the stem itself where that can be imported safely.
+
+    What no identifier can hold becomes ``_``. Keywords, and names under which the module would hide one that it or NumPy
+    needs when its folder is on sys.path, get an underscore at the end.
+    """
+    name = re.sub(r"\W", "_", unicodedata.normalize("NFKC", stem))
+    if name.startswith("__"):
+        name = name.strip("_")
+    if not name.strip("_"):
+        return "model"
+    if not name.isidentifier():
+        name = f"model_{name}"
+    if keyword.iskeyword(name) or name in _RESERVED or name in sys.stdlib_module_names:
+        name += "_"
+    return name
+
+
+def import_file(name: str, path: Path, key: str) -> ModuleType:
+    """Import a module from its file, once per ``key``. Two models of the same name do not disturb each other."""
+    full = f"{_PREFIX}.{key[:32]}.{name}"
+    with _importing:
+        known = sys.modules.get(full)
+        if known is not None:
+            return known
+        loader: importlib.machinery.ExtensionFileLoader | importlib.machinery.SourceFileLoader
+        if path.suffix == ".py":
+            loader = importlib.machinery.SourceFileLoader(full, str(path))
+        else:
+            loader = importlib.machinery.ExtensionFileLoader(full, str(path))
+        spec = importlib.util.spec_from_file_location(full, path, loader=loader)
+        if spec is None:
+            raise ImportError(f"{path} is not a module")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[full] = module
+        try:
+            loader.exec_module(module)
+        except BaseException:
+            sys.modules.pop(full, None)
+            raise
+        module.__name__ = name
+        return module

@@ -1,0 +1,254 @@
+"""The command ``gradwright``. What a command needs is imported when it runs: ``--help`` and errors come at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import click
+
+from . import __version__
+
+if TYPE_CHECKING:
+    from .driver import Result
+
+MODEL_ERROR: Final = 1
+USAGE_ERROR: Final = 2
+TOOLCHAIN_ERROR: Final = 3
+
+_STAGES: Final = ("syntax", "graph", "cython")
+
+
+class Sizes(click.ParamType):
+    """``H=16``"""
+
+    name = "size=integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        name, equals, number = str(value).partition("=")
+        if not equals or not name.strip().isidentifier():
+            self.fail(f"{value!r} is not of the form NAME=INTEGER, as in H=16", param, ctx)
+        try:
+            return name.strip(), int(number)
+        except ValueError:
+            self.fail(f"{number.strip()!r} is not an integer: give the size {name.strip()} as in {name.strip()}=16", param, ctx)
+
+
+class Failure(click.ClickException):
+    """An error that is already worded for the user."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        if self.message:
+            first, _, rest = self.message.partition("\n")
+            mark = click.style("error", fg="red", bold=True) if color() else "error"
+            click.echo(f"{mark}: {first}" + (f"\n{rest}" if rest else ""), err=True, color=color())
+
+
+def color(stream: IO[str] | None = None) -> bool:
+    """Whether to paint: only on a terminal, and not where NO_COLOR asks for none."""
+    stream = stream or sys.stderr
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+@contextlib.contextmanager
+def failures() -> Iterator[None]:
+    """Turns the compiler's exceptions into messages and exit codes."""
+    from .language.diagnostics import GradwrightError, ModelError
+
+    try:
+        yield
+    except ModelError as error:
+        report(error.diagnostics, error.sources)
+        raise Failure("", MODEL_ERROR) from None
+    except GradwrightError as error:
+        from .build.toolchain import BuildError, ToolchainError
+        from .driver import OutputError
+
+        code = TOOLCHAIN_ERROR if isinstance(error, BuildError | ToolchainError) else MODEL_ERROR
+        raise Failure(str(error), USAGE_ERROR if isinstance(error, OutputError) else code) from None
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        raise Failure(f"{where}{error.strerror or error}", USAGE_ERROR) from None
+
+
+def report(diagnostics: Any, sources: Any) -> None:
+    """Errors and warnings to stderr, and how many there were."""
+    from .language.diagnostics import render
+
+    for diagnostic in diagnostics:
+        click.echo(render(diagnostic, sources, color()) + "\n", err=True, color=color())
+    if diagnostics:
+        click.echo(counted(diagnostics), err=True)
+
+
+def counted(diagnostics: Any) -> str:
+    errors = sum(d.is_error for d in diagnostics)
+    numbers = ((errors, "error"), (len(diagnostics) - errors, "warning"))
+    return ", ".join(f"{n} {word}{'s' * (n != 1)}" for n, word in numbers if n) or "no errors"
+
+
+def model_argument(**options: Any) -> Any:
+    return click.argument("model", metavar="MODEL.gw", type=click.Path(exists=True, dir_okay=False), **options)
+
+
+def model_options(command: Any) -> Any:
+    """The options that change what a model means."""
+    command = click.option(
+        "--set", "sizes", metavar="H=16", multiple=True, type=Sizes(), help="Fix a size at compile time; may be repeated."
+    )(command)
+    return click.option(
+        "--dtype", type=click.Choice(["float64", "float32"]), help="The real type, instead of the one in the file."
+    )(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, no_args_is_help=True)
+@click.version_option(__version__, "--version", "-V", prog_name="gradwright")
+def main() -> None:
+    """Turn a model written as formulas into fast, readable training code.
+
+    \b
+    Examples:
+      gradwright check examples/xor.gw
+      gradwright compile examples/xor.gw            # then, in Python: from generated import xor
+      gradwright derive examples/neuron.gw          # where each local derivative comes from
+
+    \b
+    Exit codes: 0 all is well, 1 errors in the model, 2 wrong usage, 3 no working C compiler.
+    Shell completion:  eval "$(_GRADWRIGHT_COMPLETE=bash_source gradwright)"   (or zsh_source, fish_source)
+    """
+
+
+@main.command("compile")
+@click.argument("models", metavar="MODEL.gw...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
+@click.option("-o", "--out", default="generated", show_default=True, metavar="FOLDER", type=click.Path(file_okay=False),
+              help="Where the module goes.")  # fmt: skip
+@model_options
+@click.option("--backend", type=click.Choice(["cython", "numpy"]), default="cython", show_default=True,
+              help="numpy needs no C compiler, and is slow.")  # fmt: skip
+@click.option("--stop-after", metavar="STAGE", type=click.Choice(_STAGES),
+              help=f"Print what a stage returned, and stop: {', '.join(_STAGES)}.")  # fmt: skip
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors and warnings.")
+def compile_command(models: tuple[str, ...], out: str, sizes: tuple[tuple[str, int], ...], dtype: str | None, backend: Any,
+                    stop_after: str | None, quiet: bool) -> None:  # fmt: skip
+    """Compile models into importable modules.
+
+    \b
+    Examples:
+      gradwright compile examples/xor.gw
+      gradwright compile xor.gw -o build --set H=16 --dtype float32
+      gradwright compile xor.gw --stop-after graph
+      gradwright compile xor.gw --backend numpy     # without a C compiler
+    """
+    from . import driver
+
+    status = 0
+    for model in models:
+        started = time.perf_counter()
+        try:
+            with failures():
+                target = None if stop_after else out
+                result = driver.compile_model(
+                    model, out=target, dtype=dtype, sizes=dict(sizes), backend=backend, stop_after=stop_after
+                )
+                report(result.diagnostics, result.sources)
+                if stop_after:
+                    click.echo(result.text)
+                elif not quiet:
+                    _say_where(model, out, result, time.perf_counter() - started)
+        except Failure as failure:
+            if len(models) == 1 or failure.exit_code != MODEL_ERROR:
+                raise
+            failure.show()
+            status = failure.exit_code
+    if status:
+        raise Failure("", status)
+
+
+def _say_where(model: str, out: str, result: Result, seconds: float) -> None:
+    made = "from the cache" if result.cached else "compiled"
+    click.echo(f"{model} -> {Path(out, result.name)}.*  ({made}, {seconds:.2f} s)")
+    if result.name != Path(model).stem:
+        click.echo(f"  the module is called {result.name}: {Path(model).stem} cannot be imported safely under its own name")
+
+
+@main.command("check")
+@click.argument("models", metavar="MODEL.gw...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
+@model_options
+def check_command(models: tuple[str, ...], sizes: tuple[tuple[str, int], ...], dtype: str | None) -> None:
+    """Find the errors and warnings of models, without compiling them.
+
+    \b
+    Example:
+      gradwright check examples/*.gw
+    """
+    from . import driver
+
+    status = 0
+    for model in models:
+        try:
+            with failures():
+                result = driver.check_model(model, dtype=dtype, sizes=dict(sizes))
+                report(result.diagnostics, result.sources)
+                click.echo(f"{model}: {counted(result.diagnostics)}")
+        except Failure as failure:
+            failure.show()
+            status = max(status, failure.exit_code)
+    if status:
+        raise Failure("", status)
+
+
+@main.command("graph")
+@model_argument()
+@model_options
+@click.option("--format", "form", type=click.Choice(["text", "dot", "mermaid"]), default="text", show_default=True,
+              help="dot is for Graphviz, mermaid for Markdown.")  # fmt: skip
+def graph_command(model: str, sizes: tuple[tuple[str, int], ...], dtype: str | None, form: str) -> None:
+    """Print the graph of a model: one line an operation, with where it comes from.
+
+    \b
+    Examples:
+      gradwright graph examples/xor.gw
+      gradwright graph examples/xor.gw --format dot | dot -Tsvg > xor.svg
+    """
+    from . import driver
+
+    with failures():
+        result = driver.compile_model(model, dtype=dtype, sizes=dict(sizes), stop_after="graph")
+        report(result.diagnostics, result.sources)
+        if form == "text":
+            click.echo(result.text)
+        else:
+            from .emit import drawing
+
+            click.echo({"dot": drawing.dot, "mermaid": drawing.mermaid}[form](result.value))
+
+
+@main.command("explain")
+@click.argument("code", metavar="CODE")
+def explain_command(code: str) -> None:
+    """Explain an error code, with a program that has the error and one that has not.
+
+    \b
+    Example:
+      gradwright explain E204
+    """
+    from .language.diagnostics import CODES, explain, suggest
+
+    page = explain(code.upper())
+    if page is None:
+        close = suggest(code.upper(), CODES)
+        raise click.UsageError(f"there is no error {code}" + (f"; did you mean {close}?" if close else ""))
+    click.echo(page.rstrip())

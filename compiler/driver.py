@@ -1,0 +1,419 @@
+"""The whole compiler on one page: the stages in order, and what is remembered so that they need not run again.
+
+::
+
+    text -> syntax -> graph -> gradients -> passes -> loops -> cython -> module
+
+Each stage takes one value and returns another; any can be stopped after and printed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from .build import cache
+from .build.files import publish_all
+from .build.modules import import_file, module_name
+from .language.diagnostics import Diagnostic, GradwrightError, Label, ModelError
+from .language.source import Source, Span
+
+if TYPE_CHECKING:
+    from .build.toolchain import Toolchain
+
+Backend = Literal["cython", "numpy"]
+_FORMAT: Final = 1
+
+
+class OutputError(GradwrightError):
+    """The output folder cannot be written."""
+
+
+class SourceError(GradwrightError):
+    """A model's file is no text."""
+
+
+# ---------------------------------------------------------------- one compilation
+
+
+@dataclass
+class Job:
+    """What is asked for, and what the stages found on the way."""
+
+    source: Source
+    folder: Path  # where ``use "mine.gw"`` is looked for
+    name: str  # of the module
+    dtype: str | None
+    sizes: Mapping[str, int]
+    backend: Backend
+    values: dict[str, Any] = field(default_factory=dict)  # what each stage returned
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    used: dict[str, Source] = field(default_factory=dict)  # the files that ``use`` read, by their path in the text
+    hashes: dict[str, str] = field(default_factory=dict)  # of their bytes
+
+    def read(self, path: str) -> Source | None:
+        """The file that ``use "path"`` names, or None."""
+        data = self.bytes_of(path)
+        self.hashes[path] = hashlib.sha256(data or b"").hexdigest()
+        if data is None:
+            return None
+        name = os.path.normpath(os.path.join(os.path.dirname(self.source.name), path)).replace(os.sep, "/")
+        self.used[path] = Source(name, decode(name, data))
+        return self.used[path]
+
+    def bytes_of(self, path: str) -> bytes | None:
+        try:
+            return (self.folder / path).read_bytes()
+        except (OSError, ValueError):
+            return None
+
+    def report(self, found: Sequence[Diagnostic], *, last: bool = True) -> None:
+        """Keep what a stage found; errors end the compilation, when ``last`` says that no more will be looked for."""
+        self.diagnostics += [d for d in found if d not in self.diagnostics]
+        if last and any(d.is_error for d in self.diagnostics):
+            raise ModelError(self.diagnostics, self.sources)
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        return {s.name: s for s in (self.source, *self.used.values())}
+
+    @property
+    def hash(self) -> str:
+        """Of the model's text and all files that it uses."""
+        if not self.used:
+            return hashlib.sha256(self.source.text.encode()).hexdigest()
+        return cache.digest(self.source.text, *(part for path in sorted(self.used) for part in (path, self.used[path].text)))
+
+    @property
+    def command(self) -> str:
+        """The command that makes the same again, for the header of the generated text."""
+        options = [] if self.dtype is None else ["--dtype", self.dtype]
+        options += [word for name, value in self.sizes.items() for word in ("--set", f"{name}={value}")]
+        options += [] if self.backend == "cython" else ["--backend", self.backend]
+        return shlex.join(["gradwright", "compile", self.source.name, *options])
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step. ``run`` takes what the step before returned; ``show`` prints what this one returned."""
+
+    name: str
+    what: str
+    run: Callable[[Job, Any], Any]
+    show: Callable[[Job, Any], str]
+
+
+def _parse(job: Job, source: Any) -> Any:
+    from .language.parser import parse
+
+    module, found = parse(source)
+    job.report(found, last=module is None)
+    return module
+
+
+def _elaborate(job: Job, module: Any) -> Any:
+    from .elaborate import elaborate
+
+    model, found = elaborate(module, sizes=job.sizes, dtype=job.dtype, read=job.read)
+    job.report(found)
+    return model
+
+
+def _show_tree(job: Job, value: Any) -> str:
+    return "\n".join(_tree(value, 0))
+
+
+def _show_model(job: Job, model: Any) -> str:
+    from .graph.text import show_graph
+
+    return show_graph(model.graph, tuple(job.sources.values()))
+
+
+def _tree(value: Any, depth: int) -> list[str]:
+    """A syntax tree, one node a line."""
+    from .language.syntax import Name, Node
+
+    pad = "  " * depth
+    if isinstance(value, tuple):
+        return [line for item in value for line in _tree(item, depth)]
+    plain = {k: v for k, v in vars(value).items() if isinstance(v, str | bool | Name) and v not in ("", False)}
+    words = [f"{k}={v.id if isinstance(v, Name) else v!r}" for k, v in plain.items()]
+    where = f"  # {value.span.line}:{value.span.column}" if isinstance(value, Node) else ""
+    lines = [f"{pad}{' '.join([type(value).__name__, *words])}{where}"]
+    for key, child in vars(value).items():
+        if key in plain or key in ("span", "op_span", "source") or child is None or not child or child is True:
+            continue
+        if isinstance(child, tuple) and all(isinstance(c, str) for c in child):
+            lines.append(f"{pad}  {key}: {' '.join(child)}")
+        elif isinstance(child, tuple | Node):
+            lines += [f"{pad}  {key}:", *_tree(child, depth + 2)]
+    return lines
+
+
+def _emit(job: Job, model: Any) -> Any:
+    raise NotImplementedError
+
+
+def _show_texts(job: Job, texts: Any) -> str:
+    return str(texts.get(f"{job.name}.pyx") or texts[f"{job.name}.py"])
+
+
+STAGES: Final[tuple[Stage, ...]] = (
+    Stage("syntax", "the text as a tree", _parse, _show_tree),
+    Stage("graph", "names and shapes resolved: one equation an operation", _elaborate, _show_model),
+    Stage("cython", "the text of the module, its stub and its source map", _emit, _show_texts),
+)
+STAGE_NAMES: Final = tuple(stage.name for stage in STAGES)
+
+
+# ---------------------------------------------------------------- what is remembered between runs
+
+
+def version() -> str:
+    from . import __version__
+
+    return __version__
+
+
+def _stamp() -> str:
+    """Changes with the compiler itself, its library and its headers: also while it is worked on."""
+    from .build.compile import cython_version, headers
+
+    state: list[str] = [version(), cython_version()]
+    for root in (Path(__file__).parent, headers().parent):
+        for folder, folders, files in os.walk(root):
+            folders[:] = sorted(f for f in folders if f not in ("__pycache__", "errors"))
+            for name in sorted(files):
+                about = os.stat(os.path.join(folder, name))
+                state.append(f"{name} {about.st_mtime_ns} {about.st_size}")
+    return cache.digest(*state)
+
+
+def _front_key(job: Job, tools: str) -> str:
+    options = json.dumps([job.name, job.dtype, sorted(job.sizes.items()), job.backend])
+    return cache.digest("front", str(_FORMAT), _stamp(), tools, job.source.name, job.source.text, options)
+
+
+def _diagnostic(data: Mapping[str, Any]) -> Diagnostic:
+    """A diagnostic from its ``to_dict``."""
+    labels = tuple(Label(Span(**label["span"]), label["text"]) for label in data["labels"])
+    severity = data["severity"]
+    return Diagnostic(data["code"], data["message"], Span(**data["span"]), labels, tuple(data["notes"]), data["help"], severity)
+
+
+def _from_cache(job: Job, front_key: str) -> cache.Entry | None:
+    """The module that this text became before, with the warnings that it had then."""
+    front = cache.find_front(front_key, job.bytes_of)
+    entry = cache.find(front.module) if front is not None else None
+    if front is None or entry is None:
+        return None
+    for path, _ in front.used:
+        job.read(path)
+    job.diagnostics = [_diagnostic(d) for d in front.about["diagnostics"]]
+    return entry
+
+
+def _build(job: Job, texts: Mapping[str, str], tools: Toolchain | None) -> cache.Entry:
+    """The module of the emitted ``texts`` (file name to text), from the cache or made now."""
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        if tools is not None:
+            from .build.compile import build_module
+
+            build_module(job.name, texts[f"{job.name}.pyx"], folder, tools=tools)
+        return {"name": job.name, "model": job.source.name, "version": version()}
+
+    from .build.compile import binary_interface
+
+    parts = [part for name in sorted(texts) for part in (name, texts[name])]
+    return cache.obtain(cache.digest("module", str(_FORMAT), version(), binary_interface(tools), job.name, *parts), make)
+
+
+# ---------------------------------------------------------------- the entries
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a compilation gave."""
+
+    job: Job
+    stage: str  # the last that ran
+    entry: cache.Entry | None = None
+    files: tuple[Path, ...] = ()  # written into the output folder, or already there
+    cached: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the module."""
+        return self.job.name
+
+    @property
+    def value(self) -> Any:
+        """What the last stage returned."""
+        return self.job.values.get(self.stage)
+
+    @property
+    def text(self) -> str:
+        """What the last stage returned, printed."""
+        return next(stage for stage in STAGES if stage.name == self.stage).show(self.job, self.value)
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        return tuple(self.job.diagnostics)
+
+    @property
+    def sources(self) -> Mapping[str, Source]:
+        return self.job.sources
+
+
+def compile_model(
+    model: str | os.PathLike[str],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    dtype: str | None = None,
+    sizes: Mapping[str, int] | None = None,
+    backend: Backend = "cython",
+    stop_after: str | None = None,
+    name: str | None = None,
+) -> Result:
+    """Compile a model, given by its path or as text. With ``out`` its files are written into that folder."""
+    job = _job(model, dtype=dtype, sizes=sizes, backend=backend, name=name)
+    if stop_after is not None:
+        if stop_after not in STAGE_NAMES:
+            raise ValueError(f"no stage is called {stop_after!r}; they are {', '.join(STAGE_NAMES)}")
+        _run(job, stop_after)
+        return Result(job, stop_after)
+    folder = None if out is None else _writable(Path(out))
+    entry, cached = _obtain(job)
+    files = () if folder is None else _write_out(job, entry, folder)
+    return Result(job, "module", entry, files, cached)
+
+
+def check_model(model: str | os.PathLike[str], *, dtype: str | None = None, sizes: Mapping[str, int] | None = None) -> Result:
+    """Find the errors and warnings of a model; errors are in the :class:`ModelError` that is raised."""
+    return compile_model(model, dtype=dtype, sizes=sizes, stop_after="graph")
+
+
+def load(
+    model: str | os.PathLike[str],
+    *,
+    dtype: str | None = None,
+    sizes: Mapping[str, int] | None = None,
+    backend: Backend = "cython",
+    name: str | None = None,
+) -> ModuleType:
+    """The module of a model, given by its path or as text: from the cache, or compiled now."""
+    job = _job(model, dtype=dtype, sizes=sizes, backend=backend, name=name)
+    for attempt in (1, 2):
+        entry, _ = _obtain(job)
+        try:
+            return import_file(job.name, entry.path(_importable(job, entry)), entry.key)
+        except ImportError:
+            if attempt == 2:
+                raise  # else: thrown out by another process between finding and loading
+    raise AssertionError
+
+
+def _obtain(job: Job) -> tuple[cache.Entry, bool]:
+    from .build.toolchain import toolchain
+
+    tools = toolchain() if job.backend == "cython" else None
+    front_key = _front_key(job, tools.identity if tools else "")
+    entry = _from_cache(job, front_key)
+    if entry is not None:
+        return entry, True
+    _run(job, STAGE_NAMES[-1])
+    entry = _build(job, job.values[STAGE_NAMES[-1]], tools)
+    found = [d.to_dict() for d in job.diagnostics]
+    cache.keep_front(front_key, cache.Front(entry.key, tuple(sorted(job.hashes.items())), {"diagnostics": found}))
+    return entry, False
+
+
+def _run(job: Job, last: str) -> None:
+    value: Any = job.source
+    for stage in STAGES:
+        value = job.values[stage.name] = stage.run(job, value)
+        if stage.name == last:
+            break
+    job.report(())
+
+
+def _job(
+    model: str | os.PathLike[str], *, dtype: str | None, sizes: Mapping[str, int] | None, backend: Backend, name: str | None
+) -> Job:
+    if backend not in ("cython", "numpy"):
+        raise ValueError(f"no backend is called {backend!r}; they are cython and numpy")
+    if isinstance(model, str) and _is_text(model):
+        stem = name or "model"
+        return Job(Source(f"{stem}.gw", model), Path.cwd(), module_name(stem), dtype, dict(sizes or {}), backend)
+    path = Path(model)
+    source = Source(_shown(path), decode(str(path), path.read_bytes()))
+    return Job(source, path.absolute().parent, module_name(name or path.stem), dtype, dict(sizes or {}), backend)
+
+
+def _is_text(model: str) -> bool:
+    """Whether a string is a model and not the path of one."""
+    return "\n" in model or not (model.endswith(".gw") or os.path.exists(model))
+
+
+def _shown(path: Path) -> str:
+    """How a file is called in messages and generated text: never by an absolute path, which would differ elsewhere."""
+    if path.is_absolute():
+        path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else Path(path.name)
+    return path.as_posix()
+
+
+def decode(name: str, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        wrong = f"{name}:{line}: this is not UTF-8 text (byte 0x{data[error.start]:02x})"
+        raise SourceError(f"{wrong}; save the file as UTF-8") from None
+
+
+# ---------------------------------------------------------------- the output folder
+
+
+def _importable(job: Job, entry: cache.Entry) -> str:
+    from .build.compile import suffix
+
+    return f"{job.name}.py" if job.backend == "numpy" else f"{job.name}{suffix()}"
+
+
+def _writable(folder: Path) -> Path:
+    """The folder, made where it was missing; before anything is compiled for it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the output folder {folder} cannot be made: {error.strerror or error}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"the output folder {folder} cannot be written: permission denied; choose another with -o")
+    return folder
+
+
+def _write_out(job: Job, entry: cache.Entry, folder: Path) -> tuple[Path, ...]:
+    """The module's files into ``folder``; what another backend left there and Python would import instead goes."""
+    module = _importable(job, entry)
+    try:
+        publish_all(folder, {name: entry.path(name).read_bytes() for name in entry.files}, executable=(module,))
+        if job.backend == "numpy":
+            for path in folder.glob(f"{job.name}.*"):
+                if path.suffix in (".so", ".pyd") or path.name == f"{job.name}.pyx":
+                    path.unlink()
+        else:
+            stale = folder / f"{job.name}.py"
+            if stale.is_file() and "gradwright" in stale.read_text(encoding="utf-8", errors="replace")[:2000]:
+                stale.unlink()
+    except OSError as error:
+        raise OutputError(f"the output folder {folder} cannot be written: {error.strerror or error}") from None
+    return tuple(folder / name for name in entry.files)
