@@ -155,7 +155,7 @@ def _out(eqn: Eqn, values: Mapping[str, Value], extents: Mapping[str, Dim]) -> N
     if eqn.reduce in ("argmax", "argmin") and len(reduced) != 1:
         raise _Broken(f"{eqn.reduce} has {len(reduced)} reduced axes, and needs one")
     positions = [axis in reduced for axis in eqn.axes]
-    if positions != sorted(positions):
+    if eqn.plain_out is not None and positions != sorted(positions):
         raise _Broken("a reduced axis stands before one that is written")
 
 
