@@ -1,0 +1,33 @@
+"""The family of errors that the runtime raises. Each is also the built-in error that fits, so that either can be caught."""
+
+
+class GradwrightError(Exception):
+    """Whatever goes wrong with a model, its data or its training."""
+
+
+class ShapeError(GradwrightError, ValueError):
+    """An array has not the shape that the model declares."""
+
+
+class DtypeError(GradwrightError, TypeError):
+    """An array holds what the model cannot use: text, objects, complex numbers, reals for an index."""
+
+
+class ArgumentError(GradwrightError, TypeError):
+    """An argument is missing, unknown, or not of the kind that is wanted."""
+
+
+class RangeError(GradwrightError, ValueError):
+    """An index is out of range."""
+
+
+class StateError(GradwrightError, RuntimeError):
+    """A call that needs another before it: backward() before forward(), grad before a gradient."""
+
+
+class MissingError(GradwrightError, ImportError):
+    """Something that is not installed is needed: the compiler, safetensors, matplotlib."""
+
+
+class CheckpointError(GradwrightError, ValueError):
+    """A checkpoint is damaged, or another model's."""

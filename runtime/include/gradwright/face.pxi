@@ -1,0 +1,834 @@
+# runtime/model.py as text; made by python -m gradwright.runtime.face
+cdef str _FACE = r'''"""The face of a generated module: `Model` and the pure functions, made from the module's `_SPEC` and `_run`.
+
+It knows no model and needs NumPy alone. A NumPy-backend module imports it and ends with `install(globals())`; a compiled
+module carries this text inside (`include/gradwright/face.pxi`, written by `python -m gradwright.runtime.face`) and runs it
+at import, since compiling it into every module would take the C compiler five seconds each. The fast parts are in module.pxi.
+"""
+import math
+from operator import itemgetter
+from threading import Lock, get_ident
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+INT = np.dtype(np.int64)
+
+
+# ---- errors: the family of gradwright.runtime.errors where that is installed; TypeError, ValueError... everywhere
+
+_KINDS: dict[str, type] = {"ShapeError": ValueError, "DtypeError": TypeError, "ArgumentError": TypeError,
+                           "RangeError": ValueError, "StateError": RuntimeError, "MissingError": ImportError}
+_errors: dict[str, Any] = {}
+
+
+def _error(kind: str, text: str) -> Exception:
+    if not _errors:
+        try:
+            from gradwright.runtime import errors
+            _errors.update({name: getattr(errors, name) for name in _KINDS})
+        except ImportError:
+            family = type("GradwrightError", (Exception,), {})
+            _errors.update({name: type(name, (family, base), {}) for name, base in _KINDS.items()})
+    error: Exception = _errors[kind](text)
+    return error
+
+
+def _meant(name: str, known: Any) -> str:
+    """`; did you mean W1?`, or what there is."""
+    from difflib import get_close_matches
+    known = list(known)
+    close = [k for k in known if k.lower() == name.lower()] or get_close_matches(name, known, 1, 0.5)
+    return f"; did you mean {close[0]}?" if close else f"; there is {', '.join(known)}" if known else "; there is none"
+
+
+def _same(name: str, known: Any) -> str:
+    """The name as the model spells it: Python itself turns θ₁ into θ1 before anybody sees it."""
+    if name in known:
+        return name
+    from unicodedata import normalize
+    return next((k for k in known if not k.isascii() and normalize("NFKC", k) == name), name)
+
+
+# ---- values by name
+
+def _names(named: "Named") -> list[str]:
+    values = named.__dict__
+    return [name for name in values.get(" layout", values) if name[0] != " "]
+
+
+class Named:
+    """Values by name: `out.p`, `out["p"]`, `p, loss = out`, `out._asdict()`. Any name works, `if` and `_asdict` included."""
+
+    # The values are the instance's __dict__, which Python asks before the class's methods. What is no user's value has a
+    # key that begins with a space, which is no user's name.
+    def __init__(self, values: Any) -> None:
+        self.__dict__.update(values)
+
+    def __getattr__(self, name: str) -> Any:
+        known = _names(self)
+        if (same := _same(name, known)) != name:
+            return self[same]
+        raise AttributeError(f"no {name!r} here{_meant(name, known)}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{name}: results cannot be assigned to")
+
+    def __getitem__(self, name: str) -> Any:
+        values = self.__dict__
+        if name in values:
+            return values[name]
+        try:
+            return type(self).__getattr__(self, name)
+        except AttributeError as error:
+            raise KeyError(str(error)) from None
+
+    def __iter__(self) -> Any:
+        return iter([self[name] for name in _names(self)])
+
+    def __len__(self) -> int:
+        return len(_names(self))
+
+    def __contains__(self, name: object) -> bool:
+        return name in _names(self)
+
+    def __dir__(self) -> Any:
+        return [*object.__dir__(self), *_names(self)]
+
+    def keys(self) -> list[str]:
+        return _names(self)
+
+    def _asdict(self) -> dict[str, Any]:
+        return {name: self[name] for name in _names(self)}
+
+    def __repr__(self) -> str:
+        lines = []
+        for name in _names(self):
+            value = self[name]
+            if isinstance(value, np.ndarray):
+                shape = ", ".join(map(str, value.shape))
+                small = " " + np.array2string(value, separator=", ").replace("\n", "") if value.size <= 8 else ""
+                lines.append(f"\n  {name}: {value.dtype}[{shape}]{small}")
+            elif isinstance(value, Named):
+                lines.append(f"\n  {name}: " + repr(value).replace("\n", "\n  "))
+            else:
+                lines.append(f"\n  {name}: {value}")
+        return type(self).__name__ + ("".join(lines) or " (empty)")
+
+
+class Outputs(Named):
+    """What a forward pass returned."""
+
+
+class Gradients(Named):
+    """Gradients by name. Those of parameters are views into one flat vector, made when they are asked for."""
+
+    def __init__(self, values: Any, layout: Any, flat: Array | None) -> None:
+        self.__dict__.update({" layout": layout, " flat": flat, **values})
+
+    def __getattr__(self, name: str) -> Any:
+        values = self.__dict__
+        place = values.get(" layout", {}).get(name)
+        if place is None:
+            return Named.__getattr__(self, name)
+        view = values[name] = values[" flat"][place[0]:place[1]].reshape(place[2])
+        return view
+
+
+class Params(Named):
+    """Parameters by name: views into the model's vectors. Assigning copies in; the shape must fit."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        view = self[name] if name in self.__dict__ else Named.__getattr__(self, name)
+        view[...] = _shaped(name, value, view.shape, view.dtype)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        type(self).__setattr__(self, name, value)
+
+
+class Hypers(Named):
+    """Hyper-parameters by name: numbers, which the next call uses."""
+
+    def __init__(self, names: Any, vector: Array, values: Any) -> None:
+        self.__dict__.update(zip(names, values, strict=True))
+        self.__dict__[" vector"] = vector
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        known = _names(self)
+        name = _same(name, known)
+        if name not in known:
+            raise AttributeError(f"no {name!r} here{_meant(name, known)}")
+        number = _number(name, value)
+        self.__dict__[" vector"][known.index(name)] = number
+        self.__dict__[name] = number
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        type(self).__setattr__(self, name, value)
+
+
+# ---- checking what comes in; the one place
+
+def _array(name: str, value: Any) -> Array:
+    if isinstance(value, np.ndarray):
+        if hasattr(value, "mask") and hasattr(value, "fill_value"):
+            raise _error("DtypeError", f"{name}: a masked array; give its .filled(...) or .compressed() values")
+        return np.asarray(value)
+    if value is None:
+        raise _error("ArgumentError", f"{name}: got None where an array is needed")
+    try:
+        return np.asarray(value)
+    except Exception as error:
+        raise _error("DtypeError", f"{name}: a {type(value).__name__} that NumPy makes no array of: {error}") from error
+
+
+def _real(name: str, value: Any, dtype: Any) -> Array:
+    """The value as a contiguous, aligned array of this real type; the very same memory where it already is one."""
+    array = _array(name, value)
+    if array.dtype.kind not in "fiub":
+        raise _error("DtypeError", f"{name}: expected real numbers, got dtype {array.dtype}")
+    array = np.asarray(array, dtype, "C")
+    return array if array.flags.aligned else array.copy()
+
+
+def _index(name: str, value: Any) -> Array:
+    array = _array(name, value)
+    if array.dtype.kind not in "iub" and not (array.size == 0 and not isinstance(value, np.ndarray)):
+        raise _error("DtypeError", f"{name}: expected integers, got dtype {array.dtype}"
+                     + (f"; {name}.astype(int), if they are whole numbers" if array.dtype.kind == "f" else ""))
+    if array.dtype.kind == "u" and array.size and int(array.max()) > np.iinfo(INT).max:
+        raise _error("RangeError", f"{name}: index {int(array.max())} is out of range")
+    array = np.asarray(array, INT, "C")
+    return array if array.flags.aligned else array.copy()
+
+
+def _shaped(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+    array = _real(name, value, dtype)
+    if array.shape != shape:
+        raise _error("ShapeError", f"{name}: expected shape {shape}, got shape {array.shape}")
+    return array
+
+
+def _number(name: str, value: Any) -> float:
+    array = _array(name, value)
+    if array.shape != () or array.dtype.kind not in "fiub":
+        raise _error("ArgumentError", f"{name}: expected a number, got {value!r}")
+    return float(array)
+
+
+def _dim(dim: Any, sizes: dict[str, int]) -> int:
+    """What a dimension of the spec is; KeyError if it needs a size that is not known."""
+    if isinstance(dim, int):
+        return dim
+    if isinstance(dim, str):
+        return sizes[dim]
+    op, a, b = dim[0], _dim(dim[1], sizes), _dim(dim[2], sizes)
+    if op in ("//", "%") and b == 0:
+        raise _error("ShapeError", f"{_dim_text(dim)}: division by a size that is 0")
+    return a + b if op == "+" else a - b if op == "-" else a * b if op == "*" else a // b if op == "//" else a % b
+
+
+def _dim_text(dim: Any) -> str:
+    return str(dim) if isinstance(dim, (int, str)) else f"({_dim_text(dim[1])} {dim[0]} {_dim_text(dim[2])})"
+
+
+def _solve(dim: Any, value: int, sizes: dict[str, int]) -> bool:
+    """Bind the one unknown size in dim so that dim is value, if it stands where that can be undone."""
+    while not isinstance(dim, (str, int)):
+        op, a, b = dim
+        try:
+            known, left = _dim(b, sizes), True
+        except KeyError:
+            try:
+                known, left = _dim(a, sizes), False
+            except KeyError:
+                return False
+        if op == "+":
+            value -= known
+        elif op == "-":
+            value = value + known if left else known - value
+        elif op == "*" and known and value % known == 0:
+            value //= known
+        else:
+            return False
+        dim = a if left else b
+    if isinstance(dim, str) and value >= 0 and dim not in sizes:
+        sizes[dim] = value
+        return True
+    return False
+
+
+def _bind(inputs: Any, arrays: dict[str, Array], sizes: dict[str, int]) -> None:
+    """Find the sizes in the arrays' shapes (into `sizes`, which may hold some already), and check that all agree."""
+    origin = {name: f"you gave {name}={value}" for name, value in sizes.items()}
+    todo = []
+    for spec in inputs:
+        name, shape, array = spec["name"], spec["shape"], arrays[spec["name"]]
+        if array.ndim != len(shape):
+            axes = "be a scalar" if not shape else "have 1 axis" if len(shape) == 1 else f"have {len(shape)} axes"
+            hint = ""
+            if array.ndim == len(shape) - 1 and shape[-1] == 1:
+                hint = f"; {name}.reshape(-1, 1) has" if array.ndim == 1 else f"; {name}[..., None] has"
+            raise _error("ShapeError", f"{name}: expected {spec['declared']}, got shape {array.shape}: it must {axes}{hint}")
+        for axis, dim in enumerate(shape):
+            if isinstance(dim, str):
+                if dim not in sizes:
+                    sizes[dim] = array.shape[axis]
+                    origin[dim] = f"it is {array.shape[axis]} in {name}"
+            todo.append((spec, axis, dim, array.shape))
+    while True:             # sizes that stand in no shape alone
+        found = False
+        for spec, axis, dim, given in todo:
+            if isinstance(dim, tuple) and _solve(dim, given[axis], sizes):
+                found = True
+                origin.update({size: f"it is {sizes[size]} in {spec['name']}" for size in sizes if size not in origin})
+        if not found:
+            break
+    for spec, axis, dim, given in todo:
+        try:
+            want = _dim(dim, sizes)
+        except KeyError:
+            continue
+        if want != given[axis]:
+            text = _declared_dim(spec, axis)
+            if isinstance(dim, str):
+                why = f"axis {axis} is {dim}, and {origin[dim]}"
+            elif isinstance(dim, tuple):
+                why = f"axis {axis} must be {text} = {want}"
+            else:
+                why = f"axis {axis} must be {want}" if text == str(want) else f"axis {axis} must be {text} = {want}"
+            raise _error("ShapeError", f"{spec['name']}: expected {spec['declared']}, got shape {given}: {why}")
+
+
+def _declared_dim(spec: Any, axis: int) -> str:
+    """The axis as the user wrote it: `D` of `x[N, D]`."""
+    parts, depth, text = [""], 0, str(spec["declared"])
+    for c in text[text.find("[") + 1:text.rfind("]")]:
+        depth += (c in "([") - (c in ")]")
+        if c == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += c
+    return parts[axis].strip() if len(parts) == len(spec["shape"]) else _dim_text(spec["shape"][axis])
+
+
+# ---- the plan of a module
+
+class _Needs:
+    """The arguments that some kernels want: how to take them from a call's keywords, and how `_match` checks them."""
+
+    def __init__(self, inputs: Any, sizes: Any) -> None:
+        self.inputs = inputs
+        names = [spec["name"] for spec in inputs]
+        self.names = names
+        self.pick: Any = (lambda given: ()) if not names else itemgetter(*names) if len(names) > 1 else self._one
+        # for each input: 1 for an index, number of axes, its dims, its bound; a dim is a number, -1 - size, or "slow"
+        place, slow = {size: -1 - i for i, size in enumerate(sizes)}, -1 - len(sizes)
+        code: list[int] = []
+        for spec in inputs:
+            dims = [d if isinstance(d, int) else place[d] if isinstance(d, str) else slow
+                    for d in (*spec["shape"], spec["below"] or 0)]
+            code += [int(spec["kind"] == "index") + 2 * int(spec["below"] is not None), len(dims) - 1, *dims]
+        self.code = np.array(code, INT)
+
+    def _one(self, given: Any) -> Any:
+        return (given[self.names[0]],)
+
+
+class _Plan:
+    """One kernel: its number, which arrays go into its slots, which it fills."""
+
+    def __init__(self, engine: "Engine", number: int, kernel: Any, needs: _Needs) -> None:
+        self.number, self.name, self.needs = number, kernel["name"], needs
+        self.kept, self.work = kernel.get("kept", 0), kernel.get("work", 0)
+        self.sizes = kernel.get("sizes")            # the sizes that it reads; None if that is not told
+        self.ups: list[Any] = []                    # (target, shape)
+        self.results: list[Any] = []                # (slot, shape, dtype)
+        self.layouts: dict[tuple[int, ...], Any] = {}
+        inputs = {spec["name"]: spec for spec in engine.spec["inputs"]}
+        outputs = {spec["name"]: spec for spec in engine.spec["outputs"]}
+        targets = {target["name"]: target for target in engine.spec["targets"]}
+        fixed = ["theta", "frozen", "hyper", "kept", "work"]
+        for slot in kernel["slots"]:
+            kind, _, rest = slot.partition(":")
+            name, _, wrt = rest.partition(":")
+            if kind == "up":
+                self.ups.append((name, targets[name]["shape"]))
+            elif kind == "out":
+                self.results.append((slot, outputs[name]["shape"], INT if outputs[name].get("kind") == "int" else engine.real))
+            elif kind == "grad":
+                self.results.append((slot, (engine.count,), engine.real))
+            elif kind == "din":
+                self.results.append((slot, inputs[wrt]["shape"], engine.real))
+            elif kind == "dval":
+                shapes = {entry[0]: entry[2] if len(entry) > 2 else engine.shapes[entry[0]] for entry in targets[name]["wrt"]
+                          if len(entry) > 2 or entry[0] in engine.shapes}
+                self.results.append((slot, shapes[wrt], engine.real))
+        outs = [slot for slot, _, _ in self.results]
+        self.outs = [(name, "bool" if o.get("kind") == "bool" else "array" if o["shape"] else "scalar", outs.index(f"out:{name}"))
+                     for name, o in outputs.items() if f"out:{name}" in outs]
+        pool = [f"in:{name}" for name in needs.names] + fixed + [f"up:{up[0]}" for up in self.ups] + [r[0] for r in self.results]
+        places = [pool.index(slot) for slot in kernel["slots"]]
+        self.pick: Any = itemgetter(*places) if len(places) > 1 else (lambda pool: tuple(pool[p] for p in places))
+
+    def layout(self, sizes: tuple[int, ...], names: Any) -> Any:
+        """Shapes and dtypes of what it fills, and the lengths of `kept` and `work`, for these sizes."""
+        if len(self.layouts) > 64:
+            self.layouts.clear()
+        env = dict(zip(names, sizes, strict=True))
+        shapes = [(tuple([_dim(d, env) for d in shape]), dtype) for _, shape, dtype in self.results]
+        for (slot, _, _), (shape, _) in zip(self.results, shapes, strict=True):
+            if min(shape, default=0) < 0:
+                raise _error("ShapeError", f"{slot.rpartition(':')[2]} would have shape {shape}")
+        found = self.layouts[sizes] = (shapes, max(_dim(self.kept, env), 0), max(_dim(self.work, env), 0))
+        return found
+
+
+class Engine:
+    """What all models of one module share: its spec, its kernels, and how calls are checked and laid out."""
+
+    def __init__(self, module: dict[str, Any]) -> None:
+        spec = self.spec = module["_SPEC"]
+        self.name: str = spec["name"]
+        self.real = np.dtype(spec["dtype"])
+        self.sizes: tuple[str, ...] = spec["sizes"]
+        self.run, self.match, self.mark = module["_run"], module.get("_match"), module.get("_mark", _crc)
+        self.module = module
+        self.trained = [p for p in spec["params"] if not p["frozen"]]
+        self.frozen = [p for p in spec["params"] if p["frozen"]]
+        self.shapes = {p["name"]: tuple(p["shape"]) for p in spec["params"]}
+        self.count = sum(math.prod(p["shape"]) for p in self.trained)
+        self.hypers = [h["name"] for h in spec["hypers"]]
+        self.defaults = np.array([h["default"] for h in spec["hypers"]], self.real)
+        kernels = {kernel["name"]: (number, kernel) for number, kernel in enumerate(spec["kernels"])}
+        self.full = _Needs(spec["inputs"], self.sizes)
+        self.plans = {name: _Plan(self, number, kernel, self.full)
+                      for name, (number, kernel) in kernels.items() if name != "predict"}
+        if "predict" in kernels:
+            number, kernel = kernels["predict"]
+            needs = _Needs([s for s in spec["inputs"] if f"in:{s['name']}" in kernel["slots"]], self.sizes)
+            self.plans["predict"] = _Plan(self, number, kernel, needs)
+        else:
+            self.plans["predict"] = self.plans["forward"]
+        self.forward, self.predict, self.backward = self.plans["forward"], self.plans["predict"], self.plans.get("backward")
+        self.targets = [self._target(target) for target in spec["targets"]] if self.backward else []
+        loss = [t for t in self.targets if t[0] == spec["loss"]]
+        self.top = loss[0] if loss else self.targets[0] if len(self.targets) == 1 else None
+
+    def _target(self, target: Any) -> Any:
+        """(name, place of the flat gradient, layout of the views, [(name, place of an array)])"""
+        assert self.backward is not None
+        slots = [slot for slot, _, _ in self.backward.results]
+        flat: int | None = None
+        layout: dict[str, Any] = {}
+        arrays: list[tuple[str, int | None]] = []
+        starts = {p["name"]: p["offset"] for p in self.trained}
+        for name, kind, *_ in target["wrt"]:
+            layout[name] = None
+            if kind == "param" and name in starts:
+                flat = slots.index(f"grad:{target['name']}")
+                layout[name] = (starts[name], starts[name] + math.prod(self.shapes[name]), self.shapes[name])
+                if hasattr(Gradients, name):        # a parameter called `keys`: the view must stand before the method
+                    arrays.append((name, None))
+            else:
+                arrays.append((name, slots.index(f"{'din' if kind == 'input' else 'dval'}:{target['name']}:{name}")))
+        return target["name"], flat, layout, arrays
+
+    # -- a call's arguments
+
+    def take(self, needs: _Needs, plan: _Plan, given: dict[str, Any], hyper: Array) -> Any:
+        """(arrays, sizes, hyper) for a call with these keywords."""
+        if self.match is not None and len(given) == len(needs.names):
+            try:
+                arrays = needs.pick(given)
+            except KeyError:
+                pass
+            else:
+                sizes = self.match(arrays, needs.code, len(self.sizes))
+                if sizes is not None:
+                    return arrays, sizes, hyper
+        return self.check(needs, plan, given, hyper)
+
+    def check(self, needs: _Needs, plan: _Plan, given: dict[str, Any], hyper: Array) -> Any:
+        inputs = {spec["name"]: spec for spec in self.spec["inputs"]}
+        known = [*inputs, *self.sizes, *self.hypers]
+        given = {_same(name, known): value for name, value in given.items()}
+        for name in given:
+            if name not in known:
+                if name in (fixed := self.spec["fixed"]):
+                    raise _error("ArgumentError", f"{name} is fixed at {fixed[name]}; compile with --set {name}=... to change it")
+                raise _error("ArgumentError", f"{self.name} has no input {name!r}{_meant(name, known)}")
+        missing = [name for name in needs.names if name not in given]
+        if missing:
+            wanted = ", ".join(inputs[name]["declared"] for name in missing)
+            only = self.predict.needs
+            enough = only is not needs and all(name in given for name in only.names)
+            hint = f"; predict needs no {missing[0]}" if enough else ""
+            raise _error("ArgumentError", f"missing input {wanted}{hint}")
+        arrays = {name: _index(name, given[name]) if spec["kind"] == "index" else _real(name, given[name], self.real)
+                  for name, spec in inputs.items() if name in given}
+        sizes: dict[str, int] = {}
+        for name in self.sizes:
+            if name in given:
+                number = _array(name, given[name])
+                if number.shape != () or number.dtype.kind not in "iu" or number < 0:
+                    raise _error("ArgumentError", f"{name}: a size is a whole number from 0 up, got {given[name]!r}")
+                sizes[name] = int(number)
+        _bind([spec for spec in self.spec["inputs"] if spec["name"] in given], arrays, sizes)
+        for name in self.sizes:
+            if name not in sizes:
+                if plan.sizes is None or name in plan.sizes:
+                    raise _error("ArgumentError", f"no array tells the size {name}; pass it by name: {name}=10")
+                sizes[name] = 0
+        for name, array in arrays.items():
+            if inputs[name]["below"] is not None:
+                _in_range(inputs[name], array, _dim(inputs[name]["below"], sizes))
+        numbers = {name: _number(name, given[name]) for name in self.hypers if name in given}
+        if numbers:
+            hyper = hyper.copy()
+            for name, value in numbers.items():
+                hyper[self.hypers.index(name)] = value
+        return tuple([arrays[name] for name in needs.names]), tuple([sizes[name] for name in self.sizes]), hyper
+
+    def upstream(self, plan: _Plan, upstream: Any, sizes: tuple[int, ...]) -> list[Array]:
+        env = dict(zip(self.sizes, sizes, strict=True))
+        shapes = {name: tuple([_dim(d, env) for d in shape]) for name, shape in plan.ups}
+        given: dict[str, Any] = {}
+        if isinstance(upstream, (dict, Named)):
+            given = dict(upstream)
+            for name in given:
+                if name not in shapes:
+                    raise _error("ArgumentError", f"upstream: no gradient is taken of {name!r}{_meant(name, shapes)}")
+        elif upstream is not None:
+            wanting = [name for name, shape in shapes.items() if shape] or list(shapes)
+            if len(wanting) != 1:
+                raise _error("ArgumentError", f"upstream: {', '.join(wanting)} want one each, so give a dict by name")
+            given = {wanting[0]: upstream}
+        ups = []
+        for name, shape in shapes.items():
+            if name in given:
+                ups.append(_shaped(f"upstream of {name}", given[name], shape, self.real))
+            elif not dict(plan.ups)[name]:
+                ups.append(np.ones((), self.real))
+            else:
+                raise _error("ArgumentError", f"{name} is no scalar but {shape}: give upstream=, an array of that shape")
+        return ups
+
+    # -- running
+
+    def evaluate(self, plan: Any, arrays: Any, sizes: tuple[int, ...], vectors: Any, spaces: dict[str, Array]) -> Outputs:
+        """Run `predict` or `forward`. `vectors` are theta, frozen and hyper; `spaces` keeps the workspaces between calls."""
+        shapes, kept, work = plan.layouts.get(sizes) or plan.layout(sizes, self.sizes)
+        results = [np.empty(shape, dtype) for shape, dtype in shapes]
+        kept, work = self.space(spaces, "kept", kept), self.space(spaces, "work", work)
+        self.run(plan.number, plan.pick((*arrays, *vectors, kept, work, *results)), sizes)
+        values = {}
+        for name, kind, place in plan.outs:
+            result = results[place]
+            values[name] = result if kind == "array" else result[()] if kind == "scalar" else result != 0
+        return Outputs(values)
+
+    def differentiate(self, arrays: Any, sizes: tuple[int, ...], vectors: Any, upstream: Any,
+                      spaces: dict[str, Array]) -> tuple[Array | None, Gradients]:
+        """Run `backward` on what `forward` left in spaces["kept"]: the flat gradient of the main target, and all by name."""
+        plan = self.backward
+        if plan is None:
+            raise _error("StateError", f"{self.name} has no gradient: nothing in it depends on a parameter or an input")
+        ups = self.upstream(plan, upstream, sizes) if plan.ups or upstream is not None else ()
+        shapes, _, work = plan.layouts.get(sizes) or plan.layout(sizes, self.sizes)
+        results = [np.empty(shape, dtype) for shape, dtype in shapes]
+        kept = spaces.get("kept")
+        self.run(plan.number, plan.pick((*arrays, *vectors, kept, self.space(spaces, "work", work), *ups, *results)), sizes)
+        found = self.top
+        top = self.named(found, results) if found is not None else Gradients({}, {}, None)
+        if len(self.targets) > 1:
+            for target in self.targets:
+                if target is not found:
+                    top.__dict__[" layout"] = {**top.__dict__[" layout"], target[0]: None}
+                    top.__dict__[target[0]] = self.named(target, results)
+        return results[found[1]] if found is not None and found[1] is not None else None, top
+
+    def named(self, target: Any, results: list[Array]) -> Gradients:
+        _, flat, layout, arrays = target
+        values = {}
+        for name, place in arrays:
+            if place is None:
+                start, stop, shape = layout[name]
+                values[name] = results[flat][start:stop].reshape(shape)
+            else:
+                value = results[place]
+                values[name] = value if value.ndim else value[()]
+        return Gradients(values, layout, None if flat is None else results[flat])
+
+    def space(self, spaces: dict[str, Array], name: str, length: int) -> Array:
+        space = spaces.get(name)
+        if space is None or not length <= space.size <= 4 * length + 4096:
+            space = spaces[name] = np.empty(length, self.real)
+        return space
+
+    # -- parameters
+
+    def vectors(self, params: Any) -> tuple[Array, Array]:
+        """(theta, frozen) from a flat vector, a model's params, or arrays by name."""
+        if isinstance(params, Model):
+            return params.theta, params._frozen
+        if not isinstance(params, (dict, Named)):
+            if any(p["init"][0] != "values" for p in self.frozen):
+                raise _error("ArgumentError", f"params: {self.name} has frozen parameters; give all by name, or model.params")
+            return _shaped("params", params, (self.count,), self.real), self.initial(0)[1]
+        own = params.__dict__.get(" vectors") if isinstance(params, Params) else None
+        if own is not None and own[2] is self:
+            return own[0], own[1]
+        theta, frozen = self.initial(0)
+        needed = [p["name"] for p in self.spec["params"] if not (p["frozen"] and p["init"][0] == "values")]
+        self.fill(theta, frozen, params)
+        missing = [name for name in needed if name not in {_same(k, self.shapes) for k in list(params.keys())}]
+        if missing:
+            raise _error("ArgumentError", f"params: {', '.join(missing)} missing")
+        return theta, frozen
+
+    def fill(self, theta: Array, frozen: Array, params: Any) -> None:
+        views = self.views(theta, frozen)
+        given = {_same(name, views): params[name] for name in list(params.keys())}
+        for name in given:
+            if name not in views:
+                raise _error("ArgumentError", f"params: {self.name} has no parameter {name!r}{_meant(name, views)}")
+        checked = {name: _shaped(name, value, views[name].shape, self.real) for name, value in given.items()}
+        for name, value in checked.items():
+            views[name][...] = value
+
+    def views(self, theta: Array, frozen: Array) -> dict[str, Array]:
+        return {p["name"]: (frozen if p["frozen"] else theta)[p["offset"]:p["offset"] + math.prod(p["shape"])].reshape(p["shape"])
+                for p in self.spec["params"]}
+
+    def initial(self, seed: int | None) -> tuple[Array, Array]:
+        """Parameters as declared. Each is drawn from a stream of its own, made of the seed and its name."""
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
+            raise _error("ArgumentError", f"seed: expected a whole number from 0 up, or None, got {seed!r}")
+        theta = np.zeros(self.count, self.real)
+        frozen = np.zeros(sum(math.prod(p["shape"]) for p in self.frozen), self.real)
+        for p, view in zip(self.spec["params"], self.views(theta, frozen).values(), strict=True):
+            view[...] = _draw(p["init"], tuple(p["shape"]), seed, p["name"])
+        return theta, frozen
+
+
+def _in_range(spec: Any, array: Array, below: int) -> None:
+    if array.size and (int(array.min()) < 0 or int(array.max()) >= below):
+        where = np.unravel_index(int(np.flatnonzero((array.ravel() < 0) | (array.ravel() >= below))[0]), array.shape)
+        at = f"[{', '.join(str(int(i)) for i in where)}]"
+        span = f"0 to {below - 1}" if below > 0 else "nothing, since the bound is 0"
+        raise _error("RangeError", f"{spec['name']}: expected {spec['declared']}, integers from {span}; "
+                     f"{spec['name']}{at if where else ''} is {int(array[where])}")
+
+
+def _crc(array: Array) -> int:
+    from zlib import crc32
+    return crc32(array.tobytes()) if array.size else 0
+
+
+def _draw(init: Any, shape: tuple[int, ...], seed: int | None, name: str) -> Any:
+    kind, *numbers = init
+    if kind == "values":
+        values = np.array(numbers[0] if numbers and isinstance(numbers[0], tuple) else numbers, np.float64)
+        return values.reshape(shape) if values.size != 1 else values.reshape(())
+    words = None if seed is None else [int(seed), *name.encode()]
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
+    # x @ W takes W[in, out]; with more axes a weight is [out, in, ...] and the fans are PyTorch's
+    if len(shape) > 2:
+        field = math.prod(shape[2:])
+        fan_in, fan_out = shape[1] * field, shape[0] * field
+    else:
+        fan_in, fan_out = (*shape, 1, 1)[:2]
+    both, fan_in = max(fan_in + fan_out, 1), max(fan_in, 1)
+    if kind == "normal":
+        return numbers[0] + numbers[1] * rng.standard_normal(shape)
+    if kind == "uniform":
+        return rng.uniform(numbers[0], numbers[1], shape)
+    if kind in ("glorot_uniform", "he_uniform"):
+        bound = math.sqrt(6 / (both if kind[0] == "g" else fan_in))
+        return rng.uniform(-bound, bound, shape)
+    if kind in ("glorot_normal", "he_normal"):
+        return rng.standard_normal(shape) * math.sqrt(2 / (both if kind[0] == "g" else fan_in))
+    if kind == "orthogonal":
+        rows = shape[0] if shape else 1
+        cols = math.prod(shape) // max(rows, 1)
+        q, r = np.linalg.qr(rng.standard_normal((max(rows, cols), min(rows, cols))))
+        q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)         # makes it uniform over the orthogonal matrices
+        return (q if rows >= cols else q.T).reshape(shape)
+    raise _error("ArgumentError", f"{name}: unknown initialiser {kind!r}")
+
+
+# ---- the model
+
+class Model:
+    """A model with its parameters."""
+
+    engine: Engine
+
+    def __init__(self, seed: int | None = 0, params: Any = None) -> None:
+        engine = self.engine
+        theta, frozen = engine.initial(seed)
+        if params is not None:
+            if isinstance(params, (dict, Named)):
+                engine.fill(theta, frozen, params)
+            elif isinstance(params, Model):
+                engine.fill(theta, frozen, params.params)
+            else:
+                theta[...] = _shaped("params", params, theta.shape, theta.dtype)
+        self._theta, self._frozen = theta, frozen
+        self._hyper_vector = engine.defaults.copy()
+        self._vectors = theta, frozen, self._hyper_vector
+        self.params: Params = Params(engine.views(theta, frozen))
+        self.params.__dict__[" vectors"] = theta, frozen, engine
+        self.params.__dict__[" layout"] = engine.shapes
+        self.hyper = Hypers(engine.hypers, self._hyper_vector, [float(h["default"]) for h in engine.spec["hypers"]])
+        self.optimizer_state: Any = None            # what fit and step leave for the next fit
+        self._spaces: dict[str, Array] = {}
+        self._predicted: dict[str, Array] = {}      # the workspaces of predict, so that it spoils no forward
+        self._last: Any = None                      # the forward pass that backward belongs to
+        self._grad: Array | None = None
+        self._lock = Lock()
+
+    @property
+    def theta(self) -> Array:
+        """All trained parameters in one vector. Assigning copies in."""
+        return self._theta
+
+    @theta.setter
+    def theta(self, value: Any) -> None:
+        self._theta[...] = _shaped("theta", value, self._theta.shape, self._theta.dtype)
+
+    @property
+    def grad(self) -> Array:
+        """The latest gradient, laid out as theta. A training step keeps none, and an older one is never shown."""
+        if self._grad is None:
+            raise _error("StateError", "no gradient is kept: call backward() or value_and_grad() first (fit and step keep none)")
+        return self._grad
+
+    def forward(self, /, **inputs: Any) -> Outputs:
+        """The outputs, and the loss if there is one, by name; keeps what backward() needs."""
+        engine = self.engine
+        self._last = None
+        arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, self._hyper_vector)
+        with self._lock:
+            vectors = self._theta, self._frozen, hyper.copy()
+            out = engine.evaluate(engine.forward, arrays, sizes, vectors, self._spaces)
+            mark = engine.mark
+            self._last = arrays, sizes, vectors, [mark(array) for array in (*arrays, self._theta, self._frozen)], get_ident()
+        return out
+
+    def backward(self, upstream: Any = None) -> Gradients:
+        """The gradients at the last forward(). `upstream`: an array, or a dict by output, for what is no scalar."""
+        engine = self.engine
+        with self._lock:
+            if self._last is None:
+                raise _error("StateError", "backward() needs a forward() just before it (only predict() may come between)")
+            arrays, sizes, vectors, marks, thread = self._last
+            if thread != get_ident():
+                raise _error("StateError", "the last forward() was another thread's; use value_and_grad(), or one Model a thread")
+            names = [*engine.full.names, "the parameters", "the frozen parameters"]
+            for name, array, mark in zip(names, (*arrays, *vectors[:2]), marks, strict=True):
+                if engine.mark(array) != mark:
+                    raise _error("StateError", f"{name}: overwritten between forward() and backward(); call forward() again")
+            self._grad, named = engine.differentiate(arrays, sizes, vectors, upstream, self._spaces)
+        return named
+
+    def value_and_grad(self, upstream: Any = None, /, **inputs: Any) -> tuple[Outputs, Gradients]:
+        """(what forward returns, what backward returns), in one call."""
+        engine = self.engine
+        if "upstream" in inputs and upstream is None and "upstream" not in engine.full.names:
+            upstream = inputs.pop("upstream")
+        arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, self._hyper_vector)
+        vectors = self._theta, self._frozen, hyper
+        with self._lock:
+            self._last = None
+            out = engine.evaluate(engine.forward, arrays, sizes, vectors, self._spaces)
+            self._grad, named = engine.differentiate(arrays, sizes, vectors, upstream, self._spaces)
+        return out, named
+
+    def predict(self, /, **inputs: Any) -> Outputs:
+        """The outputs without the loss, from only the inputs that they need."""
+        engine = self.engine
+        plan = engine.predict
+        arrays, sizes, hyper = engine.take(plan.needs, plan, inputs, self._hyper_vector)
+        with self._lock:
+            return engine.evaluate(plan, arrays, sizes, (self._theta, self._frozen, hyper), self._predicted)
+
+    def step(self, optimizer: Any = None, /, **inputs: Any) -> float:
+        """One training step on these inputs as they are; the loss before it."""
+        loss: float = _training().step(self, optimizer, inputs)
+        return loss
+
+    def fit(self, data: Any, optimizer: Any = None, **options: Any) -> Any:
+        """Train on `data`, a dict of arrays by input name: see gradwright.runtime.training.fit for epochs, batch_size, ..."""
+        return _training().fit(self, data, optimizer, **options)
+
+    def save(self, path: Any, **options: Any) -> None:
+        """Write a checkpoint: see gradwright.runtime.checkpoints.save."""
+        _training("checkpoints").save(self, path, **options)
+
+    @classmethod
+    def load(cls, path: Any, **options: Any) -> Any:
+        """A model from a checkpoint: see gradwright.runtime.checkpoints.load."""
+        return _training("checkpoints").load(cls, path, **options)
+
+    def copy(self) -> Any:
+        """Another model with the same parameters and hyper-parameters; it shares nothing."""
+        other = type(self)(params=self.params)
+        for name in self.engine.hypers:
+            other.hyper[name] = self.hyper[name]
+        return other
+
+    def __repr__(self) -> str:
+        engine = self.engine
+        params = ", ".join(f"{p['name']}[{', '.join(map(str, p['shape']))}]" + " frozen" * p["frozen"]
+                           for p in engine.spec["params"])
+        hypers = ", ".join(f"{name}={self.hyper[name]:g}" for name in engine.hypers)
+        count = f"{engine.count} {engine.real} parameter{'s' * (engine.count != 1)}"
+        return f"{engine.name}.Model({count}{': ' if params else ''}{params}{'; ' if hypers else ''}{hypers})"
+
+
+def _training(name: str = "training") -> Any:
+    try:
+        from importlib import import_module
+        return import_module(f"gradwright.runtime.{name}")
+    except ImportError as error:
+        raise _error("MissingError", f"training needs gradwright.runtime: pip install gradwright ({error})") from error
+
+
+def install(module: dict[str, Any]) -> None:
+    """Put Model and the pure functions, bound to the module's `_SPEC` and `_run`, into the module."""
+    engine = Engine(module)
+
+    def forward(params: Any, /, **inputs: Any) -> Outputs:
+        """The outputs, and the loss if there is one, for these parameters: a pure function of its arguments."""
+        arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, engine.defaults)
+        return engine.evaluate(engine.forward, arrays, sizes, (*engine.vectors(params), hyper), {})
+
+    def predict(params: Any, /, **inputs: Any) -> Outputs:
+        """The outputs without the loss, for these parameters: a pure function of its arguments."""
+        plan = engine.predict
+        arrays, sizes, hyper = engine.take(plan.needs, plan, inputs, engine.defaults)
+        return engine.evaluate(plan, arrays, sizes, (*engine.vectors(params), hyper), {})
+
+    def value_and_grad(params: Any, upstream: Any = None, /, **inputs: Any) -> tuple[Outputs, Gradients]:
+        """(outputs, gradients) for these parameters: a pure function of its arguments."""
+        if "upstream" in inputs and upstream is None and "upstream" not in engine.full.names:
+            upstream = inputs.pop("upstream")
+        arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, engine.defaults)
+        vectors, spaces = (*engine.vectors(params), hyper), {}      # type: ignore[var-annotated]
+        out = engine.evaluate(engine.forward, arrays, sizes, vectors, spaces)
+        return out, engine.differentiate(arrays, sizes, vectors, upstream, spaces)[1]
+
+    def gradient(params: Any, upstream: Any = None, /, **inputs: Any) -> Gradients:
+        """The gradients for these parameters: a pure function of its arguments."""
+        return value_and_grad(params, upstream, **inputs)[1]
+
+    name = module.get("__name__", engine.name)
+    for function in (forward, predict, value_and_grad, gradient):
+        function.__module__ = name
+        function.__qualname__ = function.__name__
+        module[function.__name__] = function
+    doc = engine.spec["doc"] or Model.__doc__
+    module["Model"] = type("Model", (Model,), {"engine": engine, "__module__": name, "__doc__": doc})
+'''
