@@ -348,7 +348,8 @@ def _visible(character: str) -> str:
     if character == "\x7f":
         return "\u2421"
     category = unicodedata.category(character)
-    return "\ufffd" if category in ("Cc", "Cs", "Zl", "Zp") or (category == "Cf" and character not in "\u200c\u200d") else character
+    hidden = category in ("Cc", "Cs", "Zl", "Zp") or (category == "Cf" and character not in "\u200c\u200d")
+    return "\ufffd" if hidden else character
 
 
 def _clean(text: str) -> str:

@@ -1,0 +1,587 @@
+"""Text to syntax tree.
+
+Every logical line is parsed for itself with the LALR tables of the grammar, so all errors of a file are found in one run and
+none follows from another. The parser keeps its own stack: no nesting can overflow Python's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from . import tables
+from .builder import DEEPER, SPINE, Builder, Problem
+from .diagnostics import Bag, Diagnostic, suggest
+from .lexer import CLOSER, INFIX, LATER, OPENER, STATEMENTS, VALUE_ENDS, Line, Token, read_lines
+from .source import Source, Span
+from .syntax import (
+    MAX_DEPTH,
+    Call,
+    Def,
+    Expression,
+    Module,
+    Node,
+    Return,
+    UpdateDef,
+)
+
+__all__ = ["parse", "parse_expression"]
+
+
+def parse(source: Source) -> tuple[Module | None, tuple[Diagnostic, ...]]:
+    """The module of a file, and everything that is wrong with its form.
+
+    With errors there is still a module: it has the statements that could be read, and the names the others would have bound.
+    """
+    bag = Bag()
+    lines, doc = read_lines(source, bag)
+    parser = _Parser(source, bag)
+    statements = parser.block(lines, "line")
+    module = Module(source, tuple(statements), doc, tuple(dict.fromkeys(parser.broken)))
+    return module, bag.diagnostics
+
+
+def parse_expression(text: str, file: str = "<expression>") -> tuple[Expression | None, tuple[Diagnostic, ...]]:
+    """One expression, for tests and tools."""
+    source, bag = Source(file, text), Bag()
+    lines, _ = read_lines(source, bag)
+    parser = _Parser(source, bag)
+    if len(lines) != 1 or lines[0].broken or lines[0].stray:
+        if not bag.has_errors:
+            bag.report("E101", "one expression is expected here", Span(file, 1, 1, 1, 1))
+        return None, bag.diagnostics
+    try:
+        parser.words(lines[0], "expr")
+        return parser.run("expr", lines[0].tokens), bag.diagnostics
+    except Problem as problem:
+        bag.add(problem.diagnostic)
+        return None, bag.diagnostics
+
+
+# ---------------------------------------------------------------- tables
+
+
+def _rows(text: str) -> list[dict[str, int]]:
+    rows: list[list[str]] = []
+    for row in text.split("\n"):
+        if row.startswith("  "):
+            rows[-1].extend(row.split())
+        else:
+            rows.append([] if row == "-" else row.split())
+    return [dict(zip(row[::2], map(int, row[1::2]), strict=True)) for row in rows]
+
+
+_ACTIONS = _rows(tables.ACTIONS)
+_GOTOS = _rows(tables.GOTOS)
+
+# Python at the start of a line, and what is written here instead.
+_PYTHON = {
+    "import": "definitions of another file come with `use \"file.gw\"`",
+    "from": "definitions of another file come with `use \"file.gw\"`",
+    "if": "a choice is written `where(condition, a, b)`",
+    "elif": "a choice is written `where(condition, a, b)`",
+    "else": "a choice is written `where(condition, a, b)`",
+    "while": None, "class": "a function is written `def f(x) = ...`", "try": None, "except": None, "finally": None, "raise": None,
+    "assert": None, "del": None, "global": None, "nonlocal": None, "pass": None, "break": None, "continue": None, "yield": None,
+    "async": None, "await": None, "print": "what `forward` shall return is declared with `output`",
+    "lambda": "a function is written `def f(x) = ...`",
+}
+_CLOSED_BLOCK = "`{0}` cannot stand in {1}"
+
+
+class _Parser(Builder):
+    def __init__(self, source: Source, bag: Bag) -> None:
+        super().__init__(source.name)
+        self.bag = bag
+        self.broken: list[str] = []
+        self.methods: list[tuple[str, int, Callable[[list[Any]], Any] | None, int]] = []
+        for origin, alias, size in tables.RULES:
+            mode = 1 if alias in DEEPER else 2 if alias in SPINE else 0
+            self.methods.append((origin, size, getattr(self, alias) if alias else None, mode))
+
+    # ------------------------------------------------------------ lines and blocks
+
+    def block(self, lines: Sequence[Line], start: str) -> list[Any]:
+        """The statements of a block; what cannot be read is reported and left out."""
+        out: list[Any] = []
+        for line in lines:
+            node = self.line(line, start)
+            if node is not None:
+                out.append(node)
+            for stray in line.stray:
+                if not line.broken and stray is line.stray[0]:
+                    self.unexpected_indentation(line, stray)
+                if not line.broken and self.statement_like(stray, start):
+                    out.extend(self.block([stray], start))
+                else:
+                    self.poison(stray, everything=True)
+        return out
+
+    def unexpected_indentation(self, line: Line, stray: Line) -> None:
+        first = stray.tokens[0] if stray.tokens else None
+        if first is None or stray.broken:
+            return
+        operator = first.type not in VALUE_ENDS and first.type not in CLOSER
+        self.bag.report(
+            "E107", "this line is indented, but the line above opens no block",
+            Span(self.file, first.line, 1, first.line, first.column),
+            help="an expression goes on over several lines inside brackets: `( ... )`" if operator else None,
+        )
+
+    def statement_like(self, line: Line, start: str) -> bool:
+        types = [token.type for token in line.tokens[:2]]
+        return types[:1] == ["NAME"] and (types[1:] in (["="], [","]) or line.tokens[0].text in (*STATEMENTS, *LATER))
+
+    def line(self, line: Line, start: str) -> Any:
+        """One logical line with its block, or None with its error reported."""
+        if line.broken or not line.tokens:
+            self.poison(line)
+            return None
+        try:
+            self.words(line, start)
+            self.doc = line.doc
+            node = self.run(start, line.tokens)
+        except Problem as problem:
+            self.bag.add(problem.diagnostic)
+            line.broken = True
+            self.poison(line)
+            return None
+        if isinstance(node, Def) and line.opens:
+            return self.def_body(node, line)
+        if isinstance(node, UpdateDef):
+            return self.update_body(node, line)
+        return node
+
+    def def_body(self, node: Def, line: Line) -> Def | None:
+        outer, self.broken = self.broken, []
+        body = self.block(line.children, "def_line")
+        damaged, self.broken = any(child.broken for child in line.children), outer
+        for position, statement in enumerate(body):
+            if isinstance(statement, Return) and position + 1 < len(body):
+                self.bag.report("E112", "nothing can follow `return`", body[position + 1].span)
+                damaged = True
+                break
+        if line.children and not damaged and not isinstance(body[-1] if body else None, Return):
+            self.bag.report(
+                "E112", f"the function `{node.name.id}` returns nothing", node.name.span,
+                help="end its body with `return` and a value",
+            )
+            damaged = True
+        if not line.children:
+            self.no_block(line)
+            damaged = True
+        if damaged:
+            self.broken.append(node.name.id)
+            return None
+        return replace(node, body=tuple(body), span=node.span.to(body[-1].span))
+
+    def update_body(self, node: UpdateDef, line: Line) -> UpdateDef | None:
+        outer, self.broken = self.broken, []
+        body = self.block(line.children, "update_line")
+        damaged, self.broken = any(child.broken for child in line.children), outer
+        if not line.children:
+            self.no_block(line)
+            damaged = True
+        if damaged or not body:
+            self.broken.append(node.name.id)
+            return None
+        return replace(node, body=tuple(body), span=node.span.to(body[-1].span))
+
+    def no_block(self, line: Line) -> None:
+        colon = line.tokens[-1]
+        self.bag.report("E107", "after `:` the body is missing", colon.span(self.file), help="write it in indented lines below")
+        line.broken = True
+
+    def poison(self, line: Line, everything: bool = False) -> None:
+        """Remembers the names that a line would have bound: later stages must not call them unknown."""
+        tokens = line.tokens
+        first = tokens[0] if tokens else None
+        if first is not None and first.text == "use":
+            self.broken.append("*")
+        if first is None or first.text not in ("minimize", "gradient") or everything:
+            if first is not None and first.text in ("def", "update", "layer"):
+                self.broken.extend(token.text for token in tokens[1:2])
+            else:
+                depth = 0
+                for token in tokens:
+                    if token.type in CLOSER:
+                        depth += 1
+                    elif token.type in OPENER:
+                        depth -= 1
+                    elif token.type == "=" and depth <= 0 and (first is None or first.type not in ("size", "hyper")):
+                        break
+                    elif token.type == "NAME" and depth <= 0:
+                        self.broken.append(token.text)
+        if first is not None and first.text in ("def", "update", "layer"):
+            return
+        for child in (*line.children, *line.stray):
+            self.poison(child, everything=True)
+
+    # ------------------------------------------------------------ words
+
+    def words(self, line: Line, start: str) -> None:
+        """Decides which words of a line are keywords, and finds what belongs to another language or a later version."""
+        tokens = line.tokens
+        first = tokens[0]
+        if first.type == "NAME" and start != "expr":
+            self.first_word(line, start)
+        if line.infix:
+            self.infix_words(tokens)
+
+    def first_word(self, line: Line, start: str) -> None:
+        tokens = line.tokens
+        first, word = tokens[0], tokens[0].text
+        following = tokens[1].type if len(tokens) > 1 else ""
+        if following == "[":
+            closing = self.closing(tokens, 1)
+            if closing + 1 < len(tokens) and tokens[closing + 1].type == "=":
+                span = first.span(self.file).to(tokens[closing].span(self.file))
+                raise self.problem("E110", "index notation on the left of `=` is not part of the language yet", span)
+        known = STATEMENTS + LATER + ("return",)
+        if (word not in known and word not in _PYTHON) or following in ("=", "==", "|>") or self.binds_several(tokens):
+            return
+        if word in _PYTHON:
+            if word == "print" and following != "(":
+                return
+            raise self.problem("E108", f"there is no `{word}` statement", first, help=_PYTHON[word])
+        if (word == "state" and start == "update_line") or (word == "return" and start == "def_line"):
+            first.type = word
+            return
+        where = {"def_line": "the body of a function", "update_line": "the body of an update rule"}.get(start)
+        if word == "return":
+            where = where or "the file itself, only in the body of a function"
+            raise self.problem("E117", _CLOSED_BLOCK.format(word, where), first)
+        if word in LATER:
+            raise self.problem("E110", f"`{word}` is not part of the language yet", first)
+        if where is not None:
+            raise self.problem("E117", _CLOSED_BLOCK.format(word, where), first)
+        first.type = word
+
+    def binds_several(self, tokens: list[Token]) -> bool:
+        """``a, b = ...``"""
+        if len(tokens) < 4 or tokens[1].type != ",":
+            return False
+        for token in tokens:
+            if token.type == "=":
+                return True
+            if token.type not in ("NAME", ","):
+                return False
+        return False
+
+    def closing(self, tokens: list[Token], opening: int) -> int:
+        depth = 0
+        for position in range(opening, len(tokens)):
+            if tokens[position].type in CLOSER:
+                depth += 1
+            elif tokens[position].type in OPENER:
+                depth -= 1
+                if depth == 0:
+                    return position
+        return len(tokens) - 1
+
+    def infix_words(self, tokens: list[Token]) -> None:
+        """Words between two values: keywords of this statement, or constructs that do not exist."""
+        statement = tokens[0].type
+        mine = {"minimize": ("with",), "gradient": ("wrt",), "update": ("of", "with"), "param": ("frozen",)}.get(statement, ())
+        depth = 0
+        for position, token in enumerate(tokens):
+            if token.type in CLOSER:
+                depth += 1
+            elif token.type in OPENER:
+                depth -= 1
+            elif token.type == "NAME" and token.text in INFIX and position > 0:
+                word, following = token.text, tokens[position + 1] if position + 1 < len(tokens) else None
+                if tokens[position - 1].type not in VALUE_ENDS:
+                    if word == "lambda" and following is not None and following.type in ("NAME", ":"):
+                        raise self.problem("E108", "there is no `lambda`", token, help="a function is written `def f(x) = ...`")
+                    continue
+                if depth == 0 and word in mine:
+                    token.type = word
+                elif word == "for":
+                    span = token.span(self.file)
+                    span = span.to(following.span(self.file)) if following is not None and following.type == "NAME" else span
+                    raise self.problem("E110", "`for` in an expression is not part of the language yet", span)
+                elif word == "as":
+                    raise self.problem("E110", "`as` is not part of the language yet", token)
+                elif word in ("if", "else"):
+                    raise self.problem("E108", f"there is no `{word}` in an expression", token, help=_PYTHON["if"])
+                elif word == "is":
+                    raise self.problem("E108", "there is no `is`", token, help="to compare, write `==`")
+                elif word == "in":
+                    raise self.problem("E108", "there is no `in`", token)
+
+    # ------------------------------------------------------------ the LALR machine
+
+    def run(self, start: str, tokens: list[Token]) -> Any:
+        """The value of a line, or a Problem."""
+        actions, gotos, methods = _ACTIONS, _GOTOS, self.methods
+        states = [tables.START[start]]
+        values: list[Any] = []
+        depths: list[int] = []
+        last = tokens[-1]
+        end = Token("$END", "", last.line, last.end, last.end)
+        for position, token in enumerate((*tokens, end)):
+            type = token.type
+            while True:
+                action = actions[states[-1]].get(type)
+                if action is None:
+                    raise Problem(self.explain(start, states, tokens, position))
+                if action >= 0:
+                    if token is end:
+                        return values[0]
+                    states.append(action)
+                    values.append(token)
+                    depths.append(0)
+                    break
+                origin, size, method, mode = methods[~action]
+                if method is None:
+                    states[-1] = gotos[states[-2]][origin]
+                    continue
+                if size:
+                    parts = values[-size:]
+                    value = method(parts)
+                    if mode == 0:
+                        depth = max(depths[-size:])
+                    elif mode == 1:
+                        depth = 1 + max(depths[-size:])
+                    else:
+                        depth = max(depths[-3], 1 + depths[-1])
+                    del values[-size:], depths[-size:], states[-size:]
+                    if depth > MAX_DEPTH:
+                        raise self.problem(
+                            "E111", f"this is nested more than {MAX_DEPTH} levels deep", self.head(value),
+                            help="bind the inner parts to names",
+                        )
+                else:
+                    value, depth = method([]), 0
+                values.append(value)
+                depths.append(depth)
+                states.append(gotos[states[-1]][origin])
+        raise AssertionError("the end of the line is accepted or an error")
+
+    def head(self, value: Any) -> Span:
+        """A small piece at the start of a node."""
+        span = value.func.span if isinstance(value, Call) else value.span if isinstance(value, Node) else None
+        if span is None:
+            return Span(self.file, 1, 1, 1, 1)
+        return span if span.line == span.end_line and isinstance(value, Call) else replace(
+            span, end_line=span.line, end_column=span.column + 1
+        )
+
+    def accepted(self, states: list[int]) -> list[str]:
+        """The types of token that could come next."""
+        out = []
+        for type in _ACTIONS[states[-1]]:
+            stack = list(states)
+            while True:
+                action = _ACTIONS[stack[-1]].get(type)
+                if action is None:
+                    break
+                if action >= 0:
+                    out.append(type)
+                    break
+                origin, size, _, _ = self.methods[~action]
+                if size:
+                    del stack[-size:]
+                stack.append(_GOTOS[stack[-1]][origin])
+        return out
+
+    # ------------------------------------------------------------ what to say
+
+    def explain(self, start: str, states: list[int], tokens: list[Token], position: int) -> Diagnostic:
+        """The diagnostic for the token at ``position`` (the end, if there is none), in the user's words."""
+        token = tokens[position] if position < len(tokens) else None
+        accepted = self.accepted(states)
+        if tokens[0].type == "NAME" and start != "expr":
+            found = self.unnamed(tokens, position)
+            if found is not None:
+                return found
+        return self.unexpected(accepted, tokens, position, token).diagnostic
+
+    def unnamed(self, tokens: list[Token], position: int) -> Diagnostic | None:
+        """A line that is no statement: it begins with a name, and no ``=`` follows the targets."""
+        first, second = tokens[0], tokens[1] if len(tokens) > 1 else None
+        equals = self.top_level(tokens, "=")
+        if equals is not None and position > equals:
+            return None  # the targets are fine
+        if second is not None and second.type == "==":
+            return self.problem("E104", f"`==` compares; `{first.text}` is bound with one `=`", second).diagnostic
+        if second is not None and second.type == "NAME":
+            meant = suggest(first.text, STATEMENTS)
+            return self.problem(
+                "E101", f"`{first.text}` is not a statement", first, help=f"did you mean `{meant}`?" if meant else None
+            ).diagnostic
+        if second is not None and second.type == ":":
+            return self.problem(
+                "E108", "a name has no type annotation", second, help="write `input x[N]`, or bind a value with `=`"
+            ).diagnostic
+        if equals is not None:
+            return self.cannot_bind(tokens, equals)
+        return self.no_name(tokens)
+
+    def no_name(self, tokens: list[Token]) -> Diagnostic:
+        """An expression alone in a line, or what is wrong within it."""
+        try:
+            value = self.run("expr", tokens)
+        except Problem as problem:
+            return problem.diagnostic
+        return self.problem(
+            "E118", "the value of this line goes nowhere", value.span,
+            help="bind it with `name = ...`, return it with `output`, or train on it with `minimize`",
+        ).diagnostic
+
+    def cannot_bind(self, tokens: list[Token], equals: int) -> Diagnostic:
+        span = tokens[0].span(self.file).to(tokens[equals - 1].span(self.file)) if equals else tokens[0].span(self.file)
+        return self.problem(
+            "E116", "only names can be bound", span, help="write `name = ...` or `a, b = ...`"
+        ).diagnostic
+
+    def top_level(self, tokens: list[Token], type: str) -> int | None:
+        """Where a type of token stands first outside brackets."""
+        depth = 0
+        for position, token in enumerate(tokens):
+            if token.type in CLOSER:
+                depth += 1
+            elif token.type in OPENER:
+                depth -= 1
+            elif token.type == type and depth == 0:
+                return position
+        return None
+
+    def unexpected(self, accepted: list[str], tokens: list[Token], position: int, token: Token | None) -> Problem:
+        previous = tokens[position - 1] if position else None
+        statement = tokens[0].type
+        value_wanted = "NUMBER" in accepted and "NAME" in accepted
+        name_wanted = "NAME" in accepted and not value_wanted
+        operator_wanted = "+" in accepted
+        opened = self.innermost(tokens, position)
+        after = f"after `{previous.text}`" if previous is not None else "here"
+        if previous is not None and previous.type == "STRING":
+            after = "after the text"
+        found = "" if token is None else f", not `{token.text}`"
+        where: Token | Span = token if token is not None else Span(
+            self.file, tokens[-1].line, tokens[-1].end, tokens[-1].line, tokens[-1].end
+        )
+        code = "E105" if token is None else "E101"
+
+        if position == 0 and statement not in STATEMENTS and token is not None and "NUMBER" not in accepted:
+            equals = self.top_level(tokens, "=")
+            if equals:
+                return Problem(self.cannot_bind(tokens, equals))
+            if token.type in ("NUMBER", "STRING", "True", "False", "(", "[", "-", "+", "not"):
+                return Problem(self.no_name(tokens))
+            return self.problem("E101", f"a statement cannot begin with `{token.text}`", token)
+        if token is not None and token.type == "=" and (operator_wanted or value_wanted):
+            return self.equals(tokens, position, opened, token)
+        if token is not None and token.type == "==" and "=" in accepted and not operator_wanted:
+            return self.problem("E104", "`==` compares; a value is given with one `=`", token)
+        if token is not None and token.type == "~" and value_wanted:
+            return self.problem("E109", "there is no operator `~` in expressions", token, help="write `not`")
+        if previous is not None and previous.type == "|>" and name_wanted:
+            help = None if token is None else "give it a name: `def f(x) = ...`, then `|> f`"
+            return self.problem("E115", f"after `|>` comes a function{found}", where, help=help)
+        if previous is not None and previous.type == ":" and accepted == ["$END"]:
+            return self.problem("E101", "after `:` the line ends", where, help="write the body in indented lines below")
+        if token is not None and statement == "output" and token.type == "=" and "," in accepted:
+            return self.problem(
+                "E101", "`output` with a value has one name", token, help="bind the names first, then write `output` with them"
+            )
+        if token is not None and statement == "param" and token.type == "," and opened is None:
+            return self.problem("E101", "a `param` statement declares one parameter", token, help="give each a line of its own")
+        if token is not None and statement in ("input", "index", "param") and opened is None and token.type == "(":
+            return self.problem("E101", "a shape stands in `[ ]`", token)
+        if name_wanted:
+            what = "the optimiser" if statement == "minimize" else "a name"
+            if token is not None and token.type in ("and", "or", "not", "True", "False"):
+                return self.problem("E101", f"`{token.text}` cannot be a name", token, help="it means something everywhere")
+            if previous is not None and previous.type == "use":
+                what = "the name of a library or a file in quotes"
+            return self.problem(code, f"{after} comes {what}{found}", where)
+        if value_wanted:
+            return self.value_missing(tokens, position, token, previous, opened, accepted, where)
+        if token is not None and "|>" in accepted and not operator_wanted:
+            return self.problem(
+                "E115", f"`|>` binds loosest: `{token.text}` cannot follow what it makes", token,
+                help="put the pipe in brackets: `(x |> f) + 1`",
+            )
+        if token is not None and previous is not None and previous.type in VALUE_ENDS and operator_wanted:
+            if (token.type in VALUE_ENDS and token.type not in OPENER) or token.type in ("(", "[", "not"):
+                return self.side_by_side(previous, token, opened, accepted)
+        if token is not None and token.type == "NAME" and "," in accepted and opened is None and previous is not None:
+            return self.problem("E106", f"a comma is missing between `{previous.text}` and `{token.text}`", token)
+        return self.problem(code, f"{after} comes {self.alternatives(accepted, opened)}{found}", where)
+
+    def innermost(self, tokens: list[Token], position: int) -> Token | None:
+        """The bracket that is open before a token."""
+        stack: list[Token] = []
+        for token in tokens[:position]:
+            if token.type in CLOSER:
+                stack.append(token)
+            elif token.type in OPENER:
+                stack.pop()
+        return stack[-1] if stack else None
+
+    def equals(self, tokens: list[Token], position: int, opened: Token | None, token: Token) -> Problem:
+        if opened is None and tokens[position - 1].type in VALUE_ENDS:
+            if self.top_level(tokens, "=") not in (None, position):
+                return self.problem(
+                    "E104", "a second `=` in one line", token, help="to compare, write `==`; to bind two names, write two lines"
+                )
+            return self.problem("E104", "there is nothing to bind here", token, help="to compare, write `==`")
+        if tokens[position - 1].type not in VALUE_ENDS:
+            return self.problem("E101", f"after `{tokens[position - 1].text}` comes a value, not `=`", token)
+        return self.problem(
+            "E104", "`=` stands only after the name of an argument", token, help="to compare, write `==`"
+        )
+
+    def value_missing(
+        self, tokens: list[Token], position: int, token: Token | None, previous: Token | None, opened: Token | None,
+        accepted: list[str], where: Token | Span,
+    ) -> Problem:
+        before = f"after `{previous.text}`" if previous is not None else "here"
+        if token is None:
+            if previous is not None and previous.type in STATEMENTS + ("return", "="):
+                help = None
+            else:
+                help = "an expression goes on over several lines inside brackets: `( ... )`"
+            return self.problem("E105", f"{before} comes a value", where, help=help)
+        if previous is opened and opened is not None and token.type == CLOSER[opened.type]:
+            span = previous.span(self.file).to(token.span(self.file)) if previous is not None else token.span(self.file)
+            return self.problem("E101", f"nothing stands between `{opened.type}` and `{token.type}`", span)
+        help = None
+        if token.type in ("*", "**") and opened is not None and previous is not None and previous.type in ("(", ","):
+            help = "arguments are given one by one"
+        return self.problem("E101", f"{before} comes a value, not `{token.text}`", token, help=help)
+
+    def side_by_side(self, previous: Token, token: Token, opened: Token | None, accepted: list[str]) -> Problem:
+        """Two values without anything between them."""
+        if token.type == "not":
+            return self.problem("E108", "there is no `not in`", token) if token.text == "not" else self.problem("E106", "", token)
+        if token.type == "(":
+            return self.problem(
+                "E106", "an operator is missing before `(`", token,
+                help="a product is written `*`; only a function's name can be called",
+            )
+        labels = ((previous.span(self.file), ""), (token.span(self.file), ""))
+        span = labels[0][0].to(labels[1][0])
+        if opened is not None and "," in accepted:
+            message = f"a comma or an operator is missing between `{previous.text}` and `{token.text}`"
+            return self.problem("E106", message, span, labels=labels)
+        return self.problem(
+            "E106", f"an operator is missing between `{previous.text}` and `{token.text}`", span, labels=labels,
+            help="a product is written `*`, a matrix product `@`",
+        )
+
+    def alternatives(self, accepted: list[str], opened: Token | None) -> str:
+        """``an operator, `,` or the end of the line``"""
+        words: list[str] = []
+        rest = set(accepted)
+        if "+" in rest:
+            words.append("an operator")
+            rest -= {"+", "-", "*", "/", "//", "%", "@", "**", "<", "<=", ">", ">=", "==", "!=", "and", "or", "|>", "[", "."}
+        named = {"NAME": "a name", "NUMBER": "a number", "STRING": "a text", "$END": "the end of the line"}
+        words += [f"`{type}`" for type in sorted(rest - set(named))] + [named[type] for type in named if type in rest]
+        if len(words) > 1:
+            return ", ".join(words[:-1]) + " or " + words[-1]
+        return words[0] if words else "nothing"
