@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -24,21 +24,18 @@ TOOLCHAIN_ERROR: Final = 3
 _STAGES: Final = ("syntax", "graph", "cython")
 
 
-class Sizes(click.ParamType):
-    """``H=16``"""
-
-    name = "size=integer"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
-        if isinstance(value, tuple):
-            return value
-        name, equals, number = str(value).partition("=")
-        if not equals or not name.strip().isidentifier():
-            self.fail(f"{value!r} is not of the form NAME=INTEGER, as in H=16", param, ctx)
+def parse_sizes(context: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    """``--set H=16 --set N=4``"""
+    sizes: dict[str, int] = {}
+    for value in values:
+        name, equals, number = (part.strip() for part in value.partition("="))
+        if not equals or not name.isidentifier():
+            raise click.BadParameter(f"{value!r} is not of the form NAME=INTEGER, as in H=16", context, param)
         try:
-            return name.strip(), int(number)
+            sizes[name] = int(number)
         except ValueError:
-            self.fail(f"{number.strip()!r} is not an integer: give the size {name.strip()} as in {name.strip()}=16", param, ctx)
+            raise click.BadParameter(f"{number!r} is not an integer: give the size as in {name}=16", context, param) from None
+    return sizes
 
 
 class Failure(click.ClickException):
@@ -46,7 +43,11 @@ class Failure(click.ClickException):
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
-        self.exit_code = code
+        self.code = code
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        return self.code
 
     def show(self, file: IO[Any] | None = None) -> None:
         if self.message:
@@ -100,14 +101,10 @@ def counted(diagnostics: Any) -> str:
     return ", ".join(f"{n} {word}{'s' * (n != 1)}" for n, word in numbers if n) or "no errors"
 
 
-def model_argument(**options: Any) -> Any:
-    return click.argument("model", metavar="MODEL.gw", type=click.Path(exists=True, dir_okay=False), **options)
-
-
-def model_options(command: Any) -> Any:
+def model_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that change what a model means."""
     command = click.option(
-        "--set", "sizes", metavar="H=16", multiple=True, type=Sizes(), help="Fix a size at compile time; may be repeated."
+        "--set", "sizes", metavar="H=16", multiple=True, callback=parse_sizes, help="Fix a size at compile time; may be repeated."
     )(command)
     return click.option(
         "--dtype", type=click.Choice(["float64", "float32"]), help="The real type, instead of the one in the file."
@@ -141,7 +138,7 @@ def main() -> None:
 @click.option("--stop-after", metavar="STAGE", type=click.Choice(_STAGES),
               help=f"Print what a stage returned, and stop: {', '.join(_STAGES)}.")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors and warnings.")
-def compile_command(models: tuple[str, ...], out: str, sizes: tuple[tuple[str, int], ...], dtype: str | None, backend: Any,
+def compile_command(models: tuple[str, ...], out: str, sizes: dict[str, int], dtype: str | None, backend: Any,
                     stop_after: str | None, quiet: bool) -> None:  # fmt: skip
     """Compile models into importable modules.
 
@@ -161,7 +158,7 @@ def compile_command(models: tuple[str, ...], out: str, sizes: tuple[tuple[str, i
             with failures():
                 target = None if stop_after else out
                 result = driver.compile_model(
-                    model, out=target, dtype=dtype, sizes=dict(sizes), backend=backend, stop_after=stop_after
+                    model, out=target, dtype=dtype, sizes=sizes, backend=backend, stop_after=stop_after
                 )
                 report(result.diagnostics, result.sources)
                 if stop_after:
@@ -187,7 +184,7 @@ def _say_where(model: str, out: str, result: Result, seconds: float) -> None:
 @main.command("check")
 @click.argument("models", metavar="MODEL.gw...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
 @model_options
-def check_command(models: tuple[str, ...], sizes: tuple[tuple[str, int], ...], dtype: str | None) -> None:
+def check_command(models: tuple[str, ...], sizes: dict[str, int], dtype: str | None) -> None:
     """Find the errors and warnings of models, without compiling them.
 
     \b
@@ -200,7 +197,7 @@ def check_command(models: tuple[str, ...], sizes: tuple[tuple[str, int], ...], d
     for model in models:
         try:
             with failures():
-                result = driver.check_model(model, dtype=dtype, sizes=dict(sizes))
+                result = driver.check_model(model, dtype=dtype, sizes=sizes)
                 report(result.diagnostics, result.sources)
                 click.echo(f"{model}: {counted(result.diagnostics)}")
         except Failure as failure:
@@ -211,11 +208,11 @@ def check_command(models: tuple[str, ...], sizes: tuple[tuple[str, int], ...], d
 
 
 @main.command("graph")
-@model_argument()
+@click.argument("model", metavar="MODEL.gw", type=click.Path(exists=True, dir_okay=False))
 @model_options
 @click.option("--format", "form", type=click.Choice(["text", "dot", "mermaid"]), default="text", show_default=True,
               help="dot is for Graphviz, mermaid for Markdown.")  # fmt: skip
-def graph_command(model: str, sizes: tuple[tuple[str, int], ...], dtype: str | None, form: str) -> None:
+def graph_command(model: str, sizes: dict[str, int], dtype: str | None, form: str) -> None:
     """Print the graph of a model: one line an operation, with where it comes from.
 
     \b
@@ -226,7 +223,7 @@ def graph_command(model: str, sizes: tuple[tuple[str, int], ...], dtype: str | N
     from . import driver
 
     with failures():
-        result = driver.compile_model(model, dtype=dtype, sizes=dict(sizes), stop_after="graph")
+        result = driver.compile_model(model, dtype=dtype, sizes=sizes, stop_after="graph")
         report(result.diagnostics, result.sources)
         if form == "text":
             click.echo(result.text)

@@ -1,0 +1,128 @@
+"""A wheel works as well as a checkout: nothing that the compiler reads at run time stays behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+XOR = """\
+size   N, H = 8
+input  x[N, 2], y[N, 1]
+param  W1[2, H] ~ glorot_uniform
+param  b1[H]    = 0
+param  W2[H, 1] ~ glorot_uniform
+param  b2[1]    = 0
+h = tanh(x @ W1 + b1)
+output p = sigmoid(h @ W2 + b2)
+minimize mean(binary_cross_entropy(p, y))
+"""
+
+USE_IT = """\
+import sys
+import numpy as np
+import gradwright.compiler, gradwright.runtime
+for package in (gradwright.compiler, gradwright.runtime):
+    assert package.__path__[0].startswith(sys.prefix), package.__path__
+from generated import xor
+model = xor.Model(seed=0)
+x = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
+y = np.array([[0.0], [1], [1], [0]])
+out, g = model.value_and_grad(x=x, y=y)
+loss = float(out.loss)
+step = 1e-6
+model.params.b2[...] += step
+above = float(model.forward(x=x, y=y).loss)
+model.params.b2[...] -= 2 * step
+below = float(model.forward(x=x, y=y).loss)
+assert abs((above - below) / (2 * step) - float(g.b2[0])) < 1e-8, ((above - below) / (2 * step), g.b2)
+print("works", round(loss, 3) > 0)
+"""
+
+
+def run(command: list[str | Path], cwd: Path, **environment: str) -> str:
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+    done = subprocess.run(
+        [str(word) for word in command], cwd=cwd, env=kept | environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of a clean copy of the sources."""
+    folder = tmp_path_factory.mktemp("wheel")
+    tree = folder / "tree"
+    tree.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
+        shutil.copy(ROOT / name, tree / name)
+    for name in ("compiler", "runtime"):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    run([sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
+         "--no-index", "--wheel-dir", folder, tree], folder)  # fmt: skip
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+def test_every_package_is_listed() -> None:
+    packages = {
+        ".".join(("gradwright", *path.parent.relative_to(ROOT).parts))
+        for top in ("compiler", "runtime")
+        for path in (ROOT / top).rglob("__init__.py")
+    }
+    assert packages == set(PROJECT["tool"]["setuptools"]["packages"])
+
+
+def test_the_wheel_holds_every_file_that_is_needed(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        metadata = archive.read(next(n for n in names if n.endswith("/METADATA"))).decode()
+    wanted = {
+        f"gradwright/{path.relative_to(ROOT).as_posix()}"
+        for top in ("compiler", "runtime")
+        for path in (ROOT / top).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix not in (".c", ".so", ".pyc")
+    }
+    assert wanted <= names, sorted(wanted - names)
+    assert {n.split("/")[0] for n in names} == {"gradwright", f"gradwright-{PROJECT['project']['version']}.dist-info"}
+    assert "License-Expression: BSD-3-Clause" in metadata
+    assert any(n.endswith("licenses/LICENSE") for n in names)
+
+
+def test_versions_agree() -> None:
+    from gradwright.compiler import __version__
+
+    assert __version__ == PROJECT["project"]["version"]
+
+
+def test_a_wheel_in_an_empty_environment_compiles_a_model(wheel: Path, tmp_path: Path) -> None:
+    home = tmp_path / "env"
+    venv.create(home, with_pip=False, symlinks=True)
+    (site,) = home.glob("lib/python*/site-packages")
+    run([sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", home / "bin" / "python", "install", "--quiet",
+         "--no-deps", "--no-index", wheel], tmp_path)  # fmt: skip
+    # The dependencies come from the environment that runs the tests, each by itself: not its editable gradwright.
+    import click
+
+    deps = Path(click.__file__).parent.parent
+    for path in sorted(deps.iterdir()):
+        if "gradwright" not in path.name.lower() and path.suffix != ".pth" and not (site / path.name).exists():
+            (site / path.name).symlink_to(path)
+    (tmp_path / "xor.gw").write_text(XOR)
+    settings = {"GRADWRIGHT_CACHE": str(tmp_path / "cache"), "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    run([home / "bin" / "gradwright", "compile", "xor.gw"], tmp_path, **settings)
+    assert {p.suffix for p in (tmp_path / "generated").iterdir()} >= {".pyx", ".pyi", ".json", ".so"}
+    assert run([home / "bin" / "python", "-c", USE_IT], tmp_path, **settings) == "works True\n"
+    assert re.search(r"no errors", run([home / "bin" / "gradwright", "check", "xor.gw"], tmp_path, **settings))
