@@ -1,1 +1,1 @@
-"""x"""
+"""Graph to loop nests: which loops are shared, what lives where."""

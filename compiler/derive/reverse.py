@@ -1,0 +1,278 @@
+"""The backward pass: for every equation, differentiate the scalar body and swap the indices.
+
+For ``out[f] += body(a[g], ...)`` the adjoint is ``d_a[g] += d_out[f] * ∂body/∂a``. One rule covers elementwise operations,
+broadcasting (the sum over the axes that the read did not mention), matrix products, convolutions, gathers and slices: a
+read that fills outside and a write that drops outside are each other's adjoint. Griewank & Walther, "Evaluating
+Derivatives", chapter 3; fan-out adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..graph import expr as E
+from ..graph.expr import Expr
+from ..graph.ir import Access, Axis, Eqn, Graph, Origin, Reduce, Scan, Value, at, outs
+from ..graph.rewrite import Namer, normalise, shape_axes
+from .facts import Facts
+from .partials import partials
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """The adjoint that the backward pass starts from: the number 1, or the value of an input of the target's shape."""
+
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A summand of an adjoint, still without a name. ``masked``: a branch not taken may have made it zero.
+    ``singular``: it may be infinite because of a square root at 0."""
+
+    eqn: Eqn
+    masked: bool = False
+    singular: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Backward:
+    """``graph`` goes on with the backward equations; ``adjoints[i]`` is the value of the adjoint of ``wrt[i]``."""
+
+    graph: Graph
+    adjoints: tuple[str, ...]
+
+
+def differentiate(graph: Graph, target: str, wrt: Sequence[str], seed: Seed) -> Backward:
+    """Append the equations that compute the adjoint of every value in ``wrt`` for the scalar or array ``target``.
+
+    With ``seed.value`` the adjoints are products of the Jacobian with that upstream, which has the target's shape.
+    A value that the target does not depend on gets zeros of its own shape. Every
+    reduction of the graph has its rule.
+    """
+    return _Sweep(graph, target, tuple(wrt), seed).run()
+
+
+class _Sweep:
+    def __init__(self, graph: Graph, target: str, wrt: tuple[str, ...], seed: Seed) -> None:
+        self.graph, self.target, self.wrt, self.seed = graph, target, wrt, seed
+        self.values = graph.values()
+        self.name = Namer(tuple(self.values))
+        self.new: list[Eqn | Scan] = []
+        self.pending: dict[str, list[Part]] = {}
+        self.facts = Facts(graph)
+        self.masked: set[str] = set()  # adjoints that a branch not taken may have set to zero
+        self.singular: set[str] = set()  # adjoints that may be infinite because of a square root at 0
+
+    def run(self) -> Backward:
+        active = self._active()
+        for eqn in reversed(self.graph.eqns):
+            if isinstance(eqn, Scan):
+                if any(out.name in active and (out.name in self.pending or out.name == self.target) for out in eqn.outs):
+                    from .scan import differentiate_scan
+
+                    differentiate_scan(self, eqn, active)
+                continue
+            if eqn.out.name not in active:
+                continue
+            adjoint = self._adjoint(eqn.out.name, eqn.origin)
+            if adjoint is not None:
+                self._propagate(eqn, adjoint, active)
+        adjoints = tuple(self._final(name) for name in self.wrt)
+        graph = replace(self.graph, eqns=self.graph.eqns + tuple(self.new))
+        return Backward(graph, adjoints)
+
+    def _active(self) -> set[str]:
+        """Values on a path from ``wrt`` to the target."""
+        reaches = set(self.wrt)
+        for eqn in self.graph.eqns:
+            if any(name in reaches for name in eqn.reads()):
+                reaches.update(out.name for out in outs(eqn) if out.kind == "real")
+        needed = {self.target}
+        for eqn in reversed(self.graph.eqns):
+            if any(out.name in needed for out in outs(eqn)):
+                needed.update(eqn.reads())
+        return (reaches & needed) | ({self.target} & reaches)
+
+    # ------------------------------------------------------------ adjoints by value
+
+    def _adjoint(self, name: str, origin: Origin) -> str | Expr | None:
+        """The adjoint of a value: the name of the value that holds it, or the constant 1; None where it is zero."""
+        parts = self.pending.pop(name, [])
+        if name == self.target:
+            if not parts:
+                return E.ONE if self.seed.value is None else self.seed.value
+            parts.insert(0, Part(self._seed_part(name, origin)))
+        return self._sum(name, parts) if parts else None
+
+    def _seed_part(self, name: str, origin: Origin) -> Eqn:
+        value = self.values[name]
+        axes = shape_axes(value.shape)
+        index = tuple(at(a.name) for a in axes)
+        args = () if self.seed.value is None else (Access(self.seed.value, index),)
+        body = E.ONE if self.seed.value is None else E.arg(0)
+        return Eqn(Value("", value.shape), axes, index, "", args, body, "seed", replace(origin, rule="seed"))
+
+    def _sum(self, name: str, parts: list[Part]) -> str:
+        """Give the contributions names; where there are several, add them (fan-out adds)."""
+        total = self.name(f"d_{name}")
+        if len(parts) == 1:
+            return self._emit(parts[0], total)
+        axes = shape_axes(self.values[name].shape)
+        index = tuple(at(a.name) for a in axes)
+        accesses: list[Access] = []
+        body, origin = E.arg(0), parts[0].eqn.origin
+        for k, part in enumerate(parts):
+            accesses.append(Access(self._emit(part, self.name(f"d_{name}_t{k + 1}")), index))
+            if k:
+                body = E.make("add", body, E.arg(k))
+                origin = origin.merge(part.eqn.origin)
+        note = f"{name} is used {len(parts)} times: its adjoints add"
+        origin = Origin(origin.spans, "fan-out", note)
+        value = Value(total, self.values[name].shape)
+        self.new.append(Eqn(value, axes, index, "", tuple(accesses), body, "add", origin))
+        self._mark(total, any(p.masked for p in parts), any(p.singular for p in parts))
+        return total
+
+    def _emit(self, part: Part, name: str) -> str:
+        self.new.append(replace(part.eqn, out=replace(part.eqn.out, name=name)))
+        self._mark(name, part.masked, part.singular)
+        return name
+
+    def _mark(self, name: str, masked: bool, singular: bool) -> None:
+        if masked:
+            self.masked.add(name)
+        if singular:
+            self.singular.add(name)
+
+    def _final(self, name: str) -> str:
+        value = self.values[name]
+        adjoint = self._adjoint(name, Origin((), "seed"))
+        if isinstance(adjoint, str):
+            return adjoint
+        note = f"{self.target} does not depend on {name}" if adjoint is None else ""
+        axes = shape_axes(value.shape)
+        index = tuple(at(a.name) for a in axes)
+        total = self.name(f"d_{name}")
+        body = E.ZERO if adjoint is None else adjoint
+        self.new.append(Eqn(Value(total, value.shape), axes, index, "", (), body, "const", Origin((), "vjp", note)))
+        return total
+
+    # ------------------------------------------------------------ one equation
+
+    def _propagate(self, eqn: Eqn, adjoint: str | Expr, active: set[str]) -> None:
+        wanted = tuple(k for k, a in enumerate(eqn.args) if a.value in active and self.values[a.value].kind == "real")
+        if not wanted or eqn.reduce in ("argmax", "argmin"):
+            return
+        args = list(eqn.args)
+        factor: Expr
+        masked = singular = False
+        if isinstance(adjoint, str):
+            args.append(Access(adjoint, eqn.out_index, E.ZERO.number if eqn.drop else None))
+            factor = E.arg(len(args) - 1)
+            masked, singular = adjoint in self.masked, adjoint in self.singular
+        else:
+            factor = adjoint
+        local = partials(eqn.body, wanted)
+        factor, rule_note = self._through_reduction(eqn, factor, args)
+        if eqn.reduce == "" and not eqn.drop:
+            # the gate's own value stands for its body: the derivative written with the output
+            args.append(Access(eqn.out.name, eqn.out_index))
+            own = {eqn.body: E.arg(len(args) - 1)} if eqn.body.args else {}
+            local = {k: E.substitute(p, own) for k, p in local.items()}
+        masked = masked or eqn.reduce in ("max", "min")
+        for k in wanted:
+            p = local[k]
+            if p is E.ZERO:
+                continue
+            m, s = masked, singular
+            bad = self.facts.prone(p, args)
+            product = E.mul(factor, p) if p.op != "div" or p.args[0] is not E.ONE else E.div(factor, p.args[1])
+            if p.op == "where" and factor is not E.ONE:
+                m = True
+            if m and bad and factor is not E.ONE:
+                product = E.where(E.make("eq", factor, E.ZERO), E.ZERO, product)
+            elif s and p.number is None and factor is not E.ONE:
+                product = E.where(E.make("eq", p, E.ZERO), E.ZERO, product)
+            if _has_choice(p):
+                m = True
+            if self.facts.root_singular(eqn.body, args):
+                s = True
+            part = self._swap(eqn, k, tuple(args), product, rule_note or self._note(eqn, k, p))
+            self.pending.setdefault(eqn.args[k].value, []).append(Part(part, m, s))
+
+    def _through_reduction(self, eqn: Eqn, factor: Expr, args: list[Access]) -> tuple[Expr, str]:
+        """What the reduction makes of the upstream at each point that was reduced."""
+        if eqn.reduce in ("", "+"):
+            return factor, ""
+        if eqn.reduce in ("max", "min"):
+            winner = self._winner(eqn)
+            args.append(Access(winner, eqn.out_index))
+            (axis,) = eqn.reduced
+            chosen = E.make("eq", E.idx(axis.name), E.arg(len(args) - 1))
+            return E.where(chosen, factor, E.ZERO), f"{eqn.reduce} routes: the whole gradient goes to the first winner"
+        if eqn.reduce == "lse":
+            args.append(Access(eqn.out.name, eqn.out_index))
+            share = E.call("exp", E.sub(eqn.body, E.arg(len(args) - 1)))
+            return E.mul(factor, share), "exp(t - logsumexp(t)): the softmax"
+        assert eqn.reduce == "*"
+        args.append(Access(self._others(eqn), (*eqn.out_index, *(at(a.name) for a in eqn.reduced))))
+        return E.mul(factor, E.arg(len(args) - 1)), "the product of all other factors"
+
+    def _winner(self, eqn: Eqn) -> str:
+        """The position of the maximum, as an integer value beside it."""
+        name = self.name(f"{eqn.out.name}_at")
+        out = Value(name, eqn.out.shape, "int")
+        reduce: Reduce = "argmax" if eqn.reduce == "max" else "argmin"
+        origin = replace(eqn.origin, rule=f"vjp {eqn.op}", note=f"where the {eqn.reduce} is")
+        self.new.append(replace(eqn, out=out, reduce=reduce, op=reduce, origin=origin))
+        return name
+
+    def _others(self, eqn: Eqn) -> str:
+        """For each factor the product of all others: right where factors are zero, and differentiable again."""
+        plain = eqn.plain_out
+        assert plain is not None
+        extents = eqn.extents
+        shape = tuple(extents[n] for n in plain) + tuple(a.extent for a in eqn.reduced)
+        fresh = {a.name: f"{a.name}_o" for a in eqn.reduced}
+        kept = tuple(Axis(n, extents[n]) for n in plain)
+        index = tuple(at(a.name) for a in kept) + tuple(at(fresh[a.name]) for a in eqn.reduced)
+        axes = kept + tuple(Axis(fresh[a.name], a.extent) for a in eqn.reduced) + eqn.reduced
+        same: Expr | None = None
+        for a in eqn.reduced:
+            here = E.make("eq", E.idx(a.name), E.idx(fresh[a.name]))
+            same = here if same is None else E.make("and", same, here)
+        assert same is not None
+        name = self.name(f"{eqn.out.name}_others")
+        origin = replace(eqn.origin, rule=f"vjp {eqn.op}", note="the product of all other factors")
+        body = E.where(same, E.ONE, eqn.body)
+        self.new.append(Eqn(Value(name, shape), axes, index, "*", eqn.args, body, "prod", origin))
+        return name
+
+    def _note(self, eqn: Eqn, k: int, p: Expr) -> str:
+        if eqn.op in ("add", "sub", "mul", "matmul", "sum", "transpose", "reshape", "slice", "neg", "broadcast"):
+            return ""
+        names = [a.value for a in eqn.args] + ["", eqn.out.name]
+        top = len(eqn.args)
+
+        def leaf(node: Expr) -> str:
+            if node.op == "arg" and isinstance(node.value, int):
+                return eqn.out.name if node.value >= top else names[node.value]
+            return E.show(node)
+
+        text = E.show(p, leaf)
+        return f"d {eqn.out.name} / d {eqn.args[k].value} = {text}" if len(text) <= 80 else ""
+
+    def _swap(self, eqn: Eqn, k: int, args: tuple[Access, ...], body: Expr, note: str) -> Eqn:
+        """The contribution of ``eqn`` to the adjoint of its k-th operand: what was read is written, and the reverse."""
+        access = eqn.args[k]
+        value = self.values[access.value]
+        origin = Origin(eqn.origin.spans, f"vjp {eqn.op}", note)
+        part = Eqn(Value("", value.shape), eqn.axes, access.index, "+", args, body, f"vjp_{eqn.op}", origin,
+                   access.fill is not None)  # fmt: skip
+        return normalise(part)
+
+
+def _has_choice(p: Expr) -> bool:
+    return any(node.op in ("where", "max", "min", "sign") or node.op in E.COMPARISONS for node in E.walk(p))

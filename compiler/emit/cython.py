@@ -1,0 +1,518 @@
+"""Loop nests to Cython that is written to be read: the model's names, a comment for each group of statements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..graph import expr as E
+from ..graph.expr import Expr
+from ..graph.ir import Access, Atom, Gather, Ix, Origin, Quot, Rem, Value
+from ..graph.shapes import Dim, Quotient, Shape
+from ..language.source import Source
+from ..loops.ir import ArgBest, Assign, Loop, Nest, Node, Product, Storage, Zero
+from ..loops.schedule import BLOCKED
+from .formulas import ATOM, Code, Formulas
+from .names import Speller
+
+BLOCK = 512  # elements of a long sum that are added at a time
+Sources = Mapping[str, Source]
+
+
+@dataclass
+class Lines:
+    """Text with the origins of each line."""
+
+    text: list[str] = field(default_factory=list)
+    origins: list[tuple[Origin, ...]] = field(default_factory=list)
+
+    def add(self, text: str, *origins: Origin) -> None:
+        self.text.append(text)
+        self.origins.append(origins)
+
+    def extend(self, other: Lines) -> None:
+        self.text += other.text
+        self.origins += other.origins
+
+
+def dim_text(dim: Dim, spell: Callable[[str], str] = str) -> str:
+    """A size as C arithmetic."""
+    if not dim.terms:
+        return "0"
+    parts: list[str] = []
+    for monomial, coefficient in dim.terms:
+        factors: list[str] = []
+        for atom, power in monomial:
+            if isinstance(atom, Quotient):
+                text = f"(({dim_text(atom.a, spell)}) {atom.op} ({dim_text(atom.b, spell)}))"
+            else:
+                text = spell(atom)
+            factors += [text] * power
+        if abs(coefficient) != 1 or not factors:
+            factors.insert(0, str(abs(coefficient)))
+        parts.append((" - " if coefficient < 0 else " + ") + "*".join(factors))
+    text = "".join(parts)
+    return "-" + text[3:] if text.startswith(" - ") else text[3:]
+
+
+def strides(extents: Shape) -> list[Dim]:
+    steps: list[Dim] = []
+    step = Dim.of(1)
+    for extent in reversed(extents):
+        steps.append(step)
+        step = step * extent
+    return steps[::-1]
+
+
+def linear(index: Sequence[Ix], extents: Shape) -> Ix:
+    """The row-major position of an element; w * (k // w) + k % w is k again."""
+    total = Ix()
+    for ix, step in zip(index, strides(extents), strict=True):
+        total = total + ix.scale(step)
+    terms: dict[Atom, Dim] = dict(total.terms)
+    for atom, factor in total.terms:
+        if isinstance(atom, Rem) and atom in terms:
+            partner = Quot(atom.a, atom.b)
+            if terms.get(partner) == factor * atom.b:
+                del terms[partner], terms[atom]
+                rest = Ix(tuple(terms.items()), total.const) + atom.a.scale(factor)
+                terms = dict(rest.terms)
+                total = Ix(tuple(terms.items()), rest.const)
+    return Ix(tuple(terms.items()), total.const)
+
+
+class KernelWriter:
+    """Writes one nest as a ``cdef`` function."""
+
+    def __init__(self, nest: Nest, free: Sequence[str], single: bool, sources: Sources) -> None:
+        self.nest, self.free, self.sources = nest, tuple(free), sources
+        self.storage = {s.value.name: s for s in nest.storage}
+        self.spell = Speller()
+        self.used: set[str] = set()
+        self.lines = Lines()
+        self.locals: dict[str, list[str]] = {}
+        self.variables: dict[str, str] = {}
+        self.extents: dict[str, Dim] = {}
+        self.header: tuple[object, ...] | None = None
+        self.noted: set[str] = set()
+        self.formulas = Formulas(self._leaf, single, self.used)
+        self._args: tuple[Access, ...] = ()
+        self.temporaries = 0
+        for name in self.free:
+            self.spell(name)
+        for s in nest.storage:
+            self.spell(s.value.name)
+        self.arguments = self._arguments()
+
+    # ------------------------------------------------------------ frame
+
+    def _arguments(self) -> list[tuple[str, str, str]]:
+        """(slot, C type, spelling) of every argument, in order."""
+        writes = {n.target for n in _walk(self.nest.body) if isinstance(n, Assign | ArgBest)}
+        writes |= {n.c.value for n in _walk(self.nest.body) if isinstance(n, Product)}
+        result: list[tuple[str, str, str]] = []
+        grads = [s for s in self.nest.kernel.slots if s.startswith("grad:")]
+        for slot in self.nest.kernel.slots:
+            held = [p for p in self.nest.kernel.places if p.slot == slot]
+            written = any(p.value in writes for p in held)
+            kind, _, label = slot.partition(":")
+            value = self.storage[held[0].value].value
+            type_ = "write" if written else "read"
+            if value.kind == "int" and kind in ("in", "out"):
+                type_ = "write_indices" if written else "indices"
+            if kind in ("theta", "frozen", "hyper", "kept"):
+                name = kind
+            elif kind == "grad":
+                name = "grad" if len(grads) == 1 else self.spell.fresh(f"grad_{label.split(':')[-1]}")
+            else:
+                name = self.spell(held[0].value)
+            result.append((slot, type_, name))
+        return result
+
+    def write(self) -> Lines:
+        body = Lines()
+        self.lines = body
+        for node in self.nest.body:
+            self._node(node, 1)
+        out = Lines()
+        args = [f"{type_} {name}" for _, type_, name in self.arguments]
+        if self.nest.work.terms:
+            args.append("write work")
+        args += [f"Py_ssize_t {self.spell(n)}" for n in self.free]
+        head = f"cdef void {self.nest.kernel.name}("
+        for line in _wrap(head, args, ") noexcept nogil:"):
+            out.add(line)
+        out.add(f"    # {self.nest.kernel.doc}")
+        for text in self._declarations():
+            out.add(text)
+        if not self.nest.body:
+            out.add("    pass")
+        out.extend(body)
+        return out
+
+    def _declarations(self) -> Iterator[str]:
+        for slot, type_, name in self.arguments:
+            kind = slot.partition(":")[0]
+            if kind not in ("theta", "frozen", "hyper", "kept", "grad"):
+                continue
+            parts = []
+            for place in self.nest.kernel.places:
+                if place.slot == slot:
+                    offset = dim_text(place.offset, self.spell)
+                    parts.append(f"{self.spell(place.value)} = {name}" + (f" + {offset}" if offset != "0" else ""))
+            yield from _wrap(f"    cdef {type_} ", parts, "")
+        for s in self.nest.storage:
+            if s.slot == "const":
+                yield f"    cdef read {self.spell(s.value.name)} = literal_{s.value.name}"
+        pieces = [s for s in self.nest.storage if s.kind == "work"]
+        parts = []
+        for s in pieces:
+            offset = dim_text(s.offset, self.spell)
+            parts.append(f"{self.spell(s.value.name)} = work" + (f" + {offset}" if offset != "0" else ""))
+        if parts:
+            yield from _wrap("    cdef write ", parts, "")
+        for s in self.nest.storage:
+            if s.kind == "scalar":
+                type_ = "Py_ssize_t" if s.value.kind == "int" else "double" if s.value.name in self._doubles() else "real"
+                self._local(type_, self.spell(s.value.name))
+            elif s.kind == "stack":
+                extent = Dim.of(1)
+                for e in s.extents:
+                    extent = extent * e
+                self._local("real", f"{self.spell(s.value.name)}[{extent}]")
+        for type_ in ("real", "double", "bint", "Py_ssize_t"):
+            names = self.locals.get(type_, [])
+            if names:
+                yield from _wrap(f"    cdef {type_} ", names, "")
+
+    def _doubles(self) -> set[str]:
+        """Scalars that a long sum runs into: kept in double, whatever the model's type."""
+        found: set[str] = set()
+
+        def visit(nodes: Sequence[Node], long: bool) -> None:
+            for node in nodes:
+                if isinstance(node, Loop):
+                    visit(node.body, long or node.extent.value is None or node.extent.value >= BLOCKED)
+                elif isinstance(node, Assign) and node.op == "=":
+                    starts.setdefault(node.target, long)
+                elif isinstance(node, Assign) and node.op == "+=" and long and not starts.get(node.target, False):
+                    found.add(node.target)
+
+        starts: dict[str, bool] = {}
+        visit(self.nest.body, False)
+        return found
+
+    def _local(self, type_: str, name: str) -> None:
+        names = self.locals.setdefault(type_, [])
+        if name not in names:
+            names.append(name)
+
+    # ------------------------------------------------------------ statements
+
+    def _node(self, node: Node, depth: int) -> None:
+        pad = "    " * depth
+        if isinstance(node, Loop):
+            self._comment(node, pad)
+            self._loop(node, depth)
+        elif isinstance(node, Zero):
+            self._zero(node, depth)
+        elif isinstance(node, Assign):
+            self._comment(node, pad)
+            self._assign(node, pad)
+        elif isinstance(node, ArgBest):
+            self._comment(node, pad)
+            self._arg_best(node, pad)
+        else:
+            self._comment(node, pad)
+            self._product(node, pad)
+
+    def _comment(self, node: Node, pad: str) -> None:
+        """The lines of the model that the next statements answer to, where they are others than before."""
+        origins = list(dict.fromkeys(_origins(node)))
+        keys = {_key(o) for o in origins}
+        if len(keys) != 1:
+            return
+        (key,) = keys
+        origin = origins[0]
+        if key != self.header:
+            self.header, self.noted = key, set()
+            lines = list(dict.fromkeys((s.file, s.line) for s in origin.spans))
+            shown = [f"{f}:{n}" for f, n in lines]
+            width = max((len(s) for s in shown), default=0)
+            for k, (label, (file, number)) in enumerate(zip(shown, lines, strict=True)):
+                source = self.sources.get(file)
+                text = source.line(number).split("#")[0].strip() if source else ""
+                mark = ("backward of  " if k == 0 else " " * 13) if _is_backward(origin) else ""
+                self.lines.add(f"{pad}# {label:<{width}}   {mark}{text}".rstrip(), *origins)
+        for o in origins:
+            for note in o.note.split("; "):
+                if note and note not in self.noted:
+                    self.noted.add(note)
+                    self.lines.add(f"{pad}#     {note}", *origins)
+
+    def _zero(self, node: Zero, depth: int) -> None:
+        pad = "    " * depth
+        name = next(name for slot, _, name in self.arguments if slot == node.slot)
+        variable = self._variable(f"zero {node.slot} {node.start}", node.count, depth)
+        self._local("Py_ssize_t", variable)
+        start = "" if not node.start.terms else f"{dim_text(node.start, self.spell)} + "
+        self.lines.add(f"{pad}for {variable} in range({dim_text(node.count, self.spell)}):", node.origin)
+        self.lines.add(f"{pad}    {name}[{start}{variable}] = 0", node.origin)
+
+    def _loop(self, node: Loop, depth: int) -> None:
+        pad = "    " * depth
+        variable = self._variable(node.variable, node.extent, depth)
+        self.extents[node.variable] = node.extent
+        self._local("Py_ssize_t", variable)
+        origins = tuple(dict.fromkeys(_origins(node)))
+        extent = dim_text(node.extent, self.spell)
+        if node.sums:
+            self._blocked(node, depth, variable, extent, origins)
+            return
+        self.lines.add(f"{pad}for {variable} in range({extent}):", *origins)
+        for inner in node.body:
+            self._node(inner, depth + 1)
+
+    def _blocked(self, node: Loop, depth: int, variable: str, extent: str, origins: tuple[Origin, ...]) -> None:
+        """In blocks: the C compiler vectorises the inner loop, and each block is summed by itself."""
+        pad = "    " * depth
+        start, count, inside = (self.spell.fresh(f"{variable}_{w}") for w in ("start", "count", "in"))
+        for name in (start, count, inside):
+            self._local("Py_ssize_t", name)
+        self.lines.add(f"{pad}for {start} in range(0, {extent}, {BLOCK}):", *origins)
+        self.lines.add(f"{pad}    {count} = {extent} - {start} if {extent} - {start} < {BLOCK} else {BLOCK}", *origins)
+        self.lines.add(f"{pad}    for {inside} in range({count}):", *origins)
+        self.lines.add(f"{pad}        {variable} = {start} + {inside}", *origins)
+        buffers: list[tuple[str, Assign]] = []
+        for inner in node.body:
+            assert isinstance(inner, Assign)
+            if inner.target in node.sums:
+                buffer = self.spell.fresh(f"{self.spell(inner.target)}_block")
+                self._local("real", f"{buffer}[{BLOCK}]")
+                buffers.append((buffer, inner))
+                self._comment(inner, pad + "        ")
+                self._assign(inner, pad + "        ", f"{buffer}[{inside}]")
+            else:
+                self._node(inner, depth + 2)
+        self.used.add("block_sum")
+        for buffer, inner in buffers:
+            target = self._element(Access(inner.target, inner.index)).text
+            self.lines.add(f"{pad}    {target} += block_sum({buffer}, {count})", inner.origin)
+
+    def _assign(self, node: Assign, pad: str, into: str | None = None) -> None:
+        self._args = node.args
+        before, (code,) = self.formulas.lines([node.body], self._temporary)
+        target = into or self._element(Access(node.target, node.index)).text
+        if node.drop:
+            guard = self._guard(node.index, self.storage[node.target].value.shape)
+            if guard:
+                self.lines.add(f"{pad}if {guard}:", node.origin)
+                pad += "    "
+        for name, text in before:
+            self.lines.add(f"{pad}{name} = {text}", node.origin)
+        text = self.formulas.real(code).text if code.type == "bool" else code.text
+        if into or node.op == "=":
+            self.lines.add(f"{pad}{target} = {text}", node.origin)
+        elif node.op in ("+=", "*="):
+            sign: str = node.op
+            if node.op == "+=" and code.text.startswith("-") and code.level >= 7:
+                sign, text = "-=", text[1:]
+            self.lines.add(f"{pad}{target} {sign} {text}", node.origin)
+        else:
+            name = "max" if node.op == "max=" else "min"
+            self.used.add(name)
+            function = "maximum" if name == "max" else "minimum"
+            self.lines.add(f"{pad}{target} = {function}({target}, {text})", node.origin)
+
+    def _arg_best(self, node: ArgBest, pad: str) -> None:
+        self._args = node.args
+        before, (code,) = self.formulas.lines([node.body], self._temporary)
+        for name, text in before:
+            self.lines.add(f"{pad}{name} = {text}", node.origin)
+        best = self._element(Access(node.best, node.index)).text
+        target = self._element(Access(node.target, node.index)).text
+        variable = self.variables[node.variable]
+        candidate = self._temporary(E.ZERO, "real")
+        self.lines.add(f"{pad}{candidate} = {code.text}", node.origin)
+        sign = ">" if node.largest else "<"
+        # the first NaN wins, as NumPy's argmax has it
+        nan = f"({candidate} != {candidate} and {best} == {best})"
+        first = f"({variable} == 0)"
+        self.lines.add(f"{pad}if {candidate} {sign} {best} or {first} or {nan}:", node.origin)
+        self.lines.add(f"{pad}    {best} = {candidate}", node.origin)
+        self.lines.add(f"{pad}    {target} = {variable}", node.origin)
+
+    def _product(self, node: Product, pad: str) -> None:
+        self.used.add("gemm")
+
+        def start(access: Access) -> str:
+            s = self.storage[access.value]
+            offset = self._position(access)
+            name = self.spell(s.value.name)
+            return name if offset == "0" else f"{name} + {offset}"
+
+        def step(ix: Ix) -> str:
+            return dim_text(ix.const, self.spell)
+
+        alpha, beta = (self.formulas.lines([x], self._temporary)[1][0].text for x in (node.alpha, node.beta))
+        size = ", ".join(dim_text(d, self.spell) for d in (node.m, node.n, node.k))
+        self.lines.add(f"{pad}gemm({size}, {alpha},", node.origin)
+        self.lines.add(f"{pad}     {start(node.a)}, {step(node.a_strides[0])}, {step(node.a_strides[1])},", node.origin)
+        self.lines.add(f"{pad}     {start(node.b)}, {step(node.b_strides[0])}, {step(node.b_strides[1])},", node.origin)
+        self.lines.add(f"{pad}     {beta}, {start(node.c)}, {step(node.c_strides[0])})", node.origin)
+
+    # ------------------------------------------------------------ names and elements
+
+    def _temporary(self, node: Expr, type_: str) -> str:
+        self.temporaries += 1
+        name = self.spell.fresh(f"t{self.temporaries}")
+        self._local({"bool": "bint", "int": "Py_ssize_t"}.get(type_, "real"), name)
+        return name
+
+    def _variable(self, variable: str, extent: Dim, depth: int) -> str:
+        """A short name for a loop variable: n for N, otherwise i, j, k... from the outside in."""
+        outer = set(self.variables.values()) if depth > 1 else set()
+        if depth == 1:
+            self.variables = {}
+        taken = {self.spell(s.value.name) for s in self.nest.storage} | {self.spell(n) for n in self.free}
+        taken |= {name for _, _, name in self.arguments}
+        wanted = [extent.name.lower()] if extent.name and len(extent.name) == 1 else []
+        wanted += ["j", "k", "l", "i", "m", "q", "r", "s", "u", "v"]
+        active = {self.variables[v] for v in self._active} if depth > 1 else set()
+        del outer
+        for name in wanted:
+            if name not in taken and name not in active:
+                self.variables[variable] = name
+                break
+        else:
+            self.variables[variable] = self.spell.fresh("i")
+        del self._active[depth - 1 :]
+        self._active.append(variable)
+        return self.variables[variable]
+
+    @property
+    def _active(self) -> list[str]:
+        if not hasattr(self, "_active_list"):
+            self._active_list: list[str] = []
+        return self._active_list
+
+    def _index(self, ix: Ix) -> str:
+        """An index as integer arithmetic."""
+        parts: list[str] = []
+        for atom, factor in ix.terms:
+            if isinstance(atom, str):
+                text = self.variables[atom]
+            elif isinstance(atom, Gather):
+                code = self._element(Access(atom.value, atom.index))
+                text = code.text if code.type == "int" else f"<Py_ssize_t>{code.text}"
+            else:
+                sign = "//" if isinstance(atom, Quot) else "%"
+                text = f"({self._index(atom.a)}) {sign} ({dim_text(atom.b, self.spell)})"
+                text = f"({text})"
+            one = len(factor.terms) == 1
+            if factor.value == 1:
+                parts.append(f" + {text}")
+            elif factor.value == -1:
+                parts.append(f" - {text}")
+            elif factor.value is not None and factor.value < 0:
+                parts.append(f" - {-factor.value}*{text}")
+            else:
+                scale = dim_text(factor, self.spell)
+                parts.append(f" + {scale if one else f'({scale})'}*{text}")
+        constant = ix.const
+        if constant.terms or not parts:
+            text = dim_text(constant, self.spell)
+            parts.append(f" - {text[1:]}" if text.startswith("-") and len(constant.terms) == 1 else f" + {text}")
+        joined = "".join(parts)
+        return "-" + joined[3:] if joined.startswith(" - ") else joined[3:]
+
+    def _position(self, access: Access) -> str:
+        s = self.storage[access.value]
+        return self._index(linear([access.index[d] for d in s.dims], s.extents))
+
+    def _element(self, access: Access) -> Code:
+        s = self.storage[access.value]
+        name = self.spell(s.value.name)
+        stored_as_int = s.value.kind == "int" and (s.kind == "scalar" or s.slot.startswith(("in:", "out:")))
+        type_ = "int" if stored_as_int else "real"
+        if s.kind == "scalar":
+            return Code(name, ATOM, type_)  # type: ignore[arg-type]
+        return Code(f"{name}[{self._position(access)}]", ATOM, type_)  # type: ignore[arg-type]
+
+    def _guard(self, index: Sequence[Ix], shape: Shape) -> str:
+        """The condition that ``index`` is inside; only what is not plain to see is asked."""
+        conditions: list[str] = []
+        for ix, extent in zip(index, shape, strict=True):
+            if ix.plain is not None and self.extents.get(ix.plain) == extent:
+                continue
+            if not ix.terms and ix.const.value is not None and extent.value is not None and 0 <= ix.const.value < extent.value:
+                continue
+            conditions.append(f"0 <= {self._index(ix)} < {dim_text(extent, self.spell)}")
+        return " and ".join(conditions)
+
+    def _leaf(self, node: Expr) -> Code:
+        if node.op == "arg":
+            assert isinstance(node.value, int)
+            access = self._args[node.value]
+            element = self._element(access)
+            if access.fill is None:
+                return element
+            guard = self._guard(access.index, self.storage[access.value].value.shape)
+            if not guard:
+                return element
+            if isinstance(access.fill, str):
+                self.used.add("inf")
+                fill = access.fill
+            else:
+                fill = self.formulas.real(self.formulas.number(access.fill)).text
+            return Code(f"({element.text} if {guard} else {fill})", ATOM, element.type)
+        if node.op == "idx":
+            return Code(self.variables[str(node.value)], ATOM, "int")
+        assert node.op == "size" and isinstance(node.value, Dim)
+        text = dim_text(node.value, self.spell)
+        return Code(text, ATOM if text.isidentifier() else 6, "int")
+
+
+def _walk(nodes: Sequence[Node]) -> Iterator[Node]:
+    for node in nodes:
+        yield node
+        if isinstance(node, Loop):
+            yield from _walk(node.body)
+
+
+def _origins(node: Node) -> Iterator[Origin]:
+    if isinstance(node, Loop):
+        for inner in node.body:
+            yield from _origins(inner)
+    else:
+        yield node.origin
+
+
+def _is_backward(origin: Origin) -> bool:
+    return origin.rule.startswith(("vjp", "fan-out", "seed"))
+
+
+def _key(origin: Origin) -> tuple[object, ...]:
+    return tuple(dict.fromkeys((s.file, s.line) for s in origin.spans)), _is_backward(origin)
+
+
+def _wrap(head: str, parts: Sequence[str], tail: str, width: int = 120) -> Iterator[str]:
+    """``head`` + parts + ``tail`` over as many lines as needed; without brackets a declaration is repeated."""
+    line = head
+    bracket = head.rstrip().endswith("(")
+    for k, part in enumerate(parts):
+        last = k == len(parts) - 1
+        piece = part + (tail if last else ",")
+        if line != head and len(line) + 1 + len(piece) > width:
+            yield line if bracket else line.rstrip(",")
+            line = (" " * len(head) if bracket else head) + piece
+        else:
+            line += piece if line == head else f" {piece}"
+    yield line if parts else head + tail
+
+
+def shape_text(value: Value) -> str:
+    return value.name + (f"[{', '.join(map(str, value.shape))}]" if value.shape else "")
+
+
+__all__ = ["BLOCK", "KernelWriter", "Lines", "Storage", "dim_text", "shape_text"]

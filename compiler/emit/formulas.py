@@ -1,0 +1,164 @@
+"""Scalar expressions as Cython: who is an integer, what needs parentheses, what is computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from ..graph import expr as E
+from ..graph.expr import Expr
+
+Type = Literal["real", "int", "bool"]
+
+CALLS = {"abs": "absolute", "max": "maximum", "min": "minimum"}
+"""Functions whose Cython name differs from the language's, because Python's builtin means something else."""
+
+_BINARY = {"add": ("+", 6), "sub": ("-", 6), "mul": ("*", 7), "div": ("/", 7)}
+_COMPARE = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A piece of text, how tightly it binds, and the type it has in C."""
+
+    text: str
+    level: int
+    type: Type
+
+    def tight(self, level: int) -> str:
+        return self.text if self.level >= level else f"({self.text})"
+
+
+ATOM = 11
+
+
+class Formulas:
+    """Prints expressions; ``leaf`` gives the code of arguments, sizes, axes and symbols."""
+
+    def __init__(self, leaf: Callable[[Expr], Code], single: bool, used: set[str]) -> None:
+        self._leaf, self._single, self.used = leaf, single, used
+
+    def lines(self, roots: Sequence[Expr], name: Callable[[Expr, Type], str],
+              given: Mapping[Expr, Code] | None = None) -> tuple[list[tuple[str, str]], list[Code]]:  # fmt: skip
+        """Assignments ``(name, text)`` for what is used more than once, and the code of each root."""
+        done: dict[Expr, Code] = dict(given or {})
+        counts: dict[Expr, int] = {}
+        for node in E.walk(*roots):
+            for child in node.args:
+                counts[child] = counts.get(child, 0) + (2 if _doubles(node, child) else 1)
+        if len(roots) > 1:
+            for root in roots:
+                counts[root] = counts.get(root, 0) + 1
+        before: list[tuple[str, str]] = []
+        for node in E.walk(*roots):
+            if node in done:
+                continue
+            code = self._code(node, [done[a] for a in node.args])
+            if counts.get(node, 0) > 1 and node.args and not _trivial(node):
+                spelled = name(node, code.type)
+                before.append((spelled, code.text))
+                code = Code(spelled, ATOM, code.type)
+            done[node] = code
+        return before, [done[root] for root in roots]
+
+    # ------------------------------------------------------------
+
+    def number(self, value: Fraction) -> Code:
+        if value.denominator == 1 and abs(value) < 10**9:
+            return Code(str(value), ATOM if value >= 0 else 8, "int")
+        text = repr(float(value))
+        if self._single:
+            return Code(f"<real>{text}", 8, "real")
+        return Code(text, ATOM if value >= 0 else 8, "real")
+
+    def real(self, code: Code) -> Code:
+        """The code with a floating-point type."""
+        if code.type == "real":
+            return code
+        if code.type == "int" and code.text.lstrip("-").isdigit():
+            return Code(f"{code.text}.0" if not self._single else f"<real>{code.text}", 8, "real")
+        return Code(f"<real>{code.tight(9)}", 8, "real")
+
+    def condition(self, code: Code) -> Code:
+        return code if code.type == "bool" else Code(f"{code.tight(5)} != 0", 4, "bool")
+
+    def _function(self, name: str, *args: Code) -> Code:
+        self.used.add(name)
+        text = ", ".join(self.real(a).text if a.type == "bool" else a.text for a in args)
+        return Code(f"{CALLS.get(name, name)}({text})", ATOM, "real")
+
+    def _code(self, node: Expr, args: list[Code]) -> Code:
+        op = node.op
+        if op == "const":
+            assert isinstance(node.value, Fraction)
+            return self.number(node.value)
+        if op == "named":
+            self.used.add(str(node.value))
+            return Code(str(node.value), ATOM, "real")
+        if op in E.LEAVES:
+            return self._leaf(node)
+        if op in _BINARY:
+            sign, level = _BINARY[op]
+            a, b = (self.real(x) if x.type == "bool" else x for x in args)
+            if a.type == "int" and b.type == "int":
+                a = self.real(a)
+            right = b.tight(level + 1 if op in ("sub", "div") else level)
+            if op in ("add", "mul") and b.level == level:
+                right = b.tight(level + 1)
+            space = "*" if op == "mul" else "/" if op == "div" else f" {sign} "
+            return Code(f"{a.tight(level)}{space}{right}", level, "real")
+        if op == "neg":
+            a = self.real(args[0]) if args[0].type == "bool" else args[0]
+            return Code(f"-{a.tight(8)}", 8, a.type)
+        if op == "square":
+            return self._power(args[0], 2)
+        if op == "pow":
+            return self._pow(node, args)
+        if op in _COMPARE:
+            return Code(f"{args[0].tight(5)} {_COMPARE[op]} {args[1].tight(5)}", 4, "bool")
+        if op in ("and", "or"):
+            a, b = map(self.condition, args)
+            return Code(f"{a.tight(4)} {op} {b.tight(4)}", 2, "bool")
+        if op == "not":
+            return Code(f"not {self.condition(args[0]).tight(4)}", 3, "bool")
+        if op == "where":
+            c = self.condition(args[0])
+            a, b = args[1], args[2]
+            if a.type == b.type == "bool":
+                return Code(f"({a.tight(3)} if {c.text} else {b.tight(3)})", ATOM, "bool")
+            return Code(f"({self._arm(a)} if {c.text} else {self._arm(b)})", ATOM, "real")
+        return self._function(op, *args)
+
+    def _arm(self, code: Code) -> str:
+        return self.real(code).tight(3)
+
+    def _pow(self, node: Expr, args: list[Code]) -> Code:
+        exponent = node.args[1].number
+        base = self.real(args[0])
+        if exponent is not None and exponent.denominator == 1 and 2 <= abs(exponent) <= 4:
+            product = self._power(base, abs(int(exponent)))
+            return product if exponent > 0 else Code(f"1/({product.text})", 7, "real")
+        if exponent is not None and exponent == -1:
+            return Code(f"1/{base.tight(8)}", 7, "real")
+        if exponent == Fraction(1, 2):
+            return self._function("sqrt", base)
+        return self._function("pow", base, args[1])
+
+    def _power(self, base: Code, n: int) -> Code:
+        return Code("*".join([self.real(base).tight(8)] * n), 7, "real")
+
+
+def _doubles(node: Expr, child: Expr) -> bool:
+    """Does the text of ``node`` hold that of ``child`` several times?"""
+    if node.op == "square":
+        return True
+    if node.op == "pow" and node.args[0] is child:
+        exponent = node.args[1].number
+        return exponent is not None and exponent.denominator == 1 and 2 <= abs(exponent) <= 4
+    return False
+
+
+def _trivial(node: Expr) -> bool:
+    return node.op == "neg" and not node.args[0].args

@@ -1,0 +1,230 @@
+"""The whole generated module: header, kernels, updates, the table of what it is, and where each line came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..graph import expr as E
+from ..graph.ir import Eqn, Graph, Model, Origin
+from ..graph.shapes import Dim, size
+from ..language.source import Source
+from ..loops.buffers import lower
+from ..loops.ir import ArgBest, Assign, Loop, Nest, Node, Product
+from ..passes.kernels import Plan
+from .cython import KernelWriter, Lines, dim_text
+from .formulas import CALLS
+from .spec import declared, literal, spec
+from .updates import spell_function, write_update
+
+DIRECTIVES = ("language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=False, "
+              "annotation_typing=False, embedsignature=False")  # fmt: skip
+
+_TWO = ("max", "min", "atan2", "pow")
+_TRANSCENDENTAL = frozenset(("exp log log1p expm1 sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus pow").split())
+
+
+def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, digest: str, command: str) -> dict[str, str]:
+    """The texts of the module by file name: ``NAME.pyx`` and ``NAME.map.json``."""
+    model = plan.model
+    single = model.dtype == "float32"
+    nests = [lower(k) for k in plan.kernels]
+    used: set[str] = set()
+    bodies = Lines()
+    calls: list[str] = []
+    for nest in nests:
+        writer = KernelWriter(nest, model.free, single, sources)
+        lines = writer.write()
+        used |= writer.used
+        bodies.add("")
+        bodies.add("")
+        bodies.extend(lines)
+        calls += ["", *_trampoline(writer, nest, model)]
+    for update in model.updates:
+        bodies.add("")
+        bodies.add("")
+        bodies.extend(write_update(update, single, used, sources))
+    whole = Lines()
+    for line in _header(plan, nests, digest, command, version):
+        whole.add(line)
+    for line in _externs(plan, single, used):
+        whole.add(line)
+    whole.extend(bodies)
+    table = spec(model, plan.kernels, [n.work for n in nests], version=version, digest=digest, backend="cython")
+    for line in _tail(model, nests, calls, table):
+        whole.add(line)
+    text = "\n".join(whole.text) + "\n"
+    return {f"{model.name}.pyx": text, f"{model.name}.map.json": source_map(model.name, whole)}
+
+
+def source_map(name: str, lines: Lines) -> str:
+    """Each line of the generated text with the pieces of the model it answers to; "frame" is what every module has."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for number, origins in enumerate(lines.origins, 1):
+        found: list[dict[str, Any]] = []
+        for origin in origins:
+            row: dict[str, Any] = {"rule": origin.rule}
+            if origin.note:
+                row["note"] = origin.note
+            row["spans"] = [[s.file, s.line, s.column, s.end_line, s.end_column] for s in origin.spans]
+            if row not in found:
+                found.append(row)
+        rows[str(number)] = found or [{"rule": "frame", "spans": []}]
+    return json.dumps({"version": 1, "file": f"{name}.pyx", "lines": rows}, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+# ---------------------------------------------------------------- header
+
+
+def _header(plan: Plan, nests: Sequence[Nest], digest: str, command: str, version: str) -> list[str]:
+    model = plan.model
+    dtype = model.dtype
+    lines = [f"# cython: {DIRECTIVES}"]
+    title = model.doc.strip().splitlines()[0] if model.doc.strip() else "a model"
+    lines.append(f'"""{model.name}: {_safe(title)}')
+    lines += [_safe(line) for line in model.doc.strip().splitlines()[1:]]
+    lines.append("")
+    lines.append(f"Made by gradwright {version} from {_safe(model.source)} (sha256 {digest[:16]}); edit the model and make it again:")
+    lines.append(f"    {_safe(command)}")
+    lines.append("")
+    fixed = ", ".join(f"{n} = {v}" for n, v in model.fixed)
+    free = f"{', '.join(model.free)} {'is' if len(model.free) == 1 else 'are'} free" if model.free else ""
+    if free or fixed:
+        lines.append(f"Sizes        {', '.join(x for x in (free, fixed) if x)}")
+    if model.inputs:
+        lines.append(f"Inputs       {' '.join(declared(i.value) for i in model.inputs)}")
+    trained = [p for p in model.params if not p.frozen]
+    if trained:
+        total = Dim.of(0)
+        for p in trained:
+            total = total + size(p.value.shape)
+        names = " ".join(declared(p.value) for p in trained)
+        lines.append(f"Parameters   {names}: {total} {dtype}, in this order in theta")
+    frozen = [p for p in model.params if p.frozen]
+    if frozen:
+        lines.append(f"Frozen       {' '.join(declared(p.value) for p in frozen)}")
+    for nest in nests:
+        if nest.kernel.name == "backward":
+            kept = [declared(s.value) for s in nest.storage if s.slot == "kept"]
+            lines.append(f"Kept         {' '.join(kept) or 'nothing'} for the backward pass")
+    before = _graph_operations(model.graph)
+    lines.append(f"Operations   the forward graph as written: {before}")
+    for nest in nests:
+        operations, transcendental = _operations(nest.body)
+        text = f"{nest.kernel.name} {operations}"
+        if transcendental.terms:
+            text += f", {transcendental} of them transcendental"
+        lines.append(f"             {text}; bytes moved {_bytes(nest, dtype)}")
+    lines.append('"""')
+    return lines
+
+
+def _safe(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"""', "'''").rstrip('"')
+
+
+def _cost(body: E.Expr) -> tuple[int, int]:
+    nodes = [n for n in E.walk(body) if n.args]
+    return len(nodes), sum(1 for n in nodes if n.op in _TRANSCENDENTAL)
+
+
+def _graph_operations(graph: Graph) -> Dim:
+    total = Dim.of(0)
+    for eqn in graph.eqns:
+        if isinstance(eqn, Eqn):
+            points = size(tuple(a.extent for a in eqn.axes))
+            total = total + points * (_cost(eqn.body)[0] + (1 if eqn.reduce else 0))
+    return total
+
+
+def _operations(body: Sequence[Node]) -> tuple[Dim, Dim]:
+    total, heavy = Dim.of(0), Dim.of(0)
+    for node in body:
+        if isinstance(node, Loop):
+            inner, costly = _operations(node.body)
+            total, heavy = total + inner * node.extent, heavy + costly * node.extent
+        elif isinstance(node, Product):
+            total = total + node.m * node.n * node.k * 2
+        elif isinstance(node, Assign | ArgBest):
+            count, costly_count = _cost(node.body)
+            adds = 0 if isinstance(node, Assign) and node.op == "=" else 1
+            total, heavy = total + (count + adds), heavy + costly_count
+    return total, heavy
+
+
+def _bytes(nest: Nest, dtype: str) -> Dim:
+    """Every array that the kernel touches, once."""
+    total = Dim.of(0)
+    for s in nest.storage:
+        if s.kind in ("slot", "work"):
+            width = 8 if s.value.kind == "int" or dtype == "float64" else 4
+            total = total + size(s.extents) * width
+    return total
+
+
+def _externs(plan: Plan, single: bool, used: set[str]) -> list[str]:
+    suffix = "f" if single else ""
+    width = "f32" if single else "f64"
+    real = "float" if single else "double"
+    lines = ["", 'cdef extern from "gradwright/scalar.h" nogil:']
+    lines.append(f'    ctypedef const {real} *read "gw_read_{width}"          # restrict pointers: nothing read here is written here')
+    lines.append(f'    ctypedef {real} *write "gw_write_{width}"')
+    lines.append('    ctypedef const long long *indices "gw_read_i64"')
+    lines.append('    ctypedef long long *write_indices "gw_write_i64"')
+    special = {"block_sum", "gemm", "inf", "nan", "pi"}
+    for name in sorted(used - special):
+        arguments = f"{real}, {real}" if name in _TWO else real
+        lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
+    if used & {"inf", "nan"}:
+        lines.append('cdef extern from "math.h" nogil:')
+        for name in ("inf", "nan"):
+            if name in used:
+                lines.append(f'    {real} {name} "{"INFINITY" if name == "inf" else "NAN"}"')
+    if "block_sum" in used:
+        lines.append('cdef extern from "gradwright/sum.h" nogil:')
+        lines.append(f'    {real} block_sum "gw_sum_{width}"(const {real} *, Py_ssize_t) noexcept')
+    if "gemm" in used:
+        lines.append('cdef extern from "gradwright/gemm.h" nogil:')
+        lines.append("    # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns")
+        lines.append(f'    void gemm "gw_gemm_{width}"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, {real} alpha,')
+        lines.append(f"              const {real} *a, Py_ssize_t a_row, Py_ssize_t a_column,")
+        lines.append(f"              const {real} *b, Py_ssize_t b_row, Py_ssize_t b_column,")
+        lines.append(f"              {real} beta, {real} *c, Py_ssize_t c_row) noexcept")
+    lines += ["", f"ctypedef {real} real"]
+    if "pi" in used:
+        lines.append("cdef real pi = 3.141592653589793")
+    consts = plan.whole.consts
+    for const in consts:
+        data = ", ".join(repr(float(x)) for x in const.data)
+        lines.append(f"cdef real[{len(const.data)}] {const_name(const.value.name)} = [{data}]")
+    return lines
+
+
+def const_name(name: str) -> str:
+    return f"literal_{name}"
+
+
+def _trampoline(writer: KernelWriter, nest: Nest, model: Model) -> list[str]:
+    name = nest.kernel.name
+    arguments = [f"<{type_}>s[{k}]" for k, (_, type_, _) in enumerate(writer.arguments)]
+    if nest.work.terms:
+        arguments.append(f"<write>s[{len(writer.arguments)}]")
+    arguments += [f"n[{k}]" for k in range(len(model.free))]
+    return [f"cdef void _{name}(void **s, const Py_ssize_t *n) noexcept nogil:", f"    {name}({', '.join(arguments)})"]
+
+
+def _tail(model: Model, nests: Sequence[Nest], calls: Sequence[str], table: Mapping[str, Any]) -> list[str]:
+    lines = ["", "", "# What follows is the same for every model but for its tables: the way from Python to the kernels above.", ""]
+    lines += ["ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil",
+              "ctypedef void (*update_t)(write, read, real **, const double *, double, Py_ssize_t) noexcept nogil"]  # fmt: skip
+    lines += calls
+    kernels = [f"_{n.kernel.name}" for n in nests] or ["NULL"]
+    updates = [spell_function(u.name) for u in model.updates] or ["NULL"]
+    lines += ["", f"cdef kernel_t[{len(kernels)}] _KERNELS = [{', '.join(kernels)}]"]
+    lines += [f"cdef update_t[{len(updates)}] _UPDATES = [{', '.join(updates)}]"]
+    lines += ["", f"_REAL = {model.dtype!r}", f"_SPEC = {literal(dict(table))}", "", 'include "gradwright/module.pxi"']
+    return lines
+
+
+__all__ = ["Origin", "dim_text", "emit_module", "source_map"]

@@ -1,0 +1,43 @@
+"""Spelling: the user's names in generated Cython, where no name that a user can write may break or reach anything."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Iterable
+
+RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(
+    """cdef cpdef cimport ctypedef extern include nogil gil inline public readonly sizeof struct union enum fused DEF IF ELIF ELSE
+    NULL bint char short int long float double signed unsigned void const volatile size_t Py_ssize_t object list tuple dict set
+    str bytes bool complex type range max min abs sum len print self cls noexcept api by except self exp log log1p expm1 sqrt
+    absolute sign sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus floor power maximum minimum inf nan
+    pi read write reals integers real theta frozen hyper kept work grad gemm block_sum forward backward predict train auto
+    break case continue default do else for goto if register return static switch typedef while restrict asm I errno main stdin
+    stdout stderr EOF assert signal y0 y1 yn j0 j1 jn gamma index time step state weight hypers slots sizes np numpy Model
+    value_and_grad""".split()
+)
+
+
+class Speller:
+    """One scope of generated names: each thing gets one spelling, and no two the same."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._used: set[str] = set(taken)
+        self._spelled: dict[str, str] = {}
+
+    def __call__(self, name: str) -> str:
+        """The spelling of a value's name, always the same."""
+        if name not in self._spelled:
+            self._spelled[name] = self.fresh(name)
+        return self._spelled[name]
+
+    def fresh(self, wanted: str) -> str:
+        """A spelling that nothing has yet."""
+        stem = wanted
+        if stem in RESERVED or stem.startswith(("__", "_gw", "gw_", "__pyx", "Py", "_Py")) or stem.startswith("_"):
+            stem = f"{stem.lstrip('_') or 'v'}_"
+        name, k = stem, 1
+        while name in self._used or name in RESERVED:
+            k += 1
+            name = f"{stem}_{k}" if not stem.endswith("_") else f"{stem}{k}"
+        self._used.add(name)
+        return name

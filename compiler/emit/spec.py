@@ -1,0 +1,122 @@
+"""What a generated module says of itself: the literal that the face of the module (``class Model``) is driven by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..graph.ir import Init, Model, Value
+from ..graph.shapes import Dim, Quotient, Shape
+from ..passes.kernels import Kernel, param_offsets
+
+SpecDim = int | str | tuple[Any, ...]
+
+
+def dim_spec(dim: Dim) -> SpecDim:
+    """A size as a number, a name, or a nested ("+", a, b)."""
+    if dim.value is not None:
+        return dim.value
+    total: SpecDim | None = None
+    for monomial, coefficient in dim.terms:
+        term: SpecDim | None = None
+        for atom, power in monomial:
+            factor: SpecDim = (atom.op, dim_spec(atom.a), dim_spec(atom.b)) if isinstance(atom, Quotient) else atom
+            for _ in range(power):
+                term = factor if term is None else ("*", term, factor)
+        if term is None:
+            term = coefficient
+        elif coefficient != 1:
+            term = ("*", coefficient, term)
+        total = term if total is None else ("+", total, term)
+    assert total is not None
+    return total
+
+
+def shape_spec(shape: Shape) -> tuple[SpecDim, ...]:
+    return tuple(dim_spec(d) for d in shape)
+
+
+def declared(value: Value) -> str:
+    return value.name + (f"[{', '.join(map(str, value.shape))}]" if value.shape else "")
+
+
+def _init(init: Init) -> tuple[Any, ...]:
+    if init.kind == "values":
+        return "values", tuple(float(x) for x in init.data)
+    return init.kind, *(float(x) for x in init.data)
+
+
+def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, version: str, digest: str,
+         backend: str) -> dict[str, Any]:  # fmt: skip
+    """The description of a module whose kernels are ``kernels``, each with so much scratch."""
+    offsets = param_offsets(model)
+    params = {p.value.name for p in model.params}
+    inputs = {i.value.name for i in model.inputs}
+    values = model.graph.values()
+
+    def role(value: str) -> str:
+        return "param" if value in params else "input" if value in inputs else "value"
+
+    return {
+        "gradwright": version,
+        "name": model.name,
+        "doc": model.doc,
+        "source": model.source,
+        "hash": digest,
+        "dtype": model.dtype,
+        "backend": backend,
+        "sizes": model.free,
+        "fixed": dict(model.fixed),
+        "inputs": tuple(
+            {"name": i.value.name, "kind": "index" if i.below is not None else "real", "shape": shape_spec(i.value.shape),
+             "below": None if i.below is None else dim_spec(i.below), "declared": declared(i.value), "line": i.span.line,
+             "doc": i.doc}
+            for i in model.inputs
+        ),
+        "params": tuple(
+            {"name": p.value.name, "shape": shape_spec(p.value.shape), "offset": offsets[p.value.name].value,
+             "frozen": p.frozen, "init": _init(p.init), "line": p.span.line, "doc": p.doc}
+            for p in model.params
+        ),
+        "hypers": tuple(
+            {"name": h.value.name, "default": float(h.default), "line": h.span.line, "doc": h.doc} for h in model.hypers
+        ),
+        "outputs": tuple(
+            {"name": o.name, "kind": values[o.value].kind, "shape": shape_spec(values[o.value].shape), "doc": o.doc}
+            for o in model.outputs
+        ),
+        "loss": next((o.name for o in model.outputs if o.value == model.loss), None),
+        "targets": tuple(
+            {"name": t.name, "shape": shape_spec(values[t.value].shape), "declared": t.declared,
+             "wrt": tuple((name, role(value)) for name, value in t.wrt)}
+            for t in model.targets
+        ),
+        "values": {
+            f"{t.name}:{name}": shape_spec(values[value].shape)
+            for t in model.targets for name, value in t.wrt if role(value) == "value" or value in params
+        },
+        "kernels": tuple(
+            {"name": k.name, "slots": (*k.slots, *(("work",) if w.terms else ())), "kept": dim_spec(k.kept), "work": dim_spec(w)}
+            for k, w in zip(kernels, work, strict=True)
+        ),
+        "updates": tuple(
+            {"name": u.name, "hypers": tuple((n, float(v)) for n, v in u.hypers),
+             "states": tuple((n, float(v)) for n, v in u.states), "doc": u.doc}
+            for u in model.updates
+        ),
+        "optimizer": None if model.optimizer is None else (model.optimizer[0], {n: float(v) for n, v in model.optimizer[1]}),
+    }  # fmt: skip
+
+
+def literal(value: Any, indent: int = 0, width: int = 120) -> str:
+    """A Python literal over as many lines as needed, always the same for the same value."""
+    flat = repr(value)
+    if len(flat) + indent <= width or not isinstance(value, dict | tuple | list) or not value:
+        return flat
+    pad = " " * (indent + 4)
+    if isinstance(value, dict):
+        items = [f"{pad}{key!r}: {literal(item, indent + 4, width)}," for key, item in value.items()]
+        return "{\n" + "\n".join(items) + "\n" + " " * indent + "}"
+    items = [f"{pad}{literal(item, indent + 4, width)}," for item in value]
+    opening, closing = ("(", ")") if isinstance(value, tuple) else ("[", "]")
+    return opening + "\n" + "\n".join(items) + "\n" + " " * indent + closing

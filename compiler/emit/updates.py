@@ -1,0 +1,124 @@
+"""An optimiser's rule as one fused loop over the flat vector of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..graph import expr as E
+from ..graph.expr import Expr
+from ..graph.ir import Update
+from ..language.source import Source
+from .cython import Lines
+from .formulas import ATOM, Code, Formulas
+from .names import Speller
+
+
+def write_update(update: Update, single: bool, used: set[str], sources: Mapping[str, Source]) -> Lines:
+    """``cdef void adam(w, g, states, hypers, t, n)``: what does not depend on the element is computed before the loop."""
+    spell = Speller(("w", "g", "states_", "hypers_", "t", "count", "i"))
+    states = {name: spell.fresh(name) for name, _ in update.states}
+    hypers = {name: spell.fresh(name) for name, _ in update.hypers}
+    elements = {update.weight: "w[i]", update.gradient: "g[i]"} | {n: f"{s}[i]" for n, s in states.items()}
+
+    def leaf(node: Expr) -> Code:
+        name = str(node.value)
+        if name in elements:
+            return Code(elements[name], ATOM, "real")
+        return Code(hypers.get(name, "t"), ATOM, "real")
+
+    formulas = Formulas(leaf, single, used)
+    results = [_tidy(r) for r in update.results]
+    varying: set[Expr] = set()
+    for node in E.walk(*results):
+        if (node.op == "sym" and str(node.value) in elements) or any(a in varying for a in node.args):
+            varying.add(node)
+    invariant: dict[Expr, None] = {}
+    for node in E.walk(*results):
+        for child in node.args:
+            if node in varying and child not in varying and child.args and child not in invariant:
+                if any(leaf.op == "sym" for leaf in E.walk(child)):
+                    invariant[child] = None
+    local: list[str] = []
+    flags: list[str] = []
+
+    def name_it(node: Expr, type_: str) -> str:
+        name = spell.fresh(f"c{len(local) + len(flags) + 1}")
+        (flags if type_ == "bool" else local).append(name)
+        return name
+
+    outside, codes = formulas.lines(list(invariant), name_it)
+    given: dict[Expr, Code] = {}
+    for node, code in zip(invariant, codes, strict=True):
+        if code.level == ATOM and code.text.isidentifier():
+            given[node] = code
+            continue
+        name = name_it(node, code.type)
+        outside.append((name, code.text))
+        given[node] = Code(name, ATOM, code.type)
+    state_roots = dict(zip(results[1:], states, strict=False))
+
+    def name_element(node: Expr, type_: str) -> str:
+        if node in state_roots and type_ == "real":
+            name = spell.fresh(f"{state_roots[node]}_i")
+            local.append(name)
+            return name
+        return name_it(node, type_)
+
+    inside, roots = formulas.lines(results, name_element, given)
+    out = Lines()
+    arguments = "write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count"
+    head = spell_function(update.name)
+    out.add(f"cdef void {head}({arguments}) noexcept nogil:")
+    for line in update.doc.splitlines():
+        out.add(f"    # {line}".rstrip(), *update.origins)
+    for k, name in enumerate(states.values()):
+        out.add(f"    cdef write {name} = <write>states_[{k}]")
+    for k, name in enumerate(hypers.values()):
+        out.add(f"    cdef real {name} = <real>hypers_[{k}]")
+    if local:
+        out.add(f"    cdef real {', '.join(local)}")
+    if flags:
+        out.add(f"    cdef bint {', '.join(flags)}")
+    out.add("    cdef Py_ssize_t i")
+    for name, text in outside:
+        out.add(f"    {name} = {text}", *update.origins)
+    out.add("    for i in range(count):", *update.origins)
+    seen: set[tuple[str, int]] = set()
+    for origin in update.origins:
+        for span in origin.spans:
+            if (span.file, span.line) not in seen:
+                seen.add((span.file, span.line))
+                source = sources.get(span.file)
+                text = source.line(span.line).strip() if source else ""
+                out.add(f"        # {span.file}:{span.line}   {text}".rstrip(), origin)
+    for name, text in inside:
+        out.add(f"        {name} = {text}", *update.origins)
+    # the states first: w may be written with their old values
+    targets = [*(f"{s}[i]" for s in states.values()), "w[i]"]
+    values = [*(c.text for c in roots[1:]), roots[0].text]
+    pending: list[str] = []
+    if states and any(f"{s}[i]" in values[-1] for s in states.values()):
+        fresh = spell.fresh("w_i")
+        local_line = next(k for k, line in enumerate(out.text) if line.startswith("    cdef Py_ssize_t i"))
+        out.text.insert(local_line, f"    cdef real {fresh}")
+        out.origins.insert(local_line, ())
+        out.add(f"        {fresh} = {values[-1]}", update.origins[0])
+        values[-1] = fresh
+    for target, value in zip(targets, values, strict=True):
+        if target != value:
+            pending.append(f"        {target} = {value}")
+    for line in pending:
+        out.add(line, *update.origins)
+    return out
+
+
+def spell_function(name: str) -> str:
+    return f"update_{name}"
+
+
+def _tidy(root: Expr) -> Expr:
+    """Constants folded."""
+    done: dict[Expr, Expr] = {}
+    for node in E.walk(root):
+        done[node] = E.fold_node(node, tuple(done[a] for a in node.args)) if node.args else node
+    return done[root]

@@ -1,0 +1,168 @@
+"""Rewriting one equation: substituting indices, dropping what is not read, plain axes wherever they are plain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from . import expr as E
+from .expr import Expr
+from .ir import Access, Axis, Eqn, Gather, Ix, Quot, Rem, at, quotient, remainder
+from .shapes import Dim, Shape
+
+
+class Namer:
+    """Names that no value of the graph has yet."""
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = set(taken)
+
+    def __call__(self, wanted: str) -> str:
+        name, k = wanted, 1
+        while name in self._taken:
+            k += 1
+            name = f"{wanted}_{k}"
+        self._taken.add(name)
+        return name
+
+
+# ---------------------------------------------------------------- normal form
+
+
+def normalise(eqn: Eqn) -> Eqn:
+    """Drop operands that the body does not read, merge equal reads, turn index forms into plain axes where they are.
+
+    - an index that is the constant 0 of a dimension of extent 1 becomes an axis of extent 1;
+    - a pair ``k // w``, ``k % w`` over an axis k of extent q*w becomes two axes;
+    - a sum over no axis, or over axes of extent 1, is no sum; a summed axis that nothing reads is a factor.
+    """
+    eqn = prune(eqn)
+    eqn = _split_axes(eqn)
+    axes = list(eqn.axes)
+    taken = {a.name for a in axes}
+    index: list[Ix] = []
+    for ix, extent in zip(eqn.out_index, eqn.out.shape, strict=True):
+        if not ix.terms and not ix.const.terms and extent.is_one():
+            fresh = _fresh("u", taken)
+            axes.append(Axis(fresh, extent))
+            ix = at(fresh)
+        index.append(ix)
+    eqn = replace(eqn, axes=tuple(axes), out_index=tuple(index))
+    plain = eqn.plain_out
+    if plain is None:
+        return eqn
+    extents = eqn.extents
+    order = tuple(Axis(n, extents[n]) for n in plain) + tuple(a for a in eqn.axes if a.name not in plain)
+    eqn = replace(eqn, axes=order, drop=False)
+    if eqn.reduce != "+":
+        return eqn
+    unit = {a.name for a in eqn.reduced if a.extent.is_one()}
+    if unit:
+        zero = {name: Ix() for name in unit}
+        eqn = replace(
+            eqn,
+            axes=tuple(a for a in eqn.axes if a.name not in unit),
+            args=tuple(substitute_access(a, zero, extents) for a in eqn.args),
+            body=E.substitute(eqn.body, {E.idx(name): E.ZERO for name in unit}),
+        )
+    used = {n for a in eqn.args for ix in a.index for n in ix.axes()} | {str(i.value) for i in E.leaves(eqn.body, "idx")}
+    idle = [a for a in eqn.reduced if a.name not in used]
+    if idle:
+        count = Dim.of(1)
+        for a in idle:
+            count = count * a.extent
+        gone = {a.name for a in idle}
+        eqn = replace(eqn, axes=tuple(a for a in eqn.axes if a.name not in gone), body=E.mul(eqn.body, E.dim(count)))
+    return replace(eqn, reduce="" if not eqn.reduced else "+")
+
+
+def _fresh(stem: str, taken: set[str]) -> str:
+    k = 0
+    while f"{stem}{k}" in taken:
+        k += 1
+    taken.add(f"{stem}{k}")
+    return f"{stem}{k}"
+
+
+def prune(eqn: Eqn) -> Eqn:
+    """Only the operands that the body reads, equal reads once."""
+    place: dict[Access, int] = {}
+    mapping: dict[Expr, Expr] = {}
+    for k in E.arguments(eqn.body):
+        access = eqn.args[k]
+        place.setdefault(access, len(place))
+        mapping[E.arg(k)] = E.arg(place[access])
+    return replace(eqn, args=tuple(place), body=E.substitute(eqn.body, mapping))
+
+
+def _split_axes(eqn: Eqn) -> Eqn:
+    """Replace an axis k read or written as (k // w, k % w) by two axes."""
+    for ix in (*eqn.out_index, *(i for a in eqn.args for i in a.index)):
+        for atom, _ in ix.terms:
+            if isinstance(atom, Quot | Rem) and atom.a.plain is not None:
+                axis = next(a for a in eqn.axes if a.name == atom.a.plain)
+                high = axis.extent.divide_exactly(atom.b)
+                if high is not None:
+                    return _split_axes(_split_axis(eqn, axis, high, atom.b))
+    return eqn
+
+
+def _split_axis(eqn: Eqn, axis: Axis, high: Dim, low: Dim) -> Eqn:
+    taken = {a.name for a in eqn.axes}
+    q, r = _fresh(axis.name + "q", taken), _fresh(axis.name + "r", taken)
+    axes: list[Axis] = []
+    for a in eqn.axes:
+        axes.extend((Axis(q, high), Axis(r, low)) if a is axis else (a,))
+    extents = {a.name: a.extent for a in axes}
+    whole = at(q).scale(low) + at(r)
+    substitution = {axis.name: whole}
+    number = E.add(E.mul(E.idx(q), E.dim(low)), E.idx(r))
+    return replace(
+        eqn,
+        axes=tuple(axes),
+        out_index=tuple(substitute_ix(ix, substitution, extents) for ix in eqn.out_index),
+        args=tuple(substitute_access(a, substitution, extents) for a in eqn.args),
+        body=E.substitute(eqn.body, {E.idx(axis.name): number}),
+    )
+
+
+# ---------------------------------------------------------------- substitution of indices
+
+
+def substitute_ix(ix: Ix, mapping: Mapping[str, Ix], extents: dict[str, Dim]) -> Ix:
+    """``ix`` with each axis replaced by an index; quotients and remainders are resolved where the extents prove it."""
+    total = Ix((), ix.const)
+    for atom, factor in ix.terms:
+        if isinstance(atom, str):
+            piece = mapping.get(atom, at(atom))
+        elif isinstance(atom, Gather):
+            index = tuple(substitute_ix(i, mapping, extents) for i in atom.index)
+            piece = Ix(((Gather(atom.value, index), Dim.of(1)),))
+        else:
+            inner = substitute_ix(atom.a, mapping, extents)
+            piece = (quotient if isinstance(atom, Quot) else remainder)(inner, atom.b, extents)
+        total = total + piece.scale(factor)
+    return total
+
+
+def substitute_access(access: Access, mapping: Mapping[str, Ix], extents: dict[str, Dim]) -> Access:
+    return replace(access, index=tuple(substitute_ix(ix, mapping, extents) for ix in access.index))
+
+
+def rename_axes(eqn: Eqn, rename: Callable[[str], str]) -> Eqn:
+    """The same equation with other axis names."""
+    mapping = {a.name: at(rename(a.name)) for a in eqn.axes}
+    axes = tuple(Axis(rename(a.name), a.extent) for a in eqn.axes)
+    extents = {a.name: a.extent for a in axes}
+    numbers = {E.idx(a.name): E.idx(rename(a.name)) for a in eqn.axes}
+    return replace(
+        eqn,
+        axes=axes,
+        out_index=tuple(substitute_ix(ix, mapping, extents) for ix in eqn.out_index),
+        args=tuple(substitute_access(a, mapping, extents) for a in eqn.args),
+        body=E.substitute(eqn.body, numbers),
+    )
+
+
+def shape_axes(shape: Shape) -> tuple[Axis, ...]:
+    return tuple(Axis(f"i{k}", d) for k, d in enumerate(shape))

@@ -1,0 +1,112 @@
+"""Loop nests: when things are computed and where they live. The last form before text, still without spelling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..graph.expr import Expr
+from ..graph.ir import Access, Ix, Origin, Value
+from ..graph.shapes import Dim
+from ..passes.kernels import Kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """``target[index] = body`` or ``+=``, ``*=``, ``max=``, ``min=``; ``args`` are read at loop variables. ``drop``: only
+    where the index is inside."""
+
+    target: str
+    index: tuple[Ix, ...]
+    op: Literal["=", "+=", "*=", "max=", "min="]
+    body: Expr
+    args: tuple[Access, ...]
+    origin: Origin = field(compare=False)
+    drop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ArgBest:
+    """Inside the loop over ``variable``: keep in ``target[index]`` the first position of the largest (smallest) body."""
+
+    target: str
+    index: tuple[Ix, ...]
+    best: str  # the scalar that holds the best value so far
+    largest: bool
+    variable: str
+    body: Expr
+    args: tuple[Access, ...]
+    origin: Origin = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """``c = alpha * a @ b + beta * c`` left to the matrix kernel: the extents, and for each array a start and strides.
+
+    ``a`` is (access, row stride, column stride) and so on, in elements; ``index`` 0 on the axes of the product. The epilogue
+    of an SGD step on parameters (also in a packed layout, by its strides) is ``alpha = -lr, beta = 1 - lr*decay``.
+    """
+
+    m: Dim
+    n: Dim
+    k: Dim
+    a: Access
+    a_strides: tuple[Ix, Ix]
+    b: Access
+    b_strides: tuple[Ix, Ix]
+    c: Access
+    c_strides: tuple[Ix, Ix]
+    alpha: Expr
+    beta: Expr
+    origin: Origin = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """``for variable in range(extent)``. With ``sums``, the loop runs in blocks and the scalars named there are summed
+    block by block: fast, and far more exact than one running sum (pairwise summation, Higham 1993)."""
+
+    variable: str
+    extent: Dim
+    body: tuple[Node, ...]
+    reverse: bool = False
+    sums: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Zero:
+    """``slot[start : start + count] = 0``: what several sums start from."""
+
+    slot: str
+    start: Dim
+    count: Dim
+    origin: Origin = field(compare=False)
+
+
+Node = Assign | ArgBest | Product | Loop | Zero
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where a value lives. ``kind``: "slot" (an argument of the kernel), "scalar" (a C variable), "stack" (a small C
+    array), "work" (the scratch vector, at ``offset``). ``dims`` are the value's dimensions that are stored."""
+
+    value: Value
+    kind: Literal["slot", "scalar", "stack", "work"]
+    dims: tuple[int, ...]
+    slot: str = ""
+    offset: Dim = Dim(())
+
+    @property
+    def extents(self) -> tuple[Dim, ...]:
+        return tuple(self.value.shape[d] for d in self.dims)
+
+
+@dataclass(frozen=True)
+class Nest:
+    """A kernel as loops. ``work`` is the number of reals of scratch that it needs."""
+
+    kernel: Kernel
+    body: tuple[Node, ...]
+    storage: tuple[Storage, ...]
+    work: Dim

@@ -1,0 +1,418 @@
+"""Which loops are shared. Large matrix products are chosen first and stay whole; the rest is fused around them.
+
+Equations join a loop when they run over the same axis and everything that one hands to another is handed over at the
+same point of that axis. Inside the loop the same is done again with the axes that are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..graph import expr as E
+from ..graph.expr import Expr
+from ..graph.ir import Access, Axis, Eqn, Graph, Ix, at
+from ..graph.rewrite import rename_axes, substitute_access, substitute_ix
+from ..graph.shapes import Dim
+from ..passes.products import classify
+from .ir import ArgBest, Assign, Loop, Node, Product
+
+UNROLLED = 16  # a reduction that short stays innermost: the C compiler unrolls it
+BLOCKED = 64  # a sum that long is taken in blocks
+
+_INITIAL = {"+": E.ZERO, "*": E.ONE, "max": E.neg(E.INF), "min": E.INF}
+_STEP = {"": "=", "+": "+=", "*": "*=", "max": "max=", "min": "min="}
+
+
+@dataclass
+class Item:
+    """An equation on its way into the nest; its axes have names of their own."""
+
+    eqn: Eqn
+    target: str  # what it writes: its own value, or the one that it is accumulated into
+    accumulates: bool  # adds to what an earlier item wrote
+    serial: int
+    left: list[str]
+    ready: bool = False  # the accumulator holds its first value
+    bound: dict[str, Ix] = field(default_factory=dict)
+
+    @property
+    def starts(self) -> bool:
+        """Needs a first value: reductions and scatters of their own."""
+        return not self.accumulates and (self.eqn.reduce not in ("",) or self.eqn.plain_out is None)
+
+
+class Classes:
+    """Axes that run along the same dimension of some value, by union-find."""
+
+    def __init__(self) -> None:
+        self._parent: dict[object, object] = {}
+
+    def find(self, x: object) -> object:
+        parent = self._parent.setdefault(x, x)
+        while parent != x:
+            self._parent[x] = self._parent[parent]
+            x, parent = parent, self._parent[parent]
+        return x
+
+    def join(self, a: object, b: object) -> None:
+        self._parent[self.find(a)] = self.find(b)
+
+
+def schedule(graph: Graph) -> tuple[Node, ...]:
+    """The loop nest of a kernel's graph."""
+    return _Scheduler(graph).run()
+
+
+class _Scheduler:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.values = graph.values()
+        self.classes = Classes()
+        self.extent: dict[str, Dim] = {}
+        self.taken: set[str] = set()
+
+    def run(self) -> tuple[Node, ...]:
+        items = self._items()
+        for item in items:
+            self._classify(item)
+        return tuple(self._fuse(items, ()))
+
+    # ------------------------------------------------------------ items
+
+    def _items(self) -> list[Item]:
+        into, first = self._accumulations()
+        items: list[Item] = []
+        waiting: dict[str, list[Eqn]] = {}
+        for eqn in self.graph.eqns:
+            assert isinstance(eqn, Eqn)
+            if eqn.out.name in into:
+                waiting.setdefault(into[eqn.out.name], []).append(eqn)
+                continue
+            if eqn.out.name in first:
+                items.append(self._item(first[eqn.out.name], eqn.out.name, False, len(items)))
+                for part in waiting[eqn.out.name]:
+                    items.append(self._item(part, eqn.out.name, True, len(items)))
+                continue
+            items.append(self._item(eqn, eqn.out.name, False, len(items)))
+        return items
+
+    def _accumulations(self) -> tuple[dict[str, str], dict[str, Eqn]]:
+        """Sums of several contributions, of which some are reductions or scatters: these add straight into the sum."""
+        uses: dict[str, int] = {name: 2 for name in self.graph.outputs}
+        made: dict[str, Eqn] = {}
+        for eqn in self.graph.eqns:
+            assert isinstance(eqn, Eqn)
+            made[eqn.out.name] = eqn
+            for access in eqn.args:
+                uses[access.value] = uses.get(access.value, 0) + 1
+            for name in eqn.reads():
+                if name not in {a.value for a in eqn.args}:
+                    uses[name] = uses.get(name, 0) + 2
+        into: dict[str, str] = {}
+        first: dict[str, Eqn] = {}
+        for eqn in made.values():
+            if eqn.reduce or eqn.plain_out is None or eqn.body.op != "add":
+                continue
+            terms = _terms(eqn.body)
+            parts: dict[Expr, str] = {}
+            for term in terms:
+                if term.op != "arg" or not isinstance(term.value, int):
+                    continue
+                access = eqn.args[term.value]
+                part = made.get(access.value)
+                if part is None or uses[access.value] != 1 or part.out.name in into or part.out.name in first:
+                    continue
+                whole = tuple(ix.plain for ix in access.index) == eqn.plain_out and part.out.shape == eqn.out.shape
+                if whole and access.fill is None and (part.plain_out is None or part.reduce == "+"):
+                    parts[term] = access.value
+            if not parts or len(parts) != len({*parts.values()}):
+                continue
+            rest: Expr | None = None
+            for term in terms:
+                if term not in parts:
+                    rest = term if rest is None else E.make("add", rest, term)
+            into.update(dict.fromkeys(parts.values(), eqn.out.name))
+            first[eqn.out.name] = replace(eqn, body=rest if rest is not None else E.ZERO)
+        return into, first
+
+    def _item(self, eqn: Eqn, target: str, accumulates: bool, serial: int) -> Item:
+        eqn = rename_axes(eqn, lambda name: f"e{serial}.{name}")
+        for axis in eqn.axes:
+            self.extent[axis.name] = axis.extent
+        bound = {a.name: Ix() for a in eqn.axes if a.extent.is_one()}
+        left = [a.name for a in eqn.axes if a.name not in bound]
+        return Item(eqn, target, accumulates, serial, left, bound=bound)
+
+    def _classify(self, item: Item) -> None:
+        for access in (*item.eqn.args, Access(item.target, item.eqn.out_index)):
+            shape = self.values[access.value].shape
+            for d, ix in enumerate(access.index):
+                if ix.plain is not None and self.extent[ix.plain] == shape[d]:
+                    self.classes.join(ix.plain, (access.value, d))
+
+    # ------------------------------------------------------------ fusion
+
+    def _fuse(self, items: Sequence[Item], outer: tuple[str, ...]) -> list[Node]:
+        groups: list[_Group] = []
+        where: dict[int, int] = {}
+        for item in items:
+            producers = [p for p in items if p is not item and p.serial < item.serial and self._feeds(p, item)]
+            barrier = self._barrier(item)
+            lowest = 0
+            for p in producers:
+                lowest = max(lowest, where[p.serial])
+            place = None if barrier else self._join(item, producers, groups, where, lowest)
+            if place is None:
+                axis = None if barrier or not item.left else self._first_axis(item)
+                groups.append(_Group(barrier, axis, []))
+                place = len(groups) - 1, axis
+            index, axis = place
+            groups[index].members.append((item, axis))
+            where[item.serial] = index
+        nodes: list[Node] = []
+        for group in groups:
+            nodes.extend(self._emit(group, outer))
+        return nodes
+
+    def _feeds(self, producer: Item, item: Item) -> bool:
+        return producer.target in item.eqn.reads() or (item.accumulates and producer.target == item.target)
+
+    def _barrier(self, item: Item) -> bool:
+        product = classify(item.eqn)
+        return product is not None and all(a.name in item.left for a in (*product.m, *product.n, *product.k))
+
+    def _join(self, item: Item, producers: list[Item], groups: list[_Group], where: dict[int, int],
+              lowest: int) -> tuple[int, str | None] | None:  # fmt: skip
+        for index in range(lowest, len(groups)):
+            group = groups[index]
+            if group.barrier or (group.axis is None) != (not item.left):
+                continue
+            inside = [p for p in producers if where[p.serial] == index]
+            if group.axis is None:
+                return index, None  # statements one after the other
+            for axis in item.left:
+                if self.classes.find(axis) != self.classes.find(group.axis) or self.extent[axis] != self.extent[group.axis]:
+                    continue
+                if all(self._aligned(p, group.axis_of(p), item, axis) for p in inside):
+                    return index, axis
+        return None
+
+    def _aligned(self, producer: Item, its_axis: str, item: Item, axis: str) -> bool:
+        """Everything that ``item`` needs from ``producer`` at a point of the loop is there at that point."""
+        dims = [d for d, ix in enumerate(producer.eqn.out_index) if ix.plain == its_axis]
+        if not dims:
+            return False
+        (d,) = dims[:1]
+        reads = [a.index for a in item.eqn.args if a.value == producer.target]
+        for ix in (*(i for a in item.eqn.args for i in a.index), *item.eqn.out_index):
+            reads.extend(g.index for g in ix.gathers() if g.value == producer.target)
+        if item.accumulates and item.target == producer.target:
+            reads.append(item.eqn.out_index)
+        if any(a.fill is not None for a in item.eqn.args if a.value == producer.target):
+            return False
+        return all(index[d].plain == axis for index in reads)
+
+    def _first_axis(self, item: Item) -> str:
+        """The outermost loop of a new nest: output axes first, the one that is contiguous in memory last."""
+        eqn = item.eqn
+        out = [n for n in item.left if any(n in ix.axes() for ix in eqn.out_index)]
+        reduced = [n for n in item.left if n not in out]
+        if reduced and out:
+            short = all((v := self.extent[n].value) is not None and v <= UNROLLED for n in reduced)
+            fastest = self._contiguous(item)
+            if not short and fastest in out and eqn.reduce in ("+", "max", "min", "*"):
+                order = [n for n in out if n != fastest] + reduced + [fastest]
+                return order[0]
+        return (out + reduced)[0]
+
+    def _contiguous(self, item: Item) -> str:
+        votes = dict.fromkeys(item.left, 0)
+        for access in (*item.eqn.args, Access(item.target, item.eqn.out_index)):
+            if access.index and access.index[-1].plain in votes:
+                votes[str(access.index[-1].plain)] += 1
+        return max(item.left, key=lambda n: votes[n])
+
+    # ------------------------------------------------------------ nodes
+
+    def _emit(self, group: _Group, outer: tuple[str, ...]) -> list[Node]:
+        if group.barrier:
+            (item, _), = group.members
+            return [self._product(item)]
+        if group.axis is None:
+            nodes: list[Node] = []
+            for item, _ in group.members:
+                nodes.extend(self._statement(item, outer))
+            return nodes
+        before: list[Node] = []
+        for item, axis in group.members:
+            assert axis is not None
+            if item.starts and not item.ready and not self._covers(item, axis):
+                before.extend(self._start(item))
+        variable = self._variable(group.axis, outer)
+        members: list[Item] = []
+        for item, axis in group.members:
+            assert axis is not None
+            item.bound[axis] = at(variable)
+            item.left.remove(axis)
+            members.append(item)
+        body = self._fuse(members, (*outer, variable))
+        return [*before, self._loop(variable, self.extent[group.axis], body)]
+
+    def _covers(self, item: Item, axis: str) -> bool:
+        """The axis runs over a whole dimension of the output, so that each point starts by itself."""
+        shape = item.eqn.out.shape
+        return any(ix.plain == axis and self.extent[axis] == shape[d] for d, ix in enumerate(item.eqn.out_index))
+
+    def _loop(self, variable: str, extent: Dim, body: list[Node]) -> Loop:
+        """A loop; where it is innermost, long, and sums into scalars, these sums are taken in blocks."""
+        sums: list[str] = []
+        long = extent.value is None or extent.value >= BLOCKED
+        if long and all(isinstance(n, Assign) for n in body):
+            read = {a.value for n in body if isinstance(n, Assign) for a in n.args}
+            for n in body:
+                assert isinstance(n, Assign)
+                still = not any(variable in ix.axes() for ix in n.index)
+                if still and n.op == "+=" and n.target not in read and not n.drop:
+                    sums.append(n.target)
+                elif still:
+                    sums = []
+                    break
+            if len(sums) != len({*sums}):
+                sums = []
+        return Loop(variable, extent, tuple(body), sums=tuple(sums))
+
+    def _start(self, item: Item) -> list[Node]:
+        """Give an accumulator its first value, over the dimensions of the output that are not bound yet."""
+        item.ready = True
+        eqn = item.eqn
+        first = _INITIAL.get(eqn.reduce, E.ZERO)
+        shape = eqn.out.shape
+        index: list[Ix] = []
+        loops: list[tuple[str, Dim]] = []
+        for d, ix in enumerate(eqn.out_index):
+            name = ix.plain
+            if name is not None and name in item.bound and self.extent[name] == shape[d]:
+                index.append(item.bound[name])
+                continue
+            if shape[d].is_one():
+                index.append(Ix())
+                continue
+            variable = self._fresh(name or f"e{item.serial}.z{d}", shape[d])
+            loops.append((variable, shape[d]))
+            index.append(at(variable))
+        if eqn.reduce in ("argmax", "argmin"):
+            first = E.ZERO
+        nodes: list[Node] = [Assign(item.target, tuple(index), "=", first, (), eqn.origin)]
+        if eqn.reduce in ("argmax", "argmin"):
+            best = E.neg(E.INF) if eqn.reduce == "argmax" else E.INF
+            nodes.append(Assign(best_name(eqn.out.name), tuple(index), "=", best, (), eqn.origin))
+        for variable, extent in reversed(loops):
+            nodes = [Loop(variable, extent, tuple(nodes))]
+        return nodes
+
+    def _statement(self, item: Item, outer: tuple[str, ...]) -> list[Node]:
+        eqn = item.eqn
+        nodes = self._start(item) if item.starts and not item.ready else []
+        mapping = item.bound
+        extents: dict[str, Dim] = {v: self.extent[v] for v in outer if v in self.extent}
+        args = tuple(substitute_access(a, mapping, extents) for a in eqn.args)
+        index = tuple(substitute_ix(ix, mapping, extents) for ix in eqn.out_index)
+        body = E.substitute(eqn.body, {E.idx(n): _number(ix) for n, ix in mapping.items()})
+        if eqn.reduce in ("argmax", "argmin"):
+            (axis,) = eqn.reduced
+            variable = mapping[axis.name].plain
+            if variable is None:  # over an axis of extent 1: the first
+                return [*nodes, Assign(item.target, index, "=", E.ZERO, (), eqn.origin)]
+            nodes.append(ArgBest(item.target, index, best_name(eqn.out.name), eqn.reduce == "argmax", variable, body, args,
+                                 eqn.origin))  # fmt: skip
+            return nodes
+        op = "+=" if item.accumulates or (eqn.plain_out is None) else _STEP[eqn.reduce]
+        nodes.append(Assign(item.target, index, op, body, args, eqn.origin, eqn.drop))  # type: ignore[arg-type]
+        return nodes
+
+    def _product(self, item: Item) -> Product:
+        eqn = item.eqn
+        product = classify(eqn)
+        assert product is not None
+        (m,), (n,), (k,) = product.m, product.n, product.k
+        a, b = (eqn.args[1], eqn.args[0]) if product.swapped else (eqn.args[0], eqn.args[1])
+        zero = {axis.name: Ix() for axis in (m, n, k)} | item.bound
+        start = [substitute_access(x, zero, {}) for x in (a, b, Access(item.target, eqn.out_index))]
+        beta = E.ONE if item.accumulates else E.ZERO
+        return Product(
+            m.extent, n.extent, k.extent,
+            start[0], (self._stride(a, m), self._stride(a, k)),
+            start[1], (self._stride(b, k), self._stride(b, n)),
+            start[2], (self._stride(Access(item.target, eqn.out_index), m), self._stride(Access(item.target, eqn.out_index), n)),
+            E.ONE, beta, eqn.origin,
+        )  # fmt: skip
+
+    def _stride(self, access: Access, axis: Axis) -> Ix:
+        """How many elements lie between neighbours along ``axis`` (a size, as an index without axes)."""
+        shape = self.values[access.value].shape
+        total = Dim.of(0)
+        for d, ix in enumerate(access.index):
+            step = Dim.of(1)
+            for extent in shape[d + 1 :]:
+                step = step * extent
+            for atom, factor in ix.terms:
+                if atom == axis.name:
+                    total = total + factor * step
+        return Ix((), total)
+
+    # ------------------------------------------------------------ names of loop variables
+
+    def _variable(self, axis: str, outer: tuple[str, ...]) -> str:
+        return self._fresh(axis, self.extent[axis])
+
+    def _fresh(self, axis: str, extent: Dim) -> str:
+        variable = f"v{len(self.taken)}"
+        self.taken.add(variable)
+        self.extent[variable] = extent
+        return variable
+
+
+@dataclass
+class _Group:
+    barrier: bool
+    axis: str | None
+    members: list[tuple[Item, str | None]]
+
+    def axis_of(self, item: Item) -> str:
+        for member, axis in self.members:
+            if member is item and axis is not None:
+                return axis
+        raise KeyError(item.target)
+
+
+def best_name(target: str) -> str:
+    """The running extremum that belongs to an argmax."""
+    return f"{target}_best"
+
+
+def _terms(body: Expr) -> list[Expr]:
+    terms: list[Expr] = []
+    stack = [body]
+    while stack:
+        node = stack.pop()
+        if node.op == "add":
+            stack.extend(reversed(node.args))
+        else:
+            terms.append(node)
+    return terms
+
+
+def _number(ix: Ix) -> Expr:
+    total: Expr = E.dim(ix.const)
+    for atom, factor in ix.terms:
+        assert isinstance(atom, str)
+        total = E.add(total, E.mul(E.dim(factor), E.idx(atom)))
+    return total
+
+
+def walk(nodes: Iterable[Node]) -> Iterable[Node]:
+    for node in nodes:
+        yield node
+        if isinstance(node, Loop):
+            yield from walk(node.body)

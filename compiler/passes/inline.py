@@ -1,0 +1,134 @@
+"""Write a step into the equation that uses it, where that costs no work: data movement always, a temporary used once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..graph import expr as E
+from ..graph.expr import Expr
+from ..graph.ir import Access, Axis, Eqn, Graph, Ix, Scan
+from ..graph.rewrite import normalise, substitute_access
+from .names import is_temporary
+from .products import is_product
+
+MAX_DEPTH = 24  # deeper expressions stay apart: a reader loses the thread there, and so does a C compiler
+MAX_NODES = 80
+
+
+def run(graph: Graph) -> Graph:
+    uses = _uses(graph)
+    available: dict[str, Eqn] = {}
+    eqns: list[Eqn | Scan] = []
+    for eqn in graph.eqns:
+        if isinstance(eqn, Eqn):
+            eqn = _absorb(eqn, available, uses)
+            if _movable(eqn, graph) and (_moves_data(eqn) or (uses.get(eqn.out.name) == 1 and is_temporary(eqn.out.name))):
+                available[eqn.out.name] = eqn
+        eqns.append(eqn)
+    return graph.with_eqns(tuple(eqns))
+
+
+def _uses(graph: Graph) -> dict[str, int]:
+    """How often a value is read; a value used as an index or by a loop counts as read twice: it must be there."""
+    counts: dict[str, int] = {}
+    for eqn in graph.eqns:
+        if isinstance(eqn, Scan):
+            for name in eqn.reads():
+                counts[name] = counts.get(name, 0) + 2
+            continue
+        for access in eqn.args:
+            counts[access.value] = counts.get(access.value, 0) + 1
+        for ix in (*(i for a in eqn.args for i in a.index), *eqn.out_index):
+            for gather in ix.gathers():
+                counts[gather.value] = counts.get(gather.value, 0) + 2
+    for name in graph.outputs:
+        counts[name] = counts.get(name, 0) + 2
+    return counts
+
+
+def _movable(eqn: Eqn, graph: Graph) -> bool:
+    plain = eqn.reduce == "" and eqn.plain_out is not None and not eqn.drop
+    return plain and eqn.out.kind != "int" and eqn.out.name not in graph.outputs
+
+
+def _moves_data(eqn: Eqn) -> bool:
+    return is_temporary(eqn.out.name) and eqn.body is E.arg(0) and len(eqn.args) == 1
+
+
+def _absorb(eqn: Eqn, available: dict[str, Eqn], uses: dict[str, int]) -> Eqn:
+    changed = True
+    while changed:
+        changed = False
+        for k, access in enumerate(eqn.args):
+            producer = available.get(access.value)
+            if producer is None or not _may(eqn, access, producer):
+                continue
+            merged = _substitute(eqn, k, producer)
+            if merged.body.depth > MAX_DEPTH or sum(1 for _ in E.walk(merged.body)) > MAX_NODES:
+                continue
+            eqn, changed = merged, True
+            break
+    return eqn
+
+
+def _may(eqn: Eqn, access: Access, producer: Eqn) -> bool:
+    if access.fill is not None:
+        # outside, the fill is read: only a whole permutation keeps inside and outside apart
+        return _moves_data(producer) and _permutes(producer) and producer.args[0].fill is None
+    if _moves_data(producer):
+        if is_product(eqn):
+            return producer.args[0].fill is None and _linear(producer)
+        return True
+    if is_product(eqn):
+        return False
+    axes = {a.name for a in eqn.axes if not a.extent.is_one()}
+    names = [ix.plain for ix in access.index]
+    read = {n for n in names if n in axes}
+    big = sum(1 for d in producer.out.shape if not d.is_one())
+    return read == axes and big == len(read)
+
+
+def _permutes(producer: Eqn) -> bool:
+    names = [ix.plain for ix in producer.args[0].index]
+    return None not in names and sorted(str(n) for n in names) == sorted(a.name for a in producer.axes)
+
+
+def _linear(producer: Eqn) -> bool:
+    return all(len(ix.terms) <= 1 and all(isinstance(a, str) for a, _ in ix.terms) for ix in producer.args[0].index)
+
+
+def _substitute(eqn: Eqn, k: int, producer: Eqn) -> Eqn:
+    """``eqn`` with its k-th operand computed in place."""
+    plain = producer.plain_out
+    assert plain is not None
+    access = eqn.args[k]
+    extents = eqn.extents
+    mapping = dict(zip(plain, access.index, strict=True))
+    args = list(eqn.args)
+    replacement: dict[Expr, Expr] = {}
+    for j, inner in enumerate(producer.args):
+        moved = substitute_access(inner, mapping, extents)
+        if access.fill is not None:
+            moved = replace(moved, fill=access.fill)
+        replacement[E.arg(j)] = E.arg(len(args))
+        args.append(moved)
+    for leaf in E.leaves(producer.body, "idx"):
+        replacement[leaf] = _number(mapping, str(leaf.value))
+    body = E.substitute(producer.body, replacement)
+    origin = eqn.origin.merge(producer.origin)
+    whole = E.substitute(eqn.body, {E.arg(k): body})
+    axes: tuple[Axis, ...] = eqn.axes
+    return normalise(replace(eqn, args=tuple(args), axes=axes, body=whole, origin=origin))
+
+
+def _number(mapping: dict[str, Ix], axis: str) -> Expr:
+    """The index that stands for an axis, as a number in a body."""
+    ix = mapping[axis]
+    total: Expr | None = None
+    for atom, factor in ix.terms:
+        if not isinstance(atom, str):
+            return E.make("idx", value=axis)
+        term = E.mul(E.dim(factor), E.idx(atom))
+        total = term if total is None else E.add(total, term)
+    constant = E.dim(ix.const)
+    return constant if total is None else E.add(total, constant)

@@ -1,0 +1,240 @@
+"""From a model to the functions that its module holds: forward, backward, prediction, and the training step's heart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from ..derive.reverse import Seed, differentiate
+from ..graph import expr as E
+from ..graph.ir import Access, Axis, Eqn, Graph, Model, Origin, Scan, Target, Value, at, outs
+from ..graph.rewrite import Namer
+from ..graph.shapes import Dim, size
+from . import AFTER, BEFORE, KERNEL, apply
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A value of a kernel's graph lives in an argument of the kernel, from element ``offset`` on."""
+
+    value: str
+    slot: str
+    offset: Dim = Dim(())
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One function of the module. ``slots`` are its arguments in order: ``in:x``, ``theta``, ``frozen``, ``hyper``, ``out:p``,
+    ``kept``, ``up:f``, ``grad:f``, ``din:f:x``, ``dval:f:name``. Every input and every output of ``graph`` has a place."""
+
+    name: str
+    doc: str
+    graph: Graph
+    places: tuple[Place, ...]
+    slots: tuple[str, ...]
+    kept: Dim
+
+    def place(self, value: str) -> Place | None:
+        return next((p for p in self.places if p.value == value), None)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All kernels of a model, the whole optimised graph that they were cut from, and the plain forward graph."""
+
+    model: Model
+    forward: Graph
+    whole: Graph
+    kernels: tuple[Kernel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Gradient:
+    target: Target
+    name: str  # the user's name of what is differentiated by
+    slot: str
+    offset: Dim
+    value: str
+
+
+def plan(model: Model) -> Plan:
+    """Optimise the forward graph, differentiate it for every target, and cut the result into kernels."""
+    forward = apply(BEFORE, model.graph)
+    whole, gradients = _differentiate(model, forward)
+    whole = apply(AFTER, replace(whole, outputs=tuple(dict.fromkeys(
+        (*forward.outputs, *(g.value for g in gradients))))))  # fmt: skip
+    return Plan(model, forward, whole, tuple(_kernels(model, forward, whole, gradients)))
+
+
+def _differentiate(model: Model, forward: Graph) -> tuple[Graph, list[_Gradient]]:
+    graph = forward
+    gradients: list[_Gradient] = []
+    offsets = param_offsets(model)
+    trained = {p.value.name for p in model.params if not p.frozen}
+    inputs = {i.value.name for i in model.inputs}
+    for target in model.targets:
+        values = graph.values()
+        seed = Seed(None)
+        if target.value != model.loss:
+            name = Namer(values)(f"upstream_{target.name}")
+            graph = replace(graph, inputs=(*graph.inputs, Value(name, values[target.value].shape)))
+            seed = Seed(name)
+        wrt = [value for _, value in target.wrt]
+        backward = differentiate(graph, target.value, wrt, seed)
+        graph = backward.graph
+        fresh = Namer(graph.values())
+        extra: list[Eqn] = []
+        own = {outs(e)[0].name for e in graph.eqns} - {g.value for g in gradients}
+        for (shown, value), adjoint in zip(target.wrt, backward.adjoints, strict=True):
+            if adjoint not in own:  # an upstream handed on, or the same adjoint for two: each has its own place
+                copy = _copy(graph.values()[adjoint], fresh(f"d_{value}"))
+                extra.append(copy)
+                adjoint = copy.out.name
+            own.discard(adjoint)
+            if value in trained:
+                slot, offset = f"grad:{target.name}", offsets[value]
+            elif value in inputs:
+                slot, offset = f"din:{target.name}:{shown}", Dim.of(0)
+            else:
+                slot, offset = f"dval:{target.name}:{shown}", Dim.of(0)
+            gradients.append(_Gradient(target, shown, slot, offset, adjoint))
+        graph = graph.with_eqns((*graph.eqns, *extra))
+    return graph, gradients
+
+
+def param_offsets(model: Model) -> dict[str, Dim]:
+    """Where each parameter starts: trained ones in theta, frozen ones in a vector of their own."""
+    offsets: dict[str, Dim] = {}
+    ends = {False: Dim.of(0), True: Dim.of(0)}
+    for p in model.params:
+        offsets[p.value.name] = ends[p.frozen]
+        ends[p.frozen] = ends[p.frozen] + size(p.value.shape)
+    return offsets
+
+
+def _copy(value: Value, name: str) -> Eqn:
+    axes = tuple(Axis(f"i{k}", d) for k, d in enumerate(value.shape))
+    index = tuple(at(a.name) for a in axes)
+    origin = Origin((), "copy", f"{name} is {value.name}")
+    return Eqn(Value(name, value.shape, value.kind), axes, index, "", (Access(value.name, index),), E.arg(0), "copy", origin)
+
+
+# ---------------------------------------------------------------- cutting
+
+
+def _kernels(model: Model, forward: Graph, whole: Graph, gradients: Sequence[_Gradient]) -> Iterable[Kernel]:
+    shown = {o.name: o.value for o in model.outputs}
+    rest = {name: value for name, value in shown.items() if value != model.loss}
+    if model.loss is not None and rest:
+        yield _cut(model, "predict", "the outputs without the loss", whole, rest, (), (), {})
+    kept = _kept(whole, forward, gradients)
+    yield _cut(model, "forward", "the outputs, and what the backward pass keeps", whole, shown, (), kept, {})
+    if gradients:
+        yield _cut(model, "backward", "the adjoints, from what the forward pass kept", whole, {}, gradients, (), kept)
+    trained = [g for g in gradients if g.target.value == model.loss and g.slot.startswith("grad:") and not g.target.declared]
+    if model.loss is not None and trained:
+        loss = {name: value for name, value in shown.items() if value == model.loss}
+        yield _cut(model, "train", "the loss and its gradient in one go", whole, loss, trained, (), {})
+
+
+def _kept(whole: Graph, forward: Graph, gradients: Sequence[_Gradient]) -> dict[str, Dim]:
+    """What the backward pass reads of the forward pass, with its place in the kept vector."""
+    from . import dce, inline
+
+    joint = dce.run(inline.run(dce.run(whole)))
+    before = _ancestors(joint, forward.outputs)
+    inputs = {v.name for v in joint.inputs} | {c.value.name for c in joint.consts}
+    needed = _ancestors(joint, [g.value for g in gradients])
+    reads: dict[str, None] = {}
+    for eqn in joint.eqns:
+        names = {o.name for o in outs(eqn)}
+        if names & needed and not names & before:
+            for name in eqn.reads():
+                if name in before and name not in inputs:
+                    reads[name] = None
+    for g in gradients:  # a gradient that the forward pass already holds
+        if g.value in before and g.value not in inputs:
+            reads[g.value] = None
+    values = joint.values()
+    kept: dict[str, Dim] = {}
+    end = Dim.of(0)
+    for eqn in joint.eqns:
+        for out in outs(eqn):
+            if out.name in reads:
+                kept[out.name] = end
+                end = end + size(values[out.name].shape)
+    return kept
+
+
+def _ancestors(graph: Graph, names: Iterable[str]) -> set[str]:
+    needed = set(names)
+    for eqn in reversed(graph.eqns):
+        if any(o.name in needed for o in outs(eqn)):
+            needed.update(eqn.reads())
+    return needed
+
+
+def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str], gradients: Sequence[_Gradient],
+         keep: dict[str, Dim] | tuple[()], kept: dict[str, Dim]) -> Kernel:  # fmt: skip
+    """The part of the whole graph that computes ``shown``, ``gradients`` and ``keep`` from the inputs and ``kept``."""
+    values = whole.values()
+    fresh = Namer(values)
+    eqns: list[Eqn | Scan] = [e for e in whole.eqns if not any(o.name in kept for o in outs(e))]
+    inputs = (*whole.inputs, *(values[v] for v in kept))
+    sources = {v.name for v in inputs}
+    placed: dict[str, Place] = {}
+    keep_offsets = dict(keep) if keep else {}
+    for value, offset in keep_offsets.items():
+        placed[value] = Place(value, "kept", offset)
+    wanted = [(value, f"out:{label}", Dim.of(0)) for label, value in shown.items()]
+    wanted += [(g.value, g.slot, g.offset) for g in gradients]
+    for value, slot, offset in wanted:
+        if value in placed or value in sources:
+            copy = _copy(values[value], fresh(f"{slot.split(':')[-1]}_out" if slot.startswith("out:") else f"d_{value}"))
+            eqns.append(copy)
+            value = copy.out.name
+        placed[value] = Place(value, slot, offset)
+    graph = Graph(f"{model.name}.{name}", inputs, whole.consts, tuple(eqns), tuple(placed))
+    graph = apply(KERNEL, graph)
+    read = {n for e in graph.eqns for n in e.reads()}
+    graph = replace(
+        graph,
+        inputs=tuple(v for v in graph.inputs if v.name in read),
+        consts=tuple(c for c in graph.consts if c.value.name in read),
+    )
+    places = [*_input_places(model, graph, kept, whole), *placed.values()]
+    slots = tuple(dict.fromkeys(p.slot for p in sorted(places, key=lambda p: _order(model, p.slot))))
+    total = Dim.of(0)
+    for value in (*keep_offsets, *kept):
+        total = total + size(values[value].shape)
+    return Kernel(name, doc, graph, tuple(places), slots, total)
+
+
+def _input_places(model: Model, graph: Graph, kept: dict[str, Dim], whole: Graph) -> list[Place]:
+    offsets = param_offsets(model)
+    params = {p.value.name: p for p in model.params}
+    inputs = {i.value.name for i in model.inputs}
+    hypers = {h.value.name: k for k, h in enumerate(model.hypers)}
+    upstream = {v.name: v for v in whole.inputs}
+    places: list[Place] = []
+    for value in graph.inputs:
+        name = value.name
+        if name in kept:
+            places.append(Place(name, "kept", kept[name]))
+        elif name in inputs:
+            places.append(Place(name, f"in:{name}"))
+        elif name in params:
+            places.append(Place(name, "frozen" if params[name].frozen else "theta", offsets[name]))
+        elif name in hypers:
+            places.append(Place(name, "hyper", Dim.of(hypers[name])))
+        else:
+            assert name in upstream
+            places.append(Place(name, f"up:{name.removeprefix('upstream_')}"))
+    return places
+
+
+def _order(model: Model, slot: str) -> tuple[int, int, str]:
+    groups = ("in", "theta", "frozen", "hyper", "up", "out", "grad", "din", "dval", "kept")
+    kind, _, label = slot.partition(":")
+    names = [i.value.name for i in model.inputs] if kind == "in" else [o.name for o in model.outputs]
+    return groups.index(kind), names.index(label) if label in names else 0, label

@@ -1,0 +1,78 @@
+"""Use the gates that the forward pass holds: σ(z) inside a derivative becomes p where p = σ(z) is there already."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..graph import expr as E
+from ..graph.expr import Expr
+from ..graph.ir import Access, Eqn, Graph, Ix, Scan
+from ..graph.rewrite import normalise
+
+_CHEAP = frozenset((*E.LEAVES, *E.ARITHMETIC, *E.COMPARISONS, *E.LOGIC, *E.CHOICES, "abs", "sign", "square", "floor"))
+
+
+def run(graph: Graph) -> Graph:
+    gates: dict[str, list[Eqn]] = {}
+    eqns: list[Eqn | Scan] = []
+    for eqn in graph.eqns:
+        if isinstance(eqn, Eqn):
+            eqn = _use(eqn, gates)
+            if eqn.reduce == "" and eqn.plain_out is not None and eqn.body.op not in _CHEAP:
+                gates.setdefault(eqn.body.op, []).append(eqn)
+        eqns.append(eqn)
+    return graph.with_eqns(tuple(eqns))
+
+
+def _use(eqn: Eqn, gates: dict[str, list[Eqn]]) -> Eqn:
+    replacement: dict[Expr, Expr] = {}
+    args = list(eqn.args)
+    notes: list[str] = []
+    for node in E.walk(eqn.body):
+        if node.op in _CHEAP:
+            continue
+        if node is eqn.body and eqn.reduce == "":
+            continue  # the gate itself: equal gates are merged by cse
+        for gate in gates.get(node.op, ()):
+            index = _match(gate, eqn, node)
+            if index is not None:
+                replacement[node] = E.arg(len(args))
+                args.append(Access(gate.out.name, index))
+                notes.append(f"{node.op} is there already: {gate.out.name}")
+                break
+    if not replacement:
+        return eqn
+    origin = eqn.origin
+    note = "; ".join(dict.fromkeys(([origin.note] if origin.note else []) + notes))
+    body = E.substitute(eqn.body, replacement)
+    return normalise(replace(eqn, args=tuple(args), body=body, origin=replace(origin, note=note)))
+
+
+def _match(gate: Eqn, eqn: Eqn, node: Expr) -> tuple[Ix, ...] | None:
+    """The index at which ``gate.out`` is ``node``, if it is."""
+    bound: dict[str, Ix] = {}
+    stack = [(gate.body, node)]
+    while stack:
+        pattern, actual = stack.pop()
+        if pattern.op == "arg" and actual.op == "arg":
+            assert isinstance(pattern.value, int) and isinstance(actual.value, int)
+            ours, theirs = gate.args[pattern.value], eqn.args[actual.value]
+            if ours.value != theirs.value or ours.fill is not None or theirs.fill is not None:
+                return None
+            for a, b in zip(ours.index, theirs.index, strict=True):
+                if a.plain is None:
+                    if a != b or a.terms:
+                        return None
+                elif bound.setdefault(a.plain, b) != b:
+                    return None
+        elif pattern.op != actual.op or pattern.value != actual.value or pattern.op == "idx":
+            return None
+        else:
+            stack.extend(zip(pattern.args, actual.args, strict=True))
+    plain = gate.plain_out
+    assert plain is not None
+    unit = {a.name for a in gate.axes if a.extent.is_one()}
+    for name in plain:
+        if name not in bound and name in unit:
+            bound[name] = Ix()
+    return tuple(bound[n] for n in plain) if all(n in bound for n in plain) else None
