@@ -21,7 +21,7 @@ MODEL_ERROR: Final = 1
 USAGE_ERROR: Final = 2
 TOOLCHAIN_ERROR: Final = 3
 
-_STAGES: Final = ("syntax", "graph", "cython")
+STAGES: Final = ("syntax", "graph", "gradients", "loops", "cython")  # those of the driver, which would take time to import
 
 
 def parse_sizes(context: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
@@ -135,8 +135,8 @@ def main() -> None:
 @model_options
 @click.option("--backend", type=click.Choice(["cython", "numpy"]), default="cython", show_default=True,
               help="numpy needs no C compiler, and is slow.")  # fmt: skip
-@click.option("--stop-after", metavar="STAGE", type=click.Choice(_STAGES),
-              help=f"Print what a stage returned, and stop: {', '.join(_STAGES)}.")  # fmt: skip
+@click.option("--stop-after", metavar="STAGE", type=click.Choice(STAGES),
+              help=f"Print what a stage returned, and stop: {', '.join(STAGES)}.")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors and warnings.")
 def compile_command(models: tuple[str, ...], out: str, sizes: dict[str, int], dtype: str | None, backend: Any,
                     stop_after: str | None, quiet: bool) -> None:  # fmt: skip

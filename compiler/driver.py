@@ -14,7 +14,7 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -123,7 +123,7 @@ def _elaborate(job: Job, module: Any) -> Any:
 
     model, found = elaborate(module, sizes=job.sizes, dtype=job.dtype, read=job.read)
     job.report(found)
-    return model
+    return replace(model, name=job.name)  # from here on the name is the module's
 
 
 def _show_tree(job: Job, value: Any) -> str:
@@ -134,6 +134,18 @@ def _show_model(job: Job, model: Any) -> str:
     from .graph.text import show_graph
 
     return show_graph(model.graph, tuple(job.sources.values()))
+
+
+def _show_whole(job: Job, plan: Any) -> str:
+    from .graph.text import show_graph
+
+    return show_graph(plan.whole, tuple(job.sources.values()))
+
+
+def _show_loops(job: Job, lowered: Any) -> str:
+    from .loops.text import show_nest
+
+    return "\n\n".join(show_nest(nest) for nest in lowered[1])
 
 
 def _tree(value: Any, depth: int) -> list[str]:
@@ -157,8 +169,23 @@ def _tree(value: Any, depth: int) -> list[str]:
     return lines
 
 
-def _emit(job: Job, model: Any) -> Any:
-    raise NotImplementedError
+def _differentiate(job: Job, model: Any) -> Any:
+    from .passes.kernels import plan
+
+    return plan(model)
+
+
+def _lower(job: Job, plan: Any) -> Any:
+    from .loops.buffers import lower
+
+    return plan, tuple(lower(kernel) for kernel in plan.kernels)
+
+
+def _emit(job: Job, lowered: Any) -> Any:
+    from .emit.module import emit_module
+
+    plan, _ = lowered
+    return emit_module(plan, job.sources, version=version(), digest=job.hash, command=job.command)
 
 
 def _show_texts(job: Job, texts: Any) -> str:
@@ -168,6 +195,8 @@ def _show_texts(job: Job, texts: Any) -> str:
 STAGES: Final[tuple[Stage, ...]] = (
     Stage("syntax", "the text as a tree", _parse, _show_tree),
     Stage("graph", "names and shapes resolved: one equation an operation", _elaborate, _show_model),
+    Stage("gradients", "the graph with its backward pass, after the passes", _differentiate, _show_whole),
+    Stage("loops", "when each thing is computed, and where it lives", _lower, _show_loops),
     Stage("cython", "the text of the module, its stub and its source map", _emit, _show_texts),
 )
 STAGE_NAMES: Final = tuple(stage.name for stage in STAGES)
