@@ -23,15 +23,14 @@ class InternalError(Exception):
     """The compiler made a graph that breaks its own rules: a mistake in the pass that it names, never the user's."""
 
 
-def verify(graph: Graph, after: str = "", sizes: Iterable[str] = ()) -> None:
-    """Raise :class:`InternalError` where ``graph`` breaks a rule. ``after`` names what made it; ``sizes`` lists free
-    sizes that no input has and the caller gives by name."""
-    known = set(sizes)
-    for value in graph.inputs:
-        for dim in value.shape:
-            known |= dim.free()
+def verify(graph: Graph, after: str = "", sizes: Iterable[str] | None = None) -> None:
+    """Raise :class:`InternalError` where ``graph`` breaks a rule. ``after`` names what made it. With ``sizes``, the free
+    sizes that the caller gives by name, every other one must stand in the shape of an input."""
+    known: frozenset[str] | None = None
+    if sizes is not None:
+        known = frozenset(sizes).union(*(dim.free() for value in graph.inputs for dim in value.shape))
     try:
-        _graph(graph, frozenset(known))
+        _graph(graph, known)
     except _Broken as broken:
         where = f" after {after}" if after else ""
         text = f"\n    {broken.text}" if broken.text else ""
@@ -59,7 +58,7 @@ class _Broken(Exception):
         self.problem, self.text = problem, text
 
 
-def _graph(graph: Graph, sizes: frozenset[str]) -> None:
+def _graph(graph: Graph, sizes: frozenset[str] | None) -> None:
     values: dict[str, Value] = {}
 
     def define(value: Value, text: str) -> None:
@@ -98,9 +97,9 @@ def _graph(graph: Graph, sizes: frozenset[str]) -> None:
             raise _Broken(f"the output {name} does not exist")
 
 
-def _shape(shape: Shape, sizes: frozenset[str], what: str, text: str) -> None:
+def _shape(shape: Shape, sizes: frozenset[str] | None, what: str, text: str) -> None:
     for dim in shape:
-        unknown = sorted(dim.free() - sizes)
+        unknown = [] if sizes is None else sorted(dim.free() - sizes)
         if unknown:
             raise _Broken(f"{what} has the size {unknown[0]}, which no input tells", text)
         if dim.value is not None and dim.value < 0:
@@ -119,7 +118,7 @@ def _const(const: Const) -> None:
 # ---------------------------------------------------------------- one equation
 
 
-def _eqn(eqn: Eqn, values: Mapping[str, Value], sizes: frozenset[str]) -> None:
+def _eqn(eqn: Eqn, values: Mapping[str, Value], sizes: frozenset[str] | None) -> None:
     extents = eqn.extents
     if len(extents) != len(eqn.axes):
         raise _Broken("an axis stands twice")
@@ -205,7 +204,7 @@ def _index(ix: Ix, values: Mapping[str, Value], extents: Mapping[str, Dim], chec
 # ---------------------------------------------------------------- bodies
 
 
-def _body(eqn: Eqn, values: Mapping[str, Value], extents: Mapping[str, Dim], sizes: frozenset[str]) -> None:
+def _body(eqn: Eqn, values: Mapping[str, Value], extents: Mapping[str, Dim], sizes: frozenset[str] | None) -> None:
     truths: dict[Expr, bool] = {}  # whether a node is a boolean
     whole: dict[Expr, bool] = {}  # whether it is a whole number
     for node in walk(eqn.body):
@@ -234,7 +233,7 @@ def _body(eqn: Eqn, values: Mapping[str, Value], extents: Mapping[str, Dim], siz
 
 
 def _leaf(
-    node: Expr, eqn: Eqn, values: Mapping[str, Value], extents: Mapping[str, Dim], sizes: frozenset[str]
+    node: Expr, eqn: Eqn, values: Mapping[str, Value], extents: Mapping[str, Dim], sizes: frozenset[str] | None
 ) -> tuple[bool, bool]:
     """Whether the leaf is a boolean, and whether it is a whole number."""
     value = node.value
@@ -260,7 +259,7 @@ def _leaf(
 # ---------------------------------------------------------------- loops
 
 
-def _scan(scan: Scan, values: Mapping[str, Value], sizes: frozenset[str]) -> None:
+def _scan(scan: Scan, values: Mapping[str, Value], sizes: frozenset[str] | None) -> None:
     body = scan.body
     _shape((scan.axis.extent,), sizes, f"the axis {scan.axis.name}", "")
     given = scan.initial + scan.slices + scan.captured
