@@ -13,6 +13,7 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 INT = np.dtype(np.int64)
+_empty = np.empty
 
 
 # ---- errors: the family of gradwright.runtime.errors where that is installed; TypeError, ValueError... everywhere
@@ -124,7 +125,10 @@ class Gradients(Named):
     """Gradients by name. Those of parameters are views into one flat vector, made when they are asked for."""
 
     def __init__(self, values: Any, layout: Any, flat: Array | None) -> None:
-        self.__dict__.update({" layout": layout, " flat": flat, **values})
+        own = self.__dict__
+        own[" layout"], own[" flat"] = layout, flat
+        if values:
+            own.update(values)
 
     def __getattr__(self, name: str) -> Any:
         values = self.__dict__
@@ -371,7 +375,7 @@ class _Plan:
         self.pick: Any = itemgetter(*places) if len(places) > 1 else (lambda pool: tuple(pool[p] for p in places))
 
     def layout(self, sizes: tuple[int, ...], names: Any) -> Any:
-        """Shapes and dtypes of what it fills, and the lengths of `kept` and `work`, for these sizes."""
+        """Shapes and dtypes of what it fills, for these sizes."""
         if len(self.layouts) > 64:
             self.layouts.clear()
         env = dict(zip(names, sizes, strict=True))
@@ -379,8 +383,8 @@ class _Plan:
         for (slot, _, _), (shape, _) in zip(self.results, shapes, strict=True):
             if min(shape, default=0) < 0:
                 raise _error("ShapeError", f"{slot.rpartition(':')[2]} would have shape {shape}")
-        found = self.layouts[sizes] = (shapes, max(_dim(self.kept, env), 0), max(_dim(self.work, env), 0))
-        return found
+        self.layouts[sizes] = shapes
+        return shapes
 
 
 class Engine:
@@ -413,6 +417,8 @@ class Engine:
         self.targets = [self._target(target) for target in spec["targets"]] if self.backward else []
         loss = [t for t in self.targets if t[0] == spec["loss"]]
         self.top = loss[0] if loss else self.targets[0] if len(self.targets) == 1 else None
+        scalars = self.backward is not None and not any(shape for _, shape in self.backward.ups)
+        self.ones = [np.ones((), self.real) for _ in self.backward.ups] if self.backward and scalars else None
 
     def _target(self, target: Any) -> Any:
         """(name, place of the flat gradient, layout of the views, [(name, place of an array)])"""
@@ -515,12 +521,13 @@ class Engine:
 
     # -- running
 
-    def evaluate(self, plan: Any, arrays: Any, sizes: tuple[int, ...], vectors: Any, spaces: dict[str, Array]) -> Outputs:
+    def evaluate(self, plan: Any, arrays: Any, sizes: tuple[int, ...], vectors: Any, spaces: dict[str, Any]) -> Outputs:
         """Run `predict` or `forward`. `vectors` are theta, frozen and hyper; `spaces` keeps the workspaces between calls."""
-        shapes, kept, work = plan.layouts.get(sizes) or plan.layout(sizes, self.sizes)
-        results = [np.empty(shape, dtype) for shape, dtype in shapes]
-        kept, work = self.space(spaces, "kept", kept), self.space(spaces, "work", work)
-        self.run(plan.number, plan.pick((*arrays, *vectors, kept, work, *results)), sizes)
+        shapes = plan.layouts.get(sizes) or plan.layout(sizes, self.sizes)
+        results = [_empty(shape, dtype) for shape, dtype in shapes]
+        if spaces.get("sizes") != sizes:
+            self.reserve(spaces, sizes)
+        self.run(plan.number, plan.pick((*arrays, *vectors, spaces["kept"], spaces["work"], *results)), sizes)
         values = {}
         for name, kind, place in plan.outs:
             result = results[place]
@@ -528,16 +535,15 @@ class Engine:
         return Outputs(values)
 
     def differentiate(self, arrays: Any, sizes: tuple[int, ...], vectors: Any, upstream: Any,
-                      spaces: dict[str, Array]) -> tuple[Array | None, Gradients]:
+                      spaces: dict[str, Any]) -> tuple[Array | None, Gradients]:
         """Run `backward` on what `forward` left in spaces["kept"]: the flat gradient of the main target, and all by name."""
         plan = self.backward
         if plan is None:
             raise _error("StateError", f"{self.name} has no gradient: nothing in it depends on a parameter or an input")
-        ups = self.upstream(plan, upstream, sizes) if plan.ups or upstream is not None else ()
-        shapes, _, work = plan.layouts.get(sizes) or plan.layout(sizes, self.sizes)
-        results = [np.empty(shape, dtype) for shape, dtype in shapes]
-        kept = spaces.get("kept")
-        self.run(plan.number, plan.pick((*arrays, *vectors, kept, self.space(spaces, "work", work), *ups, *results)), sizes)
+        ups = self.ones if upstream is None and self.ones is not None else self.upstream(plan, upstream, sizes)
+        shapes = plan.layouts.get(sizes) or plan.layout(sizes, self.sizes)
+        results = [_empty(shape, dtype) for shape, dtype in shapes]
+        self.run(plan.number, plan.pick((*arrays, *vectors, spaces["kept"], spaces["work"], *ups, *results)), sizes)
         found = self.top
         top = self.named(found, results) if found is not None else Gradients({}, {}, None)
         if len(self.targets) > 1:
@@ -549,6 +555,8 @@ class Engine:
 
     def named(self, target: Any, results: list[Array]) -> Gradients:
         _, flat, layout, arrays = target
+        if not arrays:
+            return Gradients((), layout, results[flat])
         values = {}
         for name, place in arrays:
             if place is None:
@@ -559,11 +567,15 @@ class Engine:
                 values[name] = value if value.ndim else value[()]
         return Gradients(values, layout, None if flat is None else results[flat])
 
-    def space(self, spaces: dict[str, Array], name: str, length: int) -> Array:
-        space = spaces.get(name)
-        if space is None or not length <= space.size <= 4 * length + 4096:
-            space = spaces[name] = np.empty(length, self.real)
-        return space
+    def reserve(self, spaces: dict[str, Any], sizes: tuple[int, ...]) -> None:
+        """Make the workspaces, which every kernel of the module shares, for these sizes."""
+        env = dict(zip(self.sizes, sizes, strict=True))
+        for name in ("kept", "work"):
+            length = max(_dim(getattr(plan, name), env) for plan in self.plans.values())
+            space = spaces.get(name)
+            if space is None or not length <= space.size <= 4 * length + 4096:
+                spaces[name] = _empty(max(length, 0), self.real)
+        spaces["sizes"] = sizes
 
     # -- parameters
 
@@ -682,8 +694,8 @@ class Model:
         self.params.__dict__[" layout"] = engine.shapes
         self.hyper = Hypers(engine.hypers, self._hyper_vector, [float(h["default"]) for h in engine.spec["hypers"]])
         self.optimizer_state: Any = None            # what fit and step leave for the next fit
-        self._spaces: dict[str, Array] = {}
-        self._predicted: dict[str, Array] = {}      # the workspaces of predict, so that it spoils no forward
+        self._spaces: dict[str, Any] = {}
+        self._predicted: dict[str, Any] = {}      # the workspaces of predict, so that it spoils no forward
         self._last: Any = None                      # the forward pass that backward belongs to
         self._grad: Array | None = None
         self._lock = Lock()

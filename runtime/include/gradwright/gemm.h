@@ -16,7 +16,7 @@
 #define GRADWRIGHT_GEMM_H
 
 #include <stddef.h>
-#include <string.h>
+#include <stdint.h>
 #ifdef _OPENMP
 #include <omp.h>
 #include <unistd.h>
@@ -53,6 +53,9 @@
 #define GW_CALLED static __attribute__((noinline, noclone, unused))
 #endif
 
+/* Up to this many multiply-adds, nothing is packed. */
+#define GW_GEMM_SMALL 256.0
+
 /* How many threads large products may use: 0 means all that OpenMP would. */
 static int gw_threads __attribute__((unused)) = 0;
 
@@ -66,6 +69,24 @@ static __attribute__((unused)) int gw_team_size(void) {
 }
 /* Below this many multiply-adds, starting a team costs more than it gains. */
 #define GW_GEMM_PARALLEL 1000000.0
+#endif
+
+/* The lower and the upper halves of two vectors, interleaved. */
+#if GW_VECTOR_BYTES == 64
+#define GW_LOW4 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define GW_HIGH4 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#define GW_LOW8 0, 8, 1, 9, 2, 10, 3, 11
+#define GW_HIGH8 4, 12, 5, 13, 6, 14, 7, 15
+#elif GW_VECTOR_BYTES == 32
+#define GW_LOW4 0, 8, 1, 9, 2, 10, 3, 11
+#define GW_HIGH4 4, 12, 5, 13, 6, 14, 7, 15
+#define GW_LOW8 0, 4, 1, 5
+#define GW_HIGH8 2, 6, 3, 7
+#else
+#define GW_LOW4 0, 4, 1, 5
+#define GW_HIGH4 2, 6, 3, 7
+#define GW_LOW8 0, 2
+#define GW_HIGH8 1, 3
 #endif
 
 #define GW_EACH_1(X) X(0)
@@ -94,14 +115,26 @@ static __attribute__((unused)) int gw_team_size(void) {
 
 #define GW_REAL float
 #define GW_NAME(name) name##_f32
+#define GW_INT int32_t
+#define GW_LOW GW_LOW4
+#define GW_HIGH GW_HIGH4
 #include "gemm_real.h"
 #undef GW_REAL
 #undef GW_NAME
+#undef GW_INT
+#undef GW_LOW
+#undef GW_HIGH
 
 #define GW_REAL double
 #define GW_NAME(name) name##_f64
+#define GW_INT int64_t
+#define GW_LOW GW_LOW8
+#define GW_HIGH GW_HIGH8
 #include "gemm_real.h"
 #undef GW_REAL
 #undef GW_NAME
+#undef GW_INT
+#undef GW_LOW
+#undef GW_HIGH
 
 #endif

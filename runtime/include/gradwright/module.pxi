@@ -326,6 +326,20 @@ cdef inline void _gather(char *to, const char *source, const long long *order, P
 
 include "face.pxi"
 
-cdef dict _face = {"__name__": "gradwright.runtime.model"}
-exec(compile(_FACE, "gradwright/runtime/model.py", "exec"), _face)
-_face["install"](globals())
+
+
+cdef object _install():
+    """The face's install: of gradwright.runtime.model where that is the same text, since it is compiled already."""
+    cdef dict face = {"__name__": "gradwright.runtime.model"}
+    try:
+        from gradwright.runtime import model
+        with open(model.__file__, encoding="utf-8") as file:
+            if file.read() == _FACE:
+                return model.install
+    except (ImportError, OSError):
+        pass
+    exec(compile(_FACE, "gradwright/runtime/model.py", "exec"), face)
+    return face["install"]
+
+
+_install()(globals())
