@@ -1,0 +1,1100 @@
+"""Expressions: from syntax to equations.
+
+Nothing here recurses along the user's text: :meth:`Evaluator.run` keeps its own stack of generators, each of which yields
+the piece it wants evaluated and is sent its value. Thousands of nested calls are no deeper for Python than one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any, Final
+
+from ..graph import expr as E
+from ..graph.expr import Expr
+from ..graph.ir import Kind, Origin
+from ..graph.shapes import Dim, Shape
+from ..graph.shapes import show as show_shape
+from ..language import syntax
+from ..language.diagnostics import Bag, Label, suggest
+from ..language.source import Source, Span
+from ..ops.declare import (
+    INFIX,
+    Clash,
+    Misfit,
+    Op,
+    Operand,
+    Option,
+    Step,
+    elementwise_plan,
+    misfit_broadcast,
+    table,
+)
+from ..ops.indexing import Piece
+from .constants import exact_number, fold, fold_dim, map_literals
+from .scope import Entry, Env, Frame, Function, Lifter, Site
+from .values import POISON, ConstDraft, Draft, Elem, Literal, Poison, Scalar, Several, Text, Val, Value
+
+Task = Generator[tuple[syntax.Expression, Env], Value, Value]
+Build = Callable[[list[Expr]], Expr]
+
+NAMED: Final[dict[str, Scalar]] = {"pi": Scalar(E.PI), "inf": Scalar(E.INF)}
+NUMBER_NAMES: Final = ("pi", "inf")
+SPECIAL: Final = ("where", "max", "min", "maximum", "minimum", "extent", "is_index", "fail")
+
+
+class NotElementwise(Exception):
+    """This function cannot be one elementwise body (or has an error that the plain road will report)."""
+
+
+class Evaluator:
+    """What the expressions of one model share: its names so far, its equations so far, its errors so far."""
+
+    def __init__(self, bag: Bag, sources: dict[str, Source], library: Callable[[str], Function | None]) -> None:
+        self.bag = bag
+        self.sources = sources
+        self.library = library
+        self.entries: dict[str, Entry] = {}
+        self.later: dict[str, Span] = {}  # names that the model declares somewhere
+        self.drafts: list[Draft | ConstDraft] = []
+        self.missing: set[str] = set()
+        self.logits: list[tuple[Span, Value, str, str]] = []  # arguments that should not be probabilities
+        self.ops: Mapping[str, Op] = table()
+
+    # ------------------------------------------------------------ running
+
+    def run(self, node: syntax.Expression, env: Env) -> Value:
+        """The value of an expression; POISON after an error."""
+        stack: list[Task] = [self.task(node, env)]
+        sent: Value | None = None
+        thrown: NotElementwise | None = None
+        while True:
+            try:
+                if thrown is not None:
+                    error, thrown = thrown, None
+                    wanted = stack[-1].throw(error)
+                else:
+                    wanted = stack[-1].send(sent)  # type: ignore[arg-type]
+            except StopIteration as stop:
+                stack.pop()
+                if not stack:
+                    result: Value = stop.value
+                    return result
+                sent = stop.value
+            except NotElementwise as error:
+                stack.pop()
+                if not stack:
+                    raise
+                thrown = error
+            else:
+                stack.append(self.task(*wanted))
+                sent = None
+
+    def task(self, node: syntax.Expression, env: Env) -> Task:
+        match node:
+            case syntax.Binary():
+                return self.binary(node, env)
+            case syntax.Call():
+                return self.call(node, env)
+            case syntax.Unary():
+                return self.unary(node, env)
+            case syntax.Compare():
+                return self.compare(node, env)
+            case syntax.Subscript():
+                return self.subscript(node, env)
+            case syntax.Transpose():
+                return self.transpose(node, env)
+            case syntax.Array():
+                return self.array(node, env)
+        return self.leaf(node, env)
+
+    # ------------------------------------------------------------ reporting
+
+    def report(
+        self,
+        env: Env,
+        code: str,
+        message: str,
+        span: Span,
+        *,
+        labels: Iterable[tuple[Span, str]] = (),
+        notes: Iterable[str] = (),
+        help: str | None = None,
+    ) -> Poison:
+        """An error. One inside a library function is shown at the user's call of it, with the arguments' shapes."""
+        if env.elem is not None:
+            raise NotElementwise
+        found = list(labels)
+        site = env.site
+        if env.frame.library and site is not None:
+            while site.caller.library and site.outer is not None:
+                site = site.outer
+            message = f"{site.function.tree.name.id}: {message}"
+            span, help = site.span, None
+            found = [(where, f"{name} is {describe(value)}") for where, name, value in site.arguments if isinstance(value, Val)]
+            site = site.outer
+        while site is not None and site.caller.library:
+            site = site.outer
+        if site is not None:
+            if all(where != span for where, _ in found) and not any(_inside(where, span) for where, _ in found):
+                found.insert(0, (span, ""))
+            found.append((site.span, f"in this call of {site.function.tree.name.id}"))
+        self.bag.report(code, message, span, labels=[Label(*f) for f in found], notes=tuple(notes), help=help)
+        return POISON
+
+    def misfit(
+        self,
+        env: Env,
+        error: Misfit,
+        node: syntax.Expression,
+        parts: list[syntax.Expression],
+        values: list[Value],
+        places: Mapping[str, Span] | None = None,
+    ) -> Poison:
+        """A plan's complaint, in the user's words."""
+        names = [part.id if isinstance(part, syntax.Ref) else "this array" for part in parts]
+
+        def words(text: str) -> str:
+            for k, name in enumerate(names):
+                text = text.replace(f"{{{k}}}", name)
+            return text
+
+        labels = [
+            (parts[k].span, f"{part.id if isinstance(part := parts[k], syntax.Ref) else 'this'} is {describe(values[k])}")
+            for k in dict.fromkeys(error.labels)
+        ]
+        span = node.span
+        if error.at and places and error.at in places:
+            span = places[error.at]
+            labels = [label for label in labels if not _inside(span, label[0])] and [(span, "")] + labels
+        help = words(error.help[0]) if error.help else None
+        if help is None and error.wish is not None:
+            help = self.wish(parts[error.wish.operand], values[error.wish.operand], error.wish.axis, error.wish.dim)
+        return self.report(env, error.code, words(error.message), span, labels=labels, notes=map(words, error.notes), help=help)
+
+    def wish(self, part: syntax.Expression, value: Value, axis: int, dim: Dim) -> str | None:
+        """The declaration that would have fitted."""
+        entry = self.entries.get(part.id) if isinstance(part, syntax.Ref) else None
+        if entry is None or entry.value is not value or axis >= len(entry.shape) or entry.what not in ("param", "input", "index"):
+            return None
+        if entry.what == "param" and dim.value is None:
+            return None
+        assert isinstance(part, syntax.Ref)
+        texts = [self.text(e.span) for e in entry.shape]
+        texts[axis] = str(dim)
+        return f"declare {part.id}[{', '.join(texts)}]"
+
+    def text(self, span: Span) -> str:
+        """A piece of one line of the user's text."""
+        source = self.sources.get(span.file)
+        return source.line(span.line)[span.column - 1 : span.end_column - 1] if source else ""
+
+    # ------------------------------------------------------------ making equations
+
+    def origin(self, span: Span, env: Env) -> Origin:
+        site = env.site
+        if site is None:
+            return Origin((span,), "source")
+        while site.outer is not None:
+            site = site.outer
+        return Origin((site.span,), "source", f"in {site.function.tree.name.id}")
+
+    def emit(self, step: Step, operands: tuple[Val, ...], span: Span, env: Env) -> Val:
+        out = Val(step.shape, step.kind, step.below, function=step.op)
+        draft = Draft(out, step, operands, self.origin(span, env))
+        out.maker = draft
+        self.drafts.append(draft)
+        return out
+
+    def materialise(self, value: Value, span: Span, env: Env) -> Val:
+        """A constant as an array of the graph."""
+        if isinstance(value, Val):
+            return value
+        if isinstance(value, Literal):
+            if value.val is None:
+                value.val = Val(tuple(Dim.of(d) for d in value.shape), function="constant")
+                self.drafts.append(ConstDraft(value.val, value.data, self.origin(value.span, env)))
+            return value.val
+        assert isinstance(value, Scalar)
+        kind: Kind = "bool" if value.boolean else "real"
+        return self.emit(Step("constant", (), (), (), (), value.expr, kind=kind), (), span, env)
+
+    def elementwise(
+        self,
+        name: str,
+        build: Build,
+        kind: Kind,
+        parts: list[syntax.Expression],
+        values: list[Value],
+        node: syntax.Expression,
+        env: Env,
+    ) -> Value:
+        """One elementwise operation: one equation, or a constant, or a piece of a body that is being tried."""
+        for part, value in zip(parts, values, strict=True):
+            if isinstance(value, Poison):
+                return POISON
+            if isinstance(value, Text | Several):
+                return self.not_an_array(part, value, env)
+        if all(isinstance(v, Scalar) for v in values):
+            scalars = [v for v in values if isinstance(v, Scalar)]
+            exprs = tuple(s.expr for s in scalars)
+            dim = fold_dim(name, scalars[0].dim, scalars[1].dim) if len(scalars) == 2 else None
+            if name == "neg" and scalars[0].dim is not None:
+                dim = -scalars[0].dim
+            if dim is not None:
+                return Scalar.of_dim(dim)
+            if len(scalars) == 2 and kind == "bool" and scalars[0].dim is not None and scalars[0].dim == scalars[1].dim:
+                return Scalar.of_bool(name in ("eq", "le", "ge"))
+            return Scalar(fold(name, exprs) or build(list(exprs)), None, kind == "bool")
+        if env.constant and any(isinstance(v, Literal) for v in values):
+            operands = [v for v in values if isinstance(v, Literal | Scalar)]
+            body = build([E.arg(k) for k in range(len(operands))])
+            try:
+                made = map_literals(body, tuple(operands), node.span)
+            except Clash as clash:
+                described = tuple(Operand(_shape(v)) for v in values)
+                return self.misfit(env, misfit_broadcast(described, clash), node, parts, values)
+            if made is None:
+                return self.report(env, "E244", "this is not a number that is known when the module is compiled", node.span)
+            return made
+        if env.elem is not None:
+            return Elem(build([self.lifted(v, env.elem) for v in values]), kind)
+        arrays: list[Val] = []
+        named: list[int] = []  # which part each array came from
+        exprs_out: list[Expr] = []
+        for k, (part, value) in enumerate(zip(parts, values, strict=True)):
+            if isinstance(value, Scalar):
+                exprs_out.append(value.expr)
+                continue
+            val = self.materialise(value, part.span, env)
+            if val not in arrays:
+                arrays.append(val)
+                named.append(k)
+            exprs_out.append(E.arg(arrays.index(val)))
+        try:
+            plan = elementwise_plan(name, build(exprs_out), kind, tuple(operand(a) for a in arrays))
+        except Misfit as error:
+            return self.misfit(env, error, node, [parts[k] for k in named], [values[k] for k in named])
+        return self.emit(plan.steps[0], tuple(arrays), node.span, env)
+
+    def lifted(self, value: Value, lifter: Lifter) -> Expr:
+        if isinstance(value, Scalar | Elem):
+            return value.expr
+        if isinstance(value, Val):
+            return lifter.lift(value).expr
+        raise NotElementwise
+
+    def not_an_array(self, part: syntax.Expression, value: Value, env: Env) -> Poison:
+        if isinstance(value, Several):
+            names = ", ".join("abcdefgh"[: len(value.items)])
+            return self.report(
+                env,
+                "E287",
+                f"these are {len(value.items)} arrays, and one is wanted",
+                part.span,
+                help=f"give them names: {names} = ...",
+            )
+        return self.report(env, "E287", "a text cannot be calculated with", part.span)
+
+    # ------------------------------------------------------------ leaves
+
+    def leaf(self, node: syntax.Expression, env: Env) -> Task:
+        return self.leaf_value(node, env)
+        yield  # a generator, as every task
+
+    def leaf_value(self, node: syntax.Expression, env: Env) -> Value:
+        match node:
+            case syntax.Number():
+                return self.number(node, env)
+            case syntax.Boolean():
+                return Scalar.of_bool(node.value)
+            case syntax.Text():
+                return Text(node.value)
+            case syntax.Ref():
+                return self.lookup(node, env)
+        raise AssertionError(node)
+
+    def number(self, node: syntax.Number, env: Env) -> Value:
+        text = node.text.replace("_", "")
+        if text.isdigit():
+            if len(text) > 400:
+                return self.report(env, "E247", "this number is too large", node.span)
+            value = int(text)
+            return Scalar(E.const(value), Dim.of(value))
+        size = float(text)
+        if size in (float("inf"), 0.0):
+            if size:
+                return self.report(env, "E247", "this number is too large", node.span, help="infinity is written inf")
+            return Scalar(E.ZERO)
+        return Scalar(E.const(Fraction(text)))
+
+    def lookup(self, node: syntax.Ref, env: Env) -> Value:
+        name = node.id
+        if env.names is not None and name in env.names:
+            return env.names[name]
+        if env.frame.main and not env.rule:
+            entry = self.entries.get(name)
+            if entry is not None:
+                if env.names is not None and entry.what == "binding":
+                    return self.report(
+                        env,
+                        "E224",
+                        f"a function does not see the binding {name}",
+                        node.span,
+                        notes=(f"{name} is bound on line {entry.span.line}; a binding may change its meaning from line to line",),
+                        help=f"pass {name} as an argument",
+                    )
+                if env.constant and entry.what not in ("size",) and isinstance(entry.value, Val):
+                    return self.report(
+                        env,
+                        "E244",
+                        f"{name} is not known when the module is compiled",
+                        node.span,
+                        notes=(f"it is {_article(entry.what)} {entry.what}",),
+                    )
+                entry.used = True
+                return entry.value
+        if name in NAMED:
+            return NAMED[name]
+        if name in self.missing and env.frame.main:
+            return POISON
+        return self.unknown(node, env)
+
+    def unknown(self, node: syntax.Ref, env: Env) -> Poison:
+        name = node.id
+        if self.function(name, env.frame) is not None or name in self.ops or name in SPECIAL:
+            return self.report(env, "E223", f"{name} is a function and not a value", node.span, help=f"call it: {name}(...)")
+        notes: tuple[str, ...] = ()
+        known = list(env.names or ())
+        if env.frame.main and not env.rule:
+            known += list(self.entries)
+            if name in self.later:
+                notes = (f"it is declared later, on line {self.later[name].line}; a line sees only what stands above it",)
+        meant = None if notes else suggest(name, [*known, *NUMBER_NAMES])
+        poison = self.report(
+            env, "E220", f"there is no {name} here", node.span, notes=notes, help=f"did you mean {meant}?" if meant else None
+        )
+        if env.frame.main and env.names is None:
+            self.missing.add(name)
+        return poison
+
+    def function(self, name: str, frame: Frame) -> Function | None:
+        """A function of this file, or else of the library; operations are looked up in between."""
+        found = frame.functions.get(name)
+        if found is not None or name in self.ops:
+            return found
+        return self.library(name)
+
+    # ------------------------------------------------------------ operators
+
+    def unary(self, node: syntax.Unary, env: Env) -> Task:
+        value = yield node.operand, env
+        if node.op == "+":
+            return value
+        name = "neg" if node.op == "-" else "not"
+        return self.operator(name, [node.operand], [value], node, env)
+
+    def binary(self, node: syntax.Binary, env: Env) -> Task:
+        left = yield node.left, env
+        right = yield node.right, env
+        if isinstance(left, Poison) or isinstance(right, Poison):
+            return POISON
+        parts: list[syntax.Expression] = [node.left, node.right]
+        values: list[Value] = [left, right]
+        if node.op == "@":
+            return self.planned(self.ops["matmul"], parts, values, {}, node, env, {})
+        if node.op in ("//", "%"):
+            if isinstance(left, Scalar) and isinstance(right, Scalar) and left.dim is not None and right.dim is not None:
+                try:
+                    dim = fold_dim(node.op, left.dim, right.dim)
+                except ZeroDivisionError:
+                    return self.report(env, "E213", "a size is divided by zero", node.span)
+                assert dim is not None
+                return Scalar.of_dim(dim)
+            help = "write floor(a / b)" if node.op == "//" else "write a - b*floor(a / b)"
+            return self.report(env, "E246", f"{node.op} is for sizes", node.span, help=help)
+        return self.operator(INFIX[node.op], parts, values, node, env)
+
+    def operator(
+        self, name: str, parts: list[syntax.Expression], values: list[Value], node: syntax.Expression, env: Env
+    ) -> Value:
+        """An operator or elementwise operation of the tables. Where a condition is wanted, a number holds if it is not 0."""
+        op = self.ops[name]
+        assert op.body is not None
+        body = op.body
+        if all(isinstance(v, Text) for v in values) and name in ("eq", "ne"):
+            texts = [v.text for v in values if isinstance(v, Text)]
+            return Scalar.of_bool((texts[0] == texts[1]) == (name == "eq"))
+        conditions = {"and": (0, 1), "or": (0, 1), "not": (0,), "where": (0,)}.get(name, ())
+        for k in conditions:
+            if not is_bool(values[k]):
+                body = E.substitute(body, {E.arg(k): E.make("ne", E.arg(k), E.ZERO)})
+        kind = op.kind
+        if name in ("where", "maximum", "minimum") and all(is_bool(v) for v in values[1 if name == "where" else 0 :]):
+            kind = "bool"
+        return self.elementwise(name, builder(body), kind, parts, values, node, env)
+
+    def compare(self, node: syntax.Compare, env: Env) -> Task:
+        values: list[Value] = []
+        for part in node.operands:
+            values.append((yield part, env))
+        result: Value | None = None
+        for k, sign in enumerate(node.ops):
+            one = self.operator(INFIX[sign], list(node.operands[k : k + 2]), values[k : k + 2], node, env)
+            result = one if result is None else self.operator("and", [node, node], [result, one], node, env)
+        assert result is not None
+        return result
+
+    def transpose(self, node: syntax.Transpose, env: Env) -> Task:
+        value = yield node.value, env
+        return self.planned(self.ops["transpose"], [node.value], [value], {"axes": ()}, node, env, {})
+
+    # ------------------------------------------------------------ arrays and brackets
+
+    def array(self, node: syntax.Array, env: Env) -> Task:
+        shape: tuple[int, ...] | None = None
+        data: list[Fraction] = []
+        for item in node.items:
+            value = yield item, replace(env, constant=True)
+            if isinstance(value, Poison):
+                return POISON
+            own: tuple[int, ...] = ()
+            numbers: tuple[Fraction, ...]
+            if isinstance(value, Scalar):
+                number = exact_number(value)
+                if number is None:
+                    return self.report(
+                        env,
+                        "E244",
+                        "a literal array is made of numbers that are known when the module is compiled",
+                        item.span,
+                        help="stack(...) makes an array of other values",
+                    )
+                numbers = (number,)
+            elif isinstance(value, Literal):
+                own, numbers = value.shape, value.data
+            else:
+                return self.report(
+                    env,
+                    "E244",
+                    "a literal array is made of numbers that are known when the module is compiled",
+                    item.span,
+                    help="stack(...) makes an array of other values",
+                )
+            if shape is not None and own != shape:
+                return self.report(env, "E208", "the rows of this array have different lengths", item.span)
+            shape = own
+            data.extend(numbers)
+        return Literal((len(node.items), *(shape or ())), tuple(data), node.span)
+
+    def subscript(self, node: syntax.Subscript, env: Env) -> Task:
+        value = yield node.value, env
+        pieces: list[Piece] = []
+        parts: list[syntax.Expression] = [node.value]
+        values: list[Value] = [value]
+        places: dict[str, Span] = {}
+        failed = isinstance(value, Poison)
+        for k, item in enumerate(node.items):
+            places[f"item {k}"] = item.span
+            if isinstance(item, syntax.Slice):
+                bounds: list[Dim | None] = []
+                for bound in (item.start, item.stop, item.step):
+                    if bound is None:
+                        bounds.append(None)
+                        continue
+                    found = yield bound, env
+                    dim = self.as_dim(found, bound, env)
+                    failed |= dim is None
+                    bounds.append(dim)
+                step = bounds[2] if bounds[2] is not None else Dim.of(1)
+                if step.value is None or step.value == 0:
+                    assert item.step is not None
+                    self.report(env, "E206", "the step of a slice is a fixed number other than 0", item.step.span)
+                    failed = True
+                    continue
+                pieces.append(Piece(bounds[0], bounds[1], step.value))
+                continue
+            found = yield item, env
+            if isinstance(found, Val) and found.shape == () and found.kind != "int":
+                self.report(env, "E241", "an index is a whole number", item.span, notes=("a run-time number cannot be an index",))
+                failed = True
+            elif isinstance(found, Val):
+                pieces.append(Piece(None, gather=len(parts)))
+                parts.append(item)
+                values.append(found)
+            else:
+                dim = self.as_dim(found, item, env, "E241", "an index is a whole number")
+                failed |= dim is None
+                pieces.append(Piece(dim))
+        if failed:
+            return POISON
+        if isinstance(value, Several):
+            only = pieces[0].start if len(pieces) == 1 and pieces[0].step is None else None
+            if only is None or only.value is None or not -len(value.items) <= only.value < len(value.items):
+                return self.report(
+                    env,
+                    "E206",
+                    f"these are {len(value.items)} arrays: one index from 0 to {len(value.items) - 1} chooses one",
+                    node.span,
+                )
+            return value.items[only.value]
+        return self.planned(self.ops["slice"], parts, values, {"pieces": tuple(pieces)}, node, env, places)
+
+    def as_dim(
+        self,
+        value: Value,
+        part: syntax.Expression,
+        env: Env,
+        code: str = "E213",
+        message: str = "a whole number or a size is wanted here",
+    ) -> Dim | None:
+        """The value as a size; None after an error."""
+        if isinstance(value, Poison):
+            return None
+        if isinstance(value, Scalar) and value.dim is not None:
+            return value.dim
+        note: tuple[str, ...] = ()
+        if isinstance(value, Val) and value.declared == "hyper":
+            note = ("a hyper is given at run time; a size with a value is fixed when the module is compiled",)
+        elif isinstance(value, Scalar) and isinstance(part, syntax.Binary) and part.op == "/":
+            note = ("/ gives a real number; // divides sizes",)
+        self.report(env, code, message, part.span, notes=note)
+        return None
+
+    # ------------------------------------------------------------ calls
+
+    def planned(
+        self,
+        op: Op,
+        parts: list[syntax.Expression],
+        values: list[Value],
+        options: Mapping[str, Any],
+        node: syntax.Expression,
+        env: Env,
+        places: Mapping[str, Span],
+    ) -> Value:
+        """A call of an operation that has a plan."""
+        if any(isinstance(v, Poison) for v in values):
+            return POISON
+        if env.elem is not None:
+            raise NotElementwise
+        if env.rule:
+            return self.report(
+                env, "E288", "an update rule works on one element at a time", node.span, notes=(f"{op.name} needs a whole array",)
+            )
+        if env.constant and op.name in ("zeros", "ones", "eye"):
+            return self.constant_array(op.name, options, node, env)
+        if env.constant:
+            return self.report(
+                env,
+                "E244",
+                "this is not known when the module is compiled",
+                node.span,
+                notes=("numbers, literal arrays, zeros, ones, eye and arithmetic with them are",),
+            )
+        for part, value in zip(parts, values, strict=True):
+            if isinstance(value, Text | Several):
+                return self.not_an_array(part, value, env)
+        operands = tuple(self.materialise(v, p.span, env) for p, v in zip(parts, values, strict=True))
+        assert op.plan is not None
+        try:
+            plan = op.plan(tuple(operand(v) for v in operands), options)
+        except Misfit as error:
+            return self.misfit(env, error, node, parts, list(operands), places)
+        if not plan.steps:
+            return operands[0]
+        made: list[Val] = []
+        for step in plan.steps:
+            made.append(self.emit(step, (*operands, *made), node.span, env))
+        return Several(tuple(made)) if plan.several else made[-1]
+
+    def constant_array(self, name: str, options: Mapping[str, Any], node: syntax.Expression, env: Env) -> Value:
+        dims: tuple[Dim, ...] = options["shape"] if name != "eye" else (options["n"], options["n"])
+        if any(d.value is None for d in dims):
+            return self.report(env, "E244", "a free size is not known when the module is compiled", node.span)
+        shape = tuple(int(d.value or 0) for d in dims)
+        if any(d < 0 for d in shape):
+            return self.report(env, "E213", "a size cannot be negative", node.span)
+        count = 1
+        for d in shape:
+            count *= d
+        if name == "eye":
+            data = tuple(Fraction(int(i == j)) for i in range(shape[0]) for j in range(shape[0]))
+        else:
+            data = (Fraction(int(name == "ones")),) * count
+        return Literal(shape, data, node.span)
+
+    def call(self, node: syntax.Call, env: Env) -> Task:
+        name = node.func.id
+        own = env.frame.functions.get(name)
+        if own is None:
+            if name in SPECIAL:
+                return (yield from self.special(node, env))
+            op = self.ops.get(name)
+            if op is not None and not op.hidden and not op.symbol:
+                return (yield from self.call_op(op, node, env))
+            own = self.library(name)
+        if own is not None:
+            return (yield from self.call_function(own, node, env))
+        for part in (*node.args, *(k.value for k in node.keywords)):  # errors in there are errors of their own
+            yield part, env
+        return self.unknown_function(node, env)
+
+    def unknown_function(self, node: syntax.Call, env: Env) -> Poison:
+        name = node.func.id
+        if env.frame.main and name in self.entries:
+            return self.report(
+                env, "E223", f"{name} is a value and not a function", node.func.span, help="a product is written with *"
+            )
+        known = [
+            *env.frame.functions,
+            *(o.name for o in self.ops.values() if not o.hidden and not o.symbol),
+            *SPECIAL,
+            *self.library_names(),
+        ]
+        meant = NUMPY_NAMES.get(name) or suggest(name, known)
+        return self.report(
+            env, "E222", f"there is no function {name}", node.func.span, help=f"did you mean {meant}?" if meant else None
+        )
+
+    def library_names(self) -> tuple[str, ...]:
+        from ..library import functions
+
+        return tuple(functions())
+
+    def special(self, node: syntax.Call, env: Env) -> Task:
+        name = node.func.id
+        if name == "where":
+            bound = self.bind(node, [("condition", True), ("a", True), ("b", True)], env)
+            if bound is None:
+                return POISON
+            condition, a, b = bound["condition"], bound["a"], bound["b"]
+            assert condition is not None and a is not None and b is not None
+            found = yield condition, env
+            if isinstance(found, Scalar) and found.truth is not None:
+                return (yield (a if found.truth else b), env)
+            first = yield a, env
+            second = yield b, env
+            return self.operator("where", [condition, a, b], [found, first, second], node, env)
+        if name in ("max", "min", "maximum", "minimum"):
+            positional = list(node.args)
+            if name in ("max", "min") and len(positional) < 2:
+                return (yield from self.call_op(self.ops[name], node, env))
+            if node.keywords or len(positional) < 2:
+                if node.keywords:
+                    return self.report(
+                        env,
+                        "E282",
+                        f"{name} of several arrays works point by point and has no argument {node.keywords[0].name.id}",
+                        node.keywords[0].span,
+                        help=f"{name}(x, axis=...) of one array reduces",
+                    )
+                return self.report(env, "E281", f"{name} wants two arrays or more", node.span)
+            values: list[Value] = []
+            for part in positional:
+                values.append((yield part, env))
+            op = "max" if name.startswith("max") else "min"
+
+            def fold_all(exprs: list[Expr]) -> Expr:
+                result = exprs[0]
+                for e in exprs[1:]:
+                    result = fold(op, (result, e)) or E.make(op, result, e)
+                return result
+
+            kind: Kind = "bool" if all(is_bool(v) for v in values) else "real"
+            return self.elementwise("maximum" if op == "max" else "minimum", fold_all, kind, positional, values, node, env)
+        if name == "extent":
+            bound = self.bind(node, [("x", True), ("axis", True)], env)
+            if bound is None:
+                return POISON
+            x_part, axis_part = bound["x"], bound["axis"]
+            assert x_part is not None and axis_part is not None
+            value = yield x_part, env
+            axis = yield axis_part, env
+            dim = self.as_dim(axis, axis_part, env)
+            if isinstance(value, Elem):
+                raise NotElementwise
+            if isinstance(value, Poison) or dim is None:
+                return POISON
+            shape = _shape(value)
+            if dim.value is None or not -len(shape) <= dim.value < len(shape):
+                return self.report(env, "E205", f"there is no axis {dim}", axis_part.span)
+            return Scalar.of_dim(shape[dim.value])
+        if name == "is_index":
+            bound = self.bind(node, [("x", True)], env)
+            if bound is None or bound["x"] is None:
+                return POISON
+            value = yield bound["x"], env
+            return POISON if isinstance(value, Poison) else Scalar.of_bool(isinstance(value, Val | Elem) and value.kind == "int")
+        bound = self.bind(node, [("message", True)], env)
+        if bound is None or bound["message"] is None:
+            return POISON
+        value = yield bound["message"], env
+        return self.report(env, "E286", value.text if isinstance(value, Text) else "this call is refused", node.span)
+
+    def bind(self, node: syntax.Call, params: list[tuple[str, bool]], env: Env) -> dict[str, syntax.Expression | None] | None:
+        """Arguments by the parameters' names; None after an error."""
+        name = node.func.id
+        found: dict[str, syntax.Expression | None] = {p: None for p, _ in params}
+        if len(node.args) > len(params):
+            wants = "no arguments" if not params else "one argument" if len(params) == 1 else f"{len(params)} arguments"
+            self.report(
+                env,
+                "E281",
+                f"{name} takes {wants}, not {len(node.args)}",
+                node.args[len(params)].span,
+                notes=(f"they are {', '.join(p for p, _ in params)}",) if params else (),
+            )
+            return None
+        for (p, _), value in zip(params, node.args, strict=False):
+            found[p] = value
+        good = True
+        for keyword in node.keywords:
+            if keyword.name.id not in found:
+                meant = suggest(keyword.name.id, found)
+                self.report(
+                    env,
+                    "E282",
+                    f"{name} has no argument {keyword.name.id}",
+                    keyword.name.span,
+                    notes=() if meant else (f"it has {', '.join(found)}",) if found else (),
+                    help=f"did you mean {meant}?" if meant else None,
+                )
+                good = False
+            elif found[keyword.name.id] is not None:
+                self.report(env, "E282", f"the argument {keyword.name.id} is given twice", keyword.span)
+                good = False
+            else:
+                found[keyword.name.id] = keyword.value
+        lacking = [p for p, required in params if required and found[p] is None]
+        if good and lacking:
+            self.report(env, "E281", f"{name} needs {_list(lacking)}", node.span)
+            good = False
+        return found if good else None
+
+    def call_op(self, op: Op, node: syntax.Call, env: Env) -> Task:
+        if op.plan is None:
+            bound = self.bind(node, [(a, True) for a in op.arrays], env)
+            if bound is None:
+                return POISON
+            parts = [p for p in bound.values() if p is not None]
+            values: list[Value] = []
+            for part in parts:
+                values.append((yield part, env))
+            return self.operator(op.name, parts, values, node, env)
+        variadic = len(op.arrays) == 1 and op.arrays[0].startswith("*")
+        fixed = 0 if variadic else len(op.arrays)
+        rest = list(node.args[fixed:]) if not variadic else []
+        taking = [o for o in op.options if o.positional]
+        many = next((o for o in taking if o.kind == "sizes"), None)
+        if rest and not taking:
+            if op.family == "reduction":
+                array, axis = self.text(node.args[0].span), self.text(rest[0].span)
+                return self.report(
+                    env,
+                    "E280",
+                    f"{op.name} takes its axis by name",
+                    rest[0].span,
+                    help=f"{op.name}({array}, axis={axis})",
+                    notes=("max and min of two arrays work point by point, and so an axis is always named",),
+                )
+            return self.report(env, "E281", f"{op.name} takes {_count(fixed, 'array')}, not {len(node.args)}", rest[0].span)
+        given: dict[str, syntax.Expression] = {}
+        sizes: list[syntax.Expression] = []
+        if many is not None:
+            sizes = rest
+        elif len(rest) > len(taking):
+            return self.report(
+                env,
+                "E281",
+                f"{op.name} takes {_count(fixed + len(taking), 'argument')}, not {len(node.args)}",
+                rest[len(taking)].span,
+            )
+        else:
+            given = {o.name: part for o, part in zip(taking, rest, strict=False)}
+        parts = list(node.args) if variadic else list(node.args[:fixed])
+        options = {o.name: o for o in op.options}
+        for keyword in node.keywords:
+            key = keyword.name.id
+            if not variadic and key in op.arrays and op.arrays.index(key) == len(parts):
+                parts.append(keyword.value)
+            elif key in options and key not in given and options[key].kind != "sizes":
+                given[key] = keyword.value
+            else:
+                if key in given:
+                    return self.report(env, "E282", f"the argument {key} is given twice", keyword.span)
+                known = [o.name for o in op.options if o.kind != "sizes"]
+                if many is not None and key in (many.name, "shape", "axes", "newshape"):
+                    return self.report(
+                        env,
+                        "E282",
+                        f"{op.name} takes {many.name} one by one",
+                        keyword.span,
+                        help=f"{op.name}({'x, ' if fixed else ''}2, 3)",
+                    )
+                meant = suggest(key, known)
+                return self.report(
+                    env,
+                    "E282",
+                    f"{op.name} has no argument {key}",
+                    keyword.name.span,
+                    notes=(f"it has {', '.join(known)}",) if known and not meant else (),
+                    help=f"did you mean {meant}?" if meant else None,
+                )
+        if len(parts) < max(fixed, int(variadic)):
+            return self.report(env, "E281", f"{op.name} needs {_count(max(fixed, 1), 'array')}", node.span)
+        lacking = [o.name for o in op.options if o.required and o.name not in given and not (o is many and sizes)]
+        if lacking:
+            return self.report(env, "E281", f"{op.name} needs {_list(lacking)}", node.span)
+        values = []
+        for part in parts:
+            values.append((yield part, env))
+        chosen: dict[str, Any] = {o.name: o.default for o in op.options}
+        places: dict[str, Span] = {}
+        failed = any(isinstance(v, Poison) for v in values)
+        if many is not None:
+            dims: list[Dim] = []
+            for part in sizes:
+                value = yield part, env
+                if isinstance(value, Literal) and len(sizes) == 1:
+                    inner = self.text(part.span).strip("[]()")
+                    self.report(
+                        env, "E213", f"{op.name} takes {many.name} one by one", part.span, help=f"without the brackets: {inner}"
+                    )
+                    failed = True
+                    continue
+                dim = self.as_dim(value, part, env)
+                failed |= dim is None
+                if dim is not None:
+                    dims.append(dim)
+            chosen[many.name] = tuple(dims)
+        for key, part in given.items():
+            value = yield part, env
+            places[key] = part.span
+            made = self.option(options[key], value, part, env)
+            failed |= made is None
+            chosen[key] = made
+        if failed:
+            return POISON
+        return self.planned(op, parts, values, chosen, node, env, places)
+
+    def option(self, option: Option, value: Value, part: syntax.Expression, env: Env) -> Any:
+        """The value of an option as its plan wants it; None after an error."""
+        if isinstance(value, Poison):
+            return None
+        number = value.number if isinstance(value, Scalar) and not value.boolean else None
+        whole = int(number) if number is not None and number.denominator == 1 else None
+        if option.kind == "axis" and whole is not None:
+            return whole
+        if option.kind == "axes":
+            if whole is not None:
+                return (whole,)
+            if isinstance(value, Literal) and len(value.shape) == 1 and all(d.denominator == 1 for d in value.data):
+                return tuple(int(d) for d in value.data)
+        if option.kind == "flag" and isinstance(value, Scalar) and value.boolean and value.truth is not None:
+            return value.truth
+        if option.kind == "size":
+            return self.as_dim(value, part, env)
+        wanted = {"axis": "a whole number", "axes": "a whole number, or several as in axis=[0, 1]", "flag": "True or False"}[
+            option.kind
+        ]
+        self.report(env, "E285", f"{option.name} is {wanted}, known when the module is compiled", part.span)
+        return None
+
+    # ------------------------------------------------------------ functions in the language
+
+    def call_function(self, function: Function, node: syntax.Call, env: Env) -> Task:
+        tree = function.tree
+        bound = self.bind(node, [(p.name.id, p.default is None) for p in tree.params], env)
+        if bound is None:
+            return POISON
+        site = env.site
+        while site is not None:
+            if site.function is function:
+                return self.report(
+                    env,
+                    "E283",
+                    f"{tree.name.id} calls itself",
+                    node.span,
+                    notes=("functions are expanded where they are called",),
+                )
+            site = site.outer
+        names: dict[str, Value] = {}
+        arguments: list[tuple[Span, str, Value]] = []
+        for p in tree.params:
+            part = bound[p.name.id]
+            if part is not None:
+                value = yield part, env
+                arguments.append((part.span, part.id if isinstance(part, syntax.Ref) else "this", value))
+            else:
+                assert p.default is not None
+                value = yield p.default, Env(function.frame, {}, None, env.elem, True)
+            names[p.name.id] = value
+        if any(isinstance(v, Poison) for v in names.values()):
+            return POISON
+        if function.frame.library:
+            self.check_logits(tree.name.id, names, arguments, node)
+        inner = Site(node.span, function, env.frame, tuple(arguments), env.site)
+        result: Value
+        if env.elem is None and not env.constant and not env.rule:
+            lifter = Lifter()
+            try:
+                result = yield from self.body(tree, dict(names), Env(function.frame, {}, inner, lifter))
+                return self.lowered(tree.name.id, result, lifter, node, env)
+            except NotElementwise:
+                pass
+        result = yield from self.body(tree, dict(names), Env(function.frame, {}, inner, env.elem, env.constant, env.rule))
+        if isinstance(result, Val) and not result.name and result.maker is not None:
+            result.function = tree.name.id
+        return result
+
+    def lowered(self, name: str, result: Value, lifter: Lifter, node: syntax.Call, env: Env) -> Value:
+        """A function that turned out elementwise: one equation with its body."""
+        if not isinstance(result, Elem):
+            return result
+        used = E.arguments(result.expr)
+        if not used:
+            return Scalar(result.expr, None, result.kind == "bool")
+        arrays = tuple(lifter.arrays[k] for k in used)
+        body = E.substitute(result.expr, {E.arg(k): E.arg(n) for n, k in enumerate(used)})
+        try:
+            plan = elementwise_plan(
+                name, body, result.kind if result.kind == "bool" else "real", tuple(operand(a) for a in arrays)
+            )
+        except Misfit:
+            raise NotElementwise from None
+        return self.emit(plan.steps[0], arrays, node.span, env)
+
+    def body(self, tree: syntax.Def, names: dict[str, Value], env: Env) -> Task:
+        env = replace(env, names=names)
+        for line in tree.body:
+            value = yield line.value, env
+            if isinstance(line, syntax.Return):
+                return value
+            self.unpack(line.targets, value, names, line.value, env)
+        return POISON
+
+    def unpack(
+        self, targets: tuple[syntax.Name, ...], value: Value, names: dict[str, Value], part: syntax.Expression, env: Env
+    ) -> None:
+        """Bind ``a, b = value`` in ``names``."""
+        if len(targets) == 1:
+            names[targets[0].id] = value
+            return
+        if isinstance(value, Elem):
+            raise NotElementwise
+        items: tuple[Value, ...] = (POISON,) * len(targets)
+        if isinstance(value, Several) and len(value.items) == len(targets):
+            items = value.items
+        elif isinstance(value, Several):
+            self.report(
+                env,
+                "E284",
+                f"{len(targets)} names for {len(value.items)} arrays",
+                targets[0].span.to(targets[-1].span),
+                labels=((part.span, f"{len(value.items)} arrays"),),
+            )
+        elif not isinstance(value, Poison):
+            self.report(
+                env,
+                "E284",
+                f"{len(targets)} names for one array",
+                targets[0].span.to(targets[-1].span),
+                labels=((part.span, f"this is {describe(value)}"),),
+                help="split(...) gives several arrays",
+            )
+        names.update((t.id, v) for t, v in zip(targets, items, strict=True))
+
+    def check_logits(
+        self, name: str, names: Mapping[str, Value], arguments: list[tuple[Span, str, Value]], node: syntax.Call
+    ) -> None:
+        """Note the arguments that ought to be logits; the lint looks at where they come from."""
+        wants = name == "softmax_cross_entropy" or (
+            name == "binary_cross_entropy" and isinstance(flag := names.get("with_logits"), Scalar) and flag.truth is True
+        )
+        if wants and arguments:
+            self.logits.append((node.span, arguments[0][2], arguments[0][1], name))
+
+
+NUMPY_NAMES: Final = {
+    "arcsin": "asin",
+    "arccos": "acos",
+    "arctan": "atan",
+    "arctan2": "atan2",
+    "concatenate": "concat",
+    "fabs": "abs",
+    "ln": "log",
+    "cross_entropy": "softmax_cross_entropy",
+    "bce": "binary_cross_entropy",
+    "logistic": "sigmoid",
+    "swish": "silu",
+    "permute": "transpose",
+    "matmul": "@",
+    "dot": "@",
+    "add": "+",
+    "multiply": "*",
+    "average": "mean",
+    "cat": "concat",
+    "hardtanh": "clip",
+    "clamp": "clip",
+    "pow": "power",
+    "mean_squared_error": "mse",
+    "amax": "max",
+    "amin": "min",
+}
+
+
+def builder(body: Expr) -> Build:
+    """A body over arg(0), arg(1)... as a function of what stands for them."""
+
+    def build(exprs: list[Expr]) -> Expr:
+        if all(e is a for e, a in zip(exprs, body.args, strict=False)) and len(exprs) == len(body.args):
+            return body
+        return E.substitute(body, {E.arg(k): e for k, e in enumerate(exprs)})
+
+    return build
+
+
+def operand(val: Val) -> Operand:
+    return Operand(val.shape, val.kind, val.below)
+
+
+def is_bool(value: Value) -> bool:
+    return (isinstance(value, Scalar) and value.boolean) or (isinstance(value, Val | Elem) and value.kind == "bool")
+
+
+def _shape(value: Value) -> Shape:
+    if isinstance(value, Val):
+        return value.shape
+    return tuple(Dim.of(d) for d in value.shape) if isinstance(value, Literal) else ()
+
+
+def describe(value: Value) -> str:
+    """As labels say it: a shape, or what else it is."""
+    if isinstance(value, Several):
+        return f"{len(value.items)} arrays"
+    if isinstance(value, Text):
+        return "a text"
+    shape = _shape(value)
+    return show_shape(shape) if shape else "a scalar"
+
+
+def _inside(inner: Span, outer: Span) -> bool:
+    return (
+        inner.file == outer.file
+        and (outer.line, outer.column) <= (inner.line, inner.column)
+        and (inner.end_line, inner.end_column) <= (outer.end_line, outer.end_column)
+    )
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" else "a"
+
+
+def _count(n: int, word: str) -> str:
+    return f"{'one' if n == 1 else n} {word}{'' if n == 1 else 's'}"
+
+
+def _list(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]

@@ -1,0 +1,138 @@
+"""Warnings: what is legal and hardly meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .values import ConstDraft, Draft, Val
+
+if TYPE_CHECKING:
+    from .model import Elaborator
+
+
+def lint(model: Elaborator) -> None:
+    unused(model)
+    unreached(model)
+    collapsed(model)
+    probabilities(model)
+
+
+def unused(model: Elaborator) -> None:
+    """W303, W305: inputs, hypers and bindings that nothing reads."""
+    targets = {v.name for v in (t for t, _, _ in model.outputs.values())}
+    for name, entry in model.ev.entries.items():
+        if entry.what in ("input", "index", "hyper", "param") and not entry.used and entry.what != "param":
+            word = {"input": "input", "index": "index", "hyper": "hyper"}[entry.what]
+            model.bag.report("W303", f"the {word} {name} is never used", entry.span)
+    for name, entries in model.bound.items():
+        for entry in entries:
+            if entry.used or (isinstance(entry.value, Val) and entry.value.name in targets):
+                continue
+            model.bag.report("W305", f"{name} is never used", entry.span)
+
+
+def reached(roots: list[Val]) -> set[int]:
+    """Everything that the roots depend on."""
+    seen: set[int] = set()
+    stack = list(roots)
+    while stack:
+        val = stack.pop()
+        if id(val) not in seen:
+            seen.add(id(val))
+            if val.maker is not None:
+                stack.extend(val.maker.operands)
+    return seen
+
+
+def unreached(model: Elaborator) -> None:
+    """W301: trained params that what is minimized does not depend on."""
+    roots = [model.loss] if model.loss is not None else [v for v, _, _ in model.outputs.values()]
+    what = "the loss does" if model.loss is not None else "the outputs do" if len(roots) > 1 else "the output does"
+    if not roots:
+        return
+    seen = reached(roots)
+    for val, param in model.params:
+        if not param.frozen and id(val) not in seen:
+            model.bag.report(
+                "W301",
+                f"{what} not depend on {val.name}",
+                model.ev.entries[val.name].span,
+                help="remove it, use it, or declare it frozen",
+            )
+
+
+_MOVES = ("transpose", "reshape", "copy")
+
+
+def _param_matrix(val: Val) -> Val | None:
+    while val.maker is not None and val.maker.step.op in _MOVES:
+        val = val.maker.operands[0]
+    return val if val.declared == "param" else None
+
+
+def _is_offset(val: Val) -> bool:
+    return _param_matrix(val) is not None or val.function == "constant"
+
+
+def collapsed(model: Elaborator) -> None:
+    """W302: two matrix products with params and nothing non-linear between: one product would do."""
+    uses: dict[int, int] = {}
+    for draft in model.ev.drafts:
+        for v in draft.operands:
+            uses[id(v)] = uses.get(id(v), 0) + 1
+    for v, _, _ in model.outputs.values():
+        uses[id(v)] = uses.get(id(v), 0) + 1
+    for draft in model.ev.drafts:
+        if isinstance(draft, ConstDraft) or draft.step.op != "matmul":
+            continue
+        for side in (0, 1):
+            weight, val = _param_matrix(draft.operands[1 - side]), draft.operands[side]
+            if weight is None:
+                continue
+            first = _linear_before(val, side, uses)
+            if first is not None and first is not weight:
+                a, b = (first, weight) if side == 0 else (weight, first)
+                span = draft.origin.spans[0]
+                model.bag.report(
+                    "W302",
+                    f"there is nothing non-linear between {first.name} and {weight.name}",
+                    span,
+                    notes=(f"the two products are one with the matrix {a.name} @ {b.name}",),
+                    help="put an activation between them, or keep one",
+                )
+
+
+def _linear_before(val: Val, side: int, uses: dict[int, int]) -> Val | None:
+    """The param of the product that ``val`` is a linear function of, with nothing but biases in between."""
+    while isinstance(maker := val.maker, Draft) and uses.get(id(val), 0) <= 1:
+        if maker.step.op == "matmul":
+            if _param_matrix(maker.operands[side]) is None:
+                return _param_matrix(maker.operands[1 - side])
+            return None
+        if maker.step.op in ("add", "sub") and len(maker.operands) == 2:
+            offsets = [_is_offset(v) for v in maker.operands]
+            if offsets.count(True) != 1:
+                return None
+            val = maker.operands[offsets.index(False)]
+        elif maker.step.op in ("neg", "copy"):
+            val = maker.operands[0]
+        else:
+            return None
+    return None
+
+
+def probabilities(model: Elaborator) -> None:
+    """W304: a sigmoid or softmax in front of a loss that applies its own."""
+    for span, value, name, function in model.ev.logits:
+        if isinstance(value, Val) and value.function in ("sigmoid", "softmax"):
+            subject = name if name != "this" else f"the result of {value.function}"
+            help = "give it the scores that go into " + value.function
+            if function == "binary_cross_entropy":
+                help += ", or leave with_logits out"
+            model.bag.report(
+                "W304",
+                f"{function} wants logits, and {subject} is a probability",
+                span,
+                notes=(f"{value.function} is applied once more inside",),
+                help=help,
+            )

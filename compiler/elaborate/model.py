@@ -1,0 +1,903 @@
+"""Statements: from a module to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from pathlib import PurePosixPath
+from typing import Literal as OneOf
+from typing import cast
+
+from ..graph.expr import sym
+from ..graph.ir import Const, Eqn, Graph, Hyper, Init, Input, Kind, Model, Origin, Output, Param, Target, Update
+from ..graph.shapes import Dim, Shape
+from ..graph.shapes import show as show_shape
+from ..language import syntax
+from ..language.diagnostics import Bag, Diagnostic, Label, suggest
+from ..language.source import Source, Span
+from ..ops.declare import Clash, Read, Step, broadcast_shapes, out_axes, plain
+from .constants import broadcast_data, exact_number
+from .expressions import Evaluator, describe
+from .lints import lint
+from .scope import Entry, Env, Frame, Function, Rule
+from .values import POISON, ConstDraft, Draft, Literal, Poison, Scalar, Several, Text, Val, Value
+
+Reader = Callable[[str], "Source | None"]
+
+DISTRIBUTIONS: dict[str, tuple[tuple[str, Fraction | None], ...]] = {
+    "normal": (("mean", Fraction(0)), ("std", Fraction(1))),
+    "uniform": (("low", None), ("high", None)),
+    "glorot_uniform": (),
+    "glorot_normal": (),
+    "he_uniform": (),
+    "he_normal": (),
+    "orthogonal": (),
+}
+
+
+class Elaborator:
+    def __init__(self, module: syntax.Module, sizes: Mapping[str, int], dtype: str | None, read: Reader | None) -> None:
+        self.module = module
+        self.overrides = dict(sizes)
+        self.dtype = dtype
+        self.read = read
+        self.bag = Bag()
+        self.sources: dict[str, Source] = {module.source.name: module.source}
+        self.frame = Frame(module.source, library=False, main=True)
+        self.library_frames: dict[str, Frame] = {}
+        self.library_functions: dict[str, Function] = {}
+        self.ev = Evaluator(self.bag, self.sources, self.library)
+        self.env = Env(self.frame)
+        self.taken: set[str] = set()
+        self.free: list[str] = []
+        self.fixed: dict[str, int] = {}
+        self.real: str | None = None
+        self.inputs: list[tuple[Val, Input]] = []
+        self.params: list[tuple[Val, Param]] = []
+        self.hypers: list[tuple[Val, Hyper]] = []
+        self.outputs: dict[str, tuple[Val, str, Span]] = {}
+        self.bound: dict[str, list[Entry]] = {}
+        self.loss: Val | None = None
+        self.loss_span: Span | None = None
+        self.optimizer: tuple[str, tuple[tuple[str, Fraction], ...]] | None = None
+        self.gradients: list[tuple[syntax.GradientDecl, Entry | None]] = []
+        self.words = _words(module)
+        self.user_updates: list[Update] = []
+
+    # ------------------------------------------------------------ functions from elsewhere
+
+    def library(self, name: str) -> Function | None:
+        """A function of the compiler's own library."""
+        from ..library import functions, read
+
+        found = self.library_functions.get(name)
+        if found is None and name in functions():
+            tree, file = functions()[name]
+            frame = self.library_frames.get(file)
+            if frame is None:
+                frame = self.library_frames[file] = Frame(read(file), library=True)
+                self.sources.setdefault(frame.source.name, frame.source)
+            found = self.library_functions[name] = Function(tree, frame)
+        return found
+
+    def use(self, node: syntax.Use) -> None:
+        from ..library import NAMES
+
+        if not node.is_path:
+            if node.target == "layers":
+                self.report("E110", "layers are not part of the language yet", node.span)
+            elif node.target not in NAMES:
+                meant = suggest(node.target, NAMES)
+                self.report(
+                    "E226",
+                    f"there is no library {node.target}",
+                    node.span,
+                    notes=(f"there are {', '.join(NAMES)}",),
+                    help=f"did you mean {meant}?" if meant else f'a file of your own is named in quotes: use "{node.target}.gw"',
+                )
+            return
+        source = self.read(node.target) if self.read is not None else None
+        if source is None:
+            self.report("E227", f'there is no file "{node.target}"', node.span, notes=("it is looked for beside the model",))
+            return
+        self.use_file(source, node.span, (self.module.source.name,))
+
+    def use_file(self, source: Source, span: Span, chain: tuple[str, ...]) -> None:
+        from ..language.parser import parse
+
+        self.sources[source.name] = source
+        tree, found = parse(source)
+        self.bag.extend(found)
+        if tree is None:
+            return
+        frame = Frame(source, library=False)
+        for statement in tree.statements:
+            if isinstance(statement, syntax.Use) and statement.is_path and statement.target not in chain:
+                inner = self.read(statement.target) if self.read is not None else None
+                if inner is None:
+                    self.report("E227", f'there is no file "{statement.target}"', statement.span)
+                else:
+                    self.use_file(inner, statement.span, (*chain, source.name))
+        self.collect(tree, frame)
+        for name, function in frame.functions.items():
+            self.frame.functions.setdefault(name, function)
+        for name, rule in frame.updates.items():
+            self.frame.updates.setdefault(name, rule)
+        for name, function in self.frame.functions.items():  # files see what they use themselves
+            frame.functions.setdefault(name, function)
+
+    def collect(self, tree: syntax.Module, frame: Frame) -> None:
+        """A file's functions and update rules: they may stand anywhere in it."""
+        seen: dict[tuple[str, str], Span] = {}
+        for statement in tree.statements:
+            if not isinstance(statement, syntax.Def | syntax.UpdateDef):
+                continue
+            what = "function" if isinstance(statement, syntax.Def) else "update rule"
+            name = statement.name.id
+            first = seen.setdefault((what, name), statement.name.span)
+            if first is not statement.name.span:
+                self.report("E221", f"the {what} {name} is defined twice", statement.name.span, labels=((first, "first here"),))
+                continue
+            names: set[str] = set()
+            formal = [p.name for p in statement.params]
+            if isinstance(statement, syntax.UpdateDef):
+                formal += [statement.weight, statement.gradient] + [
+                    s.name for s in statement.body if isinstance(s, syntax.StateDecl)
+                ]
+                names.add("t")
+            for p in formal:
+                if p.id in names:
+                    self.report("E221", f"{p.id} is named twice here" if p.id != "t" else "t is the number of the step", p.span)
+                names.add(p.id)
+            if isinstance(statement, syntax.Def):
+                frame.functions[name] = Function(statement, frame)
+            else:
+                frame.updates[name] = Rule(statement, frame)
+
+    # ------------------------------------------------------------ the whole
+
+    def run(self) -> tuple[Model | None, tuple[Diagnostic, ...]]:
+        self.collect(self.module, self.frame)
+        for statement in self.module.statements:
+            if isinstance(statement, syntax.Use):
+                self.use(statement)
+        sizes = {i.name.id: i.name.span for s in self.module.statements if isinstance(s, syntax.SizeDecl) for i in s.items}
+        for name in self.overrides:
+            if name not in sizes:
+                meant = suggest(name, sizes)
+                self.report(
+                    "E266", f"there is no size {name} to set", self.start(), help=f"did you mean {meant}?" if meant else None
+                )
+        if self.dtype is not None and self.dtype not in ("float64", "float32"):
+            self.report("E243", f"there is no real type {self.dtype}", self.start(), help="float64 or float32")
+        for statement in self.module.statements:
+            self.statement(statement)
+        updates = self.all_updates()
+        targets = self.targets()
+        if not self.outputs and self.loss is None and self.loss_span is None and not self.bag.has_errors:
+            self.report("E264", "this model computes nothing", self.start(), help="give it an output, or something to minimize")
+        if self.bag.has_errors:
+            return None, self.bag.diagnostics
+        model = self.model(targets, updates)
+        lint(self)
+        return model, self.bag.diagnostics
+
+    def start(self) -> Span:
+        name = self.module.source.name
+        return self.module.statements[0].span if self.module.statements else Span(name, 1, 1, 1, 1)
+
+    def report(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        *,
+        labels: tuple[tuple[Span, str], ...] = (),
+        notes: tuple[str, ...] = (),
+        help: str | None = None,
+    ) -> None:
+        self.bag.report(
+            code,
+            message,
+            span,
+            labels=[Label(*x) for x in ([(span, "")] if labels else []) + list(labels)],
+            notes=notes,
+            help=help,
+        )
+
+    def model(self, targets: tuple[Target, ...], updates: tuple[Update, ...]) -> Model:
+        drafts = self.live()
+        outputs = [
+            Output(name, val.name, doc, span)
+            for name, (val, doc, span) in self.outputs.items()
+            if val is not self.loss or name != "loss"
+        ]
+        if self.loss is not None:
+            assert self.loss_span is not None
+            outputs.append(Output("loss", self.loss.name, "the loss", self.loss_span))
+        path = PurePosixPath(self.module.source.name.replace("\\", "/"))
+        consts = tuple(c for d in drafts if isinstance(d, ConstDraft) and isinstance(c := d.finish(), Const))
+        eqns = tuple(e for d in drafts if isinstance(d, Draft) and isinstance(e := d.finish(), Eqn))
+        inputs = [v.graph_value for v, _ in (*self.inputs, *self.params, *self.hypers)]
+        graph = Graph(path.stem, tuple(inputs), consts, eqns, tuple(o.value for o in outputs))
+        real = cast(OneOf["float64", "float32"], self.dtype or self.real or "float64")
+        return Model(
+            path.stem,
+            self.module.doc,
+            self.module.source.name,
+            real,
+            tuple(self.free),
+            tuple(self.fixed.items()),
+            tuple(i for _, i in self.inputs),
+            tuple(p for _, p in self.params),
+            tuple(h for _, h in self.hypers),
+            tuple(outputs),
+            self.loss.name if self.loss is not None else None,
+            targets,
+            updates,
+            self.optimizer,
+            graph,
+        )
+
+    def live(self) -> list[Draft | ConstDraft]:
+        """All equations, without literal arrays that turned out to be only numbers for the compiler."""
+        used = {id(v) for d in self.ev.drafts for v in d.operands} | {id(v) for v, _, _ in self.outputs.values()}
+        return [d for d in self.ev.drafts if isinstance(d, Draft) or id(d.out) in used]
+
+    # ------------------------------------------------------------ names
+
+    def unique(self, name: str) -> str:
+        """A name for a value that no user name and no other value has; the user's own name for its first meaning."""
+        if name not in self.taken:
+            self.taken.add(name)
+            return name
+        k = 2
+        while f"{name}_{k}" in self.taken or f"{name}_{k}" in self.words:
+            k += 1
+        self.taken.add(f"{name}_{k}")
+        return f"{name}_{k}"
+
+    def settle(self, name: str, results: list[tuple[str, Val]], start: int) -> None:
+        """Name what the statement made: its results as the user does, the rest ``name_t1``, ``name_t2``..."""
+        base = ""
+        for wanted, val in results:
+            if not val.name:
+                val.name = self.unique(wanted)
+                base = base or val.name
+        base = base or name
+        k = 1
+        for draft in self.ev.drafts[start:]:
+            if draft.out.name:
+                continue
+            while f"{base}_t{k}" in self.taken or f"{base}_t{k}" in self.words:
+                k += 1
+            draft.out.name = f"{base}_t{k}"
+            self.taken.add(draft.out.name)
+
+    def declare(self, name: syntax.Name, value: Value, what: str, shape: tuple[syntax.Expression, ...] = ()) -> None:
+        old = self.ev.entries.get(name.id)
+        if old is not None:
+            self.report(
+                "E221", f"{name.id} is declared twice", name.span, labels=((old.span, f"first here, as {_article(old.what)}"),)
+            )
+            return
+        self.ev.missing.discard(name.id)
+        self.ev.entries[name.id] = Entry(value, what, name.span, shape)
+
+    def bind(self, name: syntax.Name, value: Value) -> None:
+        old = self.ev.entries.get(name.id)
+        if old is not None and old.what in ("size", "hyper"):
+            self.report(
+                "E221",
+                f"{name.id} is {_article(old.what)} and cannot be bound again",
+                name.span,
+                labels=((old.span, "declared here"),),
+            )
+            return
+        self.ev.missing.discard(name.id)
+        entry = Entry(value, "binding", name.span)
+        self.ev.entries[name.id] = entry
+        self.bound.setdefault(name.id, []).append(entry)
+
+    # ------------------------------------------------------------ statements
+
+    def statement(self, node: syntax.Statement) -> None:
+        match node:
+            case syntax.SizeDecl():
+                for item in node.items:
+                    self.size(item)
+            case syntax.DtypeDecl():
+                if node.name.id not in ("float64", "float32"):
+                    self.report("E243", f"there is no real type {node.name.id}", node.name.span, help="float64 or float32")
+                elif self.real is not None:
+                    self.report("E221", "the real type is declared twice", node.span)
+                else:
+                    self.real = node.name.id
+            case syntax.InputDecl():
+                for declared in node.items:
+                    self.input(declared, "real")
+            case syntax.IndexDecl():
+                for declared in node.items:
+                    self.input(declared, "int")
+            case syntax.ParamDecl():
+                self.param(node)
+            case syntax.HyperDecl():
+                for hyper in node.items:
+                    self.hyper(hyper)
+            case syntax.Binding():
+                self.binding(node.targets, node.value)
+            case syntax.OutputDecl():
+                self.output(node)
+            case syntax.Minimize():
+                self.minimize(node)
+            case syntax.GradientDecl():
+                self.gradients.append((node, self.entry_at(node.of)))
+
+    def entry_at(self, name: syntax.Name) -> Entry | None:
+        entry = self.ev.entries.get(name.id)
+        if entry is not None:
+            entry.used = True
+        return entry
+
+    def constant(self, node: syntax.Expression) -> Value:
+        """The value of an expression that must be known when the module is compiled."""
+        return self.ev.run(node, Env(self.frame, constant=True))
+
+    def dim(self, node: syntax.Expression) -> Dim | None:
+        dim = self.ev.as_dim(self.constant(node), node, self.env)
+        if dim is not None and dim.value is not None and dim.value < 0:
+            self.report("E213", f"a size cannot be negative: this is {dim}", node.span)
+            return None
+        return dim
+
+    def shape(self, nodes: tuple[syntax.Expression, ...]) -> Shape | None:
+        dims = [self.dim(n) for n in nodes]
+        return None if any(d is None for d in dims) else tuple(d for d in dims if d is not None)
+
+    def size(self, item: syntax.SizeItem) -> None:
+        name = item.name.id
+        value: Value
+        if name in self.overrides:
+            number = self.overrides[name]
+            if number < 0:
+                self.report("E266", f"a size cannot be negative: {name} is set to {number}", item.span)
+            value = Scalar.of_dim(Dim.of(max(number, 0)))
+        elif item.value is None:
+            value = Scalar.of_dim(Dim.of(name))
+        else:
+            dim = self.dim(item.value)
+            value = POISON if dim is None else Scalar.of_dim(dim)
+        fresh = name not in self.ev.entries
+        self.declare(item.name, value, "size")
+        if fresh and isinstance(value, Scalar) and value.dim is not None:
+            if value.dim.value is not None:
+                self.fixed[name] = value.dim.value
+            elif item.value is None:
+                self.free.append(name)
+
+    def input(self, node: syntax.Declared, kind: Kind) -> None:
+        shape = self.shape(node.shape)
+        below: Dim | None = None
+        word = "index" if kind == "int" else "input"
+        good = shape is not None
+        if kind == "int":
+            if node.below is None:
+                self.report(
+                    "E270",
+                    f"the index {node.name.id} has no bound",
+                    node.span,
+                    help=f"{self.ev.text(node.span)} < C, for values 0 to C-1",
+                )
+                good = False
+            else:
+                below = self.dim(node.below)
+                good = good and below is not None
+        val = Val(shape or (), kind, below, node.name.id, declared=word)
+        fresh = node.name.id not in self.ev.entries
+        self.declare(node.name, val if good else POISON, word, node.shape)
+        if fresh and good:
+            self.taken.add(node.name.id)
+            self.inputs.append((val, Input(val.graph_value, below, node.doc, node.span)))
+
+    def hyper(self, node: syntax.HyperItem) -> None:
+        value = self.constant(node.value)
+        default = exact_number(value) if isinstance(value, Scalar) else None
+        val = Val((), "real", None, node.name.id, declared="hyper")
+        fresh = node.name.id not in self.ev.entries
+        if default is None and not isinstance(value, Poison):
+            self.report("E244", "the default of a hyper is a number", node.value.span)
+        self.declare(node.name, val if default is not None else POISON, "hyper")
+        if fresh and default is not None:
+            self.taken.add(node.name.id)
+            self.hypers.append((val, Hyper(val.graph_value, default, node.doc, node.span)))
+
+    def param(self, node: syntax.ParamDecl) -> None:
+        shape = self.shape(node.shape)
+        if shape is not None:
+            for extent, part in zip(shape, node.shape, strict=True):
+                if extent.value is None:
+                    self.report(
+                        "E211", f"the shape of a param must be fixed, and {extent} is free", part.span, help=_fix_size(extent)
+                    )
+                    shape = None
+                    break
+        init = self.init(node, shape)
+        fresh = node.name.id not in self.ev.entries
+        if shape is None:
+            self.declare(node.name, POISON, "param", node.shape)
+            return
+        val = Val(shape, "real", None, node.name.id, declared="frozen" if node.frozen else "param")
+        self.declare(node.name, val, "param", node.shape)
+        if fresh and init is not None:
+            self.taken.add(node.name.id)
+            self.params.append((val, Param(val.graph_value, init, node.frozen, node.doc, node.span)))
+
+    def init(self, node: syntax.ParamDecl, shape: Shape | None) -> Init | None:
+        """How a param starts; None after an error."""
+        if node.init is None:
+            return Init("values", (Fraction(0),))
+        if node.random:
+            return self.distribution(node.init, shape)
+        value = self.constant(node.init)
+        span = node.init.span
+        if isinstance(value, Poison) or shape is None:
+            return None
+        fixed = tuple(int(d.value or 0) for d in shape)
+        if isinstance(value, Scalar):
+            number = exact_number(value)
+            if number is None:
+                self.report(
+                    "E244", "the initial value of a param is made of numbers that are known when the module is compiled", span
+                )
+                return None
+            return Init("values", (number,))
+        if isinstance(value, Literal):
+            try:
+                same = broadcast_shapes((shape, tuple(Dim.of(d) for d in value.shape))) == shape
+            except Clash:
+                same = False
+            if not same:
+                self.report(
+                    "E263",
+                    "the initial value does not have the shape of the param",
+                    span,
+                    labels=((node.name.span, f"{node.name.id} is {show_shape(shape)}"), (span, f"this is {describe(value)}")),
+                )
+                return None
+            data = broadcast_data(value.shape, value.data, fixed)
+            return Init("values", data[:1] if len(set(data)) == 1 else data)
+        self.report("E244", "the initial value of a param is made of numbers that are known when the module is compiled", span)
+        return None
+
+    def distribution(self, node: syntax.Expression, shape: Shape | None) -> Init | None:
+        if isinstance(node, syntax.Ref):
+            node = syntax.Call(syntax.Name(node.id, span=node.span), (), (), span=node.span)
+        if not isinstance(node, syntax.Call):
+            self.report(
+                "E261",
+                "a distribution is wanted here",
+                node.span,
+                notes=(f"there are {', '.join(DISTRIBUTIONS)}",),
+                help="a fixed initial value is written with =",
+            )
+            return None
+        name = node.func.id
+        params = DISTRIBUTIONS.get(name)
+        if params is None:
+            meant = suggest(name, DISTRIBUTIONS)
+            self.report(
+                "E261",
+                f"there is no distribution {name}",
+                node.func.span,
+                notes=() if meant else (f"there are {', '.join(DISTRIBUTIONS)}",),
+                help=f"did you mean {meant}?" if meant else None,
+            )
+            return None
+        bound = self.ev.bind(node, [(p, default is None) for p, default in params], self.env)
+        if bound is None:
+            return None
+        data: list[Fraction] = []
+        for p, default in params:
+            part = bound[p]
+            if part is None:
+                assert default is not None
+                data.append(default)
+                continue
+            value = self.constant(part)
+            number = exact_number(value) if isinstance(value, Scalar) else None
+            if number is None:
+                if not isinstance(value, Poison):
+                    self.report("E262", f"{p} is a number that is known when the module is compiled", part.span)
+                return None
+            data.append(number)
+        if name == "normal" and data[1] < 0:
+            self.report("E262", "the standard deviation cannot be negative", node.span)
+            return None
+        if name == "uniform" and data[0] > data[1]:
+            self.report("E262", "low is above high", node.span)
+            return None
+        if not params and shape is not None and len(shape) < 2:
+            self.report(
+                "E262",
+                f"{name} wants at least two axes",
+                node.span,
+                notes=(f"the param is {show_shape(shape) if shape else 'a scalar'}",),
+                help="normal(0, 0.01) or = 0 serve for a vector",
+            )
+            return None
+        return Init(name, tuple(data))
+
+    def binding(self, targets: tuple[syntax.Name, ...], value_node: syntax.Expression) -> None:
+        start = len(self.ev.drafts)
+        value = self.ev.run(value_node, self.env)
+        names: dict[str, Value] = {}
+        if len(targets) > 1 or not isinstance(value, Several | Text):
+            self.ev.unpack(targets, value, names, value_node, self.env)
+        else:
+            names[targets[0].id] = value
+        for found in names.values():
+            if isinstance(found, Literal):
+                self.ev.materialise(found, value_node.span, self.env)
+        results: list[tuple[str, Val]] = []
+        for name, found in names.items():
+            val = found.val if isinstance(found, Literal) else found
+            if isinstance(val, Val):
+                results.append((name, val))
+        self.settle(targets[0].id, results, start)
+        for target in targets:
+            self.bind(target, names[target.id])
+
+    def own(self, value: Value, wanted: str, span: Span) -> Val:
+        """A value that may leave the model under its own name: made by an equation, and not yet given out."""
+        start = len(self.ev.drafts)
+        val = self.ev.materialise(value, span, self.env)
+        given = {id(v) for v, _, _ in self.outputs.values()} | ({id(self.loss)} if self.loss is not None else set())
+        if not isinstance(val.maker, Draft) or id(val) in given:
+            axes = out_axes(val.shape)
+            from ..graph.expr import arg
+
+            step = Step("copy", val.shape, axes, plain(axes), (Read(0, plain(axes)),), arg(0), kind=val.kind, below=val.below)
+            val = self.ev.emit(step, (val,), span, self.env)
+        self.settle(wanted, [(wanted, val)], start)
+        return val
+
+    def output(self, node: syntax.OutputDecl) -> None:
+        if node.value is not None:
+            self.binding(node.names, node.value)
+        for name in node.names:
+            value = self.ev.lookup(syntax.Ref(name.id, span=name.span), self.env)
+            if name.id in self.outputs:
+                self.report("E265", f"{name.id} is an output already", name.span, labels=((self.outputs[name.id][2], "here"),))
+                continue
+            if isinstance(value, Poison):
+                continue
+            if isinstance(value, Several | Text):
+                self.ev.not_an_array(node.value or syntax.Ref(name.id, span=name.span), value, self.env)
+                continue
+            self.outputs[name.id] = (self.own(value, name.id, node.span), node.doc, name.span)
+
+    def minimize(self, node: syntax.Minimize) -> None:
+        if self.loss_span is not None:
+            self.report(
+                "E260",
+                "a model minimizes one thing",
+                node.span,
+                labels=((self.loss_span, "this is the loss already"),),
+                help="add them up: minimize a + b",
+            )
+            self.ev.run(node.value, self.env)
+            return
+        start = len(self.ev.drafts)
+        self.loss_span = node.value.span
+        value = self.ev.run(node.value, self.env)
+        self.take_optimizer(node)
+        self.loss_entry(value, node.value, start)
+
+    def loss_entry(self, value: Value, node: syntax.Expression, start: int) -> None:
+        span = node.span
+        if isinstance(value, Poison):
+            return
+        if isinstance(value, Several | Text):
+            self.ev.not_an_array(node, value, self.env)
+            return
+        boolean = value.boolean if isinstance(value, Scalar) else isinstance(value, Val) and value.kind == "bool"
+        if boolean:
+            self.report(
+                "E240",
+                "the loss is a truth value, and a truth value has no slope",
+                span,
+                help="minimize a number, such as a mean of losses",
+            )
+            return
+        if isinstance(value, Val) and value.kind == "int":
+            self.report(
+                "E240",
+                "the loss is an integer, and an integer has no slope",
+                span,
+                help="minimize a number, such as a mean of losses",
+            )
+            return
+        shape = value.shape if isinstance(value, Val | Literal) else ()
+        if shape:
+            text = self.ev.text(span) if span.line == span.end_line else "..."
+            self.report(
+                "E212",
+                "the loss must be a scalar",
+                span,
+                labels=((span, f"this is {describe(value)}"),),
+                help=f"minimize mean({text}) or sum(...)",
+            )
+            return
+        if not (isinstance(value, Val) and value.name):
+            val = self.ev.materialise(value, span, self.env)
+            self.settle("loss", [("loss", val)], start)
+            self.loss = val
+        else:
+            named = self.outputs.get("loss")
+            self.loss = value if named is not None and named[0] is value else self.own(value, "loss", span)
+
+    # ------------------------------------------------------------ optimisers
+
+    def take_optimizer(self, node: syntax.Minimize) -> None:
+        if node.optimizer is None:
+            return
+        call = node.optimizer
+        rule = self.rule(call.func.id)
+        if rule is None:
+            from ..library import updates
+
+            known = [*self.frame.updates, *updates()]
+            meant = suggest(call.func.id, known)
+            self.report(
+                "E268",
+                f"there is no optimiser {call.func.id}",
+                call.func.span,
+                notes=() if meant else (f"there are {', '.join(known)}",),
+                help=f"did you mean {meant}?" if meant else None,
+            )
+            return
+        bound = self.ev.bind(call, [(p.name.id, False) for p in rule.params], self.env)
+        if bound is None:
+            return
+        settings: list[tuple[str, Fraction]] = []
+        for name, part in bound.items():
+            if part is None:
+                continue
+            value = self.constant(part)
+            number = exact_number(value) if isinstance(value, Scalar) else None
+            if number is None:
+                if not isinstance(value, Poison):
+                    self.report("E262", f"{name} is a number that is known when the module is compiled", part.span)
+                continue
+            settings.append((name, number))
+        self.optimizer = (call.func.id, tuple(settings))
+
+    def rule(self, name: str) -> syntax.UpdateDef | None:
+        from ..library import updates
+
+        own = self.frame.updates.get(name)
+        return own.tree if own is not None else updates().get(name)
+
+    def all_updates(self) -> tuple[Update, ...]:
+        """The library's rules, replaced by the user's of the same name, then the user's others."""
+        from ..library import read, updates
+
+        frame = Frame(read("optimizers"), library=True)
+        self.sources.setdefault(frame.source.name, frame.source)
+        found: list[Update] = []
+        for name, tree in updates().items():
+            own = self.frame.updates.get(name)
+            made = self.update(own.tree, own.frame) if own is not None else self.update(tree, frame)
+            if made is not None:
+                found.append(made)
+        for name, rule in self.frame.updates.items():
+            if name not in updates():
+                made = self.update(rule.tree, rule.frame)
+                if made is not None:
+                    found.append(made)
+        return tuple(found)
+
+    def update(self, tree: syntax.UpdateDef, frame: Frame) -> Update | None:
+        names: dict[str, Value] = {}
+        hypers: list[tuple[str, Fraction]] = []
+        states: list[tuple[str, Fraction]] = []
+        spans: dict[str, Span] = {}
+        good = True
+        constants = Env(frame, {}, None, None, True, tree.name.id)
+        for p in tree.params:
+            names[p.name.id] = Scalar(sym(p.name.id))
+            if p.default is None:
+                self.report(
+                    "E269", f"the argument {p.name.id} of an update rule needs a default", p.span, help=f"{p.name.id}=0.01, say"
+                )
+                good = False
+                continue
+            number = self.number(p.default, constants)
+            good = good and number is not None
+            hypers.append((p.name.id, number or Fraction(0)))
+        weight, gradient = tree.weight.id, tree.gradient.id
+        for name in (weight, gradient, "t"):
+            names[name] = Scalar(sym(name))
+        env = Env(frame, names, None, None, False, tree.name.id)
+        for line in tree.body:
+            if isinstance(line, syntax.StateDecl):
+                number = self.number(line.value, constants)
+                good = good and number is not None
+                states.append((line.name.id, number or Fraction(0)))
+                names[line.name.id] = Scalar(sym(line.name.id))
+                spans[line.name.id] = line.span
+                continue
+            value = self.ev.run(line.value, env)
+            if isinstance(value, Poison):
+                good = False
+            elif not isinstance(value, Scalar):
+                self.report("E288", "an update rule works on one element at a time", line.value.span)
+                value = POISON
+                good = False
+            before = len(self.bag)
+            self.ev.unpack(line.targets, value, names, line.value, env)
+            good = good and len(self.bag) == before
+            for target in line.targets:
+                spans[target.id] = line.span
+        if good and weight not in spans:
+            self.report("E269", f"this rule never moves {weight}", tree.name.span, help=f"it ends with {weight} = ...")
+            good = False
+        if not good:
+            return None
+        results = [names[weight], *(names[s] for s, _ in states)]
+        origins = tuple(Origin((spans[n],), "source") for n in (weight, *(s for s, _ in states)))
+        return Update(
+            tree.name.id,
+            weight,
+            gradient,
+            tuple(hypers),
+            tuple(states),
+            tuple(r.expr for r in results if isinstance(r, Scalar)),
+            tree.doc,
+            origins,
+        )
+
+    def number(self, node: syntax.Expression, env: Env) -> Fraction | None:
+        value = self.ev.run(node, env)
+        number = exact_number(value) if isinstance(value, Scalar) else None
+        if number is None and not isinstance(value, Poison):
+            self.report("E244", "a number is wanted here", node.span)
+        return number
+
+    # ------------------------------------------------------------ what can be differentiated
+
+    def targets(self) -> tuple[Target, ...]:
+        trained = [(p.value.name, p.value.name) for v, p in self.params if not p.frozen]
+        found: dict[int, tuple[str, Val, list[tuple[str, str]], bool, Span | None]] = {}
+        if self.loss is not None:
+            found[id(self.loss)] = ("loss", self.loss, list(trained), False, None)
+        elif self.loss_span is None:
+            wrt = [(v.name, v.name) for v, _ in self.inputs if v.kind == "real"] + trained
+            for name, (val, _, _) in self.outputs.items():
+                if val.kind == "real" and wrt:
+                    found[id(val)] = (name, val, list(wrt), False, None)
+        for node, entry in self.gradients:
+            of = self.differentiated(node, entry)
+            pairs = [p for name in node.wrt if (p := self.variable(name)) is not None]
+            if of is None:
+                continue
+            name, _, wrt, _, _ = found.get(id(of), (node.of.id, of, [], True, None))
+            found[id(of)] = (name, of, list(dict.fromkeys([*wrt, *pairs])), True, node.span)
+        return tuple(Target(name, val.name, tuple(wrt), declared, span) for name, val, wrt, declared, span in found.values())
+
+    def differentiated(self, node: syntax.GradientDecl, entry: Entry | None) -> Val | None:
+        name = node.of.id
+        if name == "loss" and entry is None:
+            if self.loss is None and self.loss_span is None:
+                self.report("E267", "there is no loss", node.of.span, help="minimize something, or name an output")
+            return self.loss
+        if entry is None:
+            known = [*self.ev.entries, "loss"]
+            if name not in self.ev.missing:
+                meant = suggest(name, known)
+                self.report("E220", f"there is no {name} here", node.of.span, help=f"did you mean {meant}?" if meant else None)
+            return None
+        output = self.outputs.get(name)
+        value = output[0] if output is not None and self.ev.entries.get(name) is entry else entry.value
+        if isinstance(value, Poison):
+            return None
+        if not isinstance(value, Val) or value.kind != "real" or value.maker is None:
+            what = (
+                "a truth value"
+                if isinstance(value, Val) and value.kind == "bool"
+                else "an integer"
+                if isinstance(value, Val) and value.kind == "int"
+                else f"{_article(entry.what)}"
+                if entry.what != "binding"
+                else "a constant"
+            )
+            self.report("E245", f"{name} is {what} and has no gradient", node.of.span)
+            return None
+        return value
+
+    def variable(self, name: syntax.Name) -> tuple[str, str] | None:
+        """What stands after ``wrt``: the user's name and the value's."""
+        for val, _ in self.inputs:
+            if val.name == name.id:
+                if val.kind != "real":
+                    self.report("E245", f"{name.id} is an index, and there is no gradient for integers", name.span)
+                    return None
+                return name.id, val.name
+        for val, _ in self.params:
+            if val.name == name.id:
+                return name.id, val.name
+        bound = self.bound.get(name.id, [])
+        if len(bound) > 1:
+            self.report(
+                "E267",
+                f"{name.id} is bound {len(bound)} times, and which one is meant is not clear",
+                name.span,
+                labels=tuple((b.span, "") for b in bound),
+                help="give them different names",
+            )
+            return None
+        if bound and isinstance(bound[0].value, Val) and bound[0].value.kind == "real":
+            bound[0].used = True
+            return name.id, bound[0].value.name
+        if bound and isinstance(bound[0].value, Poison):
+            return None
+        entry = self.ev.entries.get(name.id)
+        if entry is not None and isinstance(entry.value, Poison):
+            return None
+        if entry is not None:
+            what = {"hyper": "a hyper", "size": "a size"}.get(entry.what, "not a real array")
+            self.report(
+                "E267",
+                f"{name.id} is {what}, and no gradient is taken for it",
+                name.span,
+                help="wrt names an input, a param or a binding",
+            )
+            return None
+        if name.id not in self.ev.missing:
+            meant = suggest(name.id, [v.name for v, _ in (*self.inputs, *self.params)] + list(self.bound))
+            self.report("E220", f"there is no {name.id} here", name.span, help=f"did you mean {meant}?" if meant else None)
+        return None
+
+
+def _words(module: syntax.Module) -> set[str]:
+    """Every name that the user declares or binds."""
+    words: set[str] = set()
+    for s in module.statements:
+        match s:
+            case syntax.SizeDecl() | syntax.HyperDecl() | syntax.InputDecl() | syntax.IndexDecl():
+                words.update(i.name.id for i in s.items)
+            case syntax.ParamDecl():
+                words.add(s.name.id)
+            case syntax.Binding():
+                words.update(t.id for t in s.targets)
+            case syntax.OutputDecl():
+                words.update(t.id for t in s.names)
+    return words
+
+
+def declared_later(module: syntax.Module) -> dict[str, Span]:
+    """Where each name first gets a meaning."""
+    found: dict[str, Span] = {}
+    for s in module.statements:
+        match s:
+            case syntax.SizeDecl() | syntax.HyperDecl() | syntax.InputDecl() | syntax.IndexDecl():
+                names = [i.name for i in s.items]
+            case syntax.ParamDecl():
+                names = [s.name]
+            case syntax.Binding():
+                names = list(s.targets)
+            case syntax.OutputDecl():
+                names = list(s.names) if s.value is not None else []
+            case _:
+                names = []
+        for name in names:
+            found.setdefault(name.id, name.span)
+    return found
+
+
+def _article(word: str) -> str:
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
+def _fix_size(extent: Dim) -> str | None:
+    return f"give it a value: size {extent.name} = 8" if extent.name else None

@@ -1,0 +1,81 @@
+"""Names: what is visible where, and where functions come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..language import syntax
+from ..language.source import Source, Span
+from .values import Elem, Val, Value
+
+
+@dataclass(eq=False, slots=True)
+class Frame:
+    """One file's functions and update rules. ``library``: it came with the compiler, and errors in it are shown at the call."""
+
+    source: Source
+    library: bool
+    functions: dict[str, Function] = field(default_factory=dict)
+    updates: dict[str, Rule] = field(default_factory=dict)
+    main: bool = False
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Function:
+    tree: syntax.Def
+    frame: Frame
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Rule:
+    tree: syntax.UpdateDef
+    frame: Frame
+
+
+@dataclass(eq=False, slots=True)
+class Site:
+    """A call that is being expanded: where, of what, from which file, with which arguments, and inside which other call."""
+
+    span: Span
+    function: Function
+    caller: Frame
+    arguments: tuple[tuple[Span, str, Value], ...]  # where, what the user calls it, its value
+    outer: Site | None
+
+
+@dataclass(eq=False, slots=True)
+class Lifter:
+    """The arrays that a function tried as one elementwise body reads."""
+
+    arrays: list[Val] = field(default_factory=list)
+
+    def lift(self, val: Val) -> Elem:
+        from ..graph.expr import arg
+
+        if val not in self.arrays:
+            self.arrays.append(val)
+        return Elem(arg(self.arrays.index(val)), val.kind)
+
+
+@dataclass(eq=False, slots=True)
+class Env:
+    """Where an expression stands: its local names (None at the top level), its file, and the calls around it."""
+
+    frame: Frame
+    names: Mapping[str, Value] | None = None
+    site: Site | None = None
+    elem: Lifter | None = None
+    constant: bool = False  # only what is known when the module is compiled
+    rule: str = ""  # the update rule this is in: no declarations of the model are visible
+
+
+@dataclass(eq=False, slots=True)
+class Entry:
+    """What a name of the model means at this line."""
+
+    value: Value
+    what: str  # "size" "input" "index" "param" "hyper" "binding"
+    span: Span
+    shape: tuple[syntax.Expression, ...] = ()
+    used: bool = False

@@ -1,0 +1,154 @@
+"""What an expression is worth while a model is elaborated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Final
+
+from ..graph.expr import Expr, const
+from ..graph.expr import dim as dim_expr
+from ..graph.ir import Const, Eqn, Kind, Origin
+from ..graph.ir import Value as GraphValue
+from ..graph.shapes import Dim, Shape
+from ..language.source import Span
+from ..ops.declare import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A number that needs no array: a literal, a size, or in an ``update`` anything over its symbols.
+
+    ``dim`` is set where it may serve as a size, ``boolean`` where it is a truth value.
+    """
+
+    expr: Expr
+    dim: Dim | None = None
+    boolean: bool = False
+
+    @property
+    def number(self) -> Fraction | None:
+        return self.expr.number
+
+    @property
+    def truth(self) -> bool | None:
+        """The truth value, where it is known."""
+        return None if self.number is None else self.number != 0
+
+    @staticmethod
+    def of_dim(dim: Dim) -> Scalar:
+        return Scalar(dim_expr(dim), dim)
+
+    @staticmethod
+    def of_bool(value: bool) -> Scalar:
+        return Scalar(const(int(value)), None, True)
+
+
+@dataclass(eq=False, slots=True)
+class Val:
+    """An array in the graph. Its name is settled at the end of its statement. ``maker`` is the equation behind it;
+    ``function`` the function whose result it is; ``declared`` the word that declared it ("input", "param"...)."""
+
+    shape: Shape
+    kind: Kind = "real"
+    below: Dim | None = None
+    name: str = ""
+    maker: Draft | None = None
+    function: str = ""
+    declared: str = ""
+
+    @property
+    def graph_value(self) -> GraphValue:
+        return GraphValue(self.name, self.shape, self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Elem:
+    """Inside a function that is tried as one elementwise body: an expression over the arrays lifted so far."""
+
+    expr: Expr
+    kind: Kind = "real"
+
+
+@dataclass(eq=False, slots=True)
+class Literal:
+    """An array of constants; ``val`` once it is part of the graph."""
+
+    shape: tuple[int, ...]
+    data: tuple[Fraction, ...]
+    span: Span
+    val: Val | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """The result of ``split``."""
+
+    items: tuple[Value, ...]
+
+
+class Poison:
+    """What an expression with an error is worth: whatever uses it stays silent."""
+
+
+POISON: Final = Poison()
+
+Value = Scalar | Val | Elem | Literal | Text | Several | Poison
+
+
+@dataclass(eq=False, slots=True)
+class Draft:
+    """An equation whose names are not settled yet. ``operands`` are what ``step.reads`` counts."""
+
+    out: Val
+    step: Step
+    operands: tuple[Val, ...]
+    origin: Origin
+
+    def finish(self) -> Eqn:
+        from ..graph.ir import Access
+
+        def index(ixs: tuple[Any, ...]) -> tuple[Any, ...]:
+            return tuple(settle(ix, self.operands) for ix in ixs)
+
+        args = tuple(Access(self.operands[r.operand].name, index(r.index), r.fill) for r in self.step.reads)
+        return Eqn(
+            self.out.graph_value,
+            self.step.axes,
+            self.step.out_index,
+            self.step.reduce,
+            args,
+            self.step.body,
+            self.step.op,
+            self.origin,
+        )
+
+
+@dataclass(eq=False, slots=True)
+class ConstDraft:
+    out: Val
+    data: tuple[Fraction, ...]
+    origin: Origin
+    operands: tuple[Val, ...] = field(default=())
+
+    def finish(self) -> Const:
+        return Const(self.out.graph_value, self.data, self.origin)
+
+
+def settle(ix: Any, operands: tuple[Val, ...]) -> Any:
+    """The index with the names of the arrays in its gathers."""
+    from ..graph.ir import Gather, Ix
+
+    if all(isinstance(atom, str) for atom, _ in ix.terms):
+        return ix
+    terms = []
+    for atom, factor in ix.terms:
+        if isinstance(atom, Gather):
+            atom = Gather(operands[int(atom.value[1:])].name, tuple(settle(i, operands) for i in atom.index))
+        terms.append((atom, factor))
+    return Ix(tuple(terms), ix.const)

@@ -1,0 +1,46 @@
+"""The language's own library, in the language. ``activations`` and ``losses`` need no ``use``."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Final
+
+from ..language.source import Source
+from ..language.syntax import Def, Module, UpdateDef
+
+NAMES: Final = ("activations", "losses", "optimizers")
+
+
+@cache
+def read(name: str) -> Source:
+    """The text of one library file."""
+    return Source(f"{name}.gw", resources.files(__name__).joinpath(f"{name}.gw").read_text(encoding="utf-8"))
+
+
+@cache
+def tree(name: str) -> Module:
+    """The syntax tree of one library file."""
+    from ..language.diagnostics import ModelError
+    from ..language.parser import parse
+
+    source = read(name)
+    module, diagnostics = parse(source)
+    if module is None or any(d.is_error for d in diagnostics):
+        raise ModelError(diagnostics, {source.name: source})
+    return module
+
+
+@cache
+def functions() -> dict[str, tuple[Def, str]]:
+    """Every function of the library that needs no ``use``, with its file."""
+    found: dict[str, tuple[Def, str]] = {}
+    for name in ("activations", "losses"):
+        found.update((s.name.id, (s, name)) for s in tree(name).statements if isinstance(s, Def))
+    return found
+
+
+@cache
+def updates() -> dict[str, UpdateDef]:
+    """The update rules that are compiled into every model, in order."""
+    return {s.name.id: s for s in tree("optimizers").statements if isinstance(s, UpdateDef)}
