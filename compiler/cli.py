@@ -233,6 +233,35 @@ def graph_command(model: str, sizes: dict[str, int], dtype: str | None, form: st
             click.echo({"dot": drawing.dot, "mermaid": drawing.mermaid}[form](result.value))
 
 
+@main.command("derive")
+@click.argument("model", metavar="MODEL.gw", type=click.Path(exists=True, dir_okay=False))
+@model_options
+def derive_command(model: str, sizes: dict[str, int], dtype: str | None) -> None:
+    """Show where each local derivative of a model comes from.
+
+    For every function in the graph: the derivative as SymPy gives it, simplified, written with the function's own output,
+    which form was taken, why, and how it was proved.
+
+    \b
+    Example:
+      gradwright derive examples/neuron.gw
+    """
+    from . import driver
+
+    with failures():
+        result = driver.derivations(model, dtype=dtype, sizes=sizes)
+        report(result.diagnostics, result.sources)
+        for name, text, spans in result.job.values["derivations"]:
+            click.echo(click.style(name, bold=True) if color(sys.stdout) else name)
+            for span in spans:
+                source = result.sources.get(span.file)
+                line = source.line(span.line).partition("#")[0].strip() if source else ""
+                click.echo(f"  {span.file}:{span.line}   {line}")
+            click.echo("".join(f"    {line}\n" for line in text.splitlines()))
+        if not result.job.values["derivations"]:
+            click.echo("Nothing but sums and products: their derivatives need no derivation.")
+
+
 @main.command("explain")
 @click.argument("code", metavar="CODE")
 def explain_command(code: str) -> None:

@@ -123,7 +123,7 @@ def _elaborate(job: Job, module: Any) -> Any:
 
     model, found = elaborate(module, sizes=job.sizes, dtype=job.dtype, read=job.read)
     job.report(found)
-    return replace(model, name=job.name)  # from here on the name is the module's
+    return None if model is None else replace(model, name=job.name)  # from here on the name is the module's
 
 
 def _show_tree(job: Job, value: Any) -> str:
@@ -182,10 +182,12 @@ def _lower(job: Job, plan: Any) -> Any:
 
 
 def _emit(job: Job, lowered: Any) -> Any:
-    from .emit.module import emit_module
-
     plan, _ = lowered
-    return emit_module(plan, job.sources, version=version(), digest=job.hash, command=job.command)
+    if job.backend == "numpy":
+        from .emit.numpy import emit_numpy as emit
+    else:
+        from .emit.module import emit_module as emit
+    return emit(plan, job.sources, version=version(), digest=job.hash, command=job.command)
 
 
 def _show_texts(job: Job, texts: Any) -> str:
@@ -330,6 +332,27 @@ def compile_model(
 def check_model(model: str | os.PathLike[str], *, dtype: str | None = None, sizes: Mapping[str, int] | None = None) -> Result:
     """Find the errors and warnings of a model; errors are in the :class:`ModelError` that is raised."""
     return compile_model(model, dtype=dtype, sizes=sizes, stop_after="graph")
+
+
+def derivations(model: str | os.PathLike[str], *, dtype: str | None = None, sizes: Mapping[str, int] | None = None) -> Result:
+    """The local derivative of every function in a model's graph, after gates that are spelled out were recognised: the
+    result's ``job.values["derivations"]`` has, for each, the function, the text, and the pieces of the model where it stands."""
+    from .derive.scalar import derivation
+    from .graph.expr import LEAVES, walk
+    from .graph.ir import Eqn
+    from .passes import BEFORE, apply
+
+    result = compile_model(model, dtype=dtype, sizes=sizes, stop_after="graph")
+    linear = {*LEAVES, "add", "sub", "mul", "neg"}  # whose derivatives need no explanation
+    found: dict[Any, tuple[str, str, list[Span]]] = {}
+    for eqn in apply(BEFORE, result.value.graph).eqns:
+        if isinstance(eqn, Eqn) and any(node.op not in linear for node in walk(eqn.body)):
+            if eqn.body not in found:
+                found[eqn.body] = (eqn.op, derivation(eqn.op, eqn.body), [])
+            known = found[eqn.body][2]
+            known += [s for s in eqn.origin.spans if s not in known]
+    result.job.values["derivations"] = tuple(found.values())
+    return result
 
 
 def load(
