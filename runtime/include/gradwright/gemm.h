@@ -17,6 +17,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #ifdef _OPENMP
 #include <omp.h>
 #include <unistd.h>
@@ -38,11 +39,11 @@
 #define GW_GEMM_ROWS 4
 #endif
 
-/* Depth of a block: a strip of B, three vectors wide, stays in the first-level cache. */
-#define GW_GEMM_DEPTH 128
-/* Columns of B that are packed at a time, in bytes, and rows of A: both stay in the second-level cache. */
-#define GW_GEMM_COLUMN_BYTES 2048
+/* A block of A, GW_GEMM_BLOCK rows by GW_GEMM_DEPTH, and one of B, GW_GEMM_DEPTH by GW_GEMM_COLUMN_BYTES, stay in the
+   second-level cache. */
+#define GW_GEMM_DEPTH 256
 #define GW_GEMM_BLOCK 128
+#define GW_GEMM_COLUMN_BYTES 1024
 
 #ifndef GW_INLINE
 #define GW_INLINE static inline __attribute__((always_inline, unused))

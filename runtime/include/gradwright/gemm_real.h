@@ -44,10 +44,10 @@ GW_INLINE GW_NAME(gw_vec) GW_NAME(gw_high)(GW_NAME(gw_vec) x, GW_NAME(gw_vec) y)
     GW_CALLED void GW_NAME(gw_tile_##R##x##V)( \
         ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row, ptrdiff_t a_col, const GW_REAL* b, ptrdiff_t b_row, \
         GW_REAL beta, GW_REAL* c, ptrdiff_t c_row) { \
+        __asm__("" : "+r"(a_row), "+r"(a_col), "+r"(b_row)); /* or gcc compiles the loop again for strides of 1 */ \
         const GW_REAL *p0 = a, *p1 = a + 3 * a_row, *p2 = a + 6 * a_row; \
         const GW_REAL *p3 = a + 9 * a_row, *p4 = a + 12 * a_row, *p5 = a + 15 * a_row; \
         GW_EACH_##R(GW_ZERO##V) \
-        __asm__("" : "+r"(a_col)); /* or gcc compiles the loop twice, for a_col == 1 as well */ \
         for (ptrdiff_t l = 0; l < k; l++) { \
             GW_READ##V \
             GW_EACH_##R(GW_FMA##V) \
@@ -77,6 +77,23 @@ GW_TILE(1, 1)
 typedef void (*GW_NAME(gw_tile))(ptrdiff_t, GW_REAL, const GW_REAL*, ptrdiff_t, ptrdiff_t, const GW_REAL*, ptrdiff_t, GW_REAL,
                                  GW_REAL*, ptrdiff_t);
 
+/* A row of n reals: vectors, then halves of them. */
+GW_INLINE void GW_NAME(gw_copy)(GW_REAL* __restrict__ to, const GW_REAL* __restrict__ from, ptrdiff_t n) {
+    for (; n >= GW_W; n -= GW_W, to += GW_W, from += GW_W) GW_STORE(to, GW_LOAD(from));
+#define GW_COPY_PART(bytes) \
+    if (GW_VECTOR_BYTES > bytes && n >= (ptrdiff_t)(bytes / sizeof(GW_REAL))) { \
+        memcpy(to, from, bytes); \
+        to += bytes / sizeof(GW_REAL); \
+        from += bytes / sizeof(GW_REAL); \
+        n -= bytes / sizeof(GW_REAL); \
+    }
+    GW_COPY_PART(32)
+    GW_COPY_PART(16)
+    GW_COPY_PART(8)
+#undef GW_COPY_PART
+    if (n > 0) *to = *from;
+}
+
 /* m rows by one strip of B: v vectors, of which cols columns exist. Sixteen rows of A lie a_panel apart. */
 GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t v, ptrdiff_t cols, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a,
                                  ptrdiff_t a_panel, ptrdiff_t a_row, ptrdiff_t a_col, const GW_REAL* b, ptrdiff_t b_row,
@@ -92,7 +109,10 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t v, ptrdiff_t cols, ptrdi
         {0, 0, GW_NAME(gw_tile_4x2), GW_NAME(gw_tile_2x2), GW_NAME(gw_tile_1x2)},
         {0, 0, GW_NAME(gw_tile_4x3), GW_NAME(gw_tile_2x3), GW_NAME(gw_tile_1x3)}};
 #endif
-    const ptrdiff_t width = v * GW_W, last = width - GW_W, left = cols - last;
+    const ptrdiff_t width = v * GW_W;
+    GW_REAL whole[16 * 3 * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64)));
+    if (cols != width)
+        for (ptrdiff_t j = 0; j < 16 * width; j += GW_W) GW_STORE(whole + j, (GW_NAME(gw_vec)){0});
     ptrdiff_t i = 0;
     for (int t = 0; t < 5; t++) {
         const GW_NAME(gw_tile) tile = tiles[v - 1][t];
@@ -100,26 +120,16 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t v, ptrdiff_t cols, ptrdi
         if (!tile) continue;
         for (; m - i >= rows; i += rows) {
             const GW_REAL* from = a + (i >> 4) * a_panel + (i & 15) * a_row;
+            GW_REAL* to = c + i * c_row;
             if (cols == width) {
-                tile(k, alpha, from, a_row, a_col, b, b_row, beta, c + i * c_row, c_row);
+                tile(k, alpha, from, a_row, a_col, b, b_row, beta, to, c_row);
                 continue;
             }
-            /* the strip hangs over the right edge of C: compute it whole and copy what exists */
-            GW_REAL whole[16 * 3 * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64)));
-            tile(k, alpha, from, a_row, a_col, b, b_row, 0, whole, width);
-            for (ptrdiff_t r = 0; r < rows; r++) {
-                const GW_REAL* __restrict__ x = whole + r * width;
-                GW_REAL* __restrict__ y = c + (i + r) * c_row;
-                if (beta == 0) {
-                    for (ptrdiff_t j = 0; j < last; j += GW_W) GW_STORE(y + j, GW_LOAD(x + j));
-                    for (ptrdiff_t j = 0; j < GW_W; j++)
-                        if (j < left) y[last + j] = x[last + j];
-                } else {
-                    for (ptrdiff_t j = 0; j < last; j += GW_W) GW_STORE(y + j, GW_LOAD(x + j) + beta * GW_LOAD(y + j));
-                    for (ptrdiff_t j = 0; j < GW_W; j++)
-                        if (j < left) y[last + j] = x[last + j] + beta * y[last + j];
-                }
-            }
+            /* the strip hangs over the right edge of C: compute it aside */
+            if (beta != 0)
+                for (ptrdiff_t r = 0; r < rows; r++) GW_NAME(gw_copy)(whole + r * width, to + r * c_row, cols);
+            tile(k, alpha, from, a_row, a_col, b, b_row, beta, whole, width);
+            for (ptrdiff_t r = 0; r < rows; r++) GW_NAME(gw_copy)(to + r * c_row, whole + r * width, cols);
         }
     }
 }
@@ -209,72 +219,53 @@ GW_CALLED void GW_NAME(gw_pack_rows)(ptrdiff_t m, ptrdiff_t k, ptrdiff_t whole, 
 
 GW_CALLED void GW_NAME(gw_gemv)(ptrdiff_t m, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row, ptrdiff_t a_col,
                                 const GW_REAL* x, ptrdiff_t x_step, GW_REAL beta, GW_REAL* y, ptrdiff_t y_step) {
-    ptrdiff_t i = 0;
-    if (a_row == 1) {
-        /* combinations of columns: eight vectors of y at a time, then one */
-        GW_REAL part[8 * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64)));
-        for (ptrdiff_t rows; m - i >= GW_W; i += rows) {
-            if (m - i >= 8 * GW_W) {
-                rows = 8 * GW_W;
-                GW_EACH_8(GW_ZERO1)
-                for (ptrdiff_t l = 0; l < k; l++) {
+    enum { W = GW_VECTOR_BYTES / sizeof(GW_REAL) };
+    GW_REAL part[8 * W] __attribute__((aligned(64)));
+    ptrdiff_t rows;
+    for (ptrdiff_t i = 0; i < m; i += rows) {
+        const GW_REAL* p = a + i * a_row;
+        if (a_row == 1 && m - i >= W) {
+            /* a combination of columns: eight vectors of y together, or one */
+            GW_EACH_8(GW_ZERO1)
+            rows = m - i >= 8 * W ? 8 * W : W;
+            if (rows == W) {
+                for (ptrdiff_t l = 0; l < k; l++) c0_0 += x[l * x_step] * GW_LOAD(p + l * a_col);
+            } else {
+                for (ptrdiff_t l = 0; l < k; l++, p += a_col) {
                     const GW_REAL f = x[l * x_step];
-                    const GW_REAL* p = a + l * a_col + i;
-#define GW_AXPY(j) c##j##_0 += f * GW_LOAD(p + j * GW_W);
+#define GW_AXPY(j) c##j##_0 += f * GW_LOAD(p + j * W);
                     GW_EACH_8(GW_AXPY)
 #undef GW_AXPY
                 }
-#define GW_PART(j) GW_STORE(part + j * GW_W, c##j##_0);
-                GW_EACH_8(GW_PART)
+            }
+#define GW_PART(j) GW_STORE(part + j * W, c##j##_0);
+            GW_EACH_8(GW_PART)
 #undef GW_PART
-            } else {
-                rows = GW_W;
-                GW_EACH_2(GW_ZERO1)
-                ptrdiff_t l = 0;
-                for (; l + 2 <= k; l += 2) {
-                    c0_0 += x[l * x_step] * GW_LOAD(a + l * a_col + i);
-                    c1_0 += x[(l + 1) * x_step] * GW_LOAD(a + (l + 1) * a_col + i);
-                }
-                if (l < k) c0_0 += x[l * x_step] * GW_LOAD(a + l * a_col + i);
-                GW_STORE(part, c0_0 + c1_0);
-            }
-            for (ptrdiff_t j = 0; j < rows; j++) {
-                GW_REAL* to = y + (i + j) * y_step;
-                *to = beta == 0 ? alpha * part[j] : alpha * part[j] + beta * *to;
-            }
-        }
-    } else if (a_col == 1 && x_step == 1 && k >= GW_W) {
-        /* inner products of rows: two at a time, two accumulators each */
-        for (; i < m; i++) {
-            const GW_REAL* p = a + i * a_row;
-            GW_EACH_4(GW_ZERO1)
-            ptrdiff_t l = 0;
-            for (; l + 4 * GW_W <= k; l += 4 * GW_W) {
-#define GW_DOT(j) c##j##_0 += GW_LOAD(p + l + j * GW_W) * GW_LOAD(x + l + j * GW_W);
-                GW_EACH_4(GW_DOT)
-#undef GW_DOT
-            }
-            for (; l + GW_W <= k; l += GW_W) c0_0 += GW_LOAD(p + l) * GW_LOAD(x + l);
-            c0_0 = (c0_0 + c1_0) + (c2_0 + c3_0);
+        } else {
+            /* the inner product of a row */
             GW_REAL sum = 0;
-            for (ptrdiff_t j = 0; j < GW_W; j++) sum += c0_0[j];
-            for (; l < k; l++) sum += p[l] * x[l];
-            y[i * y_step] = beta == 0 ? alpha * sum : alpha * sum + beta * y[i * y_step];
+            ptrdiff_t l = 0;
+            rows = 1;
+            if (a_col == 1 && x_step == 1 && k >= W) {
+                GW_EACH_4(GW_ZERO1)
+                for (; l + 4 * W <= k; l += 4 * W) {
+#define GW_DOT(j) c##j##_0 += GW_LOAD(p + l + j * W) * GW_LOAD(x + l + j * W);
+                    GW_EACH_4(GW_DOT)
+#undef GW_DOT
+                }
+                for (; l + W <= k; l += W) c0_0 += GW_LOAD(p + l) * GW_LOAD(x + l);
+                GW_STORE(part, (c0_0 + c1_0) + (c2_0 + c3_0));
+                for (ptrdiff_t half = W / 2; half >= 1; half /= 2)
+                    for (ptrdiff_t j = 0; j < half; j++) part[j] += part[j + half];
+                sum = part[0];
+            }
+            for (; l < k; l++) sum += p[l * a_col] * x[l * x_step];
+            part[0] = sum;
         }
-    }
-    for (; i < m; i++) {
-        GW_REAL s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-        const GW_REAL* p = a + i * a_row;
-        ptrdiff_t l = 0;
-        for (; l + 4 <= k; l += 4) {
-            s0 += p[l * a_col] * x[l * x_step];
-            s1 += p[(l + 1) * a_col] * x[(l + 1) * x_step];
-            s2 += p[(l + 2) * a_col] * x[(l + 2) * x_step];
-            s3 += p[(l + 3) * a_col] * x[(l + 3) * x_step];
+        for (ptrdiff_t j = 0; j < rows; j++) {
+            GW_REAL* to = y + (i + j) * y_step;
+            *to = beta == 0 ? alpha * part[j] : alpha * part[j] + beta * *to;
         }
-        for (; l < k; l++) s0 += p[l * a_col] * x[l * x_step];
-        s0 = (s0 + s1) + (s2 + s3);
-        y[i * y_step] = beta == 0 ? alpha * s0 : alpha * s0 + beta * y[i * y_step];
     }
 }
 
@@ -302,6 +293,8 @@ GW_CALLED void GW_NAME(gw_gemm_blocked)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, G
     const ptrdiff_t crowd = (a_col == 1 ? a_row : a_col) * (ptrdiff_t)sizeof(GW_REAL) % 4096;
     const int pack_a = a_col == 1 ? n > 3 * GW_W && m >= 8 && k >= 32 && (crowd < 64 || crowd > 4096 - 64)
                                   : a_row != 1 || (n > GW_W && m >= 8 && k >= 8);
+    /* Few rows do not pay for the packing of B, unless its own rows crowd the cache. */
+    const int direct = b_col == 1 && (m <= 2 * GW_GEMM_ROWS || (m <= 64 && b_row * sizeof(GW_REAL) <= 1024));
     for (ptrdiff_t j0 = 0; j0 < n; j0 += columns) {
         const ptrdiff_t jn = n - j0 < columns ? n - j0 : columns;
         for (ptrdiff_t l0 = 0; l0 < k; l0 += GW_GEMM_DEPTH) {
@@ -324,7 +317,7 @@ GW_CALLED void GW_NAME(gw_gemm_blocked)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, G
                     const ptrdiff_t cols = jn - j < v * GW_W ? jn - j : v * GW_W;
                     const GW_REAL* from = b + l0 * b_row + (j0 + j) * b_col;
                     GW_REAL* strip = packed_b + j * ln;
-                    if (b_col == 1 && cols == v * GW_W && m <= 8) {
+                    if (direct && cols == v * GW_W) {
                         GW_NAME(gw_strip)(in, v, cols, ln, alpha, rows, panel, row, col, from, b_row, keep, c + i0 * c_row + j0 + j,
                                           c_row);
                         continue;
