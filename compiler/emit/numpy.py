@@ -8,10 +8,10 @@ with index arrays.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, Final, Literal, cast
+from typing import Final, Literal, cast
 
 from ..graph import expr as E
 from ..graph.bounds import inside, never_negative
@@ -95,7 +95,6 @@ def emit_numpy(plan: Plan, sources: Mapping[str, Source], *, version: str, diges
     head = [f'"""{_safe(model.name)}: {title[0]}', *title[1:], ""]
     head += [f"Made by gradwright {version} from {_safe(model.source)} (sha256 {digest[:16]}); edit the model and make it again:",
              f"    {_safe(command)}", '"""']  # fmt: skip
-    body = "".join(kernels + updates)
     helpers = [text for name, text in _HELPERS.items() if name in used]
     imports = ["import math", ""] if "_erf" in used else []
     head += [*imports, "import numpy as np", "", "from gradwright.runtime.model import install", "", f"real = np.{model.dtype}"]
@@ -103,10 +102,9 @@ def emit_numpy(plan: Plan, sources: Mapping[str, Source], *, version: str, diges
     parts = ["\n".join([*head, *literals]) + "\n", *helpers, *(k + "\n" for k in kernels), *(u + "\n" for u in updates)]
     names = "".join(f"_{k.name}, " for k in plan.kernels).rstrip()
     rules = "".join(f"{_update_name(u.name)}, " for u in model.updates).rstrip()
-    tail = [f"_KERNELS = ({names})", f"_UPDATES = ({rules})", f"_SPEC = {literal(dict(table))}".replace("inf,", "inf,"), "", "",
+    tail = [f"_KERNELS = ({names})", f"_UPDATES = ({rules})", f"_SPEC = {literal(dict(table))}", "", "",
             "def _run(kernel, arrays, sizes):", '    with np.errstate(all="ignore"):',
             "        _KERNELS[kernel](*arrays, *sizes)", "", "", "install(globals())"]  # fmt: skip
-    del body
     return {f"{model.name}.py": "\n\n".join([*parts, "\n".join(tail) + "\n"])}
 
 
@@ -174,7 +172,9 @@ class _Code:
 class _Formulas:
     """Prints expressions; what is used twice or is long gets a name first."""
 
-    def __init__(self, leaf: Callable[[Expr], _Code], name: Callable[[], str], emit: Callable[[str], None], used: set[str]) -> None:
+    def __init__(
+        self, leaf: Callable[[Expr], _Code], name: Callable[[], str], emit: Callable[[str], None], used: set[str]
+    ) -> None:
         self.leaf, self.name, self.emit, self.used = leaf, name, emit, used
 
     def codes(self, roots: Sequence[Expr]) -> list[_Code]:
@@ -386,19 +386,18 @@ class _KernelWriter:
         name = self.text[value.name] = self.spell(value.name)
         self.emit(f"{name} = {text}")
 
-    def fitted(self, code: _Code, layout: Sequence[str | None], eqn: Eqn, wanted: Sequence[str]) -> str:
+    def fitted(self, code: _Code, layout: Sequence[str], eqn: Eqn, wanted: Sequence[str]) -> str:
         """The text of exactly the output's shape."""
-        if list(layout) == list(wanted) and code.axes >= set(wanted):
-            return code.text
-        extents = eqn.extents
-        missing = [a for a in wanted if a not in code.axes]
-        if code.axes and all(extents[a].is_one() for a in missing):
-            return _expand_axes(code.text, code.level, [a for a in layout if a in code.axes], wanted, full=True)
         if not wanted:
             return code.text if code.tag != "py" else f"real({code.text})"
         if not code.axes:
             return f"np.full({self.shape(eqn.out.shape)}, {code.text}, real)"
-        return f"np.broadcast_to({_expand_axes(code.text, code.level, layout, wanted)}, {self.shape(eqn.out.shape)})"
+        text = code.text
+        if list(layout) != list(wanted):
+            text = _expand_axes(text, code.level, layout, wanted, full=True)
+        if all(a in code.axes or (a not in layout and eqn.extents[a].is_one()) for a in wanted):
+            return text
+        return f"np.broadcast_to({text}, {self.shape(eqn.out.shape)})"
 
     def scatter(self, eqn: Eqn) -> None:
         value = eqn.out
@@ -494,13 +493,13 @@ def _subscript(items: Sequence[str]) -> str:
     return f"[{', '.join(kept)}]" if kept else ""
 
 
-def _expand_axes(text: str, level: int, layout: Sequence[str | None], wanted: Sequence[str], full: bool = False) -> str:
+def _expand_axes(text: str, level: int, layout: Sequence[str], wanted: Sequence[str], full: bool = False) -> str:
     """``text`` over ``layout``, an ordered part of ``wanted``, with a dimension of 1 for what is missing. Leading
     dimensions are left away, unless ``full``."""
     have = list(layout)
     items: list[str] = []
     for axis in wanted:
-        if have and (have[0] == axis or have[0] is None):
+        if have and have[0] == axis:
             items.append(":")
             have.pop(0)
         elif items or full:
@@ -537,9 +536,9 @@ class _Statement:
 
     def slice(self, ix: Ix, extent: Dim) -> tuple[str, str] | None:
         """``start:stop:step`` and the axis, for an index that is one axis times a number, plus something."""
-        if len(ix.terms) != 1 or not isinstance(ix.terms[0][0], str):
+        if _single(ix) is None:
             return None
-        axis, factor = ix.terms[0]
+        axis, factor = _single(ix) or "", ix.terms[0][1]
         step = factor.value
         if step is None or step < 1 or not never_negative(ix.const):
             return None
@@ -599,10 +598,10 @@ class _Statement:
             entries += inner
             gathers += 1
         axes = [a for a in entries if a is not None]
-        if len(set(axes)) != len(axes) or gathers > 1 or (gathers and any(i.lstrip("-").isdigit() for i in items)):
+        if len(set(axes)) != len(axes) or gathers > 1:
             return None
-        if gathers and any(i != ":" and ":" not in i and k != self.gathered(index) for k, i in enumerate(items)):
-            return None
+        if gathers and any(":" not in i and k != self.gathered(index) for k, i in enumerate(items)):
+            return None  # NumPy would move the gathered dimension to the front
         # as it stands, where that broadcasts
         tail = layout[len(layout) - len(entries) :] if len(entries) <= len(layout) else []
         if len(entries) <= len(layout) and all(
@@ -611,10 +610,11 @@ class _Statement:
             return name + _subscript(items)
         if gathers and None in entries:
             return None
-        numbers = ["0" if e is None else i for e, i in zip(entries, items, strict=True)] if None in entries and len(
-            entries) == len(items) else items  # fmt: skip
-        if None in entries and len(entries) != len(items):
-            return None
+        numbers = items
+        if None in entries:
+            if len(entries) != len(items):
+                return None
+            numbers = ["0" if e is None else i for e, i in zip(entries, items, strict=True)]
         order = [a for a in layout if a in axes]
         text = name + _subscript(numbers)
         if order != axes:
@@ -697,21 +697,19 @@ class _Statement:
                 found.add(str(node.value))
         return frozenset(found)
 
-    def value(self, wanted: Sequence[str]) -> tuple[_Code, list[str | None]]:
+    def value(self, wanted: Sequence[str]) -> tuple[_Code, list[str]]:
         """The reduced body, and the order of axes it has: all or some of ``wanted``, in that order."""
         eqn = self.eqn
         reduced = [a.name for a in eqn.axes if a.name not in wanted]
         if not reduced:
-            code = self.body(eqn.body, wanted)
-            # what only other axes of extent 1 stand for is already in place
-            return code, list(wanted) if code.axes else []
+            return self.body(eqn.body, wanted), list(wanted)
         if eqn.reduce == "+":
             product = self.contraction(wanted, reduced)
             if product is not None:
                 return product
         return self.reduction(eqn.body, wanted, reduced)
 
-    def reduction(self, body: Expr, wanted: Sequence[str], reduced: Sequence[str]) -> tuple[_Code, list[str | None]]:
+    def reduction(self, body: Expr, wanted: Sequence[str], reduced: Sequence[str]) -> tuple[_Code, list[str]]:
         eqn, writer = self.eqn, self.writer
         axes = self.axes_of(body)
         outer = [a for a in wanted if a in axes]
@@ -732,7 +730,8 @@ class _Statement:
             if layout != [*outer, *inner]:
                 code = self.body(body, layout)
                 text = code.text
-            code, inner, idle, keep = _Code(f"np.broadcast_to({text}, {writer.shape(shape)})", _ATOM, "real"), list(reduced), [], False
+            code = _Code(f"np.broadcast_to({text}, {writer.shape(shape)})", _ATOM, "real")
+            inner, idle, keep = list(reduced), [], False
         text, tag = code.text, code.tag
         if inner:
             name = _REDUCTIONS[eqn.reduce]
@@ -749,10 +748,10 @@ class _Statement:
             result: Tag = "int" if eqn.reduce.startswith("arg") else tag
             code = _Code(f"{name}({text})", _ATOM, result, frozenset(outer) | (frozenset(units) if keep else frozenset()))
         else:
-            code = writer_real(code)
+            code = _as_real(code)
         for a in idle:
             code = _Code(f"{code.tight(7)} * {self.times(self.extents[a])}", 7, "real", code.axes)
-        kept: list[str | None] = [a for a in wanted if a in outer or (keep and a in units)]
+        kept: list[str] = [a for a in wanted if a in outer or (keep and a in units)]
         return code, kept
 
     def times(self, extent: Dim) -> str:
@@ -770,7 +769,7 @@ class _Statement:
 
     # ---- products
 
-    def contraction(self, wanted: Sequence[str], reduced: Sequence[str]) -> tuple[_Code, list[str | None]] | None:
+    def contraction(self, wanted: Sequence[str], reduced: Sequence[str]) -> tuple[_Code, list[str]] | None:
         """A sum of products of parts with different axes, as a matrix product or einsum."""
         groups = self.groups()
         if groups is None:
@@ -778,11 +777,11 @@ class _Statement:
         used = frozenset().union(*(axes for _, axes in groups))
         if any(a not in used for a in reduced):
             return None
-        kept: list[str | None] = [a for a in wanted if a in used]
-        codes = self.matrix_product(groups, [a for a in kept if a is not None], reduced)
+        kept: list[str] = [a for a in wanted if a in used]
+        codes = self.matrix_product(groups, kept, reduced)
         if codes is None:
-            codes = self.einsum(groups, [a for a in kept if a is not None], reduced)
-        return _Code(codes[0], codes[1], "real", frozenset(a for a in kept if a is not None)), kept
+            codes = self.einsum(groups, kept, reduced)
+        return _Code(codes[0], codes[1], "real", frozenset(kept)), kept
 
     def groups(self) -> list[tuple[Expr, frozenset[str]]] | None:
         """The factors of the body, those that depend on no more axes than another one multiplied into it; None where
@@ -822,7 +821,7 @@ class _Statement:
         return [(parts[k], axes[k]) for k in leaders]
 
     def part(self, body: Expr, layout: Sequence[str]) -> _Code:
-        return writer_real(self.body(body, layout))
+        return _as_real(self.body(body, layout))
 
     def matrix_product(
         self, groups: Sequence[tuple[Expr, frozenset[str]]], wanted: Sequence[str], reduced: Sequence[str]
@@ -845,7 +844,7 @@ class _Statement:
     def oriented(self, body: Expr, layout: Sequence[str]) -> _Code:
         """A matrix: computed as it lies and transposed then, where that reads better."""
         flipped = list(reversed(layout))
-        if body.args and len(layout) == 2 and self.natural(body, layout, ()) != list(layout):
+        if body.args and len(layout) == 2:
             orders = [[a for ix in self.eqn.args[k].index if (a := _single(ix)) is not None] for k in E.arguments(body)]
             if flipped in orders and list(layout) not in orders:
                 code = self.part(body, flipped)
@@ -866,7 +865,7 @@ class _Statement:
         return f'np.einsum("{",".join(subscripts)}->{result}", {", ".join(texts)}, optimize=True)', _ATOM
 
 
-def writer_real(code: _Code) -> _Code:
+def _as_real(code: _Code) -> _Code:
     """The code as reals, where it is integers or truth values."""
     return code if code.tag in ("real", "py") else _Code(f"real({code.text})", _ATOM, "real", code.axes)
 

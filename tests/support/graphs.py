@@ -66,6 +66,9 @@ class Case:
     def __repr__(self) -> str:
         return f"Case(sizes={self.sizes}, seed={self.seed}, graph=\n{show_graph(self.graph)})"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))
+
     def inputs(self, sizes: dict[str, int] | None = None) -> dict[str, Array]:
         """Random inputs for these sizes; the same each time."""
         rng = np.random.default_rng(self.seed)
