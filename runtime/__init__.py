@@ -1,1 +1,54 @@
-"""What training needs: NumPy, and never the compiler."""
+"""What training needs: NumPy, and never the compiler (`load` asks for it when it is called).
+
+Names come when they are asked for, so that a generated module that looks for its errors here pays for nothing else.
+"""
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .callbacks import EarlyStopping, Every, Info
+    from .errors import (
+        ArgumentError,
+        CheckpointError,
+        DtypeError,
+        GradwrightError,
+        MissingError,
+        RangeError,
+        ShapeError,
+        StateError,
+    )
+    from .loading import load
+    from .optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
+    from .schedules import Constant, Cosine, Exponential, OneCycle, ReduceOnPlateau, Schedule, Step
+    from .training import History, fit, step
+
+_PLACES = {
+    "callbacks": ("EarlyStopping", "Every", "Info"),
+    "errors": ("ArgumentError", "CheckpointError", "DtypeError", "GradwrightError", "MissingError", "RangeError", "ShapeError",
+               "StateError"),
+    "loading": ("load",),
+    "optimizers": ("SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSProp"),
+    "schedules": ("Constant", "Cosine", "Exponential", "OneCycle", "ReduceOnPlateau", "Schedule", "Step"),
+    "training": ("History", "fit", "step"),
+}
+_MODULES = ("callbacks", "checkpoints", "errors", "loading", "metrics", "model", "optimizers", "schedules", "training")
+
+__all__ = [
+    "SGD", "AdaGrad", "Adam", "AdamW", "ArgumentError", "CheckpointError", "Constant", "Cosine", "DtypeError",
+    "EarlyStopping", "Every", "Exponential", "GradwrightError", "History", "Info", "MissingError", "OneCycle", "Optimizer",
+    "RMSProp", "RangeError", "ReduceOnPlateau", "Schedule", "ShapeError", "StateError", "Step", "fit", "load",
+    "step",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for place, names in _PLACES.items():
+        if name in names:
+            return getattr(import_module(f".{place}", __name__), name)
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__, *_MODULES])

@@ -1,0 +1,24 @@
+"""`load`: a model's module, compiled when there is none yet. The one place of the runtime that asks for the compiler."""
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from .errors import MissingError
+
+
+def load(model: str | os.PathLike[str], *, dtype: str | None = None, sizes: Mapping[str, int] | None = None,
+         backend: str = "cython", **options: Any) -> ModuleType:
+    """The module of a model, given by its path (`examples/xor.gw`) or as text: from the cache, or compiled now.
+
+    `sizes={"H": 16}` overrides fixed sizes, `dtype="float32"` the real type; `backend="numpy"` needs no C compiler.
+    """
+    try:
+        from gradwright.compiler import driver
+    except ImportError as error:
+        raise MissingError(f"load compiles models and needs gradwright's compiler: pip install gradwright ({error}). "
+                           "A module that is compiled already is imported as any other") from error
+    module: ModuleType = driver.load(model, dtype=dtype, sizes=sizes, backend=backend, **options)
+    return module

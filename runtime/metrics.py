@@ -1,0 +1,117 @@
+"""Figures of merit. A metric of `fit` is a function of (outputs, inputs), or one of these by name: the functions below take
+predictions and truth, and `fit(metrics="accuracy")` finds both (the first output, and the input that is no parameter of it)."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from .errors import ArgumentError, ShapeError
+from .model import _meant
+
+if TYPE_CHECKING:
+    from .model import Model
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Metric: TypeAlias = Callable[[Any, Any], Any]
+
+
+def accuracy(scores: Any, labels: Any) -> float:
+    """The part that is right. Scores [N, C] with labels [N], or probabilities of the shape of labels that are 0 or 1."""
+    scores, labels = np.asarray(scores), np.asarray(labels)
+    if scores.ndim == labels.ndim + 1:
+        return float(np.mean(np.argmax(scores, axis=-1) == labels))
+    if scores.shape == labels.shape:
+        return float(np.mean((scores > 0.5) == (labels > 0.5)))
+    raise ShapeError(f"accuracy: scores {scores.shape} do not fit labels {labels.shape}")
+
+
+def top_k(scores: Any, labels: Any, k: int = 5) -> float:
+    """The part where the label is among the k highest scores."""
+    scores, labels = np.asarray(scores), np.asarray(labels)
+    if scores.ndim != labels.ndim + 1:
+        raise ShapeError(f"top_k: scores {scores.shape} do not fit labels {labels.shape}")
+    if k >= scores.shape[-1]:
+        return 1.0
+    best = np.argpartition(-scores, k - 1, axis=-1)[..., :k]
+    return float(np.mean(np.any(best == labels[..., None], axis=-1)))
+
+
+def _same_shape(name: str, predicted: Any, truth: Any) -> tuple[Array, Array]:
+    p, t = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
+    if p.shape != t.shape:
+        raise ShapeError(f"{name}: predictions {p.shape} do not fit {t.shape}")
+    return p, t
+
+
+def mse(predicted: Any, truth: Any) -> float:
+    """The mean squared error."""
+    p, t = _same_shape("mse", predicted, truth)
+    return float(np.mean((p - t) ** 2))
+
+
+def mae(predicted: Any, truth: Any) -> float:
+    """The mean absolute error."""
+    p, t = _same_shape("mae", predicted, truth)
+    return float(np.mean(np.abs(p - t)))
+
+
+def r2(predicted: Any, truth: Any) -> float:
+    """The coefficient of determination: 1 less the residual sum of squares over the total one."""
+    p, t = _same_shape("r2", predicted, truth)
+    total = float(np.sum((t - t.mean()) ** 2))
+    rest = float(np.sum((p - t) ** 2))
+    return 1.0 - rest / total if total else (1.0 if rest == 0 else 0.0)
+
+
+def auc(scores: Any, labels: Any) -> float:
+    """The area under the ROC curve: how often a positive scores above a negative, ties counted as half."""
+    s, t = _same_shape("auc", scores, labels)
+    s, positive = s.ravel(), t.ravel() > 0.5
+    n, p = int((~positive).sum()), int(positive.sum())
+    if n == 0 or p == 0:
+        return float("nan")
+    _, place, counts = np.unique(s, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts - 1) / 2        # the mean rank of each value
+    return float((ranks[place.ravel()][positive].sum() - p * (p + 1) / 2) / (n * p))
+
+
+BY_NAME: dict[str, Callable[[Any, Any], float]] = {
+    "accuracy": accuracy, "top_5": top_k, "mse": mse, "mae": mae, "r2": r2, "auc": auc,
+}
+
+
+def named_metrics(model: Model, wanted: Any) -> dict[str, Metric]:
+    """Metrics by name, from a name, a function, or a list or dict of them."""
+    if wanted is None:
+        return {}
+    if isinstance(wanted, str) or callable(wanted):
+        wanted = [wanted]
+    if isinstance(wanted, Mapping):
+        return {name: _metric(model, metric)[1] for name, metric in wanted.items()}
+    if not isinstance(wanted, Iterable):
+        raise ArgumentError(f"metrics: expected names, functions or a dict of them, got {wanted!r}")
+    return dict(_metric(model, metric) for metric in wanted)
+
+
+def _metric(model: Model, wanted: Any) -> tuple[str, Metric]:
+    if callable(wanted) and wanted not in BY_NAME.values():
+        return getattr(wanted, "__name__", "metric"), wanted
+    name = next((key for key, function in BY_NAME.items() if function is wanted), wanted)
+    if name not in BY_NAME:
+        raise ArgumentError(f"metrics: there is no {name!r}{_meant(str(name), BY_NAME)}")
+    function = BY_NAME[name]
+    output, truth = _pair(model, name)
+    return name, lambda out, data: function(out[output], data[truth])
+
+
+def _pair(model: Model, name: str) -> tuple[str, str]:
+    """The output and the input that a metric by name compares: the one input that only the loss reads."""
+    spec, engine = model.engine.spec, model.engine
+    outputs = [o["name"] for o in spec["outputs"] if o["name"] != spec["loss"] and o["shape"]]
+    read = engine.predict.needs.names if engine.predict is not engine.forward else []
+    truths = [s["name"] for s in spec["inputs"] if s["name"] not in read]
+    if not outputs or len(truths) != 1:
+        raise ArgumentError(f"metrics: what {name!r} compares is not clear in {spec['name']}; give a function of (out, data)")
+    return outputs[0], truths[0]

@@ -1,0 +1,459 @@
+"""Training: `fit`, `step`, and the history of a run.
+
+A run is cut into calls of the module's `_train`, which does many mini-batches in one go; Python is asked only where it is
+needed: after every epoch if there is validation data, a metric or a callback, else every now and then for the progress bar.
+However it is cut, the numbers are the same.
+"""
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from .callbacks import Info
+from .errors import ArgumentError, ShapeError, StateError
+from .metrics import Metric, named_metrics
+from .model import Model, Named
+from .optimizers import Optimizer, resolve, stretches
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Callback: TypeAlias = Callable[[Info], Any]
+
+_ORDER = 1_000_000      # row numbers of shuffled epochs that are drawn ahead
+_EVALUATED = 4096       # rows of validation data that are evaluated at a time
+
+
+# ---- what a run leaves
+
+class History:
+    """What happened, epoch by epoch, as arrays: `history.loss`, and where there was such, `history.val_loss`, `history.lr` and
+    each metric by its name. `interrupted` says that Ctrl-C ended the run, `stopped` why it ended before its last epoch."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, list[float]] = {"loss": []}
+        self.steps = 0
+        self.seconds = 0.0
+        self.interrupted = False
+        self.stopped: str | None = None
+
+    @property
+    def epochs(self) -> int:
+        return len(self.columns["loss"])
+
+    def __getattr__(self, name: str) -> Array:
+        columns = self.__dict__.get("columns", {})
+        if name in columns:
+            return np.array(columns[name], np.float64)
+        raise AttributeError(f"the history has no {name!r}; it has {', '.join(columns)}")
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self.columns:
+            raise KeyError(f"the history has no {name!r}; it has {', '.join(self.columns)}")
+        return np.array(self.columns[name], np.float64)
+
+    def keys(self) -> list[str]:
+        return list(self.columns)
+
+    def __len__(self) -> int:
+        return self.epochs
+
+    def __repr__(self) -> str:
+        words = [f"{self.epochs} epoch{'s' * (self.epochs != 1)}", f"{self.steps} step{'s' * (self.steps != 1)}"]
+        for name, values in self.columns.items():
+            if values and name != "lr":
+                words.append(f"{name} {values[0]:.4g} → {values[-1]:.4g}" if len(values) > 1 else f"{name} {values[0]:.4g}")
+        words.append(f"{self.seconds:.3g} s")
+        if self.interrupted:
+            words.append("interrupted")
+        if self.stopped:
+            words.append(f"stopped: {self.stopped}")
+        return f"History({', '.join(words)})"
+
+    def plot(self, *names: str, ax: Any = None) -> Any:
+        """Draw these columns (all losses, if none is named) against the epochs. Needs matplotlib."""
+        from .pictures import plot_history
+        return plot_history(self, names, ax)
+
+
+@dataclass
+class State:
+    """What an optimiser knows beside the parameters. It stays in `model.optimizer_state`, so that the next `fit` or `step`
+    with the same update goes on where the last one stopped (its numbers, like lr, may differ); another update starts anew.
+    Set `model.optimizer_state = None` to start anew with the same."""
+
+    update: str
+    arrays: dict[str, Array]
+    step: int = 0
+    epoch: int = 0
+    rng: np.random.Generator = field(default_factory=lambda: np.random.Generator(np.random.PCG64(0)))
+
+
+# ---- one model, one optimiser, one set of arrays
+
+class _Trainer:
+    """The arguments of the module's `_train`, made once for many calls."""
+
+    def __init__(self, model: Model, optimizer: Any, data: Mapping[str, Any], batch_size: int | None) -> None:
+        engine = self.engine = model.engine
+        self.model = model
+        plan = engine.plans.get("train")
+        if plan is None:
+            lacks = "a loss: add `minimize`" if engine.spec["loss"] is None else "a parameter to train"
+            raise StateError(f"{engine.name} cannot be trained, for it has not {lacks}")
+        self.plan = plan
+        self.optimizer = resolve(engine.spec, optimizer)
+        self.arrays, sizes, self.hyper = engine.take(engine.full, plan, dict(data), model._hyper_vector)
+        self.rows, self.batch, self.rowbytes = self._cut(sizes, batch_size)
+        self.sizes = (self.batch, *sizes[1:]) if self.batch else sizes
+        self.state = _state(model, self.optimizer)
+        model._last = model._grad = None
+        engine.reserve(model._spaces, self.sizes)
+        self.results = [np.zeros(shape, dtype) for shape, dtype in plan.layout(self.sizes, engine.sizes)]
+        slots = [slot for slot, _, _ in plan.results]
+        loss = engine.spec["loss"]
+        self.loss, self.grad = self.results[slots.index(f"out:{loss}")], self.results[slots.index(f"grad:{loss}")]
+        self.pool = (*self.arrays, model._theta, model._frozen, self.hyper, model._spaces["kept"], model._spaces["work"],
+                     *self.results)
+        self.slots = plan.pick(self.pool)
+        places, numbers = stretches(engine.spec, self.optimizer)
+        self.groups = np.array(places, np.int64).reshape(-1, 2)
+        self.hypers = np.array(numbers, np.float64).reshape(len(places), -1)
+        update = next(u for u in engine.spec["updates"] if u["name"] == self.optimizer.name)
+        self.update = engine.spec["updates"].index(update)
+        known = [name for name, _ in update["hypers"]]
+        self.rate = known.index("lr") if "lr" in known else 0
+        bytes_of = np.array([self.rowbytes.get(id(array), 0) for array in self.slots], np.int64)
+        self.bytes_of = bytes_of
+        self.staging = np.empty(int(sum((max(self.batch, 1) * b + 63) // 64 * 64 for b in bytes_of.tolist())) + 64, np.uint8)
+        self.train = engine.module.get("_train") or train_in_python(engine.module)
+
+    def _cut(self, sizes: tuple[int, ...], batch_size: int | None) -> tuple[int, int, dict[int, int]]:
+        """(rows, rows a batch, bytes of a row by the array's id); 0 rows a batch where the model has no batch axis."""
+        if batch_size is not None and not (_whole(batch_size) and batch_size >= 1):
+            raise ArgumentError(f"batch_size: expected a whole number from 1 up, or None for all rows, got {batch_size!r}")
+        inputs = self.engine.spec["inputs"]
+        name = self.engine.sizes[0] if self.engine.sizes else None
+        batched = [spec["shape"] and spec["shape"][0] == name for spec in inputs]
+        if name is None or not any(batched):
+            return 1, 0, {}
+        rows = sizes[0]
+        if rows == 0:
+            raise ShapeError(f"there are no rows to train on: {name} is 0")
+        batch = rows if batch_size is None else min(int(batch_size), rows)
+        for spec in inputs:
+            if batch < rows and any(_uses(dim, name) for dim in spec["shape"][1 if spec["shape"][:1] == (name,) else 0:]):
+                raise ArgumentError(f"batch_size: {spec['declared']} cannot be cut into batches of {name}; give batch_size=None")
+        return rows, batch, {id(array): array.nbytes // rows for array, cut in zip(self.arrays, batched, strict=True) if cut}
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-self.rows // self.batch) if self.batch else 1
+
+    def run(self, epochs: int, order: Array | None, rates: Array | None, clip_norm: float, clip_value: float,
+            losses: Array, done: Array) -> None:
+        state = self.state
+        batches = (self.bytes_of, self.staging, order, epochs, self.rows, self.batch, self.loss, losses, done)
+        rule = (self.model._theta, self.grad, tuple(state.arrays.values()), self.hypers, self.groups, self.rate, rates,
+                float(clip_norm), float(clip_value), float(state.step))
+        try:
+            with self.model._lock:
+                self.train(self.plan.number, self.update, self.slots, self.sizes, batches, rule)
+        finally:
+            state.step += int(done[1])
+            state.epoch += int(done[0])
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _uses(dim: Any, name: str) -> bool:
+    return dim == name or (isinstance(dim, tuple) and any(_uses(part, name) for part in dim[1:]))
+
+
+def _state(model: Model, optimizer: Optimizer) -> State:
+    state = model.optimizer_state
+    if not isinstance(state, State) or state.update != optimizer.name:
+        update = next(u for u in model.engine.spec["updates"] if u["name"] == optimizer.name)
+        arrays = {name: np.full(model.engine.count, value, model.engine.real) for name, value in update["states"]}
+        rng = state.rng if isinstance(state, State) else None
+        state = model.optimizer_state = State(optimizer.name, arrays)
+        if rng is not None:
+            state.rng = rng
+    return state
+
+
+def train_in_python(module: Mapping[str, Any]) -> Callable[..., int]:
+    """`_train` of module.pxi for a module whose kernels and updates are Python functions."""
+    run, updates = module["_run"], module["_UPDATES"]
+
+    def train(kernel: int, update: int, slots: Any, sizes: Any, batches: Any, rule: Any) -> int:
+        rowbytes, _, order, epochs, rows, batch, loss, losses, done = batches
+        theta, grad, states, hypers, groups, rate, rates, clip_norm, clip_value, t = rule
+        steps = 0
+        with _deferred_interrupt() as interrupted:
+            for epoch in range(epochs):
+                total, start = 0.0, 0
+                while start < (rows if batch else 1):
+                    size, given, extents = 1, slots, sizes
+                    if batch:
+                        size = min(batch, rows - start)
+                        chosen = slice(start, start + size) if order is None else order[epoch, start:start + size]
+                        given = tuple([array[chosen] if b else array for array, b in zip(slots, rowbytes, strict=True)])
+                        extents = (size, *sizes[1:])
+                    run(kernel, given, extents)
+                    total += float(loss[()]) * size
+                    if clip_value > 0:
+                        np.clip(grad, -clip_value, clip_value, out=grad)
+                    if clip_norm > 0:
+                        norm = math.sqrt(float(np.sum(np.square(grad, dtype=np.float64))))
+                        if norm > clip_norm:
+                            grad *= clip_norm / norm
+                    t += 1
+                    for (first, length), numbers in zip(groups.tolist(), hypers.tolist(), strict=True):
+                        if rates is not None:
+                            numbers[rate] *= float(rates[steps])
+                        part = slice(first, first + length)
+                        updates[update](theta[part], grad[part], tuple([s[part] for s in states]), tuple(numbers), t)
+                    steps += 1
+                    start += size
+                    done[1] = steps
+                    if interrupted:
+                        raise KeyboardInterrupt
+                losses[epoch] = total / (rows if batch else 1)
+                done[0] = epoch + 1
+        return steps
+
+    return train
+
+
+class _deferred_interrupt:
+    """Ctrl-C within waits for the end of the step: an update in Python is no single piece."""
+
+    def __enter__(self) -> list[int]:
+        import signal
+        self.seen: list[int] = []
+        self.before: Any = None
+        try:
+            self.before = signal.getsignal(signal.SIGINT)
+            if self.before is signal.default_int_handler:
+                signal.signal(signal.SIGINT, lambda number, frame: self.seen.append(number))
+            else:
+                self.before = None
+        except ValueError:      # not the main thread, which alone gets signals
+            self.before = None
+        return self.seen
+
+    def __exit__(self, *error: object) -> None:
+        if self.before is not None:
+            import signal
+            signal.signal(signal.SIGINT, self.before)
+
+
+# ---- fit and step
+
+def step(model: Model, optimizer: Any, inputs: Mapping[str, Any], *, clip_norm: float = 0.0, clip_value: float = 0.0) -> float:
+    """One training step on these inputs as they are. Returns the loss before it."""
+    trainer = _Trainer(model, optimizer, inputs, None)
+    losses, done = np.zeros(1), np.zeros(2, np.int64)
+    rates = None
+    if trainer.optimizer.schedule is not None:
+        rates = trainer.optimizer.schedule.factors(trainer.state.step, 1, 1, sys.maxsize)
+    trainer.run(1, None, rates, clip_norm, clip_value, losses, done)
+    return float(losses[0])
+
+
+def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batch_size: int | None = 32, shuffle: bool = True,
+        seed: int | None = None, progress: bool | None = None, validation: Any = None, metrics: Any = None,
+        callbacks: Callback | Sequence[Callback] = (), clip_norm: float = 0.0, clip_value: float = 0.0) -> History:
+    """Train a model on `data`, a dict of arrays by input name (sizes and hyper-parameters by name may stand there too).
+
+    optimizer   Adam(lr=1e-2), "adam", or None for the one that the model was compiled with
+    batch_size  rows a step; the last batch of an epoch may be smaller; None takes all rows at once. Inputs that have not the
+                batch size (the first free size) as their first axis are passed whole
+    shuffle     a new order of the rows in each epoch, from `seed`; without a seed the model's stream goes on (from 0 at first)
+    progress    a bar: True, False, or None for one on a terminal
+    validation  data of the same kind, evaluated after every epoch; or a fraction of the data, drawn at random and held out
+    metrics     "accuracy", a function of (outputs, data), or a list or dict of them: of the validation data, or if there is
+                none, of the training data
+    callbacks   functions of an Info, called after every epoch; one that returns True ends the run
+    clip_norm, clip_value  bounds for the norm and for the elements of the gradient; 0 is none
+
+    An epoch's loss is the mean over its samples. The same seed gives the same bits. Ctrl-C ends the run after the last whole
+    step and returns the history so far.
+    """
+    if not (_whole(epochs) and epochs >= 0):
+        raise ArgumentError(f"epochs: expected a whole number from 0 up, got {epochs!r}")
+    for name, value in (("clip_norm", clip_norm), ("clip_value", clip_value)):
+        if not value >= 0:
+            raise ArgumentError(f"{name}: expected a number from 0 up, got {value!r}")
+    if not isinstance(data, Mapping | Named):
+        raise ArgumentError(f"data: expected a dict of arrays by input name, got {type(data).__name__}")
+    data = dict(data)
+    if isinstance(validation, float):
+        data, validation = split(model, data, validation, 0 if seed is None else seed)
+    trainer = _Trainer(model, optimizer, data, batch_size)
+    judges = named_metrics(model, metrics)
+    watched = _Evaluation(model, validation, judges) if validation is not None else None
+    on_training = _Evaluation(model, data, judges) if judges and watched is None else None
+    listeners: list[Callback] = [callbacks] if callable(callbacks) else list(callbacks)
+    state, schedule, history = trainer.state, trainer.optimizer.schedule, History()
+    if seed is not None:
+        state.rng = np.random.Generator(np.random.PCG64(seed))
+    if schedule is not None:
+        schedule.begin()
+        history.columns["lr"] = []
+    every = bool(listeners) or watched is not None or on_training is not None or (schedule is not None and schedule.adaptive)
+    shuffled = shuffle and 0 < trainer.batch < trainer.rows
+    steps = trainer.steps_per_epoch
+    begun = time.perf_counter()
+    bar = _Bar(progress, int(epochs))
+    pace = 0.0          # seconds an epoch took
+    for listener in listeners:
+        if hasattr(listener, "begin"):
+            listener.begin(model)
+    try:
+        while history.epochs < epochs and history.stopped is None:
+            count = 1 if every else int(epochs) - history.epochs
+            if bar.shown and not every:
+                count = min(count, max(1, int(0.1 / pace)) if pace else 1)
+            if shuffled:
+                count = min(count, max(1, _ORDER // trainer.rows))
+            if schedule is not None:
+                count = min(count, max(1, _ORDER // steps))
+            order = rates = None
+            if shuffled:
+                order = np.tile(np.arange(trainer.rows, dtype=np.int64), (count, 1))
+                state.rng.permuted(order, axis=1, out=order)
+            if schedule is not None:
+                rates = schedule.factors(history.epochs * steps, count * steps, steps, int(epochs))
+            losses, done = np.zeros(count), np.zeros(2, np.int64)
+            since = time.perf_counter()
+            try:
+                trainer.run(count, order, rates, clip_norm, clip_value, losses, done)
+            finally:
+                whole = int(done[0])
+                history.columns["loss"] += losses[:whole].tolist()
+                history.steps += int(done[1])
+                if rates is not None and schedule is not None:
+                    history.columns["lr"] += (schedule.lr * rates[steps - 1::steps][:whole]).tolist()
+            pace = (time.perf_counter() - since) / count
+            if every:
+                for evaluation, prefix in ((watched, "val_"), (on_training, "")):
+                    if evaluation is not None:
+                        for name, value in evaluation().items():
+                            history.columns.setdefault(name if name != "loss" else prefix + name, []).append(value)
+                last = {name: values[-1] for name, values in history.columns.items() if values}
+                if schedule is not None:
+                    schedule.epoch_end(last.get("val_loss", last["loss"]))
+                for listener in listeners:
+                    info = Info(model, history.epochs - 1, int(epochs), last, history)
+                    if (reason := listener(info)) is True or isinstance(reason, str):
+                        name = getattr(listener, "__name__", type(listener).__name__)
+                        history.stopped = reason if isinstance(reason, str) else name
+            bar.update(history)
+    except KeyboardInterrupt:
+        history.interrupted = True
+    finally:
+        history.seconds = time.perf_counter() - begun
+        bar.close()
+        for listener in listeners:
+            if hasattr(listener, "end"):
+                listener.end(model)
+    return history
+
+
+def split(model: Model, data: Mapping[str, Any], fraction: float, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(data without, and data of) a random fraction of the rows."""
+    engine = model.engine
+    name = engine.sizes[0] if engine.sizes else None
+    cut = [s["name"] for s in engine.spec["inputs"] if s["shape"] and s["shape"][0] == name and s["name"] in data]
+    if not 0 < fraction < 1 or not cut:
+        raise ArgumentError(f"validation: expected data, or a fraction between 0 and 1 of data with rows, got {fraction!r}")
+    arrays = {key: np.asarray(data[key]) for key in cut}
+    if any(array.ndim == 0 for array in arrays.values()):
+        raise ShapeError(f"validation: {', '.join(cut)} must have rows")
+    rows = len(arrays[cut[0]])
+    held = round(rows * fraction)
+    if not 0 < held < rows:
+        raise ArgumentError(f"validation: {fraction:g} of {rows} rows leaves nothing to train on or nothing to hold out")
+    order = np.random.Generator(np.random.PCG64([seed, 1])).permutation(rows)
+    for key, array in arrays.items():
+        if len(array) != rows:
+            raise ShapeError(f"{key} has {len(array)} rows and {cut[0]} has {rows}")
+    return ({**data, **{key: array[order[held:]] for key, array in arrays.items()}},
+            {**data, **{key: array[order[:held]] for key, array in arrays.items()}})
+
+
+class _Evaluation:
+    """The loss and the metrics of some data, a few thousand rows at a time."""
+
+    def __init__(self, model: Model, data: Any, metrics: Mapping[str, Metric]) -> None:
+        if not isinstance(data, Mapping | Named):
+            raise ArgumentError(f"validation: expected a dict of arrays by input name, or a fraction, got {type(data).__name__}")
+        self.model, self.metrics = model, metrics
+        engine = model.engine
+        self.arrays, self.sizes, self.hyper = engine.take(engine.full, engine.forward, dict(data), model._hyper_vector)
+        name = engine.sizes[0] if engine.sizes else None
+        shapes = [spec["shape"] for spec in engine.spec["inputs"]]
+        self.cut = [bool(shape) and shape[0] == name for shape in shapes]
+        inner = name is None or any(_uses(dim, name) for shape, cut in zip(shapes, self.cut, strict=True)
+                                    for dim in shape[int(cut):])
+        self.rows = self.sizes[0] if any(self.cut) else 0
+        self.most = self.rows if inner else _EVALUATED
+        self.outer = {o["name"] for o in engine.spec["outputs"] if o["shape"] and o["shape"][0] == name}
+
+    def __call__(self) -> dict[str, float]:
+        model, engine = self.model, self.model.engine
+        total, parts = 0.0, []
+        for start in range(0, max(self.rows, 1), max(self.most, 1)):
+            size = min(self.most, self.rows - start)
+            arrays = tuple([a[start:start + size] if cut else a for a, cut in zip(self.arrays, self.cut, strict=True)])
+            sizes = (size, *self.sizes[1:]) if self.rows else self.sizes
+            vectors = model._theta, model._frozen, self.hyper
+            with model._lock:
+                parts.append(engine.evaluate(engine.forward, arrays, sizes, vectors, model._predicted))
+            total += float(parts[-1][engine.spec["loss"]]) * (size if self.rows else 1)
+        found = {"loss": total / max(self.rows, 1)}
+        if self.metrics:
+            out = parts[0]
+            if len(parts) > 1:
+                out = type(out)({key: np.concatenate([part[key] for part in parts]) if key in self.outer else parts[-1][key]
+                                 for key in list(parts[0].keys())})
+            given = Named(dict(zip(engine.full.names, self.arrays, strict=True)))
+            found |= {key: float(metric(out, given)) for key, metric in self.metrics.items()}
+        return found
+
+
+class _Bar:
+    """A line of progress on the terminal; rich is imported when one is shown."""
+
+    def __init__(self, wanted: bool | None, epochs: int) -> None:
+        self.shown = bool(wanted) if wanted is not None else bool(getattr(sys.stderr, "isatty", bool)())
+        self.bar: Any = None
+        if self.shown:
+            try:
+                from rich.console import Console
+                from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+            except ImportError:
+                self.shown = False
+                return
+            self.bar = Progress(TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"),
+                                TimeRemainingColumn(), console=Console(stderr=True))
+            self.task = self.bar.add_task("", total=epochs)
+            self.bar.start()
+
+    def update(self, history: History) -> None:
+        if self.bar is not None:
+            words = [f"{name} {values[-1]:.4g}" for name, values in history.columns.items() if values and name != "lr"]
+            self.bar.update(self.task, completed=history.epochs, description="  ".join(words))
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
