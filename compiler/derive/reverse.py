@@ -51,12 +51,21 @@ def differentiate(graph: Graph, target: str, wrt: Sequence[str], seed: Seed) -> 
     A value that the target does not depend on gets zeros of its own shape. Every
     reduction of the graph has its rule.
     """
-    return _Sweep(graph, target, tuple(wrt), seed).run()
+    return differentiate_all(graph, ((target, seed),), wrt)
+
+
+def differentiate_all(graph: Graph, seeds: Sequence[tuple[str, Seed]], wrt: Sequence[str]) -> Backward:
+    """As :func:`differentiate`, for the sum of several targets, each with its seed."""
+    return _Sweep(graph, tuple(seeds), tuple(wrt)).run()
 
 
 class _Sweep:
-    def __init__(self, graph: Graph, target: str, wrt: tuple[str, ...], seed: Seed) -> None:
-        self.graph, self.target, self.wrt, self.seed = graph, target, wrt, seed
+    def __init__(self, graph: Graph, seeds: tuple[tuple[str, Seed], ...], wrt: tuple[str, ...]) -> None:
+        self.graph, self.wrt = graph, wrt
+        self.seeds: dict[str, list[Seed]] = {}
+        for target, seed in seeds:
+            self.seeds.setdefault(target, []).append(seed)
+        self.done: dict[str, str | Expr | None] = {}
         self.values = graph.values()
         self.name = Namer(tuple(self.values))
         self.new: list[Eqn | Scan] = []
@@ -69,19 +78,18 @@ class _Sweep:
         active = self._active()
         for eqn in reversed(self.graph.eqns):
             if isinstance(eqn, Scan):
-                if any(out.name in active and (out.name in self.pending or out.name == self.target) for out in eqn.outs):
-                    from .scan import differentiate_scan
-
-                    differentiate_scan(self, eqn, active)
+                adjoints = [self.adjoint(o.name, eqn.origin) if o.name in active else None for o in eqn.outs]
+                if any(a is not None for a in adjoints):
+                    self._through_scan(eqn, adjoints, active)
                 continue
             if eqn.out.name not in active:
                 continue
-            adjoint = self._adjoint(eqn.out.name, eqn.origin)
+            adjoint = self.adjoint(eqn.out.name, eqn.origin)
             if adjoint is not None:
                 self._propagate(eqn, adjoint, active)
-        adjoints = tuple(self._final(name) for name in self.wrt)
+        results = tuple(self._final(name) for name in self.wrt)
         graph = replace(self.graph, eqns=self.graph.eqns + tuple(self.new))
-        return Backward(graph, adjoints)
+        return Backward(graph, results)
 
     def _active(self) -> set[str]:
         """Values on a path from ``wrt`` to the target."""
@@ -89,29 +97,32 @@ class _Sweep:
         for eqn in self.graph.eqns:
             if any(name in reaches for name in eqn.reads()):
                 reaches.update(out.name for out in outs(eqn) if out.kind == "real")
-        needed = {self.target}
+        needed = set(self.seeds)
         for eqn in reversed(self.graph.eqns):
             if any(out.name in needed for out in outs(eqn)):
                 needed.update(eqn.reads())
-        return (reaches & needed) | ({self.target} & reaches)
+        return reaches & needed
 
     # ------------------------------------------------------------ adjoints by value
 
-    def _adjoint(self, name: str, origin: Origin) -> str | Expr | None:
+    def adjoint(self, name: str, origin: Origin) -> str | Expr | None:
         """The adjoint of a value: the name of the value that holds it, or the constant 1; None where it is zero."""
-        parts = self.pending.pop(name, [])
-        if name == self.target:
-            if not parts:
-                return E.ONE if self.seed.value is None else self.seed.value
-            parts.insert(0, Part(self._seed_part(name, origin)))
-        return self._sum(name, parts) if parts else None
+        if name not in self.done:
+            parts = self.pending.pop(name, [])
+            seeds = self.seeds.get(name, [])
+            if len(seeds) == 1 and not parts:
+                self.done[name] = E.ONE if seeds[0].value is None else seeds[0].value
+            else:
+                parts = [Part(self._seed_part(name, seed, origin)) for seed in seeds] + parts
+                self.done[name] = self._sum(name, parts) if parts else None
+        return self.done[name]
 
-    def _seed_part(self, name: str, origin: Origin) -> Eqn:
+    def _seed_part(self, name: str, seed: Seed, origin: Origin) -> Eqn:
         value = self.values[name]
         axes = shape_axes(value.shape)
         index = tuple(at(a.name) for a in axes)
-        args = () if self.seed.value is None else (Access(self.seed.value, index),)
-        body = E.ONE if self.seed.value is None else E.arg(0)
+        args = () if seed.value is None else (Access(seed.value, index),)
+        body = E.ONE if seed.value is None else E.arg(0)
         return Eqn(Value("", value.shape), axes, index, "", args, body, "seed", replace(origin, rule="seed"))
 
     def _sum(self, name: str, parts: list[Part]) -> str:
@@ -148,16 +159,85 @@ class _Sweep:
 
     def _final(self, name: str) -> str:
         value = self.values[name]
-        adjoint = self._adjoint(name, Origin((), "seed"))
+        adjoint = self.adjoint(name, Origin((), "seed"))
         if isinstance(adjoint, str):
             return adjoint
-        note = f"{self.target} does not depend on {name}" if adjoint is None else ""
+        note = f"{' and '.join(self.seeds)} does not depend on {name}" if adjoint is None else ""
+        return self.constant(name, E.ZERO if adjoint is None else adjoint, note)
+
+    def constant(self, name: str, body: Expr, note: str) -> str:
+        """An adjoint of ``name`` that is the same number everywhere."""
+        value = self.values[name]
         axes = shape_axes(value.shape)
         index = tuple(at(a.name) for a in axes)
         total = self.name(f"d_{name}")
-        body = E.ZERO if adjoint is None else adjoint
         self.new.append(Eqn(Value(total, value.shape), axes, index, "", (), body, "const", Origin((), "vjp", note)))
         return total
+
+    # ------------------------------------------------------------ loops
+
+    def _through_scan(self, scan: Scan, adjoints: Sequence[str | Expr | None], active: set[str]) -> None:
+        """The backward pass of a loop is a loop the other way: each step is run again from its saved carries, and its
+        own backward pass hands the carries' adjoints on (backpropagation through time, Werbos 1990)."""
+        body, carries = scan.body, len(scan.initial)
+        forward, saved = self._saving_carries(scan)
+        given = [
+            a if isinstance(a, str) else self.constant(o.name, a or E.ZERO, f"nothing depends on {o.name}")
+            for o, a in zip(scan.outs, adjoints, strict=True)
+        ]
+        name = Namer((*body.values(), *self.values))
+        upstream = [Value(name(f"d_{o}"), body.values()[o].shape) for o in body.outputs]
+        outer = (*scan.initial, *scan.slices, *scan.captured)
+        wanted = [k for k, (o, v) in enumerate(zip(outer, body.inputs, strict=True)) if v.kind == "real" and (k < carries or o in active)]
+        step = differentiate_all(
+            replace(body, inputs=(*body.inputs, *upstream)),
+            tuple((o, Seed(u.name)) for o, u in zip(body.outputs, upstream, strict=True)),
+            [body.inputs[k].name for k in wanted],
+        )
+        captured = [k for k in wanted if k >= carries + len(scan.slices)]
+        totals = {k: Value(name(f"sum_{body.inputs[k].name}"), body.inputs[k].shape) for k in captured}
+        extra: list[Eqn] = []
+        results: dict[int, str] = {}
+        for k, adjoint in zip(wanted, step.adjoints, strict=True):
+            results[k] = adjoint
+            if k in totals:
+                axes = shape_axes(totals[k].shape)
+                index = tuple(at(a.name) for a in axes)
+                new = Value(name(f"next_{totals[k].name}"), totals[k].shape)
+                reads = (Access(totals[k].name, index), Access(adjoint, index))
+                extra.append(Eqn(new, axes, index, "", reads, E.make("add", E.arg(0), E.arg(1)), "add", scan.origin))
+                results[k] = new.name
+        # inputs of the reversed loop: adjoints of carries, running sums | saved carries, slices, upstreams of emits | captured
+        body_inputs = (*upstream[:carries], *totals.values(), *body.inputs[:carries],
+                       *body.inputs[carries : carries + len(scan.slices)], *upstream[carries:],
+                       *body.inputs[carries + len(scan.slices) :])  # fmt: skip
+        slices = [k for k in wanted if carries <= k < carries + len(scan.slices)]
+        inner = Graph(f"{body.name}_backward", body_inputs, step.graph.consts, (*step.graph.eqns, *extra),
+                      (*(results[k] for k in range(carries)), *(results[k] for k in captured), *(results[k] for k in slices)))  # fmt: skip
+        values = inner.values()
+        zeros = [self.constant(scan.captured[k - carries - len(scan.slices)], E.ZERO, "the running sum starts at 0") for k in captured]
+        finals = [Value(self.name(f"d_{outer[k]}"), values[results[k]].shape) for k in (*range(carries), *captured)]
+        stacks = [Value(self.name(f"d_{outer[k]}"), (scan.axis.extent, *values[results[k]].shape)) for k in slices]
+        origin = Origin(scan.origin.spans, "vjp scan", "the same steps backwards")
+        self.new.append(Scan((*finals, *stacks), scan.axis, not scan.reverse, (*given[:carries], *zeros),
+                             (*saved, *scan.slices, *given[carries:]), scan.captured, inner, origin))  # fmt: skip
+        self.graph = self.graph.with_eqns(tuple(forward if e is scan else e for e in self.graph.eqns))
+        for k, value in zip((*range(carries), *captured, *slices), (*finals, *stacks), strict=True):
+            if outer[k] in active:
+                axes = shape_axes(value.shape)
+                index = tuple(at(a.name) for a in axes)
+                part = Eqn(Value("", value.shape), axes, index, "", (Access(value.name, index),), E.arg(0), "copy", origin)
+                self.pending.setdefault(outer[k], []).append(Part(part))
+
+    def _saving_carries(self, scan: Scan) -> tuple[Scan, list[str]]:
+        """The same loop, which also keeps what each step started from."""
+        inner = scan.body.inputs[: len(scan.initial)]
+        stacks = [Value(self.name(f"{o.name}_before"), (scan.axis.extent, *v.shape), v.kind)
+                  for o, v in zip(scan.outs, inner, strict=False)]  # fmt: skip
+        body = replace(scan.body, outputs=(*scan.body.outputs, *(v.name for v in inner)))
+        for stack in stacks:
+            self.values[stack.name] = stack
+        return replace(scan, outs=(*scan.outs, *stacks), body=body), [s.name for s in stacks]
 
     # ------------------------------------------------------------ one equation
 

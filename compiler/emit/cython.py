@@ -84,7 +84,9 @@ def linear(index: Sequence[Ix], extents: Shape) -> Ix:
 class KernelWriter:
     """Writes one nest as a ``cdef`` function."""
 
-    def __init__(self, nest: Nest, free: Sequence[str], single: bool, sources: Sources) -> None:
+    def __init__(self, nest: Nest, free: Sequence[str], single: bool, sources: Sources,
+                 literals: str = "") -> None:  # fmt: skip
+        self.literals = literals
         self.nest, self.free, self.sources = nest, tuple(free), sources
         self.storage = {s.value.name: s for s in nest.storage}
         self.spell = Speller()
@@ -163,7 +165,7 @@ class KernelWriter:
             yield from _wrap(f"    cdef {type_} ", parts, "")
         for s in self.nest.storage:
             if s.slot == "const":
-                yield f"    cdef read {self.spell(s.value.name)} = literal_{s.value.name}"
+                yield f"    cdef read {self.spell(s.value.name)} = literal_{self.literals}{s.value.name}"
         pieces = [s for s in self.nest.storage if s.kind == "work"]
         parts = []
         for s in pieces:
@@ -182,8 +184,12 @@ class KernelWriter:
                 self._local("real", f"{self.spell(s.value.name)}[{extent}]")
         for type_ in ("real", "double", "bint", "Py_ssize_t"):
             names = self.locals.get(type_, [])
-            if names:
-                yield from _wrap(f"    cdef {type_} ", names, "")
+            plain = [n for n in names if "[" not in n]
+            if plain:
+                yield from _wrap(f"    cdef {type_} ", plain, "")
+            for array in names:
+                if array not in plain:
+                    yield f"    cdef {type_} {array}"
 
     def _doubles(self) -> set[str]:
         """Scalars that a long sum runs into: kept in double, whatever the model's type."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..graph import expr as E
-from ..graph.ir import Eqn, Graph, Model, Origin
+from ..graph.ir import Const, Eqn, Graph, Model, Origin
 from ..graph.shapes import Dim, size
 from ..language.source import Source
 from ..loops.buffers import lower
@@ -48,7 +48,7 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
     whole = Lines()
     for line in _header(plan, nests, digest, command, version):
         whole.add(line)
-    for line in _externs(plan, single, used):
+    for line in externs({c.value.name: c for c in plan.whole.consts}, single, used):
         whole.add(line)
     whole.extend(bodies)
     table = spec(model, plan.kernels, [n.work for n in nests], version=version, digest=digest, backend="cython")
@@ -163,7 +163,8 @@ def _bytes(nest: Nest, dtype: str) -> Dim:
     return total
 
 
-def _externs(plan: Plan, single: bool, used: set[str]) -> list[str]:
+def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[str]:
+    """Declarations of what the kernels use of the headers, and the model's literal arrays."""
     suffix = "f" if single else ""
     width = "f32" if single else "f64"
     real = "float" if single else "double"
@@ -194,10 +195,9 @@ def _externs(plan: Plan, single: bool, used: set[str]) -> list[str]:
     lines += ["", f"ctypedef {real} real"]
     if "pi" in used:
         lines.append("cdef real pi = 3.141592653589793")
-    consts = plan.whole.consts
-    for const in consts:
+    for name, const in consts.items():
         data = ", ".join(repr(float(x)) for x in const.data)
-        lines.append(f"cdef real[{len(const.data)}] {const_name(const.value.name)} = [{data}]")
+        lines.append(f"cdef real[{len(const.data)}] {const_name(name)} = [{data}]")
     return lines
 
 
@@ -211,7 +211,7 @@ def _trampoline(writer: KernelWriter, nest: Nest, model: Model) -> list[str]:
     if nest.work.terms:
         arguments.append(f"<write>s[{len(writer.arguments)}]")
     arguments += [f"n[{k}]" for k in range(len(model.free))]
-    return [f"cdef void _{name}(void **s, const Py_ssize_t *n) noexcept nogil:", f"    {name}({', '.join(arguments)})"]
+    return [f"cdef void _call_{name}(void **s, const Py_ssize_t *n) noexcept nogil:", f"    {name}({', '.join(arguments)})"]
 
 
 def _tail(model: Model, nests: Sequence[Nest], calls: Sequence[str], table: Mapping[str, Any]) -> list[str]:
@@ -219,7 +219,7 @@ def _tail(model: Model, nests: Sequence[Nest], calls: Sequence[str], table: Mapp
     lines += ["ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil",
               "ctypedef void (*update_t)(write, read, real **, const double *, double, Py_ssize_t) noexcept nogil"]  # fmt: skip
     lines += calls
-    kernels = [f"_{n.kernel.name}" for n in nests] or ["NULL"]
+    kernels = [f"_call_{n.kernel.name}" for n in nests] or ["NULL"]
     updates = [spell_function(u.name) for u in model.updates] or ["NULL"]
     lines += ["", f"cdef kernel_t[{len(kernels)}] _KERNELS = [{', '.join(kernels)}]"]
     lines += [f"cdef update_t[{len(updates)}] _UPDATES = [{', '.join(updates)}]"]

@@ -32,7 +32,7 @@ class Speller:
 
     def fresh(self, wanted: str) -> str:
         """A spelling that nothing has yet."""
-        stem = wanted
+        stem = "".join(c if c.isalnum() or c == "_" else "_" for c in wanted)
         if stem in RESERVED or stem.startswith(("__", "_gw", "gw_", "__pyx", "Py", "_Py")) or stem.startswith("_"):
             stem = f"{stem.lstrip('_') or 'v'}_"
         name, k = stem, 1

@@ -31,14 +31,15 @@ def lower(kernel: Kernel) -> Nest:
     """The kernel as loop nests with a place for every value."""
     graph = kernel.graph
     slots = {p.value: p for p in kernel.places}
-    body = _zero_together(schedule(graph), slots, graph)
+    nodes, inner = schedule(graph)
+    body = _zero_together(nodes, slots, graph)
     uses = _collect(body)
     storage: list[Storage] = []
     pieces: list[tuple[Dim, int]] = []  # size, last use
     offsets: list[Dim] = []
     pending: list[tuple[int, _Uses, Value, tuple[int, ...]]] = []
     consts = {c.value.name for c in graph.consts}
-    for value in _all_values(graph):
+    for value in (*_all_values(graph), *inner):
         if value.name in slots:
             place = slots[value.name]
             dims = tuple(range(len(value.shape)))

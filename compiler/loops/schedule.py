@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 
 from ..graph import expr as E
 from ..graph.expr import Expr
-from ..graph.ir import Access, Axis, Eqn, Graph, Ix, at
-from ..graph.rewrite import rename_axes, substitute_access, substitute_ix
+from ..graph.ir import Access, Axis, Eqn, Graph, Ix, Origin, Scan, Value, at, outs
+from ..graph.rewrite import Namer, rename_axes, shape_axes, substitute_access, substitute_ix
 from ..graph.shapes import Dim
+from ..passes import KERNEL, apply
+from ..passes.names import rename
 from ..passes.products import classify
-from .ir import ArgBest, Assign, Loop, Node, Product
+from .ir import ArgBest, Assign, Loop, Node, Product, Zero
 
 UNROLLED = 16  # a reduction that short stays innermost: the C compiler unrolls it
 BLOCKED = 64  # a sum that long is taken in blocks
@@ -26,13 +28,14 @@ _STEP = {"": "=", "+": "+=", "*": "*=", "max": "max=", "min": "min="}
 
 @dataclass
 class Item:
-    """An equation on its way into the nest; its axes have names of their own."""
+    """An equation on its way into the nest; its axes have names of their own. A loop over time is one item."""
 
     eqn: Eqn
     target: str  # what it writes: its own value, or the one that it is accumulated into
     accumulates: bool  # adds to what an earlier item wrote
     serial: int
     left: list[str]
+    scan: Scan | None = None
     ready: bool = False  # the accumulator holds its first value
     bound: dict[str, Ix] = field(default_factory=dict)
 
@@ -59,18 +62,22 @@ class Classes:
         self._parent[self.find(a)] = self.find(b)
 
 
-def schedule(graph: Graph) -> tuple[Node, ...]:
-    """The loop nest of a kernel's graph."""
-    return _Scheduler(graph).run()
+def schedule(graph: Graph) -> tuple[tuple[Node, ...], tuple[Value, ...]]:
+    """The loop nest of a kernel's graph, and the values inside of its loops over time."""
+    scheduler = _Scheduler(graph, graph.values(), set())
+    nodes = scheduler.run()
+    return nodes, tuple(scheduler.inner)
 
 
 class _Scheduler:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, values: dict[str, Value], taken: set[str], stem: str = "e") -> None:
+        self.stem = stem
         self.graph = graph
-        self.values = graph.values()
+        self.values = values
+        self.inner: list[Value] = []
         self.classes = Classes()
         self.extent: dict[str, Dim] = {}
-        self.taken: set[str] = set()
+        self.taken = taken
 
     def run(self) -> tuple[Node, ...]:
         items = self._items()
@@ -85,7 +92,9 @@ class _Scheduler:
         items: list[Item] = []
         waiting: dict[str, list[Eqn]] = {}
         for eqn in self.graph.eqns:
-            assert isinstance(eqn, Eqn)
+            if isinstance(eqn, Scan):
+                items.append(Item(_placeholder(eqn), eqn.outs[0].name, False, len(items), [], eqn))
+                continue
             if eqn.out.name in into:
                 waiting.setdefault(into[eqn.out.name], []).append(eqn)
                 continue
@@ -102,7 +111,10 @@ class _Scheduler:
         uses: dict[str, int] = {name: 2 for name in self.graph.outputs}
         made: dict[str, Eqn] = {}
         for eqn in self.graph.eqns:
-            assert isinstance(eqn, Eqn)
+            if isinstance(eqn, Scan):
+                for name in eqn.reads():
+                    uses[name] = uses.get(name, 0) + 2
+                continue
             made[eqn.out.name] = eqn
             for access in eqn.args:
                 uses[access.value] = uses.get(access.value, 0) + 1
@@ -137,7 +149,7 @@ class _Scheduler:
         return into, first
 
     def _item(self, eqn: Eqn, target: str, accumulates: bool, serial: int) -> Item:
-        eqn = rename_axes(eqn, lambda name: f"e{serial}.{name}")
+        eqn = rename_axes(eqn, lambda name: f"{self.stem}{serial}.{name}")
         for axis in eqn.axes:
             self.extent[axis.name] = axis.extent
         bound = {a.name: Ix() for a in eqn.axes if a.extent.is_one()}
@@ -176,9 +188,13 @@ class _Scheduler:
         return nodes
 
     def _feeds(self, producer: Item, item: Item) -> bool:
-        return producer.target in item.eqn.reads() or (item.accumulates and producer.target == item.target)
+        reads = item.scan.reads() if item.scan is not None else item.eqn.reads()
+        made = [o.name for o in producer.scan.outs] if producer.scan is not None else [producer.target]
+        return any(name in reads for name in made) or (item.accumulates and producer.target == item.target)
 
     def _barrier(self, item: Item) -> bool:
+        if item.scan is not None:
+            return True
         product = classify(item.eqn)
         return product is not None and all(a.name in item.left for a in (*product.m, *product.n, *product.k))
 
@@ -194,9 +210,24 @@ class _Scheduler:
             for axis in item.left:
                 if self.classes.find(axis) != self.classes.find(group.axis) or self.extent[axis] != self.extent[group.axis]:
                     continue
+                if self._mixes(item, axis, group):
+                    continue
                 if all(self._aligned(p, group.axis_of(p), item, axis) for p in inside):
                     return index, axis
         return None
+
+    def _mixes(self, item: Item, axis: str, group: _Group) -> bool:
+        """Would a running sum join an innermost loop of independent elements, or the reverse? Such a loop is not vectorised;
+        where it is long its sums are taken in blocks, and where it is very short nothing is lost."""
+        extent = self.extent[axis].value
+        if extent is None or extent >= BLOCKED or extent < 4 or not _innermost(item):
+            return False
+        kind = self._runs(item, axis)
+        return any(_innermost(other) and self._runs(other, str(a)) != kind for other, a in group.members)
+
+    def _runs(self, item: Item, axis: str) -> bool:
+        """A reduction along ``axis`` into one place."""
+        return not any(axis in ix.axes() for ix in item.eqn.out_index)
 
     def _aligned(self, producer: Item, its_axis: str, item: Item, axis: str) -> bool:
         """Everything that ``item`` needs from ``producer`` at a point of the loop is there at that point."""
@@ -238,7 +269,7 @@ class _Scheduler:
     def _emit(self, group: _Group, outer: tuple[str, ...]) -> list[Node]:
         if group.barrier:
             (item, _), = group.members
-            return [self._product(item)]
+            return self._scan(item.scan) if item.scan is not None else [self._product(item)]
         if group.axis is None:
             nodes: list[Node] = []
             for item, _ in group.members:
@@ -348,6 +379,46 @@ class _Scheduler:
             E.ONE, beta, eqn.origin,
         )  # fmt: skip
 
+    def _scan(self, scan: Scan) -> list[Node]:
+        """A loop over time: the carries in place, the body scheduled for itself, its slices and emits read and written at t."""
+        prefix = scan.outs[0].name
+        count, sliced = len(scan.initial), len(scan.slices)
+        step = self._fresh("", scan.axis.extent)
+        now = at(step)
+        if scan.reverse:
+            now = Ix(((step, Dim.of(-1)),), scan.axis.extent - 1)
+        body = apply(KERNEL, with_own_results(scan.body))
+        inner = body.values()
+        names = {name: f"{prefix}.{name}" for name in inner}
+        for name, value in inner.items():
+            self.values[names[name]] = replace(value, name=names[name])
+        carried = [names[v.name] for v in scan.body.inputs[:count]]
+        slices = {names[v.name]: outer for v, outer in zip(scan.body.inputs[count : count + sliced], scan.slices, strict=True)}
+        captured = {names[v.name]: outer for v, outer in zip(scan.body.inputs[count + sliced :], scan.captured, strict=True)}
+        nested = _Scheduler(rename(replace(body, inputs=()), names), self.values, self.taken, f"{step}.e")
+        nested.extent = self.extent
+        inside = [_at_step(node, slices, captured, now) for node in nested.run()]
+        results = [names[name] for name in body.outputs]
+        for k in range(count, len(scan.outs)):
+            inside += self._copy(results[k], scan.outs[k].name, scan.origin, (), (now,))
+        for k in range(count):
+            inside += self._copy(results[k], carried[k], scan.origin)
+        self.inner += [v for n, v in self.values.items() if n.startswith(f"{prefix}.") and n not in slices and n not in captured]
+        self.inner += [v for v in nested.inner if v not in self.inner]
+        before = [n for k in range(count) for n in self._copy(scan.initial[k], carried[k], scan.origin)]
+        after = [n for k in range(count) for n in self._copy(carried[k], scan.outs[k].name, scan.origin)]
+        return [*before, Loop(step, scan.axis.extent, tuple(inside)), *after]
+
+    def _copy(self, source: str, target: str, origin: Origin, before: tuple[Ix, ...] = (),
+              into: tuple[Ix, ...] = ()) -> list[Node]:  # fmt: skip
+        shape = self.values[source].shape
+        variables = [self._fresh("", d) for d in shape]
+        index = tuple(at(v) for v in variables)
+        nodes: list[Node] = [Assign(target, into + index, "=", E.arg(0), (Access(source, before + index),), origin)]
+        for variable, extent in zip(reversed(variables), reversed(shape), strict=True):
+            nodes = [Loop(variable, extent, tuple(nodes))]
+        return nodes
+
     def _stride(self, access: Access, axis: Axis) -> Ix:
         """How many elements lie between neighbours along ``axis`` (a size, as an index without axes)."""
         shape = self.values[access.value].shape
@@ -386,9 +457,54 @@ class _Group:
         raise KeyError(item.target)
 
 
+def _innermost(item: Item) -> bool:
+    return len(item.left) <= 1
+
+
 def best_name(target: str) -> str:
     """The running extremum that belongs to an argmax."""
     return f"{target}_best"
+
+
+def _placeholder(scan: Scan) -> Eqn:
+    return Eqn(scan.outs[0], (), (), "", (), E.ZERO, "scan", scan.origin)
+
+
+def with_own_results(body: Graph) -> Graph:
+    """A body whose results are values of its own: what goes straight through, or out twice, is copied."""
+    made = {o.name for e in body.eqns for o in outs(e)}
+    values = body.values()
+    fresh = Namer(values)
+    eqns = list(body.eqns)
+    results: list[str] = []
+    for name in body.outputs:
+        if name not in made or name in results:
+            value = values[name]
+            axes = shape_axes(value.shape)
+            index = tuple(at(a.name) for a in axes)
+            copy = Value(fresh(f"{name}_copy"), value.shape, value.kind)
+            origin = Origin((), "copy", f"{copy.name} is {name}")
+            eqns.append(Eqn(copy, axes, index, "", (Access(name, index),), E.arg(0), "copy", origin))
+            name = copy.name
+        results.append(name)
+    return replace(body, eqns=tuple(eqns), outputs=tuple(results))
+
+
+def _at_step(node: Node, slices: dict[str, str], captured: dict[str, str], now: Ix) -> Node:
+    """The node with what is sliced read at the step, and what is captured read where it is."""
+
+    def read(access: Access) -> Access:
+        if access.value in slices:
+            return replace(access, value=slices[access.value], index=(now, *access.index))
+        return replace(access, value=captured.get(access.value, access.value))
+
+    if isinstance(node, Loop):
+        return replace(node, body=tuple(_at_step(n, slices, captured, now) for n in node.body))
+    if isinstance(node, Zero):
+        return node
+    if isinstance(node, Product):
+        return replace(node, a=read(node.a), b=read(node.b))
+    return replace(node, args=tuple(read(a) for a in node.args))
 
 
 def _terms(body: Expr) -> list[Expr]:
