@@ -53,7 +53,8 @@ SPINE = frozenset(("binary",))
 
 _MODULES = frozenset(("np", "numpy", "torch", "tf", "jnp", "jax", "math", "F", "nn", "scipy", "sp", "keras"))
 _METHODS = {
-    "dot": "write `a @ b`", "matmul": "write `a @ b`", "t": "a transpose is written `.T`", "transpose": "write `transpose(x, ...)`",
+    "dot": "write `a @ b`", "matmul": "write `a @ b`", "t": "a transpose is written `.T`",
+    "transpose": "write `transpose(x, ...)`",
     "shape": "sizes are declared: `size N` and `input x[N]`", "size": "sizes are declared: `size N` and `input x[N]`",
 }
 
@@ -190,11 +191,18 @@ class Builder:
         value, dot, name = parts
         if name.text == "T":
             return Transpose(value, span=self.span(value, name))
-        if isinstance(value, Ref) and value.id in _MODULES:
+        raise self.no_attribute(value, dot, name)
+
+    def no_attribute(self, value: Any, dot: Token, name: Token) -> Problem:
+        """``value`` is a node or the token before the dot."""
+        owner = value.text if isinstance(value, Token) else value.id if isinstance(value, Ref) else ""
+        if owner in _MODULES:
             help: str | None = f"functions need no module: write `{name.text}(...)`"
+        elif name.text == "T":
+            help = "a transpose has no arguments: write `.T`, or `transpose(x, ...)`"
         else:
             help = _METHODS.get(name.text, f"functions are called as `{name.text}(x)`")
-        raise self.problem("E113", f"there is no attribute or method `.{name.text}`", self.span(dot, name), help=help)
+        return self.problem("E113", f"there is no attribute or method `.{name.text}`", self.span(dot, name), help=help)
 
     # declarations
 

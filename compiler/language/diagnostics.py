@@ -273,7 +273,7 @@ def _snippet(marks: list[Label], source: Source, width: int, paint: _Paint) -> l
 
 
 def _line(number: int, text: str, width: int, paint: _Paint) -> str:
-    return " " + paint.gutter(f"{number:>{width}} |") + (f" {text}" if text.strip() else "")
+    return " " + paint.gutter(f"{number:>{width}} |") + (f" {text.rstrip()}" if text.strip() else "")
 
 
 def _rows(marks: list[_Mark]) -> list[str]:

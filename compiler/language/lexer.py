@@ -41,6 +41,11 @@ class Token:
     def span(self, file: str) -> Span:
         return Span(file, self.line, self.column, self.line, self.end)
 
+    @property
+    def shown(self) -> str:
+        """The text as messages quote it."""
+        return self.text if len(self.text) <= 40 else self.text[:40] + "…"
+
 
 @dataclass
 class Line:
@@ -59,14 +64,14 @@ class Line:
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\f]+)
     |(?P<name>[A-Za-z_][A-Za-z0-9_]*+(?![^\x00-\x7f]))
-    |(?P<wide>[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)
+    |(?P<wide>[^\x00-@\[-^`{-\x7f][^\x00-/:-@\[-^`{-\x7f]*)  # the same with all beyond ASCII, written so that it compiles fast
     |(?P<number>\.?[0-9](?:[eE][+-](?=[0-9])|[A-Za-z0-9_.])*)
     |(?P<comment>\#.*)
     |(?P<docstring>\"\"\"|''')
     |(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
     |(?P<open>["'].*)
-    |(?P<wrong>\*\*=|//=|===|\+=|-=|\*=|/=|%=|@=|:=|&&|\|\||->|<>|=>|=<|\.\.\.|\^|&|!(?!=)|\|(?!>))
-    |(?P<op>\*\*|//|==|!=|<=|>=|\|>|[-+*/%@()\[\],:.=<>~])
+    |(?P<wrong>\*\*=|//=|===|\+=|-=|\*=|/=|%=|@=|:=|&&|\|\||->|<>|=>|=<|\^|&|!(?!=)|\|(?!>))
+    |(?P<op>\.\.\.|\*\*|//|==|!=|<=|>=|\|>|[-+*/%@()\[\],:.=<>~])
     |(?P<bad>.)""",
     re.VERBOSE,
 )
@@ -75,6 +80,7 @@ _NUMBER = re.compile(
     r"|(?:(?:[0-9](?:_?[0-9])*)?\.[0-9](?:_?[0-9])*|[0-9](?:_?[0-9])*\.)(?:[eE][+-]?[0-9](?:_?[0-9])*)?"
     r"|[0-9](?:_?[0-9])*[eE][+-]?[0-9](?:_?[0-9])*"
 )
+_LONGEST_NUMBER = 1000  # characters; a double has no more than 770 digits that matter
 _SUBSCRIPTS = frozenset("₀₁₂₃₄₅₆₇₈₉")
 _SUPERSCRIPTS = {"⁰": "0", "¹": "1", "²": "2", "³": "3", "⁴": "4", "⁵": "5", "⁶": "6", "⁷": "7", "⁸": "8", "⁹": "9"}
 # Characters that people paste, and what they mean.
@@ -160,9 +166,10 @@ class _Reader:
                     infix = True
             elif kind == "op":
                 add(Token(piece, piece, number, column, match.end() + 1))
+                infix |= piece == "..."
             elif kind == "number":
                 add(Token("NUMBER", piece, number, column, match.end() + 1))
-                if not _NUMBER.fullmatch(piece) or float(piece) == float("inf"):
+                if len(piece) > _LONGEST_NUMBER or not _NUMBER.fullmatch(piece) or float(piece) == float("inf"):
                     self._bad_number(piece, number, column)
                     broken = True
             elif kind == "comment":
@@ -246,7 +253,11 @@ class _Reader:
 
     def _bad_number(self, piece: str, number: int, column: int) -> None:
         span = Span(self.file, number, column, number, column + len(piece))
+        if len(piece) > _LONGEST_NUMBER:
+            self.bag.report("E003", f"a number of {len(piece)} characters", span, help="write it as in `1e300`")
+            return
         lead = re.match(r"(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?=[A-Za-z_])", piece)
+        rest = piece[lead.end():] if lead else ""
         help: str | None = None
         message = f"`{piece}` is not a number"
         if _NUMBER.fullmatch(piece):
@@ -259,8 +270,8 @@ class _Reader:
             help = "there are no complex numbers"
         elif piece.endswith(".T") and lead is None:
             help = "a number has no transpose"
-        elif lead is not None and piece[lead.end():].isidentifier() and not re.fullmatch(r"[eE][0-9_]*|_+", piece[lead.end():]):
-            help = f"for a product write `{lead.group()}*{piece[lead.end():]}`; a name cannot begin with a digit"
+        elif re.fullmatch(r"[A-Za-z]\w*", rest) and not re.fullmatch(r"[eE][0-9_]*", rest):
+            help = f"for a product write `{piece[:-len(rest)]}*{rest}`; a name cannot begin with a digit"
         elif piece.endswith("_") or "__" in piece:
             help = "an underscore stands between two digits, as in `1_000`"
         elif re.fullmatch(r".*[eE]", piece):
@@ -283,9 +294,6 @@ class _Reader:
 
     def _wrong(self, piece: str, text: str, number: int, column: int) -> None:
         span = Span(self.file, number, column, number, column + len(piece))
-        if piece == "...":
-            self.bag.report("E110", "`...` is not part of the language yet", span)
-            return
         help = _WRONG.get(piece)
         if help is None:  # an assignment such as +=
             target = text[:column - 1].strip()
@@ -453,6 +461,7 @@ def _tree(lines: list[Line], source: Source, bag: Bag) -> list[Line]:
     # (indentation, where its lines go); the last entry is the innermost block.
     stack: list[tuple[str, list[Line]]] = [("", top)]
     previous: Line | None = None
+    stray: list[Line] | None = None  # the last list of lines that are indented below a line that opens no block
     mixed = False
     for line in lines:
         first = line.tokens[0] if line.tokens else None
@@ -477,7 +486,13 @@ def _tree(lines: list[Line], source: Source, bag: Bag) -> list[Line]:
                     )
                 stack[-1] = (indent, stack[-1][1])
             else:
-                stack.append((indent, previous.children if previous.opens else previous.stray))
+                if previous.opens:
+                    stack.append((indent, previous.children))
+                elif stack[-1][1] is stray:  # deeper still: no list of its own
+                    stack.append((indent, stray))
+                else:
+                    stray = previous.stray
+                    stack.append((indent, stray))
         else:
             while len(stack) > 1 and len(indent) <= len(stack[-2][0]):
                 stack.pop()

@@ -87,6 +87,7 @@ _PYTHON = {
     "async": None, "await": None, "print": "what `forward` shall return is declared with `output`",
     "lambda": "a function is written `def f(x) = ...`",
 }
+_CONTINUES = {"if": ("elif", "else"), "try": ("except", "finally"), "for": ("else",), "while": ("else",)}
 _CLOSED_BLOCK = "`{0}` cannot stand in {1}"
 
 
@@ -105,8 +106,14 @@ class _Parser(Builder):
     def block(self, lines: Sequence[Line], start: str) -> list[Any]:
         """The statements of a block; what cannot be read is reported and left out."""
         out: list[Any] = []
+        before = ""
         for line in lines:
+            word = line.tokens[0].text if line.tokens else ""
+            if word in _CONTINUES.get(before, ()):  # `else` after an `if` that is an error already
+                self.poison(line, everything=True)
+                continue
             node = self.line(line, start)
+            before = word if line.broken else ""
             if node is not None:
                 out.append(node)
             for stray in line.stray:
@@ -195,28 +202,32 @@ class _Parser(Builder):
 
     def poison(self, line: Line, everything: bool = False) -> None:
         """Remembers the names that a line would have bound: later stages must not call them unknown."""
-        tokens = line.tokens
-        first = tokens[0] if tokens else None
-        if first is not None and first.text == "use":
-            self.broken.append("*")
-        if first is None or first.text not in ("minimize", "gradient") or everything:
-            if first is not None and first.text in ("def", "update", "layer"):
-                self.broken.extend(token.text for token in tokens[1:2])
-            else:
-                depth = 0
-                for token in tokens:
-                    if token.type in CLOSER:
-                        depth += 1
-                    elif token.type in OPENER:
-                        depth -= 1
-                    elif token.type == "=" and depth <= 0 and (first is None or first.type not in ("size", "hyper")):
-                        break
-                    elif token.type == "NAME" and depth <= 0:
-                        self.broken.append(token.text)
-        if first is not None and first.text in ("def", "update", "layer"):
-            return
-        for child in (*line.children, *line.stray):
-            self.poison(child, everything=True)
+        todo = [line]
+        while todo:
+            line = todo.pop()
+            first = line.tokens[0] if line.tokens else None
+            word = first.text if first is not None else ""
+            if word == "use":
+                self.broken.append("*")
+            if word in ("def", "update", "layer"):
+                self.broken.extend(token.text for token in line.tokens[1:2])
+                continue
+            if everything or word not in ("minimize", "gradient"):
+                self.poison_targets(line.tokens)
+            todo.extend((*line.children, *line.stray))
+            everything = True
+
+    def poison_targets(self, tokens: list[Token]) -> None:
+        depth = 0
+        for token in tokens:
+            if token.type in CLOSER:
+                depth += 1
+            elif token.type in OPENER:
+                depth -= 1
+            elif token.type == "=" and depth <= 0 and tokens[0].type not in ("size", "hyper"):
+                return
+            elif token.type == "NAME" and depth <= 0:
+                self.broken.append(token.text)
 
     # ------------------------------------------------------------ words
 
@@ -290,6 +301,8 @@ class _Parser(Builder):
                 depth += 1
             elif token.type in OPENER:
                 depth -= 1
+            elif token.type == "...":
+                raise self.problem("E110", "`...` is not part of the language yet", token)
             elif token.type == "NAME" and token.text in INFIX and position > 0:
                 word, following = token.text, tokens[position + 1] if position + 1 < len(tokens) else None
                 if tokens[position - 1].type not in VALUE_ENDS:
@@ -326,7 +339,7 @@ class _Parser(Builder):
             while True:
                 action = actions[states[-1]].get(type)
                 if action is None:
-                    raise Problem(self.explain(start, states, tokens, position))
+                    raise Problem(self.explain(start, tokens, position))
                 if action >= 0:
                     if token is end:
                         return values[0]
@@ -369,6 +382,21 @@ class _Parser(Builder):
             span, end_line=span.line, end_column=span.column + 1
         )
 
+    def replay(self, start: str, tokens: list[Token]) -> list[int]:
+        """The states after the tokens, before any rule is reduced because of what follows."""
+        states = [tables.START[start]]
+        for token in tokens:
+            while True:
+                action = _ACTIONS[states[-1]][token.type]
+                if action >= 0:
+                    states.append(action)
+                    break
+                origin, size, _, _ = self.methods[~action]
+                if size:
+                    del states[-size:]
+                states.append(_GOTOS[states[-1]][origin])
+        return states
+
     def accepted(self, states: list[int]) -> list[str]:
         """The types of token that could come next."""
         out = []
@@ -389,10 +417,10 @@ class _Parser(Builder):
 
     # ------------------------------------------------------------ what to say
 
-    def explain(self, start: str, states: list[int], tokens: list[Token], position: int) -> Diagnostic:
+    def explain(self, start: str, tokens: list[Token], position: int) -> Diagnostic:
         """The diagnostic for the token at ``position`` (the end, if there is none), in the user's words."""
         token = tokens[position] if position < len(tokens) else None
-        accepted = self.accepted(states)
+        accepted = self.accepted(self.replay(start, tokens[:position]))
         if tokens[0].type == "NAME" and start != "expr":
             found = self.unnamed(tokens, position)
             if found is not None:
@@ -406,11 +434,11 @@ class _Parser(Builder):
         if equals is not None and position > equals:
             return None  # the targets are fine
         if second is not None and second.type == "==":
-            return self.problem("E104", f"`==` compares; `{first.text}` is bound with one `=`", second).diagnostic
+            return self.problem("E104", f"`==` compares; `{first.shown}` is bound with one `=`", second).diagnostic
         if second is not None and second.type == "NAME":
             meant = suggest(first.text, STATEMENTS)
             return self.problem(
-                "E101", f"`{first.text}` is not a statement", first, help=f"did you mean `{meant}`?" if meant else None
+                "E101", f"`{first.shown}` is not a statement", first, help=f"did you mean `{meant}`?" if meant else None
             ).diagnostic
         if second is not None and second.type == ":":
             return self.problem(
@@ -422,6 +450,8 @@ class _Parser(Builder):
 
     def no_name(self, tokens: list[Token]) -> Diagnostic:
         """An expression alone in a line, or what is wrong within it."""
+        if self.top_level(tokens, ",") is not None:
+            return self.problem("E118", "the values of this line go nowhere", self.span(tokens[0], tokens[-1])).diagnostic
         try:
             value = self.run("expr", tokens)
         except Problem as problem:
@@ -456,10 +486,10 @@ class _Parser(Builder):
         name_wanted = "NAME" in accepted and not value_wanted
         operator_wanted = "+" in accepted
         opened = self.innermost(tokens, position)
-        after = f"after `{previous.text}`" if previous is not None else "here"
+        after = f"after `{previous.shown}`" if previous is not None else "here"
         if previous is not None and previous.type == "STRING":
             after = "after the text"
-        found = "" if token is None else f", not `{token.text}`"
+        found = "" if token is None else f", not `{token.shown}`"
         where: Token | Span = token if token is not None else Span(
             self.file, tokens[-1].line, tokens[-1].end, tokens[-1].line, tokens[-1].end
         )
@@ -471,7 +501,7 @@ class _Parser(Builder):
                 return Problem(self.cannot_bind(tokens, equals))
             if token.type in ("NUMBER", "STRING", "True", "False", "(", "[", "-", "+", "not"):
                 return Problem(self.no_name(tokens))
-            return self.problem("E101", f"a statement cannot begin with `{token.text}`", token)
+            return self.problem("E101", f"a statement cannot begin with `{token.shown}`", token)
         if token is not None and token.type == "=" and (operator_wanted or value_wanted):
             return self.equals(tokens, position, opened, token)
         if token is not None and token.type == "==" and "=" in accepted and not operator_wanted:
@@ -489,12 +519,19 @@ class _Parser(Builder):
             )
         if token is not None and statement == "param" and token.type == "," and opened is None:
             return self.problem("E101", "a `param` statement declares one parameter", token, help="give each a line of its own")
+        if "~" in accepted and token is not None and token.type == "NAME":
+            return self.problem(
+                "E101", f"after the shape comes `~` and a distribution or `=` and a value, not `{token.shown}`", token,
+                help=f"write `~ {token.shown}` or `= {token.shown}`",
+            )
+        if previous is not None and previous.type == "~" and name_wanted:
+            return self.problem(code, f"after `~` comes a distribution{found}", where, help="for example `~ normal(0, 0.01)`")
         if token is not None and statement in ("input", "index", "param") and opened is None and token.type == "(":
             return self.problem("E101", "a shape stands in `[ ]`", token)
         if name_wanted:
             what = "the optimiser" if statement == "minimize" else "a name"
             if token is not None and token.type in ("and", "or", "not", "True", "False"):
-                return self.problem("E101", f"`{token.text}` cannot be a name", token, help="it means something everywhere")
+                return self.problem("E101", f"`{token.shown}` cannot be a name", token, help="it means something everywhere")
             if previous is not None and previous.type == "use":
                 what = "the name of a library or a file in quotes"
             return self.problem(code, f"{after} comes {what}{found}", where)
@@ -502,14 +539,14 @@ class _Parser(Builder):
             return self.value_missing(tokens, position, token, previous, opened, accepted, where)
         if token is not None and "|>" in accepted and not operator_wanted:
             return self.problem(
-                "E115", f"`|>` binds loosest: `{token.text}` cannot follow what it makes", token,
+                "E115", f"`|>` binds loosest: `{token.shown}` cannot follow what it makes", token,
                 help="put the pipe in brackets: `(x |> f) + 1`",
             )
         if token is not None and previous is not None and previous.type in VALUE_ENDS and operator_wanted:
             if (token.type in VALUE_ENDS and token.type not in OPENER) or token.type in ("(", "[", "not"):
-                return self.side_by_side(previous, token, opened, accepted)
+                return self.side_by_side(tokens, position, opened, accepted)
         if token is not None and token.type == "NAME" and "," in accepted and opened is None and previous is not None:
-            return self.problem("E106", f"a comma is missing between `{previous.text}` and `{token.text}`", token)
+            return self.problem("E106", f"a comma is missing between `{previous.shown}` and `{token.shown}`", token)
         return self.problem(code, f"{after} comes {self.alternatives(accepted, opened)}{found}", where)
 
     def innermost(self, tokens: list[Token], position: int) -> Token | None:
@@ -530,7 +567,7 @@ class _Parser(Builder):
                 )
             return self.problem("E104", "there is nothing to bind here", token, help="to compare, write `==`")
         if tokens[position - 1].type not in VALUE_ENDS:
-            return self.problem("E101", f"after `{tokens[position - 1].text}` comes a value, not `=`", token)
+            return self.problem("E101", f"after `{tokens[position - 1].shown}` comes a value, not `=`", token)
         return self.problem(
             "E104", "`=` stands only after the name of an argument", token, help="to compare, write `==`"
         )
@@ -539,7 +576,7 @@ class _Parser(Builder):
         self, tokens: list[Token], position: int, token: Token | None, previous: Token | None, opened: Token | None,
         accepted: list[str], where: Token | Span,
     ) -> Problem:
-        before = f"after `{previous.text}`" if previous is not None else "here"
+        before = f"after `{previous.shown}`" if previous is not None else "here"
         if token is None:
             if previous is not None and previous.type in STATEMENTS + ("return", "="):
                 help = None
@@ -552,12 +589,15 @@ class _Parser(Builder):
         help = None
         if token.type in ("*", "**") and opened is not None and previous is not None and previous.type in ("(", ","):
             help = "arguments are given one by one"
-        return self.problem("E101", f"{before} comes a value, not `{token.text}`", token, help=help)
+        return self.problem("E101", f"{before} comes a value, not `{token.shown}`", token, help=help)
 
-    def side_by_side(self, previous: Token, token: Token, opened: Token | None, accepted: list[str]) -> Problem:
+    def side_by_side(self, tokens: list[Token], position: int, opened: Token | None, accepted: list[str]) -> Problem:
         """Two values without anything between them."""
+        previous, token = tokens[position - 1], tokens[position]
         if token.type == "not":
-            return self.problem("E108", "there is no `not in`", token) if token.text == "not" else self.problem("E106", "", token)
+            return self.problem("E108", "there is no `not in`", token)
+        if token.type == "(" and position > 2 and previous.type == "NAME" and tokens[position - 2].type == ".":
+            return self.no_attribute(tokens[position - 3], tokens[position - 2], previous)
         if token.type == "(":
             return self.problem(
                 "E106", "an operator is missing before `(`", token,
@@ -566,10 +606,10 @@ class _Parser(Builder):
         labels = ((previous.span(self.file), ""), (token.span(self.file), ""))
         span = labels[0][0].to(labels[1][0])
         if opened is not None and "," in accepted:
-            message = f"a comma or an operator is missing between `{previous.text}` and `{token.text}`"
+            message = f"a comma or an operator is missing between `{previous.shown}` and `{token.shown}`"
             return self.problem("E106", message, span, labels=labels)
         return self.problem(
-            "E106", f"an operator is missing between `{previous.text}` and `{token.text}`", span, labels=labels,
+            "E106", f"an operator is missing between `{previous.shown}` and `{token.shown}`", span, labels=labels,
             help="a product is written `*`, a matrix product `@`",
         )
 

@@ -6,19 +6,34 @@ stage must walk that side in a loop; along all other children the parser allows 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from .source import Source, Span
 
 MAX_DEPTH = 100
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Node:
+    """Equality, hash and text are written once here: a dataclass that makes its own for each node is slow to import."""
+
     span: Span = field(compare=False)
 
+    def _key(self) -> tuple[object, ...]:
+        return tuple(getattr(self, f.name) for f in fields(self) if f.compare)
 
-@dataclass(frozen=True)
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, Node) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._key()))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.compare)
+        return f"{type(self).__name__}({shown})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Name(Node):
     """An identifier as it stands in the text (NFKC-normalised, as Python's are)."""
 
@@ -28,47 +43,53 @@ class Name(Node):
 # ---------------------------------------------------------------- expressions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Number(Node):
     """A number as it was written: ``text`` is kept so that 0.1 stays exactly one tenth."""
 
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Boolean(Node):
+    """``True`` or ``False``."""
+
     value: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Text(Node):
     """A string literal, as in ``gelu(x, approximate="tanh")``."""
 
     value: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ref(Node):
     """The use of a name."""
 
     id: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Unary(Node):
+    """``-x``, ``not x``."""
+
     op: str  # "-" "+" "not"
     operand: Expression
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Binary(Node):
+    """``a + b``; ``op_span`` is the operator alone."""
+
     op: str  # "+" "-" "*" "/" "//" "%" "**" "@" "and" "or"
     left: Expression
     right: Expression
     op_span: Span = field(compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Compare(Node):
     """A chain as in Python: ``a < b <= c`` has ops ("<", "<=") and three operands."""
 
@@ -76,13 +97,15 @@ class Compare(Node):
     operands: tuple[Expression, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Keyword(Node):
+    """``axis=0`` in a call."""
+
     name: Name
     value: Expression
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Call(Node):
     """``f(a, k=b)``. A pipe ``a |> f(k=b)`` is this call with ``a`` in front and ``piped`` set; ``a |> f`` likewise."""
 
@@ -92,7 +115,7 @@ class Call(Node):
     piped: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Slice(Node):
     """``start:stop:step`` inside brackets; each part may be missing."""
 
@@ -101,20 +124,22 @@ class Slice(Node):
     step: Expression | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Subscript(Node):
+    """``x[:, 1:3]``."""
+
     value: Expression
     items: tuple[Expression | Slice, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Transpose(Node):
     """``x.T``"""
 
     value: Expression
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Array(Node):
     """``[1, 2]`` or ``[[1, 0], [0, 1]]``; elements may be any expression of the language that is a constant."""
 
@@ -127,7 +152,7 @@ Expression = Number | Boolean | Text | Ref | Unary | Binary | Compare | Call | S
 # ---------------------------------------------------------------- statements
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Declared(Node):
     """``x[N, 2]`` in a declaration; ``below`` is the bound of an ``index``."""
 
@@ -137,34 +162,44 @@ class Declared(Node):
     doc: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class SizeItem(Node):
+    """``H = 8`` in a ``size`` statement."""
+
     name: Name
     value: Expression | None  # None: free
     doc: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class SizeDecl(Node):
+    """``size N, H = 8``."""
+
     items: tuple[SizeItem, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class DtypeDecl(Node):
+    """``dtype float32``."""
+
     name: Name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class InputDecl(Node):
+    """``input x[N, D], y``."""
+
     items: tuple[Declared, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class IndexDecl(Node):
+    """``index y[N] < C``."""
+
     items: tuple[Declared, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ParamDecl(Node):
     """``param W[D, H] ~ normal(0, 0.01) frozen`` has ``init`` a Call (or a bare Ref as in ``~ he_normal``) and
     ``random``; ``param b[H] = 0`` has any expression as ``init``. Without either, ``init`` is None (zeros)."""
@@ -177,19 +212,23 @@ class ParamDecl(Node):
     doc: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class HyperItem(Node):
+    """``reg = 1e-3`` in a ``hyper`` statement."""
+
     name: Name
     value: Expression
     doc: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class HyperDecl(Node):
+    """``hyper reg = 1e-3``."""
+
     items: tuple[HyperItem, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Binding(Node):
     """``h = ...`` or ``a, b = split(...)``."""
 
@@ -198,7 +237,7 @@ class Binding(Node):
     doc: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class OutputDecl(Node):
     """``output p`` / ``output p, q`` (value None) or ``output p = EXPR`` (one name)."""
 
@@ -207,19 +246,23 @@ class OutputDecl(Node):
     doc: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Minimize(Node):
+    """``minimize EXPR with adam(lr=1e-2)``."""
+
     value: Expression
     optimizer: Call | None  # ``with adam(lr=1e-2)``; ``with adam`` is a Call without arguments
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class GradientDecl(Node):
+    """``gradient f wrt x, W``."""
+
     of: Name
     wrt: tuple[Name, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Parameter(Node):
     """A formal parameter of ``def`` or ``update``, with its default."""
 
@@ -227,12 +270,14 @@ class Parameter(Node):
     default: Expression | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Return(Node):
+    """The last statement of a function."""
+
     value: Expression
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Def(Node):
     """``def f(a, b=1) = EXPR`` (body: one Return) or the indented form, which ends in Return."""
 
@@ -242,7 +287,7 @@ class Def(Node):
     doc: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class StateDecl(Node):
     """``state m = 0`` inside ``update``: one value per element of w."""
 
@@ -250,7 +295,7 @@ class StateDecl(Node):
     value: Expression
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class UpdateDef(Node):
     """``update adam(lr=1e-3, ...) of w with g:`` and its indented body. In the body ``w``, ``g``, the states, the
     arguments and ``t`` (the number of this step, from 1) are visible; the last values bound to ``w`` and the states are kept."""
@@ -263,7 +308,7 @@ class UpdateDef(Node):
     doc: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Use(Node):
     """``use layers`` (a library of the compiler's) or ``use "mine.gw"`` (a file beside this one)."""
 
