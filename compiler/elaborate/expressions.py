@@ -169,7 +169,7 @@ class Evaluator:
             span = places[error.at]
             labels = [label for label in labels if not _inside(span, label[0])] and [(span, "")] + labels
         help = words(error.help[0]) if error.help else None
-        if help is None and error.wish is not None:
+        if help is None and error.wish is not None and len({names[k] for k in error.labels}) == len(error.labels):
             help = self.wish(parts[error.wish.operand], values[error.wish.operand], error.wish.axis, error.wish.dim)
         return self.report(env, error.code, words(error.message), span, labels=labels, notes=map(words, error.notes), help=help)
 
@@ -357,9 +357,13 @@ class Evaluator:
                 return entry.value
         if name in NAMED:
             return NAMED[name]
-        if name in self.missing and env.frame.main:
+        if env.frame.main and self.silent(name):
             return POISON
         return self.unknown(node, env)
+
+    def silent(self, name: str) -> bool:
+        """An unknown name that was reported, or whose line has a syntax error."""
+        return name in self.missing or "*" in self.missing
 
     def unknown(self, node: syntax.Ref, env: Env) -> Poison:
         name = node.id
@@ -643,6 +647,8 @@ class Evaluator:
 
     def unknown_function(self, node: syntax.Call, env: Env) -> Poison:
         name = node.func.id
+        if env.frame.main and self.silent(name):
+            return POISON
         if env.frame.main and name in self.entries:
             return self.report(
                 env, "E223", f"{name} is a value and not a function", node.func.span, help="a product is written with *"
@@ -856,15 +862,14 @@ class Evaluator:
         if many is not None:
             dims: list[Dim] = []
             for part in sizes:
-                value = yield part, env
-                if isinstance(value, Literal) and len(sizes) == 1:
+                if isinstance(part, syntax.Array) and len(sizes) == 1:
                     inner = self.text(part.span).strip("[]()")
                     self.report(
                         env, "E213", f"{op.name} takes {many.name} one by one", part.span, help=f"without the brackets: {inner}"
                     )
                     failed = True
                     continue
-                dim = self.as_dim(value, part, env)
+                dim = self.as_dim((yield part, env), part, env)
                 failed |= dim is None
                 if dim is not None:
                     dims.append(dim)

@@ -21,12 +21,11 @@ def unused(model: Elaborator) -> None:
     """W303, W305: inputs, hypers and bindings that nothing reads."""
     targets = {v.name for v in (t for t, _, _ in model.outputs.values())}
     for name, entry in model.ev.entries.items():
-        if entry.what in ("input", "index", "hyper", "param") and not entry.used and entry.what != "param":
-            word = {"input": "input", "index": "index", "hyper": "hyper"}[entry.what]
-            model.bag.report("W303", f"the {word} {name} is never used", entry.span)
+        if entry.what in ("input", "index", "hyper") and not entry.used:
+            model.bag.report("W303", f"the {entry.what} {name} is never used", entry.span)
     for name, entries in model.bound.items():
         for entry in entries:
-            if entry.used or (isinstance(entry.value, Val) and entry.value.name in targets):
+            if entry.used or name.startswith("_") or (isinstance(entry.value, Val) and entry.value.name in targets):
                 continue
             model.bag.report("W305", f"{name} is never used", entry.span)
 
@@ -114,7 +113,9 @@ def _linear_before(val: Val, side: int, uses: dict[int, int]) -> Val | None:
             if offsets.count(True) != 1:
                 return None
             val = maker.operands[offsets.index(False)]
-        elif maker.step.op in ("neg", "copy"):
+        elif maker.step.op in ("neg", "copy", "add", "sub", "mul", "div", "real") and len(maker.operands) == 1:
+            if maker.step.op == "div" and maker.step.body.args[0].op != "arg":
+                return None
             val = maker.operands[0]
         else:
             return None

@@ -47,6 +47,7 @@ class Elaborator:
         self.library_frames: dict[str, Frame] = {}
         self.library_functions: dict[str, Function] = {}
         self.ev = Evaluator(self.bag, self.sources, self.library)
+        self.ev.missing.update(module.broken)
         self.env = Env(self.frame)
         self.taken: set[str] = set()
         self.free: list[str] = []
@@ -62,6 +63,7 @@ class Elaborator:
         self.optimizer: tuple[str, tuple[tuple[str, Fraction], ...]] | None = None
         self.gradients: list[tuple[syntax.GradientDecl, Entry | None]] = []
         self.words = _words(module)
+        self.shown = {n.id for s in module.statements if isinstance(s, syntax.OutputDecl) for n in s.names if n.id != "loss"}
         self.user_updates: list[Update] = []
 
     # ------------------------------------------------------------ functions from elsewhere
@@ -163,7 +165,7 @@ class Elaborator:
                 self.use(statement)
         sizes = {i.name.id: i.name.span for s in self.module.statements if isinstance(s, syntax.SizeDecl) for i in s.items}
         for name in self.overrides:
-            if name not in sizes:
+            if name not in sizes and not self.ev.silent(name):
                 meant = suggest(name, sizes)
                 self.report(
                     "E266", f"there is no size {name} to set", self.start(), help=f"did you mean {meant}?" if meant else None
@@ -174,9 +176,18 @@ class Elaborator:
             self.statement(statement)
         updates = self.all_updates()
         targets = self.targets()
-        if not self.outputs and self.loss is None and self.loss_span is None and not self.bag.has_errors:
+        if self.loss is not None and "loss" in self.outputs and self.outputs["loss"][0] is not self.loss:
+            assert self.loss_span is not None
+            self.report(
+                "E265",
+                "what is minimized is the output named loss",
+                self.outputs["loss"][2],
+                labels=((self.loss_span, "this is the loss"),),
+                help="give this output another name",
+            )
+        if not self.outputs and self.loss_span is None and not self.bag.has_errors and not self.module.broken:
             self.report("E264", "this model computes nothing", self.start(), help="give it an output, or something to minimize")
-        if self.bag.has_errors:
+        if self.bag.has_errors or self.module.broken:
             return None, self.bag.diagnostics
         model = self.model(targets, updates)
         lint(self)
@@ -552,6 +563,8 @@ class Elaborator:
         start = len(self.ev.drafts)
         val = self.ev.materialise(value, span, self.env)
         given = {id(v) for v, _, _ in self.outputs.values()} | ({id(self.loss)} if self.loss is not None else set())
+        if wanted == "loss" and val.name in self.shown:  # an output on a later line
+            given.add(id(val))
         if not isinstance(val.maker, Draft) or id(val) in given:
             axes = out_axes(val.shape)
             from ..graph.expr import arg
@@ -643,6 +656,8 @@ class Elaborator:
             return
         call = node.optimizer
         rule = self.rule(call.func.id)
+        if rule is None and self.ev.silent(call.func.id):
+            return
         if rule is None:
             from ..library import updates
 
@@ -788,12 +803,12 @@ class Elaborator:
     def differentiated(self, node: syntax.GradientDecl, entry: Entry | None) -> Val | None:
         name = node.of.id
         if name == "loss" and entry is None:
-            if self.loss is None and self.loss_span is None:
+            if self.loss is None and self.loss_span is None and not self.module.broken:
                 self.report("E267", "there is no loss", node.of.span, help="minimize something, or name an output")
             return self.loss
         if entry is None:
             known = [*self.ev.entries, "loss"]
-            if name not in self.ev.missing:
+            if not self.ev.silent(name):
                 meant = suggest(name, known)
                 self.report("E220", f"there is no {name} here", node.of.span, help=f"did you mean {meant}?" if meant else None)
             return None
@@ -853,7 +868,7 @@ class Elaborator:
                 help="wrt names an input, a param or a binding",
             )
             return None
-        if name.id not in self.ev.missing:
+        if not self.ev.silent(name.id):
             meant = suggest(name.id, [v.name for v, _ in (*self.inputs, *self.params)] + list(self.bound))
             self.report("E220", f"there is no {name.id} here", name.span, help=f"did you mean {meant}?" if meant else None)
         return None

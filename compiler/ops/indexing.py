@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from ..graph.bounds import never_negative
 from ..graph.expr import ONE, ZERO, Expr, arg, const, dim, idx, make
 from ..graph.ir import Axis, Ix, Kind, at, fixed, quotient, remainder
 from ..graph.shapes import Dim, Shape, size
@@ -209,12 +210,7 @@ def _position(index: Dim, extent: Dim, where: str) -> tuple[Dim, bool]:
         raise Misfit(
             "E206", "this index is outside", labels=(0,), notes=(f"the axis has {extent} elements: 0 to {extent - 1}",), at=where
         )
-    return index, not_negative(low) and not_negative(high)
-
-
-def not_negative(d: Dim) -> bool:
-    """Certain, for every value of the free sizes."""
-    return all(c >= 0 for _, c in d.terms)
+    return index, never_negative(low) and never_negative(high)
 
 
 def _span(piece: Piece, extent: Dim, where: str) -> tuple[Dim, Dim]:
@@ -234,7 +230,7 @@ def _span(piece: Piece, extent: Dim, where: str) -> tuple[Dim, Dim]:
 
     if step > 0:
         begin, end = clamp(piece.start, Dim.of(0)), clamp(piece.stop, extent)
-        inside = not_negative(begin) and not_negative(extent - end)
+        inside = never_negative(begin) and never_negative(extent - end)
         offcut = end == extent and begin.value is not None  # x[2:], whose length is N - 2
         front = begin.value == 0 and (extent - end).value is not None  # x[:-2]
         if not (inside or offcut or front):
@@ -244,7 +240,7 @@ def _span(piece: Piece, extent: Dim, where: str) -> tuple[Dim, Dim]:
     if piece.stop is not None:
         raise _undecided(extent, where)
     begin = clamp(piece.start, extent - 1)
-    if not not_negative(extent - 1 - begin):
+    if not never_negative(extent - 1 - begin):
         raise _undecided(extent, where)
     return begin, (begin + 1) if step == -1 else (begin + 1 + (-step - 1)) // -step
 
@@ -270,7 +266,7 @@ def check_gather(y: Operand, extent: Dim, array: int, chooser: int, where: str) 
             notes=(f"{{{chooser}}} holds {'booleans' if y.kind == 'bool' else 'reals'}",),
             help=(f"declare it as `index {{{chooser}}}[...] < {extent}`",),
         )
-    if y.below is None or not not_negative(extent - y.below):
+    if y.below is None or not never_negative(extent - y.below):
         most = "values that are not bounded" if y.below is None else f"values below {y.below}"
         raise Misfit(
             "E214",
