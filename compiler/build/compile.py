@@ -99,7 +99,22 @@ def translate(name: str, pyx: str, folder: Path) -> Path:
         if listing.is_file():
             complaint = listing.read_text(encoding="utf-8", errors="replace") + complaint
         raise BuildError(f"Cython failed on {name}.pyx\n{_without(folder, complaint).strip()}")
+    c_file.write_text(_calm(c_file.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
     return c_file
+
+
+def _calm(text: str) -> str:
+    """Keep the C compiler from optimising what runs once, or waits for Python anyway: half of its time goes there.
+
+    Cython marks the parts of its C file. The kernels and the calls to them stand in "module_code", before all of these.
+    """
+    for start, end, level in (("module_exttypes", "utility_code_pragmas", "O0"), ("utility_code_def", "end", "O1")):
+        first, last = (f"/* #### Code section: {name} ### */\n" for name in (start, end))
+        if text.count(first) == text.count(last) == 1 and text.index(first) < text.index(last):
+            on, off = f'#pragma GCC push_options\n#pragma GCC optimize ("{level}")\n', "#pragma GCC pop_options\n"
+            on, off = (f"#if defined(__GNUC__) && !defined(__clang__)\n{lines}#endif\n" for lines in (on, off))
+            text = text.replace(first, first + on).replace(last, off + last)
+    return text
 
 
 @contextlib.contextmanager
