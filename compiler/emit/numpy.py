@@ -16,10 +16,11 @@ from typing import Final, Literal, cast
 from ..graph import expr as E
 from ..graph.bounds import inside, never_negative
 from ..graph.expr import Expr
-from ..graph.ir import Access, Const, Eqn, Gather, Ix, Kind, Model, Origin, Quot, Scan, Update, Value, outs
+from ..graph.ir import Access, Const, Eqn, Gather, Graph, Ix, Kind, Model, Quot, Scan, Update, Value, outs
 from ..graph.shapes import Dim, Quotient, Shape, size
 from ..language.source import Source
 from ..passes.kernels import Kernel, Plan
+from ..passes.names import is_temporary
 from .names import Speller
 from .spec import literal, spec
 
@@ -27,7 +28,8 @@ from .spec import literal, spec
 Tag = Literal["real", "int", "bool", "py"]
 
 _ATOM: Final = 11
-_LONG: Final = 88
+_LONG: Final = 88  # longer parts of a formula get a line of their own
+_SHORT: Final = 44  # a step that the user did not name, as short as this, is written where it is used
 _OPERATORS: Final = {"add": ("+", 6), "sub": ("-", 6), "mul": ("*", 7), "div": ("/", 7)}
 _COMPARES: Final = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 _CALLS: Final = {"max": "np.maximum", "min": "np.minimum", "asin": "np.arcsin", "acos": "np.arccos", "atan": "np.arctan",
@@ -35,6 +37,7 @@ _CALLS: Final = {"max": "np.maximum", "min": "np.minimum", "asin": "np.arcsin", 
 _REDUCTIONS: Final = {"+": "np.sum", "*": "np.prod", "max": "np.max", "min": "np.min", "argmax": "np.argmax",
                       "argmin": "np.argmin", "lse": "_logsumexp"}  # fmt: skip
 _NAMES: Final = ("np", "math", "real", "install", "t", "w", "g", "states", "hypers")
+_VECTORS: Final = ("theta", "frozen", "hyper", "kept", "grad")
 
 _HELPERS: Final = {
     "_sigmoid": '''\
@@ -100,9 +103,8 @@ def emit_numpy(plan: Plan, sources: Mapping[str, Source], *, version: str, diges
     head += [*imports, "import numpy as np", "", "from gradwright.runtime.model import install", "", f"real = np.{model.dtype}"]
     literals = _literals(plan, used)
     parts = ["\n".join([*head, *literals]) + "\n", *helpers, *(k + "\n" for k in kernels), *(u + "\n" for u in updates)]
-    names = "".join(f"_{k.name}, " for k in plan.kernels).rstrip()
-    rules = "".join(f"{_update_name(u.name)}, " for u in model.updates).rstrip()
-    tail = [f"_KERNELS = ({names})", f"_UPDATES = ({rules})", f"_SPEC = {literal(dict(table))}", "", "",
+    tail = [f"_KERNELS = {_tuple([f'_{k.name}_kernel' for k in plan.kernels])}",
+            f"_UPDATES = {_tuple([_update_name(u.name) for u in model.updates])}", f"_SPEC = {literal(dict(table))}", "", "",
             "def _run(kernel, arrays, sizes):", '    with np.errstate(all="ignore"):',
             "        _KERNELS[kernel](*arrays, *sizes)", "", "", "install(globals())"]  # fmt: skip
     return {f"{model.name}.py": "\n\n".join([*parts, "\n".join(tail) + "\n"])}
@@ -173,7 +175,7 @@ class _Formulas:
     """Prints expressions; what is used twice or is long gets a name first."""
 
     def __init__(
-        self, leaf: Callable[[Expr], _Code], name: Callable[[], str], emit: Callable[[str], None], used: set[str]
+        self, leaf: Callable[[Expr], _Code], name: Callable[[Expr], str], emit: Callable[[str], None], used: set[str]
     ) -> None:
         self.leaf, self.name, self.emit, self.used = leaf, name, emit, used
 
@@ -189,7 +191,7 @@ class _Formulas:
             code = self.code(node, [done[a] for a in node.args])
             long = len(code.text) > _LONG and node not in roots
             if node.args and code.tag != "py" and (long or (counts[node] > 1 and len(code.text) > 6)):
-                name = self.name()
+                name = self.name(node)
                 self.emit(f"{name} = {code.text}")
                 code = _Code(name, _ATOM, code.tag, code.axes)
             done[node] = code
@@ -255,7 +257,10 @@ class _KernelWriter:
         self.text: dict[str, str] = {}  # how a value is spelled
         self.stored: dict[str, str] = {}  # values with memory of their own in a slot, which are written in place
         self.tags: dict[str, Tag] = {}
+        self.levels: dict[str, int] = {}  # of the values that are written where they are used
+        self.counts: dict[str, int] = {}
         self.last: tuple[str, int] | None = None
+        self.header = self.reason = ""  # comments that wait for a statement
 
     # ---- names and sizes
 
@@ -282,7 +287,13 @@ class _KernelWriter:
         return "(" + ", ".join(map(self.dim, shape)) + ("," if len(shape) == 1 else "") + ")"
 
     def emit(self, line: str) -> None:
-        self.lines.append(self.indent + line if line else "")
+        if self.header:
+            self.lines += ["", self.indent + self.header]
+            self.header = ""
+        if self.reason:
+            self.lines.append(self.indent + self.reason)
+            self.reason = ""
+        self.lines.append(self.indent + line)
 
     # ---- the function
 
@@ -292,14 +303,16 @@ class _KernelWriter:
         alone = {p.slot: p.value for p in kernel.places if p.slot.partition(":")[0] in ("in", "out", "up", "din", "dval")}
         for slot in kernel.slots:
             wanted = alone.get(slot, slot.partition(":")[0] if slot.count(":") == 0 else slot.replace(":", "_"))
-            if slot.startswith("grad:"):
-                wanted = "gradient" if sum(s.startswith("grad:") for s in kernel.slots) == 1 else slot.replace(":", "_")
-            slots[slot] = self.spell(wanted)
+            if slot.startswith("grad:") and sum(s.startswith("grad:") for s in kernel.slots) == 1:
+                wanted = "grad"
+            # the vectors' own names are reserved: no value can have them
+            slots[slot] = wanted if wanted in _VECTORS else self.spell(wanted)
         self.sizes = {name: self.spell(name) for name in self.model.free}
-        self.lines.append(f"def _{kernel.name}({', '.join([*slots.values(), *self.sizes.values()])}):")
+        self.lines.append(f"def _{kernel.name}_kernel({', '.join([*slots.values(), *self.sizes.values()])}):")
         self.emit(f'"""{_safe(kernel.doc[:1].upper() + kernel.doc[1:])}."""')
         graph = kernel.graph
         self.values = graph.values()
+        self.counts = _uses(graph)
         for const in graph.consts:
             self.text[const.value.name] = _literal_name(const.value.name)
             self.tags[const.value.name] = const.value.kind
@@ -340,26 +353,24 @@ class _KernelWriter:
             return f"{vector}[{self.dim(offset)}:{self.dim(offset + 1)}].reshape(())"
         return text if len(value.shape) == 1 else f"{text}.reshape({', '.join(map(self.dim, value.shape))})"
 
-    def comment(self, origin: Origin) -> None:
-        """The model's line above the statements that answer to it."""
-        if not origin.spans:
-            return
-        span = origin.spans[0]
-        if (span.file, span.line) == self.last:
-            return
-        self.last = (span.file, span.line)
-        source = self.sources.get(span.file)
-        text = source.line(span.line).strip() if source else ""
-        self.emit("")
-        self.emit(f"# {_comment(span.file)}:{span.line}   {text}".rstrip())
+    def comment(self, eqn: Eqn | Scan) -> None:
+        """The model's line above the statements that answer to it, and why this one is there; written with what comes next,
+        if anything does."""
+        origin = eqn.origin
+        if origin.spans and (origin.spans[0].file, origin.spans[0].line) != self.last:
+            span = origin.spans[0]
+            self.last = (span.file, span.line)
+            source = self.sources.get(span.file)
+            text = source.line(span.line).strip() if source else ""
+            self.header = f"# {_comment(span.file)}:{span.line}   {text}".rstrip()
+        self.reason = ""
+        if origin.rule not in ("source", "copy") or (origin.note and origin.rule != "copy"):
+            rule = "" if origin.rule == "source" else origin.rule
+            why = " ".join(filter(None, [rule, origin.note and f"({origin.note})"]))
+            self.reason = f"# {_comment(', '.join(o.name for o in outs(eqn)))}: {_comment(why)}"
 
     def equation(self, eqn: Eqn | Scan) -> None:
-        self.comment(eqn.origin)
-        origin = eqn.origin
-        if origin.rule != "source" or origin.note:
-            why = " ".join(filter(None, [origin.rule if origin.rule != "source" else "", origin.note and f"({origin.note})"]))
-            name = ", ".join(o.name for o in outs(eqn))
-            self.emit(f"# {_comment(name)}: {_comment(why)}")
+        self.comment(eqn)
         if isinstance(eqn, Scan):
             self.scan(eqn)
             return
@@ -383,6 +394,10 @@ class _KernelWriter:
             text = f"np.asarray({text}).astype(np.int64)"
         elif value.kind == "bool" and code.tag != "bool":
             text = f"np.asarray({text}) != 0"
+        exact = text == code.text and len(text) <= _SHORT
+        if exact and is_temporary(value.name) and self.counts.get(value.name) == 1:
+            self.text[value.name], self.levels[value.name] = text, code.level
+            return
         name = self.text[value.name] = self.spell(value.name)
         self.emit(f"{name} = {text}")
 
@@ -450,6 +465,7 @@ class _KernelWriter:
                 self.emit(f"{stacks[-1]} = np.zeros({self.shape(value.shape)}, {_DTYPES[value.kind]})")
         self.emit(f"for {t} in {'reversed(' if scan.reverse else ''}range({steps}){')' if scan.reverse else ''}:")
         self.indent += "    "
+        counts, self.counts = self.counts, _uses(body)
         texts = [*carried, *(f"{self.text[n]}[{t}]" for n in scan.slices), *(self.text[n] for n in scan.captured)]
         sources = (*scan.initial, *scan.slices, *scan.captured)
         tags = [self.tags[n] for n in sources]
@@ -473,6 +489,7 @@ class _KernelWriter:
         if carried:
             self.emit(f"{', '.join(carried)} = {', '.join(results[:count])}")
         self.indent = self.indent[:-4]
+        self.counts = counts
         self.text, self.tags, self.values, self.stored = outer
         for value, name in zip(scan.outs, [*carried, *stacks], strict=True):
             self.values[value.name] = value
@@ -483,6 +500,19 @@ class _KernelWriter:
 
 
 # ---------------------------------------------------------------- one equation
+
+
+def _uses(graph: Graph) -> dict[str, int]:
+    """How often the text of a value will be needed; what is an index, an output or read by a loop wants a name."""
+    counts: dict[str, int] = dict.fromkeys(graph.outputs, 2)
+    for eqn in graph.eqns:
+        names = [a.value for a in eqn.args] if isinstance(eqn, Eqn) else [*eqn.reads(), *eqn.reads()]
+        if isinstance(eqn, Eqn):
+            indices = (*(i for a in eqn.args for i in a.index), *eqn.out_index)
+            names += [g.value for ix in indices for g in ix.gathers() for _ in range(2)]
+        for name in names:
+            counts[name] = counts.get(name, 0) + 1
+    return counts
 
 
 def _subscript(items: Sequence[str]) -> str:
@@ -561,7 +591,11 @@ class _Statement:
         if fill is not None and all(inside(i, d, self.extents) for i, d in zip(access.index, value.shape, strict=True)):
             fill = None
         axes = frozenset(a for ix in access.index for a in ix.axes())
+        level = writer.levels.get(access.value, _ATOM)
+        bare, name = name, name if level == _ATOM else f"({name})"
         found = self.direct(name, access.index, value.shape, layout) if fill is None else None
+        if found == name:
+            return _Code(bare, level, tag, axes)
         if found is not None:
             return _Code(found, _ATOM, tag, axes)
         index = ", ".join(self.index(ix, layout).text for ix in access.index)
@@ -685,7 +719,7 @@ class _Statement:
             text = writer.dim(cast(Dim, node.value))
             return _Code(text, _ATOM if text.isalnum() else 6, "py")
 
-        return _Formulas(leaf, lambda: writer.speller.fresh("part"), writer.emit, writer.used).codes([body])[0]
+        return _Formulas(leaf, lambda _: writer.speller.fresh("part"), writer.emit, writer.used).codes([body])[0]
 
     def axes_of(self, body: Expr) -> frozenset[str]:
         """The axes that a part of the body depends on."""
@@ -899,6 +933,10 @@ def _update_name(name: str) -> str:
     return "_update_" + re.sub(r"\W", "_", name)
 
 
+def _tuple(names: Sequence[str]) -> str:
+    return "(" + ", ".join(names) + ("," if len(names) == 1 else "") + ")"
+
+
 def _write_update(update: Update, used: set[str], sources: Mapping[str, Source]) -> Iterator[str]:
     """``def _update_adam(w, g, states, hypers, t)``: one step for a whole vector of parameters."""
     spell = Speller(_NAMES)
@@ -914,20 +952,35 @@ def _write_update(update: Update, used: set[str], sources: Mapping[str, Source])
         yield f"    {', '.join(states)}{',' if len(states) == 1 else ''} = states"
     if hypers:
         yield f"    {', '.join(hypers)}{',' if len(hypers) == 1 else ''} = np.asarray(hypers, np.float64)"
-    seen: set[tuple[str, int]] = set()
+    lines_of: dict[str, list[int]] = {}
     for span in (s for o in update.origins for s in o.spans):
-        if (span.file, span.line) not in seen:
-            seen.add((span.file, span.line))
-            source = sources.get(span.file)
-            yield f"    # {_comment(span.file)}:{span.line}   {source.line(span.line).strip() if source else ''}".rstrip()
+        if span.line not in lines_of.setdefault(span.file, []):
+            lines_of[span.file].append(span.line)
+    for file, numbers in lines_of.items():
+        if file in sources:
+            for number in sorted(numbers):
+                yield f"    # {_comment(file)}:{number}   {sources[file].line(number).strip()}".rstrip()
+        else:
+            yield f"    # {_comment(file)}:{', '.join(map(str, sorted(numbers)))}"
     lines: list[str] = []
+    new = {result: f"{name}_new" for result, name in zip(update.results, ("w", *states), strict=True)}
 
     def leaf(node: Expr) -> _Code:
         return _Code(names.get(str(node.value), str(node.value)), _ATOM, "real")
 
-    codes = _Formulas(leaf, lambda: spell.fresh("part"), lines.append, used).codes(update.results)
-    targets = [f"{n}[...]" for n in ("w", *states)]
+    def name(node: Expr) -> str:
+        return spell.fresh(new.get(node, "part"))
+
+    formulas = _Formulas(leaf, name, lines.append, used)
+    weight, *rest = formulas.codes(update.results)
+    # each is computed from the old values; then all are written
+    for k, (state, code) in enumerate(zip(states, rest, strict=True)):
+        if not code.text.isidentifier() and any(n.op == "sym" for n in E.walk(update.results[k + 1])):
+            lines.append(f"{spell.fresh(f'{state}_new')} = {code.text}")
+            rest[k] = replace(code, text=lines[-1].partition(" = ")[0])
     yield '    with np.errstate(all="ignore"):'
     for line in lines:
         yield f"        {line}"
-    yield f"        {', '.join(targets)} = {', '.join(c.text for c in codes)}"
+    yield f"        w[...] = {weight.text}"
+    for state, code in zip(states, rest, strict=True):
+        yield f"        {state}[...] = {code.text}"
