@@ -135,7 +135,7 @@ class _Sweep:
         accesses: list[Access] = []
         body, origin = E.arg(0), parts[0].eqn.origin
         for k, part in enumerate(parts):
-            accesses.append(Access(self._emit(part, self.name(f"d_{name}_t{k + 1}")), index))
+            accesses.append(Access(self._emit(part, self.name(f"d_{name}_part{k + 1}")), index))
             if k:
                 body = E.make("add", body, E.arg(k))
                 origin = origin.merge(part.eqn.origin)
@@ -315,7 +315,8 @@ class _Sweep:
         assert plain is not None
         extents = eqn.extents
         shape = tuple(extents[n] for n in plain) + tuple(a.extent for a in eqn.reduced)
-        fresh = {a.name: f"{a.name}_o" for a in eqn.reduced}
+        other = Namer(extents)
+        fresh = {a.name: other(f"{a.name}_o") for a in eqn.reduced}
         kept = tuple(Axis(n, extents[n]) for n in plain)
         index = tuple(at(a.name) for a in kept) + tuple(at(fresh[a.name]) for a in eqn.reduced)
         axes = kept + tuple(Axis(fresh[a.name], a.extent) for a in eqn.reduced) + eqn.reduced

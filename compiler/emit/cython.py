@@ -105,6 +105,7 @@ class KernelWriter:
         for s in nest.storage:
             self.spell(s.value.name)
         self.arguments = self._arguments()
+        self.loaded = self._loaded()
 
     # ------------------------------------------------------------ frame
 
@@ -130,6 +131,16 @@ class KernelWriter:
                 name = self.spell(held[0].value)
             result.append((slot, type_, name))
         return result
+
+    def _loaded(self) -> dict[str, str]:
+        """Scalars among the parameters and hyper-parameters are read once, at the start."""
+        found: dict[str, str] = {}
+        for slot, type_, name in self.arguments:
+            for place in self.nest.kernel.places:
+                if place.slot == slot and slot in ("theta", "frozen", "hyper") and type_ == "read":
+                    if not self.storage[place.value].value.shape:
+                        found[place.value] = f"{name}[{dim_text(place.offset, self.spell)}]"
+        return found
 
     def write(self) -> Lines:
         body = Lines()
@@ -159,10 +170,12 @@ class KernelWriter:
                 continue
             parts = []
             for place in self.nest.kernel.places:
-                if place.slot == slot:
+                if place.slot == slot and place.value not in self.loaded:
                     offset = dim_text(place.offset, self.spell)
                     parts.append(f"{self.spell(place.value)} = {name}" + (f" + {offset}" if offset != "0" else ""))
-            yield from _wrap(f"    cdef {type_} ", parts, "")
+            yield from _wrap(f"    cdef {type_} ", parts, "") if parts else ()
+        for value, text in self.loaded.items():
+            yield f"    cdef real {self.spell(value)} = {text}"
         for s in self.nest.storage:
             if s.slot == "const":
                 yield f"    cdef read {self.spell(s.value.name)} = literal_{self.literals}{s.value.name}"
@@ -439,6 +452,8 @@ class KernelWriter:
     def _element(self, access: Access) -> Code:
         s = self.storage[access.value]
         name = self.spell(s.value.name)
+        if access.value in self.loaded:
+            return Code(name, ATOM, "real")
         stored_as_int = s.value.kind == "int" and (s.kind == "scalar" or s.slot.startswith(("in:", "out:")))
         type_ = "int" if stored_as_int else "real"
         if s.kind == "scalar":

@@ -223,8 +223,13 @@ def _tail(model: Model, nests: Sequence[Nest], calls: Sequence[str], table: Mapp
     updates = [spell_function(u.name) for u in model.updates] or ["NULL"]
     lines += ["", f"cdef kernel_t[{len(kernels)}] _KERNELS = [{', '.join(kernels)}]"]
     lines += [f"cdef update_t[{len(updates)}] _UPDATES = [{', '.join(updates)}]"]
-    lines += ["", f"_REAL = {model.dtype!r}", f"_SPEC = {literal(dict(table))}", "", 'include "gradwright/module.pxi"']
+    lines += ["", f"_REAL = {model.dtype!r}", "# read as text: a literal of this size takes the Cython compiler a second", *_spec_lines(table), "", 'include "gradwright/module.pxi"']
     return lines
+
+
+def _spec_lines(table: Mapping[str, Any]) -> list[str]:
+    text = literal(dict(table)).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    return ["from ast import literal_eval as _literal", f'_SPEC = _literal("""{text}""")']
 
 
 __all__ = ["Origin", "dim_text", "emit_module", "source_map"]

@@ -135,6 +135,8 @@ class _Scheduler:
                 part = made.get(access.value)
                 if part is None or uses[access.value] != 1 or part.out.name in into or part.out.name in first:
                     continue
+                if classify(part) is not None and eqn.out.name not in self.graph.outputs:
+                    continue  # added on the way to the next operation: one pass over memory less
                 whole = tuple(ix.plain for ix in access.index) == eqn.plain_out and part.out.shape == eqn.out.shape
                 if whole and access.fill is None and (part.plain_out is None or part.reduce == "+"):
                     parts[term] = access.value

@@ -22,18 +22,18 @@ def run(graph: Graph) -> Graph:
 
 def _expand(eqn: Eqn, name: Namer) -> list[Eqn]:
     top = Value(name(f"{eqn.out.name}_max"), eqn.out.shape)
+    shift = Value(name(f"{eqn.out.name}_shift"), eqn.out.shape)
     total = Value(name(f"{eqn.out.name}_sum"), eqn.out.shape)
     largest = replace(eqn, out=top, reduce="max", op="max", origin=replace(eqn.origin, note="the largest, taken away below"))
-    k = len(eqn.args)
-    read = Access(top.name, eqn.out_index)
-    # all -inf or a +inf: nothing is taken away, and the sum is 0 or inf as it should be
-    shift = E.where(E.make("eq", E.call("abs", E.arg(k)), E.INF), E.ZERO, E.arg(k))
-    body = E.call("exp", E.make("sub", eqn.body, shift))
-    summed = replace(eqn, out=total, reduce="+", args=(*eqn.args, read), body=body, op="sum",
-                     origin=replace(eqn.origin, note="at most 1 each"))  # fmt: skip
     axes = tuple(a for a in eqn.axes if a not in eqn.reduced)
     index = tuple(at(a.name) for a in axes)
-    reads = (Access(top.name, index), Access(total.name, index))
-    safe = E.where(E.make("eq", E.call("abs", E.arg(0)), E.INF), E.ZERO, E.arg(0))
-    last = Eqn(eqn.out, axes, index, "", reads, E.make("add", safe, E.call("log", E.arg(1))), "logsumexp", eqn.origin)
-    return [largest, normalise(summed), last]
+    # all -inf or a +inf: nothing is taken away, and the sum is 0 or inf as it should be
+    finite = E.where(E.make("eq", E.call("abs", E.arg(0)), E.INF), E.ZERO, E.arg(0))
+    moved = Eqn(shift, axes, index, "", (Access(top.name, index),), finite, "where", replace(eqn.origin, note=""))
+    k = len(eqn.args)
+    body = E.call("exp", E.make("sub", eqn.body, E.arg(k)))
+    summed = replace(eqn, out=total, reduce="+", args=(*eqn.args, Access(shift.name, eqn.out_index)), body=body, op="sum",
+                     origin=replace(eqn.origin, note="at most 1 each"))  # fmt: skip
+    reads = (Access(shift.name, index), Access(total.name, index))
+    last = Eqn(eqn.out, axes, index, "", reads, E.make("add", E.arg(0), E.call("log", E.arg(1))), "logsumexp", eqn.origin)
+    return [largest, moved, normalise(summed), last]

@@ -119,6 +119,22 @@ def _copy(value: Value, name: str) -> Eqn:
     return Eqn(Value(name, value.shape, value.kind), axes, index, "", (Access(value.name, index),), E.arg(0), "copy", origin)
 
 
+def with_own_outputs(graph: Graph, wanted: dict[str, tuple[str, Dim]]) -> tuple[Graph, tuple[Place, ...]]:
+    """The graph with a value of its own for each output (inputs handed through are copied), and the places of these."""
+    values = graph.values()
+    fresh = Namer(values)
+    made = {o.name for e in graph.eqns for o in outs(e)}
+    eqns = list(graph.eqns)
+    places: list[Place] = []
+    for value, (slot, offset) in wanted.items():
+        name = value
+        if value not in made:
+            eqns.append(_copy(values[value], fresh(f"{value}_out")))
+            name = outs(eqns[-1])[0].name
+        places.append(Place(name, slot, offset))
+    return replace(graph, eqns=tuple(eqns), outputs=tuple(p.value for p in places)), tuple(places)
+
+
 # ---------------------------------------------------------------- cutting
 
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from ..graph.ir import Access, Atom, Eqn, Gather, Graph, Ix, Quot, Scan
 
-_TEMPORARY = re.compile(r"_t\d+$")
+_TEMPORARY = re.compile(r"_(t|part)\d+(_\d+)?$")
 
 
 def is_temporary(name: str) -> bool:
-    """A value that the user did not name: ``h_t1``, ``d_h_t2``."""
+    """A value that the user did not name: ``h_t1``, ``d_h_t2``, ``d_h_part1``."""
     return _TEMPORARY.search(name) is not None
 
 
