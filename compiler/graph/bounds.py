@@ -28,10 +28,14 @@ def floors(extents: Mapping[str, Dim]) -> dict[str, int]:
 def _floor(dim: Dim, least: int, found: dict[str, int]) -> None:
     """Learn from ``dim >= least``."""
     linear = [(m, c) for m, c in dim.terms if m]
+    constant = sum(c for m, c in dim.terms if not m)
+    if linear and constant < least:  # a factor of every term cannot be 0
+        for atom, _ in linear[0][0]:
+            if isinstance(atom, str) and all(any(a == atom for a, _ in m) for m, _ in linear):
+                found[atom] = max(found.get(atom, 0), 1)
     if len(linear) != 1 or linear[0][1] <= 0:
         return
     monomial, coefficient = linear[0]
-    constant = sum(c for m, c in dim.terms if not m)
     bound = -((constant - least) // coefficient)  # monomial >= ceil((least - constant) / coefficient)
     if bound <= 0:
         return
@@ -150,6 +154,10 @@ def _remainder_range(inner: tuple[Dim, Dim], b: Dim, known: Floors) -> tuple[Dim
 
 def inside(ix: Ix, extent: Dim, extents: Mapping[str, Dim]) -> bool:
     """Whether ``0 <= ix < extent`` is proved at every point of the axes; never where it gathers."""
+    if len(ix.terms) == 1 and not ix.const.terms and ix.terms[0][1].is_one() and isinstance(ix.terms[0][0], Quot):
+        quotient = ix.terms[0][0]  # a // b < d exactly where a < b*d
+        if inside(quotient.a, quotient.b * extent, extents):
+            return True
     known = floors(extents)
     found = index_range(ix, extents, known)
     return found is not None and never_negative(found[0], known) and below(found[1], extent, known)
