@@ -41,7 +41,17 @@ Build = Callable[[list[Expr]], Expr]
 
 NAMED: Final[dict[str, Scalar]] = {"pi": Scalar(E.PI), "inf": Scalar(E.INF)}
 NUMBER_NAMES: Final = ("pi", "inf")
-SPECIAL: Final = ("where", "max", "min", "maximum", "minimum", "extent", "is_index", "fail")
+# What is called like a function and is more than an operation: with its documentation.
+SPECIAL: Final[dict[str, str]] = {
+    "where": "A condition that is known when the module is compiled picks its branch there and then.",
+    "max": "Of one array a reduction, of two or more the largest point by point.",
+    "min": "Of one array a reduction, of two or more the smallest point by point.",
+    "maximum": "The largest of two or more arrays, point by point.",
+    "minimum": "The smallest of two or more arrays, point by point.",
+    "extent": "extent(x, axis): the size of one axis of x.",
+    "is_index": "is_index(x): whether x holds integers, known when the module is compiled.",
+    "fail": "fail(text): refuses the call of the function that it stands in, where it is reached.",
+}
 
 
 class NotElementwise(Exception):
@@ -306,7 +316,7 @@ class Evaluator:
     def leaf_value(self, node: syntax.Expression, env: Env) -> Value:
         match node:
             case syntax.Number():
-                return self.number(node, env)
+                return self.number(node)
             case syntax.Boolean():
                 return Scalar.of_bool(node.value)
             case syntax.Text():
@@ -315,19 +325,12 @@ class Evaluator:
                 return self.lookup(node, env)
         raise AssertionError(node)
 
-    def number(self, node: syntax.Number, env: Env) -> Value:
+    def number(self, node: syntax.Number) -> Scalar:
+        """A literal, exactly as it is written. (The lexer has refused what is too large for the machine.)"""
         text = node.text.replace("_", "")
         if text.isdigit():
-            if len(text) > 400:
-                return self.report(env, "E247", "this number is too large", node.span)
-            value = int(text)
-            return Scalar(E.const(value), Dim.of(value))
-        size = float(text)
-        if size in (float("inf"), 0.0):
-            if size:
-                return self.report(env, "E247", "this number is too large", node.span, help="infinity is written inf")
-            return Scalar(E.ZERO)
-        return Scalar(E.const(Fraction(text)))
+            return Scalar(E.const(int(text)), Dim.of(int(text)))
+        return Scalar(E.const(Fraction(text)) if float(text) else E.ZERO)
 
     def lookup(self, node: syntax.Ref, env: Env) -> Value:
         name = node.id

@@ -354,10 +354,10 @@ class Elaborator:
         """The value of an expression that must be known when the module is compiled."""
         return self.ev.run(node, Env(self.frame, constant=True))
 
-    def dim(self, node: syntax.Expression) -> Dim | None:
+    def dim(self, node: syntax.Expression, code: str = "E213") -> Dim | None:
         dim = self.ev.as_dim(self.constant(node), node, self.env)
         if dim is not None and dim.value is not None and dim.value < 0:
-            self.report("E213", f"a size cannot be negative: this is {dim}", node.span)
+            self.report(code, f"a size cannot be negative: this is {dim}", node.span)
             return None
         return dim
 
@@ -376,7 +376,7 @@ class Elaborator:
         elif item.value is None:
             value = Scalar.of_dim(Dim.of(name))
         else:
-            dim = self.dim(item.value)
+            dim = self.dim(item.value, "E266")
             value = POISON if dim is None else Scalar.of_dim(dim)
         fresh = name not in self.ev.entries
         self.declare(item.name, value, "size")

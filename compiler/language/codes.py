@@ -56,7 +56,6 @@ CODES: dict[str, str] = {
     "E244": "something that is not known when the module is compiled",
     "E245": "a gradient of or for integers",
     "E246": "`//` and `%` outside sizes",
-    "E247": "a number that is too large",
     # E260-E279: declarations
     "E260": "a second loss",
     "E261": "a distribution that does not exist",
@@ -64,7 +63,7 @@ CODES: dict[str, str] = {
     "E263": "an initial value of the wrong shape",
     "E264": "a model that computes nothing",
     "E265": "an output given twice",
-    "E266": "a size that cannot be set",
+    "E266": "a size that cannot be",
     "E267": "a gradient that cannot be taken",
     "E268": "an optimiser that does not exist",
     "E269": "an update rule that is not complete",

@@ -55,4 +55,5 @@ def values(text: str, sizes: Mapping[str, int] | None = None, **inputs: Any) -> 
     """Every value of the model by the interpreter; outputs under their own names."""
     model = build(text)
     found = run(model.graph, inputs, sizes)
-    return found | {o.name: found[o.value] for o in model.outputs}
+    outputs: dict[str, Any] = {o.name: found[o.value] for o in model.outputs}
+    return {**found, **outputs}
