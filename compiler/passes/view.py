@@ -1,0 +1,308 @@
+"""Looking through equations without losing names.
+
+The *formula* of a value is what it computes, written over what cannot be looked through: inputs, reductions, matrix
+products, integers. Formulas of different equations share their parts: axes have canonical names (``@0``, ``@1`` for those of
+the value, ``#0`` for reduced ones), reads are numbered over the whole graph, and expressions are interned, so that a chain of
+a thousand equations costs a thousand steps. While formulas are put together, the view remembers which named value each
+piece is; after a rule has rewritten a formula, :meth:`View.equation` puts those names back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from ..derive.catalogue import Rewriter
+from ..graph import expr as E
+from ..graph.expr import Expr
+from ..graph.ir import Access, Atom, Axis, Eqn, Gather, Graph, Ix, Origin, Quot, Rem, Scan, Value, at
+from ..graph.rewrite import substitute_access
+from ..graph.shapes import Dim
+from .names import is_temporary
+
+DEEP = 40  # formulas deeper than this are not read through other indices than their own
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a formula is this value, read at this index; it fits where the axes have these extents."""
+
+    access: Access
+    extents: tuple[tuple[str, Dim], ...]
+
+
+class View:
+    """Formulas of values, built equation by equation in the graph's order."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.values: dict[str, Value] = graph.values()
+        self.reads: list[Access] = []
+        self._place: dict[Access, int] = {}
+        self.formulas: dict[str, Expr] = {}
+        self.producers: dict[str, Eqn] = {}
+        self.pieces: dict[Expr, list[Piece]] = {}
+
+    # ------------------------------------------------------------ from equations to formulas
+
+    def leaf(self, access: Access) -> Expr:
+        """The one leaf for this read."""
+        number = self._place.setdefault(access, len(self.reads))
+        if number == len(self.reads):
+            self.reads.append(access)
+        return E.arg(number)
+
+    def access(self, leaf: Expr) -> Access:
+        assert isinstance(leaf.value, int)
+        return self.reads[leaf.value]
+
+    def formula(self, eqn: Eqn) -> Expr | None:
+        """The body of ``eqn`` as a formula over canonical axes; None where its output is not written plainly."""
+        names = canonical(eqn)
+        if names is None:
+            return None
+        mapping = {old: at(new) for old, new in names.items()}
+        extents = {names[a.name]: a.extent for a in eqn.axes}
+        replacement: dict[Expr, Expr] = {}
+        for k in E.arguments(eqn.body):
+            replacement[E.arg(k)] = self.expand(substitute_access(eqn.args[k], mapping, extents), extents)
+        for leaf in E.leaves(eqn.body, "idx"):
+            replacement[leaf] = E.idx(names[str(leaf.value)])
+        return E.substitute(eqn.body, replacement)
+
+    def expand(self, access: Access, extents: dict[str, Dim]) -> Expr:
+        """What is read, as a formula: that of the value, at this index."""
+        access = replace(access, index=tuple(map(_ordered, access.index)))
+        formula = self.formulas.get(access.value)
+        if formula is None or access.fill is not None:
+            return self.leaf(access)
+        if access.index == _identity(len(access.index)) and self._fits(access.value, extents):
+            return formula
+        if formula.depth > DEEP:
+            return self.leaf(access)
+        return self._moved(formula, access, extents) or self.leaf(access)
+
+    def _fits(self, name: str, extents: Mapping[str, Dim]) -> bool:
+        return all(extents.get(f"@{k}") == d for k, d in enumerate(self.values[name].shape))
+
+    def _moved(self, formula: Expr, access: Access, extents: dict[str, Dim]) -> Expr | None:
+        """The formula of a value read at another index, every named piece of it moved as well."""
+        mapping = {f"@{k}": ix for k, ix in enumerate(access.index)}
+        own = {f"@{k}": d for k, d in enumerate(self.values[access.value].shape)}
+        done: dict[Expr, Expr] = {}
+        for node in E.walk(formula):
+            if node.op == "arg":
+                done[node] = self.leaf(self._shift(self.access(node), mapping, extents))
+            elif node.op == "idx":
+                number = index_number(mapping.get(str(node.value)))
+                if number is None:
+                    return None
+                done[node] = number
+            else:
+                done[node] = E.rebuild(node, tuple(done[a] for a in node.args)) if node.args else node
+            for piece in self.pieces.get(node, ()):
+                if all(own.get(a) == d for a, d in piece.extents):
+                    self._remember(done[node], self._shift(piece.access, mapping, extents), extents)
+        return done[formula]
+
+    def _shift(self, access: Access, mapping: Mapping[str, Ix], extents: dict[str, Dim]) -> Access:
+        moved = substitute_access(access, mapping, extents)
+        return replace(moved, index=tuple(map(_ordered, moved.index)))
+
+    def _remember(self, node: Expr, access: Access, extents: Mapping[str, Dim]) -> None:
+        if node.op in E.LEAVES:
+            return
+        axes = dict.fromkeys(a for ix in access.index for a in ix.axes())
+        piece = Piece(access, tuple((a, extents[a]) for a in axes if a in extents))
+        known = self.pieces.setdefault(node, [])
+        if piece not in known:
+            known.append(piece)
+
+    def add(self, eqn: Eqn, formula: Expr | None) -> None:
+        """Take in an equation; with a ``formula``, later ones look through it."""
+        name = eqn.out.name
+        self.values[name] = eqn.out
+        self.producers[name] = eqn
+        if formula is None or eqn.reduce or eqn.drop or eqn.out.kind != "real" or eqn.plain_out is None:
+            return
+        self.formulas[name] = formula
+        extents = {f"@{k}": d for k, d in enumerate(eqn.out.shape)}
+        self._remember(formula, Access(name, _identity(len(eqn.out.shape))), extents)
+
+    # ------------------------------------------------------------ from formulas to equations
+
+    def equation(self, eqn: Eqn, formula: Expr, origin: Origin) -> Eqn:
+        """``eqn`` computing ``formula`` instead, with every piece that has a name read by its name."""
+        names = canonical(eqn)
+        assert names is not None
+        extents = {names[a.name]: a.extent for a in eqn.axes}
+        back = {new: at(old) for old, new in names.items()}
+        old_extents = eqn.extents
+        place: dict[Access, int] = {}
+        done: dict[Expr, Expr] = {}
+        stack = [(formula, False)]
+        while stack:
+            node, ready = stack.pop()
+            if node in done:
+                continue
+            found = self.access(node) if node.op == "arg" else self.named(node, extents)
+            if found is not None:
+                access = substitute_access(found, back, old_extents)
+                done[node] = E.arg(place.setdefault(access, len(place)))
+            elif node.op == "idx":
+                done[node] = E.idx({new: old for old, new in names.items()}[str(node.value)])
+            elif ready or not node.args:
+                done[node] = E.rebuild(node, tuple(done[a] for a in node.args)) if node.args else node
+            else:
+                stack.append((node, True))
+                stack.extend((a, False) for a in reversed(node.args))
+        body = done[formula]
+        return replace(eqn, args=tuple(place), body=body, op=eqn.op if body.op in E.LEAVES else body.op, origin=origin)
+
+    def named(self, node: Expr, extents: Mapping[str, Dim], only: Callable[[str], bool] | None = None) -> Access | None:
+        """The value that ``node`` is, where one fits."""
+        for piece in self.pieces.get(node, ()):
+            if all(extents.get(a) == d for a, d in piece.extents) and (only is None or only(piece.access.value)):
+                return piece.access
+        return None
+
+    def text(self, formula: Expr, extents: Mapping[str, Dim], only: Callable[[str], bool]) -> str:
+        """The formula for a reader: values by name, where ``only`` allows it for those that are looked through."""
+        done: dict[Expr, Expr] = {}
+        for node in E.walk(formula):
+            access = self.named(node, extents, only) if node is not formula else None
+            if access is not None:
+                done[node] = E.sym(access.value)
+            elif node.op == "arg":
+                done[node] = E.sym(self.access(node).value)
+            else:
+                done[node] = E.rebuild(node, tuple(done[a] for a in node.args)) if node.args else node
+        return E.show(done[formula])
+
+    def reach(self, eqn: Eqn, new: Eqn) -> tuple[Eqn, ...]:
+        """The equations that ``eqn`` looked through to become ``new``: those between it and what ``new`` reads."""
+        stop = set(new.reads())
+        found: dict[str, Eqn] = {}
+        queue = [n for n in eqn.reads() if n not in stop]
+        while queue and len(found) < 24:
+            name = queue.pop(0)
+            producer = self.producers.get(name)
+            if producer is None or name in found or name not in self.formulas:
+                continue
+            found[name] = producer
+            queue += [n for n in producer.reads() if n not in stop]
+        return tuple(found.values())
+
+
+def canonical(eqn: Eqn) -> dict[str, str] | None:
+    """Canonical names for the axes of an equation."""
+    plain = eqn.plain_out
+    if plain is None:
+        return None
+    names = {axis: f"@{k}" for k, axis in enumerate(plain)}
+    for axis in eqn.axes:
+        if axis.name not in names:
+            names[axis.name] = f"#{len(names) - len(plain)}"
+    return names
+
+
+def axes_of(access: Access) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(a for ix in access.index for a in ix.axes()))
+
+
+def canonical_axes(eqn: Eqn) -> tuple[Axis, ...]:
+    names = canonical(eqn)
+    assert names is not None
+    return tuple(Axis(names[a.name], a.extent) for a in eqn.axes)
+
+
+def index_number(ix: Ix | None) -> Expr | None:
+    """An index as a number in a body; None where it gathers or divides."""
+    if ix is None:
+        return None
+    total: Expr = E.dim(ix.const)
+    for atom, factor in ix.terms:
+        if not isinstance(atom, str):
+            return None
+        total = E.add(total, E.mul(E.dim(factor), E.idx(atom)))
+    return total
+
+
+def _identity(rank: int) -> tuple[Ix, ...]:
+    return tuple(at(f"@{k}") for k in range(rank))
+
+
+def _ordered(ix: Ix) -> Ix:
+    """The index with its terms in one order, so that equal indices are equal."""
+    terms = [(_inner(a), f) for a, f in ix.terms]
+    return Ix(tuple(sorted(terms, key=lambda t: (not isinstance(t[0], str), str(t[0])))), ix.const)
+
+
+def _inner(atom: Atom) -> Atom:
+    if isinstance(atom, Gather):
+        return Gather(atom.value, tuple(map(_ordered, atom.index)))
+    if isinstance(atom, Quot):
+        return Quot(_ordered(atom.a), atom.b)
+    return Rem(_ordered(atom.a), atom.b) if isinstance(atom, Rem) else atom
+
+
+# ---------------------------------------------------------------- rewriting every formula of a graph
+
+
+class LookThrough:
+    """Runs a rewriter over the formulas of a graph; an equation changes only where a rule fired in its own formula."""
+
+    def __init__(self, graph: Graph, rewriter: Rewriter, view: View, rule: str, again: Callable[[Graph], Graph]) -> None:
+        """``again`` is the pass itself, for the bodies of loops."""
+        self.graph, self.rewriter, self.view, self.rule, self.again = graph, rewriter, view, rule, again
+        self.eqns: list[Eqn | Scan] = []
+
+    def before(self, eqn: Eqn, formula: Expr) -> None:
+        """Called with every equation before it is rewritten."""
+
+    def emitted(self, eqn: Eqn) -> None:
+        """Called before a changed equation is appended: what it needs may go first."""
+
+    def run(self) -> Graph:
+        changed = False
+        for eqn in self.graph.eqns:
+            if isinstance(eqn, Scan):
+                body = self.again(eqn.body)
+                changed = changed or body is not eqn.body
+                self.eqns.append(eqn if body is eqn.body else replace(eqn, body=body))
+                continue
+            formula = self.view.formula(eqn)
+            if formula is None:
+                self.view.add(eqn, None)
+                self.eqns.append(eqn)
+                continue
+            self.before(eqn, formula)
+            after = formula if _is_product(eqn) else self.rewriter(formula)
+            new = eqn
+            if after is not formula:
+                new = self._changed(eqn, formula, after)
+                changed = True
+                self.emitted(new)
+            self.eqns.append(new)
+            self.view.add(new, after)
+        return self.graph.with_eqns(tuple(self.eqns)) if changed else self.graph
+
+    def _changed(self, eqn: Eqn, formula: Expr, after: Expr) -> Eqn:
+        new = self.view.equation(eqn, after, eqn.origin)
+        names = canonical(eqn)
+        assert names is not None
+        extents = {names[a.name]: a.extent for a in eqn.axes}
+
+        def spoken(name: str) -> bool:
+            return not is_temporary(name) and name in new.reads()
+
+        texts = (self.view.text(formula, extents, spoken), self.view.text(after, extents, spoken))
+        note = f"{texts[0]} is {texts[1]}" if len(texts[0]) <= 100 and len(texts[1]) <= 100 else f"equal to {texts[1]}"[:160]
+        spans = list(eqn.origin.spans)
+        for producer in self.view.reach(eqn, new):
+            spans += [s for s in producer.origin.spans if s not in spans]
+        return new.with_origin(Origin(tuple(spans), self.rule, note))
+
+
+def _is_product(eqn: Eqn) -> bool:
+    """A matrix product stays one."""
+    return eqn.reduce == "+" and eqn.body.op == "mul" and all(a.op == "arg" for a in eqn.body.args)
