@@ -45,20 +45,13 @@ $(VENV)/.venv:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.demo: $(VENV)/.venv $(SOURCES)
-	$(PIP) install --quiet --editable ".[examples]"
-	@touch $@
-
-$(VENV)/.test: $(VENV)/.venv $(SOURCES)
-	$(PIP) install --quiet --editable ".[test]"
-	@touch $@
-
-$(VENV)/.lint: $(VENV)/.venv $(SOURCES)
-	$(PIP) install --quiet --editable ".[test,lint]"
-	@touch $@
-
-$(VENV)/.bench: $(VENV)/.venv $(SOURCES)
-	$(PIP) install --quiet --editable ".[bench]"
+$(VENV)/.demo: EXTRAS = examples
+$(VENV)/.test: EXTRAS = test
+$(VENV)/.lint: EXTRAS = test,lint
+$(VENV)/.bench: EXTRAS = bench
+$(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.bench: $(VENV)/.venv $(SOURCES)
+	$(PIP) install --quiet --editable ".[$(EXTRAS)]"
+	@$(BIN)/python -m compileall -q compiler runtime
 	@touch $@
 
 compiler:

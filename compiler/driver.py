@@ -123,7 +123,12 @@ def _elaborate(job: Job, module: Any) -> Any:
 
     model, found = elaborate(module, sizes=job.sizes, dtype=job.dtype, read=job.read)
     job.report(found)
-    return None if model is None else replace(model, name=job.name)  # from here on the name is the module's
+    if model is None:
+        return None
+    file, _, rest = model.doc.partition(":")  # a first line such as "xor.gw: two layers" says again what the header says
+    doc = rest.strip() if file.strip() == os.path.basename(job.source.name) else model.doc
+    doc = "" if doc.strip() == os.path.basename(job.source.name) else doc
+    return replace(model, name=job.name, doc=doc)  # from here on the name is the module's
 
 
 def _show_tree(job: Job, value: Any) -> str:
@@ -187,7 +192,10 @@ def _emit(job: Job, lowered: Any) -> Any:
         from .emit.numpy import emit_numpy as emit
     else:
         from .emit.module import emit_module as emit
-    return emit(plan, job.sources, version=version(), digest=job.hash, command=job.command)
+    from .emit.stub import emit_stub
+
+    texts = emit(plan, job.sources, version=version(), digest=job.hash, command=job.command)
+    return texts | emit_stub(plan, version=version())
 
 
 def _show_texts(job: Job, texts: Any) -> str:
