@@ -593,3 +593,30 @@ def test_1200_nested_calls(function: str) -> None:
 
 def test_a_sum_of_5000_terms() -> None:
     assert len(build("input x\noutput f = " + " + ".join(["x"] * 5000)).graph.eqns) == 4999
+
+
+def test_a_line_with_a_syntax_error_silences_what_follows_from_it() -> None:
+    from gradwright.compiler.language.parser import parse
+
+    tree, found = parse(Source("m.gw", "input x\nh = x + * 2\ndef f(a = a\noutput y = h + f(x) + wrong\n"))
+    assert tree is not None and found
+    model, diagnostics = elaborate(tree)
+    assert model is None and [(d.code, d.span.line) for d in diagnostics] == [("E220", 4)]
+
+
+def test_errors_in_a_used_file_are_shown_there_and_only_there() -> None:
+    _, found, _ = elaborated('use "a.gw"\ninput x\noutput f = g(x)', files={"a.gw": "def g(a = 2 * a\n"})
+    assert [(d.code, d.span.file) for d in found] == [("E102", "a.gw")]
+
+
+def test_a_loss_without_params_has_a_gradient_only_where_one_is_declared() -> None:
+    assert build("input x\nminimize x**2").targets == ()
+    assert [t.wrt for t in build("input x\nminimize x**2\ngradient loss wrt x").targets] == [(("x", "x"),)]
+
+
+def test_a_used_file_does_not_see_the_models_functions() -> None:
+    files = {"a.gw": "def g(a) = relu(a) + 1\n", "b.gw": "def g(a) = a\n"}
+    text = 'use "a.gw"\ndef relu(x) = 100 * x\ninput x\noutput f = g(x)\noutput r = relu(x)'
+    model = build(text, files=files)
+    assert [repr(e.body) for e in model.graph.eqns if isinstance(e, Eqn)] == ["where($0 <= 0, 0, $0) + 1", "100 * $0"]
+    assert errors('use "a.gw"\nuse "b.gw"\ninput x\noutput f = g(x)', files=files)[0][:2] == ("E221", 2)

@@ -102,31 +102,39 @@ class Elaborator:
         if source is None:
             self.report("E227", f'there is no file "{node.target}"', node.span, notes=("it is looked for beside the model",))
             return
-        self.use_file(source, node.span, (self.module.source.name,))
+        self.merge(self.use_file(source, (self.module.source.name,)), self.frame, node.span)
 
-    def use_file(self, source: Source, span: Span, chain: tuple[str, ...]) -> None:
+    def use_file(self, source: Source, chain: tuple[str, ...]) -> Frame:
+        """The functions and update rules of a file, with those that it uses itself."""
         from ..language.parser import parse
 
         self.sources[source.name] = source
+        frame = Frame(source, library=False)
         tree, found = parse(source)
         self.bag.extend(found)
         if tree is None:
-            return
-        frame = Frame(source, library=False)
+            self.ev.missing.add("*")
+            return frame
+        self.ev.missing.update(tree.broken)
+        self.collect(tree, frame)
         for statement in tree.statements:
             if isinstance(statement, syntax.Use) and statement.is_path and statement.target not in chain:
                 inner = self.read(statement.target) if self.read is not None else None
                 if inner is None:
                     self.report("E227", f'there is no file "{statement.target}"', statement.span)
                 else:
-                    self.use_file(inner, statement.span, (*chain, source.name))
-        self.collect(tree, frame)
-        for name, function in frame.functions.items():
-            self.frame.functions.setdefault(name, function)
-        for name, rule in frame.updates.items():
-            self.frame.updates.setdefault(name, rule)
-        for name, function in self.frame.functions.items():  # files see what they use themselves
-            frame.functions.setdefault(name, function)
+                    self.merge(self.use_file(inner, (*chain, source.name)), frame, statement.span)
+        return frame
+
+    def merge(self, inner: Frame, outer: Frame, span: Span) -> None:
+        """What a used file gives becomes visible; a file's own definitions come first, and two used files may not differ."""
+        for name, function in inner.functions.items():
+            old = outer.functions.setdefault(name, function)
+            if old.frame is not outer and old.tree is not function.tree and old.frame.source != function.frame.source:
+                where = f"{old.frame.source.name} and {function.frame.source.name}"
+                self.report("E221", f"the function {name} comes from two files", span, notes=(f"{where} both define it",))
+        for name, rule in inner.updates.items():
+            outer.updates.setdefault(name, rule)
 
     def collect(self, tree: syntax.Module, frame: Frame) -> None:
         """A file's functions and update rules: they may stand anywhere in it."""
@@ -784,9 +792,9 @@ class Elaborator:
     def targets(self) -> tuple[Target, ...]:
         trained = [(p.value.name, p.value.name) for v, p in self.params if not p.frozen]
         found: dict[int, tuple[str, Val, list[tuple[str, str]], bool, Span | None]] = {}
-        if self.loss is not None:
+        if self.loss is not None and trained:
             found[id(self.loss)] = ("loss", self.loss, list(trained), False, None)
-        elif self.loss_span is None:
+        elif self.loss is None and self.loss_span is None:
             wrt = [(v.name, v.name) for v, _ in self.inputs if v.kind == "real"] + trained
             for name, (val, _, _) in self.outputs.items():
                 if val.kind == "real" and wrt:

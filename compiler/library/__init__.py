@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
-from importlib import resources
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 from ..language.source import Source
 from ..language.syntax import Def, Module, UpdateDef
+
+if TYPE_CHECKING:
+    from importlib.abc import ResourceLoader
 
 NAMES: Final = ("activations", "losses", "optimizers")
 
 
 @cache
 def read(name: str) -> Source:
-    """The text of one library file."""
-    return Source(f"{name}.gw", resources.files(__name__).joinpath(f"{name}.gw").read_text(encoding="utf-8"))
+    """The text of one library file, by the loader that found this package. (importlib.resources would do the same and
+    cost more than all the parsing.)"""
+    path = os.path.join(os.path.dirname(__file__), f"{name}.gw")
+    loader = cast("ResourceLoader", __spec__.loader if __spec__ else None)
+    return Source(f"{name}.gw", loader.get_data(path).decode("utf-8"))
 
 
 @cache
