@@ -255,13 +255,14 @@ def show_graph(graph: Graph, sources: Sequence[Source] = ()) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _consts(consts: Sequence[Const]) -> Iterator[str]:
+def _consts(consts: Sequence[Const], depth: int = 0) -> Iterator[str]:
     for c in consts:
         text = f"const {show_value(c.value)} = {', '.join(map(number_text, c.data))}"
-        yield f"{text.ljust(_COMMENT_COLUMN)} {_comment('const', c.origin)}"
+        yield f"{text.ljust(_COMMENT_COLUMN - 4 * depth)} {_comment('const', c.origin)}"
 
 
-def _eqns(eqns: Sequence[Eqn | Scan], sources: Mapping[str, Source]) -> Iterator[str]:
+def _eqns(eqns: Sequence[Eqn | Scan], sources: Mapping[str, Source], depth: int = 0) -> Iterator[str]:
+    column, comments = _FOR_COLUMN - 4 * depth, _COMMENT_COLUMN - 4 * depth
     last: tuple[str, int] | None = None
     for eqn in eqns:
         spans = eqn.origin.spans
@@ -273,15 +274,15 @@ def _eqns(eqns: Sequence[Eqn | Scan], sources: Mapping[str, Source]) -> Iterator
                 yield f"# {last[0]}:{last[1]}   {sources[last[0]].line(last[1]).strip()}"
         if isinstance(eqn, Eqn):
             head, clauses = _head(eqn)
-            text = f"{head.ljust(_FOR_COLUMN)}  {clauses}" if clauses else head
-            yield f"{text.ljust(_COMMENT_COLUMN)} {_comment(eqn.op, eqn.origin)}"
+            text = f"{head.ljust(column)}  {clauses}" if clauses else head
+            yield f"{text.ljust(comments)} {_comment(eqn.op, eqn.origin)}"
             continue
-        yield f"{_scan_head(eqn).ljust(_COMMENT_COLUMN)} {_comment('scan', eqn.origin)}"
+        yield f"{_scan_head(eqn).ljust(comments)} {_comment('scan', eqn.origin)}"
         carries, slices = len(eqn.initial), len(eqn.initial) + len(eqn.slices)
         for k, (value, given) in enumerate(zip(eqn.body.inputs, eqn.initial + eqn.slices + eqn.captured, strict=True)):
             word = "carry" if k < carries else "slice" if k < slices else "keep"
             yield f"    {word} {show_value(value)} = {_name(given)}"
-        for line in (*_consts(eqn.body.consts), *_eqns(eqn.body.eqns, sources)):
+        for line in (*_consts(eqn.body.consts, depth + 1), *_eqns(eqn.body.eqns, sources, depth + 1)):
             yield "    " + line if line else line
         yield "    next " + ", ".join(map(_name, eqn.body.outputs[:carries]))
         yield "    emit " + ", ".join(map(_name, eqn.body.outputs[carries:]))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from typing import Final
 
-from ..graph.bounds import inside, never_negative
+from ..graph.bounds import floors, inside, never_negative
 from ..graph.expr import ARITHMETIC, CHOICES, COMPARISONS, LEAVES, LOGIC, Expr, walk
 from ..graph.ir import Access, Const, Eqn, Gather, Graph, Ix, Kind, Scan, Value, outs
 from ..graph.shapes import Dim, Shape, size
@@ -58,61 +60,72 @@ class _Broken(Exception):
         self.problem, self.text = problem, text
 
 
+@contextmanager
+def _shown(text: Callable[[], str]) -> Iterator[None]:
+    """Say of what is broken inside how it reads, unless a part of it has been told already."""
+    try:
+        yield
+    except _Broken as broken:
+        if broken.text:
+            raise
+        try:
+            shown = text()
+        except (KeyError, ValueError):  # too broken to be shown
+            shown = ""
+        raise _Broken(broken.problem, shown) from None
+
+
 def _graph(graph: Graph, sizes: frozenset[str] | None) -> None:
     values: dict[str, Value] = {}
 
-    def define(value: Value, text: str) -> None:
+    def define(value: Value) -> None:
         if value.name in values:
-            raise _Broken(f"{value.name} is defined twice", text)
+            raise _Broken(f"{value.name} is defined twice")
         if value.kind not in _KINDS:
-            raise _Broken(f"{value.name} is of no kind: {value.kind}", text)
-        _shape(value.shape, sizes, f"{value.name} {show_shape(value.shape)}", text)
+            raise _Broken(f"{value.name} is of no kind: {value.kind}")
+        _shape(value.shape, sizes, f"{value.name} {show_shape(value.shape)}")
         values[value.name] = value
 
     for value in graph.inputs:
-        define(value, f"input {show_value(value)}")
+        with _shown(partial(show_value, value)):
+            define(value)
     for const in graph.consts:
-        _const(const)
-        define(const.value, f"const {show_value(const.value)}")
+        with _shown(partial(show_value, const.value)):
+            _const(const)
+            define(const.value)
     for eqn in graph.eqns:
-        text = show_eqn(eqn)
-        if not eqn.origin.spans and not eqn.origin.rule:
-            raise _Broken("it has no origin", text)
-        for name in eqn.reads():
-            if name not in values:
-                raise _Broken(f"{name} is read before it is defined", text)
-        try:
+        with _shown(partial(show_eqn, eqn)):
+            if not eqn.origin.spans and not eqn.origin.rule:
+                raise _Broken("it has no origin")
+            for name in eqn.reads():
+                if name not in values:
+                    raise _Broken(f"{name} is read before it is defined")
             if isinstance(eqn, Eqn):
                 _eqn(eqn, values, sizes)
             else:
                 _scan(eqn, values, sizes)
-        except _Broken as broken:
-            if broken.text:
-                raise
-            raise _Broken(broken.problem, text) from None
-        for value in outs(eqn):
-            define(value, text)
+            for value in outs(eqn):
+                define(value)
     for name in graph.outputs:
         if name not in values:
             raise _Broken(f"the output {name} does not exist")
 
 
-def _shape(shape: Shape, sizes: frozenset[str] | None, what: str, text: str) -> None:
+def _shape(shape: Shape, sizes: frozenset[str] | None, what: str, signed: bool = False) -> None:
     for dim in shape:
         unknown = [] if sizes is None else sorted(dim.free() - sizes)
         if unknown:
-            raise _Broken(f"{what} has the size {unknown[0]}, which no input tells", text)
-        if dim.value is not None and dim.value < 0:
-            raise _Broken(f"{what} has a negative size", text)
+            raise _Broken(f"{what} has the size {unknown[0]}, which no input tells")
+        if not signed and dim.value is not None and dim.value < 0:
+            raise _Broken(f"{what} has a negative size")
 
 
 def _const(const: Const) -> None:
-    text = f"const {show_value(const.value)}"
     count = size(const.value.shape).value
     if count is None or count != len(const.data):
-        raise _Broken(f"{len(const.data)} numbers for {show_shape(const.value.shape)}", text)
+        raise _Broken(f"{len(const.data)} numbers for {show_shape(const.value.shape)}")
     if const.value.kind != "real" and any(x.denominator != 1 for x in const.data):
-        raise _Broken(f"a number that is not {const.value.kind}", text)
+        raise _Broken(f"a number that is not {const.value.kind}")
 
 
 # ---------------------------------------------------------------- one equation
@@ -123,20 +136,35 @@ def _eqn(eqn: Eqn, values: Mapping[str, Value], sizes: frozenset[str] | None) ->
     if len(extents) != len(eqn.axes):
         raise _Broken("an axis stands twice")
     for axis in eqn.axes:
-        _shape((axis.extent,), sizes, f"the axis {axis.name}", "")
+        _shape((axis.extent,), sizes, f"the axis {axis.name}")
     if eqn.reduce not in _REDUCES:
         raise _Broken(f"no reduction is called {eqn.reduce}")
     if eqn.out.kind not in _KINDS:
         raise _Broken(f"no kind is called {eqn.out.kind}")
+    for ix in (*eqn.out_index, *(i for a in eqn.args for i in a.index)):
+        _shape(tuple(_dims(ix)), sizes, f"the index {show_index(ix)}", signed=True)
     _out(eqn, values, extents)
     for access in eqn.args:
         _access(access, values, extents)
     _body(eqn, values, extents, sizes)
 
 
+def _dims(ix: Ix) -> Iterator[Dim]:
+    """Every size in an index."""
+    yield ix.const
+    for atom, factor in ix.terms:
+        yield factor
+        if isinstance(atom, Gather):
+            for inner in atom.index:
+                yield from _dims(inner)
+        elif not isinstance(atom, str):
+            yield atom.b
+            yield from _dims(atom.a)
+
+
 def _out(eqn: Eqn, values: Mapping[str, Value], extents: Mapping[str, Dim]) -> None:
     if len(eqn.out_index) != len(eqn.out.shape):
-        raise _Broken(f"{eqn.out.name} is {show_shape(eqn.out.shape)} and written with {len(eqn.out_index)} indices")
+        raise _Broken(f"{show_value(eqn.out)} is written with {len(eqn.out_index)} indices")
     for ix in eqn.out_index:
         _index(ix, values, extents, checked=not eqn.drop)
     if eqn.plain_out is None:
@@ -197,8 +225,8 @@ def _index(ix: Ix, values: Mapping[str, Value], extents: Mapping[str, Dim], chec
                     raise _Broken(f"the index {show_index(inner)} into {value.name} is not proved to be inside {dim}")
         else:
             _index(atom.a, values, extents, checked)
-            if not never_negative(atom.b) or (atom.b.value is not None and atom.b.value <= 0):
-                raise _Broken(f"the index {show_index(ix)} divides by {atom.b}")
+            if not never_negative(atom.b - 1, floors(extents)):
+                raise _Broken(f"the index {show_index(ix)} divides by {atom.b}, which may be 0")
 
 
 # ---------------------------------------------------------------- bodies
@@ -251,7 +279,7 @@ def _leaf(
             raise _Broken(f"the body uses the axis {value}, which is not declared")
         return False, True
     if node.op == "size" and isinstance(value, Dim):
-        _shape((value,), sizes, "the body", "")
+        _shape((value,), sizes, "the body")
         return False, True
     raise _Broken(f"the body has a leaf that has no value: {node.op} {value}")
 
@@ -261,7 +289,7 @@ def _leaf(
 
 def _scan(scan: Scan, values: Mapping[str, Value], sizes: frozenset[str] | None) -> None:
     body = scan.body
-    _shape((scan.axis.extent,), sizes, f"the axis {scan.axis.name}", "")
+    _shape((scan.axis.extent,), sizes, f"the axis {scan.axis.name}")
     given = scan.initial + scan.slices + scan.captured
     if len(given) != len(body.inputs):
         raise _Broken(f"its body has {len(body.inputs)} inputs and is given {len(given)}")
