@@ -21,12 +21,15 @@ class Facts:
     def __init__(self, graph: Graph) -> None:
         self._prone: dict[str, bool] = {}
         self._sign: dict[str, int] = {}  # 2 above zero, 1 at least zero, 0 unknown
+        self.rooted = False  # some equation has a square root that may be taken of 0
         for eqn in graph.eqns:
             if not isinstance(eqn, Eqn):
+                self.rooted = self.rooted or Facts(eqn.body).rooted
                 for out in eqn.outs:
                     self._prone[out.name] = True
                 continue
             self._prone[eqn.out.name] = eqn.reduce in ("*", "lse") or self.prone(eqn.body, eqn.args)
+            self.rooted = self.rooted or self.root_singular(eqn.body, eqn.args)
             sign = self.sign(eqn.body, eqn.args)
             if eqn.reduce == "+" or eqn.plain_out is None:
                 sign = min(sign, 1)  # an empty sum is 0

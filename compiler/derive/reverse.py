@@ -54,9 +54,14 @@ def differentiate(graph: Graph, target: str, wrt: Sequence[str], seed: Seed) -> 
     return differentiate_all(graph, ((target, seed),), wrt)
 
 
-def differentiate_all(graph: Graph, seeds: Sequence[tuple[str, Seed]], wrt: Sequence[str]) -> Backward:
-    """As :func:`differentiate`, for the sum of several targets, each with its seed."""
-    return _Sweep(graph, tuple(seeds), tuple(wrt)).run()
+def differentiate_all(graph: Graph, seeds: Sequence[tuple[str, Seed]], wrt: Sequence[str], masked: Sequence[str] = (),
+                      singular: Sequence[str] = ()) -> Backward:  # fmt: skip
+    """As :func:`differentiate`, for the sum of several targets, each with its seed. ``masked`` and ``singular`` name
+    the seeds that may be zero because of a branch not taken, or infinite because of a square root at 0."""
+    sweep = _Sweep(graph, tuple(seeds), tuple(wrt))
+    sweep.masked.update(masked)
+    sweep.singular.update(singular)
+    return sweep.run()
 
 
 class _Sweep:
@@ -158,7 +163,6 @@ class _Sweep:
             self.singular.add(name)
 
     def _final(self, name: str) -> str:
-        value = self.values[name]
         adjoint = self.adjoint(name, Origin((), "seed"))
         if isinstance(adjoint, str):
             return adjoint
@@ -187,12 +191,16 @@ class _Sweep:
         ]
         name = Namer((*body.values(), *self.values))
         upstream = [Value(name(f"d_{o}"), body.values()[o].shape) for o in body.outputs]
+        rooted = any(a in self.singular for a in adjoints if isinstance(a, str)) or Facts(body).rooted
         outer = (*scan.initial, *scan.slices, *scan.captured)
-        wanted = [k for k, (o, v) in enumerate(zip(outer, body.inputs, strict=True)) if v.kind == "real" and (k < carries or o in active)]
+        wanted = [k for k, (o, v) in enumerate(zip(outer, body.inputs, strict=True))
+                  if v.kind == "real" and (k < carries or o in active)]  # fmt: skip
         step = differentiate_all(
             replace(body, inputs=(*body.inputs, *upstream)),
             tuple((o, Seed(u.name)) for o, u in zip(body.outputs, upstream, strict=True)),
             [body.inputs[k].name for k in wanted],
+            masked=[u.name for u in upstream],  # a step does not know what was chosen outside, or at another step
+            singular=[u.name for u in upstream] if rooted else (),
         )
         captured = [k for k in wanted if k >= carries + len(scan.slices)]
         totals = {k: Value(name(f"sum_{body.inputs[k].name}"), body.inputs[k].shape) for k in captured}
@@ -212,10 +220,10 @@ class _Sweep:
                        *body.inputs[carries : carries + len(scan.slices)], *upstream[carries:],
                        *body.inputs[carries + len(scan.slices) :])  # fmt: skip
         slices = [k for k in wanted if carries <= k < carries + len(scan.slices)]
-        inner = Graph(f"{body.name}_backward", body_inputs, step.graph.consts, (*step.graph.eqns, *extra),
-                      (*(results[k] for k in range(carries)), *(results[k] for k in captured), *(results[k] for k in slices)))  # fmt: skip
+        given_back = tuple(results[k] for k in (*range(carries), *captured, *slices))
+        inner = Graph(f"{body.name}_backward", body_inputs, step.graph.consts, (*step.graph.eqns, *extra), given_back)
         values = inner.values()
-        zeros = [self.constant(scan.captured[k - carries - len(scan.slices)], E.ZERO, "the running sum starts at 0") for k in captured]
+        zeros = [self.constant(outer[k], E.ZERO, "the running sum starts at 0") for k in captured]
         finals = [Value(self.name(f"d_{outer[k]}"), values[results[k]].shape) for k in (*range(carries), *captured)]
         stacks = [Value(self.name(f"d_{outer[k]}"), (scan.axis.extent, *values[results[k]].shape)) for k in slices]
         origin = Origin(scan.origin.spans, "vjp scan", "the same steps backwards")
@@ -227,7 +235,7 @@ class _Sweep:
                 axes = shape_axes(value.shape)
                 index = tuple(at(a.name) for a in axes)
                 part = Eqn(Value("", value.shape), axes, index, "", (Access(value.name, index),), E.arg(0), "copy", origin)
-                self.pending.setdefault(outer[k], []).append(Part(part))
+                self.pending.setdefault(outer[k], []).append(Part(part, True, rooted))
 
     def _saving_carries(self, scan: Scan) -> tuple[Scan, list[str]]:
         """The same loop, which also keeps what each step started from."""
@@ -280,7 +288,8 @@ class _Sweep:
             if self.facts.root_singular(eqn.body, args):
                 s = True
             part = self._swap(eqn, k, tuple(args), product, rule_note or self._note(eqn, k, p))
-            self.pending.setdefault(eqn.args[k].value, []).append(Part(part, m, s))
+            sparse = part.plain_out is None  # what was not read has the adjoint 0
+            self.pending.setdefault(eqn.args[k].value, []).append(Part(part, m or sparse, s))
 
     def _through_reduction(self, eqn: Eqn, factor: Expr, args: list[Access]) -> tuple[Expr, str]:
         """What the reduction makes of the upstream at each point that was reduced."""

@@ -113,11 +113,12 @@ class KernelWriter:
         """(slot, C type, spelling) of every argument, in order."""
         writes = {n.target for n in _walk(self.nest.body) if isinstance(n, Assign | ArgBest)}
         writes |= {n.c.value for n in _walk(self.nest.body) if isinstance(n, Product)}
+        zeroed = {n.slot for n in _walk(self.nest.body) if isinstance(n, Zero)}
         result: list[tuple[str, str, str]] = []
         grads = [s for s in self.nest.kernel.slots if s.startswith("grad:")]
         for slot in self.nest.kernel.slots:
             held = [p for p in self.nest.kernel.places if p.slot == slot]
-            written = any(p.value in writes for p in held)
+            written = slot in zeroed or any(p.value in writes for p in held)
             kind, _, label = slot.partition(":")
             value = self.storage[held[0].value].value
             type_ = "write" if written else "read"
@@ -373,12 +374,15 @@ class KernelWriter:
         def step(ix: Ix) -> str:
             return dim_text(ix.const, self.spell)
 
-        alpha, beta = (self.formulas.lines([x], self._temporary)[1][0].text for x in (node.alpha, node.beta))
+        self._args = node.args
+        before, (alpha, beta) = self.formulas.lines([node.alpha, node.beta], self._temporary)
+        for name, text in before:
+            self.lines.add(f"{pad}{name} = {text}", node.origin)
         size = ", ".join(dim_text(d, self.spell) for d in (node.m, node.n, node.k))
-        self.lines.add(f"{pad}gemm({size}, {alpha},", node.origin)
+        self.lines.add(f"{pad}gemm({size}, {alpha.text},", node.origin)
         self.lines.add(f"{pad}     {start(node.a)}, {step(node.a_strides[0])}, {step(node.a_strides[1])},", node.origin)
         self.lines.add(f"{pad}     {start(node.b)}, {step(node.b_strides[0])}, {step(node.b_strides[1])},", node.origin)
-        self.lines.add(f"{pad}     {beta}, {start(node.c)}, {step(node.c_strides[0])})", node.origin)
+        self.lines.add(f"{pad}     {beta.text}, {start(node.c)}, {step(node.c_strides[0])})", node.origin)
 
     # ------------------------------------------------------------ names and elements
 

@@ -33,7 +33,7 @@ def normalise(eqn: Eqn) -> Eqn:
     """Drop operands that the body does not read, merge equal reads, turn index forms into plain axes where they are.
 
     - an index that is the constant 0 of a dimension of extent 1 becomes an axis of extent 1;
-    - a pair ``k // w``, ``k % w`` over an axis k of extent q*w becomes two axes;
+    - a pair ``k // w``, ``k % w`` over an axis k of extent q*w becomes two axes, where the output has none of its own for k;
     - a sum over no axis, or over axes of extent 1, is no sum; a summed axis that nothing reads is a factor.
     """
     eqn = prune(eqn)
@@ -96,10 +96,11 @@ def prune(eqn: Eqn) -> Eqn:
 
 
 def _split_axes(eqn: Eqn) -> Eqn:
-    """Replace an axis k read or written as (k // w, k % w) by two axes."""
+    """Replace an axis k read or written as (k // w, k % w) by two axes, unless the output is written plainly along it."""
+    plain = {ix.plain for ix in eqn.out_index}
     for ix in (*eqn.out_index, *(i for a in eqn.args for i in a.index)):
         for atom, _ in ix.terms:
-            if isinstance(atom, Quot | Rem) and atom.a.plain is not None:
+            if isinstance(atom, Quot | Rem) and atom.a.plain is not None and atom.a.plain not in plain:
                 axis = next(a for a in eqn.axes if a.name == atom.a.plain)
                 high = axis.extent.divide_exactly(atom.b)
                 if high is not None:

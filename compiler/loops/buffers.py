@@ -139,6 +139,8 @@ def _collect(body: Sequence[Node]) -> dict[str, _Uses]:
         if isinstance(node, Product):
             for access in (node.a, node.b, node.c):
                 see(access.value, path, None, top)
+            for access in node.args:
+                see(access.value, path, access.index, top)
             return
         if isinstance(node, Zero):
             return

@@ -44,7 +44,8 @@ class Product:
     """``c = alpha * a @ b + beta * c`` left to the matrix kernel: the extents, and for each array a start and strides.
 
     ``a`` is (access, row stride, column stride) and so on, in elements; ``index`` 0 on the axes of the product. The epilogue
-    of an SGD step on parameters (also in a packed layout, by its strides) is ``alpha = -lr, beta = 1 - lr*decay``.
+    of an SGD step on parameters (also in a packed layout, by its strides) is ``alpha = -lr, beta = 1 - lr*decay``, over the
+    scalars in ``args``.
     """
 
     m: Dim
@@ -59,6 +60,7 @@ class Product:
     alpha: Expr
     beta: Expr
     origin: Origin = field(compare=False)
+    args: tuple[Access, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +91,21 @@ Node = Assign | ArgBest | Product | Loop | Zero
 @dataclass(frozen=True, slots=True)
 class Storage:
     """Where a value lives. ``kind``: "slot" (an argument of the kernel), "scalar" (a C variable), "stack" (a small C
-    array), "work" (the scratch vector, at ``offset``). ``dims`` are the value's dimensions that are stored."""
+    array), "work" (the scratch vector, at ``offset``). ``dims`` are the value's dimensions that are stored; in a packed
+    layout, ``pitch`` is how many elements its last one takes in memory."""
 
     value: Value
     kind: Literal["slot", "scalar", "stack", "work"]
     dims: tuple[int, ...]
     slot: str = ""
     offset: Dim = Dim(())
+    pitch: Dim | None = None
 
     @property
     def extents(self) -> tuple[Dim, ...]:
-        return tuple(self.value.shape[d] for d in self.dims)
+        """How far each dimension reaches in memory."""
+        extents = tuple(self.value.shape[d] for d in self.dims)
+        return extents if self.pitch is None else (*extents[:-1], self.pitch)
 
 
 @dataclass(frozen=True)

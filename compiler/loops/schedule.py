@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from ..graph import expr as E
 from ..graph.expr import Expr
-from ..graph.ir import Access, Axis, Eqn, Graph, Ix, Origin, Scan, Value, at, outs
+from ..graph.ir import Access, Atom, Axis, Eqn, Gather, Graph, Ix, Origin, Scan, Value, at, outs
 from ..graph.rewrite import Namer, rename_axes, shape_axes, substitute_access, substitute_ix
 from ..graph.shapes import Dim
 from ..passes import KERNEL, apply
@@ -108,7 +108,7 @@ class _Scheduler:
 
     def _accumulations(self) -> tuple[dict[str, str], dict[str, Eqn]]:
         """Sums of several contributions, of which some are reductions or scatters: these add straight into the sum."""
-        uses: dict[str, int] = {name: 2 for name in self.graph.outputs}
+        uses: dict[str, int] = dict.fromkeys(self.graph.outputs, 2)
         made: dict[str, Eqn] = {}
         for eqn in self.graph.eqns:
             if isinstance(eqn, Scan):
@@ -495,18 +495,31 @@ def with_own_results(body: Graph) -> Graph:
 def _at_step(node: Node, slices: dict[str, str], captured: dict[str, str], now: Ix) -> Node:
     """The node with what is sliced read at the step, and what is captured read where it is."""
 
+    def place(value: str, index: tuple[Ix, ...]) -> tuple[str, tuple[Ix, ...]]:
+        index = tuple(within(ix) for ix in index)
+        return (slices[value], (now, *index)) if value in slices else (captured.get(value, value), index)
+
+    def within(ix: Ix) -> Ix:
+        return Ix(tuple((moved(atom), factor) for atom, factor in ix.terms), ix.const) if any(True for _ in ix.gathers()) else ix
+
+    def moved(atom: Atom) -> Atom:
+        if isinstance(atom, str):
+            return atom
+        if isinstance(atom, Gather):
+            return Gather(*place(atom.value, atom.index))
+        return replace(atom, a=within(atom.a))
+
     def read(access: Access) -> Access:
-        if access.value in slices:
-            return replace(access, value=slices[access.value], index=(now, *access.index))
-        return replace(access, value=captured.get(access.value, access.value))
+        value, index = place(access.value, access.index)
+        return Access(value, index, access.fill)
 
     if isinstance(node, Loop):
         return replace(node, body=tuple(_at_step(n, slices, captured, now) for n in node.body))
     if isinstance(node, Zero):
         return node
     if isinstance(node, Product):
-        return replace(node, a=read(node.a), b=read(node.b))
-    return replace(node, args=tuple(read(a) for a in node.args))
+        return replace(node, a=read(node.a), b=read(node.b), args=tuple(read(a) for a in node.args))
+    return replace(node, index=tuple(within(ix) for ix in node.index), args=tuple(read(a) for a in node.args))
 
 
 def _terms(body: Expr) -> list[Expr]:
