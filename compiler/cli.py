@@ -135,11 +135,13 @@ def main() -> None:
 @model_options
 @click.option("--backend", type=click.Choice(["cython", "numpy"]), default="cython", show_default=True,
               help="numpy needs no C compiler, and is slow.")  # fmt: skip
+@click.option("-O", "optimize", type=click.IntRange(0, 3), default=3, show_default=True, metavar="0-3",
+              help="How hard the C compiler tries.")  # fmt: skip
 @click.option("--stop-after", metavar="STAGE", type=click.Choice(STAGES),
               help=f"Print what a stage returned, and stop: {', '.join(STAGES)}.")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors and warnings.")
 def compile_command(models: tuple[str, ...], out: str, sizes: dict[str, int], dtype: str | None, backend: Any,
-                    stop_after: str | None, quiet: bool) -> None:  # fmt: skip
+                    optimize: int, stop_after: str | None, quiet: bool) -> None:  # fmt: skip
     """Compile models into importable modules.
 
     \b
@@ -158,7 +160,8 @@ def compile_command(models: tuple[str, ...], out: str, sizes: dict[str, int], dt
             with failures():
                 target = None if stop_after else out
                 result = driver.compile_model(
-                    model, out=target, dtype=dtype, sizes=sizes, backend=backend, stop_after=stop_after
+                    model, out=target, dtype=dtype, sizes=sizes, backend=backend, optimize=optimize,
+                    stop_after=stop_after,
                 )
                 report(result.diagnostics, result.sources)
                 if stop_after:

@@ -53,6 +53,7 @@ class Job:
     dtype: str | None
     sizes: Mapping[str, int]
     backend: Backend
+    optimize: int = 3  # the C compiler's level
     values: dict[str, Any] = field(default_factory=dict)  # what each stage returned
     diagnostics: list[Diagnostic] = field(default_factory=list)
     used: dict[str, Source] = field(default_factory=dict)  # the files that ``use`` read, by their path in the text
@@ -321,11 +322,12 @@ def compile_model(
     dtype: str | None = None,
     sizes: Mapping[str, int] | None = None,
     backend: Backend = "cython",
+    optimize: int = 3,
     stop_after: str | None = None,
     name: str | None = None,
 ) -> Result:
     """Compile a model, given by its path or as text. With ``out`` its files are written into that folder."""
-    job = _job(model, dtype=dtype, sizes=sizes, backend=backend, name=name)
+    job = _job(model, dtype, sizes, backend, optimize, name)
     if stop_after is not None:
         if stop_after not in STAGE_NAMES:
             raise ValueError(f"no stage is called {stop_after!r}; they are {', '.join(STAGE_NAMES)}")
@@ -369,10 +371,11 @@ def load(
     dtype: str | None = None,
     sizes: Mapping[str, int] | None = None,
     backend: Backend = "cython",
+    optimize: int = 3,
     name: str | None = None,
 ) -> ModuleType:
     """The module of a model, given by its path or as text: from the cache, or compiled now."""
-    job = _job(model, dtype=dtype, sizes=sizes, backend=backend, name=name)
+    job = _job(model, dtype, sizes, backend, optimize, name)
     for attempt in (1, 2):
         entry, _ = _obtain(job)
         try:
@@ -387,6 +390,8 @@ def _obtain(job: Job) -> tuple[cache.Entry, bool]:
     from .build.toolchain import toolchain
 
     tools = toolchain() if job.backend == "cython" else None
+    if tools is not None and job.optimize != 3:
+        tools = tools.at_level(job.optimize)
     front_key = _front_key(job, tools.identity if tools else "")
     entry = _from_cache(job, front_key)
     if entry is not None:
@@ -408,16 +413,20 @@ def _run(job: Job, last: str) -> None:
 
 
 def _job(
-    model: str | os.PathLike[str], *, dtype: str | None, sizes: Mapping[str, int] | None, backend: Backend, name: str | None
-) -> Job:
+    model: str | os.PathLike[str], dtype: str | None, sizes: Mapping[str, int] | None, backend: Backend, optimize: int,
+    name: str | None,
+) -> Job:  # fmt: skip
     if backend not in ("cython", "numpy"):
         raise ValueError(f"no backend is called {backend!r}; they are cython and numpy")
+    if optimize not in (0, 1, 2, 3):
+        raise ValueError(f"optimize is 0, 1, 2 or 3, not {optimize!r}")
     if isinstance(model, str) and _is_text(model):
-        stem = name or "model"
-        return Job(Source(f"{stem}.gw", model), Path.cwd(), module_name(stem), dtype, dict(sizes or {}), backend)
-    path = Path(model)
-    source = Source(_shown(path), decode(str(path), path.read_bytes()))
-    return Job(source, path.absolute().parent, module_name(name or path.stem), dtype, dict(sizes or {}), backend)
+        source, folder, stem = Source(f"{name or 'model'}.gw", model), Path.cwd(), name or "model"
+    else:
+        path = Path(model)
+        source = Source(_shown(path), decode(str(path), path.read_bytes()))
+        folder, stem = path.absolute().parent, name or path.stem
+    return Job(source, folder, module_name(stem), dtype, dict(sizes or {}), backend, optimize)
 
 
 def _is_text(model: str) -> bool:

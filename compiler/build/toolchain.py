@@ -18,7 +18,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache as once
 from pathlib import Path
 from typing import Final
@@ -77,6 +77,11 @@ class Toolchain:
     shared: tuple[str, ...]  # what makes a Python extension out of it
     openmp: tuple[str, ...]  # empty: single-threaded
     identity: str  # changes when a rebuilt module could differ: program, version, flags, processor
+
+    def at_level(self, level: int) -> Toolchain:
+        """The same compiler at -O0 to -O3."""
+        flags = tuple(f"-O{level}" if flag in ("-O2", "-O3") else flag for flag in self.flags)
+        return replace(self, flags=flags, identity=cache.digest(self.identity, *flags))
 
     def compile(self, source: Path, target: Path, *, include: Sequence[Path] = (), threads: bool = False) -> str:
         """Compile one C file into a Python extension. Returns what the compiler printed."""

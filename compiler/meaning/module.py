@@ -1,7 +1,7 @@
 """The kernels of a module run by the interpreter: what a module of the NumPy backend has in place of compiled code.
 
-Such a module holds the graphs of its kernels as text. ``run`` and ``train`` do what ``_run`` and ``_train`` of a compiled
-module do, argument by argument, slowly.
+Such a module holds the graphs of its kernels as text. ``run`` does what ``_run`` of a compiled module does, argument by
+argument, slowly; ``updates`` are what ``fit`` calls between the runs.
 """
 
 from __future__ import annotations
@@ -73,45 +73,6 @@ class Kernels:
     def run(self, kernel: int, arrays: tuple[Array, ...], sizes: tuple[int, ...]) -> None:
         """Run one kernel on these arrays."""
         self.kernels[kernel](arrays, dict(zip(self.sizes, sizes, strict=True)), self.dtype)
-
-    def train(
-        self, kernel: int, update: int, slots: tuple[Array, ...], sizes: tuple[int, ...], batches: tuple[Any, ...],
-        rule: tuple[Any, ...],
-    ) -> int:  # fmt: skip
-        """A run of training steps; see ``_train`` in module.pxi for what the arguments are."""
-        rowbytes, _, order, epochs, rows, batch, loss, losses, progress = batches
-        theta, grad, states, hypers, groups, rate, rates, clip_norm, clip_value, t = rule
-        steps = 0
-        if batch == 0:
-            rows = 1
-        for epoch in range(epochs):
-            total, start = 0.0, 0
-            while start < rows:
-                size = min(batch, rows - start) if batch else 1
-                given, extents = slots, sizes
-                if batch:
-                    taken = slice(start, start + size) if order is None else order[epoch, start : start + size]
-                    given = tuple(a[taken] if n else a for a, n in zip(slots, rowbytes, strict=True))
-                    extents = (size, *sizes[1:])
-                self.run(kernel, given, extents)
-                total += float(loss) * size
-                if clip_value > 0:
-                    np.clip(grad, -clip_value, clip_value, out=grad)
-                if clip_norm > 0:
-                    norm = float(np.sqrt(np.sum(np.square(grad, dtype=np.float64))))
-                    if norm > clip_norm:
-                        grad *= clip_norm / norm
-                t += 1
-                for (first, length), own in zip(groups.tolist(), hypers.tolist(), strict=True):
-                    if rates is not None:
-                        own[rate] *= float(rates[steps])
-                    part = slice(first, first + length)
-                    self.updates[update](theta[part], grad[part], [s[part] for s in states], own, t)
-                steps, start = steps + 1, start + size
-                progress[1] = steps
-            losses[epoch] = total / rows if rows else float("nan")
-            progress[0] = epoch + 1
-        return steps
 
 
 def _dim(dim: Any, sizes: Mapping[str, int]) -> int:
