@@ -187,11 +187,14 @@ class Rewriter:
     def _raw(self, members: Sequence[Expr], v: N.Expo) -> bool:
         """Whether an exponential in the direction of ``v`` is spelled out in the members."""
         mono, unit = v[0]
-        for node in near(members):
-            if node.op in _EXPS or self.total(node):
+        nodes = [*near(members)]
+        if not any(n.op in _EXPS or self.total(n) for n in nodes):
+            return False
+        for node in nodes:
+            if node.op in _EXPS or node.op in ("mul", "div") or self.total(node):
                 form = self.forms(node)
                 for t, _ in form.num:
-                    if t[1]:
+                    if t[1] and not form.den:
                         ratio = dict(t[1]).get(mono, Fraction(0)) / unit
                         if ratio and not N.expo_add(t[1], v, -ratio):
                             return True
@@ -344,13 +347,13 @@ class Rewriter:
         for g in self._gates(forms):
             gated = [k for k, f in enumerate(forms) if g.factor in dict(f.den)]
             moved = [k for k, f in enumerate(forms) if k not in gated and _moves(f, g.v)]
-            if any(k not in gated and k not in moved and _touches(f, g.v) for k, f in enumerate(forms)):
-                continue  # an exponential would be left beside the gate: infinity times zero
             free = [k for k, f in enumerate(forms) if k not in gated and _moves(f, None)]
             tried: list[list[int]] = []
             for group in (sorted({*gated, *moved, *numbers}), sorted({*gated, *moved}), sorted({*gated, *free})):
                 if group in tried or (len(group) == 1 and parts[group[0]][1] == 1):
                     continue
+                if any(k not in group and _touches(f, g.v) for k, f in enumerate(forms)):
+                    continue  # an exponential would be left beside the gate: infinity times zero
                 tried.append(group)
                 total = N.of_number(Fraction(1))
                 for k in group:
@@ -567,10 +570,9 @@ def _moves(form: Form, v: N.Expo | None) -> bool:
 
 
 def _touches(form: Form, v: N.Expo) -> bool:
-    """Whether some exponential in it goes in the direction of ``v`` alone."""
-    mono, unit = v[0]
-    ratios = ((t[1], dict(t[1]).get(mono, Fraction(0)) / unit) for t, _ in form.num if t[1])
-    return any(ratio and not N.expo_add(e, v, -ratio) for e, ratio in ratios)
+    """Whether an exponential in it has to do with ``v``."""
+    wanted = {m for m, _ in v}
+    return not form.den and any(m in wanted for t, _ in form.num for m, _ in t[1])
 
 
 def _times(base: Expr, n: int) -> Expr:
