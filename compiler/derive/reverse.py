@@ -341,15 +341,15 @@ class _Sweep:
         return name
 
     def _note(self, eqn: Eqn, k: int, p: Expr) -> str:
-        if eqn.op in ("add", "sub", "mul", "matmul", "sum", "transpose", "reshape", "slice", "neg", "broadcast"):
+        plain = eqn.body.op in ("add", "sub", "mul", "neg", "arg") and all(a.op == "arg" for a in eqn.body.args)
+        if plain or p.number is not None:
             return ""
-        names = [a.value for a in eqn.args] + ["", eqn.out.name]
         top = len(eqn.args)
 
         def leaf(node: Expr) -> str:
             if node.op == "arg" and isinstance(node.value, int):
-                return eqn.out.name if node.value >= top else names[node.value]
-            return E.show(node)
+                return eqn.out.name if node.value >= top else eqn.args[node.value].value
+            return str(node.value) if node.op == "size" else E.show(node)
 
         text = E.show(p, leaf)
         return f"d {eqn.out.name} / d {eqn.args[k].value} = {text}" if len(text) <= 80 else ""

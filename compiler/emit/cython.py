@@ -249,6 +249,7 @@ class KernelWriter:
     def _comment(self, node: Node, pad: str) -> None:
         """The lines of the model that the next statements answer to, where they are others than before."""
         origins = list(dict.fromkeys(_origins(node)))
+        origins = [o for o in origins if o.rule not in ("copy", "zero")]
         keys = {_key(o) for o in origins}
         if len(keys) != 1:
             return
@@ -486,7 +487,7 @@ class KernelWriter:
             if not guard:
                 return element
             if isinstance(access.fill, str):
-                self.used.add("inf")
+                self.used.add(access.fill.removeprefix("-"))
                 fill = access.fill
             else:
                 fill = self.formulas.real(self.formulas.number(access.fill)).text

@@ -319,6 +319,7 @@ class _Scheduler:
         """Give an accumulator its first value, over the dimensions of the output that are not bound yet."""
         item.ready = True
         eqn = item.eqn
+        origin = replace(eqn.origin, note="")
         first = _INITIAL.get(eqn.reduce, E.ZERO)
         shape = eqn.out.shape
         index: list[Ix] = []
@@ -336,10 +337,10 @@ class _Scheduler:
             index.append(at(variable))
         if eqn.reduce in ("argmax", "argmin"):
             first = E.ZERO
-        nodes: list[Node] = [Assign(item.target, tuple(index), "=", first, (), eqn.origin)]
+        nodes: list[Node] = [Assign(item.target, tuple(index), "=", first, (), origin)]
         if eqn.reduce in ("argmax", "argmin"):
             best = E.neg(E.INF) if eqn.reduce == "argmax" else E.INF
-            nodes.append(Assign(best_name(eqn.out.name), tuple(index), "=", best, (), eqn.origin))
+            nodes.append(Assign(best_name(eqn.out.name), tuple(index), "=", best, (), origin))
         for variable, extent in reversed(loops):
             nodes = [Loop(variable, extent, tuple(nodes))]
         return nodes

@@ -115,7 +115,7 @@ def param_offsets(model: Model) -> dict[str, Dim]:
 def _copy(value: Value, name: str) -> Eqn:
     axes = tuple(Axis(f"i{k}", d) for k, d in enumerate(value.shape))
     index = tuple(at(a.name) for a in axes)
-    origin = Origin((), "copy", f"{name} is {value.name}")
+    origin = Origin((), "copy")
     return Eqn(Value(name, value.shape, value.kind), axes, index, "", (Access(value.name, index),), E.arg(0), "copy", origin)
 
 
@@ -205,6 +205,11 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
     wanted = [(value, f"out:{label}", Dim.of(0)) for label, value in shown.items()]
     wanted += [(g.value, g.slot, g.offset) for g in gradients]
     for value, slot, offset in wanted:
+        if value in keep_offsets and placed[value].slot == "kept":
+            copy = _copy(values[value], fresh(f"{value}_kept"))
+            eqns.append(copy)
+            placed[value], placed[copy.out.name] = Place(value, slot, offset), Place(copy.out.name, "kept", keep_offsets[value])
+            continue
         if value in placed or value in sources:
             copy = _copy(values[value], fresh(f"{slot.split(':')[-1]}_out" if slot.startswith("out:") else f"d_{value}"))
             eqns.append(copy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..graph import expr as E
@@ -38,14 +39,28 @@ def _use(eqn: Eqn, gates: dict[str, list[Eqn]]) -> Eqn:
             if index is not None:
                 replacement[node] = E.arg(len(args))
                 args.append(Access(gate.out.name, index))
-                notes.append(f"{node.op} is there already: {gate.out.name}")
+                notes.append(f"{E.show(node, name_leaf(eqn.args))} is there already: {gate.out.name}")
                 break
     if not replacement:
         return eqn
     origin = eqn.origin
-    note = "; ".join(dict.fromkeys(([origin.note] if origin.note else []) + notes))
     body = E.substitute(eqn.body, replacement)
+    result = E.show(body, name_leaf(args))
+    if eqn.reduce == "" and len(result) <= 60:
+        notes[-1] += f", and this is {result}"
+    note = "; ".join(dict.fromkeys(([origin.note] if origin.note else []) + notes))
     return normalise(replace(eqn, args=tuple(args), body=body, origin=replace(origin, note=note)))
+
+
+def name_leaf(args: Sequence[Access]) -> Callable[[Expr], str]:
+    """Names operands by the values they read, for notes."""
+
+    def leaf(node: Expr) -> str:
+        if node.op == "arg" and isinstance(node.value, int):
+            return args[node.value].value
+        return str(node.value) if node.op == "size" else E.show(node)
+
+    return leaf
 
 
 def _match(gate: Eqn, eqn: Eqn, node: Expr) -> tuple[Ix, ...] | None:

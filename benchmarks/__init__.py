@@ -1,0 +1,1 @@
+"""Measurements: Gradwright beside NumPy, PyTorch and JAX, in one process tree and in turn."""
