@@ -1,111 +1,250 @@
-"""``NAME.pyi``: what a module holds, for editors and type checkers: ``model.params.W1`` is completed, ``out.p`` has a type."""
+"""The ``.pyi`` beside a module: the model's own names, shapes and documentation, for editors and type checkers."""
 
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from ..graph.ir import Kind, Target
-from ..graph.shapes import Shape, show
+from ..graph.ir import Kind, Model, Target, Value, outs
+from ..graph.shapes import show
 from ..passes.kernels import Plan
 
-_HEAD = """\
-import typing as _gw_t
-
-import numpy as _gw_np
-import numpy.typing as _gw_npt
-
-from gradwright.runtime.model import Gradients as _gw_Gradients
-from gradwright.runtime.model import Hypers as _gw_Hypers
-from gradwright.runtime.model import Model as _gw_Model
-from gradwright.runtime.model import Outputs as _gw_Outputs
-from gradwright.runtime.model import Params as _gw_Params
-"""
-_KINDS: dict[Kind, str] = {"int": "int64", "bool": "bool_"}
+# what the annotations of a class use: an attribute of that name would stand before it
+_USED: Final = frozenset(("_Reals", "_Integers", "_Truths", "_Real", "_Upstream", "np", "Any", "Iterator", "ArrayLike", "None",
+                          "str", "int", "bool", "float", "list", "dict", "object"))  # fmt: skip
+_GIVEN: Final = "Model | Params | Mapping[str, ArrayLike] | ArrayLike"
+_NAMED: Final = (
+    "    def __getitem__(self, name: str) -> Any: ...",
+    "    def __iter__(self) -> Iterator[Any]: ...",
+    "    def __len__(self) -> int: ...",
+    "    def __contains__(self, name: object) -> bool: ...",
+)
+_NAMED_METHODS: Final = {
+    "keys": "    def keys(self) -> list[str]: ...",
+    "_asdict": "    def _asdict(self) -> dict[str, Any]: ...",
+}
 
 
 def emit_stub(plan: Plan, *, version: str) -> dict[str, str]:
-    """The text of the stub by file name."""
-    model = plan.model
-    values = model.graph.values()
-
-    def type_of(shape: Shape, kind: Kind = "real") -> str:
-        scalar = f"_gw_np.{_KINDS.get(kind, model.dtype)}"
-        return f"_gw_np.ndarray[_gw_t.Any, _gw_np.dtype[{scalar}]]" if shape else scalar
-
-    def record(name: str, base: str, rows: Iterable[tuple[str, str, str, str]]) -> list[str]:
-        lines = []
-        for shown, type_, shape, doc in rows:
-            if _spelled(shown):
-                lines.append(f"    {shown}: {type_}" + (f"  # {shape}" if shape else ""))
-                lines += [f'    """{_quoted(doc)}"""'] if doc else []
-        return ["", "", f"class {name}(_gw_{base}):", *(lines or ["    ..."])]
-
-    def shaped(shape: Shape) -> str:
-        return show(shape) if shape else ""
-
-    rows = [(p.value.name, type_of(p.value.shape), shaped(p.value.shape), p.doc) for p in model.params]
-    lines = [f'"""{_quoted(model.name)}: {_quoted(model.doc.strip() or "a model")}"""', ""]
-    lines += [f"# Made by gradwright {version} from {model.source}, beside the module itself.", "", _HEAD.rstrip()]
-    lines += record("Params", "Params", rows)
-    lines += record("Hypers", "Hypers", [(h.value.name, "float", "", h.doc) for h in model.hypers])
-    outputs = [(o.name, type_of(values[o.value].shape, values[o.value].kind), shaped(values[o.value].shape), o.doc)
-               for o in model.outputs]  # fmt: skip
-    lines += record("Outputs", "Outputs", outputs)
-    loss = next((o.name for o in model.outputs if o.value == model.loss), None)
-    lines += record("Predictions", "Outputs", [row for row in outputs if row[0] != loss])
-
-    def gradients(name: str, target: Target | None, more: list[tuple[str, str, str, str]]) -> list[str]:
-        own = [] if target is None else [(n, type_of(values[v].shape), shaped(values[v].shape), "") for n, v in target.wrt]
-        return record(name, "Gradients", [*own, *more])
-
-    top = next((t for t in model.targets if t.value == model.loss), None)
-    if top is None and len(model.targets) == 1:
-        top = model.targets[0]
-    others = [t for t in model.targets if t is not top]
-    for k, target in enumerate(others):
-        lines += gradients(f"_gw_Gradients_{k}", target, [])
-    lines += gradients("Gradients", top, [(t.name, f"_gw_Gradients_{k}", "", "") for k, t in enumerate(others)])
-
-    every = [(i.value.name, "") for i in model.inputs]
-    optional = [(name, "float") for name in (h.value.name for h in model.hypers)] + [(name, "int") for name in model.free]
+    """The stub by its file's name."""
     predict = next((k for k in plan.kernels if k.name == "predict"), None)
-    few = every if predict is None else [i for i in every if f"in:{i[0]}" in predict.slots]
-    all_in, few_in = _keywords(every, optional), _keywords(few, optional)
-    upstream = "upstream: _gw_t.Any = ..."
-    lines += ["", "", "class Model(_gw_Model):"]
-    lines += ["    params: Params", "    hyper: Hypers"]
-    for name, arguments, result in (
-        ("forward", f"self, /{all_in}", "Outputs"),
-        ("backward", f"self, {upstream}", "Gradients"),
-        ("value_and_grad", f"self, {upstream}, /{all_in}", "tuple[Outputs, Gradients]"),
-        ("predict", f"self, /{few_in}", "Predictions"),
-        ("step", f"self, optimizer: _gw_t.Any = ..., /{all_in}", "float"),
-    ):
-        lines.append(f"    def {name}({arguments}) -> {result}: ...  # type: ignore[override, unused-ignore]")
-    lines += ["", ""]
-    for name, arguments, result in (
-        ("forward", f"params: _gw_t.Any, /{all_in}", "Outputs"),
-        ("predict", f"params: _gw_t.Any, /{few_in}", "Predictions"),
-        ("value_and_grad", f"params: _gw_t.Any, {upstream}, /{all_in}", "tuple[Outputs, Gradients]"),
-        ("gradient", f"params: _gw_t.Any, {upstream}, /{all_in}", "Gradients"),
-    ):
-        lines.append(f"def {name}({arguments}) -> {result}: ...")
-    return {f"{model.name}.pyi": "\n".join(lines) + "\n"}
+    needed = None if predict is None else {s.removeprefix("in:") for s in predict.slots if s.startswith("in:")}
+    return {f"{plan.model.name}.pyi": stub(plan.model, version, needed)}
 
 
-def _spelled(name: str) -> bool:
-    """Whether a name can stand in Python text as it is: a keyword, or one that a class would mangle, cannot."""
-    return name.isidentifier() and not keyword.iskeyword(name) and not name.startswith(("__", "_gw_"))
+def stub(model: Model, version: str = "", needed: set[str] | None = None) -> str:
+    """The stub's text; valid for ``mypy --strict``, with nothing imported but NumPy. ``needed``: the inputs of a prediction."""
+    real, maker = model.dtype, f"gradwright {version}".strip()
+    lines = [_doc("", f"{model.name}: {model.doc.strip() or 'a model'}\n\nMade by {maker} from {model.source}.")]
+    lines += ["from collections.abc import Iterator, Mapping", "from typing import Any", "", "import numpy as np",
+              "from numpy.typing import ArrayLike, NDArray", "", f"_Reals = NDArray[np.{real}]", "_Integers = NDArray[np.int64]",
+              "_Truths = NDArray[np.bool_]", f"_Real = np.{real}", "_Upstream = ArrayLike | Mapping[str, ArrayLike] | None", ""]
+    lines += _Stub(model, needed).classes()
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _keywords(inputs: Iterable[tuple[str, str]], optional: Iterable[tuple[str, str]]) -> str:
-    required = [f"{name}: _gw_npt.ArrayLike" for name, _ in inputs if _spelled(name) and name != "self"]
-    rest = [f"{name}: {type_} = ..." for name, type_ in optional if _spelled(name) and name != "self"]
-    unspelled = any(not _spelled(name) or name == "self" for name, _ in (*inputs, *optional))
-    parts = [*required, *rest]
-    return (", *, " + ", ".join(parts) if parts else "") + (", **others: _gw_t.Any" if unspelled else "")
+def _doc(indent: str, text: str) -> str:
+    safe = text.replace("\\", "\\\\").replace('"""', "'''").strip()
+    safe = safe + " " if safe.endswith('"') else safe
+    rows = safe.split("\n")
+    return "\n".join([f'{indent}"""{rows[0]}', *(f"{indent}{row}".rstrip() for row in rows[1:])]) + '"""'
 
 
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"""', "'''").rstrip('"')
+def _attribute(name: str) -> bool:
+    """Whether ``name`` can stand as an attribute of a class: Python's keywords cannot, and ``__x`` means something else."""
+    return name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("__") and name not in _USED
+
+
+class _Stub:
+    def __init__(self, model: Model, needed: set[str] | None) -> None:
+        self.model = model
+        self.given = needed
+        self.values = model.graph.values()
+
+    # ---- types
+
+    def type(self, value: Value, kind: Kind | None = None) -> str:
+        kind = kind or value.kind
+        if kind == "int":
+            return "_Integers" if value.shape else "np.int64"
+        if kind == "bool":
+            return "_Truths" if value.shape else "np.bool_"
+        return "_Reals" if value.shape else "_Real"
+
+    def named(self, name: str, doc: str, rows: Sequence[tuple[str, str, str]], values: str = "") -> Iterator[str]:
+        """A class of values by name; a row is (name, type, documentation). Names that are no attributes are documented."""
+        hidden = [f"{n}: {text}" for n, _, text in rows if not _attribute(n)]
+        if hidden:
+            doc += "\n\nBy name, as in values[\"name\"]:\n" + "\n".join(f"    {h}" for h in hidden)
+        yield f"class {name}:"
+        yield _doc("    ", doc)
+        taken = {n for n, _, _ in rows}
+        for n, type_, text in rows:
+            if _attribute(n):
+                yield f"    {n}: {type_}"
+                if text:
+                    yield _doc("    ", text)
+        yield from _NAMED
+        if values:
+            yield f"    def __setitem__(self, name: str, value: {values}) -> None: ..."
+        for method, text in _NAMED_METHODS.items():
+            if method not in taken:
+                yield text
+        yield ""
+
+    # ---- the classes
+
+    def classes(self) -> Iterator[str]:
+        model = self.model
+        params = [(p.value.name, "_Reals", self.about(p.value, p.doc, "frozen" if p.frozen else "")) for p in model.params]
+        doc = "The parameters by name: views into the model's flat vectors. Assigning copies in."
+        yield from self.named("Params", doc, params, "ArrayLike")
+        yield from self.named(
+            "Hypers", "The hyper-parameters by name: numbers, which the next call uses.",
+            [(h.value.name, "float", " ".join(filter(None, [f"Default {float(h.default):g}.", h.doc]))) for h in model.hypers],
+            "float",
+        )  # fmt: skip
+        outputs = [(o.name, self.type(self.values[o.value]), self.about(self.values[o.value], o.doc)) for o in model.outputs]
+        yield from self.named("Outputs", "What a forward pass returned.", outputs)
+        predictions = "Outputs"
+        if model.loss is not None and any(o.value != model.loss for o in model.outputs):
+            predictions = "Predictions"
+            kept = [row for row, o in zip(outputs, model.outputs, strict=True) if o.value != model.loss]
+            yield from self.named("Predictions", "What a prediction returned: the outputs without the loss.", kept)
+        yield from self.gradients()
+        yield from self.model_class(predictions)
+        yield from self.functions(predictions)
+
+    def about(self, value: Value, doc: str, extra: str = "") -> str:
+        shape = show(value.shape) if value.shape else "scalar"
+        return ". ".join(filter(None, [", ".join(filter(None, [shape, extra])), doc.strip()])) + ("" if doc.strip() else ".")
+
+    def gradients(self) -> Iterator[str]:
+        targets = self.model.targets
+        loss = [t for t in targets if t.value == self.model.loss]
+        top: Target | None = loss[0] if loss else targets[0] if len(targets) == 1 else None
+        rows = self.wrt(top) if top is not None else []
+        for k, target in enumerate(targets):
+            if target is not top and len(targets) > 1:
+                name = f"Gradients{k + 1}"
+                yield from self.named(name, f"The gradients of {target.name} by name.", self.wrt(target))
+                rows = [r for r in rows if r[0] != target.name]
+                rows.append((target.name, name, f"The gradients of {target.name}."))
+        what = f"The gradients of {top.name} by name." if top is not None else "The gradients, by what they are gradients of."
+        yield from self.named("Gradients", what, rows)
+
+    def wrt(self, target: Target) -> list[tuple[str, str, str]]:
+        params = {p.value.name for p in self.model.params}
+        return [
+            (name, "_Reals" if value in params else self.type(self.values[value], "real"), self.about(self.values[value], ""))
+            for name, value in target.wrt
+        ]
+
+    # ---- calls
+
+    def needed(self) -> set[str]:
+        """The values that the outputs without the loss depend on."""
+        if self.given is not None:
+            return self.given
+        graph = self.model.graph
+        needed = {o.value for o in self.model.outputs if o.value != self.model.loss or len(self.model.outputs) == 1}
+        for eqn in reversed(graph.eqns):
+            if any(o.name in needed for o in outs(eqn)):
+                needed.update(eqn.reads())
+        return needed
+
+    def arguments(self, only: set[str] | None = None) -> tuple[list[str], str]:
+        """Keyword arguments of a call, and their documentation."""
+        model = self.model
+        inputs = [i for i in model.inputs if only is None or i.value.name in only]
+        told = {d.name for i in inputs for d in i.value.shape}
+        texts: list[str] = []
+        rows: list[str] = []
+        hidden = False
+        for i in inputs:
+            below = f", integers below {i.below}" if i.below is not None else ""
+            rows.append(f"{i.value.name}  {self.about(i.value, i.doc, below.removeprefix(', '))}")
+            if _attribute(i.value.name):
+                texts.append(f"{i.value.name}: ArrayLike")
+            else:
+                hidden = True
+        for name in model.free:
+            if _attribute(name):
+                texts.append(f"{name}: int" + (" = ..." if name in told else ""))
+                if name not in told:
+                    rows.append(f"{name}  a size, which no array tells")
+            else:
+                hidden = True
+        for h in model.hypers:
+            if _attribute(h.value.name):
+                texts.append(f"{h.value.name}: float = ...")
+            else:
+                hidden = True
+        if hidden:
+            texts.append(f"**{self.fresh('others')}: Any")
+        keywords = [t for t in texts if not t.startswith("**")]
+        return (["*", *keywords] if keywords else []) + [t for t in texts if t.startswith("**")], "\n".join(rows)
+
+    def fresh(self, name: str) -> str:
+        """A name for an argument that no keyword has."""
+        taken = {i.value.name for i in self.model.inputs} | set(self.model.free) | {h.value.name for h in self.model.hypers}
+        while name in taken:
+            name += "_"
+        return name
+
+    def call(
+        self, indent: str, name: str, first: Sequence[str], result: str, doc: str, only: set[str] | None = None
+    ) -> Iterator[str]:
+        keywords, rows = self.arguments(only)
+        arguments = ", ".join([*first, "/", *keywords])
+        yield f"{indent}def {name}({arguments}) -> {result}:"
+        yield _doc(f"{indent}    ", doc + (f"\n\n{rows}" if rows else ""))
+
+    def model_class(self, predictions: str) -> Iterator[str]:
+        this = self.fresh("self")
+        upstream = f"{self.fresh('upstream')}: _Upstream = None"
+        yield "class Model:"
+        yield _doc("    ", self.model.doc.strip() or "A model with its parameters.")
+        yield "    params: Params"
+        yield "    hyper: Hypers"
+        yield "    optimizer_state: Any"
+        yield f"    def __init__(self, seed: int | None = 0, params: {_GIVEN} | None = None) -> None: ..."
+        yield "    @property"
+        yield "    def theta(self) -> _Reals:"
+        yield '        """All trained parameters in one vector. Assigning copies in."""'
+        yield "    @theta.setter"
+        yield "    def theta(self, value: ArrayLike) -> None: ..."
+        yield "    @property"
+        yield "    def grad(self) -> _Reals:"
+        yield '        """The latest gradient, laid out as theta."""'
+        yield from self.call("    ", "forward", [this], "Outputs", "The outputs by name; keeps what backward() needs.")
+        yield "    def backward(self, upstream: _Upstream = None) -> Gradients:"
+        yield '        """The gradients at the last forward(); `upstream` for what is no scalar, an array or a dict by output."""'
+        yield from self.call("    ", "value_and_grad", [this, upstream], "tuple[Outputs, Gradients]",
+                             "What forward and backward return, in one call.")  # fmt: skip
+        yield from self.call("    ", "predict", [this], predictions, "The outputs, from only the inputs that they need.",
+                             self.needed())  # fmt: skip
+        yield from self.call("    ", "step", [this, f"{self.fresh('optimizer')}: Any = None"], "float",
+                             "One training step on these inputs; the loss before it.")  # fmt: skip
+        yield "    def fit(self, data: Mapping[str, Any], optimizer: Any = None, *, epochs: int = 1,"
+        yield "            batch_size: int | None = 32, shuffle: bool = True, seed: int | None = None,"
+        yield "            progress: bool | None = None, validation: Any = None, metrics: Any = None, callbacks: Any = (),"
+        yield "            clip_norm: float = 0.0, clip_value: float = 0.0) -> Any:"
+        yield '        """Train on `data`, a dict of arrays by input name; returns the history."""'
+        yield "    def save(self, path: Any, **options: Any) -> None: ..."
+        yield "    @classmethod"
+        yield "    def load(cls, path: Any, **options: Any) -> Model: ..."
+        yield "    def copy(self) -> Model: ..."
+        yield ""
+
+    def functions(self, predictions: str) -> Iterator[str]:
+        params = f"{self.fresh('params')}: {_GIVEN}"
+        upstream = f"{self.fresh('upstream')}: _Upstream = None"
+        pure = "a pure function of its arguments."
+        yield from self.call("", "forward", [params], "Outputs", f"The outputs for these parameters: {pure}")
+        yield from self.call("", "predict", [params], predictions, f"The outputs without the loss, for these parameters: {pure}",
+                             self.needed())  # fmt: skip
+        yield from self.call("", "value_and_grad", [params, upstream], "tuple[Outputs, Gradients]",
+                             f"Outputs and gradients for these parameters: {pure}")  # fmt: skip
+        yield from self.call("", "gradient", [params, upstream], "Gradients", f"The gradients for these parameters: {pure}")
