@@ -15,6 +15,7 @@ from gradwright.compiler.emit.module import DIRECTIVES, externs
 from gradwright.compiler.graph.ir import Const, Graph, outs
 from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.loops.buffers import lower
+from gradwright.compiler.loops.ir import Nest
 from gradwright.compiler.passes import KERNEL, apply
 from gradwright.compiler.passes.kernels import Kernel, Place, with_own_outputs
 from numpy.typing import NDArray
@@ -59,8 +60,12 @@ def kernel_of(graph: Graph, name: str) -> Kernel:
 
 def build_graphs(graphs: Sequence[Graph], folder: Path, single: bool = False) -> list[Runner]:
     """One module with a kernel for each graph (cached by its text in ``folder``)."""
-    frees = [sorted(_free(g)) for g in graphs]
     nests = [lower(kernel_of(g, f"k{i}")) for i, g in enumerate(graphs)]
+    return build_nests(nests, [sorted(free_sizes(g)) for g in graphs], folder, single)
+
+
+def build_nests(nests: Sequence[Nest], frees: Sequence[Sequence[str]], folder: Path, single: bool = False) -> list[Runner]:
+    """As :func:`build_graphs`, for loop nests. Kernels are called k0, k1...; a slot ``theta`` is changed in place."""
     used: set[str] = set()
     consts: dict[str, Const] = {}
     bodies: list[str] = []
@@ -100,7 +105,10 @@ def build_graphs(graphs: Sequence[Graph], folder: Path, single: bool = False) ->
                 kind, _, label = place.slot.partition(":")
                 value = values[place.value]
                 dtype = np.int64 if value.kind == "int" else real
-                if kind == "in":
+                if kind == "theta":
+                    assert inputs[place.slot].dtype == dtype
+                    arrays.append(inputs[place.slot])
+                elif kind == "in":
                     arrays.append(np.ascontiguousarray(inputs[label], dtype))
                 else:
                     shape = tuple(d.evaluate(sizes) for d in value.shape)
@@ -113,10 +121,10 @@ def build_graphs(graphs: Sequence[Graph], folder: Path, single: bool = False) ->
 
         return call
 
-    return [runner(i) for i in range(len(graphs))]
+    return [runner(i) for i in range(len(nests))]
 
 
-def _free(graph: Graph) -> set[str]:
+def free_sizes(graph: Graph) -> set[str]:
     names: set[str] = set()
     for value in (*graph.inputs, *(o for e in graph.eqns for o in outs(e))):
         for dim in value.shape:

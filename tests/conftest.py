@@ -1,0 +1,35 @@
+"""Golden files: ``pytest --refresh`` rewrites every one of them, here and in ``generated/``; without it a stale one fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--refresh", action="store_true", help="rewrite the golden files and generated/ with what comes out now")
+
+
+@pytest.fixture(scope="session")
+def refresh(pytestconfig: pytest.Config) -> bool:
+    return bool(pytestconfig.getoption("--refresh"))
+
+
+@pytest.fixture
+def golden(refresh: bool) -> Callable[[str, str], None]:
+    """``golden("tests/golden/xor/graph.txt", text)``: the file, which lies below the repository, holds the text."""
+
+    def check(path: str, text: str) -> None:
+        file = ROOT / path
+        if refresh:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8", newline="\n")
+        assert file.exists(), f"{path} is missing: pytest --refresh writes it"
+        held = file.read_text(encoding="utf-8")
+        assert held == text, f"{path} is stale: pytest --refresh writes it anew; then read the difference"
+
+    return check
