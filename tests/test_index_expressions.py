@@ -115,20 +115,22 @@ def np_convolution(x: Array, w: Array) -> dict[str, Array]:
     d_padded = np.zeros_like(padded)
     for i, j, u, v in np.ndindex(3, 3, 3, 3):
         d_padded[:, :, 2 * i + u, 2 * j + v] += d[:, :, i, j] @ w[:, :, u, v]
-    return {"c": c, "loss": np.sum(np.sin(c)), "d_x": d_padded[:, :, 1:-1, 1:-1], "d_w": np.einsum("noij,ncijuv->ocuv", d, windows)}
+    d_w = np.einsum("noij,ncijuv->ocuv", d, windows)
+    return {"c": c, "loss": np.sum(np.sin(c)), "d_x": d_padded[:, :, 1:-1, 1:-1], "d_w": d_w}
 
 
 def scan() -> Graph:
     """h = tanh(x[t] @ Wx + h @ Wh), ten times; each step also gives the sum of its h."""
     inside = (value("hp", "N", 3), value("xt", "N", 2), value("Wx", 2, 3), value("Wh", 3, 3))
-    product = E.make("mul", X, Y)
+    product, tanh = E.make("mul", X, Y), E.call("tanh", E.make("add", X, Y))
     body = Graph("step", inside, (), (
         eqn(value("a", "N", 3), "n j", {"d": 2}, "+", [read("xt", "n", "d"), read("Wx", "d", "j")], product, "matmul"),
         eqn(value("b", "N", 3), "n j", {"k": 3}, "+", [read("hp", "n", "k"), read("Wh", "k", "j")], product, "matmul"),
-        eqn(value("hn", "N", 3), "n j", {}, "", [read("a", "n", "j"), read("b", "n", "j")], E.call("tanh", E.make("add", X, Y)), "tanh"),
+        eqn(value("hn", "N", 3), "n j", {}, "", [read("a", "n", "j"), read("b", "n", "j")], tanh, "tanh"),
         eqn(value("each", "N"), "n", {"j": 3}, "+", [read("hn", "n", "j")], X, "sum"),
     ), ("hn", "each"))  # fmt: skip
-    loop = Scan((value("h", "N", 3), value("es", 10, "N")), Axis("t", Dim.of(10)), False, ("h0",), ("x",), ("Wx", "Wh"), body, ORIGIN)
+    outs, step = (value("h", "N", 3), value("es", 10, "N")), Axis("t", Dim.of(10))
+    loop = Scan(outs, step, False, ("h0",), ("x",), ("Wx", "Wh"), body, ORIGIN)
     parts = summed("l1", "h", {"n": "N", "j": 3}, E.make("square", X)), summed("l2", "es", {"t": 10, "n": "N"}, E.call("sin", X))
     loss = eqn(value("loss"), "", {}, "", [read("l1"), read("l2")], E.make("add", X, Y), "add")
     inputs = (value("x", 10, "N", 2), value("h0", "N", 3), *inside[2:])

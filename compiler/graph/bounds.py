@@ -40,12 +40,13 @@ def _floor(dim: Dim, least: int, found: dict[str, int]) -> None:
     if bound <= 0:
         return
     for atom, power in monomial:
+        # a product is at least 1 only where each factor is
+        here = bound if len(monomial) == 1 and power == 1 else 1
         if isinstance(atom, Quotient):
-            if atom.op == "//" and len(monomial) == 1 and power == 1 and (divisor := atom.b.value) is not None and divisor > 0:
-                _floor(atom.a, bound * divisor, found)
+            if atom.op == "//" and (divisor := atom.b.value) is not None and divisor > 0:
+                _floor(atom.a, here * divisor, found)
         else:
-            # a product is at least 1 only where each factor is
-            found[atom] = max(found.get(atom, 0), bound if len(monomial) == 1 and power == 1 else 1)
+            found[atom] = max(found.get(atom, 0), here)
 
 
 def never_negative(dim: Dim, known: Floors | None = None) -> bool:
