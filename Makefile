@@ -50,7 +50,7 @@ $(VENV)/.test: EXTRAS = test
 $(VENV)/.lint: EXTRAS = test,lint
 $(VENV)/.bench: EXTRAS = bench
 $(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.bench: $(VENV)/.venv $(SOURCES)
-	$(PIP) install --quiet --editable ".[$(EXTRAS)]"
+	$(PIP) install -qq --editable ".[$(EXTRAS)]"
 	@$(BIN)/python -m compileall -q compiler runtime
 	@touch $@
 

@@ -256,10 +256,10 @@ def derive_command(model: str, sizes: dict[str, int], dtype: str | None) -> None
         report(result.diagnostics, result.sources)
         for name, text, spans in result.job.values["derivations"]:
             click.echo(click.style(name, bold=True) if color(sys.stdout) else name)
-            for span in spans:
-                source = result.sources.get(span.file)
-                line = source.line(span.line).partition("#")[0].strip() if source else ""
-                click.echo(f"  {span.file}:{span.line}   {line}")
+            for file, number in dict.fromkeys((span.file, span.line) for span in spans):
+                source = result.sources.get(file)
+                line = source.line(number).partition("#")[0].strip() if source else ""
+                click.echo(f"  {file}:{number}   {line}")
             click.echo("".join(f"    {line}\n" for line in text.splitlines()))
         if not result.job.values["derivations"]:
             click.echo("Nothing but sums and products: their derivatives need no derivation.")

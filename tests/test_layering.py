@@ -16,13 +16,14 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # A stage may import itself and the ones to its left.
-ORDER = ("language", "library", "graph", "ops", "meaning", "elaborate", "derive", "passes", "loops", "emit", "build", "driver", "cli")
+ORDER = ("language", "library", "graph", "ops", "meaning", "elaborate", "derive", "passes", "loops", "emit", "build", "driver",
+         "cli")  # fmt: skip
 # What a stage may import from outside the standard library. NumPy is for the interpreter; SymPy has one door.
 LIBRARIES = {
     "language": {"lark"},  # lalr.py alone, which makes tables.py from the grammar and does not run in the product
     "ops": {"numpy"},
     "meaning": {"numpy"},
-    "derive": {"sympy", "mpmath"},
+    "derive": {"sympy", "mpmath", "platformdirs"},
     "build": {"Cython", "filelock", "platformdirs"},
     "cli": {"click", "rich"},
     "__main__": set(),

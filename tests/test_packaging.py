@@ -69,7 +69,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
         shutil.copy(ROOT / name, tree / name)
     for name in ("compiler", "runtime"):
-        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     run([sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
          "--no-index", "--wheel-dir", folder, tree], folder)  # fmt: skip
     (found,) = folder.glob("*.whl")
@@ -93,7 +93,7 @@ def test_the_wheel_holds_every_file_that_is_needed(wheel: Path) -> None:
         f"gradwright/{path.relative_to(ROOT).as_posix()}"
         for top in ("compiler", "runtime")
         for path in (ROOT / top).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.suffix not in (".c", ".so", ".pyc")
+        if path.is_file() and not any(p.startswith((".", "__pycache__")) for p in path.relative_to(ROOT).parts)
     }
     assert wanted <= names, sorted(wanted - names)
     assert {n.split("/")[0] for n in names} == {"gradwright", f"gradwright-{PROJECT['project']['version']}.dist-info"}
