@@ -22,7 +22,9 @@ DIRECTIVES = ("language_level=3, boundscheck=False, wraparound=False, cdivision=
               "annotation_typing=False, embedsignature=False")  # fmt: skip
 
 _TWO = ("max", "min", "atan2", "pow")
-_TRANSCENDENTAL = frozenset(("exp log log1p expm1 sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus pow").split())
+_TRANSCENDENTAL = frozenset(
+    ("exp log log1p expm1 sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus pow").split()
+)
 
 
 def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, digest: str, command: str) -> dict[str, str]:
@@ -85,7 +87,8 @@ def _header(plan: Plan, nests: Sequence[Nest], digest: str, command: str, versio
     lines.append(f'"""{model.name}: {_safe(title)}')
     lines += [_safe(line) for line in model.doc.strip().splitlines()[1:]]
     lines.append("")
-    lines.append(f"Made by gradwright {version} from {_safe(model.source)} (sha256 {digest[:16]}); edit the model and make it again:")
+    made = f"Made by gradwright {version} from {_safe(model.source)} (sha256 {digest[:16]})"
+    lines.append(f"{made}; edit the model and make it again:")
     lines.append(f"    {_safe(command)}")
     lines.append("")
     fixed = ", ".join(f"{n} = {v}" for n, v in model.fixed)
@@ -169,7 +172,8 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     width = "f32" if single else "f64"
     real = "float" if single else "double"
     lines = ["", 'cdef extern from "gradwright/scalar.h" nogil:']
-    lines.append(f'    ctypedef const {real} *read "gw_read_{width}"          # restrict pointers: nothing read here is written here')
+    lines.append("    # restrict pointers: nothing read here is written here")
+    lines.append(f'    ctypedef const {real} *read "gw_read_{width}"')
     lines.append(f'    ctypedef {real} *write "gw_write_{width}"')
     lines.append('    ctypedef const long long *indices "gw_read_i64"')
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
@@ -215,7 +219,7 @@ def _trampoline(writer: KernelWriter, nest: Nest, model: Model) -> list[str]:
 
 
 def _tail(model: Model, nests: Sequence[Nest], calls: Sequence[str], table: Mapping[str, Any]) -> list[str]:
-    lines = ["", "", "# What follows is the same for every model but for its tables: the way from Python to the kernels above.", ""]
+    lines = ["", "", "# What follows is the same for every model but for its tables: from Python to the kernels above.", ""]
     lines += ["ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil",
               "ctypedef void (*update_t)(write, read, real **, const double *, double, Py_ssize_t) noexcept nogil"]  # fmt: skip
     lines += calls
@@ -223,7 +227,8 @@ def _tail(model: Model, nests: Sequence[Nest], calls: Sequence[str], table: Mapp
     updates = [spell_function(u.name) for u in model.updates] or ["NULL"]
     lines += ["", f"cdef kernel_t[{len(kernels)}] _KERNELS = [{', '.join(kernels)}]"]
     lines += [f"cdef update_t[{len(updates)}] _UPDATES = [{', '.join(updates)}]"]
-    lines += ["", f"_REAL = {model.dtype!r}", "# read as text: a literal of this size takes the Cython compiler a second", *_spec_lines(table), "", 'include "gradwright/module.pxi"']
+    lines += ["", f"_REAL = {model.dtype!r}", "# read as text: a literal of this size takes the Cython compiler a second"]
+    lines += [*_spec_lines(table), "", 'include "gradwright/module.pxi"']
     return lines
 
 

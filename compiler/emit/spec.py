@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..graph.ir import Init, Model, Value
+from ..graph.ir import Eqn, Init, Model, Value
 from ..graph.shapes import Dim, Quotient, Shape
 from ..passes.kernels import Kernel, param_offsets
 
@@ -104,8 +104,21 @@ def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, versio
              "states": tuple((n, float(v)) for n, v in u.states), "doc": u.doc}
             for u in model.updates
         ),
+        "nonempty": _nonempty(model),
         "optimizer": None if model.optimizer is None else (model.optimizer[0], {n: float(v) for n, v in model.optimizer[1]}),
     }  # fmt: skip
+
+
+def _nonempty(model: Model) -> tuple[tuple[SpecDim, str, int], ...]:
+    """Sizes that must not be 0, with the operation and the line that ask for it: a maximum of nothing does not exist."""
+    found: dict[tuple[SpecDim, str, int], None] = {}
+    for eqn in model.graph.eqns:
+        if isinstance(eqn, Eqn) and eqn.reduce in ("max", "min", "argmax", "argmin"):
+            line = eqn.origin.spans[0].line if eqn.origin.spans else 0
+            for axis in eqn.reduced:
+                if axis.extent.value is None:
+                    found[(dim_spec(axis.extent), eqn.op, line)] = None
+    return tuple(found)
 
 
 def literal(value: Any, indent: int = 0, width: int = 120) -> str:

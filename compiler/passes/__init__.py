@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from ..graph.ir import Graph
 from ..meaning.verify import verify
-from . import constants, cse, dce, expand, inline, recognise, routes, share, stabilise
+from . import constants, cse, dce, expand, inline, routes, share
+from . import recognise as recognise
+from . import stabilise as stabilise
 
 
 @dataclass(frozen=True, slots=True)

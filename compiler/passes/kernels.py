@@ -147,6 +147,8 @@ def _kernels(model: Model, forward: Graph, whole: Graph, gradients: Sequence[_Gr
     yield _cut(model, "forward", "the outputs, and what the backward pass keeps", whole, shown, (), kept, {})
     if gradients:
         yield _cut(model, "backward", "the adjoints, from what the forward pass kept", whole, {}, gradients, (), kept)
+    if model.loss is None and gradients:
+        yield _cut(model, "value_and_grad", "the outputs and the adjoints in one go, nothing kept", whole, shown, gradients, (), {})
     trained = [g for g in gradients if g.target.value == model.loss and g.slot.startswith("grad:") and not g.target.declared]
     if model.loss is not None and trained:
         loss = {name: value for name, value in shown.items() if value == model.loss}
