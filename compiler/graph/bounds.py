@@ -56,7 +56,7 @@ def never_negative(dim: Dim, known: Floors | None = None) -> bool:
         shifted = _shift(dim, known)
         if all(c >= 0 for _, c in shifted.terms):
             return True
-        weaker = _weaken(dim)
+        weaker = _weaken(dim, known)
         if weaker is None:
             return False
         dim = weaker
@@ -83,8 +83,9 @@ def _shift(dim: Dim, known: Floors) -> Dim:
     return total
 
 
-def _weaken(dim: Dim) -> Dim | None:
-    """A lower bound of ``dim`` with one quotient less: a//b is between (a-b+1)/b and a/b, a%b at most b-1."""
+def _weaken(dim: Dim, known: Floors) -> Dim | None:
+    """A lower bound of ``dim`` with one quotient less: a//b is between (a-b+1)/b and a/b, and at least its value for the
+    least sizes; a%b is at most b-1."""
     for monomial, coefficient in dim.terms:
         for atom, power in monomial:
             if not isinstance(atom, Quotient) or power != 1:
@@ -96,6 +97,9 @@ def _weaken(dim: Dim) -> Dim | None:
             shares = rest.divide_exactly(atom.b)
             if shares is not None:
                 return dim - term + shares * (atom.a if coefficient < 0 else atom.a - atom.b + 1)
+            least = _shift(atom.a, known)
+            if coefficient > 0 and atom.b.value and atom.b.value > 0 and all(c >= 0 for _, c in least.terms):
+                return dim - term + rest * (sum(c for m, c in least.terms if not m) // atom.b.value)
     return None
 
 
