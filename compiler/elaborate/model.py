@@ -8,18 +8,20 @@ from pathlib import PurePosixPath
 from typing import Literal as OneOf
 from typing import cast
 
-from ..graph.expr import sym
-from ..graph.ir import Const, Eqn, Graph, Hyper, Init, Input, Kind, Model, Origin, Output, Param, Target, Update
+from ..graph.ir import Const, Eqn, Graph, Hyper, Init, Input, Kind, Model, Output, Param, Target, Update
 from ..graph.shapes import Dim, Shape
 from ..graph.shapes import show as show_shape
 from ..language import syntax
 from ..language.diagnostics import Bag, Diagnostic, Label, suggest
 from ..language.source import Source, Span
 from ..ops.declare import Clash, Read, Step, broadcast_shapes, out_axes, plain
+from .calls import Caller
 from .constants import broadcast_data, exact_number
-from .expressions import Evaluator, describe
+from .expressions import describe
 from .lints import lint
-from .scope import Entry, Env, Frame, Function, Rule
+from .scope import Entry, Env, Frame, Function, Rule, article
+from .targets import find_targets
+from .updates import all_updates, take_optimizer
 from .values import POISON, ConstDraft, Draft, Literal, Poison, Scalar, Several, Text, Val, Value
 
 Reader = Callable[[str], "Source | None"]
@@ -46,7 +48,7 @@ class Elaborator:
         self.frame = Frame(module.source, library=False, main=True)
         self.library_frames: dict[str, Frame] = {}
         self.library_functions: dict[str, Function] = {}
-        self.ev = Evaluator(self.bag, self.sources, self.library)
+        self.ev = Caller(self.bag, self.sources, self.library)
         self.ev.missing.update(module.broken)
         self.env = Env(self.frame)
         self.taken: set[str] = set()
@@ -182,8 +184,8 @@ class Elaborator:
             self.report("E243", f"there is no real type {self.dtype}", self.start(), help="float64 or float32")
         for statement in self.module.statements:
             self.statement(statement)
-        updates = self.all_updates()
-        targets = self.targets()
+        updates = all_updates(self)
+        targets = find_targets(self)
         if self.loss is not None and "loss" in self.outputs and self.outputs["loss"][0] is not self.loss:
             assert self.loss_span is not None
             self.report(
@@ -297,7 +299,7 @@ class Elaborator:
         old = self.ev.entries.get(name.id)
         if old is not None:
             self.report(
-                "E221", f"{name.id} is declared twice", name.span, labels=((old.span, f"first here, as {_article(old.what)}"),)
+                "E221", f"{name.id} is declared twice", name.span, labels=((old.span, f"first here, as {article(old.what)}"),)
             )
             return
         self.ev.missing.discard(name.id)
@@ -308,7 +310,7 @@ class Elaborator:
         if old is not None and old.what in ("size", "hyper"):
             self.report(
                 "E221",
-                f"{name.id} is {_article(old.what)} and cannot be bound again",
+                f"{name.id} is {article(old.what)} and cannot be bound again",
                 name.span,
                 labels=((old.span, "declared here"),),
             )
@@ -611,7 +613,7 @@ class Elaborator:
         start = len(self.ev.drafts)
         self.loss_span = node.value.span
         value = self.ev.run(node.value, self.env)
-        self.take_optimizer(node)
+        take_optimizer(self, node)
         self.loss_entry(value, node.value, start)
 
     def loss_entry(self, value: Value, node: syntax.Expression, start: int) -> None:
@@ -657,230 +659,6 @@ class Elaborator:
             named = self.outputs.get("loss")
             self.loss = value if named is not None and named[0] is value else self.own(value, "loss", span)
 
-    # ------------------------------------------------------------ optimisers
-
-    def take_optimizer(self, node: syntax.Minimize) -> None:
-        if node.optimizer is None:
-            return
-        call = node.optimizer
-        rule = self.rule(call.func.id)
-        if rule is None and self.ev.silent(call.func.id):
-            return
-        if rule is None:
-            from ..library import updates
-
-            known = [*self.frame.updates, *updates()]
-            meant = suggest(call.func.id, known)
-            self.report(
-                "E268",
-                f"there is no optimiser {call.func.id}",
-                call.func.span,
-                notes=() if meant else (f"there are {', '.join(known)}",),
-                help=f"did you mean {meant}?" if meant else None,
-            )
-            return
-        bound = self.ev.bind(call, [(p.name.id, False) for p in rule.params], self.env)
-        if bound is None:
-            return
-        settings: list[tuple[str, Fraction]] = []
-        for name, part in bound.items():
-            if part is None:
-                continue
-            value = self.constant(part)
-            number = exact_number(value) if isinstance(value, Scalar) else None
-            if number is None:
-                if not isinstance(value, Poison):
-                    self.report("E262", f"{name} is a number that is known when the module is compiled", part.span)
-                continue
-            settings.append((name, number))
-        self.optimizer = (call.func.id, tuple(settings))
-
-    def rule(self, name: str) -> syntax.UpdateDef | None:
-        from ..library import updates
-
-        own = self.frame.updates.get(name)
-        return own.tree if own is not None else updates().get(name)
-
-    def all_updates(self) -> tuple[Update, ...]:
-        """The library's rules, replaced by the user's of the same name, then the user's others."""
-        from ..library import read, updates
-
-        frame = Frame(read("optimizers"), library=True)
-        self.sources.setdefault(frame.source.name, frame.source)
-        found: list[Update] = []
-        for name, tree in updates().items():
-            own = self.frame.updates.get(name)
-            made = self.update(own.tree, own.frame) if own is not None else self.update(tree, frame)
-            if made is not None:
-                found.append(made)
-        for name, rule in self.frame.updates.items():
-            if name not in updates():
-                made = self.update(rule.tree, rule.frame)
-                if made is not None:
-                    found.append(made)
-        return tuple(found)
-
-    def update(self, tree: syntax.UpdateDef, frame: Frame) -> Update | None:
-        names: dict[str, Value] = {}
-        hypers: list[tuple[str, Fraction]] = []
-        states: list[tuple[str, Fraction]] = []
-        spans: dict[str, Span] = {}
-        good = True
-        constants = Env(frame, {}, None, None, True, tree.name.id)
-        for p in tree.params:
-            names[p.name.id] = Scalar(sym(p.name.id))
-            if p.default is None:
-                self.report(
-                    "E269", f"the argument {p.name.id} of an update rule needs a default", p.span, help=f"{p.name.id}=0.01, say"
-                )
-                good = False
-                continue
-            number = self.number(p.default, constants)
-            good = good and number is not None
-            hypers.append((p.name.id, number or Fraction(0)))
-        weight, gradient = tree.weight.id, tree.gradient.id
-        for name in (weight, gradient, "t"):
-            names[name] = Scalar(sym(name))
-        env = Env(frame, names, None, None, False, tree.name.id)
-        for line in tree.body:
-            if isinstance(line, syntax.StateDecl):
-                number = self.number(line.value, constants)
-                good = good and number is not None
-                states.append((line.name.id, number or Fraction(0)))
-                names[line.name.id] = Scalar(sym(line.name.id))
-                spans[line.name.id] = line.span
-                continue
-            value = self.ev.run(line.value, env)
-            if isinstance(value, Poison):
-                good = False
-            elif not isinstance(value, Scalar):
-                self.report("E288", "an update rule works on one element at a time", line.value.span)
-                value = POISON
-                good = False
-            before = len(self.bag)
-            self.ev.unpack(line.targets, value, names, line.value, env)
-            good = good and len(self.bag) == before
-            for target in line.targets:
-                spans[target.id] = line.span
-        if good and weight not in spans:
-            self.report("E269", f"this rule never moves {weight}", tree.name.span, help=f"it ends with {weight} = ...")
-            good = False
-        if not good:
-            return None
-        results = [names[weight], *(names[s] for s, _ in states)]
-        origins = tuple(Origin((spans[n],), "source") for n in (weight, *(s for s, _ in states)))
-        return Update(
-            tree.name.id,
-            weight,
-            gradient,
-            tuple(hypers),
-            tuple(states),
-            tuple(r.expr for r in results if isinstance(r, Scalar)),
-            tree.doc,
-            origins,
-        )
-
-    def number(self, node: syntax.Expression, env: Env) -> Fraction | None:
-        value = self.ev.run(node, env)
-        number = exact_number(value) if isinstance(value, Scalar) else None
-        if number is None and not isinstance(value, Poison):
-            self.report("E244", "a number is wanted here", node.span)
-        return number
-
-    # ------------------------------------------------------------ what can be differentiated
-
-    def targets(self) -> tuple[Target, ...]:
-        trained = [(p.value.name, p.value.name) for v, p in self.params if not p.frozen]
-        found: dict[int, tuple[str, Val, list[tuple[str, str]], bool, Span | None]] = {}
-        if self.loss is not None and trained:
-            found[id(self.loss)] = ("loss", self.loss, list(trained), False, None)
-        elif self.loss is None and self.loss_span is None:
-            wrt = [(v.name, v.name) for v, _ in self.inputs if v.kind == "real"] + trained
-            for name, (val, _, _) in self.outputs.items():
-                if val.kind == "real" and wrt:
-                    found[id(val)] = (name, val, list(wrt), False, None)
-        for node, entry in self.gradients:
-            of = self.differentiated(node, entry)
-            pairs = [p for name in node.wrt if (p := self.variable(name)) is not None]
-            if of is None:
-                continue
-            name, _, wrt, _, _ = found.get(id(of), (node.of.id, of, [], True, None))
-            found[id(of)] = (name, of, list(dict.fromkeys([*wrt, *pairs])), True, node.span)
-        return tuple(Target(name, val.name, tuple(wrt), declared, span) for name, val, wrt, declared, span in found.values())
-
-    def differentiated(self, node: syntax.GradientDecl, entry: Entry | None) -> Val | None:
-        name = node.of.id
-        if name == "loss" and entry is None:
-            if self.loss is None and self.loss_span is None and not self.module.broken:
-                self.report("E267", "there is no loss", node.of.span, help="minimize something, or name an output")
-            return self.loss
-        if entry is None:
-            known = [*self.ev.entries, "loss"]
-            if not self.ev.silent(name):
-                meant = suggest(name, known)
-                self.report("E220", f"there is no {name} here", node.of.span, help=f"did you mean {meant}?" if meant else None)
-            return None
-        output = self.outputs.get(name)
-        value = output[0] if output is not None and self.ev.entries.get(name) is entry else entry.value
-        if isinstance(value, Poison):
-            return None
-        if not isinstance(value, Val) or value.kind != "real" or value.maker is None:
-            what = (
-                "a truth value"
-                if isinstance(value, Val) and value.kind == "bool"
-                else "an integer"
-                if isinstance(value, Val) and value.kind == "int"
-                else f"{_article(entry.what)}"
-                if entry.what != "binding"
-                else "a constant"
-            )
-            self.report("E245", f"{name} is {what} and has no gradient", node.of.span)
-            return None
-        return value
-
-    def variable(self, name: syntax.Name) -> tuple[str, str] | None:
-        """What stands after ``wrt``: the user's name and the value's."""
-        for val, _ in self.inputs:
-            if val.name == name.id:
-                if val.kind != "real":
-                    self.report("E245", f"{name.id} is an index, and there is no gradient for integers", name.span)
-                    return None
-                return name.id, val.name
-        for val, _ in self.params:
-            if val.name == name.id:
-                return name.id, val.name
-        bound = self.bound.get(name.id, [])
-        if len(bound) > 1:
-            self.report(
-                "E267",
-                f"{name.id} is bound {len(bound)} times, and which one is meant is not clear",
-                name.span,
-                labels=tuple((b.span, "") for b in bound),
-                help="give them different names",
-            )
-            return None
-        if bound and isinstance(bound[0].value, Val) and bound[0].value.kind == "real":
-            bound[0].used = True
-            return name.id, bound[0].value.name
-        if bound and isinstance(bound[0].value, Poison):
-            return None
-        entry = self.ev.entries.get(name.id)
-        if entry is not None and isinstance(entry.value, Poison):
-            return None
-        if entry is not None:
-            what = {"hyper": "a hyper", "size": "a size"}.get(entry.what, "not a real array")
-            self.report(
-                "E267",
-                f"{name.id} is {what}, and no gradient is taken for it",
-                name.span,
-                help="wrt names an input, a param or a binding",
-            )
-            return None
-        if not self.ev.silent(name.id):
-            meant = suggest(name.id, [v.name for v, _ in (*self.inputs, *self.params)] + list(self.bound))
-            self.report("E220", f"there is no {name.id} here", name.span, help=f"did you mean {meant}?" if meant else None)
-        return None
-
 
 def _words(module: syntax.Module) -> set[str]:
     """Every name that the user declares or binds."""
@@ -916,10 +694,6 @@ def declared_later(module: syntax.Module) -> dict[str, Span]:
         for name in names:
             found.setdefault(name.id, name.span)
     return found
-
-
-def _article(word: str) -> str:
-    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
 def _fix_size(extent: Dim) -> str | None:

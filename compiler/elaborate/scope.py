@@ -79,3 +79,7 @@ class Entry:
     span: Span
     shape: tuple[syntax.Expression, ...] = ()
     used: bool = False
+
+
+def article(word: str) -> str:
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
