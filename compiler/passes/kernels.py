@@ -206,7 +206,15 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
         placed[value] = Place(value, "kept", offset)
     wanted = [(value, f"out:{label}", Dim.of(0)) for label, value in shown.items()]
     wanted += [(g.value, g.slot, g.offset) for g in gradients]
+    made = {e.out.name: k for k, e in enumerate(eqns) if isinstance(e, Eqn)}
     for value, slot, offset in wanted:
+        k = made.get(value)
+        source = eqns[k] if k is not None else None
+        if k is not None and isinstance(source, Eqn) and source.reduce == "+" and not source.out.shape and value not in placed:
+            # a long sum runs in a double of its own, whatever the model's type
+            total = replace(source, out=Value(fresh(f"{value}_total"), ()))
+            eqns[k : k + 1] = [total, replace(_copy(total.out, value), origin=replace(source.origin, note=""))]
+            made = {e.out.name: k for k, e in enumerate(eqns) if isinstance(e, Eqn)}
         if value in keep_offsets and placed[value].slot == "kept":
             copy = _copy(values[value], fresh(f"{value}_kept"))
             eqns.append(copy)
