@@ -54,7 +54,7 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
         whole.add(line)
     whole.extend(bodies)
     table = spec(model, plan.kernels, [n.work for n in nests], version=version, digest=digest, backend="cython")
-    for line in _tail(model, nests, calls, table):
+    for line in "\n".join(_tail(model, nests, calls, table)).split("\n"):  # the tables are many lines each
         whole.add(line)
     text = "\n".join(whole.text) + "\n"
     return {f"{model.name}.pyx": text, f"{model.name}.map.json": source_map(model.name, whole)}
