@@ -417,7 +417,7 @@ class Rewriter:
             found = self._apart(parts, argument)
             if found is not None:
                 return found
-        if node.op == "log":
+        if node.op == "log" and (parts is None or self.stable):
             summands = _summands(argument)
             numbers = [k for k, (_, p) in enumerate(summands) if p.number is not None]
             others = [s for k, s in enumerate(summands) if k not in numbers]

@@ -165,18 +165,37 @@ class View:
                 return piece.access
         return None
 
-    def text(self, formula: Expr, extents: Mapping[str, Dim], only: Callable[[str], bool]) -> str:
-        """The formula for a reader: values by name, where ``only`` allows it for those that are looked through."""
+    def text(self, formula: Expr, eqn: Eqn, only: Callable[[str], bool]) -> str:
+        """The formula for a reader: values by name, also those that are looked through where ``only`` allows it; "" where
+        that is too long to read."""
+        names = canonical(eqn) or {}
+        extents = {names[a.name]: a.extent for a in eqn.axes}
+        back = {new: at(old) for old, new in names.items()}
         done: dict[Expr, Expr] = {}
-        for node in E.walk(formula):
-            access = self.named(node, extents, only) if node is not formula else None
+        length: dict[Expr, int] = {}  # of the text, about: shared parts are written as often as they are used
+        stack = [(formula, False)]
+        for _ in range(200):
+            if not stack:
+                return E.show(done[formula])
+            node, ready = stack.pop()
+            if node in done:
+                continue
+            access = self.access(node) if node.op == "arg" else None
+            if access is None and node is not formula:
+                access = self.named(node, extents, only)
             if access is not None:
-                done[node] = E.sym(access.value)
-            elif node.op == "arg":
-                done[node] = E.sym(self.access(node).value)
-            else:
+                plain = all(ix.plain is not None for ix in access.index)
+                done[node] = E.sym(access.value if plain else str(substitute_access(access, back, eqn.extents)))
+                length[node] = 1
+            elif ready or not node.args:
                 done[node] = E.rebuild(node, tuple(done[a] for a in node.args)) if node.args else node
-        return E.show(done[formula])
+                length[node] = 1 + sum(length[a] for a in node.args)
+                if length[node] > 60:
+                    return ""
+            else:
+                stack.append((node, True))
+                stack.extend((a, False) for a in reversed(node.args))
+        return ""
 
     def reach(self, eqn: Eqn, new: Eqn) -> tuple[Eqn, ...]:
         """The equations that ``eqn`` looked through to become ``new``: those between it and what ``new`` reads."""
@@ -288,15 +307,19 @@ class LookThrough:
 
     def _changed(self, eqn: Eqn, formula: Expr, after: Expr) -> Eqn:
         new = self.view.equation(eqn, after, eqn.origin)
-        names = canonical(eqn)
-        assert names is not None
-        extents = {names[a.name]: a.extent for a in eqn.axes}
+
+        reads = new.reads()
 
         def spoken(name: str) -> bool:
-            return not is_temporary(name) and name in new.reads()
+            return not is_temporary(name) and (name in reads or self.rule == "stabilise")
 
-        texts = (self.view.text(formula, extents, spoken), self.view.text(after, extents, spoken))
-        note = f"{texts[0]} is {texts[1]}" if len(texts[0]) <= 100 and len(texts[1]) <= 100 else f"equal to {texts[1]}"[:160]
+        def read(name: str) -> bool:
+            return name in reads
+
+        texts = (self.view.text(formula, eqn, spoken), self.view.text(after, eqn, read))
+        note = ""
+        if 0 < len(texts[1]) <= 100:
+            note = f"{texts[0]} is {texts[1]}" if 0 < len(texts[0]) <= 100 else f"equal to {texts[1]}"
         spans = list(eqn.origin.spans)
         for producer in self.view.reach(eqn, new):
             spans += [s for s in producer.origin.spans if s not in spans]
