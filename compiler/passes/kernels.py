@@ -148,7 +148,8 @@ def _kernels(model: Model, forward: Graph, whole: Graph, gradients: Sequence[_Gr
     if gradients:
         yield _cut(model, "backward", "the adjoints, from what the forward pass kept", whole, {}, gradients, (), kept)
     if model.loss is None and gradients:
-        yield _cut(model, "value_and_grad", "the outputs and the adjoints in one go, nothing kept", whole, shown, gradients, (), {})
+        both = "the outputs and the adjoints in one go, nothing kept"
+        yield _cut(model, "value_and_grad", both, whole, shown, gradients, (), {})
     trained = [g for g in gradients if g.target.value == model.loss and g.slot.startswith("grad:") and not g.target.declared]
     if model.loss is not None and trained:
         loss = {name: value for name, value in shown.items() if value == model.loss}
@@ -212,8 +213,8 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
         source = eqns[k] if k is not None else None
         if k is not None and isinstance(source, Eqn) and source.reduce == "+" and not source.out.shape and value not in placed:
             # a long sum runs in a double of its own, whatever the model's type
-            total = replace(source, out=Value(fresh(f"{value}_total"), ()))
-            eqns[k : k + 1] = [total, replace(_copy(total.out, value), origin=replace(source.origin, note=""))]
+            running = replace(source, out=Value(fresh(f"{value}_total"), ()))
+            eqns[k : k + 1] = [running, replace(_copy(running.out, value), origin=replace(source.origin, note=""))]
             made = {e.out.name: k for k, e in enumerate(eqns) if isinstance(e, Eqn)}
         if value in keep_offsets and placed[value].slot == "kept":
             copy = _copy(values[value], fresh(f"{value}_kept"))
