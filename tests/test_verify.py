@@ -172,6 +172,8 @@ ONE = Dim.of(1)
     (Ix(((Rem(at("k"), M), ONE),)), M, {"k": N * M}, True),
     (Ix(((Quot(at("k"), Dim.of(6)), ONE),)), N, {"k": N * 6}, True),
     (Ix(((Rem(at("k"), Dim.of(6)), ONE),)), Dim.of(5), {"k": N}, False),
+    (Ix(((Quot(at("k"), (M + 1) // 2), ONE),)), N, {"k": N * ((M + 1) // 2)}, True),
+    (fixed(0), (M + 1) // 2, {"k": N * ((M + 1) // 2)}, True),
     (at("i"), M, {"i": N}, False),
     (Ix(((Gather("y", (at("i"),)), ONE),)), N, {"i": N}, False),
 ])  # fmt: skip

@@ -72,7 +72,7 @@ def show_dim(dim: Dim, axes: Collection[str] = ()) -> str:
         factors: list[str] = []
         for atom, power in monomial:
             if isinstance(atom, Quotient):
-                text = f"(({show_dim(atom.a, axes)}) {atom.op} ({show_dim(atom.b, axes)}))"
+                text = f"({_wrapped(show_dim(atom.a, axes))} {atom.op} {_wrapped(show_dim(atom.b, axes))})"
             else:
                 text = f"size({_name(atom)})" if atom in axes else _name(atom)
             factors += [text] * power
@@ -80,7 +80,14 @@ def show_dim(dim: Dim, axes: Collection[str] = ()) -> str:
             factors.insert(0, str(abs(coefficient)))
         parts.append((" - " if coefficient < 0 else " + ") + "*".join(factors))
     text = "".join(parts) or " + 0"
+    if len(parts) == 1 and text.startswith(" + (") and len(factors) == 1:  # one quotient: the parentheses say nothing
+        return text[4:-1]
     return "-" + text[3:] if text.startswith(" - ") else text[3:]
+
+
+def _wrapped(text: str) -> str:
+    """In parentheses, unless it is one number or name."""
+    return text if text.isdigit() or _NAME.fullmatch(text) else f"({text})"
 
 
 def show_index(ix: Ix, axes: Collection[str] = ()) -> str:
@@ -91,14 +98,11 @@ def show_index(ix: Ix, axes: Collection[str] = ()) -> str:
         elif isinstance(atom, Gather):
             text = _name(atom.value) + _indices(atom.index, axes)
         else:
-            a = show_index(atom.a, axes)
-            b = show_dim(atom.b, axes)
-            a = a if _NAME.fullmatch(a) else f"({a})"
-            b = b if b.isdigit() or _NAME.fullmatch(b) else f"({b})"
+            a, b = _wrapped(show_index(atom.a, axes)), _wrapped(show_dim(atom.b, axes))
             text = f"({a} {'//' if isinstance(atom, Quot) else '%'} {b})"
         if not factor.is_one():
             times = show_dim(factor, axes)
-            text = f"{times if len(factor.terms) == 1 else f'({times})'}*{text}"
+            text = f"{times if ' ' not in times else f'({times})'}*{text}"
         parts.append(text)
     if ix.const.terms or not parts:
         parts.append(show_dim(ix.const, axes))
