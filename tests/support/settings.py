@@ -1,0 +1,14 @@
+"""How many random examples a property is tried with."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+
+def thoroughly(examples: int) -> settings:
+    """So many examples, the same each time; GRADWRIGHT_FUZZ=100 tries a hundred times as many, new ones each time."""
+    factor = int(os.environ.get("GRADWRIGHT_FUZZ", "1"))
+    return settings(max_examples=examples * factor, derandomize=factor == 1, deadline=None, print_blob=True,
+                    database=None if factor == 1 else settings().database, suppress_health_check=list(HealthCheck))  # fmt: skip
