@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +17,7 @@ def load(model: str | os.PathLike[str], *, dtype: str | None = None, sizes: Mapp
     `sizes={"H": 16}` overrides fixed sizes, `dtype="float32"` the real type; `backend="numpy"` needs no C compiler.
     """
     try:
-        from gradwright.compiler import driver
+        driver = import_module("gradwright.compiler.driver")
     except ImportError as error:
         raise MissingError(f"load compiles models and needs gradwright's compiler: pip install gradwright ({error}). "
                            "A module that is compiled already is imported as any other") from error

@@ -3,7 +3,6 @@
 `handmade.pyx` beside this file has the same spec with kernels in Cython. The runtime's tests run over both.
 """
 import numpy as np
-
 from gradwright.runtime.model import install
 
 _SPEC = {

@@ -45,7 +45,7 @@ def _meant(name: str, known: Any) -> str:
 
 
 def _same(name: str, known: Any) -> str:
-    """The name as the model spells it: Python itself turns θ₁ into θ1 before anybody sees it."""
+    """The name as the model spells it: Python itself turns ϕ into φ before anybody sees it."""
     if name in known:
         return name
     from unicodedata import normalize
@@ -262,6 +262,15 @@ def _solve(dim: Any, value: int, sizes: dict[str, int]) -> bool:
     return False
 
 
+def _unknown(dim: Any, sizes: dict[str, int], within: str = "") -> list[str]:
+    """The sizes in dim that are not known (those within these operators, if any are named)."""
+    if isinstance(dim, tuple):
+        within = "" if dim[0] in within else within
+        found = _unknown(dim[1], sizes, within)
+        return found + [name for name in _unknown(dim[2], sizes, within) if name not in found]
+    return [dim] if isinstance(dim, str) and dim not in sizes and not within else []
+
+
 def _bind(inputs: Any, arrays: dict[str, Array], sizes: dict[str, int]) -> None:
     """Find the sizes in the arrays' shapes (into `sizes`, which may hold some already), and check that all agree."""
     origin = {name: f"you gave {name}={value}" for name, value in sizes.items()}
@@ -292,6 +301,10 @@ def _bind(inputs: Any, arrays: dict[str, Array], sizes: dict[str, int]) -> None:
         try:
             want = _dim(dim, sizes)
         except KeyError:
+            if len(_unknown(dim, sizes)) == 1 and not _unknown(dim, sizes, "//%"):
+                text = _declared_dim(spec, axis)
+                why = f"there is no {_unknown(dim, sizes)[0]} for which axis {axis}, {text}, is {given[axis]}"
+                raise _error("ShapeError", f"{spec['name']}: expected {spec['declared']}, got shape {given}: {why}") from None
             continue
         if want != given[axis]:
             text = _declared_dim(spec, axis)
@@ -365,9 +378,9 @@ class _Plan:
             elif kind == "din":
                 self.results.append((slot, inputs[wrt]["shape"], engine.real))
             elif kind == "dval":
-                shapes = {entry[0]: entry[2] if len(entry) > 2 else engine.shapes[entry[0]] for entry in targets[name]["wrt"]
-                          if len(entry) > 2 or entry[0] in engine.shapes}
-                self.results.append((slot, shapes[wrt], engine.real))
+                values = engine.spec.get("values", {})
+                shape = values[rest] if rest in values else engine.shapes[wrt]
+                self.results.append((slot, shape, engine.real))
         outs = [slot for slot, _, _ in self.results]
         self.outs = [(name, "bool" if o.get("kind") == "bool" else "array" if o["shape"] else "scalar", outs.index(f"out:{name}"))
                      for name, o in outputs.items() if f"out:{name}" in outs]
