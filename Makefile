@@ -1,8 +1,9 @@
-# make demo    compile two models, show a derivation, train both
-# make test    the tests
-# make lint    ruff and mypy
-# make bench   the benchmarks of the README
-# make clean   remove what was built; the virtual environment stays (make distclean removes that too)
+# make demo        compile two models, show a derivation, train both
+# make test        the tests
+# make lint        ruff and mypy
+# make generated   compile the examples again, for generated/ as it is committed
+# make bench       the benchmarks of the README
+# make clean       remove what was built; the virtual environment stays (make distclean removes that too)
 
 VENV ?= .venv
 # The first Python that is new enough; PYTHON=/path/to/python chooses another.
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := pyproject.toml Makefile
 
-.PHONY: demo test lint bench clean distclean compiler
+.PHONY: demo test lint generated bench clean distclean compiler
 .DELETE_ON_ERROR:
 
 demo: compiler $(VENV)/.demo
@@ -26,6 +27,9 @@ test: compiler $(VENV)/.test
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/mypy compiler runtime
+
+generated: compiler $(VENV)/.test
+	$(BIN)/python -m pytest -q tests --refresh -k "golden or generated or committed"
 
 bench: compiler $(VENV)/.bench
 	$(BIN)/python benchmarks/run.py

@@ -1,0 +1,573 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=False, annotation_typing=False, embedsignature=False
+"""cifar_two_layer: a model
+
+Made by gradwright 0.1.0 from examples/cifar_two_layer.gw (sha256 4c75fe0e81d61114); edit the model and make it again:
+    gradwright compile examples/cifar_two_layer.gw
+
+Sizes        N is free, D = 3072, H = 100, C = 10
+Inputs       x[N, 3072] y[N]
+Parameters   W1[3072, 100] b1[100] W2[100, 10] b2[10]: 308310 float32, in this order in theta
+Kept         h_t2[N, 100] h[N, 100] scores[N, 10] loss_t1[N] for the backward pass
+Operations   the forward graph as written: 616622*N + 616404
+             predict 616600*N; bytes moved 13128*N + 1233240
+             forward 616548*N + 616404, 11*N + 308200 of them transcendental; bytes moved 13180*N + 1233248
+             backward 619043*N + 616400, 10*N of them transcendental; bytes moved 13980*N + 2466044
+             train 1235701*N + 1232804, 21*N + 308200 of them transcendental; bytes moved 14376*N + 2466488
+"""
+
+cdef extern from "gradwright/scalar.h" nogil:
+    # restrict pointers: nothing read here is written here
+    ctypedef const float *read "gw_read_f32"
+    ctypedef float *write "gw_write_f32"
+    ctypedef const long long *indices "gw_read_i64"
+    ctypedef long long *write_indices "gw_write_i64"
+    float absolute "gw_absf"(float) noexcept
+    float exp "gw_expf"(float) noexcept
+    float log "gw_logf"(float) noexcept
+    float maximum "gw_maxf"(float, float) noexcept
+    float pow "gw_powf"(float, float) noexcept
+    float sqrt "gw_sqrtf"(float) noexcept
+cdef extern from "math.h" nogil:
+    float inf "INFINITY"
+cdef extern from "gradwright/sum.h" nogil:
+    float block_sum "gw_sum_f32"(const float *, Py_ssize_t) noexcept
+cdef extern from "gradwright/gemm.h" nogil:
+    # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns
+    void gemm "gw_gemm_f32"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, float alpha,
+              const float *a, Py_ssize_t a_row, Py_ssize_t a_column,
+              const float *b, Py_ssize_t b_row, Py_ssize_t b_column,
+              float beta, float *c, Py_ssize_t c_row) noexcept
+
+ctypedef float real
+
+
+cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) noexcept nogil:
+    # the outputs without the loss
+    cdef read W1 = theta, b1 = theta + 307200, W2 = theta + 307300, b2 = theta + 308300
+    cdef write h_t1 = work, h = work + 100*N
+    cdef real scores_t1
+    cdef Py_ssize_t n, j, k
+    # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
+    gemm(N, 100, 3072, 1,
+         x, 3072, 1,
+         W1, 100, 1,
+         0, h_t1, 100)
+    for n in range(N):
+        for j in range(100):
+            h[100*n + j] = maximum(0, h_t1[100*n + j] + b1[j])
+        # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
+        for k in range(10):
+            scores[10*n + k] = b2[k]
+    gemm(N, 10, 100, 1,
+         h, 100, 1,
+         W2, 10, 1,
+         1, scores, 10)
+
+
+cdef void forward(read x, indices y, read theta, read hyper, write scores, write loss, write kept,
+                  Py_ssize_t N) noexcept nogil:
+    # the outputs, and what the backward pass keeps
+    cdef read W1 = theta, b1 = theta + 307200, W2 = theta + 307300, b2 = theta + 308300
+    cdef write h_t2 = kept, h = kept + 100*N, loss_t1 = kept + 210*N, scores_kept = kept + 200*N
+    cdef real reg = hyper[0]
+    cdef real h_t1, scores_t1, loss_t1_max, loss_t1_shift, loss_t1_sum
+    cdef real loss_t7_block[512]
+    cdef double loss_t4, loss_t7, loss_t9
+    cdef Py_ssize_t n, j, k, k_start, k_count, k_in
+    for n in range(N):
+        # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
+        for j in range(100):
+            h_t2[100*n + j] = b1[j]
+        # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
+        for k in range(10):
+            scores[10*n + k] = b2[k]
+    # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
+    gemm(N, 100, 3072, 1,
+         x, 3072, 1,
+         W1, 100, 1,
+         1, h_t2, 100)
+    for n in range(N):
+        for j in range(100):
+            h[100*n + j] = maximum(0, h_t2[100*n + j])
+    # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
+    gemm(N, 10, 100, 1,
+         h, 100, 1,
+         W2, 10, 1,
+         1, scores, 10)
+    # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    loss_t4 = 0
+    #     the largest, taken away below
+    #     at most 1 each
+    #     in softmax_cross_entropy
+    for n in range(N):
+        loss_t1_max = -inf
+        for j in range(10):
+            loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
+        loss_t1_shift = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
+        loss_t1_sum = 0
+        for k in range(10):
+            loss_t1_sum += exp(scores[10*n + k] - loss_t1_shift)
+        loss_t1[n] = loss_t1_shift + log(loss_t1_sum)
+        loss_t4 += loss_t1[n] - scores[10*n + y[n]]
+        for j in range(10):
+            scores_kept[10*n + j] = scores[10*n + j]
+    loss_t7 = 0
+    for j in range(3072):
+        for k_start in range(0, 100, 512):
+            k_count = 100 - k_start if 100 - k_start < 512 else 512
+            for k_in in range(k_count):
+                k = k_start + k_in
+                loss_t7_block[k_in] = W1[100*j + k]*W1[100*j + k]
+            loss_t7 += block_sum(loss_t7_block, k_count)
+    loss_t9 = 0
+    for j in range(100):
+        for k in range(10):
+            loss_t9 += W2[10*j + k]*W2[10*j + k]
+    loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
+
+
+cdef void backward(read x, indices y, read theta, read hyper, write grad, read kept, write work,
+                   Py_ssize_t N) noexcept nogil:
+    # the adjoints, from what the forward pass kept
+    cdef read W1 = theta, W2 = theta + 307300
+    cdef write d_W1 = grad, d_b1 = grad + 307200, d_W2 = grad + 307300, d_b2 = grad + 308300
+    cdef read h_t2 = kept, h = kept + 100*N, scores = kept + 200*N, loss_t1 = kept + 210*N
+    cdef real reg = hyper[0]
+    cdef write d_scores = work, d_h = work + 10*N, d_h_t2 = work + 110*N
+    cdef real d_scores_part1, d_W1_part2, d_W2_part2
+    cdef Py_ssize_t j, n, k
+    # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
+    for j in range(10):
+        d_b2[j] = 0
+    for n in range(N):
+        # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        #     scores is used 2 times: its adjoints add
+        #     exp(t - logsumexp(t)): the softmax
+        #     d loss_t5 / d loss_t4 = 1 / N
+        for j in range(10):
+            d_scores[10*n + j] = exp(scores[10*n + j] - loss_t1[n])/N
+        d_scores[10*n + y[n]] -= (<real>1/N)
+        # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
+        for k in range(10):
+            d_b2[k] += d_scores[10*n + k]
+    gemm(N, 100, 10, 1,
+         d_scores, 10, 1,
+         W2, 1, 10,
+         0, d_h, 100)
+    # examples/cifar_two_layer.gw:12   backward of  h = max(0, x @ W1 + b1)
+    for j in range(100):
+        d_b1[j] = 0
+    #     d h / d h_t2 = where(0 <= h_t2, where(0 == h_t2, 0.5, 1), 0)
+    for n in range(N):
+        for j in range(100):
+            d_h_t2[100*n + j] = d_h[100*n + j]*((<real>0.5 if 0 == h_t2[100*n + j] else <real>1) if 0 <= h_t2[100*n + j] else <real>0)
+            d_b1[j] += d_h_t2[100*n + j]
+    # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    # examples/cifar_two_layer.gw:12                h = max(0, x @ W1 + b1)
+    #     W1 is used 2 times: its adjoints add
+    #     d loss_t6 / d W1 = 2 * W1
+    for j in range(3072):
+        for k in range(100):
+            d_W1[100*j + k] = reg*(2*W1[100*j + k])
+    # examples/cifar_two_layer.gw:12   backward of  h = max(0, x @ W1 + b1)
+    gemm(3072, 100, N, 1,
+         x, 1, 3072,
+         d_h_t2, 100, 1,
+         1, d_W1, 100)
+    # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    # examples/cifar_two_layer.gw:13                output scores = h @ W2 + b2
+    #     W2 is used 2 times: its adjoints add
+    #     d loss_t8 / d W2 = 2 * W2
+    for j in range(100):
+        for k in range(10):
+            d_W2[10*j + k] = reg*(2*W2[10*j + k])
+    # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
+    gemm(100, 10, N, 1,
+         h, 1, 100,
+         d_scores, 10, 1,
+         1, d_W2, 10)
+
+
+cdef void train(read x, indices y, read theta, read hyper, write loss, write grad, write work,
+                Py_ssize_t N) noexcept nogil:
+    # the loss and its gradient in one go
+    cdef read W1 = theta, b1 = theta + 307200, W2 = theta + 307300, b2 = theta + 308300
+    cdef write d_W1 = grad, d_b1 = grad + 307200, d_W2 = grad + 307300, d_b2 = grad + 308300
+    cdef real reg = hyper[0]
+    cdef write h_t1 = work, h_t2 = work + 100*N, h = work + 200*N, scores_t1 = work + 300*N, d_scores = work + 310*N
+    cdef write d_h = work, d_h_t2 = work + 320*N
+    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum, loss_t1, d_scores_part1, d_W1_part2, d_W2_part2
+    cdef real loss_t7_block[512]
+    cdef real scores[10]
+    cdef double loss_t4, loss_t7, loss_t9
+    cdef Py_ssize_t n, j, k, k_start, k_count, k_in, l
+    # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
+    gemm(N, 100, 3072, 1,
+         x, 3072, 1,
+         W1, 100, 1,
+         0, h_t1, 100)
+    for n in range(N):
+        for j in range(100):
+            h_t2[100*n + j] = h_t1[100*n + j] + b1[j]
+            h[100*n + j] = maximum(0, h_t2[100*n + j])
+    # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
+    gemm(N, 10, 100, 1,
+         h, 100, 1,
+         W2, 10, 1,
+         0, scores_t1, 10)
+    # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    loss_t4 = 0
+    # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
+    for j in range(10):
+        d_b2[j] = 0
+    for n in range(N):
+        # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
+        for j in range(10):
+            scores[j] = scores_t1[10*n + j] + b2[j]
+        # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        loss_t1_max = -inf
+        #     the largest, taken away below
+        for k in range(10):
+            loss_t1_max = maximum(loss_t1_max, scores[k])
+        loss_t1_shift = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
+        loss_t1_sum = 0
+        #     at most 1 each
+        for j in range(10):
+            loss_t1_sum += exp(scores[j] - loss_t1_shift)
+        #     in softmax_cross_entropy
+        loss_t1 = loss_t1_shift + log(loss_t1_sum)
+        loss_t4 += loss_t1 - scores[y[n]]
+        # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        #     scores is used 2 times: its adjoints add
+        #     exp(t - logsumexp(t)): the softmax
+        #     d loss_t5 / d loss_t4 = 1 / N
+        for k in range(10):
+            d_scores[10*n + k] = exp(scores[k] - loss_t1)/N
+        d_scores[10*n + y[n]] -= (<real>1/N)
+        # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
+        for j in range(10):
+            d_b2[j] += d_scores[10*n + j]
+    # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    loss_t7 = 0
+    for j in range(3072):
+        for k_start in range(0, 100, 512):
+            k_count = 100 - k_start if 100 - k_start < 512 else 512
+            for k_in in range(k_count):
+                k = k_start + k_in
+                loss_t7_block[k_in] = W1[100*j + k]*W1[100*j + k]
+                # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+                # examples/cifar_two_layer.gw:12                h = max(0, x @ W1 + b1)
+                #     W1 is used 2 times: its adjoints add
+                #     d loss_t6 / d W1 = 2 * W1
+                d_W1[100*j + k] = reg*(2*W1[100*j + k])
+            loss_t7 += block_sum(loss_t7_block, k_count)
+    # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    loss_t9 = 0
+    for j in range(100):
+        for k in range(10):
+            loss_t9 += W2[10*j + k]*W2[10*j + k]
+        # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        # examples/cifar_two_layer.gw:13                output scores = h @ W2 + b2
+        #     W2 is used 2 times: its adjoints add
+        #     d loss_t8 / d W2 = 2 * W2
+        for l in range(10):
+            d_W2[10*j + l] = reg*(2*W2[10*j + l])
+    # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
+    # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
+    gemm(N, 100, 10, 1,
+         d_scores, 10, 1,
+         W2, 1, 10,
+         0, d_h, 100)
+    # examples/cifar_two_layer.gw:12   backward of  h = max(0, x @ W1 + b1)
+    for j in range(100):
+        d_b1[j] = 0
+    #     d h / d h_t2 = where(0 <= h_t2, where(0 == h_t2, 0.5, 1), 0)
+    for n in range(N):
+        for j in range(100):
+            d_h_t2[100*n + j] = d_h[100*n + j]*((<real>0.5 if 0 == h_t2[100*n + j] else <real>1) if 0 <= h_t2[100*n + j] else <real>0)
+            d_b1[j] += d_h_t2[100*n + j]
+    gemm(3072, 100, N, 1,
+         x, 1, 3072,
+         d_h_t2, 100, 1,
+         1, d_W1, 100)
+    # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
+    gemm(100, 10, N, 1,
+         h, 1, 100,
+         d_scores, 10, 1,
+         1, d_W2, 10)
+
+
+cdef void update_sgd(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD.
+    cdef write v = <write>states_[0]
+    cdef real lr = <real>hypers_[0]
+    cdef real momentum = <real>hypers_[1]
+    cdef real nesterov = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real c2, v_i
+    cdef bint c1
+    cdef Py_ssize_t i
+    c1 = nesterov != 0
+    for i in range(count):
+        # optimizers.gw:10
+        # optimizers.gw:9
+        c2 = g[i] + weight_decay*w[i]
+        v_i = momentum*v[i] + c2
+        v[i] = v_i
+        w[i] = w[i] - lr*(c2 + momentum*v_i if c1 else v_i)
+
+
+cdef void update_adagrad(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # AdaGrad (Duchi et al., 2011): steps shrink with the sum of all squares so far. torch.optim.Adagrad.
+    cdef write s = <write>states_[0]
+    cdef real lr = <real>hypers_[0]
+    cdef real lr_decay = <real>hypers_[1]
+    cdef real eps = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real c1, c2, s_i
+    cdef Py_ssize_t i
+    c1 = lr/(1 + (t - 1)*lr_decay)
+    for i in range(count):
+        # optimizers.gw:17
+        # optimizers.gw:16
+        c2 = g[i] + weight_decay*w[i]
+        s_i = s[i] + c2*c2
+        s[i] = s_i
+        w[i] = w[i] - c1*c2/(sqrt(s_i) + eps)
+
+
+cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop.
+    cdef write s = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real alpha = <real>hypers_[1]
+    cdef real eps = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real momentum = <real>hypers_[4]
+    cdef real c1, c2, s_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - alpha
+    for i in range(count):
+        # optimizers.gw:26
+        # optimizers.gw:24
+        # optimizers.gw:25
+        c2 = g[i] + weight_decay*w[i]
+        s_i = alpha*s[i] + c1*(c2*c2)
+        v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
+        s[i] = s_i
+        v[i] = v_i
+        w[i] = w[i] - lr*v_i
+
+
+cdef void update_adam(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # Adam (Kingma and Ba, 2015), with the bias of both running means corrected. torch.optim.Adam.
+    cdef write m = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real c1, c2, c3, c4, c5, m_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - beta1
+    c2 = 1 - pow(beta1, t)
+    c3 = 1 - beta2
+    c4 = 1 - pow(beta2, t)
+    for i in range(count):
+        # optimizers.gw:35
+        # optimizers.gw:33
+        # optimizers.gw:34
+        c5 = g[i] + weight_decay*w[i]
+        m_i = beta1*m[i] + c1*c5
+        v_i = beta2*v[i] + c3*(c5*c5)
+        m[i] = m_i
+        v[i] = v_i
+        w[i] = w[i] - lr*(m_i/c2)/(sqrt(v_i/c4) + eps)
+
+
+cdef void update_adamw(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not go through the running means. torch.optim.AdamW.
+    cdef write m = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real c1, c2, c3, c4, c5, m_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - lr*weight_decay
+    c2 = 1 - beta1
+    c3 = 1 - pow(beta1, t)
+    c4 = 1 - beta2
+    c5 = 1 - pow(beta2, t)
+    for i in range(count):
+        # optimizers.gw:43
+        # optimizers.gw:41
+        # optimizers.gw:42
+        m_i = beta1*m[i] + c2*g[i]
+        v_i = beta2*v[i] + c4*(g[i]*g[i])
+        m[i] = m_i
+        v[i] = v_i
+        w[i] = c1*w[i] - lr*(m_i/c3)/(sqrt(v_i/c5) + eps)
+
+
+# What follows is the same for every model but for its tables: from Python to the kernels above.
+
+ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil
+ctypedef void (*update_t)(write, read, real **, const double *, double, Py_ssize_t) noexcept nogil
+
+cdef void _call_predict(void **s, const Py_ssize_t *n) noexcept nogil:
+    predict(<read>s[0], <read>s[1], <write>s[2], <write>s[3], n[0])
+
+cdef void _call_forward(void **s, const Py_ssize_t *n) noexcept nogil:
+    forward(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <write>s[5], <write>s[6], n[0])
+
+cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
+    backward(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <read>s[5], <write>s[6], n[0])
+
+cdef void _call_train(void **s, const Py_ssize_t *n) noexcept nogil:
+    train(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <write>s[5], <write>s[6], n[0])
+
+cdef kernel_t[4] _KERNELS = [_call_predict, _call_forward, _call_backward, _call_train]
+cdef update_t[5] _UPDATES = [update_sgd, update_adagrad, update_rmsprop, update_adam, update_adamw]
+
+_REAL = 'float32'
+# read as text: a literal of this size takes the Cython compiler a second
+from ast import literal_eval as _literal
+_SPEC = _literal("""{
+    'gradwright': '0.1.0',
+    'name': 'cifar_two_layer',
+    'doc': '',
+    'source': 'examples/cifar_two_layer.gw',
+    'hash': '4c75fe0e81d611147d41a4d399bf3c5a9c6124348c734bfeb4a351672e42732a',
+    'dtype': 'float32',
+    'backend': 'cython',
+    'sizes': ('N',),
+    'fixed': {'D': 3072, 'H': 100, 'C': 10},
+    'inputs': (
+        {
+            'name': 'x',
+            'kind': 'real',
+            'shape': ('N', 3072),
+            'below': None,
+            'declared': 'x[N, 3072]',
+            'line': 5,
+            'doc': '',
+        },
+        {'name': 'y', 'kind': 'index', 'shape': ('N',), 'below': 10, 'declared': 'y[N]', 'line': 6, 'doc': ''},
+    ),
+    'params': (
+        {
+            'name': 'W1',
+            'shape': (3072, 100),
+            'offset': 0,
+            'frozen': False,
+            'init': ('normal', 0.0, 0.01),
+            'line': 7,
+            'doc': '',
+        },
+        {
+            'name': 'b1',
+            'shape': (100,),
+            'offset': 307200,
+            'frozen': False,
+            'init': ('values', (0.0,)),
+            'line': 8,
+            'doc': '',
+        },
+        {
+            'name': 'W2',
+            'shape': (100, 10),
+            'offset': 307300,
+            'frozen': False,
+            'init': ('normal', 0.0, 0.01),
+            'line': 9,
+            'doc': '',
+        },
+        {
+            'name': 'b2',
+            'shape': (10,),
+            'offset': 308300,
+            'frozen': False,
+            'init': ('values', (0.0,)),
+            'line': 10,
+            'doc': '',
+        },
+    ),
+    'hypers': ({'name': 'reg', 'default': 0.001, 'line': 4, 'doc': ''},),
+    'outputs': (
+        {'name': 'scores', 'kind': 'real', 'shape': ('N', 10), 'doc': ''},
+        {'name': 'loss', 'kind': 'real', 'shape': (), 'doc': 'the loss'},
+    ),
+    'loss': 'loss',
+    'targets': (
+        {
+            'name': 'loss',
+            'shape': (),
+            'declared': False,
+            'wrt': (('W1', 'param'), ('b1', 'param'), ('W2', 'param'), ('b2', 'param')),
+        },
+    ),
+    'values': {'loss:W1': (3072, 100), 'loss:b1': (100,), 'loss:W2': (100, 10), 'loss:b2': (10,)},
+    'kernels': (
+        {'name': 'predict', 'slots': ('in:x', 'theta', 'out:scores', 'work'), 'kept': 0, 'work': ('*', 200, 'N')},
+        {
+            'name': 'forward',
+            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:scores', 'out:loss', 'kept'),
+            'kept': ('*', 211, 'N'),
+            'work': 0,
+        },
+        {
+            'name': 'backward',
+            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'grad:loss', 'kept', 'work'),
+            'kept': ('*', 211, 'N'),
+            'work': ('*', 210, 'N'),
+        },
+        {
+            'name': 'train',
+            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:loss', 'grad:loss', 'work'),
+            'kept': 0,
+            'work': ('*', 420, 'N'),
+        },
+    ),
+    'updates': (
+        {
+            'name': 'sgd',
+            'hypers': (('lr', 0.01), ('momentum', 0.0), ('nesterov', 0.0), ('weight_decay', 0.0)),
+            'states': (('v', 0.0),),
+            'doc': 'Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD.',
+        },
+        {
+            'name': 'adagrad',
+            'hypers': (('lr', 0.01), ('lr_decay', 0.0), ('eps', 1e-10), ('weight_decay', 0.0)),
+            'states': (('s', 0.0),),
+            'doc': 'AdaGrad (Duchi et al., 2011): steps shrink with the sum of all squares so far. torch.optim.Adagrad.',
+        },
+        {
+            'name': 'rmsprop',
+            'hypers': (('lr', 0.01), ('alpha', 0.99), ('eps', 1e-08), ('weight_decay', 0.0), ('momentum', 0.0)),
+            'states': (('s', 0.0), ('v', 0.0)),
+            'doc': 'RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop.',
+        },
+        {
+            'name': 'adam',
+            'hypers': (('lr', 0.001), ('beta1', 0.9), ('beta2', 0.999), ('eps', 1e-08), ('weight_decay', 0.0)),
+            'states': (('m', 0.0), ('v', 0.0)),
+            'doc': 'Adam (Kingma and Ba, 2015), with the bias of both running means corrected. torch.optim.Adam.',
+        },
+        {
+            'name': 'adamw',
+            'hypers': (('lr', 0.001), ('beta1', 0.9), ('beta2', 0.999), ('eps', 1e-08), ('weight_decay', 0.01)),
+            'states': (('m', 0.0), ('v', 0.0)),
+            'doc': 'AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not go through the running means. torch.optim.AdamW.',
+        },
+    ),
+    'nonempty': (),
+    'optimizer': None,
+}""")
+
+include "gradwright/module.pxi"

@@ -1,0 +1,579 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=False, annotation_typing=False, embedsignature=False
+"""digits: a two-layer network that reads handwritten digits of 8 by 8 pixels
+
+Made by gradwright 0.1.0 from examples/digits.gw (sha256 5ae5b019e9944ae3); edit the model and make it again:
+    gradwright compile examples/digits.gw
+
+Sizes        N is free, D = 64, H = 64, C = 10
+Inputs       x[N, 64] y[N]
+Parameters   W1[64, 64] b1[64] W2[64, 10] b2[10]: 4810 float64, in this order in theta
+Kept         h_t2[N, 64] h[N, 64] scores[N, 10] loss_t1[N] for the backward pass
+Operations   the forward graph as written: 9686*N + 9476
+             predict 9664*N; bytes moved 1616*N + 38480
+             forward 9648*N + 9476, 11*N + 4736 of them transcendental; bytes moved 1712*N + 38496
+             backward 11051*N + 9472, 10*N of them transcendental; bytes moved 2736*N + 76376
+             train 20773*N + 18948, 21*N + 4736 of them transcendental; bytes moved 3240*N + 76976
+"""
+
+cdef extern from "gradwright/scalar.h" nogil:
+    # restrict pointers: nothing read here is written here
+    ctypedef const double *read "gw_read_f64"
+    ctypedef double *write "gw_write_f64"
+    ctypedef const long long *indices "gw_read_i64"
+    ctypedef long long *write_indices "gw_write_i64"
+    double absolute "gw_abs"(double) noexcept
+    double exp "gw_exp"(double) noexcept
+    double log "gw_log"(double) noexcept
+    double maximum "gw_max"(double, double) noexcept
+    double pow "gw_pow"(double, double) noexcept
+    double sqrt "gw_sqrt"(double) noexcept
+cdef extern from "math.h" nogil:
+    double inf "INFINITY"
+cdef extern from "gradwright/sum.h" nogil:
+    double block_sum "gw_sum_f64"(const double *, Py_ssize_t) noexcept
+cdef extern from "gradwright/gemm.h" nogil:
+    # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns
+    void gemm "gw_gemm_f64"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, double alpha,
+              const double *a, Py_ssize_t a_row, Py_ssize_t a_column,
+              const double *b, Py_ssize_t b_row, Py_ssize_t b_column,
+              double beta, double *c, Py_ssize_t c_row) noexcept
+
+ctypedef double real
+
+
+cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) noexcept nogil:
+    # the outputs without the loss
+    cdef read W1 = theta, b1 = theta + 4096, W2 = theta + 4160, b2 = theta + 4800
+    cdef write h_t1 = work, h = work + 64*N
+    cdef real t1, scores_t1
+    cdef Py_ssize_t n, j, k
+    # examples/digits.gw:17   h = relu(x @ W1 + b1)
+    gemm(N, 64, 64, 1,
+         x, 64, 1,
+         W1, 64, 1,
+         0, h_t1, 64)
+    for n in range(N):
+        for j in range(64):
+            t1 = h_t1[64*n + j] + b1[j]
+            h[64*n + j] = (0.0 if t1 <= 0 else t1)
+        # examples/digits.gw:20   output scores = h @ W2 + b2
+        for k in range(10):
+            scores[10*n + k] = b2[k]
+    gemm(N, 10, 64, 1,
+         h, 64, 1,
+         W2, 10, 1,
+         1, scores, 10)
+
+
+cdef void forward(read x, indices y, read theta, read hyper, write scores, write loss, write kept,
+                  Py_ssize_t N) noexcept nogil:
+    # the outputs, and what the backward pass keeps
+    cdef read W1 = theta, b1 = theta + 4096, W2 = theta + 4160, b2 = theta + 4800
+    cdef write h_t2 = kept, h = kept + 64*N, loss_t1 = kept + 138*N, scores_kept = kept + 128*N
+    cdef real reg = hyper[0]
+    cdef real h_t1, scores_t1, loss_t1_max, loss_t1_shift, loss_t1_sum
+    cdef real loss_t7_block[512]
+    cdef double loss_t4, loss_t7, loss_t9
+    cdef Py_ssize_t n, j, k, k_start, k_count, k_in
+    for n in range(N):
+        # examples/digits.gw:17   h = relu(x @ W1 + b1)
+        for j in range(64):
+            h_t2[64*n + j] = b1[j]
+        # examples/digits.gw:20   output scores = h @ W2 + b2
+        for k in range(10):
+            scores[10*n + k] = b2[k]
+    # examples/digits.gw:17   h = relu(x @ W1 + b1)
+    gemm(N, 64, 64, 1,
+         x, 64, 1,
+         W1, 64, 1,
+         1, h_t2, 64)
+    for n in range(N):
+        for j in range(64):
+            h[64*n + j] = (0.0 if h_t2[64*n + j] <= 0 else h_t2[64*n + j])
+    # examples/digits.gw:20   output scores = h @ W2 + b2
+    gemm(N, 10, 64, 1,
+         h, 64, 1,
+         W2, 10, 1,
+         1, scores, 10)
+    # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    loss_t4 = 0
+    #     the largest, taken away below
+    #     at most 1 each
+    #     in softmax_cross_entropy
+    for n in range(N):
+        loss_t1_max = -inf
+        for j in range(10):
+            loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
+        loss_t1_shift = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
+        loss_t1_sum = 0
+        for k in range(10):
+            loss_t1_sum += exp(scores[10*n + k] - loss_t1_shift)
+        loss_t1[n] = loss_t1_shift + log(loss_t1_sum)
+        loss_t4 += loss_t1[n] - scores[10*n + y[n]]
+        for j in range(10):
+            scores_kept[10*n + j] = scores[10*n + j]
+    loss_t7 = 0
+    for j in range(64):
+        for k_start in range(0, 64, 512):
+            k_count = 64 - k_start if 64 - k_start < 512 else 512
+            for k_in in range(k_count):
+                k = k_start + k_in
+                loss_t7_block[k_in] = W1[64*j + k]*W1[64*j + k]
+            loss_t7 += block_sum(loss_t7_block, k_count)
+    loss_t9 = 0
+    for j in range(64):
+        for k in range(10):
+            loss_t9 += W2[10*j + k]*W2[10*j + k]
+    loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
+
+
+cdef void backward(read x, indices y, read theta, read hyper, write grad, read kept, write work,
+                   Py_ssize_t N) noexcept nogil:
+    # the adjoints, from what the forward pass kept
+    cdef read W1 = theta, W2 = theta + 4160
+    cdef write d_W1 = grad, d_b1 = grad + 4096, d_W2 = grad + 4160, d_b2 = grad + 4800
+    cdef read h_t2 = kept, h = kept + 64*N, scores = kept + 128*N, loss_t1 = kept + 138*N
+    cdef real reg = hyper[0]
+    cdef write d_scores = work, d_h = work + 10*N, d_h_t2 = work + 74*N
+    cdef real d_scores_part1, d_W1_part2, d_W2_part2
+    cdef Py_ssize_t j, n, k
+    # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
+    for j in range(10):
+        d_b2[j] = 0
+    for n in range(N):
+        # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        #     scores is used 2 times: its adjoints add
+        #     exp(t - logsumexp(t)): the softmax
+        #     d loss_t5 / d loss_t4 = 1 / N
+        for j in range(10):
+            d_scores[10*n + j] = exp(scores[10*n + j] - loss_t1[n])/N
+        d_scores[10*n + y[n]] -= (1.0/N)
+        # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
+        for k in range(10):
+            d_b2[k] += d_scores[10*n + k]
+    gemm(N, 64, 10, 1,
+         d_scores, 10, 1,
+         W2, 1, 10,
+         0, d_h, 64)
+    # examples/digits.gw:17   backward of  h = relu(x @ W1 + b1)
+    for j in range(64):
+        d_b1[j] = 0
+    #     d h / d h_t2 = where(h_t2 <= 0, 0, 1)
+    for n in range(N):
+        for j in range(64):
+            d_h_t2[64*n + j] = d_h[64*n + j]*(0.0 if h_t2[64*n + j] <= 0 else 1.0)
+            d_b1[j] += d_h_t2[64*n + j]
+    # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    # examples/digits.gw:17                h = relu(x @ W1 + b1)
+    #     W1 is used 2 times: its adjoints add
+    #     d loss_t6 / d W1 = 2 * W1
+    for j in range(64):
+        for k in range(64):
+            d_W1[64*j + k] = reg*(2*W1[64*j + k])
+    # examples/digits.gw:17   backward of  h = relu(x @ W1 + b1)
+    gemm(64, 64, N, 1,
+         x, 1, 64,
+         d_h_t2, 64, 1,
+         1, d_W1, 64)
+    # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    # examples/digits.gw:20                output scores = h @ W2 + b2
+    #     W2 is used 2 times: its adjoints add
+    #     d loss_t8 / d W2 = 2 * W2
+    for j in range(64):
+        for k in range(10):
+            d_W2[10*j + k] = reg*(2*W2[10*j + k])
+    # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
+    gemm(64, 10, N, 1,
+         h, 1, 64,
+         d_scores, 10, 1,
+         1, d_W2, 10)
+
+
+cdef void train(read x, indices y, read theta, read hyper, write loss, write grad, write work,
+                Py_ssize_t N) noexcept nogil:
+    # the loss and its gradient in one go
+    cdef read W1 = theta, b1 = theta + 4096, W2 = theta + 4160, b2 = theta + 4800
+    cdef write d_W1 = grad, d_b1 = grad + 4096, d_W2 = grad + 4160, d_b2 = grad + 4800
+    cdef real reg = hyper[0]
+    cdef write h_t1 = work, h_t2 = work + 64*N, h = work + 128*N, scores_t1 = work + 192*N, d_scores = work + 202*N
+    cdef write d_h = work, d_h_t2 = work + 212*N
+    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum, loss_t1, d_scores_part1, d_W1_part2, d_W2_part2
+    cdef real loss_t7_block[512]
+    cdef real scores[10]
+    cdef double loss_t4, loss_t7, loss_t9
+    cdef Py_ssize_t n, j, k, k_start, k_count, k_in, l
+    # examples/digits.gw:17   h = relu(x @ W1 + b1)
+    gemm(N, 64, 64, 1,
+         x, 64, 1,
+         W1, 64, 1,
+         0, h_t1, 64)
+    for n in range(N):
+        for j in range(64):
+            h_t2[64*n + j] = h_t1[64*n + j] + b1[j]
+            h[64*n + j] = (0.0 if h_t2[64*n + j] <= 0 else h_t2[64*n + j])
+    # examples/digits.gw:20   output scores = h @ W2 + b2
+    gemm(N, 10, 64, 1,
+         h, 64, 1,
+         W2, 10, 1,
+         0, scores_t1, 10)
+    # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    loss_t4 = 0
+    # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
+    for j in range(10):
+        d_b2[j] = 0
+    for n in range(N):
+        # examples/digits.gw:20   output scores = h @ W2 + b2
+        for j in range(10):
+            scores[j] = scores_t1[10*n + j] + b2[j]
+        # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        loss_t1_max = -inf
+        #     the largest, taken away below
+        for k in range(10):
+            loss_t1_max = maximum(loss_t1_max, scores[k])
+        loss_t1_shift = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
+        loss_t1_sum = 0
+        #     at most 1 each
+        for j in range(10):
+            loss_t1_sum += exp(scores[j] - loss_t1_shift)
+        #     in softmax_cross_entropy
+        loss_t1 = loss_t1_shift + log(loss_t1_sum)
+        loss_t4 += loss_t1 - scores[y[n]]
+        # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        #     scores is used 2 times: its adjoints add
+        #     exp(t - logsumexp(t)): the softmax
+        #     d loss_t5 / d loss_t4 = 1 / N
+        for k in range(10):
+            d_scores[10*n + k] = exp(scores[k] - loss_t1)/N
+        d_scores[10*n + y[n]] -= (1.0/N)
+        # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
+        for j in range(10):
+            d_b2[j] += d_scores[10*n + j]
+    # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    loss_t7 = 0
+    for j in range(64):
+        for k_start in range(0, 64, 512):
+            k_count = 64 - k_start if 64 - k_start < 512 else 512
+            for k_in in range(k_count):
+                k = k_start + k_in
+                loss_t7_block[k_in] = W1[64*j + k]*W1[64*j + k]
+                # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+                # examples/digits.gw:17                h = relu(x @ W1 + b1)
+                #     W1 is used 2 times: its adjoints add
+                #     d loss_t6 / d W1 = 2 * W1
+                d_W1[64*j + k] = reg*(2*W1[64*j + k])
+            loss_t7 += block_sum(loss_t7_block, k_count)
+    # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    loss_t9 = 0
+    for j in range(64):
+        for k in range(10):
+            loss_t9 += W2[10*j + k]*W2[10*j + k]
+        # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        # examples/digits.gw:20                output scores = h @ W2 + b2
+        #     W2 is used 2 times: its adjoints add
+        #     d loss_t8 / d W2 = 2 * W2
+        for l in range(10):
+            d_W2[10*j + l] = reg*(2*W2[10*j + l])
+    # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
+    # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
+    gemm(N, 64, 10, 1,
+         d_scores, 10, 1,
+         W2, 1, 10,
+         0, d_h, 64)
+    # examples/digits.gw:17   backward of  h = relu(x @ W1 + b1)
+    for j in range(64):
+        d_b1[j] = 0
+    #     d h / d h_t2 = where(h_t2 <= 0, 0, 1)
+    for n in range(N):
+        for j in range(64):
+            d_h_t2[64*n + j] = d_h[64*n + j]*(0.0 if h_t2[64*n + j] <= 0 else 1.0)
+            d_b1[j] += d_h_t2[64*n + j]
+    gemm(64, 64, N, 1,
+         x, 1, 64,
+         d_h_t2, 64, 1,
+         1, d_W1, 64)
+    # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
+    gemm(64, 10, N, 1,
+         h, 1, 64,
+         d_scores, 10, 1,
+         1, d_W2, 10)
+
+
+cdef void update_sgd(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD.
+    cdef write v = <write>states_[0]
+    cdef real lr = <real>hypers_[0]
+    cdef real momentum = <real>hypers_[1]
+    cdef real nesterov = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real c2, v_i
+    cdef bint c1
+    cdef Py_ssize_t i
+    c1 = nesterov != 0
+    for i in range(count):
+        # optimizers.gw:10
+        # optimizers.gw:9
+        c2 = g[i] + weight_decay*w[i]
+        v_i = momentum*v[i] + c2
+        v[i] = v_i
+        w[i] = w[i] - lr*(c2 + momentum*v_i if c1 else v_i)
+
+
+cdef void update_adagrad(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # AdaGrad (Duchi et al., 2011): steps shrink with the sum of all squares so far. torch.optim.Adagrad.
+    cdef write s = <write>states_[0]
+    cdef real lr = <real>hypers_[0]
+    cdef real lr_decay = <real>hypers_[1]
+    cdef real eps = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real c1, c2, s_i
+    cdef Py_ssize_t i
+    c1 = lr/(1 + (t - 1)*lr_decay)
+    for i in range(count):
+        # optimizers.gw:17
+        # optimizers.gw:16
+        c2 = g[i] + weight_decay*w[i]
+        s_i = s[i] + c2*c2
+        s[i] = s_i
+        w[i] = w[i] - c1*c2/(sqrt(s_i) + eps)
+
+
+cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop.
+    cdef write s = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real alpha = <real>hypers_[1]
+    cdef real eps = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real momentum = <real>hypers_[4]
+    cdef real c1, c2, s_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - alpha
+    for i in range(count):
+        # optimizers.gw:26
+        # optimizers.gw:24
+        # optimizers.gw:25
+        c2 = g[i] + weight_decay*w[i]
+        s_i = alpha*s[i] + c1*(c2*c2)
+        v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
+        s[i] = s_i
+        v[i] = v_i
+        w[i] = w[i] - lr*v_i
+
+
+cdef void update_adam(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # Adam (Kingma and Ba, 2015), with the bias of both running means corrected. torch.optim.Adam.
+    cdef write m = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real c1, c2, c3, c4, c5, m_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - beta1
+    c2 = 1 - pow(beta1, t)
+    c3 = 1 - beta2
+    c4 = 1 - pow(beta2, t)
+    for i in range(count):
+        # optimizers.gw:35
+        # optimizers.gw:33
+        # optimizers.gw:34
+        c5 = g[i] + weight_decay*w[i]
+        m_i = beta1*m[i] + c1*c5
+        v_i = beta2*v[i] + c3*(c5*c5)
+        m[i] = m_i
+        v[i] = v_i
+        w[i] = w[i] - lr*(m_i/c2)/(sqrt(v_i/c4) + eps)
+
+
+cdef void update_adamw(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not go through the running means. torch.optim.AdamW.
+    cdef write m = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real c1, c2, c3, c4, c5, m_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - lr*weight_decay
+    c2 = 1 - beta1
+    c3 = 1 - pow(beta1, t)
+    c4 = 1 - beta2
+    c5 = 1 - pow(beta2, t)
+    for i in range(count):
+        # optimizers.gw:43
+        # optimizers.gw:41
+        # optimizers.gw:42
+        m_i = beta1*m[i] + c2*g[i]
+        v_i = beta2*v[i] + c4*(g[i]*g[i])
+        m[i] = m_i
+        v[i] = v_i
+        w[i] = c1*w[i] - lr*(m_i/c3)/(sqrt(v_i/c5) + eps)
+
+
+# What follows is the same for every model but for its tables: from Python to the kernels above.
+
+ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil
+ctypedef void (*update_t)(write, read, real **, const double *, double, Py_ssize_t) noexcept nogil
+
+cdef void _call_predict(void **s, const Py_ssize_t *n) noexcept nogil:
+    predict(<read>s[0], <read>s[1], <write>s[2], <write>s[3], n[0])
+
+cdef void _call_forward(void **s, const Py_ssize_t *n) noexcept nogil:
+    forward(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <write>s[5], <write>s[6], n[0])
+
+cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
+    backward(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <read>s[5], <write>s[6], n[0])
+
+cdef void _call_train(void **s, const Py_ssize_t *n) noexcept nogil:
+    train(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <write>s[5], <write>s[6], n[0])
+
+cdef kernel_t[4] _KERNELS = [_call_predict, _call_forward, _call_backward, _call_train]
+cdef update_t[5] _UPDATES = [update_sgd, update_adagrad, update_rmsprop, update_adam, update_adamw]
+
+_REAL = 'float64'
+# read as text: a literal of this size takes the Cython compiler a second
+from ast import literal_eval as _literal
+_SPEC = _literal("""{
+    'gradwright': '0.1.0',
+    'name': 'digits',
+    'doc': 'a two-layer network that reads handwritten digits of 8 by 8 pixels',
+    'source': 'examples/digits.gw',
+    'hash': '5ae5b019e9944ae369296929da23200304329fb36cf6e8f521ac2bc63993cd40',
+    'dtype': 'float64',
+    'backend': 'cython',
+    'sizes': ('N',),
+    'fixed': {'D': 64, 'H': 64, 'C': 10},
+    'inputs': (
+        {
+            'name': 'x',
+            'kind': 'real',
+            'shape': ('N', 64),
+            'below': None,
+            'declared': 'x[N, 64]',
+            'line': 8,
+            'doc': 'Images as rows of D grey values.',
+        },
+        {
+            'name': 'y',
+            'kind': 'index',
+            'shape': ('N',),
+            'below': 10,
+            'declared': 'y[N]',
+            'line': 10,
+            'doc': 'The digit that each image shows.',
+        },
+    ),
+    'params': (
+        {'name': 'W1', 'shape': (64, 64), 'offset': 0, 'frozen': False, 'init': ('he_normal',), 'line': 12, 'doc': ''},
+        {
+            'name': 'b1',
+            'shape': (64,),
+            'offset': 4096,
+            'frozen': False,
+            'init': ('values', (0.0,)),
+            'line': 13,
+            'doc': '',
+        },
+        {
+            'name': 'W2',
+            'shape': (64, 10),
+            'offset': 4160,
+            'frozen': False,
+            'init': ('he_normal',),
+            'line': 14,
+            'doc': '',
+        },
+        {
+            'name': 'b2',
+            'shape': (10,),
+            'offset': 4800,
+            'frozen': False,
+            'init': ('values', (0.0,)),
+            'line': 15,
+            'doc': '',
+        },
+    ),
+    'hypers': ({'name': 'reg', 'default': 0.0001, 'line': 5, 'doc': 'Strength of the penalty on large weights.'},),
+    'outputs': (
+        {
+            'name': 'scores',
+            'kind': 'real',
+            'shape': ('N', 10),
+            'doc': 'One score for each digit; the highest is the answer.',
+        },
+        {'name': 'loss', 'kind': 'real', 'shape': (), 'doc': 'the loss'},
+    ),
+    'loss': 'loss',
+    'targets': (
+        {
+            'name': 'loss',
+            'shape': (),
+            'declared': False,
+            'wrt': (('W1', 'param'), ('b1', 'param'), ('W2', 'param'), ('b2', 'param')),
+        },
+    ),
+    'values': {'loss:W1': (64, 64), 'loss:b1': (64,), 'loss:W2': (64, 10), 'loss:b2': (10,)},
+    'kernels': (
+        {'name': 'predict', 'slots': ('in:x', 'theta', 'out:scores', 'work'), 'kept': 0, 'work': ('*', 128, 'N')},
+        {
+            'name': 'forward',
+            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:scores', 'out:loss', 'kept'),
+            'kept': ('*', 139, 'N'),
+            'work': 0,
+        },
+        {
+            'name': 'backward',
+            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'grad:loss', 'kept', 'work'),
+            'kept': ('*', 139, 'N'),
+            'work': ('*', 138, 'N'),
+        },
+        {
+            'name': 'train',
+            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:loss', 'grad:loss', 'work'),
+            'kept': 0,
+            'work': ('*', 276, 'N'),
+        },
+    ),
+    'updates': (
+        {
+            'name': 'sgd',
+            'hypers': (('lr', 0.01), ('momentum', 0.0), ('nesterov', 0.0), ('weight_decay', 0.0)),
+            'states': (('v', 0.0),),
+            'doc': 'Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD.',
+        },
+        {
+            'name': 'adagrad',
+            'hypers': (('lr', 0.01), ('lr_decay', 0.0), ('eps', 1e-10), ('weight_decay', 0.0)),
+            'states': (('s', 0.0),),
+            'doc': 'AdaGrad (Duchi et al., 2011): steps shrink with the sum of all squares so far. torch.optim.Adagrad.',
+        },
+        {
+            'name': 'rmsprop',
+            'hypers': (('lr', 0.01), ('alpha', 0.99), ('eps', 1e-08), ('weight_decay', 0.0), ('momentum', 0.0)),
+            'states': (('s', 0.0), ('v', 0.0)),
+            'doc': 'RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop.',
+        },
+        {
+            'name': 'adam',
+            'hypers': (('lr', 0.001), ('beta1', 0.9), ('beta2', 0.999), ('eps', 1e-08), ('weight_decay', 0.0)),
+            'states': (('m', 0.0), ('v', 0.0)),
+            'doc': 'Adam (Kingma and Ba, 2015), with the bias of both running means corrected. torch.optim.Adam.',
+        },
+        {
+            'name': 'adamw',
+            'hypers': (('lr', 0.001), ('beta1', 0.9), ('beta2', 0.999), ('eps', 1e-08), ('weight_decay', 0.01)),
+            'states': (('m', 0.0), ('v', 0.0)),
+            'doc': 'AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not go through the running means. torch.optim.AdamW.',
+        },
+    ),
+    'nonempty': (),
+    'optimizer': None,
+}""")
+
+include "gradwright/module.pxi"

@@ -1,0 +1,293 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=False, annotation_typing=False, embedsignature=False
+"""expression: one formula over a long vector, and its gradient
+
+Made by gradwright 0.1.0 from examples/expression.gw (sha256 371cccfc63a8ed9d); edit the model and make it again:
+    gradwright compile examples/expression.gw
+
+Sizes        N is free
+Inputs       x[N]
+Kept         f_t1[N] f_t2[N] f_t4[N] f_t6[N] for the backward pass
+Operations   the forward graph as written: 8*N
+             forward 8*N, 3*N of them transcendental; bytes moved 40*N + 8
+             backward 15*N, N of them transcendental; bytes moved 48*N + 8
+             value_and_grad 23*N, 4*N of them transcendental; bytes moved 16*N + 16
+"""
+
+cdef extern from "gradwright/scalar.h" nogil:
+    # restrict pointers: nothing read here is written here
+    ctypedef const double *read "gw_read_f64"
+    ctypedef double *write "gw_write_f64"
+    ctypedef const long long *indices "gw_read_i64"
+    ctypedef long long *write_indices "gw_write_i64"
+    double exp "gw_exp"(double) noexcept
+    double pow "gw_pow"(double, double) noexcept
+    double sigmoid "gw_sigmoid"(double) noexcept
+    double sqrt "gw_sqrt"(double) noexcept
+    double tanh "gw_tanh"(double) noexcept
+cdef extern from "gradwright/sum.h" nogil:
+    double block_sum "gw_sum_f64"(const double *, Py_ssize_t) noexcept
+
+ctypedef double real
+
+
+cdef void forward(read x, write f, write kept, Py_ssize_t N) noexcept nogil:
+    # the outputs, and what the backward pass keeps
+    cdef write f_t1 = kept, f_t2 = kept + N, f_t4 = kept + 2*N, f_t6 = kept + 3*N
+    cdef real f_total_block[512]
+    cdef double f_total
+    cdef Py_ssize_t n, n_start, n_count, n_in
+    # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
+    f_total = 0
+    for n_start in range(0, N, 512):
+        n_count = N - n_start if N - n_start < 512 else 512
+        for n_in in range(n_count):
+            n = n_start + n_in
+            f_t1[n] = sigmoid(x[n])
+            f_t2[n] = tanh(x[n])
+            f_t4[n] = -x[n]
+            f_t6[n] = exp(f_t4[n]*x[n])
+            f_total_block[n_in] = f_t1[n]*f_t2[n] + f_t6[n]
+        f_total += block_sum(f_total_block, n_count)
+    f[0] = f_total
+
+
+cdef void backward(read x, read upstream_f, write d_x, read kept, Py_ssize_t N) noexcept nogil:
+    # the adjoints, from what the forward pass kept
+    cdef read f_t1 = kept, f_t2 = kept + N, f_t4 = kept + 2*N, f_t6 = kept + 3*N
+    cdef real d_f_t5
+    cdef Py_ssize_t n
+    # examples/expression.gw:4   backward of  output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
+    #     d f_t6 / d f_t5 = f_t6
+    #     x is used 4 times: its adjoints add
+    #     d f_t2 / d x = 1 - f_t2**2
+    #     d f_t1 / d x = f_t1 * (1 - f_t1)
+    for n in range(N):
+        d_f_t5 = upstream_f[0]*f_t6[n]
+        d_x[n] = d_f_t5*f_t4[n] + -(d_f_t5*x[n]) + upstream_f[0]*f_t1[n]*(1 - f_t2[n]*f_t2[n]) + upstream_f[0]*f_t2[n]*(f_t1[n]*(1 - f_t1[n]))
+
+
+cdef void value_and_grad(read x, read upstream_f, write f, write d_x, Py_ssize_t N) noexcept nogil:
+    # the outputs and the adjoints in one go, nothing kept
+    cdef real f_t1, f_t2, f_t4, f_t6, d_f_t5
+    cdef real f_total_block[512]
+    cdef double f_total
+    cdef Py_ssize_t n, n_start, n_count, n_in
+    # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
+    f_total = 0
+    for n_start in range(0, N, 512):
+        n_count = N - n_start if N - n_start < 512 else 512
+        for n_in in range(n_count):
+            n = n_start + n_in
+            f_t1 = sigmoid(x[n])
+            f_t2 = tanh(x[n])
+            f_t4 = -x[n]
+            f_t6 = exp(f_t4*x[n])
+            f_total_block[n_in] = f_t1*f_t2 + f_t6
+            # examples/expression.gw:4   backward of  output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
+            #     d f_t6 / d f_t5 = f_t6
+            d_f_t5 = upstream_f[0]*f_t6
+            #     x is used 4 times: its adjoints add
+            #     d f_t2 / d x = 1 - f_t2**2
+            #     d f_t1 / d x = f_t1 * (1 - f_t1)
+            d_x[n] = d_f_t5*f_t4 + -(d_f_t5*x[n]) + upstream_f[0]*f_t1*(1 - f_t2*f_t2) + upstream_f[0]*f_t2*(f_t1*(1 - f_t1))
+        f_total += block_sum(f_total_block, n_count)
+    # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
+    f[0] = f_total
+
+
+cdef void update_sgd(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD.
+    cdef write v = <write>states_[0]
+    cdef real lr = <real>hypers_[0]
+    cdef real momentum = <real>hypers_[1]
+    cdef real nesterov = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real c2, v_i
+    cdef bint c1
+    cdef Py_ssize_t i
+    c1 = nesterov != 0
+    for i in range(count):
+        # optimizers.gw:10
+        # optimizers.gw:9
+        c2 = g[i] + weight_decay*w[i]
+        v_i = momentum*v[i] + c2
+        v[i] = v_i
+        w[i] = w[i] - lr*(c2 + momentum*v_i if c1 else v_i)
+
+
+cdef void update_adagrad(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # AdaGrad (Duchi et al., 2011): steps shrink with the sum of all squares so far. torch.optim.Adagrad.
+    cdef write s = <write>states_[0]
+    cdef real lr = <real>hypers_[0]
+    cdef real lr_decay = <real>hypers_[1]
+    cdef real eps = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real c1, c2, s_i
+    cdef Py_ssize_t i
+    c1 = lr/(1 + (t - 1)*lr_decay)
+    for i in range(count):
+        # optimizers.gw:17
+        # optimizers.gw:16
+        c2 = g[i] + weight_decay*w[i]
+        s_i = s[i] + c2*c2
+        s[i] = s_i
+        w[i] = w[i] - c1*c2/(sqrt(s_i) + eps)
+
+
+cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop.
+    cdef write s = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real alpha = <real>hypers_[1]
+    cdef real eps = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real momentum = <real>hypers_[4]
+    cdef real c1, c2, s_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - alpha
+    for i in range(count):
+        # optimizers.gw:26
+        # optimizers.gw:24
+        # optimizers.gw:25
+        c2 = g[i] + weight_decay*w[i]
+        s_i = alpha*s[i] + c1*(c2*c2)
+        v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
+        s[i] = s_i
+        v[i] = v_i
+        w[i] = w[i] - lr*v_i
+
+
+cdef void update_adam(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # Adam (Kingma and Ba, 2015), with the bias of both running means corrected. torch.optim.Adam.
+    cdef write m = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real c1, c2, c3, c4, c5, m_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - beta1
+    c2 = 1 - pow(beta1, t)
+    c3 = 1 - beta2
+    c4 = 1 - pow(beta2, t)
+    for i in range(count):
+        # optimizers.gw:35
+        # optimizers.gw:33
+        # optimizers.gw:34
+        c5 = g[i] + weight_decay*w[i]
+        m_i = beta1*m[i] + c1*c5
+        v_i = beta2*v[i] + c3*(c5*c5)
+        m[i] = m_i
+        v[i] = v_i
+        w[i] = w[i] - lr*(m_i/c2)/(sqrt(v_i/c4) + eps)
+
+
+cdef void update_adamw(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not go through the running means. torch.optim.AdamW.
+    cdef write m = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real c1, c2, c3, c4, c5, m_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - lr*weight_decay
+    c2 = 1 - beta1
+    c3 = 1 - pow(beta1, t)
+    c4 = 1 - beta2
+    c5 = 1 - pow(beta2, t)
+    for i in range(count):
+        # optimizers.gw:43
+        # optimizers.gw:41
+        # optimizers.gw:42
+        m_i = beta1*m[i] + c2*g[i]
+        v_i = beta2*v[i] + c4*(g[i]*g[i])
+        m[i] = m_i
+        v[i] = v_i
+        w[i] = c1*w[i] - lr*(m_i/c3)/(sqrt(v_i/c5) + eps)
+
+
+# What follows is the same for every model but for its tables: from Python to the kernels above.
+
+ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil
+ctypedef void (*update_t)(write, read, real **, const double *, double, Py_ssize_t) noexcept nogil
+
+cdef void _call_forward(void **s, const Py_ssize_t *n) noexcept nogil:
+    forward(<read>s[0], <write>s[1], <write>s[2], n[0])
+
+cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
+    backward(<read>s[0], <read>s[1], <write>s[2], <read>s[3], n[0])
+
+cdef void _call_value_and_grad(void **s, const Py_ssize_t *n) noexcept nogil:
+    value_and_grad(<read>s[0], <read>s[1], <write>s[2], <write>s[3], n[0])
+
+cdef kernel_t[3] _KERNELS = [_call_forward, _call_backward, _call_value_and_grad]
+cdef update_t[5] _UPDATES = [update_sgd, update_adagrad, update_rmsprop, update_adam, update_adamw]
+
+_REAL = 'float64'
+# read as text: a literal of this size takes the Cython compiler a second
+from ast import literal_eval as _literal
+_SPEC = _literal("""{
+    'gradwright': '0.1.0',
+    'name': 'expression',
+    'doc': 'one formula over a long vector, and its gradient',
+    'source': 'examples/expression.gw',
+    'hash': '371cccfc63a8ed9d348eb186dc181a203665f02c595af734e47395da03533fed',
+    'dtype': 'float64',
+    'backend': 'cython',
+    'sizes': ('N',),
+    'fixed': {},
+    'inputs': ({'name': 'x', 'kind': 'real', 'shape': ('N',), 'below': None, 'declared': 'x[N]', 'line': 3, 'doc': ''},),
+    'params': (),
+    'hypers': (),
+    'outputs': ({'name': 'f', 'kind': 'real', 'shape': (), 'doc': ''},),
+    'loss': None,
+    'targets': ({'name': 'f', 'shape': (), 'declared': False, 'wrt': (('x', 'input'),)},),
+    'values': {},
+    'kernels': (
+        {'name': 'forward', 'slots': ('in:x', 'out:f', 'kept'), 'kept': ('*', 4, 'N'), 'work': 0},
+        {'name': 'backward', 'slots': ('in:x', 'up:f', 'din:f:x', 'kept'), 'kept': ('*', 4, 'N'), 'work': 0},
+        {'name': 'value_and_grad', 'slots': ('in:x', 'up:f', 'out:f', 'din:f:x'), 'kept': 0, 'work': 0},
+    ),
+    'updates': (
+        {
+            'name': 'sgd',
+            'hypers': (('lr', 0.01), ('momentum', 0.0), ('nesterov', 0.0), ('weight_decay', 0.0)),
+            'states': (('v', 0.0),),
+            'doc': 'Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD.',
+        },
+        {
+            'name': 'adagrad',
+            'hypers': (('lr', 0.01), ('lr_decay', 0.0), ('eps', 1e-10), ('weight_decay', 0.0)),
+            'states': (('s', 0.0),),
+            'doc': 'AdaGrad (Duchi et al., 2011): steps shrink with the sum of all squares so far. torch.optim.Adagrad.',
+        },
+        {
+            'name': 'rmsprop',
+            'hypers': (('lr', 0.01), ('alpha', 0.99), ('eps', 1e-08), ('weight_decay', 0.0), ('momentum', 0.0)),
+            'states': (('s', 0.0), ('v', 0.0)),
+            'doc': 'RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop.',
+        },
+        {
+            'name': 'adam',
+            'hypers': (('lr', 0.001), ('beta1', 0.9), ('beta2', 0.999), ('eps', 1e-08), ('weight_decay', 0.0)),
+            'states': (('m', 0.0), ('v', 0.0)),
+            'doc': 'Adam (Kingma and Ba, 2015), with the bias of both running means corrected. torch.optim.Adam.',
+        },
+        {
+            'name': 'adamw',
+            'hypers': (('lr', 0.001), ('beta1', 0.9), ('beta2', 0.999), ('eps', 1e-08), ('weight_decay', 0.01)),
+            'states': (('m', 0.0), ('v', 0.0)),
+            'doc': 'AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not go through the running means. torch.optim.AdamW.',
+        },
+    ),
+    'nonempty': (),
+    'optimizer': None,
+}""")
+
+include "gradwright/module.pxi"

@@ -1,0 +1,287 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=False, annotation_typing=False, embedsignature=False
+"""neuron: spelled out by hand; the compiler sees that it is a sigmoid gate
+
+Made by gradwright 0.1.0 from examples/neuron.gw (sha256 a322d2662f46b68c); edit the model and make it again:
+    gradwright compile examples/neuron.gw
+
+Inputs       x[2]
+Parameters   w[3]: 3 float64, in this order in theta
+Kept         f for the backward pass
+Operations   the forward graph as written: 8
+             forward 5, 1 of them transcendental; bytes moved 56
+             backward 12; bytes moved 96
+             value_and_grad 17, 1 of them transcendental; bytes moved 96
+"""
+
+cdef extern from "gradwright/scalar.h" nogil:
+    # restrict pointers: nothing read here is written here
+    ctypedef const double *read "gw_read_f64"
+    ctypedef double *write "gw_write_f64"
+    ctypedef const long long *indices "gw_read_i64"
+    ctypedef long long *write_indices "gw_write_i64"
+    double pow "gw_pow"(double, double) noexcept
+    double sigmoid "gw_sigmoid"(double) noexcept
+    double sqrt "gw_sqrt"(double) noexcept
+
+ctypedef double real
+
+
+cdef void forward(read x, read theta, write f, write kept) noexcept nogil:
+    # the outputs, and what the backward pass keeps
+    cdef read w = theta
+    cdef write f_kept = kept
+    # examples/neuron.gw:4   output f = 1 / (1 + exp(-(w[0]*x[0] + w[1]*x[1] + w[2])))
+    #     1 / (1 + exp(-(w[0] * x[0] + w[1] * x[1] + w[2]))) is sigmoid(f_t9)
+    f[0] = sigmoid(w[0]*x[0] + w[1]*x[1] + w[2])
+    f_kept[0] = f[0]
+
+
+cdef void backward(read x, read theta, read upstream_f, write grad, write d_x, read kept) noexcept nogil:
+    # the adjoints, from what the forward pass kept
+    cdef read w = theta
+    cdef write d_w = grad
+    cdef read f = kept
+    cdef real d_f_t8, d_x_part1, d_x_part2, d_w_part1, d_w_part2, d_w_part3
+    cdef Py_ssize_t j
+    # examples/neuron.gw:4   backward of  output f = 1 / (1 + exp(-(w[0]*x[0] + w[1]*x[1] + w[2])))
+    #     d f / d f_t9 = f * (1 - f)
+    d_f_t8 = upstream_f[0]*(f[0]*(1 - f[0]))
+    #     x is used 2 times: its adjoints add
+    for j in range(2):
+        d_x[j] = 0
+    d_x[1] += d_f_t8*w[1]
+    d_x[0] += d_f_t8*w[0]
+    #     w is used 3 times: its adjoints add
+    for j in range(3):
+        d_w[j] = 0
+    d_w[2] += d_f_t8
+    d_w[1] += d_f_t8*x[1]
+    d_w[0] += d_f_t8*x[0]
+
+
+cdef void value_and_grad(read x, read theta, read upstream_f, write f, write grad, write d_x) noexcept nogil:
+    # the outputs and the adjoints in one go, nothing kept
+    cdef read w = theta
+    cdef write d_w = grad
+    cdef real d_f_t8, d_x_part1, d_x_part2, d_w_part1, d_w_part2, d_w_part3
+    cdef Py_ssize_t j
+    # examples/neuron.gw:4   output f = 1 / (1 + exp(-(w[0]*x[0] + w[1]*x[1] + w[2])))
+    #     1 / (1 + exp(-(w[0] * x[0] + w[1] * x[1] + w[2]))) is sigmoid(f_t9)
+    f[0] = sigmoid(w[0]*x[0] + w[1]*x[1] + w[2])
+    # examples/neuron.gw:4   backward of  output f = 1 / (1 + exp(-(w[0]*x[0] + w[1]*x[1] + w[2])))
+    #     d f / d f_t9 = f * (1 - f)
+    d_f_t8 = upstream_f[0]*(f[0]*(1 - f[0]))
+    #     x is used 2 times: its adjoints add
+    for j in range(2):
+        d_x[j] = 0
+    d_x[1] += d_f_t8*w[1]
+    d_x[0] += d_f_t8*w[0]
+    #     w is used 3 times: its adjoints add
+    for j in range(3):
+        d_w[j] = 0
+    d_w[2] += d_f_t8
+    d_w[1] += d_f_t8*x[1]
+    d_w[0] += d_f_t8*x[0]
+
+
+cdef void update_sgd(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD.
+    cdef write v = <write>states_[0]
+    cdef real lr = <real>hypers_[0]
+    cdef real momentum = <real>hypers_[1]
+    cdef real nesterov = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real c2, v_i
+    cdef bint c1
+    cdef Py_ssize_t i
+    c1 = nesterov != 0
+    for i in range(count):
+        # optimizers.gw:10
+        # optimizers.gw:9
+        c2 = g[i] + weight_decay*w[i]
+        v_i = momentum*v[i] + c2
+        v[i] = v_i
+        w[i] = w[i] - lr*(c2 + momentum*v_i if c1 else v_i)
+
+
+cdef void update_adagrad(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # AdaGrad (Duchi et al., 2011): steps shrink with the sum of all squares so far. torch.optim.Adagrad.
+    cdef write s = <write>states_[0]
+    cdef real lr = <real>hypers_[0]
+    cdef real lr_decay = <real>hypers_[1]
+    cdef real eps = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real c1, c2, s_i
+    cdef Py_ssize_t i
+    c1 = lr/(1 + (t - 1)*lr_decay)
+    for i in range(count):
+        # optimizers.gw:17
+        # optimizers.gw:16
+        c2 = g[i] + weight_decay*w[i]
+        s_i = s[i] + c2*c2
+        s[i] = s_i
+        w[i] = w[i] - c1*c2/(sqrt(s_i) + eps)
+
+
+cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop.
+    cdef write s = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real alpha = <real>hypers_[1]
+    cdef real eps = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real momentum = <real>hypers_[4]
+    cdef real c1, c2, s_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - alpha
+    for i in range(count):
+        # optimizers.gw:26
+        # optimizers.gw:24
+        # optimizers.gw:25
+        c2 = g[i] + weight_decay*w[i]
+        s_i = alpha*s[i] + c1*(c2*c2)
+        v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
+        s[i] = s_i
+        v[i] = v_i
+        w[i] = w[i] - lr*v_i
+
+
+cdef void update_adam(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # Adam (Kingma and Ba, 2015), with the bias of both running means corrected. torch.optim.Adam.
+    cdef write m = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real c1, c2, c3, c4, c5, m_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - beta1
+    c2 = 1 - pow(beta1, t)
+    c3 = 1 - beta2
+    c4 = 1 - pow(beta2, t)
+    for i in range(count):
+        # optimizers.gw:35
+        # optimizers.gw:33
+        # optimizers.gw:34
+        c5 = g[i] + weight_decay*w[i]
+        m_i = beta1*m[i] + c1*c5
+        v_i = beta2*v[i] + c3*(c5*c5)
+        m[i] = m_i
+        v[i] = v_i
+        w[i] = w[i] - lr*(m_i/c2)/(sqrt(v_i/c4) + eps)
+
+
+cdef void update_adamw(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not go through the running means. torch.optim.AdamW.
+    cdef write m = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real c1, c2, c3, c4, c5, m_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - lr*weight_decay
+    c2 = 1 - beta1
+    c3 = 1 - pow(beta1, t)
+    c4 = 1 - beta2
+    c5 = 1 - pow(beta2, t)
+    for i in range(count):
+        # optimizers.gw:43
+        # optimizers.gw:41
+        # optimizers.gw:42
+        m_i = beta1*m[i] + c2*g[i]
+        v_i = beta2*v[i] + c4*(g[i]*g[i])
+        m[i] = m_i
+        v[i] = v_i
+        w[i] = c1*w[i] - lr*(m_i/c3)/(sqrt(v_i/c5) + eps)
+
+
+# What follows is the same for every model but for its tables: from Python to the kernels above.
+
+ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil
+ctypedef void (*update_t)(write, read, real **, const double *, double, Py_ssize_t) noexcept nogil
+
+cdef void _call_forward(void **s, const Py_ssize_t *n) noexcept nogil:
+    forward(<read>s[0], <read>s[1], <write>s[2], <write>s[3])
+
+cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
+    backward(<read>s[0], <read>s[1], <read>s[2], <write>s[3], <write>s[4], <read>s[5])
+
+cdef void _call_value_and_grad(void **s, const Py_ssize_t *n) noexcept nogil:
+    value_and_grad(<read>s[0], <read>s[1], <read>s[2], <write>s[3], <write>s[4], <write>s[5])
+
+cdef kernel_t[3] _KERNELS = [_call_forward, _call_backward, _call_value_and_grad]
+cdef update_t[5] _UPDATES = [update_sgd, update_adagrad, update_rmsprop, update_adam, update_adamw]
+
+_REAL = 'float64'
+# read as text: a literal of this size takes the Cython compiler a second
+from ast import literal_eval as _literal
+_SPEC = _literal("""{
+    'gradwright': '0.1.0',
+    'name': 'neuron',
+    'doc': 'spelled out by hand; the compiler sees that it is a sigmoid gate',
+    'source': 'examples/neuron.gw',
+    'hash': 'a322d2662f46b68c11106299ecb88cfb2cf7abb7265d7b0753d5fbe5124017e1',
+    'dtype': 'float64',
+    'backend': 'cython',
+    'sizes': (),
+    'fixed': {},
+    'inputs': ({'name': 'x', 'kind': 'real', 'shape': (2,), 'below': None, 'declared': 'x[2]', 'line': 2, 'doc': ''},),
+    'params': ({'name': 'w', 'shape': (3,), 'offset': 0, 'frozen': False, 'init': ('values', (0.0,)), 'line': 3, 'doc': ''},),
+    'hypers': (),
+    'outputs': ({'name': 'f', 'kind': 'real', 'shape': (), 'doc': ''},),
+    'loss': None,
+    'targets': ({'name': 'f', 'shape': (), 'declared': False, 'wrt': (('x', 'input'), ('w', 'param'))},),
+    'values': {'f:w': (3,)},
+    'kernels': (
+        {'name': 'forward', 'slots': ('in:x', 'theta', 'out:f', 'kept'), 'kept': 1, 'work': 0},
+        {'name': 'backward', 'slots': ('in:x', 'theta', 'up:f', 'grad:f', 'din:f:x', 'kept'), 'kept': 1, 'work': 0},
+        {
+            'name': 'value_and_grad',
+            'slots': ('in:x', 'theta', 'up:f', 'out:f', 'grad:f', 'din:f:x'),
+            'kept': 0,
+            'work': 0,
+        },
+    ),
+    'updates': (
+        {
+            'name': 'sgd',
+            'hypers': (('lr', 0.01), ('momentum', 0.0), ('nesterov', 0.0), ('weight_decay', 0.0)),
+            'states': (('v', 0.0),),
+            'doc': 'Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD.',
+        },
+        {
+            'name': 'adagrad',
+            'hypers': (('lr', 0.01), ('lr_decay', 0.0), ('eps', 1e-10), ('weight_decay', 0.0)),
+            'states': (('s', 0.0),),
+            'doc': 'AdaGrad (Duchi et al., 2011): steps shrink with the sum of all squares so far. torch.optim.Adagrad.',
+        },
+        {
+            'name': 'rmsprop',
+            'hypers': (('lr', 0.01), ('alpha', 0.99), ('eps', 1e-08), ('weight_decay', 0.0), ('momentum', 0.0)),
+            'states': (('s', 0.0), ('v', 0.0)),
+            'doc': 'RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop.',
+        },
+        {
+            'name': 'adam',
+            'hypers': (('lr', 0.001), ('beta1', 0.9), ('beta2', 0.999), ('eps', 1e-08), ('weight_decay', 0.0)),
+            'states': (('m', 0.0), ('v', 0.0)),
+            'doc': 'Adam (Kingma and Ba, 2015), with the bias of both running means corrected. torch.optim.Adam.',
+        },
+        {
+            'name': 'adamw',
+            'hypers': (('lr', 0.001), ('beta1', 0.9), ('beta2', 0.999), ('eps', 1e-08), ('weight_decay', 0.01)),
+            'states': (('m', 0.0), ('v', 0.0)),
+            'doc': 'AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not go through the running means. torch.optim.AdamW.',
+        },
+    ),
+    'nonempty': (),
+    'optimizer': None,
+}""")
+
+include "gradwright/module.pxi"

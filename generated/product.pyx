@@ -1,0 +1,270 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=False, annotation_typing=False, embedsignature=False
+"""product: the first circuit of every course on backpropagation
+
+Made by gradwright 0.1.0 from examples/product.gw (sha256 ac5f2f70bc54cb03); edit the model and make it again:
+    gradwright compile examples/product.gw
+
+Inputs       x y z
+Kept         q for the backward pass
+Operations   the forward graph as written: 2
+             forward 2; bytes moved 40
+             backward 2; bytes moved 48
+             value_and_grad 4; bytes moved 64
+"""
+
+cdef extern from "gradwright/scalar.h" nogil:
+    # restrict pointers: nothing read here is written here
+    ctypedef const double *read "gw_read_f64"
+    ctypedef double *write "gw_write_f64"
+    ctypedef const long long *indices "gw_read_i64"
+    ctypedef long long *write_indices "gw_write_i64"
+    double pow "gw_pow"(double, double) noexcept
+    double sqrt "gw_sqrt"(double) noexcept
+
+ctypedef double real
+
+
+cdef void forward(read x, read y, read z, write f, write kept) noexcept nogil:
+    # the outputs, and what the backward pass keeps
+    cdef write q = kept
+    # examples/product.gw:3   q = x + y
+    q[0] = x[0] + y[0]
+    # examples/product.gw:4   output f = q * z
+    f[0] = q[0]*z[0]
+
+
+cdef void backward(read z, read upstream_f, write d_x, write d_y, write d_z, read kept) noexcept nogil:
+    # the adjoints, from what the forward pass kept
+    cdef read q = kept
+    cdef real d_q
+    # examples/product.gw:4   backward of  output f = q * z
+    d_q = upstream_f[0]*z[0]
+    # examples/product.gw:3   backward of  q = x + y
+    d_x[0] = d_q
+    d_y[0] = d_q
+    # examples/product.gw:4   backward of  output f = q * z
+    d_z[0] = upstream_f[0]*q[0]
+
+
+cdef void value_and_grad(read x, read y, read z, read upstream_f, write f, write d_x, write d_y,
+                         write d_z) noexcept nogil:
+    # the outputs and the adjoints in one go, nothing kept
+    cdef real q, d_q
+    # examples/product.gw:3   q = x + y
+    q = x[0] + y[0]
+    # examples/product.gw:4   output f = q * z
+    f[0] = q*z[0]
+    # examples/product.gw:4   backward of  output f = q * z
+    d_q = upstream_f[0]*z[0]
+    # examples/product.gw:3   backward of  q = x + y
+    d_x[0] = d_q
+    d_y[0] = d_q
+    # examples/product.gw:4   backward of  output f = q * z
+    d_z[0] = upstream_f[0]*q
+
+
+cdef void update_sgd(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD.
+    cdef write v = <write>states_[0]
+    cdef real lr = <real>hypers_[0]
+    cdef real momentum = <real>hypers_[1]
+    cdef real nesterov = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real c2, v_i
+    cdef bint c1
+    cdef Py_ssize_t i
+    c1 = nesterov != 0
+    for i in range(count):
+        # optimizers.gw:10
+        # optimizers.gw:9
+        c2 = g[i] + weight_decay*w[i]
+        v_i = momentum*v[i] + c2
+        v[i] = v_i
+        w[i] = w[i] - lr*(c2 + momentum*v_i if c1 else v_i)
+
+
+cdef void update_adagrad(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # AdaGrad (Duchi et al., 2011): steps shrink with the sum of all squares so far. torch.optim.Adagrad.
+    cdef write s = <write>states_[0]
+    cdef real lr = <real>hypers_[0]
+    cdef real lr_decay = <real>hypers_[1]
+    cdef real eps = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real c1, c2, s_i
+    cdef Py_ssize_t i
+    c1 = lr/(1 + (t - 1)*lr_decay)
+    for i in range(count):
+        # optimizers.gw:17
+        # optimizers.gw:16
+        c2 = g[i] + weight_decay*w[i]
+        s_i = s[i] + c2*c2
+        s[i] = s_i
+        w[i] = w[i] - c1*c2/(sqrt(s_i) + eps)
+
+
+cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop.
+    cdef write s = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real alpha = <real>hypers_[1]
+    cdef real eps = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real momentum = <real>hypers_[4]
+    cdef real c1, c2, s_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - alpha
+    for i in range(count):
+        # optimizers.gw:26
+        # optimizers.gw:24
+        # optimizers.gw:25
+        c2 = g[i] + weight_decay*w[i]
+        s_i = alpha*s[i] + c1*(c2*c2)
+        v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
+        s[i] = s_i
+        v[i] = v_i
+        w[i] = w[i] - lr*v_i
+
+
+cdef void update_adam(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # Adam (Kingma and Ba, 2015), with the bias of both running means corrected. torch.optim.Adam.
+    cdef write m = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real c1, c2, c3, c4, c5, m_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - beta1
+    c2 = 1 - pow(beta1, t)
+    c3 = 1 - beta2
+    c4 = 1 - pow(beta2, t)
+    for i in range(count):
+        # optimizers.gw:35
+        # optimizers.gw:33
+        # optimizers.gw:34
+        c5 = g[i] + weight_decay*w[i]
+        m_i = beta1*m[i] + c1*c5
+        v_i = beta2*v[i] + c3*(c5*c5)
+        m[i] = m_i
+        v[i] = v_i
+        w[i] = w[i] - lr*(m_i/c2)/(sqrt(v_i/c4) + eps)
+
+
+cdef void update_adamw(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not go through the running means. torch.optim.AdamW.
+    cdef write m = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real c1, c2, c3, c4, c5, m_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - lr*weight_decay
+    c2 = 1 - beta1
+    c3 = 1 - pow(beta1, t)
+    c4 = 1 - beta2
+    c5 = 1 - pow(beta2, t)
+    for i in range(count):
+        # optimizers.gw:43
+        # optimizers.gw:41
+        # optimizers.gw:42
+        m_i = beta1*m[i] + c2*g[i]
+        v_i = beta2*v[i] + c4*(g[i]*g[i])
+        m[i] = m_i
+        v[i] = v_i
+        w[i] = c1*w[i] - lr*(m_i/c3)/(sqrt(v_i/c5) + eps)
+
+
+# What follows is the same for every model but for its tables: from Python to the kernels above.
+
+ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil
+ctypedef void (*update_t)(write, read, real **, const double *, double, Py_ssize_t) noexcept nogil
+
+cdef void _call_forward(void **s, const Py_ssize_t *n) noexcept nogil:
+    forward(<read>s[0], <read>s[1], <read>s[2], <write>s[3], <write>s[4])
+
+cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
+    backward(<read>s[0], <read>s[1], <write>s[2], <write>s[3], <write>s[4], <read>s[5])
+
+cdef void _call_value_and_grad(void **s, const Py_ssize_t *n) noexcept nogil:
+    value_and_grad(<read>s[0], <read>s[1], <read>s[2], <read>s[3], <write>s[4], <write>s[5], <write>s[6], <write>s[7])
+
+cdef kernel_t[3] _KERNELS = [_call_forward, _call_backward, _call_value_and_grad]
+cdef update_t[5] _UPDATES = [update_sgd, update_adagrad, update_rmsprop, update_adam, update_adamw]
+
+_REAL = 'float64'
+# read as text: a literal of this size takes the Cython compiler a second
+from ast import literal_eval as _literal
+_SPEC = _literal("""{
+    'gradwright': '0.1.0',
+    'name': 'product',
+    'doc': 'the first circuit of every course on backpropagation',
+    'source': 'examples/product.gw',
+    'hash': 'ac5f2f70bc54cb03d88fd9b0baf9a31b42c675a78da022e4ff77c03fd446a5a2',
+    'dtype': 'float64',
+    'backend': 'cython',
+    'sizes': (),
+    'fixed': {},
+    'inputs': (
+        {'name': 'x', 'kind': 'real', 'shape': (), 'below': None, 'declared': 'x', 'line': 2, 'doc': ''},
+        {'name': 'y', 'kind': 'real', 'shape': (), 'below': None, 'declared': 'y', 'line': 2, 'doc': ''},
+        {'name': 'z', 'kind': 'real', 'shape': (), 'below': None, 'declared': 'z', 'line': 2, 'doc': ''},
+    ),
+    'params': (),
+    'hypers': (),
+    'outputs': ({'name': 'f', 'kind': 'real', 'shape': (), 'doc': ''},),
+    'loss': None,
+    'targets': ({'name': 'f', 'shape': (), 'declared': False, 'wrt': (('x', 'input'), ('y', 'input'), ('z', 'input'))},),
+    'values': {},
+    'kernels': (
+        {'name': 'forward', 'slots': ('in:x', 'in:y', 'in:z', 'out:f', 'kept'), 'kept': 1, 'work': 0},
+        {'name': 'backward', 'slots': ('in:z', 'up:f', 'din:f:x', 'din:f:y', 'din:f:z', 'kept'), 'kept': 1, 'work': 0},
+        {
+            'name': 'value_and_grad',
+            'slots': ('in:x', 'in:y', 'in:z', 'up:f', 'out:f', 'din:f:x', 'din:f:y', 'din:f:z'),
+            'kept': 0,
+            'work': 0,
+        },
+    ),
+    'updates': (
+        {
+            'name': 'sgd',
+            'hypers': (('lr', 0.01), ('momentum', 0.0), ('nesterov', 0.0), ('weight_decay', 0.0)),
+            'states': (('v', 0.0),),
+            'doc': 'Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD.',
+        },
+        {
+            'name': 'adagrad',
+            'hypers': (('lr', 0.01), ('lr_decay', 0.0), ('eps', 1e-10), ('weight_decay', 0.0)),
+            'states': (('s', 0.0),),
+            'doc': 'AdaGrad (Duchi et al., 2011): steps shrink with the sum of all squares so far. torch.optim.Adagrad.',
+        },
+        {
+            'name': 'rmsprop',
+            'hypers': (('lr', 0.01), ('alpha', 0.99), ('eps', 1e-08), ('weight_decay', 0.0), ('momentum', 0.0)),
+            'states': (('s', 0.0), ('v', 0.0)),
+            'doc': 'RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop.',
+        },
+        {
+            'name': 'adam',
+            'hypers': (('lr', 0.001), ('beta1', 0.9), ('beta2', 0.999), ('eps', 1e-08), ('weight_decay', 0.0)),
+            'states': (('m', 0.0), ('v', 0.0)),
+            'doc': 'Adam (Kingma and Ba, 2015), with the bias of both running means corrected. torch.optim.Adam.',
+        },
+        {
+            'name': 'adamw',
+            'hypers': (('lr', 0.001), ('beta1', 0.9), ('beta2', 0.999), ('eps', 1e-08), ('weight_decay', 0.01)),
+            'states': (('m', 0.0), ('v', 0.0)),
+            'doc': 'AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not go through the running means. torch.optim.AdamW.',
+        },
+    ),
+    'nonempty': (),
+    'optimizer': None,
+}""")
+
+include "gradwright/module.pxi"

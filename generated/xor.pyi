@@ -1,0 +1,148 @@
+"""xor: a model
+
+Made by gradwright 0.1.0 from examples/xor.gw."""
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_Reals = NDArray[np.float64]
+_Integers = NDArray[np.int64]
+_Truths = NDArray[np.bool_]
+_Real = np.float64
+_Upstream = ArrayLike | Mapping[str, ArrayLike] | None
+
+class Params:
+    """The parameters by name: views into the model's flat vectors. Assigning copies in."""
+    W1: _Reals
+    """[2, 8]."""
+    b1: _Reals
+    """[8]."""
+    W2: _Reals
+    """[8, 1]."""
+    b2: _Reals
+    """[1]."""
+    def __getitem__(self, name: str) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
+    def __contains__(self, name: object) -> bool: ...
+    def __setitem__(self, name: str, value: ArrayLike) -> None: ...
+    def keys(self) -> list[str]: ...
+    def _asdict(self) -> dict[str, Any]: ...
+
+class Hypers:
+    """The hyper-parameters by name: numbers, which the next call uses."""
+    def __getitem__(self, name: str) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
+    def __contains__(self, name: object) -> bool: ...
+    def __setitem__(self, name: str, value: float) -> None: ...
+    def keys(self) -> list[str]: ...
+    def _asdict(self) -> dict[str, Any]: ...
+
+class Outputs:
+    """What a forward pass returned."""
+    p: _Reals
+    """[N, 1]."""
+    loss: _Real
+    """scalar. the loss"""
+    def __getitem__(self, name: str) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
+    def __contains__(self, name: object) -> bool: ...
+    def keys(self) -> list[str]: ...
+    def _asdict(self) -> dict[str, Any]: ...
+
+class Predictions:
+    """What a prediction returned: the outputs without the loss."""
+    p: _Reals
+    """[N, 1]."""
+    def __getitem__(self, name: str) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
+    def __contains__(self, name: object) -> bool: ...
+    def keys(self) -> list[str]: ...
+    def _asdict(self) -> dict[str, Any]: ...
+
+class Gradients:
+    """The gradients of loss by name."""
+    W1: _Reals
+    """[2, 8]."""
+    b1: _Reals
+    """[8]."""
+    W2: _Reals
+    """[8, 1]."""
+    b2: _Reals
+    """[1]."""
+    def __getitem__(self, name: str) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
+    def __contains__(self, name: object) -> bool: ...
+    def keys(self) -> list[str]: ...
+    def _asdict(self) -> dict[str, Any]: ...
+
+class Model:
+    """A model with its parameters."""
+    params: Params
+    hyper: Hypers
+    optimizer_state: Any
+    def __init__(self, seed: int | None = 0, params: Model | Params | Mapping[str, ArrayLike] | ArrayLike | None = None) -> None: ...
+    @property
+    def theta(self) -> _Reals:
+        """All trained parameters in one vector. Assigning copies in."""
+    @theta.setter
+    def theta(self, value: ArrayLike) -> None: ...
+    @property
+    def grad(self) -> _Reals:
+        """The latest gradient, laid out as theta."""
+    def forward(self, /, *, x: ArrayLike, y: ArrayLike, N: int = ...) -> Outputs:
+        """The outputs by name; keeps what backward() needs.
+
+        x  [N, 2].
+        y  [N, 1]."""
+    def backward(self, upstream: _Upstream = None) -> Gradients:
+        """The gradients at the last forward(); `upstream` for what is no scalar, an array or a dict by output."""
+    def value_and_grad(self, upstream: _Upstream = None, /, *, x: ArrayLike, y: ArrayLike, N: int = ...) -> tuple[Outputs, Gradients]:
+        """What forward and backward return, in one call.
+
+        x  [N, 2].
+        y  [N, 1]."""
+    def predict(self, /, *, x: ArrayLike, N: int = ...) -> Predictions:
+        """The outputs, from only the inputs that they need.
+
+        x  [N, 2]."""
+    def step(self, optimizer: Any = None, /, *, x: ArrayLike, y: ArrayLike, N: int = ...) -> float:
+        """One training step on these inputs; the loss before it.
+
+        x  [N, 2].
+        y  [N, 1]."""
+    def fit(self, data: Mapping[str, Any], optimizer: Any = None, *, epochs: int = 1,
+            batch_size: int | None = 32, shuffle: bool = True, seed: int | None = None,
+            progress: bool | None = None, validation: Any = None, metrics: Any = None, callbacks: Any = (),
+            clip_norm: float = 0.0, clip_value: float = 0.0) -> Any:
+        """Train on `data`, a dict of arrays by input name; returns the history."""
+    def save(self, path: Any, **options: Any) -> None: ...
+    @classmethod
+    def load(cls, path: Any, **options: Any) -> Model: ...
+    def copy(self) -> Model: ...
+
+def forward(params: Model | Params | Mapping[str, ArrayLike] | ArrayLike, /, *, x: ArrayLike, y: ArrayLike, N: int = ...) -> Outputs:
+    """The outputs for these parameters: a pure function of its arguments.
+
+    x  [N, 2].
+    y  [N, 1]."""
+def predict(params: Model | Params | Mapping[str, ArrayLike] | ArrayLike, /, *, x: ArrayLike, N: int = ...) -> Predictions:
+    """The outputs without the loss, for these parameters: a pure function of its arguments.
+
+    x  [N, 2]."""
+def value_and_grad(params: Model | Params | Mapping[str, ArrayLike] | ArrayLike, upstream: _Upstream = None, /, *, x: ArrayLike, y: ArrayLike, N: int = ...) -> tuple[Outputs, Gradients]:
+    """Outputs and gradients for these parameters: a pure function of its arguments.
+
+    x  [N, 2].
+    y  [N, 1]."""
+def gradient(params: Model | Params | Mapping[str, ArrayLike] | ArrayLike, upstream: _Upstream = None, /, *, x: ArrayLike, y: ArrayLike, N: int = ...) -> Gradients:
+    """The gradients for these parameters: a pure function of its arguments.
+
+    x  [N, 2].
+    y  [N, 1]."""

@@ -1,0 +1,335 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=False, annotation_typing=False, embedsignature=False
+"""xor_linear: Logistic regression on XOR, which no straight line can separate: 3 of 4 at best.
+
+Made by gradwright 0.1.0 from examples/xor_linear.gw (sha256 4d3b23465a5b4dc4); edit the model and make it again:
+    gradwright compile examples/xor_linear.gw
+
+Sizes        N is free
+Inputs       x[N, 2] y[N, 1]
+Parameters   w[2, 1] b[1]: 3 float64, in this order in theta
+Kept         p[N, 1] for the backward pass
+Operations   the forward graph as written: 15*N + 1
+             predict 6*N, N of them transcendental; bytes moved 24*N + 24
+             forward 9*N + 1, 2*N of them transcendental; bytes moved 40*N + 32
+             backward 7*N; bytes moved 32*N + 24
+             train 16*N + 1, 2*N of them transcendental; bytes moved 24*N + 56
+"""
+
+cdef extern from "gradwright/scalar.h" nogil:
+    # restrict pointers: nothing read here is written here
+    ctypedef const double *read "gw_read_f64"
+    ctypedef double *write "gw_write_f64"
+    ctypedef const long long *indices "gw_read_i64"
+    ctypedef long long *write_indices "gw_write_i64"
+    double pow "gw_pow"(double, double) noexcept
+    double sigmoid "gw_sigmoid"(double) noexcept
+    double softplus "gw_softplus"(double) noexcept
+    double sqrt "gw_sqrt"(double) noexcept
+
+ctypedef double real
+
+
+cdef void predict(read x, read theta, write p, Py_ssize_t N) noexcept nogil:
+    # the outputs without the loss
+    cdef read w = theta, b = theta + 2
+    cdef real p_t1
+    cdef Py_ssize_t n, j
+    # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
+    for n in range(N):
+        p_t1 = 0
+        for j in range(2):
+            p_t1 += x[2*n + j]*w[j]
+        p[n] = sigmoid(p_t1 + b[0])
+
+
+cdef void forward(read x, read y, read theta, write p, write loss, write kept, Py_ssize_t N) noexcept nogil:
+    # the outputs, and what the backward pass keeps
+    cdef read w = theta, b = theta + 2
+    cdef write p_kept = kept
+    cdef real p_t1, p_t2
+    cdef double loss_t2
+    cdef Py_ssize_t n, j
+    # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
+    # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
+    loss_t2 = 0
+    for n in range(N):
+        # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
+        p_t2 = b[0]
+        for j in range(2):
+            p_t2 += x[2*n + j]*w[j]
+        p[n] = sigmoid(p_t2)
+        # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
+        # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
+        #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2
+        loss_t2 += softplus(p_t2) - y[n]*p_t2
+        p_kept[n] = p[n]
+    # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
+    loss[0] = loss_t2/N
+
+
+cdef void backward(read x, read y, write grad, read kept, Py_ssize_t N) noexcept nogil:
+    # the adjoints, from what the forward pass kept
+    cdef write d_w = grad, d_b = grad + 2
+    cdef read p = kept
+    cdef real d_p_t2
+    cdef Py_ssize_t j, n
+    for j in range(3):
+        grad[j] = 0
+    for n in range(N):
+        # examples/xor_linear.gw:8   backward of  minimize mean(binary_cross_entropy(p, y))
+        # examples/xor_linear.gw:7                output p = sigmoid(x @ w + b)
+        #     d loss_t1 / d p_t2 = sigmoid(p_t2) - y
+        #     d loss / d loss_t2 = 1 / N
+        #     sigmoid(p_t2) is there already: p, and this is (p - y) / N
+        d_p_t2 = (p[n] - y[n])/N
+        # examples/xor_linear.gw:7   backward of  output p = sigmoid(x @ w + b)
+        d_b[0] += d_p_t2
+        for j in range(2):
+            d_w[j] += d_p_t2*x[2*n + j]
+
+
+cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N) noexcept nogil:
+    # the loss and its gradient in one go
+    cdef read w = theta, b = theta + 2
+    cdef write d_w = grad, d_b = grad + 2
+    cdef real p_t1, p_t2, p, d_p_t2
+    cdef double loss_t2
+    cdef Py_ssize_t j, n, k
+    for j in range(3):
+        grad[j] = 0
+    # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
+    # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
+    loss_t2 = 0
+    for n in range(N):
+        # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
+        p_t2 = b[0]
+        for j in range(2):
+            p_t2 += x[2*n + j]*w[j]
+        p = sigmoid(p_t2)
+        # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
+        # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
+        #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2
+        loss_t2 += softplus(p_t2) - y[n]*p_t2
+        # examples/xor_linear.gw:8   backward of  minimize mean(binary_cross_entropy(p, y))
+        # examples/xor_linear.gw:7                output p = sigmoid(x @ w + b)
+        #     d loss_t1 / d p_t2 = sigmoid(p_t2) - y
+        #     d loss / d loss_t2 = 1 / N
+        #     sigmoid(p_t2) is there already: p, and this is (p - y) / N
+        d_p_t2 = (p - y[n])/N
+        # examples/xor_linear.gw:7   backward of  output p = sigmoid(x @ w + b)
+        d_b[0] += d_p_t2
+        for k in range(2):
+            d_w[k] += d_p_t2*x[2*n + k]
+    # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
+    loss[0] = loss_t2/N
+
+
+cdef void update_sgd(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD.
+    cdef write v = <write>states_[0]
+    cdef real lr = <real>hypers_[0]
+    cdef real momentum = <real>hypers_[1]
+    cdef real nesterov = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real c2, v_i
+    cdef bint c1
+    cdef Py_ssize_t i
+    c1 = nesterov != 0
+    for i in range(count):
+        # optimizers.gw:10
+        # optimizers.gw:9
+        c2 = g[i] + weight_decay*w[i]
+        v_i = momentum*v[i] + c2
+        v[i] = v_i
+        w[i] = w[i] - lr*(c2 + momentum*v_i if c1 else v_i)
+
+
+cdef void update_adagrad(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # AdaGrad (Duchi et al., 2011): steps shrink with the sum of all squares so far. torch.optim.Adagrad.
+    cdef write s = <write>states_[0]
+    cdef real lr = <real>hypers_[0]
+    cdef real lr_decay = <real>hypers_[1]
+    cdef real eps = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real c1, c2, s_i
+    cdef Py_ssize_t i
+    c1 = lr/(1 + (t - 1)*lr_decay)
+    for i in range(count):
+        # optimizers.gw:17
+        # optimizers.gw:16
+        c2 = g[i] + weight_decay*w[i]
+        s_i = s[i] + c2*c2
+        s[i] = s_i
+        w[i] = w[i] - c1*c2/(sqrt(s_i) + eps)
+
+
+cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop.
+    cdef write s = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real alpha = <real>hypers_[1]
+    cdef real eps = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real momentum = <real>hypers_[4]
+    cdef real c1, c2, s_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - alpha
+    for i in range(count):
+        # optimizers.gw:26
+        # optimizers.gw:24
+        # optimizers.gw:25
+        c2 = g[i] + weight_decay*w[i]
+        s_i = alpha*s[i] + c1*(c2*c2)
+        v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
+        s[i] = s_i
+        v[i] = v_i
+        w[i] = w[i] - lr*v_i
+
+
+cdef void update_adam(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # Adam (Kingma and Ba, 2015), with the bias of both running means corrected. torch.optim.Adam.
+    cdef write m = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real c1, c2, c3, c4, c5, m_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - beta1
+    c2 = 1 - pow(beta1, t)
+    c3 = 1 - beta2
+    c4 = 1 - pow(beta2, t)
+    for i in range(count):
+        # optimizers.gw:35
+        # optimizers.gw:33
+        # optimizers.gw:34
+        c5 = g[i] + weight_decay*w[i]
+        m_i = beta1*m[i] + c1*c5
+        v_i = beta2*v[i] + c3*(c5*c5)
+        m[i] = m_i
+        v[i] = v_i
+        w[i] = w[i] - lr*(m_i/c2)/(sqrt(v_i/c4) + eps)
+
+
+cdef void update_adamw(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not go through the running means. torch.optim.AdamW.
+    cdef write m = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real c1, c2, c3, c4, c5, m_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - lr*weight_decay
+    c2 = 1 - beta1
+    c3 = 1 - pow(beta1, t)
+    c4 = 1 - beta2
+    c5 = 1 - pow(beta2, t)
+    for i in range(count):
+        # optimizers.gw:43
+        # optimizers.gw:41
+        # optimizers.gw:42
+        m_i = beta1*m[i] + c2*g[i]
+        v_i = beta2*v[i] + c4*(g[i]*g[i])
+        m[i] = m_i
+        v[i] = v_i
+        w[i] = c1*w[i] - lr*(m_i/c3)/(sqrt(v_i/c5) + eps)
+
+
+# What follows is the same for every model but for its tables: from Python to the kernels above.
+
+ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil
+ctypedef void (*update_t)(write, read, real **, const double *, double, Py_ssize_t) noexcept nogil
+
+cdef void _call_predict(void **s, const Py_ssize_t *n) noexcept nogil:
+    predict(<read>s[0], <read>s[1], <write>s[2], n[0])
+
+cdef void _call_forward(void **s, const Py_ssize_t *n) noexcept nogil:
+    forward(<read>s[0], <read>s[1], <read>s[2], <write>s[3], <write>s[4], <write>s[5], n[0])
+
+cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
+    backward(<read>s[0], <read>s[1], <write>s[2], <read>s[3], n[0])
+
+cdef void _call_train(void **s, const Py_ssize_t *n) noexcept nogil:
+    train(<read>s[0], <read>s[1], <read>s[2], <write>s[3], <write>s[4], n[0])
+
+cdef kernel_t[4] _KERNELS = [_call_predict, _call_forward, _call_backward, _call_train]
+cdef update_t[5] _UPDATES = [update_sgd, update_adagrad, update_rmsprop, update_adam, update_adamw]
+
+_REAL = 'float64'
+# read as text: a literal of this size takes the Cython compiler a second
+from ast import literal_eval as _literal
+_SPEC = _literal("""{
+    'gradwright': '0.1.0',
+    'name': 'xor_linear',
+    'doc': 'Logistic regression on XOR, which no straight line can separate: 3 of 4 at best.',
+    'source': 'examples/xor_linear.gw',
+    'hash': '4d3b23465a5b4dc4c712587cdc4be470b626b87cc39b60ef73fa0b8119c83b42',
+    'dtype': 'float64',
+    'backend': 'cython',
+    'sizes': ('N',),
+    'fixed': {},
+    'inputs': (
+        {'name': 'x', 'kind': 'real', 'shape': ('N', 2), 'below': None, 'declared': 'x[N, 2]', 'line': 3, 'doc': ''},
+        {'name': 'y', 'kind': 'real', 'shape': ('N', 1), 'below': None, 'declared': 'y[N, 1]', 'line': 3, 'doc': ''},
+    ),
+    'params': (
+        {'name': 'w', 'shape': (2, 1), 'offset': 0, 'frozen': False, 'init': ('glorot_uniform',), 'line': 4, 'doc': ''},
+        {'name': 'b', 'shape': (1,), 'offset': 2, 'frozen': False, 'init': ('values', (0.0,)), 'line': 5, 'doc': ''},
+    ),
+    'hypers': (),
+    'outputs': (
+        {'name': 'p', 'kind': 'real', 'shape': ('N', 1), 'doc': ''},
+        {'name': 'loss', 'kind': 'real', 'shape': (), 'doc': 'the loss'},
+    ),
+    'loss': 'loss',
+    'targets': ({'name': 'loss', 'shape': (), 'declared': False, 'wrt': (('w', 'param'), ('b', 'param'))},),
+    'values': {'loss:w': (2, 1), 'loss:b': (1,)},
+    'kernels': (
+        {'name': 'predict', 'slots': ('in:x', 'theta', 'out:p'), 'kept': 0, 'work': 0},
+        {'name': 'forward', 'slots': ('in:x', 'in:y', 'theta', 'out:p', 'out:loss', 'kept'), 'kept': 'N', 'work': 0},
+        {'name': 'backward', 'slots': ('in:x', 'in:y', 'grad:loss', 'kept'), 'kept': 'N', 'work': 0},
+        {'name': 'train', 'slots': ('in:x', 'in:y', 'theta', 'out:loss', 'grad:loss'), 'kept': 0, 'work': 0},
+    ),
+    'updates': (
+        {
+            'name': 'sgd',
+            'hypers': (('lr', 0.01), ('momentum', 0.0), ('nesterov', 0.0), ('weight_decay', 0.0)),
+            'states': (('v', 0.0),),
+            'doc': 'Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD.',
+        },
+        {
+            'name': 'adagrad',
+            'hypers': (('lr', 0.01), ('lr_decay', 0.0), ('eps', 1e-10), ('weight_decay', 0.0)),
+            'states': (('s', 0.0),),
+            'doc': 'AdaGrad (Duchi et al., 2011): steps shrink with the sum of all squares so far. torch.optim.Adagrad.',
+        },
+        {
+            'name': 'rmsprop',
+            'hypers': (('lr', 0.01), ('alpha', 0.99), ('eps', 1e-08), ('weight_decay', 0.0), ('momentum', 0.0)),
+            'states': (('s', 0.0), ('v', 0.0)),
+            'doc': 'RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop.',
+        },
+        {
+            'name': 'adam',
+            'hypers': (('lr', 0.001), ('beta1', 0.9), ('beta2', 0.999), ('eps', 1e-08), ('weight_decay', 0.0)),
+            'states': (('m', 0.0), ('v', 0.0)),
+            'doc': 'Adam (Kingma and Ba, 2015), with the bias of both running means corrected. torch.optim.Adam.',
+        },
+        {
+            'name': 'adamw',
+            'hypers': (('lr', 0.001), ('beta1', 0.9), ('beta2', 0.999), ('eps', 1e-08), ('weight_decay', 0.01)),
+            'states': (('m', 0.0), ('v', 0.0)),
+            'doc': 'AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not go through the running means. torch.optim.AdamW.',
+        },
+    ),
+    'nonempty': (),
+    'optimizer': None,
+}""")
+
+include "gradwright/module.pxi"
