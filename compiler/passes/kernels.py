@@ -10,7 +10,9 @@ from ..graph import expr as E
 from ..graph.ir import Access, Axis, Eqn, Graph, Model, Origin, Scan, Target, Value, at, outs
 from ..graph.rewrite import Namer
 from ..graph.shapes import Dim, size
+from ..meaning.verify import verify
 from . import AFTER, BEFORE, KERNEL, apply
+from .names import rename
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,40 @@ class _Gradient:
 
 def plan(model: Model) -> Plan:
     """Optimise the forward graph, differentiate it for every target, and cut the result into kernels."""
-    forward = apply(BEFORE, model.graph)
+    inner = [value for target in model.targets for _, value in target.wrt if value in _made(model.graph)]
+    forward = _unseal(apply(BEFORE, _seal(model.graph, inner)), inner)
+    verify(forward, "unseal")
     whole, gradients = _differentiate(model, forward)
     whole = apply(AFTER, replace(whole, outputs=tuple(dict.fromkeys(
         (*forward.outputs, *(g.value for g in gradients))))))  # fmt: skip
     return Plan(model, forward, whole, tuple(_kernels(model, forward, whole, gradients)))
+
+
+def _made(graph: Graph) -> set[str]:
+    return {o.name for e in graph.eqns for o in outs(e)}
+
+
+def _seal(graph: Graph, names: Sequence[str]) -> Graph:
+    """No pass looks through the values of ``names``, for which a gradient is asked: they become inputs, their equations
+    results. A gate that is recognised around such a value would not depend on it any more."""
+    values = graph.values()
+    eqns = tuple(
+        replace(e, out=replace(e.out, name=_sealed(e.out.name))) if isinstance(e, Eqn) and e.out.name in names else e
+        for e in graph.eqns
+    )
+    inputs = (*graph.inputs, *(values[n] for n in dict.fromkeys(names)))
+    outputs = tuple(_sealed(o) if o in names else o for o in graph.outputs)
+    return replace(graph, inputs=inputs, eqns=eqns, outputs=(*outputs, *(_sealed(n) for n in names if n not in graph.outputs)))
+
+
+def _unseal(graph: Graph, names: Sequence[str]) -> Graph:
+    back = {_sealed(n): n for n in names}
+    graph = replace(graph, inputs=tuple(v for v in graph.inputs if v.name not in names))
+    return rename(graph, back)
+
+
+def _sealed(name: str) -> str:
+    return f"{name}, sealed"
 
 
 def _differentiate(model: Model, forward: Graph) -> tuple[Graph, list[_Gradient]]:
