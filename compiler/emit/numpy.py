@@ -302,11 +302,12 @@ class _KernelWriter:
         slots: dict[str, str] = {}
         alone = {p.slot: p.value for p in kernel.places if p.slot.partition(":")[0] in ("in", "out", "up", "din", "dval")}
         for slot in kernel.slots:
-            wanted = alone.get(slot, slot.partition(":")[0] if slot.count(":") == 0 else slot.replace(":", "_"))
-            if slot.startswith("grad:") and sum(s.startswith("grad:") for s in kernel.slots) == 1:
-                wanted = "grad"
-            # the vectors' own names are reserved: no value can have them
-            slots[slot] = wanted if wanted in _VECTORS else self.spell(wanted)
+            if slot in _VECTORS:  # reserved: no value can be spelled like that
+                slots[slot] = slot
+            elif slot.startswith("grad:") and sum(s.startswith("grad:") for s in kernel.slots) == 1:
+                slots[slot] = "grad"
+            else:
+                slots[slot] = self.spell(alone.get(slot, slot.replace(":", "_")))
         self.sizes = {name: self.spell(name) for name in self.model.free}
         self.lines.append(f"def _{kernel.name}_kernel({', '.join([*slots.values(), *self.sizes.values()])}):")
         self.emit(f'"""{_safe(kernel.doc[:1].upper() + kernel.doc[1:])}."""')
