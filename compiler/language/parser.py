@@ -38,7 +38,9 @@ def parse(source: Source) -> tuple[Module | None, tuple[Diagnostic, ...]]:
     lines, doc = read_lines(source, bag)
     parser = _Parser(source, bag)
     statements = parser.block(lines, "line")
-    module = Module(source, tuple(statements), doc, tuple(dict.fromkeys(parser.broken)))
+    # With any error there is at least one entry, if only the name "" that nothing has.
+    broken = tuple(dict.fromkeys(parser.broken)) or (("",) if bag.has_errors else ())
+    module = Module(source, tuple(statements), doc, broken)
     return module, bag.diagnostics
 
 

@@ -327,7 +327,8 @@ class Module:
     """One file. ``doc`` is the text of the ``##`` lines (or else the ``#`` lines) at its top.
 
     Statements with syntax errors are left out. ``broken`` has the names that they would have bound or declared, so that a
-    later stage can go on and stay silent about these; "*" in it means that any unknown name may come from there.
+    later stage can go on and stay silent about these; "*" in it means that any unknown name may come from there. It is empty
+    only where there are no syntax errors.
     """
 
     source: Source
