@@ -123,6 +123,8 @@ def _nonempty(model: Model) -> tuple[tuple[SpecDim, str, int], ...]:
 
 def literal(value: Any, indent: int = 0, width: int = 120) -> str:
     """A Python literal over as many lines as needed, always the same for the same value."""
+    if isinstance(value, float) and value in (float("inf"), -float("inf")):
+        return "1e999" if value > 0 else "-1e999"  # a literal that reads back as infinity
     flat = repr(value)
     if len(flat) + indent <= width or not isinstance(value, dict | tuple | list) or not value:
         return flat

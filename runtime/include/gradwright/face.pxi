@@ -428,6 +428,8 @@ class Engine:
         else:
             self.plans["predict"] = self.plans["forward"]
         self.forward, self.predict, self.backward = self.plans["forward"], self.plans["predict"], self.plans.get("backward")
+        self.both = self.plans.get("value_and_grad")
+        self.nonempty = spec.get("nonempty", ())
         self.targets = [self._target(target) for target in spec["targets"]] if self.backward else []
         loss = [t for t in self.targets if t[0] == spec["loss"]]
         self.top = loss[0] if loss else self.targets[0] if len(self.targets) == 1 else None
@@ -465,8 +467,17 @@ class Engine:
             else:
                 sizes = self.match(arrays, needs.code, len(self.sizes))
                 if sizes is not None:
-                    return arrays, sizes, hyper
-        return self.check(needs, plan, given, hyper)
+                    return arrays, self.filled(sizes), hyper
+        arrays, sizes, hyper = self.check(needs, plan, given, hyper)
+        return arrays, self.filled(sizes), hyper
+
+    def filled(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        """The sizes, where none is 0 of which the model takes a maximum or minimum."""
+        for dim, operation, line in self.nonempty:
+            if _dim(dim, dict(zip(self.sizes, sizes, strict=True))) <= 0:
+                why = f"line {line} of the model takes its {operation}, and the {operation} of nothing does not exist"
+                raise _error("ShapeError", f"{dim if isinstance(dim, str) else 'a size'} must not be 0: {why}")
+        return sizes
 
     def check(self, needs: _Needs, plan: _Plan, given: dict[str, Any], hyper: Array) -> Any:
         inputs = {spec["name"]: spec for spec in self.spec["inputs"]}
@@ -542,6 +553,9 @@ class Engine:
         if spaces.get("sizes") != sizes:
             self.reserve(spaces, sizes)
         self.run(plan.number, plan.pick((*arrays, *vectors, spaces["kept"], spaces["work"], *results)), sizes)
+        return self.outputs(plan, results)
+
+    def outputs(self, plan: Any, results: list[Array]) -> Outputs:
         values = {}
         for name, kind, place in plan.outs:
             result = results[place]
@@ -554,10 +568,31 @@ class Engine:
         plan = self.backward
         if plan is None:
             raise _error("StateError", f"{self.name} has no gradient: nothing in it depends on a parameter or an input")
+        return self.gradients(self.adjoints(plan, arrays, sizes, vectors, upstream, spaces))
+
+    def adjoints(self, plan: Any, arrays: Any, sizes: tuple[int, ...], vectors: Any, upstream: Any,
+                 spaces: dict[str, Any]) -> list[Array]:
+        """Run a kernel that takes upstreams; what it fills."""
         ups = self.ones if upstream is None and self.ones is not None else self.upstream(plan, upstream, sizes)
         shapes = plan.layouts.get(sizes) or plan.layout(sizes, self.sizes)
         results = [_empty(shape, dtype) for shape, dtype in shapes]
         self.run(plan.number, plan.pick((*arrays, *vectors, spaces["kept"], spaces["work"], *ups, *results)), sizes)
+        return results
+
+    def value_and_grad(self, arrays: Any, sizes: tuple[int, ...], vectors: Any, upstream: Any,
+                       spaces: dict[str, Any]) -> tuple[Outputs, Array | None, Gradients]:
+        """Outputs and gradients: by one kernel where the module has it, else by `forward` and `backward`."""
+        plan = self.both
+        if plan is None or self.backward is None:
+            out = self.evaluate(self.forward, arrays, sizes, vectors, spaces)
+            return out, *self.differentiate(arrays, sizes, vectors, upstream, spaces)
+        if spaces.get("sizes") != sizes:
+            self.reserve(spaces, sizes)
+        results = self.adjoints(plan, arrays, sizes, vectors, upstream, spaces)
+        first = len(results) - len(self.backward.results)       # the outputs stand before the gradients
+        return self.outputs(plan, results), *self.gradients(results[first:])
+
+    def gradients(self, results: list[Array]) -> tuple[Array | None, Gradients]:
         found = self.top
         top = self.named(found, results) if found is not None else Gradients({}, {}, None)
         if len(self.targets) > 1:
@@ -767,8 +802,7 @@ class Model:
         vectors = self._theta, self._frozen, hyper
         with self._lock:
             self._last = None
-            out = engine.evaluate(engine.forward, arrays, sizes, vectors, self._spaces)
-            self._grad, named = engine.differentiate(arrays, sizes, vectors, upstream, self._spaces)
+            out, self._grad, named = engine.value_and_grad(arrays, sizes, vectors, upstream, self._spaces)
         return out, named
 
     def predict(self, /, **inputs: Any) -> Outputs:
@@ -842,8 +876,8 @@ def install(module: dict[str, Any]) -> None:
             upstream = inputs.pop("upstream")
         arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, engine.defaults)
         vectors, spaces = (*engine.vectors(params), hyper), {}      # type: ignore[var-annotated]
-        out = engine.evaluate(engine.forward, arrays, sizes, vectors, spaces)
-        return out, engine.differentiate(arrays, sizes, vectors, upstream, spaces)[1]
+        out, _, named = engine.value_and_grad(arrays, sizes, vectors, upstream, spaces)
+        return out, named
 
     def gradient(params: Any, upstream: Any = None, /, **inputs: Any) -> Gradients:
         """The gradients for these parameters: a pure function of its arguments."""
