@@ -10,25 +10,14 @@
    the same bits with any number of threads. Products of constant and very small shape are written out where they
    are called; all others are calls of one routine, so that a unit pays for it once.
 
-   The vectors are GCC's vector extensions (GCC and clang), their width is chosen below, and nothing but that width
-   and the number of registers depends on the machine. */
+   Nothing depends on the machine but the width of its vectors (vector.h) and the number of its registers. */
 #ifndef GRADWRIGHT_GEMM_H
 #define GRADWRIGHT_GEMM_H
 
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "vector.h"
 #ifdef _OPENMP
 #include <omp.h>
 #include <unistd.h>
-#endif
-
-#if defined(__AVX512F__)
-#define GW_VECTOR_BYTES 64
-#elif defined(__AVX__)
-#define GW_VECTOR_BYTES 32
-#else
-#define GW_VECTOR_BYTES 16
 #endif
 
 /* Rows of the largest tile, which is up to three vectors wide: 24 accumulators where there are 32 registers and
@@ -45,15 +34,6 @@
 #define GW_GEMM_BLOCK 128
 #define GW_GEMM_COLUMN_BYTES 1024
 
-#ifndef GW_INLINE
-#define GW_INLINE static inline __attribute__((always_inline, unused))
-#endif
-#if defined(__clang__)
-#define GW_CALLED static __attribute__((noinline, unused))
-#else
-#define GW_CALLED static __attribute__((noinline, noclone, unused))
-#endif
-
 /* Up to this many multiply-adds, nothing is packed. */
 #define GW_GEMM_SMALL 256.0
 
@@ -62,14 +42,14 @@ static int gw_threads __attribute__((unused)) = 0;
 
 #ifdef _OPENMP
 /* OpenMP's threads do not survive a fork, and a child that asks for them waits for ever: one thread there. */
-static pid_t gw_loaded_by;
+static long gw_loaded_by;
 __attribute__((constructor)) static void gw_remember_process(void) { gw_loaded_by = getpid(); }
 static __attribute__((unused)) int gw_team_size(void) {
     if (gw_threads == 1 || omp_in_parallel() || getpid() != gw_loaded_by) return 1;
     return gw_threads > 0 ? gw_threads : omp_get_max_threads();
 }
 /* Below this many multiply-adds, starting a team costs more than it gains. */
-#define GW_GEMM_PARALLEL 1000000.0
+#define GW_GEMM_PARALLEL 2000000.0
 #endif
 
 /* The lower and the upper halves of two vectors, interleaved. */
@@ -89,12 +69,6 @@ static __attribute__((unused)) int gw_team_size(void) {
 #define GW_LOW8 0, 2
 #define GW_HIGH8 1, 3
 #endif
-
-#define GW_EACH_1(X) X(0)
-#define GW_EACH_2(X) GW_EACH_1(X) X(1)
-#define GW_EACH_4(X) GW_EACH_2(X) X(2) X(3)
-#define GW_EACH_8(X) GW_EACH_4(X) X(4) X(5) X(6) X(7)
-#define GW_EACH_16(X) GW_EACH_8(X) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 
 /* The element of row i at the current depth: three rows share a pointer, as x86 can address p, p + s and p + 2s. */
 #define GW_A_0 p0[0]
@@ -116,25 +90,21 @@ static __attribute__((unused)) int gw_team_size(void) {
 
 #define GW_REAL float
 #define GW_NAME(name) name##_f32
-#define GW_INT int32_t
 #define GW_LOW GW_LOW4
 #define GW_HIGH GW_HIGH4
 #include "gemm_real.h"
 #undef GW_REAL
 #undef GW_NAME
-#undef GW_INT
 #undef GW_LOW
 #undef GW_HIGH
 
 #define GW_REAL double
 #define GW_NAME(name) name##_f64
-#define GW_INT int64_t
 #define GW_LOW GW_LOW8
 #define GW_HIGH GW_HIGH8
 #include "gemm_real.h"
 #undef GW_REAL
 #undef GW_NAME
-#undef GW_INT
 #undef GW_LOW
 #undef GW_HIGH
 

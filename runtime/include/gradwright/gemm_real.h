@@ -1,11 +1,4 @@
-/* The body of gemm.h, included once for each real type: GW_REAL is the type, GW_NAME(x) the name x with its suffix. */
-
-typedef GW_REAL GW_NAME(gw_vec) __attribute__((vector_size(GW_VECTOR_BYTES)));
-typedef GW_REAL GW_NAME(gw_mem) __attribute__((vector_size(GW_VECTOR_BYTES), aligned(sizeof(GW_REAL)), may_alias));
-
-#define GW_W ((ptrdiff_t)(GW_VECTOR_BYTES / sizeof(GW_REAL)))
-#define GW_LOAD(p) (*(const GW_NAME(gw_mem)*)(p))
-#define GW_STORE(p, v) (*(GW_NAME(gw_mem)*)(p) = (v))
+/* The body of gemm.h, included once for each real type. */
 
 static __thread GW_REAL GW_NAME(gw_packed_b)[GW_GEMM_DEPTH * GW_GEMM_COLUMN_BYTES / sizeof(GW_REAL)]
     __attribute__((aligned(64), unused));
@@ -14,7 +7,6 @@ static __thread GW_REAL GW_NAME(gw_packed_a)[(GW_GEMM_DEPTH + 16) * GW_GEMM_BLOC
 #if defined(__clang__)
 #define GW_INTERLEAVE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
 #else
-typedef GW_INT GW_NAME(gw_lanes) __attribute__((vector_size(GW_VECTOR_BYTES)));
 #define GW_INTERLEAVE(x, y, ...) __builtin_shuffle(x, y, (GW_NAME(gw_lanes)){__VA_ARGS__})
 #endif
 GW_INLINE GW_NAME(gw_vec) GW_NAME(gw_low)(GW_NAME(gw_vec) x, GW_NAME(gw_vec) y) { return GW_INTERLEAVE(x, y, GW_LOW); }
@@ -406,9 +398,6 @@ GW_INLINE void GW_NAME(gw_gemm)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_REAL a
     GW_NAME(gw_gemm_any)(m, n, k, alpha, a, a_row, a_col, b, b_row, b_col, beta, c, c_row);
 }
 
-#undef GW_W
-#undef GW_LOAD
-#undef GW_STORE
 #undef GW_ZERO1
 #undef GW_ZERO2
 #undef GW_ZERO3

@@ -1,19 +1,29 @@
-/* Sums of blocks: several accumulators in a fixed order, so that the same numbers give the same bits. */
+/* Reductions of contiguous arrays, in double (_f64) and in float (_f32):
+
+     gw_sum_f64(x, n)       the sum
+     gw_dot_f64(x, y, n)    the inner product
+     gw_squares_f64(x, n)   the sum of squares
+     gw_maximum_f64(x, n), gw_minimum_f64(x, n)   of nothing -inf and +inf; a NaN anywhere is the answer
+
+   Sums go over blocks of GW_SUM_BLOCK terms, in which each of the eight vectors adds a few, and the blocks are added in
+   pairs: the error grows with the logarithm of n, and the order depends on n and on the width of the machine alone. */
 #ifndef GRADWRIGHT_SUM_H
 #define GRADWRIGHT_SUM_H
-#include <stddef.h>
-static inline double gw_sum_f64(const double *x, ptrdiff_t n) {
-    double lane[16] = {0}, total = 0; ptrdiff_t i = 0; int k;
-    for (; i + 16 <= n; i += 16) for (k = 0; k < 16; k++) lane[k] += x[i + k];
-    for (k = 0; k < 16; k++) total += lane[k];
-    for (; i < n; i++) total += x[i];
-    return total;
-}
-static inline float gw_sum_f32(const float *x, ptrdiff_t n) {
-    float lane[32] = {0}, total = 0; ptrdiff_t i = 0; int k;
-    for (; i + 32 <= n; i += 32) for (k = 0; k < 32; k++) lane[k] += x[i + k];
-    for (k = 0; k < 32; k++) total += lane[k];
-    for (; i < n; i++) total += x[i];
-    return total;
-}
+
+#include "vector.h"
+
+#define GW_SUM_BLOCK 4096
+
+#define GW_REAL float
+#define GW_NAME(name) name##_f32
+#include "sum_real.h"
+#undef GW_REAL
+#undef GW_NAME
+
+#define GW_REAL double
+#define GW_NAME(name) name##_f64
+#include "sum_real.h"
+#undef GW_REAL
+#undef GW_NAME
+
 #endif
