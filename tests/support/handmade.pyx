@@ -100,7 +100,7 @@ cdef void k_train(void **s, const Py_ssize_t *d) noexcept nogil:
 
 cdef kernel_t *_KERNELS = [k_predict, k_forward, k_backward, k_train]
 cdef update_t *_UPDATES = [sgd, adam]
-_REAL = "float64"
+
 _SPEC = {}      # the tests put handmade.py's here
 
 include "gradwright/module.pxi"

@@ -387,6 +387,19 @@ class _Plan:
         pool = [f"in:{name}" for name in needs.names] + fixed + [f"up:{up[0]}" for up in self.ups] + [r[0] for r in self.results]
         places = [pool.index(slot) for slot in kernel["slots"]]
         self.pick: Any = itemgetter(*places) if len(places) > 1 else (lambda pool: tuple(pool[p] for p in places))
+        self.code = self._code(places, engine) if "_call" in engine.module else None
+
+    def _code(self, places: list[int], engine: "Engine") -> Array | None:
+        """What `_call` in module.h makes and runs; None where it cannot, because a shape is computed."""
+        ends = [len(self.needs.names), 3, 1, 1, len(self.ups), len(self.results)]
+        pool = [(kind, place) for kind, length in enumerate(ends) for place in range(length)]
+        code = [len(places), *(number for place in places for number in pool[place]), len(self.results)]
+        sizes = {size: -1 - i for i, size in enumerate(engine.sizes)}
+        for _, shape, dtype in self.results:
+            if any(isinstance(dim, tuple) for dim in shape) or len(shape) > 32:
+                return None
+            code += [int(dtype == INT), len(shape), *(sizes[dim] if isinstance(dim, str) else dim for dim in shape)]
+        return np.array(code, INT)
 
     def layout(self, sizes: tuple[int, ...], names: Any) -> Any:
         """Shapes and dtypes of what it fills, for these sizes."""
@@ -409,7 +422,10 @@ class Engine:
         self.name: str = spec["name"]
         self.real = np.dtype(spec["dtype"])
         self.sizes: tuple[str, ...] = spec["sizes"]
-        self.run, self.match, self.mark = module["_run"], module.get("_match"), module.get("_mark", _crc)
+        self.run: Any = module["_run"]
+        self.fast: Any = module.get("_call")
+        self.match: Any = module.get("_match")
+        self.mark: Any = module.get("_mark", _crc)
         self.module = module
         self.trained = [p for p in spec["params"] if not p["frozen"]]
         self.frozen = [p for p in spec["params"] if p["frozen"]]
@@ -434,7 +450,7 @@ class Engine:
         loss = [t for t in self.targets if t[0] == spec["loss"]]
         self.top = loss[0] if loss else self.targets[0] if len(self.targets) == 1 else None
         scalars = self.backward is not None and not any(shape for _, shape in self.backward.ups)
-        self.ones = [np.ones((), self.real) for _ in self.backward.ups] if self.backward and scalars else None
+        self.ones = tuple([np.ones((), self.real) for _ in self.backward.ups]) if self.backward and scalars else None
 
     def _target(self, target: Any) -> Any:
         """(name, place of the flat gradient, layout of the views, [(name, place of an array)])"""
@@ -546,13 +562,19 @@ class Engine:
 
     # -- running
 
+    def call(self, plan: _Plan, arrays: Any, sizes: tuple[int, ...], vectors: Any, spaces: dict[str, Any], ups: Any) -> Any:
+        """Run a kernel; what it fills, in the order of plan.results."""
+        if plan.code is not None:
+            return self.fast(plan.number, plan.code, arrays, sizes, vectors, spaces["kept"], spaces["work"], ups)
+        results = [_empty(shape, dtype) for shape, dtype in plan.layouts.get(sizes) or plan.layout(sizes, self.sizes)]
+        self.run(plan.number, plan.pick((*arrays, *vectors, spaces["kept"], spaces["work"], *ups, *results)), sizes)
+        return results
+
     def evaluate(self, plan: Any, arrays: Any, sizes: tuple[int, ...], vectors: Any, spaces: dict[str, Any]) -> Outputs:
         """Run `predict` or `forward`. `vectors` are theta, frozen and hyper; `spaces` keeps the workspaces between calls."""
-        shapes = plan.layouts.get(sizes) or plan.layout(sizes, self.sizes)
-        results = [_empty(shape, dtype) for shape, dtype in shapes]
         if spaces.get("sizes") != sizes:
             self.reserve(spaces, sizes)
-        self.run(plan.number, plan.pick((*arrays, *vectors, spaces["kept"], spaces["work"], *results)), sizes)
+        results = self.call(plan, arrays, sizes, vectors, spaces, ())
         return self.outputs(plan, results)
 
     def outputs(self, plan: Any, results: list[Array]) -> Outputs:
@@ -571,13 +593,10 @@ class Engine:
         return self.gradients(self.adjoints(plan, arrays, sizes, vectors, upstream, spaces))
 
     def adjoints(self, plan: Any, arrays: Any, sizes: tuple[int, ...], vectors: Any, upstream: Any,
-                 spaces: dict[str, Any]) -> list[Array]:
+                 spaces: dict[str, Any]) -> Any:
         """Run a kernel that takes upstreams; what it fills."""
-        ups = self.ones if upstream is None and self.ones is not None else self.upstream(plan, upstream, sizes)
-        shapes = plan.layouts.get(sizes) or plan.layout(sizes, self.sizes)
-        results = [_empty(shape, dtype) for shape, dtype in shapes]
-        self.run(plan.number, plan.pick((*arrays, *vectors, spaces["kept"], spaces["work"], *ups, *results)), sizes)
-        return results
+        ups = self.ones if upstream is None and self.ones is not None else tuple(self.upstream(plan, upstream, sizes))
+        return self.call(plan, arrays, sizes, vectors, spaces, ups)
 
     def value_and_grad(self, arrays: Any, sizes: tuple[int, ...], vectors: Any, upstream: Any,
                        spaces: dict[str, Any]) -> tuple[Outputs, Array | None, Gradients]:
@@ -602,7 +621,7 @@ class Engine:
                     top.__dict__[target[0]] = self.named(target, results)
         return results[found[1]] if found is not None and found[1] is not None else None, top
 
-    def named(self, target: Any, results: list[Array]) -> Gradients:
+    def named(self, target: Any, results: Any) -> Gradients:
         _, flat, layout, arrays = target
         if not arrays:
             return Gradients((), layout, results[flat])
