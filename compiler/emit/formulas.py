@@ -15,6 +15,9 @@ Type = Literal["real", "int", "bool"]
 CALLS = {"abs": "absolute", "max": "maximum", "min": "minimum"}
 """Functions whose Cython name differs from the language's, because Python's builtin means something else."""
 
+NESTED = 40  # operators inside one another, and characters, from which a piece gets a name of its own: Cython and C
+LONG = 1000  # compilers recurse, and so do readers
+
 _BINARY = {"add": ("+", 6), "sub": ("-", 6), "mul": ("*", 7), "div": ("/", 7)}
 _COMPARE = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 
@@ -42,7 +45,7 @@ class Formulas:
 
     def lines(self, roots: Sequence[Expr], name: Callable[[Expr, Type], str],
               given: Mapping[Expr, Code] | None = None) -> tuple[list[tuple[str, str]], list[Code]]:  # fmt: skip
-        """Assignments ``(name, text)`` for what is used more than once, and the code of each root."""
+        """Assignments ``(name, text)`` for what is used more than once or nested too deeply, and the code of each root."""
         done: dict[Expr, Code] = dict(given or {})
         counts: dict[Expr, int] = {}
         for node in E.walk(*roots):
@@ -52,14 +55,18 @@ class Formulas:
             for root in roots:
                 counts[root] = counts.get(root, 0) + 1
         before: list[tuple[str, str]] = []
+        depth: dict[Expr, int] = {}
         for node in E.walk(*roots):
             if node in done:
                 continue
             code = self._code(node, [done[a] for a in node.args])
-            if counts.get(node, 0) > 1 and node.args and not _trivial(node):
+            depth[node] = 1 + max((depth.get(a, 0) for a in node.args), default=-1)
+            shared = counts.get(node, 0) > 1 and not _trivial(node)
+            if node.args and (shared or ((depth[node] >= NESTED or len(code.text) >= LONG) and node not in roots)):
                 spelled = name(node, code.type)
                 before.append((spelled, code.text))
                 code = Code(spelled, ATOM, code.type)
+                depth[node] = 0
             done[node] = code
         return before, [done[root] for root in roots]
 
@@ -111,7 +118,8 @@ class Formulas:
             return Code(f"{a.tight(level)}{space}{right}", level, "real")
         if op == "neg":
             a = self.real(args[0]) if args[0].type == "bool" else args[0]
-            return Code(f"-{a.tight(8)}", 8, a.type)
+            inner = a.tight(8)
+            return Code(f"-({inner})" if inner.startswith("-") else f"-{inner}", 8, a.type)
         if op == "square":
             return self._power(args[0], 2)
         if op == "pow":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import unicodedata
 from collections.abc import Iterable
 
 RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(
@@ -32,9 +33,13 @@ class Speller:
 
     def fresh(self, wanted: str) -> str:
         """A spelling that nothing has yet."""
-        stem = "".join(c if c.isalnum() or c == "_" else "_" for c in wanted)
-        if stem in RESERVED or stem.startswith(("__", "_gw", "gw_", "__pyx", "Py", "_Py")) or stem.startswith("_"):
+        # Python reads an identifier in this normal form: names that are equal there must not meet
+        plain = unicodedata.normalize("NFKC", wanted)
+        stem = "".join(c if f"a{c}".isidentifier() else "_" for c in plain)
+        stem = stem if stem.isidentifier() else f"v{stem}"
+        if stem in RESERVED or stem.startswith(("gw_", "Py", "_")):
             stem = f"{stem.lstrip('_') or 'v'}_"
+            stem = stem if stem.isidentifier() else f"v{stem}"
         name, k = stem, 1
         while name in self._used or name in RESERVED:
             k += 1
