@@ -81,10 +81,12 @@ def at(line: int, column: int, end: int, end_line: int | None = None) -> Span:
     return Span("m.gw", line, column, end_line or line, end)
 
 
-def drawn(sources: dict[str, Source], span: Span, *labels: tuple[Span, str], **more: object) -> list[str]:
+def drawn(
+    sources: dict[str, Source], span: Span, *labels: tuple[Span, str], notes: tuple[str, ...] = (), help: str | None = None
+) -> list[str]:
     """The lines after the message and the place."""
-    found = Diagnostic("E101", "wrong", span, tuple(Label(*label) for label in labels), **more)  # type: ignore[arg-type]
-    lines = render(found, sources).split("\n")
+    found = Diagnostic("E101", "wrong", span, tuple(Label(*label) for label in labels), notes, help)
+    lines: list[str] = render(found, sources).split("\n")
     assert lines[0] == "error[E101]: wrong"
     assert lines[1].strip() == f"--> m.gw:{span.line}:{span.column}"
     assert not any(line != line.rstrip() for line in lines)
@@ -109,7 +111,8 @@ def test_two_labels_in_one_line_are_stacked() -> None:
 
 
 def test_three_labels_and_one_without_text() -> None:
-    assert drawn(source("a + b * c"), at(1, 1, 2), (at(1, 9, 10), "c"), (at(1, 1, 2), "a"), (at(1, 5, 6), "b"), (at(1, 7, 8), "")) == [
+    labels = [(at(1, 9, 10), "c"), (at(1, 1, 2), "a"), (at(1, 5, 6), "b"), (at(1, 7, 8), "")]
+    assert drawn(source("a + b * c"), at(1, 1, 2), *labels) == [
         " 1 | a + b * c",
         "   | ^   ^ ^ ^ c",
         "   | |   |",
@@ -150,7 +153,8 @@ def test_a_span_over_several_lines() -> None:
 
 
 def test_tabs_wide_and_combining_characters() -> None:
-    assert drawn(source("\tq = 日本 + x̂ + θ"), at(1, 6, 8), (at(1, 6, 8), "two"), (at(1, 11, 13), "hat"), (at(1, 16, 17), "theta")) == [
+    labels = [(at(1, 6, 8), "two"), (at(1, 11, 13), "hat"), (at(1, 16, 17), "theta")]
+    assert drawn(source("\tq = 日本 + x̂ + θ"), at(1, 6, 8), *labels) == [
         " 1 |     q = 日本 + x̂ + θ",
         "   |         ^^^^   ^   ^ theta",
         "   |         |      |",
@@ -174,7 +178,8 @@ def test_the_end_of_the_line_of_the_file_and_beyond() -> None:
 
 def test_a_very_long_line_is_cut_around_the_carets() -> None:
     text = "y = " + "x + " * 10_000 + "$ + x" + " + x" * 10_000
-    lines = drawn(source(text), at(1, text.index("$") + 1, text.index("$") + 2), (at(1, text.index("$") + 1, text.index("$") + 2), "here"))
+    span = at(1, text.index("$") + 1, text.index("$") + 2)
+    lines = drawn(source(text), span, (span, "here"))
     assert max(map(len, lines)) < 200
     assert lines[0][lines[1].index("^")] == "$"
     assert lines[0].startswith(" 1 | … ") and lines[0].endswith(" …")
@@ -304,7 +309,7 @@ minimize mean(q) mean(r)
         "input x\nimport numpy as np\noutput y = np + x\n",
         "inptu x, z\noutput y = x + z\n",
         "\"\"\"A model\nof (something\n\"\"\"\ninput x\noutput y = x\n",
-        "input x\nlayer dense(x[..., D], units, bias = True):\n    param W[D, units]\n    return x @ W\noutput y = x |> dense(1)\n",
+        "input x\nlayer dense(x[..., D], units = 1):\n    param W[D, units]\n    return x @ W\noutput y = x |> dense(1)\n",
     ],
 )
 def test_one_mistake_one_error(text: str) -> None:

@@ -47,7 +47,7 @@ from .syntax import (
 )
 
 # How deep the value of a rule is: by default as its deepest part. These make a node around their parts...
-DEEPER = frozenset(("unary", "power", "call", "stage", "piped", "subscript", "attribute", "array", "compare"))
+DEEPER = frozenset(("unary", "power", "call", "piped", "subscript", "attribute", "array", "compare"))
 # ... and of these the left operand can be walked in a loop.
 SPINE = frozenset(("binary",))
 
@@ -171,6 +171,8 @@ class Builder:
             else:
                 args.append(argument)
         return Call(self.name(parts[0]), tuple(args), tuple(keywords), span=self.span(parts[0], parts[3]))
+
+    stage_call = call  # a name of its own, since it is one level together with its pipe
 
     def stage(self, parts: list[Any]) -> Call:
         return Call(self.name(parts[0]), (), (), span=parts[0].span(self.file))

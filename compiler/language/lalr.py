@@ -13,7 +13,7 @@ STARTS = ("line", "def_line", "update_line", "expr")
 _HERE = Path(__file__).parent
 
 
-def make_tables() -> str:
+def make_tables(debug: bool = False) -> str:
     """The text of tables.py."""
     from lark import Lark
     from lark.lexer import Lexer
@@ -29,7 +29,7 @@ def make_tables() -> str:
             raise NotImplementedError
 
     grammar = (_HERE / "grammar.lark").read_text(encoding="utf-8")
-    lark = Lark(grammar, parser="lalr", lexer=NoLexer, start=list(STARTS), maybe_placeholders=False)
+    lark = Lark(grammar, parser="lalr", lexer=NoLexer, start=list(STARTS), maybe_placeholders=False, debug=debug)
     table = lark.parser.parser._parse_table
     literal = {terminal.name: terminal.pattern.value for terminal in lark.terminals if terminal.pattern is not None}
 

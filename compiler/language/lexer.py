@@ -474,7 +474,7 @@ def _tree(lines: list[Line], source: Source, bag: Bag) -> list[Line]:
                     "E107", "tabs and spaces are mixed in the indentation", span, help="indent with four spaces throughout"
                 )
             width = len(indent.expandtabs(8))
-            indent = [other for other, _ in stack if len(other.expandtabs(8)) <= width][-1]
+            indent = [stack[0][0], *(other for other, _ in stack if len(other.expandtabs(8)) <= width)][-1]
         if len(stack) == 1 and len(indent) < len(stack[0][0]):
             stack[0] = (indent, top)
         if len(indent) > len(stack[-1][0]):

@@ -308,7 +308,8 @@ class _Parser(Builder):
             elif token.type == "NAME" and token.text in INFIX and position > 0:
                 word, following = token.text, tokens[position + 1] if position + 1 < len(tokens) else None
                 if tokens[position - 1].type not in VALUE_ENDS:
-                    if word == "lambda" and following is not None and following.type in ("NAME", ":"):
+                    after = tokens[position + 2].type if position + 2 < len(tokens) else ""
+                    if word == "lambda" and following is not None and following.type == "NAME" and after in (":", ",", "="):
                         raise self.problem("E108", "there is no `lambda`", token, help="a function is written `def f(x) = ...`")
                     continue
                 if depth == 0 and word in mine:

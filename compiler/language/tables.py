@@ -108,7 +108,7 @@ RULES = (
     ("line", "def_block", 6),
     ("shape", "shape", 4),
     ("line", "param", 6),
-    ("stage", "call", 4),
+    ("stage", "stage_call", 4),
     ("line", "def_line", 7),
     ("item", "slice", 5),
     ("draw", "call", 4),
