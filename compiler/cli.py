@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MODEL_ERROR: Final = 1
 USAGE_ERROR: Final = 2
 TOOLCHAIN_ERROR: Final = 3
+INTERNAL_ERROR: Final = 4
 
 STAGES: Final = ("syntax", "graph", "gradients", "loops", "cython")  # those of the driver, which would take time to import
 
@@ -83,6 +84,14 @@ def failures() -> Iterator[None]:
             raise
         where = f"{error.filename}: " if error.filename else ""
         raise Failure(f"{where}{error.strerror or error}", USAGE_ERROR) from None
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        import traceback
+
+        click.echo(traceback.format_exc(), err=True)
+        fault = "This is a fault in Gradwright, not in the model: please report it with the lines above."
+        raise Failure(f"{type(error).__name__}: {error}\n{fault}", INTERNAL_ERROR) from None
 
 
 def report(diagnostics: Any, sources: Any) -> None:
@@ -123,7 +132,7 @@ def main() -> None:
       gradwright derive examples/neuron.gw          # where each local derivative comes from
 
     \b
-    Exit codes: 0 all is well, 1 errors in the model, 2 wrong usage, 3 no working C compiler.
+    Exit codes: 0 all is well, 1 errors in the model, 2 wrong usage, 3 no working C compiler, 4 a fault in Gradwright.
     Shell completion:  eval "$(_GRADWRIGHT_COMPLETE=bash_source gradwright)"   (or zsh_source, fish_source)
     """
 

@@ -188,14 +188,18 @@ def _lower(job: Job, plan: Any) -> Any:
 
 
 def _emit(job: Job, lowered: Any) -> Any:
-    plan, _ = lowered
-    if job.backend == "numpy":
-        from .emit.numpy import emit_numpy as emit
-    else:
-        from .emit.module import emit_module as emit
     from .emit.stub import emit_stub
 
-    texts = emit(plan, job.sources, version=version(), digest=job.hash, command=job.command)
+    plan, nests = lowered
+    about = {"version": version(), "digest": job.hash, "command": job.command}
+    if job.backend == "numpy":
+        from .emit.numpy import emit_numpy
+
+        texts = emit_numpy(plan, job.sources, **about)
+    else:
+        from .emit.module import emit_module
+
+        texts = emit_module(plan, job.sources, nests=nests, **about)
     return texts | emit_stub(plan, version=version())
 
 

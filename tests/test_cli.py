@@ -241,6 +241,15 @@ def test_a_failing_compiler_leaves_the_old_module_alone(monkeypatch: pytest.Monk
     assert {p.name: p.read_bytes() for p in (workplace / "generated").iterdir()} == before
 
 
+def test_a_fault_of_ours_is_not_blamed_on_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object, **options: object) -> None:
+        raise KeyError("oops")
+
+    monkeypatch.setattr(driver, "check_model", broken)
+    done = gradwright("check", "product.gw")
+    assert done.exit_code == 4 and "Traceback" in done.stderr and "fault in Gradwright" in done.stderr
+
+
 def test_an_output_folder_that_is_a_file_is_named(workplace: Path) -> None:
     (workplace / "taken").write_text("")
     done = gradwright("compile", "product.gw", "-o", "taken")

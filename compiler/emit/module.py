@@ -27,11 +27,12 @@ _TRANSCENDENTAL = frozenset(
 )
 
 
-def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, digest: str, command: str) -> dict[str, str]:
-    """The texts of the module by file name: ``NAME.pyx`` and ``NAME.map.json``."""
+def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, digest: str, command: str,
+                nests: Sequence[Nest] | None = None) -> dict[str, str]:  # fmt: skip
+    """The texts of the module by file name: ``NAME.pyx`` and ``NAME.map.json``. ``nests`` are the plan's kernels lowered."""
     model = plan.model
     single = model.dtype == "float32"
-    nests = [lower(k) for k in plan.kernels]
+    nests = [lower(k) for k in plan.kernels] if nests is None else nests
     used: set[str] = set()
     bodies = Lines()
     calls: list[str] = []
