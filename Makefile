@@ -32,7 +32,7 @@ generated: compiler $(VENV)/.test
 	$(BIN)/python -m pytest -q tests --refresh -k "golden or generated or committed"
 
 bench: compiler $(VENV)/.bench
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m benchmarks.run
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
