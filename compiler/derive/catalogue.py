@@ -32,6 +32,9 @@ _WORDS: Final = {"add": 1, "sub": 1, "mul": 1, "neg": 1, "square": 1, "div": 4, 
                  "min": 1}  # fmt: skip
 
 
+SumRule = Callable[[Sequence[tuple[int, Expr]], Sequence[Form]], tuple[list[int], Expr] | None]
+
+
 @dataclass(frozen=True)
 class Fired:
     """What a rewriting says to the reader: ``before`` is ``after``."""
@@ -66,14 +69,16 @@ class Rewriter:
     """Rewrites formulas over one set of normal forms; each node once."""
 
     def __init__(self, forms: Forms, stable: bool = False, nonnegative: Callable[[Expr], bool] | None = None,
-                 total: Callable[[Expr], bool] | None = None) -> None:  # fmt: skip
-        """``nonnegative`` says what is surely >= 0; ``total`` which leaves are sums of exponentials."""
+                 total: Callable[[Expr], bool] | None = None, sums: SumRule | None = None) -> None:  # fmt: skip
+        """``nonnegative`` says what is surely >= 0; ``total`` which leaves are sums of exponentials; ``sums`` is one more
+        rule for sums: given the signed summands and their forms, it returns which of them to replace, and by what."""
         from .partials import nonnegative as plain
 
         self.forms = forms
         self.stable = stable
         self.nonnegative = nonnegative or plain
         self.total = total or (lambda leaf: False)
+        self.sums = sums
         self.fired: list[Fired] = []
         self._done: dict[Expr, Expr] = {}
 
@@ -235,6 +240,9 @@ class Rewriter:
             found = self._softplus_terms(parts, forms) or self._cancelled(node, parts)
         if found is None:
             found = self._kinked_softplus(parts)
+        if found is None and self.sums is not None:
+            other = self.sums(parts, forms)
+            found = _replaced(parts, *other) if other is not None else None
         return found
 
     def _total(self, parts: Sequence[tuple[int, Expr]], forms: Sequence[Form], group: Sequence[int]) -> Form:

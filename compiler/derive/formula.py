@@ -9,7 +9,7 @@ from fractions import Fraction
 from ..graph.expr import INF, NAN, OUT, PI, Expr, arg, const, make, sym
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+(?:\.\d+)?(?:e-?\d+)?(?:/\d+)?)|(?P<arg>\$\d+)|(?P<name>[^\W\d]\w*)"
+    r"\s*(?:(?P<number>\d+(?:\.\d+)?(?:e-?\d+)?)|(?P<over>(?<=\d)/(?=\d))|(?P<arg>\$\d+)|(?P<name>[^\W\d]\w*)"
     r"|(?P<sign>\*\*|<=|>=|==|!=|[-+*/<>(),]))"
 )
 _LEVEL = {"or": 1, "and": 2, "<": 4, "<=": 4, ">": 4, ">=": 4, "==": 4, "!=": 4, "+": 6, "-": 6, "*": 7, "/": 7, "**": 9}
@@ -61,15 +61,17 @@ class _Reader:
             own = _LEVEL.get(text)
             if own is None or own < level or (own == level and own != 9):
                 return left
-            self.take()
+            kind, _ = self.take()
             right = self.expression(8 if own == 9 else own)
-            left = make(_NAME[text], left, right)
+            if kind == "over" and left.number is not None and right.number:  # 1/3 is a constant, 1 / 3 a quotient
+                left = const(left.number / right.number)
+            else:
+                left = make(_NAME[text], left, right)
 
     def prefix(self) -> Expr:
         kind, text = self.take()
         if kind == "number":
-            head, _, below = text.partition("/")
-            return const(Fraction(head) / int(below) if below else Fraction(head))
+            return const(Fraction(text))
         if kind == "arg":
             return arg(int(text[1:]))
         if text == "(":

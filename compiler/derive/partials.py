@@ -90,7 +90,7 @@ def partials(body: Expr, wrt: Iterable[int]) -> dict[int, Expr]:
     result: dict[int, Expr] = {}
     for k in wanted:
         parts = adjoints.get(arg(k), []) if arg(k) in depends else []
-        result[k] = _wrap(_merge(parts)) if parts else ZERO
+        result[k] = _wrap(_merge([_hardened(p) for p in parts])) if parts else ZERO
     return result
 
 
@@ -188,6 +188,8 @@ def times(d: Expr, p: Expr) -> Expr:
         return over(times(d, p.args[0]), p.args[1])
     if p.op == "mul" and p.args[0].number is not None and d.number is not None:
         return mul(const(d.number * p.args[0].number), p.args[1])
+    if d.op == "mul" and d.args[0].number is not None and p.number is not None:
+        return mul(const(d.args[0].number * p.number), d.args[1])
     if d.op == "div":
         return over(times(d.args[0], p), d.args[1])
     return mul(d, p)
@@ -204,6 +206,8 @@ def over(n: Expr, d: Expr) -> Expr:
             return n.args[1]
         if n.args[1] is d:
             return n.args[0]
+    if d.op == "mul" and n in d.args and n.number is None:
+        return div(ONE, d.args[1] if d.args[0] is n else d.args[0])
     if d.op == "mul" and d.args[0].number is not None:
         if n.number is not None and (n.number / d.args[0].number).denominator == 1:
             return over(const(n.number / d.args[0].number), d.args[1])
@@ -218,7 +222,7 @@ def over(n: Expr, d: Expr) -> Expr:
 
 def plus(a: Expr, b: Expr) -> Expr:
     """a + b, where a twice is 2*a."""
-    return mul(TWO, a) if a is b else add(a, b)
+    return times(TWO, a) if a is b else add(a, b)
 
 
 # ---------------------------------------------------------------- paths
@@ -283,6 +287,14 @@ def _conjunction(path: _Path) -> Expr | None:
         term = literal.condition if literal.taken else make("not", literal.condition)
         result = term if result is None else make("and", result, term)
     return result
+
+
+def _hardened(part: _Part) -> _Part:
+    """Without soft branches where nothing could go wrong any more: at the end of the way."""
+    path = part.path
+    while path and path[-1].soft and finite(part.value):
+        path = path[:-1]
+    return _Part(path, part.value, part.wild)
 
 
 def _wrap(part: _Part) -> Expr:

@@ -25,7 +25,10 @@ from typing import Any, Final
 
 from ..graph.expr import (
     ARITHMETIC,
+    CHOICES,
+    COMPARISONS,
     LEAVES,
+    LOGIC,
     OUT,
     PI,
     Expr,
@@ -41,7 +44,7 @@ from ..graph.expr import (
 )
 from .formula import FormulaError, parse
 
-RULES: Final = 1  # raised when the way answers are found changes: cached ones are then asked for again
+RULES: Final = 2  # raised when the way answers are found changes: cached ones are then asked for again
 LARGEST: Final = 25  # nodes; a larger body is differentiated by the sweep alone
 PLAIN: Final = ("exp", "log", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asin", "acos", "atan", "atan2", "erf")
 COMPOSED: Final = ("log1p", "expm1", "square", "sigmoid", "softplus")
@@ -124,16 +127,32 @@ def eligible(body: Expr) -> bool:
 
 
 def function_partials(body: Expr, wrt: Iterable[int], name: str) -> dict[int, Expr]:
-    """As :func:`.partials.partials` for the whole body of a function that somebody defined: SymPy may know a cheaper form,
-    written with the function's value (here ``body`` itself)."""
+    """As :func:`.partials.partials`, for the whole body of an equation whose operation is ``name``.
+
+    Where that is a function that somebody defined, SymPy may know a cheaper form, perhaps written with the function's
+    value (here ``body`` itself). Where the sweep guards an infinite slope, its answer stands.
+    """
     from .partials import partials
 
     wanted = tuple(wrt)
-    if not eligible(body) or arguments(body) != tuple(range(len(arguments(body)))):
-        return partials(body, wanted)
+    swept = partials(body, wanted)
+    count = len(arguments(body))
+    plain_names = (*ARITHMETIC, *PRIMITIVES, *COMPARISONS, *LOGIC, *CHOICES)
+    if name in plain_names or not composite(body) or not eligible(body) or arguments(body) != tuple(range(count)):
+        return swept
+    if any(n.op == "where" for p in swept.values() for n in walk(p)):
+        return swept
     answer = local(body, name)
-    return {k: substitute(answer.slopes[k].chosen, {OUT: body}) if k < len(answer.slopes) else partials(body, (k,))[k]
-            for k in wanted}  # fmt: skip
+    for k, p in swept.items():
+        chosen = answer.slopes[k].chosen
+        if cost(chosen) < cost(substitute(p, {body: OUT})):
+            swept[k] = substitute(chosen, {OUT: body})
+    return swept
+
+
+def composite(body: Expr) -> bool:
+    """Whether a body is more than one operation on operands."""
+    return any(a.args for a in body.args)
 
 
 # ---------------------------------------------------------------- finding an answer
@@ -169,15 +188,14 @@ def derive(body: Expr, name: str) -> Local:
             function.derivative(k)
     except (NotOurs, TypeError, ValueError, NotImplementedError, AttributeError, RecursionError):
         return _swept(body, name, "SymPy has no derivative for it: differentiated gate by gate")
-    composite = not (body.op in PRIMITIVES and all(a.op == "arg" for a in body.args))
-    swept = partials(body, range(count)) if composite else {}
+    swept = partials(body, range(count)) if body.op not in PRIMITIVES or composite(body) else {}
     slopes: list[Slope] = []
     for k in range(count):
         try:
             over_x, over_y = function.shorter(k), function.with_output(k)
         except (TypeError, ValueError, NotImplementedError, AttributeError, RecursionError, NotOurs):
             over_x, over_y = [], []
-        own = [swept[k], substitute(swept[k], {body: OUT})] if composite else []
+        own = [swept[k], substitute(swept[k], {body: OUT})] if swept else []
         raw = function.raw_text(k, _names(count))
         slopes.append(_choose(body, meaning, k, raw, [*over_x, *over_y, *own], function.proved))
     return Local(name, body, meaning, tuple(slopes))
@@ -297,6 +315,9 @@ def tidy(form: Expr) -> Expr:
         if node.op == "mul" and args[1].number is not None and args[0].number is None:
             args = (args[1], args[0])
         fresh = make(node.op, *args, value=node.value)
+        if node.op == "neg" and args[0].op == "mul" and args[0].args[0].op == "sub":
+            difference = args[0].args[0].args
+            fresh = make("mul", make("sub", difference[1], difference[0]), args[0].args[1])
         if node.op == "pow" and args[1].number == 2 and args[0].op in LEAVES:
             fresh = make("mul", args[0], args[0])
         done[node] = fresh

@@ -12,7 +12,9 @@ A mean of squares less the square of the mean becomes the mean of squared deviat
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from ..derive import normal as N
 from ..derive.catalogue import Rewriter
@@ -20,38 +22,53 @@ from ..derive.facts import Facts
 from ..derive.normal import Form, Forms
 from ..graph import expr as E
 from ..graph.expr import Expr
-from ..graph.ir import Access, Eqn, Graph, Ix, Origin, Value
+from ..graph.ir import Access, Eqn, Graph, Ix, Origin, Reduce, Value, at
 from ..graph.rewrite import Namer, substitute_access
-from .view import LookThrough, View, axes_of, canonical
+from .view import LookThrough, View, axes_of, canonical, canonical_axes
 
 
 def run(graph: Graph) -> Graph:
     return _Stabilise(graph).run()
 
 
+@dataclass(frozen=True)
 class _Total:
-    """A sum of exponentials over some axes: log of it is ``shift`` plus the log-sum-exp of ``inner``."""
+    """A sum of exponentials over some axes: its logarithm is ``shift`` plus the value called ``name``."""
 
-    def __init__(self, name: str, eqn: Eqn, inner: Expr, shift: Expr) -> None:
-        self.name, self.eqn, self.inner, self.shift = name, eqn, inner, shift
+    name: str
+    shift: Expr
+
+
+@dataclass(frozen=True)
+class _Later:
+    """A reduction beside ``eqn`` that is computed once something reads it."""
+
+    eqn: Eqn
+    reduce: Reduce
+    inner: Expr
+    op: str
+    note: str
 
 
 class _Stabilise(LookThrough):
     def __init__(self, graph: Graph) -> None:
         self.totals: dict[str, _Total] = {}  # by the name of the sum
-        self.pending: dict[str, _Total] = {}  # by the name of the log-sum-exp, until it is computed
+        self.pending: dict[str, _Later] = {}  # by their names, until they are computed
+        self.sums: dict[str, tuple[Eqn, Expr]] = {}
         self.shared: dict[object, str] = {}
         self.facts = Facts(graph)
         self.namer = Namer(graph.values())
         view = View(graph)
         forms = Forms(self._leaf)
-        rewriter = Rewriter(forms, stable=True, nonnegative=self._nonnegative, total=self._is_total)
+        rewriter = Rewriter(forms, stable=True, nonnegative=self._nonnegative, total=self._is_total,
+                            sums=self._variance)  # fmt: skip
         super().__init__(graph, rewriter, view, "stabilise", run)
 
     # ------------------------------------------------------------ sums of exponentials
 
     def before(self, eqn: Eqn, formula: Expr) -> None:
-        if eqn.reduce == "+":
+        if eqn.reduce == "+" and eqn.reduced:
+            self.sums[eqn.out.name] = eqn, formula
             self._sum_of_exponentials(eqn, formula)
         elif eqn.reduce == "lse":
             self.shared.setdefault(self._key(eqn, self.rewriter.forms(formula)), eqn.out.name)
@@ -63,7 +80,7 @@ class _Stabilise(LookThrough):
     def _sum_of_exponentials(self, eqn: Eqn, formula: Expr) -> None:
         forms = self.rewriter.forms
         single = forms(formula).single
-        if single is None or single[0][0] or not single[0][1] or single[1] <= 0 or not eqn.reduced:
+        if single is None or single[0][0] or not single[0][1] or single[1] <= 0:
             return
         (_, expo), weight = single
         inner = tuple((m, c) for m, c in expo if any(self._reduced(atom) for atom, _ in m))
@@ -76,12 +93,17 @@ class _Stabilise(LookThrough):
             shift = E.add(shift, E.call("log", E.const(weight)))
         key = self._key(eqn, exponent)
         name = self.shared.get(key)
-        total = _Total(name or self.namer(f"{eqn.out.name}_lse"), eqn, forms.build(exponent), shift)
         if name is None:
-            self.shared[key] = total.name
-            self.pending[total.name] = total
-            self.view.values[total.name] = Value(total.name, eqn.out.shape)
-        self.totals[eqn.out.name] = total
+            note = f"log(sum(exp(t))) with {eqn.out.name} = sum(exp(t))"
+            name = self._later(f"{eqn.out.name}_lse", _Later(eqn, "lse", forms.build(exponent), "logsumexp", note))
+            self.shared[key] = name
+        self.totals[eqn.out.name] = _Total(name, shift)
+
+    def _later(self, wanted: str, later: _Later) -> str:
+        name = self.namer(wanted)
+        self.pending[name] = later
+        self.view.values[name] = Value(name, later.eqn.out.shape)
+        return name
 
     def _reduced(self, atom: int) -> bool:
         """Whether an atom varies along a reduced axis."""
@@ -121,15 +143,64 @@ class _Stabilise(LookThrough):
 
     def emitted(self, eqn: Eqn) -> None:
         for name in eqn.reads():
-            total = self.pending.pop(name, None)
-            if total is None:
+            later = self.pending.pop(name, None)
+            if later is None:
                 continue
-            origin = Origin(total.eqn.origin.spans, "stabilise", f"log(sum(exp(t))) with {total.eqn.out.name} = sum(exp(t))")
-            new = self.view.equation(replace(total.eqn, out=Value(name, total.eqn.out.shape)), total.inner, origin)
-            new = replace(new, reduce="lse", op="logsumexp")
+            origin = Origin(later.eqn.origin.spans, "stabilise", later.note)
+            new = self.view.equation(replace(later.eqn, out=Value(name, later.eqn.out.shape)), later.inner, origin)
+            new = replace(new, reduce=later.reduce, op=later.op)
             self.emitted(new)
             self.eqns.append(new)
             self.view.add(new, None)
+
+    # ------------------------------------------------------------ variances
+
+    def _variance(self, parts: Sequence[tuple[int, Expr]], forms: Sequence[Form]) -> tuple[list[int], Expr] | None:
+        """c*(sum(t**2) - sum(t)**2/n) is c*sum((t - sum(t)/n)**2)."""
+        squares = self._reads_of_sums(forms, 1)
+        means = self._reads_of_sums(forms, 2)
+        for k, square in squares:
+            for j, mean in means:
+                if parts[k][0] == -parts[j][0] and j != k:
+                    found = self._deviations(forms[k], square, forms[j], mean)
+                    if found is not None:
+                        return sorted((j, k)), found if parts[k][0] > 0 else E.neg(found)
+        return None
+
+    def _reads_of_sums(self, forms: Sequence[Form], power: int) -> list[tuple[int, Expr]]:
+        found: list[tuple[int, Expr]] = []
+        for k, form in enumerate(forms):
+            if form.single is not None:
+                for atom, n in form.single[0][0]:
+                    node = self.rewriter.forms.atoms[atom]
+                    if n == power and node.op == "arg" and self.view.access(node).value in self.sums:
+                        found.append((k, node))
+        return found
+
+    def _deviations(self, left: Form, square: Expr, right: Form, mean: Expr) -> Expr | None:
+        forms = self.rewriter.forms
+        a, b = self.view.access(square), self.view.access(mean)
+        (eqn, squares), (other, terms) = self.sums[a.value], self.sums[b.value]
+        if a.index != b.index or canonical_axes(eqn) != canonical_axes(other) or eqn.out.shape != other.out.shape:
+            return None
+        if forms(squares) != N.power(forms(terms), 2):
+            return None
+        count = N.of_number(Fraction(1))
+        for axis in eqn.reduced:
+            count = N.mul(count, forms(E.dim(axis.extent)))
+        weight = N.mul(left, N.inverse(forms(square)))
+        if right != N.mul(N.mul(weight, N.power(forms(mean), 2)), N.inverse(count)):
+            return None
+        own = self.view.leaf(Access(b.value, tuple(at(f"@{k}") for k in range(len(eqn.out.shape)))))
+        inner = E.call("square", E.sub(terms, E.div(own, forms.build(count))))
+        key = ("deviations", a.value, b.value)
+        name = self.shared.get(key)
+        if name is None:
+            note = f"sum((t - mean(t))**2) instead of {a.value} - {b.value}**2/n, which cancels"
+            name = self._later(f"{a.value}_dev", _Later(eqn, "+", inner, "sum", note))
+            self.shared[key] = name
+        total, factor = self.view.leaf(Access(name, a.index)), forms.build(weight)
+        return E.div(total, factor.args[1]) if factor.op == "div" and factor.args[0] is E.ONE else E.mul(factor, total)
 
     # ------------------------------------------------------------ signs
 
