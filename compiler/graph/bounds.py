@@ -159,6 +159,8 @@ def _remainder_range(inner: tuple[Dim, Dim], b: Dim, known: Floors) -> tuple[Dim
 
 def inside(ix: Ix, extent: Dim, extents: Mapping[str, Dim]) -> bool:
     """Whether ``0 <= ix < extent`` is proved at every point of the axes; never where it gathers."""
+    if ix.plain is not None and extents.get(ix.plain) == extent:
+        return True
     if len(ix.terms) == 1 and not ix.const.terms and ix.terms[0][1].is_one() and isinstance(ix.terms[0][0], Quot):
         quotient = ix.terms[0][0]  # a // b < d exactly where a < b*d
         if inside(quotient.a, quotient.b * extent, extents):

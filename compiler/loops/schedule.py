@@ -170,8 +170,16 @@ class _Scheduler:
     def _fuse(self, items: Sequence[Item], outer: tuple[str, ...]) -> list[Node]:
         groups: list[_Group] = []
         where: dict[int, int] = {}
+        makers: dict[str, list[Item]] = {}
         for item in items:
-            producers = [p for p in items if p is not item and p.serial < item.serial and self._feeds(p, item)]
+            for name in self._makes(item):
+                makers.setdefault(name, []).append(item)
+        for item in items:
+            needs = dict.fromkeys(item.scan.reads() if item.scan is not None else item.eqn.reads())
+            if item.accumulates:
+                needs[item.target] = None
+            found = {p.serial: p for name in needs for p in makers.get(name, ()) if p.serial < item.serial}
+            producers = [found[serial] for serial in sorted(found)]
             barrier = self._barrier(item)
             lowest = 0
             for p in producers:
@@ -189,10 +197,8 @@ class _Scheduler:
             nodes.extend(self._emit(group, outer))
         return nodes
 
-    def _feeds(self, producer: Item, item: Item) -> bool:
-        reads = item.scan.reads() if item.scan is not None else item.eqn.reads()
-        made = [o.name for o in producer.scan.outs] if producer.scan is not None else [producer.target]
-        return any(name in reads for name in made) or (item.accumulates and producer.target == item.target)
+    def _makes(self, item: Item) -> list[str]:
+        return [o.name for o in item.scan.outs] if item.scan is not None else [item.target]
 
     def _barrier(self, item: Item) -> bool:
         if item.scan is not None:
