@@ -100,26 +100,19 @@ class _Trainer:
 
     def __init__(self, model: Model, optimizer: Any, data: Mapping[str, Any], batch_size: int | None) -> None:
         engine = self.engine = model.engine
-        self.model = model
+        self.model, self.wanted = model, optimizer
         plan = engine.plans.get("train")
         if plan is None:
             lacks = "a loss: add `minimize`" if engine.spec["loss"] is None else "a parameter to train"
             raise StateError(f"{engine.name} cannot be trained, for it has not {lacks}")
         self.plan = plan
         self.optimizer = resolve(engine.spec, optimizer)
-        self.arrays, sizes, self.hyper = engine.take(engine.full, plan, dict(data), model._hyper_vector)
-        self.rows, self.batch, self.rowbytes = self._cut(sizes, batch_size)
-        self.sizes = (self.batch, *sizes[1:]) if self.batch else sizes
         self.state = _state(model, self.optimizer)
-        model._last = model._grad = None
-        engine.reserve(model._spaces, self.sizes)
-        self.results = [np.zeros(shape, dtype) for shape, dtype in plan.layout(self.sizes, engine.sizes)]
+        self.results = [np.zeros(shape, dtype) for shape, dtype in plan.layout((0,) * len(engine.sizes), engine.sizes)]
         slots = [slot for slot, _, _ in plan.results]
         loss = engine.spec["loss"]
         self.loss, self.grad = self.results[slots.index(f"out:{loss}")], self.results[slots.index(f"grad:{loss}")]
-        self.pool = (*self.arrays, model._theta, model._frozen, self.hyper, model._spaces["kept"], model._spaces["work"],
-                     *self.results)
-        self.slots = plan.pick(self.pool)
+        self.feed(data, batch_size)
         places, numbers = stretches(engine.spec, self.optimizer)
         self.groups = np.array(places, np.int64).reshape(-1, 2)
         self.hypers = np.array(numbers, np.float64).reshape(len(places), -1)
@@ -127,13 +120,37 @@ class _Trainer:
         self.update = engine.spec["updates"].index(update)
         known = [name for name, _ in update["hypers"]]
         self.rate = known.index("lr") if "lr" in known else 0
-        bytes_of = np.array([self.rowbytes.get(id(array), 0) for array in self.slots], np.int64)
-        self.bytes_of = bytes_of
-        self.staging = np.empty(int(sum((max(self.batch, 1) * b + 63) // 64 * 64 for b in bytes_of.tolist())) + 64, np.uint8)
         self.train = engine.module.get("_train") or train_in_python(engine.module)
+        self.known = self._numbers()
 
-    def _cut(self, sizes: tuple[int, ...], batch_size: int | None) -> tuple[int, int, dict[int, int]]:
-        """(rows, rows a batch, bytes of a row by the array's id); 0 rows a batch where the model has no batch axis."""
+    def feed(self, data: Mapping[str, Any], batch_size: int | None = None, whole: bool = False) -> None:
+        """Take these arrays; `whole` takes them in one step, and looks for no batches in them."""
+        engine, model = self.engine, self.model
+        arrays, sizes, hyper = engine.take(engine.full, self.plan, dict(data), model._hyper_vector)
+        self.rows, self.batch, rowbytes = (1, 0, {}) if whole else self._cut(arrays, sizes, batch_size)
+        self.sizes = (self.batch, *sizes[1:]) if self.batch else sizes
+        model._last = model._grad = None
+        spaces = model._spaces
+        if spaces.get("sizes") != self.sizes:
+            engine.reserve(spaces, self.sizes)
+        self.slots = self.plan.pick((*arrays, model._theta, model._frozen, hyper, spaces["kept"], spaces["work"], *self.results))
+        if not whole:
+            slots = engine.spec["kernels"][self.plan.number]["slots"]
+            self.bytes_of = np.array([rowbytes.get(slot, 0) for slot in slots], np.int64)
+            room = sum((max(self.batch, 1) * b + 63) // 64 * 64 for b in self.bytes_of.tolist())
+            self.staging = np.empty(room + 64, np.uint8)
+
+    def _numbers(self) -> Any:
+        handle = self.optimizer
+        return dict(handle.hypers), {key: dict(value) for key, value in handle.groups.items()}, handle.schedule
+
+    def fits(self, model: Model, wanted: Any) -> bool:
+        """Whether this trainer still does what this optimiser asks of this model."""
+        return ((wanted is self.wanted or (isinstance(wanted, str) and wanted == self.wanted)) and model is self.model
+                and model.optimizer_state is self.state and self.known == self._numbers())
+
+    def _cut(self, arrays: Any, sizes: tuple[int, ...], batch_size: int | None) -> tuple[int, int, dict[str, int]]:
+        """(rows, rows a batch, bytes of a row by slot); 0 rows a batch where the model has no batch axis."""
         if batch_size is not None and not (_whole(batch_size) and batch_size >= 1):
             raise ArgumentError(f"batch_size: expected a whole number from 1 up, or None for all rows, got {batch_size!r}")
         inputs = self.engine.spec["inputs"]
@@ -148,7 +165,8 @@ class _Trainer:
         for spec in inputs:
             if batch < rows and any(_uses(dim, name) for dim in spec["shape"][1 if spec["shape"][:1] == (name,) else 0:]):
                 raise ArgumentError(f"batch_size: {spec['declared']} cannot be cut into batches of {name}; give batch_size=None")
-        return rows, batch, {id(array): array.nbytes // rows for array, cut in zip(self.arrays, batched, strict=True) if cut}
+        slots = [f"in:{spec['name']}" for spec in inputs]
+        return rows, batch, {slot: a.nbytes // rows for slot, a, cut in zip(slots, arrays, batched, strict=True) if cut}
 
     @property
     def steps_per_epoch(self) -> int:
@@ -259,8 +277,11 @@ class _deferred_interrupt:
 
 def step(model: Model, optimizer: Any, inputs: Mapping[str, Any], *, clip_norm: float = 0.0, clip_value: float = 0.0) -> float:
     """One training step on these inputs as they are. Returns the loss before it."""
-    trainer = _Trainer(model, optimizer, inputs, None)
-    losses, done = np.zeros(1), np.zeros(2, np.int64)
+    trainer = model._stepper
+    if trainer is None or not trainer.fits(model, optimizer):
+        trainer = model._stepper = _Trainer(model, optimizer, inputs, None)
+    trainer.feed(inputs, whole=True)
+    losses, done = np.empty(1), np.zeros(2, np.int64)
     rates = None
     if trainer.optimizer.schedule is not None:
         rates = trainer.optimizer.schedule.factors(trainer.state.step, 1, 1, sys.maxsize)
@@ -298,6 +319,7 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
     if isinstance(validation, float):
         data, validation = split(model, data, validation, 0 if seed is None else seed)
     trainer = _Trainer(model, optimizer, data, batch_size)
+    model._stepper = None
     judges = named_metrics(model, metrics)
     watched = _Evaluation(model, validation, judges) if validation is not None else None
     on_training = _Evaluation(model, data, judges) if judges and watched is None else None

@@ -106,8 +106,8 @@ SHAPES = {
 @pytest.mark.parametrize(("given", "text"), SHAPES.values(), ids=SHAPES)
 def test_a_wrong_shape_names_input_shape_and_sizes(xor: ModuleType, given: dict[str, Any], text: str) -> None:
     model = xor.Model()
-    for call in (model.forward, model.value_and_grad, lambda **a: xor.value_and_grad(model.params, **a), lambda **a: model.fit(a, "sgd"),
-                 lambda **a: model.step("sgd", **a)):
+    for call in (model.forward, model.value_and_grad, lambda **a: xor.value_and_grad(model.params, **a),
+                 lambda **a: model.fit(a, "sgd"), lambda **a: model.step("sgd", **a)):
         with pytest.raises(ValueError) as caught:
             call(**given)
         assert str(caught.value) == text
@@ -143,9 +143,11 @@ def test_a_wrong_argument_is_named(xor: ModuleType, given: dict[str, Any], text:
 def test_sizes_are_solved_from_what_is_computed_with_them(net: Any) -> None:
     net.forward(**net_inputs(seq=np.zeros(1)))
     net.forward(**net_inputs(seq=np.zeros(7), T=3))
-    with pytest.raises(ShapeError, match=r"^seq: expected seq\[2\*T \+ 1\], got shape \(4,\): there is no T for which axis 0, 2\*T \+ 1, is 4$"):
+    text = r"^seq: expected seq\[2\*T \+ 1\], got shape \(4,\): there is no T for which axis 0, 2\*T \+ 1, is 4$"
+    with pytest.raises(ShapeError, match=text):
         net.forward(**net_inputs(seq=np.zeros(4)))
-    with pytest.raises(ShapeError, match=r"^seq: expected seq\[2\*T \+ 1\], got shape \(7,\): axis 0 must be 2\*T \+ 1 = 5$"):
+    text = r"^seq: expected seq\[2\*T \+ 1\], got shape \(7,\): axis 0 must be 2\*T \+ 1 = 5$"
+    with pytest.raises(ShapeError, match=text):
         net.forward(**net_inputs(seq=np.zeros(7), T=2))
 
 

@@ -42,8 +42,8 @@ _SPEC = {
     ),
     "values": {"s:base": (3, 4)},
     "kernels": (
-        {"name": "forward", "slots": ("in:x", "in:y", "in:seq", "in:t", "theta", "frozen", "hyper", "out:s", "out:best", "out:big",
-                                      "out:f", "kept"), "kept": ("*", 4, "N"), "work": 0},
+        {"name": "forward", "slots": ("in:x", "in:y", "in:seq", "in:t", "theta", "frozen", "hyper", "out:s", "out:best",
+                                      "out:big", "out:f", "kept"), "kept": ("*", 4, "N"), "work": 0},
         {"name": "backward", "slots": ("in:x", "theta", "frozen", "kept", "up:f", "up:s", "grad:f", "din:f:x", "din:s:x",
                                        "dval:s:base"), "kept": ("*", 4, "N"), "work": 5},
     ),

@@ -536,9 +536,10 @@ class Engine:
                 hyper[self.hypers.index(name)] = value
         return tuple([arrays[name] for name in needs.names]), tuple([sizes[name] for name in self.sizes]), hyper
 
-    def upstream(self, plan: _Plan, upstream: Any, sizes: tuple[int, ...]) -> list[Array]:
+    def upstream(self, upstream: Any, sizes: tuple[int, ...]) -> dict[str, Array]:
+        """The upstream of each target, in the model's type."""
         env = dict(zip(self.sizes, sizes, strict=True))
-        shapes = {name: tuple([_dim(d, env) for d in shape]) for name, shape in plan.ups}
+        shapes = {target["name"]: tuple([_dim(d, env) for d in target["shape"]]) for target in self.spec["targets"]}
         given: dict[str, Any] = {}
         if isinstance(upstream, (dict, Named)):
             given = dict(upstream)
@@ -546,16 +547,16 @@ class Engine:
                 if name not in shapes:
                     raise _error("ArgumentError", f"upstream: no gradient is taken of {name!r}{_meant(name, shapes)}")
         elif upstream is not None:
-            wanting = [name for name, shape in shapes.items() if shape] or list(shapes)
+            wanting = [target["name"] for target in self.spec["targets"] if target["shape"]] or list(shapes)
             if len(wanting) != 1:
                 raise _error("ArgumentError", f"upstream: {', '.join(wanting)} want one each, so give a dict by name")
             given = {wanting[0]: upstream}
-        ups = []
+        ups = {}
         for name, shape in shapes.items():
             if name in given:
-                ups.append(_shaped(f"upstream of {name}", given[name], shape, self.real))
-            elif not dict(plan.ups)[name]:
-                ups.append(np.ones((), self.real))
+                ups[name] = _shaped(f"upstream of {name}", given[name], shape, self.real)
+            elif not shape:
+                ups[name] = np.ones((), self.real)
             else:
                 raise _error("ArgumentError", f"{name} is no scalar but {shape}: give upstream=, an array of that shape")
         return ups
@@ -595,8 +596,15 @@ class Engine:
     def adjoints(self, plan: Any, arrays: Any, sizes: tuple[int, ...], vectors: Any, upstream: Any,
                  spaces: dict[str, Any]) -> Any:
         """Run a kernel that takes upstreams; what it fills."""
-        ups = self.ones if upstream is None and self.ones is not None else tuple(self.upstream(plan, upstream, sizes))
-        return self.call(plan, arrays, sizes, vectors, spaces, ups)
+        if upstream is None and self.ones is not None:
+            return self.call(plan, arrays, sizes, vectors, spaces, self.ones)
+        ups = self.upstream(upstream, sizes)
+        results = self.call(plan, arrays, sizes, vectors, spaces, tuple([ups.pop(name) for name, _ in plan.ups]))
+        for (slot, _, _), result in zip(plan.results, results, strict=True):
+            kind, target, *_ = slot.split(":")
+            if kind != "out" and target in ups:     # a loss is a scalar, and its kernel takes its upstream to be 1
+                result *= ups[target]
+        return results
 
     def value_and_grad(self, arrays: Any, sizes: tuple[int, ...], vectors: Any, upstream: Any,
                        spaces: dict[str, Any]) -> tuple[Outputs, Array | None, Gradients]:
@@ -766,6 +774,7 @@ class Model:
         self._predicted: dict[str, Any] = {}      # the workspaces of predict, so that it spoils no forward
         self._last: Any = None                      # the forward pass that backward belongs to
         self._grad: Array | None = None
+        self._stepper: Any = None                   # what step() made ready
         self._lock = Lock()
 
     @property
@@ -866,10 +875,15 @@ class Model:
         return f"{engine.name}.Model({count}{': ' if params else ''}{params}{'; ' if hypers else ''}{hypers})"
 
 
+_modules: dict[str, Any] = {}
+
+
 def _training(name: str = "training") -> Any:
     try:
-        from importlib import import_module
-        return import_module(f"gradwright.runtime.{name}")
+        if name not in _modules:
+            from importlib import import_module
+            _modules[name] = import_module(f"gradwright.runtime.{name}")
+        return _modules[name]
     except ImportError as error:
         raise _error("MissingError", f"training needs gradwright.runtime: pip install gradwright ({error})") from error
 
