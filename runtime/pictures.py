@@ -25,7 +25,7 @@ def _axes(ax: Any) -> Any:
 def plot_history(history: History, names: Sequence[str] = (), ax: Any = None) -> Any:
     """Columns of a history (all losses, if none is named) against the epochs; returns the axes."""
     ax = _axes(ax)
-    names = list(names) or [name for name in list(history.keys()) if name.endswith("loss")]
+    names = list(names) or [name for name in history if name.endswith("loss")]
     epochs = np.arange(1, history.epochs + 1)
     for name in names:
         ax.plot(epochs, history[name], label=name)

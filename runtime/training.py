@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -58,6 +58,9 @@ class History:
 
     def keys(self) -> list[str]:
         return list(self.columns)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
 
     def __len__(self) -> int:
         return self.epochs
@@ -241,10 +244,12 @@ def train_in_python(module: Mapping[str, Any]) -> Callable[..., int]:
                     steps += 1
                     start += size
                     done[1] = steps
-                    if interrupted:
+                    if interrupted and start < rows and batch:
                         raise KeyboardInterrupt
                 losses[epoch] = total / (rows if batch else 1)
                 done[0] = epoch + 1
+                if interrupted:
+                    raise KeyboardInterrupt
         return steps
 
     return train
