@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gradwright.compiler.elaborate import elaborate
 from gradwright.compiler.language import lalr
 from gradwright.compiler.language.diagnostics import Diagnostic, render_all
 from gradwright.compiler.language.parser import parse, parse_expression
@@ -468,7 +469,7 @@ def test_the_repositorys_models(path: Path) -> None:
         ("y = x\u00a0+ 1", "E001", 1, "\u00a0", "U+00A0"), ("y = x\0", "E001", 1, "\0", "U+0000"), ("y = x $ 2", "E001", 1, "$", "`$`"),
         ("y = x\u200b", "E001", 1, "\u200b", "U+200B"), ("y = a; b = 2", "E001", 1, ";", "`;`"), ("y = xᵀ", "E001", 1, "ᵀ", "`ᵀ`"),
         ("y = 'abc", "E002", 1, "'abc", "not closed"), ("y = 08", "E003", 1, "08", "08"), ("y = 1__0", "E003", 1, "1__0", "1__0"),
-        ("y = 1e", "E003", 1, "1e", "`1e`"), ("y = 3x", "E003", 1, "3x", "3x"), ("y = 1e999", "E003", 1, "1e999", "larger"),
+        ("y = f('a\0b')", "E001", 1, "\0", "U+0000"), ("y = 1e", "E003", 1, "1e", "`1e`"), ("y = 3x", "E003", 1, "3x", "3x"), ("y = 1e999", "E003", 1, "1e999", "larger"),
         ("y = 1.2.3", "E003", 1, "1.2.3", "1.2.3"), ("y = '\\q'", "E004", 1, "\\q", "\\q"),
         # brackets
         ("y = f(x\nz = 2", "E102", 1, "(", "`)` is missing"), ("y = f(x]", "E102", 1, "(", "closed by a `]`"),
@@ -668,7 +669,7 @@ def mutated(draw: st.DrawFn) -> str:
 
 @settings(max_examples=250, deadline=None)
 @given(st.one_of(mutated(), st.lists(st.sampled_from(_PIECES)).map("".join), st.text(), st.binary().map(lambda b: b.decode("latin-1"))))
-@example("(\ufeff")
+@example("(\ufeff\U00018d09\u00a0\u200d")
 @example("y = 'a\u2028b'\x0b")
 def test_no_text_breaks_the_parser(text: str) -> None:
     source = Source("m.gw", text)
@@ -682,3 +683,13 @@ def test_no_text_breaks_the_parser(text: str) -> None:
     assert again.statements == module.statements
     if module.doc.strip() == module.doc and "\f" not in module.doc:
         assert again.doc == module.doc
+
+
+@settings(max_examples=60, deadline=None)
+@given(mutated())
+def test_no_program_breaks_the_front_end(text: str) -> None:
+    """What is left of a broken program goes on to the next stage, which must not stumble over it."""
+    module, found = parse(Source("m.gw", text))
+    assert module is not None
+    model, more = elaborate(module)
+    assert model is None or not any(d.is_error for d in (*found, *more))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from .diagnostics import Diagnostic, Label
-from .lexer import Token
+from .lexer import Token, text_of
 from .source import Span
 from .syntax import (
     Array,
@@ -124,7 +123,7 @@ class Builder:
         return Boolean(parts[0].type == "True", span=parts[0].span(self.file))
 
     def text(self, parts: list[Any]) -> Text:
-        return Text(ast.literal_eval(parts[0].text), span=parts[0].span(self.file))
+        return Text(text_of(parts[0]), span=parts[0].span(self.file))
 
     def parens(self, parts: list[Any]) -> Any:
         return replace(parts[1], span=self.span(parts[0], parts[2]))
@@ -296,4 +295,4 @@ class Builder:
         return Use(parts[1].text, False, span=self.span(parts[0], parts[1]))
 
     def use_file(self, parts: list[Any]) -> Use:
-        return Use(ast.literal_eval(parts[1].text), True, span=self.span(parts[0], parts[1]))
+        return Use(text_of(parts[1]), True, span=self.span(parts[0], parts[1]))

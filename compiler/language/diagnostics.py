@@ -336,7 +336,7 @@ def _width(text: str) -> int:
 def _char_width(character: str) -> int:
     if character < "\u0300":
         return 1
-    if unicodedata.category(character) in ("Mn", "Me") or character in "\u200c\u200d":
+    if unicodedata.category(character) in ("Mn", "Me"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
 
@@ -347,9 +347,7 @@ def _visible(character: str) -> str:
         return chr(0x2400 + ord(character))
     if character == "\x7f":
         return "\u2421"
-    category = unicodedata.category(character)
-    hidden = category in ("Cc", "Cs", "Zl", "Zp") or (category == "Cf" and character not in "\u200c\u200d")
-    return "\ufffd" if hidden else character
+    return character if character.isprintable() else "\ufffd"
 
 
 def _clean(text: str) -> str:

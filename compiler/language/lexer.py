@@ -106,6 +106,11 @@ _WRONG = {
 _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", '"': '"', "'": "'"}
 
 
+def text_of(token: Token) -> str:
+    """What a STRING stands for."""
+    return re.sub(r"\\(.)", lambda match: _ESCAPES[match.group(1)], token.text[1:-1])
+
+
 def read_lines(source: Source, bag: Bag) -> tuple[list[Line], str]:
     """The logical lines of a file as a tree, and the documentation at its top."""
     reader = _Reader(source, bag)
@@ -179,6 +184,11 @@ class _Reader:
             elif kind == "string":
                 add(Token("STRING", piece, number, column, match.end() + 1))
                 broken = self._bad_escape(piece, number, column) or broken
+                if not piece.isprintable():
+                    for offset, character in enumerate(piece):
+                        if character < " " and character != "\t":
+                            self._bad_character(character, number, column + offset)
+                            broken = True
             elif kind == "wrong":
                 self._wrong(piece, text, number, column)
                 broken = True
