@@ -337,7 +337,7 @@ def from_ours(node: Expression | Slice) -> Any:
     raise AssertionError(node)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(_PYTHON_EXPRESSION)
 def test_python_reads_expressions_in_the_same_way(text: str) -> None:
     try:
@@ -667,7 +667,7 @@ def mutated(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.one_of(mutated(), st.lists(st.sampled_from(_PIECES)).map("".join), st.text(), st.binary().map(lambda b: b.decode("latin-1"))))
 @example("(\ufeff\U00018d09\u00a0\u200d")
 @example("y = 'a\u2028b'\x0b")
@@ -685,7 +685,7 @@ def test_no_text_breaks_the_parser(text: str) -> None:
         assert again.doc == module.doc
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(mutated())
 def test_no_program_breaks_the_front_end(text: str) -> None:
     """What is left of a broken program goes on to the next stage, which must not stumble over it."""
