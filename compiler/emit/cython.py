@@ -106,6 +106,9 @@ class KernelWriter:
             self.spell(s.value.name)
         self.arguments = self._arguments()
         self.loaded = self._loaded()
+        self._active: list[str] = []  # loop variables from the outside in
+        self._taken = {self.spell(s.value.name) for s in nest.storage} | {self.spell(n) for n in self.free}
+        self._taken |= {name for _, _, name in self.arguments}
 
     # ------------------------------------------------------------ frame
 
@@ -395,30 +398,18 @@ class KernelWriter:
 
     def _variable(self, variable: str, extent: Dim, depth: int) -> str:
         """A short name for a loop variable: n for N, otherwise i, j, k... from the outside in."""
-        outer = set(self.variables.values()) if depth > 1 else set()
-        if depth == 1:
-            self.variables = {}
-        taken = {self.spell(s.value.name) for s in self.nest.storage} | {self.spell(n) for n in self.free}
-        taken |= {name for _, _, name in self.arguments}
+        del self._active[depth - 1 :]
+        active = {self.variables[v] for v in self._active}
         wanted = [extent.name.lower()] if extent.name and len(extent.name) == 1 else []
         wanted += ["j", "k", "l", "i", "m", "q", "r", "s", "u", "v"]
-        active = {self.variables[v] for v in self._active} if depth > 1 else set()
-        del outer
         for name in wanted:
-            if name not in taken and name not in active:
+            if name not in self._taken and name not in active:
                 self.variables[variable] = name
                 break
         else:
             self.variables[variable] = self.spell.fresh("i")
-        del self._active[depth - 1 :]
         self._active.append(variable)
         return self.variables[variable]
-
-    @property
-    def _active(self) -> list[str]:
-        if not hasattr(self, "_active_list"):
-            self._active_list: list[str] = []
-        return self._active_list
 
     def _index(self, ix: Ix) -> str:
         """An index as integer arithmetic."""

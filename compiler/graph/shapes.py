@@ -76,6 +76,14 @@ class Dim:
         return frozenset(names)
 
     def __add__(self, other: Dim | int | str) -> Dim:
+        if isinstance(other, Dim):
+            if not other.terms:
+                return self
+            if not self.terms:
+                return other
+        a, b = self.value, other if isinstance(other, int) else other.value if isinstance(other, Dim) else None
+        if a is not None and b is not None:
+            return Dim.of(a + b)
         terms = dict(self.terms)
         for monomial, coefficient in Dim.of(other).terms:
             terms[monomial] = terms.get(monomial, 0) + coefficient
@@ -85,9 +93,19 @@ class Dim:
         return Dim(tuple((m, -c) for m, c in self.terms))
 
     def __sub__(self, other: Dim | int | str) -> Dim:
+        a, b = self.value, other if isinstance(other, int) else other.value if isinstance(other, Dim) else None
+        if a is not None and b is not None:
+            return Dim.of(a - b)
         return self + -Dim.of(other)
 
     def __mul__(self, other: Dim | int | str) -> Dim:
+        a, b = self.value, other if isinstance(other, int) else other.value if isinstance(other, Dim) else None
+        if a is not None and b is not None:
+            return Dim.of(a * b)
+        if a == 1 and isinstance(other, Dim):
+            return other
+        if b == 1:
+            return self
         terms: dict[Monomial, int] = {}
         for m1, c1 in self.terms:
             for m2, c2 in Dim.of(other).terms:

@@ -25,14 +25,19 @@ class InternalError(Exception):
     """The compiler made a graph that breaks its own rules: a mistake in the pass that it names, never the user's."""
 
 
-def verify(graph: Graph, after: str = "", sizes: Iterable[str] | None = None) -> None:
+Checked = dict[int, tuple[Eqn, tuple[Value, ...]]]
+"""Equations that were found right, by identity, with the values that they read."""
+
+
+def verify(graph: Graph, after: str = "", sizes: Iterable[str] | None = None, checked: Checked | None = None) -> None:
     """Raise :class:`InternalError` where ``graph`` breaks a rule. ``after`` names what made it. With ``sizes``, the free
-    sizes that the caller gives by name, every other one must stand in the shape of an input."""
+    sizes that the caller gives by name, every other one must stand in the shape of an input. ``checked`` is what an earlier
+    call found right of the same equations; what is new is added to it."""
     known: frozenset[str] | None = None
     if sizes is not None:
         known = frozenset(sizes).union(*(dim.free() for value in graph.inputs for dim in value.shape))
     try:
-        _graph(graph, known)
+        _graph(graph, known, {} if checked is None else checked)
     except _Broken as broken:
         where = f" after {after}" if after else ""
         text = f"\n    {broken.text}" if broken.text else ""
@@ -75,7 +80,7 @@ def _shown(text: Callable[[], str]) -> Iterator[None]:
         raise _Broken(broken.problem, shown) from None
 
 
-def _graph(graph: Graph, sizes: frozenset[str] | None) -> None:
+def _graph(graph: Graph, sizes: frozenset[str] | None, checked: Checked) -> None:
     values: dict[str, Value] = {}
 
     def define(value: Value) -> None:
@@ -101,7 +106,11 @@ def _graph(graph: Graph, sizes: frozenset[str] | None) -> None:
                 if name not in values:
                     raise _Broken(f"{name} is read before it is defined")
             if isinstance(eqn, Eqn):
-                _eqn(eqn, values, sizes)
+                read = tuple(values[name] for name in eqn.reads())
+                before = checked.get(id(eqn))
+                if before is None or before[0] is not eqn or any(a is not b for a, b in zip(before[1], read, strict=True)):
+                    _eqn(eqn, values, sizes)
+                    checked[id(eqn)] = (eqn, read)
             else:
                 _scan(eqn, values, sizes)
             for value in outs(eqn):
@@ -305,7 +314,7 @@ def _scan(scan: Scan, values: Mapping[str, Value], sizes: frozenset[str] | None)
             shape = shape[1:]
         if shape != inner.shape or values[name].kind != inner.kind:
             raise _Broken(f"{name} goes in as {show_value(inner)}")
-    _graph(body, sizes)
+    _graph(body, sizes, {})
     results = body.values()
     for k, (out, name) in enumerate(zip(scan.outs, body.outputs, strict=True)):
         result = results[name]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..graph.ir import Graph
-from ..meaning.verify import verify
+from ..meaning.verify import Checked, verify
 from . import constants, cse, dce, expand, inline, routes, share
 from . import recognise as recognise
 from . import stabilise as stabilise
@@ -53,9 +53,10 @@ KERNEL: tuple[Pass, ...] = (
 
 def apply(passes: Iterable[Pass], graph: Graph) -> Graph:
     """The graph after all of ``passes``, verified after each."""
+    checked: Checked = {}
     for step in passes:
         after = step.run(graph)
         if after is not graph:
-            verify(after, step.name)
+            verify(after, step.name, checked=checked)
         graph = after
     return graph

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from ..graph import expr as E
 from ..graph.expr import Expr
@@ -63,12 +64,18 @@ def _absorb(eqn: Eqn, available: dict[str, Eqn], uses: dict[str, int]) -> Eqn:
             producer = available.get(access.value)
             if producer is None or not _may(eqn, access, producer):
                 continue
-            merged = _substitute(eqn, k, producer)
-            if merged.body.depth > MAX_DEPTH or sum(1 for _ in E.walk(merged.body)) > MAX_NODES:
-                continue
-            eqn, changed = merged, True
+            if not _moves_data(producer):
+                nodes = _count(eqn.body) + _count(producer.body)
+                if nodes > MAX_NODES or eqn.body.depth + producer.body.depth > MAX_DEPTH:
+                    continue
+            eqn, changed = _substitute(eqn, k, producer), True
             break
     return eqn
+
+
+@lru_cache(maxsize=4096)
+def _count(body: Expr) -> int:
+    return sum(1 for _ in E.walk(body))
 
 
 def _may(eqn: Eqn, access: Access, producer: Eqn) -> bool:

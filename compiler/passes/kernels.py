@@ -10,7 +10,7 @@ from ..graph import expr as E
 from ..graph.ir import Access, Axis, Eqn, Graph, Model, Origin, Scan, Target, Value, at, outs
 from ..graph.rewrite import Namer
 from ..graph.shapes import Dim, size
-from ..meaning.verify import verify
+from ..meaning.verify import verify, verify_gradients
 from . import AFTER, BEFORE, KERNEL, apply
 from .names import rename
 
@@ -113,6 +113,8 @@ def _differentiate(model: Model, forward: Graph) -> tuple[Graph, list[_Gradient]
         wrt = [value for _, value in target.wrt]
         backward = differentiate(graph, target.value, wrt, seed)
         graph = backward.graph
+        pairs = list(zip(wrt, backward.adjoints, strict=True))
+        verify_gradients(graph, pairs, f"differentiating {target.name}")
         fresh = Namer(graph.values())
         extra: list[Eqn] = []
         own = {outs(e)[0].name for e in graph.eqns} - {g.value for g in gradients}
