@@ -155,8 +155,10 @@ def lt(a: Expr, b: Expr | int) -> Expr:
 
 NUMBERS = {
     "third": make("mul", X, const("1/3")), "tiny": make("add", X, const("1e-8")), "minus": make("sub", X, const("-2.5")),
-    "huge": make("mul", X, const("1e300")), "billions": make("add", X, const(3 * 10**12)), "large": make("mul", X, const(2**62 + 1)),
-    "larger": make("mul", X, const(10**30)), "least": make("mul", X, const("5e-324")), "long": make("mul", X, const("0.1234567890123456789")),
+    "huge": make("mul", X, const("1e300")), "billions": make("add", X, const(3 * 10**12)),
+    "large": make("mul", X, const(2**62 + 1)),
+    "larger": make("mul", X, const(10**30)), "least": make("mul", X, const("5e-324")),
+    "long": make("mul", X, const("0.1234567890123456789")),
     "negative": make("pow", make("neg", X), const(2)), "powered": make("neg", make("pow", X, const(2))),
     "signs": make("sub", X, make("neg", make("neg", Y))), "minuses": make("sub", make("sub", X, Y), make("sub", Y, X)),
     "quotients": make("div", make("div", X, const(3)), make("div", const(3), X)), "nested": make("mul", X, make("div", Y, X)),
@@ -165,16 +167,19 @@ NUMBERS = {
 }  # fmt: skip
 
 INTEGERS = {
-    "half": make("div", const(1), const(2)), "part": make("div", I, N), "one part": make("div", const(1), make("add", N, const(1))),
+    "half": make("div", const(1), const(2)), "part": make("div", I, N),
+    "one part": make("div", const(1), make("add", N, const(1))),
     "position": make("div", make("add", I, const(1)), const(2)), "twice": make("mul", make("div", I, const(2)), const(2)),
     "difference": make("div", make("sub", I, N), make("add", I, const(2))), "negated": make("div", make("neg", I), const(4)),
     "power": make("pow", I, const(2)), "inverse power": make("pow", make("add", I, const(2)), const(-2)),
-    "squared": make("square", make("sub", I, const(3))), "scaled": make("mul", X, make("div", const(1), make("add", N, const(3)))),
+    "squared": make("square", make("sub", I, const(3))),
+    "scaled": make("mul", X, make("div", const(1), make("add", N, const(3)))),
     "millions": make("mul", make("mul", make("mul", make("add", N, const(3)), const(999999999)), const(999999999)), const(999999999)),
     "cubed": make("mul", make("pow", make("add", N, const(3 * 10**6)), const(3)), make("pow", make("add", I, const(5 * 10**5)), const(3))),
     "least": make("min", I, const(3)), "most": make("max", make("sub", I, const(2)), N), "root": make("sqrt", I),
     "choice": make("where", lt(I, 2), I, N), "mixed": make("where", lt(I, 2), I, X), "sum": make("add", make("add", I, N), X),
-    "compared": make("where", lt(make("div", I, const(2)), 1), const(1), const(2)), "absolute": make("abs", make("sub", I, const(3))),
+    "compared": make("where", lt(make("div", I, const(2)), 1), const(1), const(2)),
+    "absolute": make("abs", make("sub", I, const(3))),
     "sign": make("sign", make("sub", I, const(1))), "floor": make("floor", make("div", I, const(2))),
 }  # fmt: skip
 
@@ -192,7 +197,8 @@ LOGIC = {
     "and of numbers": make("and", X, Y), "chained": make("lt", lt(X, 0), Y), "largest": make("max", lt(X, 0), Y),
     "rooted": make("sqrt", lt(X, 0)), "either": make("where", lt(X, 0), lt(Y, 0), lt(Y, 1)),
     "three": make("where", lt(X, -1), const(1), make("where", lt(X, 0), Y, make("where", lt(X, 1), X, const(4)))),
-    "in the condition": make("where", make("where", lt(X, 0), lt(Y, 0), lt(Y, 1)), X, Y), "powers": make("pow", lt(X, 0), const(2)),
+    "in the condition": make("where", make("where", lt(X, 0), lt(Y, 0), lt(Y, 1)), X, Y),
+    "powers": make("pow", lt(X, 0), const(2)),
     "unequal": make("ne", X, Y), "and or": make("and", make("or", lt(X, 0), lt(Y, 0)), make("or", lt(X, 1), lt(Y, -1))),
 }  # fmt: skip
 
