@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .callbacks import EarlyStopping, Every, Info
+    from .checkpoints import Checkpoint
     from .errors import (
         ArgumentError,
         CheckpointError,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .training import History, fit, step
 
 _PLACES = {
+    "checkpoints": ("Checkpoint",),
     "callbacks": ("EarlyStopping", "Every", "Info"),
     "errors": ("ArgumentError", "CheckpointError", "DtypeError", "GradwrightError", "MissingError", "RangeError", "ShapeError",
                "StateError"),
@@ -34,7 +36,7 @@ _PLACES = {
 _MODULES = ("callbacks", "checkpoints", "errors", "loading", "metrics", "model", "optimizers", "schedules", "training")
 
 __all__ = [
-    "SGD", "AdaGrad", "Adam", "AdamW", "ArgumentError", "CheckpointError", "Constant", "Cosine", "DtypeError",
+    "SGD", "AdaGrad", "Adam", "AdamW", "ArgumentError", "Checkpoint", "CheckpointError", "Constant", "Cosine", "DtypeError",
     "EarlyStopping", "Every", "Exponential", "GradwrightError", "History", "Info", "MissingError", "OneCycle", "Optimizer",
     "RMSProp", "RangeError", "ReduceOnPlateau", "Schedule", "ShapeError", "StateError", "Step", "fit", "load",
     "step",

@@ -774,6 +774,7 @@ class Model:
         self._last: Any = None                      # the forward pass that backward belongs to
         self._grad: Array | None = None
         self._stepper: Any = None                   # what step() made ready
+        self._run: Any = (None, None)               # the last fit's history and schedule
         self._lock = Lock()
 
     @property
@@ -864,6 +865,17 @@ class Model:
         for name in self.engine.hypers:
             other.hyper[name] = self.hyper[name]
         return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {"theta": self._theta.copy(), "frozen": self._frozen.copy(), "optimizer_state": self.optimizer_state}
+        return {**state, "hypers": [self.hyper[name] for name in self.engine.hypers]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Model.__init__(self, params=state["theta"])
+        self._frozen[...] = state["frozen"]
+        self.optimizer_state = state["optimizer_state"]
+        for name, value in zip(self.engine.hypers, state["hypers"], strict=True):
+            self.hyper[name] = value
 
     def __repr__(self) -> str:
         engine = self.engine

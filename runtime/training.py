@@ -296,7 +296,8 @@ def step(model: Model, optimizer: Any, inputs: Mapping[str, Any], *, clip_norm: 
 
 def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batch_size: int | None = 32, shuffle: bool = True,
         seed: int | None = None, progress: bool | None = None, validation: Any = None, metrics: Any = None,
-        callbacks: Callback | Sequence[Callback] = (), clip_norm: float = 0.0, clip_value: float = 0.0) -> History:
+        callbacks: Callback | Sequence[Callback] = (), clip_norm: float = 0.0, clip_value: float = 0.0,
+        resume: Any = None) -> History:
     """Train a model on `data`, a dict of arrays by input name (sizes and hyper-parameters by name may stand there too).
 
     optimizer   Adam(lr=1e-2), "adam", or None for the one that the model was compiled with
@@ -309,6 +310,8 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
                 none, of the training data
     callbacks   functions of an Info, called after every epoch; one that returns True ends the run
     clip_norm, clip_value  bounds for the norm and for the elements of the gradient; 0 is none
+    resume      a checkpoint of such a run: it goes on after the last epoch there, to the same bits as if it had never stopped
+                (`epochs` counts from the run's start); what callbacks knew is not in a checkpoint
 
     An epoch's loss is the mean over its samples. The same seed gives the same bits. Ctrl-C ends the run after the last whole
     step and returns the history so far.
@@ -323,22 +326,33 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
     data = dict(data)
     if isinstance(validation, float):
         data, validation = split(model, data, validation, 0 if seed is None else seed)
+    before = None
+    if resume is not None:
+        from .checkpoints import restore
+        before = restore(model, resume)
     trainer = _Trainer(model, optimizer, data, batch_size)
     model._stepper = None
     judges = named_metrics(model, metrics)
     watched = _Evaluation(model, validation, judges) if validation is not None else None
     on_training = _Evaluation(model, data, judges) if judges and watched is None else None
     listeners: list[Callback] = [callbacks] if callable(callbacks) else list(callbacks)
-    state, schedule, history = trainer.state, trainer.optimizer.schedule, History()
-    if seed is not None:
-        state.rng = np.random.Generator(np.random.PCG64(seed))
+    state, schedule = trainer.state, trainer.optimizer.schedule
     if schedule is not None:
         schedule.begin()
-        history.columns["lr"] = []
+    history = History()
+    if before is not None:
+        history = before[0] or history
+        if schedule is not None:
+            vars(schedule).update(before[1])
+    elif seed is not None:
+        state.rng = np.random.Generator(np.random.PCG64(seed))
+    if schedule is not None:
+        history.columns.setdefault("lr", [])
+    model._run = history, schedule
     every = bool(listeners) or watched is not None or on_training is not None or (schedule is not None and schedule.adaptive)
     shuffled = shuffle and 0 < trainer.batch < trainer.rows
     steps = trainer.steps_per_epoch
-    begun = time.perf_counter()
+    begun = time.perf_counter() - history.seconds
     bar = _Bar(progress, int(epochs))
     pace = 0.0          # seconds an epoch took
     for listener in listeners:
