@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..graph import expr as E
-from ..graph.ir import Access, Eqn, Graph, Scan, Value, at
+from ..graph.ir import Access, Axis, Eqn, Graph, Scan, Value, at
 from ..graph.rewrite import Namer, normalise
 
 
@@ -25,7 +25,8 @@ def _expand(eqn: Eqn, name: Namer) -> list[Eqn]:
     shift = Value(name(f"{eqn.out.name}_shift"), eqn.out.shape)
     total = Value(name(f"{eqn.out.name}_sum"), eqn.out.shape)
     largest = replace(eqn, out=top, reduce="max", op="max", origin=replace(eqn.origin, note="the largest, taken away below"))
-    axes = tuple(a for a in eqn.axes if a not in eqn.reduced)
+    extents = eqn.extents
+    axes = tuple(Axis(name, extents[name]) for name in eqn.plain_out or ())
     index = tuple(at(a.name) for a in axes)
     # all -inf or a +inf: nothing is taken away, and the sum is 0 or inf as it should be
     finite = E.where(E.make("eq", E.call("abs", E.arg(0)), E.INF), E.ZERO, E.arg(0))

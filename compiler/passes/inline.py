@@ -7,8 +7,9 @@ from functools import lru_cache
 
 from ..graph import expr as E
 from ..graph.expr import Expr
-from ..graph.ir import Access, Axis, Eqn, Graph, Ix, Scan
+from ..graph.ir import Access, Eqn, Graph, Ix, Scan
 from ..graph.rewrite import normalise, substitute_access
+from ..graph.shapes import Shape
 from .names import is_temporary
 from .products import is_product
 
@@ -18,11 +19,12 @@ MAX_NODES = 80
 
 def run(graph: Graph) -> Graph:
     uses = _uses(graph)
+    shapes = {name: value.shape for name, value in graph.values().items()}
     available: dict[str, Eqn] = {}
     eqns: list[Eqn | Scan] = []
     for eqn in graph.eqns:
         if isinstance(eqn, Eqn):
-            eqn = _absorb(eqn, available, uses)
+            eqn = _absorb(eqn, available, shapes)
             if _movable(eqn, graph) and (_moves_data(eqn) or (uses.get(eqn.out.name) == 1 and is_temporary(eqn.out.name))):
                 available[eqn.out.name] = eqn
         eqns.append(eqn)
@@ -56,13 +58,13 @@ def _moves_data(eqn: Eqn) -> bool:
     return is_temporary(eqn.out.name) and eqn.body is E.arg(0) and len(eqn.args) == 1
 
 
-def _absorb(eqn: Eqn, available: dict[str, Eqn], uses: dict[str, int]) -> Eqn:
+def _absorb(eqn: Eqn, available: dict[str, Eqn], shapes: dict[str, Shape]) -> Eqn:
     changed = True
     while changed:
         changed = False
         for k, access in enumerate(eqn.args):
             producer = available.get(access.value)
-            if producer is None or not _may(eqn, access, producer):
+            if producer is None or not _may(eqn, access, producer, shapes):
                 continue
             if not _moves_data(producer):
                 nodes = _count(eqn.body) + _count(producer.body)
@@ -78,10 +80,10 @@ def _count(body: Expr) -> int:
     return sum(1 for _ in E.walk(body))
 
 
-def _may(eqn: Eqn, access: Access, producer: Eqn) -> bool:
+def _may(eqn: Eqn, access: Access, producer: Eqn, shapes: dict[str, Shape]) -> bool:
     if access.fill is not None:
         # outside, the fill is read: only a whole permutation keeps inside and outside apart
-        return _moves_data(producer) and _permutes(producer) and producer.args[0].fill is None
+        return _moves_data(producer) and _permutes(producer, shapes) and producer.args[0].fill is None
     if _moves_data(producer):
         if is_product(eqn):
             return producer.args[0].fill is None and _linear(producer)
@@ -95,9 +97,12 @@ def _may(eqn: Eqn, access: Access, producer: Eqn) -> bool:
     return read == axes and big == len(read)
 
 
-def _permutes(producer: Eqn) -> bool:
-    names = [ix.plain for ix in producer.args[0].index]
-    return None not in names and sorted(str(n) for n in names) == sorted(a.name for a in producer.axes)
+def _permutes(producer: Eqn, shapes: dict[str, Shape]) -> bool:
+    """All of an array, its axes in another order; a slice is not all of it."""
+    (access,) = producer.args
+    extents = producer.extents
+    whole = all(ix.plain is not None and extents[ix.plain] == d for ix, d in zip(access.index, shapes[access.value], strict=True))
+    return whole and sorted(str(ix.plain) for ix in access.index) == sorted(extents)
 
 
 def _linear(producer: Eqn) -> bool:
@@ -111,21 +116,18 @@ def _substitute(eqn: Eqn, k: int, producer: Eqn) -> Eqn:
     access = eqn.args[k]
     extents = eqn.extents
     mapping = dict(zip(plain, access.index, strict=True))
-    args = list(eqn.args)
-    replacement: dict[Expr, Expr] = {}
-    for j, inner in enumerate(producer.args):
-        moved = substitute_access(inner, mapping, extents)
-        if access.fill is not None:
-            moved = replace(moved, fill=access.fill)
-        replacement[E.arg(j)] = E.arg(len(args))
-        args.append(moved)
+    moved = [substitute_access(inner, mapping, extents) for inner in producer.args]
+    if access.fill is not None:
+        moved = [replace(inner, fill=access.fill) for inner in moved]
+    args = (*eqn.args[:k], *moved, *eqn.args[k + 1 :])  # in the order in which they are read
+    later = {E.arg(j): E.arg(j + len(moved) - 1) for j in range(k + 1, len(eqn.args))}
+    replacement: dict[Expr, Expr] = {E.arg(j): E.arg(k + j) for j in range(len(moved))}
     for leaf in E.leaves(producer.body, "idx"):
         replacement[leaf] = _number(mapping, str(leaf.value))
     body = E.substitute(producer.body, replacement)
     origin = eqn.origin.merge(producer.origin)
-    whole = E.substitute(eqn.body, {E.arg(k): body})
-    axes: tuple[Axis, ...] = eqn.axes
-    return normalise(replace(eqn, args=tuple(args), axes=axes, body=whole, origin=origin))
+    whole = E.substitute(eqn.body, {E.arg(k): body, **later})
+    return normalise(replace(eqn, args=args, body=whole, origin=origin))
 
 
 def _number(mapping: dict[str, Ix], axis: str) -> Expr:

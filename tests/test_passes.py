@@ -1,0 +1,217 @@
+"""Each pass alone: a small graph before and after, to be read; values that stay what they were; nothing left to do twice.
+
+``tests/golden/passes/NAME/*.txt`` hold graphs as they are printed: what goes in above the line of dashes, what comes out below.
+``pytest --refresh`` writes what lies below anew. Both are built and run as well."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gradwright.compiler.derive.reverse import Seed, differentiate
+from gradwright.compiler.graph.ir import Eqn, Graph
+from gradwright.compiler.graph.text import parse_graph, show_graph
+from gradwright.compiler.meaning.interpret import InterpretError, run
+from gradwright.compiler.meaning.verify import verify
+from gradwright.compiler.passes import AFTER, BEFORE, KERNEL, apply, constants, cse, dce, expand, inline, routes, share
+from gradwright.compiler.passes.names import rename
+from hypothesis import given
+from numpy.typing import NDArray
+from support.graphs import Case, graphs
+from support.kernels import build_graphs
+from support.settings import thoroughly
+
+Array = NDArray[Any]
+PASSES = {"constants": constants.run, "cse": cse.run, "dce": dce.run, "expand": expand.run, "inline": inline.run,
+          "routes": routes.run, "share": share.run}  # fmt: skip
+FOLDER = Path(__file__).parent / "golden" / "passes"
+LINE = "-" * 40 + "\n"
+GOLDEN = sorted(str(p.relative_to(FOLDER)) for p in FOLDER.glob("*/*.txt"))
+
+
+def before(name: str) -> Graph:
+    return parse_graph((FOLDER / name).read_text(encoding="utf-8").split(LINE)[0])
+
+
+def after(name: str) -> Graph:
+    return PASSES[name.split("/")[0]](before(name))
+
+
+def test_every_pass_has_an_example() -> None:
+    listed = {step.name for step in (*BEFORE, *AFTER, *KERNEL)} - {"recognise", "stabilise"}
+    assert {name.split("/")[0] for name in GOLDEN} == listed == set(PASSES)
+    assert all(step.reason for step in (*BEFORE, *AFTER, *KERNEL))
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_what_comes_out(name: str, golden: Callable[[str, str], None]) -> None:
+    verify(before(name), "the example")
+    result = after(name)
+    verify(result, name)
+    golden(f"tests/golden/passes/{name}", show_graph(before(name)) + LINE + show_graph(result))
+    assert show_graph(parse_graph(show_graph(result))) == show_graph(result)
+
+
+def arrays(graph: Graph, n: int) -> tuple[dict[str, Array], dict[str, int]]:
+    rng = np.random.default_rng(n)
+    sizes = {"N": n, "M": 3}
+    found: dict[str, Array] = {}
+    for v in graph.inputs:
+        shape = tuple(d.evaluate(sizes) for d in v.shape)
+        found[v.name] = rng.integers(0, 2, shape) if v.kind == "int" else rng.normal(size=shape)
+    return found, sizes
+
+
+def test_examples_run(tmp_path: Path) -> None:
+    """Compiled, before and after are what the interpreter says of before."""
+    pairs = [(before(name), after(name)) for name in GOLDEN]
+    built = build_graphs([g for pair in pairs for g in pair], tmp_path)
+    for k, name in enumerate(GOLDEN):
+        for n in (0, 1, 5):
+            inputs, sizes = arrays(pairs[k][0], n)
+            expected = run(pairs[k][0], inputs, sizes)
+            for kernel in built[2 * k : 2 * k + 2]:
+                for value, found in kernel(inputs, sizes).items():
+                    np.testing.assert_allclose(found, expected[value], rtol=1e-13, atol=1e-14, err_msg=f"{name}: {value}")
+
+
+# ---------------------------------------------------------------- random graphs
+
+
+def prepared(case: Case, gradients: bool) -> Graph:
+    """The case with some names that no user gave, and with its backward pass."""
+    rng = random.Random(case.seed)
+    named = [e.out.name for e in case.graph.eqns if isinstance(e, Eqn) and e.out.name not in case.graph.outputs]
+    graph = rename(case.graph, {name: f"{name}_t{k}" for k, name in enumerate(named) if rng.random() < 0.7})
+    verify(graph)
+    if not gradients:
+        return graph
+    forward = routes.run(replace(graph, outputs=("loss",)))
+    backward = differentiate(forward, "loss", case.trained, Seed(None))
+    return replace(backward.graph, outputs=tuple(dict.fromkeys(("loss", *backward.adjoints))))
+
+
+def same(case: Case, graph: Graph, changed: Graph, exact: bool) -> None:
+    assert changed.inputs == graph.inputs and changed.outputs == graph.outputs
+    try:
+        expected = case.run(graph)
+    except InterpretError as error:
+        assert "outside" in str(error)  # the position of a maximum as an index
+        return
+    found = case.run(changed)
+    for name in graph.outputs:
+        if exact:
+            np.testing.assert_array_equal(found[name], expected[name])
+        else:
+            scale = np.abs(expected[name]).max(initial=1, where=np.isfinite(expected[name]))
+            np.testing.assert_allclose(found[name], expected[name], rtol=1e-11, atol=1e-11 * scale)
+
+
+@pytest.mark.parametrize("name", PASSES)
+@given(graphs(loss=True, steps=7))
+@thoroughly(25)
+def test_a_pass_changes_no_value(name: str, case: Case) -> None:
+    """With gradients in the graph too, since these are what most passes are for; and what is done is done."""
+    for graph in (prepared(case, False), prepared(case, True)):
+        changed = PASSES[name](graph)
+        verify(changed, name)
+        same(case, graph, changed, exact=name in ("cse", "dce"))
+        assert PASSES[name](changed) == changed, "twice is once"
+
+
+@given(graphs(loss=True))
+@thoroughly(25)
+def test_all_passes_together_change_no_value(case: Case) -> None:
+    graph = prepared(case, True)
+    same(case, graph, apply((*AFTER, *KERNEL), graph), exact=False)
+    plain = prepared(case, False)
+    same(case, plain, apply((*BEFORE, *KERNEL), plain), exact=False)
+
+
+@given(graphs(loss=True))
+@thoroughly(25)
+def test_names_that_a_user_gave_survive(case: Case) -> None:
+    """Unless an equal value has another name that a user gave, or nothing needs it."""
+    graph = prepared(case, False)
+    needed = {o.name for e in dce.run(graph).eqns if isinstance(e, Eqn) for o in (e.out,)}
+    given_names = {n for n in needed if "_t" not in n}
+    keys = {e.out.name: cse.key(e) for e in graph.eqns if isinstance(e, Eqn)}
+    kept = {e.out.name for e in apply(KERNEL, graph).eqns if isinstance(e, Eqn)}
+    lost = given_names - kept
+    assert all(sum(keys[n] == k for k in keys.values()) > 1 or any(keys[n] == keys[m] for m in kept & set(keys)) for n in lost)
+
+
+# ---------------------------------------------------------------- what must not happen
+
+
+def graph_of(text: str, *outputs: str) -> Graph:
+    graph = parse_graph(f"graph test\n{text.strip()}\n\noutput {', '.join(outputs)}\n")
+    verify(graph)
+    return graph
+
+
+def unchanged(graph: Graph, changed: Graph, n: int = 4) -> None:
+    inputs, sizes = arrays(graph, n)
+    verify(changed)
+    with np.errstate(all="ignore"):
+        first, second = run(graph, inputs, sizes), run(changed, inputs, sizes)
+    for name in graph.outputs:
+        np.testing.assert_allclose(second[name], first[name], rtol=1e-14)
+
+
+def test_a_slice_behind_a_pad_stays() -> None:
+    """Outside of the slice is not outside of the array."""
+    graph = graph_of("input x[N + 3]\na_t1[i] = x[i]  for i < N\ny[i] = pad(a_t1[i - 1], 7)  for i < N + 2", "y")
+    unchanged(graph, inline.run(graph))
+    shifted = graph_of("input x[N + 3]\na_t1[i] = x[i + 2]  for i < N\ny[i] = pad(a_t1[i - 1], 7)  for i < N + 2", "y")
+    unchanged(shifted, inline.run(shifted))
+
+
+def test_a_pad_behind_a_pad_stays() -> None:
+    graph = graph_of("input x[N]\na_t1[i] = pad(x[i - 1], 3)  for i < N + 1\ny[i] = pad(a_t1[i - 1], 7)  for i < N + 3", "y")
+    unchanged(graph, inline.run(graph))
+
+
+def test_a_value_that_an_index_reads_stays() -> None:
+    graph = graph_of("input x[N]\ninput k[N] int\na_t1[i] = 1 - k[i]  for i < N as int\ny[i] = x[a_t1[i]]  for i < N", "y")
+    unchanged(graph, inline.run(graph))
+
+
+def test_work_is_not_repeated() -> None:
+    """A row's exponential is not taken again for each column."""
+    graph = graph_of("input x[N]\ninput w[M]\na_t1[n] = exp(x[n])  for n < N\ny[n, j] = a_t1[n] * w[j]  for n < N, j < M", "y")
+    assert inline.run(graph) == graph
+
+
+def test_the_expansion_knows_where_its_output_lies() -> None:
+    """The axes of a log-sum-exp may stand in another order than its output's."""
+    graph = graph_of("input x[N, M, 5]\ny[j, n] = lse r: x[n, j, r]  for n < N, j < M, r < 5", "y")
+    unchanged(graph, expand.run(graph))
+
+
+@pytest.mark.parametrize("values", [[-np.inf, -np.inf], [np.inf, 0], [np.inf, -np.inf], [1e308, 1e308], [-np.inf, 3], [np.nan, 1]])
+def test_the_expansion_of_infinities(values: list[float]) -> None:
+    graph = graph_of("input x[2]\ny = lse r: x[r]  for r < 2", "y")
+    with np.errstate(all="ignore"):
+        found = run(expand.run(graph), {"x": np.array(values)})["y"]
+        np.testing.assert_array_equal(found, np.logaddexp(values[0], values[1]))
+
+
+def test_equal_outputs_both_stay() -> None:
+    graph = graph_of("input x[N]\na[i] = exp(x[i])  for i < N\nb[i] = exp(x[i])  for i < N\nc[i] = a[i] + b[i]  for i < N", "a", "b", "c")
+    changed = cse.run(graph)
+    unchanged(graph, changed)
+    assert changed.outputs == ("a", "b", "c")
+
+
+def test_a_user_name_wins_over_a_temporary() -> None:
+    graph = graph_of("input x[N]\na_t1[i] = exp(x[i])  for i < N\nb[i] = a_t1[i] + 1  for i < N\nh[i] = exp(x[i])  for i < N\n"
+                     "c[i] = h[i] * a_t1[i] + b[i]  for i < N", "c")  # fmt: skip
+    changed = dce.run(cse.run(graph))
+    unchanged(graph, changed)
+    assert [e.out.name for e in changed.eqns if isinstance(e, Eqn)] == ["h", "b", "c"]
