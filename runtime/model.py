@@ -426,6 +426,7 @@ class Engine:
         self.match: Any = module.get("_match")
         self.mark: Any = module.get("_mark", _crc)
         self.module = module
+        self.pool: list[dict[str, Any]] = []        # workspaces of the pure functions
         self.trained = [p for p in spec["params"] if not p["frozen"]]
         self.frozen = [p for p in spec["params"] if p["frozen"]]
         self.shapes = {p["name"]: tuple(p["shape"]) for p in spec["params"]}
@@ -899,6 +900,24 @@ def _training(name: str = "training") -> Any:
         raise _error("MissingError", f"training needs gradwright.runtime: pip install gradwright ({error})") from error
 
 
+class _Borrowed:
+    """Workspaces for one call of a pure function: from the pool, where the next call finds them; each thread has its own."""
+
+    def __init__(self, pool: list[dict[str, Any]]) -> None:
+        self.pool = pool
+
+    def __enter__(self) -> dict[str, Any]:
+        try:
+            self.spaces = self.pool.pop()
+        except IndexError:
+            self.spaces = {}
+        return self.spaces
+
+    def __exit__(self, *error: object) -> None:
+        if "kept" in self.spaces and self.spaces["kept"].size + self.spaces["work"].size < 1 << 22:
+            self.pool.append(self.spaces)
+
+
 def install(module: dict[str, Any]) -> None:
     """Put Model and the pure functions, bound to the module's `_SPEC` and `_run`, into the module."""
     engine = Engine(module)
@@ -906,21 +925,23 @@ def install(module: dict[str, Any]) -> None:
     def forward(params: Any, /, **inputs: Any) -> Outputs:
         """The outputs, and the loss if there is one, for these parameters: a pure function of its arguments."""
         arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, engine.defaults)
-        return engine.evaluate(engine.forward, arrays, sizes, (*engine.vectors(params), hyper), {})
+        with _Borrowed(engine.pool) as spaces:
+            return engine.evaluate(engine.forward, arrays, sizes, (*engine.vectors(params), hyper), spaces)
 
     def predict(params: Any, /, **inputs: Any) -> Outputs:
         """The outputs without the loss, for these parameters: a pure function of its arguments."""
         plan = engine.predict
         arrays, sizes, hyper = engine.take(plan.needs, plan, inputs, engine.defaults)
-        return engine.evaluate(plan, arrays, sizes, (*engine.vectors(params), hyper), {})
+        with _Borrowed(engine.pool) as spaces:
+            return engine.evaluate(plan, arrays, sizes, (*engine.vectors(params), hyper), spaces)
 
     def value_and_grad(params: Any, upstream: Any = None, /, **inputs: Any) -> tuple[Outputs, Gradients]:
         """(outputs, gradients) for these parameters: a pure function of its arguments."""
         if "upstream" in inputs and upstream is None and "upstream" not in engine.full.names:
             upstream = inputs.pop("upstream")
         arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, engine.defaults)
-        vectors, spaces = (*engine.vectors(params), hyper), {}      # type: ignore[var-annotated]
-        out, _, named = engine.value_and_grad(arrays, sizes, vectors, upstream, spaces)
+        with _Borrowed(engine.pool) as spaces:
+            out, _, named = engine.value_and_grad(arrays, sizes, (*engine.vectors(params), hyper), upstream, spaces)
         return out, named
 
     def gradient(params: Any, upstream: Any = None, /, **inputs: Any) -> Gradients:

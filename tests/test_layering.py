@@ -28,7 +28,7 @@ LIBRARIES = {
     "cli": {"click", "rich"},
     "__main__": set(),
 }
-RUNTIME_LIBRARIES = {"numpy", "rich", "matplotlib", "scipy", "gradwright"}
+RUNTIME_LIBRARIES = {"numpy", "rich", "safetensors", "matplotlib", "scipy", "gradwright"}
 # These alone start programs or write files.
 MAY_ACT = {"build"}
 
@@ -98,7 +98,7 @@ def test_only_the_build_starts_programs_and_nothing_evaluates_text(path: Path) -
 def test_dependencies_are_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = {re.split(r"[<>=!~ ]", d)[0].lower() for d in project["dependencies"]}
-    optional = {"lark", "matplotlib", "scipy"}
+    optional = {"lark", "matplotlib", "safetensors", "scipy"}
     used = {
         name.split(".")[0].lower()
         for top in ("compiler", "runtime")

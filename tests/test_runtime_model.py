@@ -270,6 +270,28 @@ def test_threads_share_a_model_or_are_told_not_to(xor: ModuleType) -> None:
     model.backward()
 
 
+def test_pure_functions_share_nothing(xor: ModuleType) -> None:
+    params = xor.Model(seed=1).params._asdict()
+    rng = np.random.default_rng(0)
+    data = [(rng.random((n, 2)), rng.random((n, 1))) for n in (1, 64, 500, 64)]
+    truth = [xor.Model(seed=1).value_and_grad(x=x, y=y) for x, y in data]
+    wrong: list[int] = []
+
+    def work(k: int) -> None:
+        x, y = data[k]
+        for _ in range(100):
+            out, g = xor.value_and_grad(params, x=x, y=y)
+            if out.loss != truth[k][0].loss or not np.array_equal(g.W1, truth[k][1].W1):
+                wrong.append(k)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
 # ---- the face, and what importing a module costs
 
 
@@ -315,6 +337,23 @@ except ImportError as error:
     assert [float(word) for word in first.split()] == pytest.approx([value.loss, g.b2[0]], rel=1e-14)
     assert second == "ShapeError x: expected x[N, 2], got shape (1,): it must have 2 axes"
     assert third.startswith("training needs gradwright.runtime: pip install gradwright")
+
+
+def test_without_the_compiler_load_says_what_is_missing() -> None:
+    out = run("""
+import sys
+class No:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith('gradwright.compiler'):
+            raise ImportError(name)
+sys.meta_path.insert(0, No())
+import gradwright.runtime
+try:
+    gradwright.runtime.load('xor.gw')
+except gradwright.runtime.GradwrightError as error:
+    print(error)
+""")
+    assert out.startswith("load compiles models and needs gradwright's compiler: pip install gradwright")
 
 
 def test_importing_a_module_costs_little() -> None:
