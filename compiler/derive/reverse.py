@@ -17,6 +17,7 @@ from ..graph.ir import Access, Axis, Eqn, Graph, Origin, Reduce, Scan, Value, at
 from ..graph.rewrite import Namer, normalise, shape_axes
 from .facts import Facts
 from .partials import partials
+from .scalar import function_partials
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +263,10 @@ class _Sweep:
             masked, singular = adjoint in self.masked, adjoint in self.singular
         else:
             factor = adjoint
-        local = partials(eqn.body, wanted)
+        if eqn.reduce == "" and eqn.origin.rule == "source":  # a gate, or a function that somebody defined
+            local = function_partials(eqn.body, wanted, eqn.op)
+        else:
+            local = partials(eqn.body, wanted)
         factor, rule_note = self._through_reduction(eqn, factor, args)
         if eqn.reduce == "" and not eqn.drop:
             # the gate's own value stands for its body: the derivative written with the output

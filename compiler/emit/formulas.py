@@ -150,8 +150,12 @@ class Formulas:
             return product if exponent > 0 else Code(f"1/({product.text})", 7, "real")
         if exponent is not None and exponent == -1:
             return Code(f"1/{base.tight(8)}", 7, "real")
-        if exponent == Fraction(1, 2):
-            return self._function("sqrt", base)
+        if exponent is not None and exponent.denominator == 2 and abs(exponent) < 3:
+            whole, root = abs(exponent) - Fraction(1, 2), self._function("sqrt", base)
+            text = "*".join([base.tight(8)] * int(whole) + [root.text])
+            if exponent < 0:
+                return Code(f"1/({text})" if whole else f"1/{text}", 7, "real")
+            return Code(text, 7 if whole else ATOM, "real")
         return self._function("pow", base, args[1])
 
     def _power(self, base: Code, n: int) -> Code:
@@ -164,7 +168,9 @@ def _doubles(node: Expr, child: Expr) -> bool:
         return True
     if node.op == "pow" and node.args[0] is child:
         exponent = node.args[1].number
-        return exponent is not None and exponent.denominator == 1 and 2 <= abs(exponent) <= 4
+        if exponent is None:
+            return False
+        return (exponent.denominator == 1 and 2 <= abs(exponent) <= 4) or (exponent.denominator == 2 and 1 < abs(exponent) < 3)
     return False
 
 

@@ -134,7 +134,7 @@ class _Builder:
 
     def origin(self) -> Origin:
         line = len(self.eqns) + 1
-        return Origin((Span("random.gw", line, 5, line, 20),), "source")
+        return Origin((Span("random.gw", line, 5, line, 20),), "random")
 
     def input(self, shape: Shape, kind: Kind = "real", name: str = "") -> Value:
         value = Value(name or f"{self.prefix}a{len(self.inputs)}", shape, kind)
