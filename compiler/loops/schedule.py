@@ -471,8 +471,8 @@ def _innermost(item: Item) -> bool:
 
 
 def best_name(target: str) -> str:
-    """The running extremum that belongs to an argmax."""
-    return f"{target}_best"
+    """The running extremum that belongs to an argmax; no value of a graph can be called that."""
+    return f"{target} best"
 
 
 def _placeholder(scan: Scan) -> Eqn:

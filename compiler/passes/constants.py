@@ -31,7 +31,16 @@ def _quotients(node: Expr) -> Expr:
         left, right = node.args[0].args
         if left.number is not None and right.number is not None:
             return E.ZERO if left is right else node.args[2]
+        if right is E.ZERO and _scale(left):
+            return node.args[2]
     return node
+
+
+def _scale(node: Expr) -> bool:
+    """Made of numbers and sizes, such as 1/N: where there is a point to compute, it is not 0."""
+    if node.op in ("mul", "div", "neg"):
+        return all(_scale(a) for a in node.args)
+    return node.op == "size" or (node.number is not None and node.number != 0)
 
 
 def _uniform(eqn: Eqn) -> bool:
