@@ -500,7 +500,7 @@ def test_same_bits_with_any_number_of_threads(tmp_path_factory: pytest.TempPathF
         a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
         wanted: Any = np.matmul(a, b)
         results: list[Any] = []
-        for threads in (1, 2, 3, 7, 0):
+        for threads in (1, 2, 3, 0):
             c = np.full((m, n), NAN, dtype)
             library.threads(threads)
             product(library, a, b, c)

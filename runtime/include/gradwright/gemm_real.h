@@ -130,7 +130,7 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t v, ptrdiff_t cols, ptrdi
 
 /* to[l][j] = from[j][l] for a square of W by W of which cols columns exist: log2(W) rounds, each of which interleaves row r
    with row r + W/2. */
-GW_CALLED void GW_NAME(gw_square)(ptrdiff_t cols, const GW_REAL* from, ptrdiff_t from_row, GW_REAL* __restrict__ to,
+GW_UNROLLED void GW_NAME(gw_square)(ptrdiff_t cols, const GW_REAL* from, ptrdiff_t from_row, GW_REAL* __restrict__ to,
                                   ptrdiff_t to_row) {
     enum { W = GW_VECTOR_BYTES / sizeof(GW_REAL) };
     GW_NAME(gw_vec) x[W], y[W];

@@ -43,14 +43,22 @@ GW_INLINE double gw_real(uint64_t u) { double x; memcpy(&x, &u, sizeof x); retur
 GW_INLINE uint32_t gw_bitsf(float x) { uint32_t u; memcpy(&u, &x, sizeof u); return u; }
 GW_INLINE float gw_realf(uint32_t u) { float x; memcpy(&x, &u, sizeof x); return x; }
 
-/* The nearest integer of |x| < 2^31 (a half may go either way). An instruction where there is one;
+/* The nearest integer where |x| < 2^30 (a half may go either way), and anything elsewhere. An instruction where there is one;
    else a conversion, which is the vector form that SSE2 has. */
 #if defined(__SSE4_1__) || defined(__aarch64__) || defined(__ARM_FEATURE_DIRECTED_ROUNDING)
 GW_INLINE double gw_round(double x) { return __builtin_rint(x); }
 GW_INLINE float gw_roundf(float x) { return __builtin_rintf(x); }
 #else
-GW_INLINE double gw_round(double x) { return (double)(int32_t)((x == x ? x : 0.0) + __builtin_copysign(0.5, x)); }
-GW_INLINE float gw_roundf(float x) { return (float)(int32_t)((x == x ? x : 0.0f) + __builtin_copysignf(0.5f, x)); }
+GW_INLINE double gw_round(double x) {
+    x = x < 0x1p30 ? x : 0.0;
+    x = x > -0x1p30 ? x : 0.0;
+    return (double)(int32_t)(x + __builtin_copysign(0.5, x));
+}
+GW_INLINE float gw_roundf(float x) {
+    x = x < 0x1p30f ? x : 0.0f;
+    x = x > -0x1p30f ? x : 0.0f;
+    return (float)(int32_t)(x + __builtin_copysignf(0.5f, x));
+}
 #endif
 
 /* 2^k for a real k that is an integer in [-1022, 1023] ([-126, 127]): adding 1.5 * 2^52 puts the integer into
@@ -92,39 +100,57 @@ GW_INLINE float gw_exp_less1f(float x, float k) {
     return (s * (odd * r + even) - lo) + hi;
 }
 
-/* Scaling by 2^k takes two steps of about k/2, so that results near overflow and subnormal ones are right. */
+/* Scaling by 2^k takes two steps of about k/2, so that results near overflow and subnormal ones are right. Beyond, k is
+   anything, and the result is chosen at the end: gcc makes one masked move of that, and long detours of a clamp at the start. */
 GW_INLINE double gw_exp(double x) {
-    x = x < -746.0 ? -746.0 : x;
-    x = x > 710.0 ? 710.0 : x;
     double k = gw_exp_k(x), half = gw_round(0.5 * k);
     double e = gw_exp_less1(x, k) + 1.0;
-    return e * gw_power2(half) * gw_power2(k - half);
+    e = e * gw_power2(half) * gw_power2(k - half);
+    e = x > 710.0 ? INFINITY : e;
+    return x < -746.0 ? 0.0 : e;
 }
 
 GW_INLINE float gw_expf(float x) {
-    x = x < -104.0f ? -104.0f : x;
-    x = x > 89.0f ? 89.0f : x;
     float k = gw_exp_kf(x), half = gw_roundf(0.5f * k);
     float e = gw_exp_less1f(x, k) + 1.0f;
-    return e * gw_power2f(half) * gw_power2f(k - half);
+    e = e * gw_power2f(half) * gw_power2f(k - half);
+    e = x > 89.0f ? INFINITY : e;
+    return x < -104.0f ? 0.0f : e;
+}
+
+/* exp(x) for x <= 0. What is out of range is masked: a choice between constants would have gcc split what uses it. */
+GW_INLINE double gw_exp_below(double x) {
+    double k = gw_exp_k(x), half = gw_round(0.5 * k);
+    double e = gw_exp_less1(x, k) + 1.0;
+    e = e * gw_power2(half) * gw_power2(k - half);
+    return gw_real(gw_bits(e) & (x < -746.0 ? 0 : ~(uint64_t)0));
+}
+
+GW_INLINE float gw_exp_belowf(float x) {
+    float k = gw_exp_kf(x), half = gw_roundf(0.5f * k);
+    float e = gw_exp_less1f(x, k) + 1.0f;
+    e = e * gw_power2f(half) * gw_power2f(k - half);
+    return gw_realf(gw_bitsf(e) & (x < -104.0f ? 0 : ~(uint32_t)0));
 }
 
 /* exp(x) - 1 = 2^k (exp(r) - 1) + (2^k - 1), computed at half its size so that k = 1024 does not overflow early.
-   Below 2^-54 it is x itself, which keeps subnormals and the sign of zero. */
+   Where |x| is below 2^-54 it is x itself, which keeps subnormals and the sign of zero. */
 GW_INLINE double gw_expm1(double x) {
-    double t = x < -40.0 ? -40.0 : x;
-    t = t > 710.0 ? 710.0 : t;
-    double k = gw_exp_k(t), half = gw_power2(k - 1.0);
-    double e = gw_exp_less1(t, k) * half + (half - 0.5);
-    return __builtin_fabs(x) < 0x1p-54 ? x : e + e;
+    double k = gw_exp_k(x), half = gw_power2(k - 1.0);
+    double e = gw_exp_less1(x, k) * half + (half - 0.5);
+    e = e + e;
+    e = x > 710.0 ? INFINITY : e;
+    e = x < -40.0 ? -1.0 : e;
+    return __builtin_fabs(x) < 0x1p-54 ? x : e;
 }
 
 GW_INLINE float gw_expm1f(float x) {
-    float t = x < -20.0f ? -20.0f : x;
-    t = t > 89.0f ? 89.0f : t;
-    float k = gw_exp_kf(t), half = gw_power2f(k - 1.0f);
-    float e = gw_exp_less1f(t, k) * half + (half - 0.5f);
-    return __builtin_fabsf(x) < 0x1p-25f ? x : e + e;
+    float k = gw_exp_kf(x), half = gw_power2f(k - 1.0f);
+    float e = gw_exp_less1f(x, k) * half + (half - 0.5f);
+    e = e + e;
+    e = x > 89.0f ? INFINITY : e;
+    e = x < -20.0f ? -1.0f : e;
+    return __builtin_fabsf(x) < 0x1p-25f ? x : e;
 }
 
 /* ---- log and log1p ---- */
@@ -181,22 +207,28 @@ GW_INLINE float gw_logf(float x) {
 
 /* u = 1 + x loses c. Where k = 0, f is x itself and nothing is lost; elsewhere the logarithm gains c/u, and
    c/u = c 2^-k / m, of which 2 - m is near enough to 1/m. */
-GW_INLINE double gw_log1p(double x) {
+GW_INLINE double gw_log1p_inside(double x) {
     double u = 1.0 + x, b = u - 1.0;
     double k = gw_log_k(u), m = gw_log_m(u);
     double c = ((1.0 - (u - b)) + (x - b)) * gw_power2(k < 1000.0 ? -k : -1000.0) * (2.0 - m);
-    double y = gw_log_sum(k == 0.0 ? x : m - 1.0, k, k == 0.0 ? 0.0 : c);
+    return gw_log_sum(k == 0.0 ? x : m - 1.0, k, k == 0.0 ? 0.0 : c);
+}
+GW_INLINE double gw_log1p(double x) {
+    double y = gw_log1p_inside(x);
     double edge = x == -1.0 ? -INFINITY : (double)NAN;
     y = x < INFINITY ? y : x;
     y = __builtin_fabs(x) < 0x1p-54 ? x : y;
     return x > -1.0 ? y : edge;
 }
 
-GW_INLINE float gw_log1pf(float x) {
+GW_INLINE float gw_log1p_insidef(float x) {
     float u = 1.0f + x, b = u - 1.0f;
     float k = gw_log_kf(u), m = gw_log_mf(u);
     float c = ((1.0f - (u - b)) + (x - b)) * gw_power2f(k < 100.0f ? -k : -100.0f) * (2.0f - m);
-    float y = gw_log_sumf(k == 0.0f ? x : m - 1.0f, k, k == 0.0f ? 0.0f : c);
+    return gw_log_sumf(k == 0.0f ? x : m - 1.0f, k, k == 0.0f ? 0.0f : c);
+}
+GW_INLINE float gw_log1pf(float x) {
+    float y = gw_log1p_insidef(x);
     float edge = x == -1.0f ? -INFINITY : NAN;
     y = x < INFINITY ? y : x;
     y = __builtin_fabsf(x) < 0x1p-25f ? x : y;
@@ -207,41 +239,47 @@ GW_INLINE float gw_log1pf(float x) {
 
 /* tanh |x| = e/(e + 2) with e = exp(2|x|) - 1; from |x| = 22 on it is 1. */
 GW_INLINE double gw_tanh(double x) {
-    double a = __builtin_fabs(x);
-    a = a > 22.0 ? 22.0 : a;
-    a = a + a;
+    double a = 2.0 * __builtin_fabs(x);
     double k = gw_exp_k(a), scale = gw_power2(k);
     double e = gw_exp_less1(a, k) * scale + (scale - 1.0);
-    return __builtin_copysign(e / (e + 2.0), x);
+    double t = e / (e + 2.0);
+    t = a > 44.0 ? 1.0 : t;
+    return __builtin_copysign(t, x);
 }
 
 GW_INLINE float gw_tanhf(float x) {
-    float a = __builtin_fabsf(x);
-    a = a > 10.0f ? 10.0f : a;
-    a = a + a;
+    float a = 2.0f * __builtin_fabsf(x);
     float k = gw_exp_kf(a), scale = gw_power2f(k);
     float e = gw_exp_less1f(a, k) * scale + (scale - 1.0f);
-    return __builtin_copysignf(e / (e + 2.0f), x);
+    float t = e / (e + 2.0f);
+    t = a > 20.0f ? 1.0f : t;
+    return __builtin_copysignf(t, x);
 }
 
 /* With e = exp(-|x|): 1/(1 + e) on the right, e/(1 + e) on the left; no overflow and no cancellation. */
 GW_INLINE double gw_sigmoid(double x) {
-    double e = gw_exp(-__builtin_fabs(x));
+    double e = gw_exp_below(-__builtin_fabs(x));
     return (x < 0.0 ? e : 1.0) / (1.0 + e);
 }
 
 GW_INLINE float gw_sigmoidf(float x) {
-    float e = gw_expf(-__builtin_fabsf(x));
+    float e = gw_exp_belowf(-__builtin_fabsf(x));
     return (x < 0.0f ? e : 1.0f) / (1.0f + e);
 }
 
 /* log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)). */
 GW_INLINE double gw_softplus(double x) {
-    return gw_log1p(gw_exp(-__builtin_fabs(x))) + (x > 0.0 ? x : 0.0);
+    double e = gw_exp_below(-__builtin_fabs(x));
+    double y = gw_log1p_inside(e);
+    y = e >= 0x1p-54 ? y : e;
+    return y + (x > 0.0 ? x : 0.0);
 }
 
 GW_INLINE float gw_softplusf(float x) {
-    return gw_log1pf(gw_expf(-__builtin_fabsf(x))) + (x > 0.0f ? x : 0.0f);
+    float e = gw_exp_belowf(-__builtin_fabsf(x));
+    float y = gw_log1p_insidef(e);
+    y = e >= 0x1p-25f ? y : e;
+    return y + (x > 0.0f ? x : 0.0f);
 }
 
 /* ---- choices: a NaN of either operand is the answer, as in NumPy's maximum and minimum ---- */
