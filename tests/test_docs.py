@@ -335,6 +335,40 @@ def test_the_tables_miss_nothing_of_the_library() -> None:
             assert [s.partition("(")[0] for s, _, _ in documented(file, keyword)] == names
 
 
+# What the page lists as not there yet, each in a model that would have it.
+MISSING = {
+    "layer": "layer d(v):\n    return v\noutput y = d(x)",
+    "use layers": "use layers\noutput y = x",
+    "as NAME": "output y = x |> tanh as t",
+    "s[n, j]": "s[i] = x[i]\noutput s",
+    "for i in": "for i in range(3):\n    y = x[i]\noutput y",
+    "scan t in": "scan t in range(3):\n    carry h = 0\n    h = h + x[t]\noutput h",
+    "state": "state m = 0\noutput y = x * m",
+    "next": "next m = 1\noutput y = x",
+    "random": "random e[3] ~ normal(0, 1)\noutput y = x + e",
+    "training": "output y = where(training, x, 0)",
+    "jacobian": "output y = x\njacobian y wrt x",
+    "hessian": "output y = sum(x)\nhessian y wrt x",
+    "diff": "output y = diff(sum(x), x)",
+    "jvp": "output y = jvp(x, x, x)",
+    "stop_gradient": "output y = stop_gradient(x)",
+    "derivative": "def f(v) = v\nderivative f(v) wrt v = 1\noutput y = f(x)",
+    "norm": "output y = norm(x)",
+    "l2": "output y = l2(x)",
+    "cumsum": "output y = cumsum(x)",
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_what_is_called_missing_is_missing(name: str) -> None:
+    page = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+    assert name in page.partition("## What is not there yet")[2]
+    with pytest.raises(ModelError) as caught:
+        driver.check_model(f"input x[3]\n{MISSING[name]}\n")
+    found = {d.code for d in caught.value.diagnostics}
+    assert found & {"E110", "E220", "E222"}, "this is there now: docs/language.md should say so"
+
+
 # ---------------------------------------------------------------- the API
 
 
