@@ -300,32 +300,41 @@ class KernelWriter:
     def _blocked(self, node: Loop, depth: int, variable: str, extent: str, origins: tuple[Origin, ...]) -> None:
         """In blocks: the C compiler vectorises the inner loop, and each block is summed by itself."""
         pad = "    " * depth
-        start, count, inside = (self.spell.fresh(f"{variable}_{w}") for w in ("start", "count", "in"))
-        for name in (start, count, inside):
-            self._local("Py_ssize_t", name)
-        self.lines.add(f"{pad}for {start} in range(0, {extent}, {BLOCK}):", *origins)
-        self.lines.add(f"{pad}    {count} = {extent} - {start} if {extent} - {start} < {BLOCK} else {BLOCK}", *origins)
-        self.lines.add(f"{pad}    for {inside} in range({count}):", *origins)
-        self.lines.add(f"{pad}        {variable} = {start} + {inside}", *origins)
+        count, inside = extent, variable
+        single = node.extent.value is not None and node.extent.value <= BLOCK
+        if single:
+            self.lines.add(f"{pad}for {variable} in range({extent}):", *origins)
+            deep = depth + 1
+        else:
+            start, count, inside = (self.spell.fresh(f"{variable}_{w}") for w in ("start", "count", "in"))
+            for name in (start, count, inside):
+                self._local("Py_ssize_t", name)
+            self.lines.add(f"{pad}for {start} in range(0, {extent}, {BLOCK}):", *origins)
+            self.lines.add(f"{pad}    {count} = {extent} - {start} if {extent} - {start} < {BLOCK} else {BLOCK}", *origins)
+            self.lines.add(f"{pad}    for {inside} in range({count}):", *origins)
+            self.lines.add(f"{pad}        {variable} = {start} + {inside}", *origins)
+            deep = depth + 2
         buffers: list[tuple[str, Assign]] = []
         for inner in node.body:
             assert isinstance(inner, Assign)
             if inner.target in node.sums:
                 buffer = self.spell.fresh(f"{self.spell(inner.target)}_block")
-                self._local("real", f"{buffer}[{BLOCK}]")
+                self._local("real", f"{buffer}[{extent if single else BLOCK}]")
                 buffers.append((buffer, inner))
-                self._comment(inner, pad + "        ")
-                self._assign(inner, pad + "        ", f"{buffer}[{inside}]")
+                self._comment(inner, "    " * deep)
+                self._assign(inner, "    " * deep, f"{buffer}[{inside}]")
             else:
-                self._node(inner, depth + 2)
+                self._node(inner, deep)
         self.used.add("block_sum")
+        pad = "    " * (deep - 1)
         for buffer, inner in buffers:
             target = self._element(Access(inner.target, inner.index)).text
-            self.lines.add(f"{pad}    {target} += block_sum({buffer}, {count})", inner.origin)
+            self.lines.add(f"{pad}{target} += block_sum({buffer}, {count})", inner.origin)
 
     def _assign(self, node: Assign, pad: str, into: str | None = None) -> None:
         self._args = node.args
-        before, (code,) = self.formulas.lines([node.body], self._temporary)
+        less = node.op == "+=" and into is None and node.body.op == "neg"
+        before, (code,) = self.formulas.lines([node.body.args[0] if less else node.body], self._temporary)
         target = into or self._element(Access(node.target, node.index)).text
         if node.drop:
             guard = self._guard(node.index, self.storage[node.target].value.shape)
@@ -338,9 +347,7 @@ class KernelWriter:
         if into or node.op == "=":
             self.lines.add(f"{pad}{target} = {text}", node.origin)
         elif node.op in ("+=", "*="):
-            sign: str = node.op
-            if node.op == "+=" and code.text.startswith("-") and code.level >= 7:
-                sign, text = "-=", text[1:]
+            sign = "-=" if less else node.op
             self.lines.add(f"{pad}{target} {sign} {text}", node.origin)
         else:
             name = "max" if node.op == "max=" else "min"
