@@ -84,31 +84,29 @@ def write_update(update: Update, single: bool, used: set[str], sources: Mapping[
         out.add(f"    {name} = {text}", *update.origins)
     out.add("    for i in range(count):", *update.origins)
     seen: set[tuple[str, int]] = set()
-    for origin in update.origins:
-        for span in origin.spans:
-            if (span.file, span.line) not in seen:
-                seen.add((span.file, span.line))
-                source = sources.get(span.file)
-                text = source.line(span.line).strip() if source else ""
-                out.add(f"        # {span.file}:{span.line}   {text}".rstrip(), origin)
+    spans = [(span, origin) for origin in update.origins for span in origin.spans]
+    for span, origin in sorted(spans, key=lambda s: (s[0].file, s[0].line)):
+        if (span.file, span.line) not in seen:
+            seen.add((span.file, span.line))
+            source = sources.get(span.file)
+            text = source.line(span.line).strip() if source else ""
+            out.add(f"        # {span.file}:{span.line}   {text}".rstrip(), origin)
     for name, text in inside:
         out.add(f"        {name} = {text}", *update.origins)
-    # the states first: w may be written with their old values
+    # the states first, then w; each is computed from the old values of all
     targets = [*(f"{s}[i]" for s in states.values()), "w[i]"]
     values = [*(c.text for c in roots[1:]), roots[0].text]
-    pending: list[str] = []
-    if states and any(f"{s}[i]" in values[-1] for s in states.values()):
-        fresh = spell.fresh("w_i")
-        local_line = next(k for k, line in enumerate(out.text) if line.startswith("    cdef Py_ssize_t i"))
-        out.text.insert(local_line, f"    cdef real {fresh}")
-        out.origins.insert(local_line, ())
-        out.add(f"        {fresh} = {values[-1]}", update.origins[0])
-        values[-1] = fresh
+    for k, name in enumerate((*states.values(), "w")):
+        if any(target in values[k] for target in targets[:k]):
+            fresh = spell.fresh(f"{name}_i")
+            local_line = next(k for k, line in enumerate(out.text) if line.startswith("    cdef Py_ssize_t i"))
+            out.text.insert(local_line, f"    cdef real {fresh}")
+            out.origins.insert(local_line, ())
+            out.add(f"        {fresh} = {values[k]}", *update.origins)
+            values[k] = fresh
     for target, value in zip(targets, values, strict=True):
         if target != value:
-            pending.append(f"        {target} = {value}")
-    for line in pending:
-        out.add(line, *update.origins)
+            out.add(f"        {target} = {value}", *update.origins)
     return out
 
 
