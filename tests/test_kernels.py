@@ -294,3 +294,46 @@ def test_no_name_of_a_user_reaches_into_the_generated_text() -> None:
     for name in spelled:
         assert name.isidentifier() and name not in RESERVED and not name.startswith("_")
     assert [spell(name) for name in ("h", "d_h", "W1", "w1", "σ")] == ["h", "d_h", "W1", "w1", "σ"]
+
+
+# ---------------------------------------------------------------- whole modules
+
+EXCHANGE = """size N
+input x[N]
+param a[2] = [1, 2]
+param unused[3] = 4
+update exchange(lr = 0.5) of w with g:
+    state p = 1
+    state q = 2
+    old = p
+    p = q + g
+    q = old * 2
+    w = w - lr * (old + w / t)
+minimize a[0] * sum(x) + a[1]**2
+"""
+
+
+@pytest.mark.parametrize("backend", ["cython", "numpy"])
+def test_an_update_computes_everything_from_the_old_values(backend: str) -> None:
+    from gradwright.runtime import Optimizer, load
+
+    model = load(EXCHANGE, name="exchange", backend=backend).Model()
+    x = np.array([1.0, 2.0, 4.0])
+    w, p, q = np.array([1.0, 2, 4, 4, 4]), np.full(5, 1.0), np.full(5, 2.0)
+    for t in (1, 2, 3):
+        g = np.array([7.0, 2 * w[1], 0, 0, 0])
+        model.step(Optimizer("exchange", lr=0.5), x=x)
+        p, q, w = q + g, p * 2, w - 0.5 * (p + w / t)
+        np.testing.assert_allclose(model.theta, w, rtol=1e-15)
+
+
+def test_gradients_that_are_all_zero_are_written() -> None:
+    """No parameter matters: the kernels only set zeros."""
+    from gradwright.runtime import load
+
+    text = "size N\ninput x[N]\nparam a[3] = 1\nparam b[4] = 1\nminimize sum(x)\n"
+    model = load(text, name="nothing").Model()
+    for n in SIZES:
+        out, g = model.value_and_grad(x=np.ones(n))
+        assert out.loss == n
+        assert g.a.tolist() == [0, 0, 0] and g.b.tolist() == [0, 0, 0, 0]
