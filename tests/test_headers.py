@@ -443,7 +443,7 @@ def check_product(
     np.testing.assert_array_equal(whole[:, n:], before[:, n:].astype(dtype))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     m=SIZES, n=SIZES, k=SIZES, layouts=st.tuples(st.sampled_from(LAYOUTS), st.sampled_from(LAYOUTS)),
     alpha=st.sampled_from([1.0, -0.01]), beta=st.sampled_from([0.0, 1.0, 0.9]),

@@ -326,16 +326,27 @@ GW_CALLED void GW_NAME(gw_gemm_blocked)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, G
     }
 }
 
-/* A few multiplications: in place, one element after the other. */
+/* A few multiplications, where everything lies: four columns (two doubles) at a time where they are contiguous. */
 GW_CALLED void GW_NAME(gw_gemm_small)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row,
                                       ptrdiff_t a_col, const GW_REAL* b, ptrdiff_t b_row, ptrdiff_t b_col, GW_REAL beta,
                                       GW_REAL* c, ptrdiff_t c_row) {
-    for (ptrdiff_t i = 0; i < m; i++)
-        for (ptrdiff_t j = 0; j < n; j++) {
+    typedef GW_REAL quad __attribute__((vector_size(16)));
+    typedef GW_REAL anywhere __attribute__((vector_size(16), aligned(sizeof(GW_REAL)), may_alias));
+    enum { Q = 16 / sizeof(GW_REAL) };
+    for (ptrdiff_t i = 0; i < m; i++, a += a_row, c += c_row) {
+        ptrdiff_t j = 0;
+        if (b_col == 1)
+            for (; j + Q <= n; j += Q) {
+                quad sum = {0};
+                for (ptrdiff_t l = 0; l < k; l++) sum += a[l * a_col] * *(const anywhere*)(b + l * b_row + j);
+                *(anywhere*)(c + j) = beta == 0 ? alpha * sum : alpha * sum + beta * *(const anywhere*)(c + j);
+            }
+        for (; j < n; j++) {
             GW_REAL sum = 0;
-            for (ptrdiff_t l = 0; l < k; l++) sum += a[i * a_row + l * a_col] * b[l * b_row + j * b_col];
-            c[i * c_row + j] = beta == 0 ? alpha * sum : alpha * sum + beta * c[i * c_row + j];
+            for (ptrdiff_t l = 0; l < k; l++) sum += a[l * a_col] * b[l * b_row + j * b_col];
+            c[j] = beta == 0 ? alpha * sum : alpha * sum + beta * c[j];
         }
+    }
 }
 
 GW_CALLED void GW_NAME(gw_gemm_any)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row,

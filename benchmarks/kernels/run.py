@@ -1,0 +1,174 @@
+"""How fast the C headers are on this machine: matrix products beside NumPy's BLAS and the peak, elementary functions, sums.
+
+    python benchmarks/kernels/run.py [--dtype float32|float64] [--cc gcc]
+
+One thread. Each shape is measured in short turns with the peak and with NumPy, and the best turn of each counts: what else the
+machine does in the meantime then harms all of them alike.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy
+
+import argparse
+import ctypes
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+INCLUDE = Path(__file__).resolve().parents[2] / "runtime" / "include"
+FLAGS = ["-O3", "-march=native", "-mprefer-vector-width=512", "-fno-math-errno", "-fno-trapping-math"]
+FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "sin")
+# m, n, k and which operands are transposed
+SHAPES = [
+    (64, 128, 784, "NN"), (784, 128, 64, "TN"), (128, 100, 3072, "NN"), (3072, 100, 128, "TN"), (6272, 16, 200, "NN"),
+    (16, 512, 128, "NN"), (512, 512, 512, "NN"), (64, 10, 128, "NN"), (128, 10, 64, "TN"), (64, 128, 10, "NT"),
+    (128, 10, 100, "NN"), (100, 10, 128, "TN"), (128, 100, 10, "NT"), (1, 128, 784, "NN"), (64, 1, 128, "NN"), (4, 8, 2, "NN"),
+    (2, 8, 2, "NN"),
+]  # fmt: skip
+
+SOURCE = """
+#define _POSIX_C_SOURCE 199309L
+#include <time.h>
+#include "gradwright/scalar.h"
+#include "gradwright/sum.h"
+#include "gradwright/gemm.h"
+
+static double seconds(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + 1e-9 * t.tv_nsec; }
+
+/* twelve independent chains of multiply-adds on the widest vectors, in operations a second */
+#define CHAIN(j) c##j = c##j * a + b;
+#define KEEP(j) __asm__ volatile("" : "+" GW_REGISTER(c##j));
+#define EACH(X) GW_EACH_8(X) X(8) X(9) X(10) X(11)
+#if defined(__x86_64__)
+#define GW_REGISTER(c) "x"(c)
+#else
+#define GW_REGISTER(c) "w"(c)
+#endif
+#if defined(__AVX512F__)
+#undef GW_REGISTER
+#define GW_REGISTER(c) "v"(c)
+#endif
+#define START(j) vec c##j = a;
+double peak(int n) {
+    typedef gw_vec_REAL vec;
+    vec a = {0}, b = {0};
+    a += 1.0000001f; b += 1e-9f;
+    EACH(START)
+    const double start = seconds();
+    for (int i = 0; i < n; i++) { EACH(CHAIN) EACH(KEEP) }
+    return 2.0 * 12 * (sizeof(vec) / sizeof(a[0])) * n / (seconds() - start);
+}
+double product(int repeat, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const C_REAL* a, ptrdiff_t a_row, ptrdiff_t a_col,
+               const C_REAL* b, ptrdiff_t b_row, ptrdiff_t b_col, C_REAL* c) {
+    const double start = seconds();
+    for (int i = 0; i < repeat; i++) gw_gemm_REAL(m, n, k, 1, a, a_row, a_col, b, b_row, b_col, 0, c, n);
+    return (seconds() - start) / repeat;
+}
+double sum(const C_REAL* x, ptrdiff_t n) {
+    const double start = seconds();
+    volatile C_REAL s = gw_sum_REAL(x, n);
+    (void)s;
+    return seconds() - start;
+}
+"""
+
+
+def build(folder: Path, compiler: str, dtype: np.dtype[Any]) -> ctypes.CDLL:
+    double = dtype == np.float64
+    source = SOURCE.replace("C_REAL", "double" if double else "float").replace("_REAL", "_f64" if double else "_f32")
+    for name in FUNCTIONS:
+        s, f = ("f64", "") if double else ("f32", "f")
+        source += f"double along_{name}(gw_read_{s} x, gw_write_{s} y, ptrdiff_t n) {{ const double start = seconds();\n"
+        source += f"    for (ptrdiff_t i = 0; i < n; i++) y[i] = gw_{name}{f}(x[i]);\n    return seconds() - start;\n}}\n"
+    (folder / "kernels.c").write_text(source)
+    command = [compiler, *FLAGS, "-std=gnu11", "-shared", "-fPIC", f"-I{INCLUDE}", "kernels.c", "-o", "kernels.so", "-lm"]
+    subprocess.run(command, check=True, cwd=folder)
+    library = ctypes.CDLL(str(folder / "kernels.so"))
+    for name in ("peak", "product", "sum", *(f"along_{f}" for f in FUNCTIONS)):
+        getattr(library, name).restype = ctypes.c_double
+    return library
+
+
+def aligned(x: Any) -> Any:
+    """A copy that begins with a line of the cache, as the buffers of generated modules do."""
+    room = np.empty(x.size + 64, x.dtype)
+    start = -room.ctypes.data % 64 // x.itemsize
+    copy = room[start : start + x.size].reshape(x.shape)
+    copy[...] = x
+    return copy
+
+
+def pointer(x: Any) -> ctypes.c_void_p:
+    return ctypes.c_void_p(x.ctypes.data)
+
+
+def products(library: ctypes.CDLL, dtype: np.dtype[Any]) -> None:
+    rng = np.random.default_rng(0)
+    size = ctypes.c_ssize_t
+    print(f"{'m, n, k':>16}     {'µs':>9} {'GFLOP/s':>8} {'of peak':>8} {'NumPy µs':>9} {'ratio':>6}")
+    highest = 0.0
+    for m, n, k, kind in SHAPES:
+        stored_a = aligned(rng.standard_normal((k, m) if kind[0] == "T" else (m, k)).astype(dtype))
+        stored_b = aligned(rng.standard_normal((n, k) if kind[1] == "T" else (k, n)).astype(dtype))
+        a, b = stored_a.T if kind[0] == "T" else stored_a, stored_b.T if kind[1] == "T" else stored_b
+        c = aligned(np.zeros((m, n), dtype))
+        steps = [size(s // dtype.itemsize) for s in (*a.strides, *b.strides)]
+        work = 2.0 * m * n * k
+        repeat = max(1, int(3e5 / (work / 80 + 50)))
+        own, numpy, peak = [], [], []
+        for _ in range(60 if work < 1e8 else 15):
+            peak.append(library.peak(10_000))
+            own.append(
+                library.product(
+                    repeat, size(m), size(n), size(k), pointer(a), *steps[:2], pointer(b), *steps[2:], pointer(c)
+                )
+            )
+            turns = min(repeat, 200)
+            start = time.perf_counter()
+            for _ in range(turns):
+                np.matmul(a, b, out=c)
+            numpy.append((time.perf_counter() - start) / turns)
+        best, other, top = min(own), min(numpy), max(peak)
+        highest = max(highest, top)
+        shape = f"{m}, {n}, {k}"
+        print(
+            f"{shape:>16} {kind}  {best * 1e6:9.3f} {work / best / 1e9:8.1f} {work / best / top:8.0%} {other * 1e6:9.2f}"
+            f" {other / best:6.2f}"
+        )
+    print(f"peak {highest / 1e9:.0f} GFLOP/s")
+
+
+def functions(library: ctypes.CDLL, dtype: np.dtype[Any]) -> None:
+    x = np.random.default_rng(0).uniform(0.01, 4, 4096).astype(dtype)
+    y = np.empty_like(x)
+    for name in FUNCTIONS:
+        call = getattr(library, f"along_{name}")
+        best = min(call(pointer(x), pointer(y), ctypes.c_ssize_t(x.size)) for _ in range(300))
+        print(f"{name:>16}     {best / x.size * 1e9:9.3f} ns an element")
+    for n in (1000, 10_000_000):
+        x = np.ones(n, dtype)
+        best = min(library.sum(pointer(x), ctypes.c_ssize_t(n)) for _ in range(20))
+        print(f"{f'sum of {n}':>16}     {best * 1e6:9.3f} µs, {x.nbytes / best / 1e9:.1f} GB/s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    parser.add_argument("--cc", default=os.environ.get("CC", "cc"))
+    arguments = parser.parse_args()
+    dtype = np.dtype(arguments.dtype)
+    with tempfile.TemporaryDirectory() as folder:
+        library = build(Path(folder), arguments.cc, dtype)
+        products(library, dtype)
+        functions(library, dtype)
+
+
+if __name__ == "__main__":
+    main()
