@@ -60,9 +60,38 @@ def near(roots: Sequence[Expr], bound: int = _NEAR) -> Iterator[Expr]:
                 queue.append(a)
 
 
-def effort(roots: Sequence[Expr]) -> int:
-    """About what an evaluation costs, near the root."""
-    return sum(_WORDS.get(n.op, 20) for n in near(roots) if any(a.number is None for a in n.args))
+def saved(before: Sequence[Expr], after: Expr) -> int:
+    """About how much cheaper ``after`` is than the sum or product of ``before``: what both share is not counted."""
+    old = dict.fromkeys(near(before, 4 * _NEAR))
+    shared: set[Expr] = set()
+    cost = 0
+    queue = [after]
+    seen = {after}
+    for node in queue:
+        if node in old:
+            shared.add(node)
+            continue
+        cost += _cost(node)
+        for a in node.args:
+            if a not in seen and len(queue) < 4 * _NEAR:
+                seen.add(a)
+                queue.append(a)
+    gone = 0
+    queue = [*dict.fromkeys(before)]
+    seen = set(queue)
+    for node in queue:
+        if node in shared:
+            continue
+        gone += _cost(node)
+        for a in node.args:
+            if a not in seen and len(queue) < _NEAR:
+                seen.add(a)
+                queue.append(a)
+    return gone + len(before) - 1 - cost
+
+
+def _cost(node: Expr) -> int:
+    return _WORDS.get(node.op, 20) if any(a.number is None for a in node.args) else 0
 
 
 class Rewriter:
@@ -80,6 +109,7 @@ class Rewriter:
         self.total = total or (lambda leaf: False)
         self.sums = sums
         self.fired: list[Fired] = []
+        self._made: set[Expr] = set()  # gates that were spelled out: what stands around them is part of the spelling
         self._done: dict[Expr, Expr] = {}
 
     def __call__(self, root: Expr) -> Expr:
@@ -99,6 +129,7 @@ class Rewriter:
             after = self._node(fresh)
             if after is not fresh:
                 self.fired.append(Fired(fresh, after))
+                self._made.add(after)
                 self._done.setdefault(fresh, after)
                 self.forms.prefer(fresh, after)
             self._done[node] = after
@@ -209,16 +240,16 @@ class Rewriter:
         """The group as a gate, where that is what it spells, or cheaper."""
         candidates = self._candidates(form, g) if g.factor in dict(form.den) else []
         raw = self._raw(members, g.v)
-        before = effort(members) + len(members) - 1
         if not candidates:
             if g.factor not in dict(form.den) and len(form.num) <= 3 and not form.den:
                 cancelled = self.forms.build(form)
-                return cancelled if raw or effort([cancelled]) < before else None
+                return cancelled if raw or saved(members, cancelled) > 0 else None
             return None
-        best = min(candidates, key=lambda c: (effort([c]), c.op in _SUMS, candidates.index(c)))
-        after = effort([best])
-        if after < before or (raw and after <= before + 30):
-            return best
+        gain = [saved(members, c) for c in candidates]
+        k = min(range(len(candidates)), key=lambda k: (-gain[k], candidates[k].op in _SUMS, k))
+        made = any(m in self._made for m in members)
+        if gain[k] > 0 or (made and gain[k] == 0) or (raw and gain[k] >= -30):
+            return candidates[k]
         return None
 
     # ------------------------------------------------------------ sums
@@ -321,11 +352,11 @@ class Rewriter:
         """A maximum that was taken away by hand and is added again goes, as in log(sum(exp(x - m))) + m."""
         if not any(self.forms.has_marked(self.forms(p)) for _, p in parts):
             return None
-        total = self.forms(node)
+        total = self.forms.flat(node)
         if total.polynomial is None or len(total.num) >= len(parts) + sum(1 for _, p in parts if p.op not in E.LEAVES):
             return None
         spelled = self.forms.spell(total)
-        return spelled if effort([spelled]) < effort([node]) else None
+        return spelled if saved([node], spelled) > 0 else None
 
     def _kinked_softplus(self, parts: Sequence[tuple[int, Expr]]) -> Expr | None:
         """max(z, 0) + log(1 + exp(-abs(z))) is softplus(z)."""
@@ -438,7 +469,9 @@ class Rewriter:
         rest = parts.rest.number
         if not self.stable and (len(gates) != 1 or gates[0][1] != 1 or rest is None or not self._raw([argument], gates[0][0].v)):
             return None
-        if rest is not None and rest < Fraction(1, 4):
+        if gates and rest != 1 and ((rest is not None and rest < Fraction(1, 4)) or not self._raw([argument], gates[0][0].v)):
+            return None
+        if rest is not None and rest <= 0:
             return None
         if rest is None and any(t[1] for t, _ in parts.rest.num):
             return None

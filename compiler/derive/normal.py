@@ -292,6 +292,7 @@ class Forms:
         self._atoms: dict[object, int] = {}
         self.atoms: list[Expr] = []
         self._nodes: dict[Form, Expr] = {}
+        self._flat: dict[Expr, Form] = {}
         self._marked: set[int] = set()
         self._hints: dict[Mono, list[tuple[Key, Expr]]] = {}  # sums that were met, by the first monomial
 
@@ -360,6 +361,8 @@ class Forms:
 
     def _exponent(self, form: Form, node: Expr) -> Expo | None:
         """What stands in an exponential, as a polynomial; a long one is a multiple of one atom."""
+        if form.polynomial is None:
+            form = self.flat(node)
         p = form.polynomial
         if p is None:
             return None
@@ -367,11 +370,46 @@ class Forms:
             ordered = key(p)
             lead = ordered[0][1]
             whole = Form(tuple((t, c / lead) for t, c in ordered))
-            if lead != 1:
-                node = E.div(node, E.const(lead)) if lead != -1 else E.neg(node)
-            p = self.atom(("long", whole), self._nodes.get(whole, node)).poly
+            unit = node if lead == 1 else E.neg(node) if lead == -1 else E.div(node, E.const(lead))
+            p = self.atom(("long", whole), self._nodes.get(whole, unit)).poly
+            self._nodes.setdefault(Form(key(dict.fromkeys(p, lead))), node)
             return tuple((t[0], lead) for t in p)
         return tuple(sorted((t[0], c) for t, c in p.items()))
+
+    def flat(self, root: Expr) -> Form:
+        """The form with gates and exponentials as atoms: what stands in an exponential need not be taken apart."""
+        stack = [(root, False)]
+        while stack:
+            node, ready = stack.pop()
+            if node in self._flat:
+                continue
+            form = self(node)
+            if form.polynomial is None:
+                if not ready:
+                    stack.append((node, True))
+                    stack.extend((a, False) for a in node.args if a not in self._flat)
+                    continue
+                try:
+                    form = self._flattened(node, form)
+                except TooBig:
+                    form = self.atom(node, node)
+                self._nodes.setdefault(form, node)
+                if node.op in ("add", "sub"):
+                    self._hint(node, form)
+            self._flat[node] = form
+        return self._flat[root]
+
+    def _flattened(self, node: Expr, form: Form) -> Form:
+        a = [self._flat[x] for x in node.args]
+        if node.op in ("add", "sub"):
+            return add(a[0], a[1], Fraction(1 if node.op == "add" else -1))
+        if node.op == "neg":
+            return add(Form(()), a[0], Fraction(-1))
+        if node.op == "mul":
+            return mul(a[0], a[1])
+        if node.op == "div" and len(a[1].num) == 1:
+            return mul(a[0], inverse(a[1]))
+        return self.atom(("whole", form), node)
 
     def inverse_of(self, node: Expr) -> Form:
         """1/node, a factor at a time, so that powers stay powers."""

@@ -18,6 +18,7 @@ from ..graph.expr import Expr
 from ..graph.ir import Access, Atom, Axis, Eqn, Gather, Graph, Ix, Origin, Quot, Rem, Scan, Value, at
 from ..graph.rewrite import substitute_access
 from ..graph.shapes import Dim
+from ..language.source import Span
 from .names import is_temporary
 
 DEEP = 40  # formulas deeper than this are not read through other indices than their own
@@ -40,6 +41,7 @@ class View:
         self._place: dict[Access, int] = {}
         self.formulas: dict[str, Expr] = {}
         self.producers: dict[str, Eqn] = {}
+        self.written: dict[str, tuple[Span, ...]] = {e.out.name: e.origin.spans for e in graph.eqns if isinstance(e, Eqn)}
         self.pieces: dict[Expr, list[Piece]] = {}
 
     # ------------------------------------------------------------ from equations to formulas
@@ -99,7 +101,7 @@ class View:
                 done[node] = number
             else:
                 done[node] = E.rebuild(node, tuple(done[a] for a in node.args)) if node.args else node
-            for piece in self.pieces.get(node, ()):
+            for piece in tuple(self.pieces.get(node, ())):  # a part without axes moves onto itself
                 if all(own.get(a) == d for a, d in piece.extents):
                     self._remember(done[node], self._shift(piece.access, mapping, extents), extents)
         return done[formula]
@@ -122,6 +124,7 @@ class View:
         name = eqn.out.name
         self.values[name] = eqn.out
         self.producers[name] = eqn
+        self.written.setdefault(name, eqn.origin.spans)
         if formula is None or eqn.reduce or eqn.drop or eqn.out.kind != "real" or eqn.plain_out is None:
             return
         self.formulas[name] = formula
@@ -197,19 +200,19 @@ class View:
                 stack.extend((a, False) for a in reversed(node.args))
         return ""
 
-    def reach(self, eqn: Eqn, new: Eqn) -> tuple[Eqn, ...]:
-        """The equations that ``eqn`` looked through to become ``new``: those between it and what ``new`` reads."""
+    def reach(self, eqn: Eqn, new: Eqn) -> tuple[str, ...]:
+        """The values that ``eqn`` looked through to become ``new``: those between it and what ``new`` reads."""
         stop = set(new.reads())
-        found: dict[str, Eqn] = {}
+        found: dict[str, None] = {}
         queue = [n for n in eqn.reads() if n not in stop]
         while queue and len(found) < 24:
             name = queue.pop(0)
             producer = self.producers.get(name)
             if producer is None or name in found or name not in self.formulas:
                 continue
-            found[name] = producer
+            found[name] = None
             queue += [n for n in producer.reads() if n not in stop]
-        return tuple(found.values())
+        return tuple(found)
 
 
 def canonical(eqn: Eqn) -> dict[str, str] | None:
@@ -320,9 +323,9 @@ class LookThrough:
         note = ""
         if 0 < len(texts[1]) <= 100:
             note = f"{texts[0]} is {texts[1]}" if 0 < len(texts[0]) <= 100 else f"equal to {texts[1]}"
-        spans = list(eqn.origin.spans)
-        for producer in self.view.reach(eqn, new):
-            spans += [s for s in producer.origin.spans if s not in spans]
+        spans = dict.fromkeys(eqn.origin.spans)
+        for name in self.view.reach(eqn, new):
+            spans.update(dict.fromkeys(self.view.written.get(name, ())))
         return new.with_origin(Origin(tuple(spans), self.rule, note))
 
 
