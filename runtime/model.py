@@ -1,8 +1,8 @@
 """The face of a generated module: `Model` and the pure functions, made from the module's `_SPEC` and `_run`.
 
-It knows no model and needs NumPy alone. A NumPy-backend module imports it and ends with `install(globals())`; a compiled
-module carries this text inside (`include/gradwright/face.pxi`, written by `python -m gradwright.runtime.face`) and runs it
-at import, since compiling it into every module would take the C compiler five seconds each. The fast parts are in module.pxi.
+It knows no model and needs NumPy alone. A NumPy-backend module imports it and ends with `install(globals())`. A compiled
+module carries it inside, as text and as bytecode (both made by runtime/face.py), and runs it at import: to compile it as C
+would cost five seconds in every module. What must be fast is in include/gradwright/module.h.
 """
 import math
 from operator import itemgetter
@@ -541,7 +541,7 @@ class Engine:
         env = dict(zip(self.sizes, sizes, strict=True))
         shapes = {target["name"]: tuple([_dim(d, env) for d in target["shape"]]) for target in self.spec["targets"]}
         given: dict[str, Any] = {}
-        if isinstance(upstream, (dict, Named)):
+        if hasattr(upstream, "keys"):
             given = dict(upstream)
             for name in given:
                 if name not in shapes:
@@ -657,9 +657,8 @@ class Engine:
 
     def vectors(self, params: Any) -> tuple[Array, Array]:
         """(theta, frozen) from a flat vector, a model's params, or arrays by name."""
-        if isinstance(params, Model):
-            return params.theta, params._frozen
-        if not isinstance(params, (dict, Named)):
+        params = getattr(params, "params", params)      # of a model
+        if not hasattr(params, "keys"):
             if any(p["init"][0] != "values" for p in self.frozen):
                 raise _error("ArgumentError", f"params: {self.name} has frozen parameters; give all by name, or model.params")
             return _shaped("params", params, (self.count,), self.real), self.initial(0)[1]
@@ -756,10 +755,9 @@ class Model:
         engine = self.engine
         theta, frozen = engine.initial(seed)
         if params is not None:
-            if isinstance(params, (dict, Named)):
+            params = getattr(params, "params", params)      # of another model
+            if hasattr(params, "keys"):
                 engine.fill(theta, frozen, params)
-            elif isinstance(params, Model):
-                engine.fill(theta, frozen, params.params)
             else:
                 theta[...] = _shaped("params", params, theta.shape, theta.dtype)
         self._theta, self._frozen = theta, frozen

@@ -321,7 +321,7 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
     for name, value in (("clip_norm", clip_norm), ("clip_value", clip_value)):
         if not value >= 0:
             raise ArgumentError(f"{name}: expected a number from 0 up, got {value!r}")
-    if not isinstance(data, Mapping | Named):
+    if not hasattr(data, "keys"):
         raise ArgumentError(f"data: expected a dict of arrays by input name, got {type(data).__name__}")
     data = dict(data)
     if isinstance(validation, float):
@@ -435,7 +435,7 @@ class _Evaluation:
     """The loss and the metrics of some data, a few thousand rows at a time."""
 
     def __init__(self, model: Model, data: Any, metrics: Mapping[str, Metric]) -> None:
-        if not isinstance(data, Mapping | Named):
+        if not hasattr(data, "keys"):
             raise ArgumentError(f"validation: expected a dict of arrays by input name, or a fraction, got {type(data).__name__}")
         self.model, self.metrics = model, metrics
         engine = model.engine

@@ -76,8 +76,11 @@ def build_module(name: str, pyx: str, out_dir: Path, *, tools: Toolchain | None 
 
 def translate(name: str, pyx: str, folder: Path) -> Path:
     """Cython's part: the text into a C file in ``folder``."""
+    from gradwright.runtime import face
+
     source, c_file = folder / f"{name}.pyx", folder / f"{name}.c"
     source.write_text(pyx, encoding="utf-8", newline="\n")
+    (folder / face.HEADER).write_text(face.code_header(), encoding="ascii", newline="\n")
     try:
         from Cython.Compiler.Errors import CompileError
         from Cython.Compiler.Main import compile_single

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gradwright.runtime import face
 
 HERE = Path(__file__).parent
 INCLUDE = HERE.parent.parent / "runtime" / "include"
@@ -24,7 +25,7 @@ Y = np.array([[0], [1], [1], [0]], np.float64)
 _built: dict[str, Path] = {}
 
 
-def build(folder: Path, name: str = "handmade_c") -> Path:
+def build(folder: Path, name: str = "handmade_c", *, bytecode: bool = True) -> Path:
     """The shared object's path."""
     source = (HERE / "handmade.pyx").read_text()
     spec = (HERE / "handmade.py").read_text()
@@ -33,6 +34,8 @@ def build(folder: Path, name: str = "handmade_c") -> Path:
     pyx = folder / f"{name}.pyx"
     pyx.write_text(source[:start] + literal + source[stop:])
     subprocess.run([sys.executable, "-m", "cython", "-3", "-I", str(INCLUDE), str(pyx)], check=True)
+    if bytecode:
+        (folder / face.HEADER).write_text(face.code_header())
     shared = folder / (name + str(sysconfig.get_config_var("EXT_SUFFIX")))
     subprocess.run([compiler(), "-shared", "-fPIC", "-O2", "-w", "-I", sysconfig.get_paths()["include"], "-I", str(INCLUDE),
                     *(["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []),

@@ -6,6 +6,7 @@
 #ifndef GRADWRIGHT_MODULE_H
 #define GRADWRIGHT_MODULE_H
 
+#include <marshal.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>

@@ -23,18 +23,34 @@ cdef void _update(Py_ssize_t number, void *w, const void *g, void **states, cons
 
 include "face.pxi"
 
+cdef extern from *:
+    """
+    #ifdef __has_include
+    #if __has_include("gradwright_face.h")
+    #include "gradwright_face.h"
+    #endif
+    #endif
+    #ifndef GWM_FACE_LENGTH
+    #define GWM_FACE_LENGTH 0
+    #define GWM_FACE_MAGIC ""
+    static const char gwm_face_code[] = "";
+    #endif
+    """
+    const char *gwm_face_code
+    const char *GWM_FACE_MAGIC
+    Py_ssize_t GWM_FACE_LENGTH
+    object _bytes "PyBytes_FromStringAndSize"(const char *, Py_ssize_t)
+    object _read "PyMarshal_ReadObjectFromString"(const char *, Py_ssize_t)
+
 
 cdef object _install():
-    """The face's install: of gradwright.runtime.model where that is the same text, since it is compiled already."""
+    """Run the face: its bytecode if the build put it in and this is the Python that it is for, else its text."""
+    from importlib.util import MAGIC_NUMBER
     cdef dict face = {"__name__": "gradwright.runtime.model"}
-    try:
-        from gradwright.runtime import model
-        with open(model.__file__, encoding="utf-8") as file:
-            if file.read() == _FACE:
-                return model.install
-    except (ImportError, OSError):
-        pass
-    exec(compile(_FACE, "gradwright/runtime/model.py", "exec"), face)
+    if GWM_FACE_LENGTH > 0 and _bytes(GWM_FACE_MAGIC, 4) == MAGIC_NUMBER:
+        exec(_read(gwm_face_code, GWM_FACE_LENGTH), face)
+    else:
+        exec(compile(_FACE, "gradwright/runtime/model.py", "exec"), face)
     return face["install"]
 
 
