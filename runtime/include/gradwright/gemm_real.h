@@ -281,10 +281,13 @@ GW_CALLED void GW_NAME(gw_gemm_blocked)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, G
                                         GW_REAL* c, ptrdiff_t c_row) {
     const ptrdiff_t columns = GW_GEMM_COLUMN_BYTES / sizeof(GW_REAL) / (3 * GW_W) * (3 * GW_W);
     GW_REAL *const packed_a = GW_NAME(gw_packed_a), *const packed_b = GW_NAME(gw_packed_b);
-    /* Rows of A are used where they are, unless they would all fall on the same lines of the cache; columns are collected. */
-    const ptrdiff_t crowd = (a_col == 1 ? a_row : a_col) * (ptrdiff_t)sizeof(GW_REAL) % 4096;
-    const int pack_a = a_col == 1 ? n > 3 * GW_W && m >= 8 && k >= 32 && (crowd < 64 || crowd > 4096 - 64)
-                                  : a_row != 1 || (n > GW_W && m >= 8 && k >= 8);
+    /* A is used where it is, unless its rows (or columns) all fall on the same lines of the cache; columns, of which a tile
+       takes half a line at a time, are collected when more than one strip or more than one block of depth goes over them. */
+    const ptrdiff_t stride = (a_col == 1 ? a_row : a_col) * (ptrdiff_t)sizeof(GW_REAL) % 4096;
+    const int crowded = stride < 64 || stride > 4096 - 64, worth = m >= 8 && k >= 8;
+    const int pack_a = a_col == 1   ? worth && n > 3 * GW_W && crowded
+                       : a_row == 1 ? worth && (n > 3 * GW_W || (n > GW_W && (crowded || k > GW_GEMM_DEPTH)))
+                                    : 1;
     /* Few rows do not pay for the packing of B, unless its own rows crowd the cache. */
     const int direct = b_col == 1 && (m <= 2 * GW_GEMM_ROWS || (m <= 64 && b_row * sizeof(GW_REAL) <= 1024));
     for (ptrdiff_t j0 = 0; j0 < n; j0 += columns) {
