@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..graph.expr import leaves
 from ..graph.ir import Eqn, Init, Model, Value
 from ..graph.shapes import Dim, Quotient, Shape
 from ..passes.kernels import Kernel, param_offsets
@@ -54,7 +55,9 @@ def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, versio
     inputs = {i.value.name for i in model.inputs}
     values = model.graph.values()
 
-    def role(value: str) -> str:
+    def role(name: str, value: str) -> str:
+        if name != value:  # another name for an input or a param
+            return "value"
         return "param" if value in params else "input" if value in inputs else "value"
 
     return {
@@ -88,15 +91,16 @@ def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, versio
         "loss": next((o.name for o in model.outputs if o.value == model.loss), None),
         "targets": tuple(
             {"name": t.name, "shape": shape_spec(values[t.value].shape), "declared": t.declared,
-             "wrt": tuple((name, role(value)) for name, value in t.wrt)}
+             "wrt": tuple((name, role(name, value)) for name, value in t.wrt)}
             for t in model.targets
         ),
         "values": {
             f"{t.name}:{name}": shape_spec(values[value].shape)
-            for t in model.targets for name, value in t.wrt if role(value) == "value" or value in params
+            for t in model.targets for name, value in t.wrt if role(name, value) == "value" or value in params
         },
         "kernels": tuple(
-            {"name": k.name, "slots": (*k.slots, *(("work",) if w.terms else ())), "kept": dim_spec(k.kept), "work": dim_spec(w)}
+            {"name": k.name, "slots": (*k.slots, *(("work",) if w.terms else ())), "kept": dim_spec(k.kept), "work": dim_spec(w),
+             "sizes": tuple(n for n in model.free if n in _sizes(k))}
             for k, w in zip(kernels, work, strict=True)
         ),
         "updates": tuple(
@@ -107,6 +111,21 @@ def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, versio
         "nonempty": _nonempty(model),
         "optimizer": None if model.optimizer is None else (model.optimizer[0], {n: float(v) for n, v in model.optimizer[1]}),
     }  # fmt: skip
+
+
+def _sizes(kernel: Kernel) -> set[str]:
+    """The free sizes that a kernel reads."""
+    found: set[str] = set()
+    for value in kernel.graph.values().values():
+        for dim in value.shape:
+            found |= dim.free()
+    for eqn in kernel.graph.eqns:
+        for axis in eqn.axes if isinstance(eqn, Eqn) else (eqn.axis,):
+            found |= axis.extent.free()
+        if isinstance(eqn, Eqn):
+            for leaf in leaves(eqn.body, "size"):
+                found |= leaf.value.free() if isinstance(leaf.value, Dim) else set()
+    return found
 
 
 def _nonempty(model: Model) -> tuple[tuple[SpecDim, str, int], ...]:

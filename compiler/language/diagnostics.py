@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gradwright.runtime.errors import GradwrightError as Family
+
 from .codes import CODES
 from .source import Source, Span
 
@@ -75,8 +77,8 @@ def _span_dict(span: Span) -> dict[str, Any]:
 # ---------------------------------------------------------------- exceptions and collecting
 
 
-class GradwrightError(Exception):
-    """The base of everything the compiler raises on purpose."""
+class GradwrightError(Family):
+    """The base of everything the compiler raises on purpose, of one family with the runtime's errors."""
 
     diagnostics: tuple[Diagnostic, ...] = ()
 
