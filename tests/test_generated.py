@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,3 +80,60 @@ def test_what_is_committed_is_built_and_its_gradient_is_right(model: Path, tmp_p
         slope = float((np.asarray(gradients[wrt], float) * direction).sum())
         numerical = (values[0] - values[1]) / (2 * step)
         assert abs(slope - numerical) <= tolerance * max(1.0, abs(slope)), (wrt, slope, numerical)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda p: p.stem)
+def test_every_line_says_where_it_comes_from(model: Path) -> None:
+    """The map has a row for each line; each statement of a kernel answers to a piece of a text that is there."""
+    name = driver.module_name(model.stem)
+    lines = (ROOT / "generated" / f"{name}.pyx").read_text(encoding="utf-8").splitlines()
+    found = json.loads((ROOT / "generated" / f"{name}.map.json").read_text(encoding="utf-8"))
+    assert found["file"] == f"{name}.pyx"
+    assert list(found["lines"]) == [str(k + 1) for k in range(len(lines))]
+    assert all(row["rule"] for rows in found["lines"].values() for row in rows)
+    first = next(k for k, line in enumerate(lines) if line.startswith("cdef void"))
+    last = next(k for k, line in enumerate(lines) if line.startswith("# What follows"))
+    frame = ("cdef ", "#", "def ", "return")
+    for k in range(first, last):
+        rows = found["lines"][str(k + 1)]
+        spans = [span for row in rows for span in row["spans"]]
+        if any(row["rule"] == "frame" for row in rows):
+            text = lines[k].strip()
+            assert not text or text.startswith(frame) or text.endswith((",", ":")), lines[k]
+        else:
+            assert spans or all(row["rule"] == "zero" for row in rows), lines[k]
+        for file, line, column, end_line, end_column in spans:
+            source = ROOT / file if (ROOT / file).exists() else ROOT / "compiler" / "library" / Path(file).name
+            text = source.read_text(encoding="utf-8").splitlines()
+            assert 1 <= line <= end_line <= len(text)
+            assert 1 <= column <= len(text[line - 1]) + 1 and 1 <= end_column <= len(text[end_line - 1]) + 2
+
+
+def test_nothing_in_it_belongs_to_one_machine_or_one_day() -> None:
+    """No path of this machine, no date, no name that was made up."""
+    for path in sorted((ROOT / "generated").glob("*")):
+        if path.suffix in (".pyx", ".pyi", ".json"):
+            text = path.read_text(encoding="utf-8")
+            assert str(ROOT) not in text and str(Path.home()) + "/" not in text, path.name
+            assert not re.search(r"(?<![\w*])/(?:home|usr|tmp|root|work|Users)/", text), path.name
+            assert not re.search(r"\b20\d\d-\d\d-\d\d\b|\b\d\d:\d\d:\d\d\b", text), path.name
+            assert not re.search(r"\b_?tmp\d+\b|0x[0-9a-f]{8}", text), path.name
+
+
+def test_the_same_bytes_whatever_the_hash_seed() -> None:
+    program = (
+        "import hashlib, sys\n"
+        "from gradwright.compiler.driver import compile_model\n"
+        "for model in sys.argv[1:]:\n"
+        "    for name, text in sorted(compile_model(model, stop_after='cython').value.items()):\n"
+        "        print(name, hashlib.sha256(text.encode()).hexdigest())\n"
+    )
+    models = [str(m.relative_to(ROOT)) for m in MODELS]
+    committed = {}
+    for path in (ROOT / "generated").glob("*"):
+        if path.suffix in (".pyx", ".pyi", ".json"):
+            committed[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    for seed in ("0", "1", "2"):
+        done = subprocess.run([sys.executable, "-c", program, *models], capture_output=True, text=True, check=True, cwd=ROOT,
+                              env={**os.environ, "PYTHONHASHSEED": seed})  # fmt: skip
+        assert dict(line.split() for line in done.stdout.splitlines()) == committed, f"PYTHONHASHSEED={seed}"

@@ -14,7 +14,7 @@ from ..graph.ir import Graph, Ix, Origin, Value, outs
 from ..graph.shapes import Dim, size
 from ..passes.kernels import Kernel, Place
 from .ir import ArgBest, Assign, Loop, Nest, Node, Product, Storage, Zero
-from .schedule import best_name, schedule
+from .schedule import best_name, schedule, walk
 
 ON_STACK = 256  # elements
 
@@ -95,7 +95,8 @@ def _zero_together(body: tuple[Node, ...], slots: dict[str, Place], graph: Graph
     gone: set[int] = set()
     for start, count, slot, nodes in runs:
         if len(nodes) > 1:
-            origin = Origin((), "zero", "")
+            spans = (s for n in nodes for leaf in walk([n]) if isinstance(leaf, Assign) for s in leaf.origin.spans)
+            origin = Origin(tuple(dict.fromkeys(spans)), "zero")
             zeros.append(Zero(slot, Dim.of(start), Dim.of(count), origin))
             gone.update(map(id, nodes))
     return (*zeros, *(n for n in body if id(n) not in gone))

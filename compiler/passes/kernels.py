@@ -10,6 +10,7 @@ from ..graph import expr as E
 from ..graph.ir import Access, Axis, Eqn, Graph, Model, Origin, Scan, Target, Value, at, outs
 from ..graph.rewrite import Namer
 from ..graph.shapes import Dim, size
+from ..language.source import Span
 from ..meaning.verify import verify, verify_gradients
 from . import AFTER, BEFORE, KERNEL, apply
 from .names import rename
@@ -120,13 +121,13 @@ def _differentiate(model: Model, forward: Graph) -> tuple[Graph, list[_Gradient]
         own = {outs(e)[0].name for e in graph.eqns} - {g.value for g in gradients}
         for (shown, value), adjoint in zip(target.wrt, backward.adjoints, strict=True):
             if adjoint not in own:  # an upstream handed on, or the same adjoint for two: each has its own place
-                copy = _copy(graph.values()[adjoint], fresh(f"d_{value}"))
+                copy = _copy(graph.values()[adjoint], fresh(f"d_{value}"), (target.span,) if target.span else ())
                 extra.append(copy)
                 adjoint = copy.out.name
             own.discard(adjoint)
-            if value in trained:
+            if value in trained and shown == value:  # a binding that is only another name has an array of its own
                 slot, offset = f"grad:{target.name}", offsets[value]
-            elif value in inputs:
+            elif value in inputs and shown == value:
                 slot, offset = f"din:{target.name}:{shown}", Dim.of(0)
             else:
                 slot, offset = f"dval:{target.name}:{shown}", Dim.of(0)
@@ -145,10 +146,15 @@ def param_offsets(model: Model) -> dict[str, Dim]:
     return offsets
 
 
-def _copy(value: Value, name: str) -> Eqn:
+def _spans(graph: Graph) -> dict[str, tuple[Span, ...]]:
+    """The pieces of text that each computed value answers to."""
+    return {o.name: e.origin.spans for e in graph.eqns for o in outs(e)}
+
+
+def _copy(value: Value, name: str, spans: tuple[Span, ...] = ()) -> Eqn:
     axes = tuple(Axis(f"i{k}", d) for k, d in enumerate(value.shape))
     index = tuple(at(a.name) for a in axes)
-    origin = Origin((), "copy")
+    origin = Origin(spans, "copy")
     return Eqn(Value(name, value.shape, value.kind), axes, index, "", (Access(value.name, index),), E.arg(0), "copy", origin)
 
 
@@ -241,6 +247,9 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
     wanted = [(value, f"out:{label}", Dim.of(0)) for label, value in shown.items()]
     wanted += [(g.value, g.slot, g.offset) for g in gradients]
     made = {e.out.name: k for k, e in enumerate(eqns) if isinstance(e, Eqn)}
+    spans = _spans(whole)
+    declared = {f"out:{o.name}": (o.span,) for o in model.outputs}
+    declared |= {g.slot: (g.target.span,) for g in gradients if g.target.span}
     for value, slot, offset in wanted:
         k = made.get(value)
         source = eqns[k] if k is not None else None
@@ -250,12 +259,13 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
             eqns[k : k + 1] = [running, replace(_copy(running.out, value), origin=replace(source.origin, note=""))]
             made = {e.out.name: k for k, e in enumerate(eqns) if isinstance(e, Eqn)}
         if value in keep_offsets and placed[value].slot == "kept":
-            copy = _copy(values[value], fresh(f"{value}_kept"))
+            copy = _copy(values[value], fresh(f"{value}_kept"), spans.get(value, ()))
             eqns.append(copy)
             placed[value], placed[copy.out.name] = Place(value, slot, offset), Place(copy.out.name, "kept", keep_offsets[value])
             continue
         if value in placed or value in sources:
-            copy = _copy(values[value], fresh(f"{slot.split(':')[-1]}_out" if slot.startswith("out:") else f"d_{value}"))
+            own = fresh(f"{slot.split(':')[-1]}_out" if slot.startswith("out:") else f"d_{value}")
+            copy = _copy(values[value], own, spans.get(value, ()) or declared.get(slot, ()))
             eqns.append(copy)
             value = copy.out.name
         placed[value] = Place(value, slot, offset)
