@@ -108,6 +108,7 @@ class Rewriter:
         self.nonnegative = nonnegative or plain
         self.total = total or (lambda leaf: False)
         self.sums = sums
+        self.kept: Callable[[Expr], bool] = lambda node: False  # whether a gate has a name of the user's
         self.fired: list[Fired] = []
         self._made: set[Expr] = set()  # gates that were spelled out: what stands around them is part of the spelling
         self._done: dict[Expr, Expr] = {}
@@ -221,19 +222,13 @@ class Rewriter:
         return E.call(name, z)
 
     def _raw(self, members: Sequence[Expr], v: N.Expo) -> bool:
-        """Whether an exponential in the direction of ``v`` is spelled out in the members."""
-        mono, unit = v[0]
-        nodes = [*near(members)]
-        if not any(n.op in _EXPS or self.total(n) for n in nodes):
-            return False
-        for node in nodes:
-            if node.op in _EXPS or node.op in ("mul", "div") or self.total(node):
+        """Whether an exponential that has to do with ``v`` is spelled out in the members."""
+        wanted = {m for m, _ in v}
+        for node in near(members):
+            if node.op in _EXPS or self.total(node):
                 form = self.forms(node)
-                for t, _ in form.num:
-                    if t[1] and not form.den:
-                        ratio = dict(t[1]).get(mono, Fraction(0)) / unit
-                        if ratio and not N.expo_add(t[1], v, -ratio):
-                            return True
+                if not form.den and any(m in wanted for t, _ in form.num for m, _ in t[1]):
+                    return True
         return False
 
     def _best(self, members: Sequence[Expr], form: Form, g: Gate) -> Expr | None:
@@ -247,7 +242,7 @@ class Rewriter:
             return None
         gain = [saved(members, c) for c in candidates]
         k = min(range(len(candidates)), key=lambda k: (-gain[k], candidates[k].op in _SUMS, k))
-        made = any(m in self._made for m in members)
+        made = any(m in self._made and not self.kept(m) for m in members)
         if gain[k] > 0 or (made and gain[k] == 0) or (raw and gain[k] >= -30):
             return candidates[k]
         return None

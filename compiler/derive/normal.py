@@ -511,6 +511,11 @@ class Forms:
         found = self._nodes.get(form)
         if found is not None:
             return found
+        single = form.single
+        if single is not None and not single[0][1] and len(single[0][0]) == 1 and single[0][0][0][1] == 1:
+            node = self.atoms[single[0][0][0][0]]
+            if abs(single[1]) == 1:
+                return node if single[1] == 1 else E.neg(node)
         minus = self._nodes.get(Form(tuple((t, -c) for t, c in form.num), form.den))
         if minus is not None:
             return E.neg(minus)

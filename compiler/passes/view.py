@@ -168,6 +168,10 @@ class View:
                 return piece.access
         return None
 
+    def spoken(self, node: Expr) -> bool:
+        """Whether the user gave this formula a name."""
+        return any(not is_temporary(p.access.value) for p in self.pieces.get(node, ()))
+
     def text(self, formula: Expr, eqn: Eqn, only: Callable[[str], bool]) -> str:
         """The formula for a reader: values by name, also those that are looked through where ``only`` allows it; "" where
         that is too long to read."""
@@ -187,7 +191,8 @@ class View:
             if access is None and node is not formula:
                 access = self.named(node, extents, only)
             if access is not None:
-                plain = all(ix.plain is not None for ix in access.index)
+                shape = self.values[access.value].shape
+                plain = all(ix.plain is not None or d.is_one() for ix, d in zip(access.index, shape, strict=True))
                 done[node] = E.sym(access.value if plain else str(substitute_access(access, back, eqn.extents)))
                 length[node] = 1
             elif ready or not node.args:
@@ -277,6 +282,7 @@ class LookThrough:
         """``again`` is the pass itself, for the bodies of loops."""
         self.graph, self.rewriter, self.view, self.rule, self.again = graph, rewriter, view, rule, again
         self.eqns: list[Eqn | Scan] = []
+        rewriter.kept = view.spoken
 
     def before(self, eqn: Eqn, formula: Expr) -> None:
         """Called with every equation before it is rewritten."""
