@@ -85,11 +85,12 @@ def _fresh(stem: str, taken: set[str]) -> str:
 
 
 def prune(eqn: Eqn) -> Eqn:
-    """Only the operands that the body reads, equal reads once."""
+    """Only the operands that the body reads, in the order in which it reads them, equal reads once."""
     place: dict[Access, int] = {}
     mapping: dict[Expr, Expr] = {}
-    for k in E.arguments(eqn.body):
-        access = eqn.args[k]
+    for leaf in E.leaves(eqn.body, "arg"):
+        assert isinstance(leaf.value, int)
+        k, access = leaf.value, eqn.args[leaf.value]
         place.setdefault(access, len(place))
         mapping[E.arg(k)] = E.arg(place[access])
     return replace(eqn, args=tuple(place), body=E.substitute(eqn.body, mapping))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Access, Atom, Axis, Eqn, Gather, Graph, Ix, Origin, Scan, Value, at, outs
-from ..graph.rewrite import Namer, rename_axes, shape_axes, substitute_access, substitute_ix
+from ..graph.rewrite import Namer, prune, rename_axes, shape_axes, substitute_access, substitute_ix
 from ..graph.shapes import Dim
 from ..passes import KERNEL, apply
 from ..passes.names import rename
@@ -147,7 +147,7 @@ class _Scheduler:
                 if term not in parts:
                     rest = term if rest is None else E.make("add", rest, term)
             into.update(dict.fromkeys(parts.values(), eqn.out.name))
-            first[eqn.out.name] = replace(eqn, body=rest if rest is not None else E.ZERO)
+            first[eqn.out.name] = prune(replace(eqn, body=rest if rest is not None else E.ZERO))
         return into, first
 
     def _item(self, eqn: Eqn, target: str, accumulates: bool, serial: int) -> Item:

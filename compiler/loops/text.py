@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..graph.expr import show
-from ..graph.ir import Access, Ix
+from ..graph.expr import Expr, show
+from ..graph.ir import Ix
 from ..graph.shapes import show as show_shape
-from .ir import ArgBest, Assign, Loop, Nest, Node, Product
+from .ir import ArgBest, Assign, Loop, Nest, Node, Product, Zero
 
 
 def show_nest(nest: Nest) -> str:
@@ -15,7 +15,8 @@ def show_nest(nest: Nest) -> str:
     kernel = nest.kernel
     lines = [f"kernel {kernel.name}({', '.join(kernel.slots)})"]
     for store in nest.storage:
-        where = {"slot": store.slot, "work": f"work + {store.offset}"}.get(store.kind, store.kind)
+        start = f" + {store.offset}" if store.offset.terms else ""
+        where = {"slot": f"{store.slot}{start}", "work": f"work{start}"}.get(store.kind, store.kind)
         lines.append(f"    {store.value.name}{show_shape(store.extents) if store.extents else ''} in {where}")
     return "\n".join([*lines, *_body(nest.body, 1)])
 
@@ -34,17 +35,21 @@ def _body(nodes: Sequence[Node], depth: int) -> Iterator[str]:
             case ArgBest():
                 what = "largest" if node.largest else "smallest"
                 yield f"{pad}{_at(node.target, node.index)} = {node.variable} where {_formula(node)} is {what} ({node.best})"
+            case Zero():
+                end = node.start + node.count
+                yield f"{pad}{node.slot}[{node.start} : {end}] = 0"
             case Product():
                 sizes = f"{node.m} x {node.n} x {node.k}"
                 yield f"{pad}{node.c} = {show(node.alpha)} * {node.a} @ {node.b} + {show(node.beta)} * {node.c}    # {sizes}"
 
 
 def _formula(node: Assign | ArgBest) -> str:
-    return show(node.body) + _operands(node.args)
+    def leaf(part: Expr) -> str:
+        if part.op == "arg" and isinstance(part.value, int):
+            return str(node.args[part.value])
+        return show(part)
 
-
-def _operands(args: Sequence[Access]) -> str:
-    return "" if not args else "    with " + ", ".join(f"${k} = {access}" for k, access in enumerate(args))
+    return show(node.body, leaf)
 
 
 def _at(target: str, index: Sequence[Ix]) -> str:
