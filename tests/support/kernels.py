@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from gradwright.compiler.build.compile import build_module, suffix
+from gradwright.compiler.build.toolchain import toolchain
 from gradwright.compiler.emit.cython import KernelWriter
 from gradwright.compiler.emit.module import DIRECTIVES, externs
 from gradwright.compiler.graph.ir import Const, Graph, outs
@@ -66,32 +67,7 @@ def build_graphs(graphs: Sequence[Graph], folder: Path, single: bool = False) ->
 
 def build_nests(nests: Sequence[Nest], frees: Sequence[Sequence[str]], folder: Path, single: bool = False) -> list[Runner]:
     """As :func:`build_graphs`, for loop nests. Kernels are called k0, k1...; a slot ``theta`` is changed in place."""
-    used: set[str] = set()
-    consts: dict[str, Const] = {}
-    bodies: list[str] = []
-    calls: list[str] = []
-    for i, (nest, free) in enumerate(zip(nests, frees, strict=True)):
-        writer = KernelWriter(nest, free, single, {}, literals=f"k{i}_")
-        bodies += ["", *writer.write().text]
-        used |= writer.used
-        consts.update({f"k{i}_{c.value.name}": c for c in nest.kernel.graph.consts})
-        parts = [f"<{type_}>s[{k}]" for k, (_, type_, _) in enumerate(writer.arguments)]
-        if nest.work.terms:
-            parts.append(f"<write>s[{len(parts)}]")
-        parts += [f"n[{k}]" for k in range(len(free))]
-        calls += [f"cdef void c{i}(void **s, const Py_ssize_t *n) noexcept nogil:", f"    k{i}({', '.join(parts)})"]
-    text = [f"# cython: {DIRECTIVES}", *externs(consts, single, used), *bodies, *calls,
-            "ctypedef void (*kernel_t)(void **, const Py_ssize_t *) noexcept nogil",
-            f"cdef kernel_t[{len(nests)}] _KERNELS = [{', '.join(f'c{i}' for i in range(len(nests)))}]", _GLUE]  # fmt: skip
-    source = "\n".join(text)
-    name = f"graphs_{hashlib.sha256(source.encode()).hexdigest()[:16]}"
-    path = folder / f"{name}{suffix()}"
-    if not path.exists():
-        path = build_module(name, source, folder)
-    found = importlib.util.spec_from_file_location(name, path)
-    assert found is not None and found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
+    module = load_nests(nests, frees, folder, single)
     real = np.float32 if single else np.float64
 
     def runner(i: int) -> Runner:
@@ -122,6 +98,37 @@ def build_nests(nests: Sequence[Nest], frees: Sequence[Sequence[str]], folder: P
         return call
 
     return [runner(i) for i in range(len(nests))]
+
+
+def load_nests(nests: Sequence[Nest], frees: Sequence[Sequence[str]], folder: Path, single: bool = False, level: int = 3) -> Any:
+    """The module of the nests: its ``run(number, arrays, sizes)`` calls one."""
+    used: set[str] = set()
+    consts: dict[str, Const] = {}
+    bodies: list[str] = []
+    calls: list[str] = []
+    for i, (nest, free) in enumerate(zip(nests, frees, strict=True)):
+        writer = KernelWriter(nest, free, single, {}, literals=f"k{i}_")
+        bodies += ["", *writer.write().text]
+        used |= writer.used
+        consts.update({f"k{i}_{c.value.name}": c for c in nest.kernel.graph.consts})
+        parts = [f"<{type_}>s[{k}]" for k, (_, type_, _) in enumerate(writer.arguments)]
+        if nest.work.terms:
+            parts.append(f"<write>s[{len(parts)}]")
+        parts += [f"n[{k}]" for k in range(len(free))]
+        calls += [f"cdef void c{i}(void **s, const Py_ssize_t *n) noexcept nogil:", f"    k{i}({', '.join(parts)})"]
+    text = [f"# cython: {DIRECTIVES}", *externs(consts, single, used), *bodies, *calls,
+            "ctypedef void (*kernel_t)(void **, const Py_ssize_t *) noexcept nogil",
+            f"cdef kernel_t[{len(nests)}] _KERNELS = [{', '.join(f'c{i}' for i in range(len(nests)))}]", _GLUE]  # fmt: skip
+    source = "\n".join(text)
+    name = f"graphs_{hashlib.sha256(source.encode()).hexdigest()[:16]}"
+    path = folder / f"{name}{suffix()}"
+    if not path.exists():
+        path = build_module(name, source, folder, tools=None if level == 3 else toolchain().at_level(level))
+    found = importlib.util.spec_from_file_location(name, path)
+    assert found is not None and found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
 
 
 def free_sizes(graph: Graph) -> set[str]:

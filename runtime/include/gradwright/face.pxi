@@ -603,7 +603,8 @@ class Engine:
         results = self.call(plan, arrays, sizes, vectors, spaces, tuple([ups.pop(name) for name, _ in plan.ups]))
         for (slot, _, _), result in zip(plan.results, results, strict=True):
             kind, target, *_ = slot.split(":")
-            if kind != "out" and target in ups:     # a loss is a scalar, and its kernel takes its upstream to be 1
+            # a loss is a scalar, and its kernel takes its upstream to be 1; where a kernel reads none of an array, all is 0
+            if kind != "out" and target in ups and ups[target].shape == ():
                 result *= ups[target]
         return results
 

@@ -1,0 +1,266 @@
+"""One model, every way of computing it, compared: the compiled kernels and the NumPy backend against the interpreter, a
+second reading of the graph, PyTorch's autograd where it is installed, and differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from gradwright.compiler.graph.ir import Eqn, Model
+from gradwright.compiler.meaning.interpret import InterpretError, run
+
+from .modules import Modules
+from .reference import Reference
+
+try:
+    import torch
+except ImportError:
+    torch = None  # type: ignore[assignment]
+
+LARGE = 30_000  # points of one equation: larger cases take other sizes
+STEP = 1e-4
+
+
+@dataclass
+class Tally:
+    """What was compared, and what differed."""
+
+    comparisons: dict[str, int] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    skipped: dict[str, int] = field(default_factory=dict)
+
+    def skip(self, why: str) -> None:
+        self.skipped[why] = self.skipped.get(why, 0) + 1
+
+    def same(self, kind: str, name: str, found: Any, wanted: Any, tolerance: float, scale: float = 0.0) -> None:
+        self.comparisons[kind] = self.comparisons.get(kind, 0) + 1
+        found, wanted = np.asarray(found), np.asarray(wanted)
+        if found.shape != wanted.shape:
+            self.wrong.append(f"{kind}: {name} has shape {found.shape}, not {wanted.shape}")
+            return
+        if not found.size:
+            return
+        if found.dtype.kind in "ib":
+            if not np.array_equal(found, wanted):
+                self.wrong.append(f"{kind}: {name} differs in {int((found != wanted).sum())} of {found.size} places")
+            return
+        found, wanted = found.astype(np.float64), wanted.astype(np.float64)
+        usual = np.isfinite(wanted)
+        alike = np.array_equal(np.isnan(found), np.isnan(wanted)) and np.array_equal(found[np.isinf(wanted)], wanted[np.isinf(wanted)])
+        if not alike or not np.isfinite(found[usual]).all():
+            self.wrong.append(f"{kind}: {name} is not finite where it should be, or the other way round: "
+                              f"{found.ravel()[:6]} for {wanted.ravel()[:6]}")  # fmt: skip
+            return
+        if not usual.any():
+            return
+        size = 1 + max(float(np.abs(wanted[usual]).max()), scale)
+        error = float(np.abs(found[usual] - wanted[usual]).max())
+        if error > tolerance * size:
+            at = int(np.abs(np.where(usual, found - wanted, 0)).argmax())
+            self.wrong.append(f"{kind}: {name} is off by {error:.3g} (of {size:.3g}): {found.ravel()[at]!r} for {wanted.ravel()[at]!r}")
+
+
+def inputs_of(model: Model, sizes: Mapping[str, int], rng: np.random.Generator) -> dict[str, Any] | None:
+    """Random inputs for these sizes; None where there are none (a shape below 0, an index below 0)."""
+    found: dict[str, Any] = {}
+    for entry in model.inputs:
+        shape = tuple(d.evaluate(sizes) for d in entry.value.shape)
+        if min(shape, default=0) < 0:
+            return None
+        if entry.below is not None:
+            below = entry.below.evaluate(sizes)
+            if below <= 0 and 0 not in shape:
+                return None
+            found[entry.value.name] = np.asarray(rng.integers(0, max(below, 1), shape))
+        else:
+            # multiples of 1/64, which float32 holds too
+            found[entry.value.name] = np.asarray(np.round(rng.uniform(-1.5, 1.5, shape) * 64) / 64 + 1 / 1024)
+    return found
+
+
+def points(model: Model, sizes: Mapping[str, int]) -> int:
+    most = 0
+    for eqn in model.graph.eqns:
+        assert isinstance(eqn, Eqn)
+        count = 1
+        for axis in eqn.axes:
+            count *= axis.extent.evaluate(sizes)
+        most = max(most, count)
+    return most
+
+
+def compare(model: Model, modules: Modules, sizes: Mapping[str, int], seed: int, tally: Tally, single: bool = False) -> None:
+    """All comparisons at one random point."""
+    rng = np.random.default_rng(seed)
+    inputs = inputs_of(model, sizes, rng)
+    if inputs is None or points(model, sizes) > LARGE:
+        tally.skip("sizes")
+        return
+    faces = {"compiled": modules.compiled.Model(seed=seed), "numpy": modules.numpy.Model(seed=seed)}
+    theta = np.round(faces["numpy"].theta.astype(np.float64) * 256) / 256 + 1 / 4096
+    for face in faces.values():
+        face.theta = theta
+    numbers = {h.value.name: float(h.default) for h in model.hypers}
+    params = {p.value.name: np.asarray(faces["numpy"].params[p.value.name], np.float64) for p in model.params}
+    given = {**inputs, **params, **{k: np.asarray(np.float32(v), np.float64) if single else np.asarray(v) for k, v in numbers.items()}}
+    by_name = {n: v for n, v in sizes.items() if not any(n in d.free() and len(d.free()) == 1 and d.name for i in model.inputs for d in i.value.shape)}
+    call = {**inputs, **by_name}
+    reference = Reference(model.graph, sizes)
+    try:
+        values = dict(reference.run(given))
+        pattern, kink = reference.pattern, reference.kink
+        interpreted = run(model.graph, given, sizes)
+    except (InterpretError, ValueError) as error:
+        if "of nothing" not in str(error):
+            raise
+        for name, face in faces.items():
+            try:
+                face.forward(**call)
+            except ValueError:
+                tally.comparisons["refused"] = tally.comparisons.get("refused", 0) + 1
+            else:
+                tally.wrong.append(f"{name}: the maximum of nothing is no error")
+        return
+    try:
+        faces["compiled"].forward(**call)
+    except ValueError as error:
+        if "of nothing does not exist" not in str(error):
+            raise
+        tally.skip("a maximum of nothing, none of which is asked for")
+        return
+    for name, value in interpreted.items():
+        tally.same("interpreter", name, value, values[name], 1e-10)
+    tolerance = 1e-9
+    noise: dict[str, float] = {}
+    if single:
+        narrow = run(model.graph, given, sizes, np.float32)
+        tolerance = 1e-4
+        noise = {o.name: float(np.nanmax(np.abs(np.asarray(narrow[o.value], float) - interpreted[o.value]), initial=0)) * 1e6 for o in model.outputs}
+        if kink or any(interpreted[n].dtype.kind != "f" and not np.array_equal(narrow[n], interpreted[n]) for n in interpreted):
+            tally.skip("a choice that float32 cannot decide")
+            return
+    wanted = {o.name: interpreted[o.value] for o in model.outputs}
+    ups = {t.name: np.asarray(rng.uniform(-1, 1, interpreted[t.value].shape)) for t in model.targets if t.value != model.loss}
+    ups = {n: np.round(u * 64) / 64 for n, u in ups.items()}
+    grads: dict[str, dict[tuple[str, str], Any]] = {}
+    for name, face in faces.items():
+        outs = face.forward(**call)
+        for label in wanted:
+            tally.same(f"{name} forward", label, outs[label], wanted[label], tolerance, noise.get(label, 0))
+        for label, value in (face.predict(**call)._asdict()).items():
+            tally.same(f"{name} predict", label, value, wanted[label], tolerance, noise.get(label, 0))
+        if not model.targets:
+            continue
+        face.forward(**call)
+        grads[name] = by_pair(model, face, face.backward(upstream=ups) if ups else face.backward())
+        outs, both = face.value_and_grad(ups, **call) if ups else face.value_and_grad(**call)
+        for pair, value in by_pair(model, face, both).items():
+            tally.same(f"{name} value_and_grad", str(pair), value, grads[name][pair], tolerance)
+        plan = face.engine.plans.get("train")
+        if plan is not None:
+            train(face, call, plan, wanted["loss"], grads[name], model, tally, name, tolerance, noise.get("loss", 0))
+    if not model.targets:
+        return
+    scale = 1e3 if single else 1
+    finite = all(np.isfinite(values[o.value]).all() for o in model.outputs) and all(np.isfinite(values[t.value]).all() for t in model.targets)
+    for pair, value in grads["compiled"].items():
+        tally.same("compiled gradient against numpy's", str(pair), value, grads["numpy"][pair], tolerance * (10 if single else 1))
+    if not finite:
+        tally.skip("values that are not finite")
+        return
+    if kink:
+        tally.skip("kinks")
+        return
+    exact = None
+    if torch is not None:
+        exact = autograd(model, sizes, given, ups)
+        for pair, value in exact.items():
+            if np.isfinite(value).all():
+                tally.same("compiled gradient against PyTorch's", str(pair), grads["compiled"][pair], value, tolerance * 10 * (3 if single else 1))
+                tally.same("numpy gradient against PyTorch's", str(pair), grads["numpy"][pair], value, tolerance * 10 * (3 if single else 1))
+            else:
+                tally.skip("PyTorch's gradient is not finite")
+    if not single and points(model, sizes) < LARGE // 10:
+        slopes(model, reference, given, pattern, ups, grads, rng, tally, scale)
+
+
+def by_pair(model: Model, face: Any, found: Any) -> dict[tuple[str, str], Any]:
+    """Gradients by target and variable."""
+    top = face.engine.top
+    pairs: dict[tuple[str, str], Any] = {}
+    for target in model.targets:
+        named = found if top is not None and top[0] == target.name else found[target.name]
+        for shown, _ in target.wrt:
+            pairs[target.name, shown] = np.asarray(named[shown])
+    return pairs
+
+
+def train(face: Any, call: Mapping[str, Any], plan: Any, loss: Any, grads: Mapping[tuple[str, str], Any], model: Model, tally: Tally,
+          name: str, tolerance: float, noise: float) -> None:  # fmt: skip
+    """The kernel of a training step gives the loss and its gradient."""
+    engine = face.engine
+    arrays, sizes, hyper = engine.take(engine.full, plan, dict(call), face._hyper_vector)
+    spaces: dict[str, Any] = {}
+    engine.reserve(spaces, sizes)
+    results = dict(zip([r[0] for r in plan.results], engine.call(plan, arrays, sizes, (face.theta, face._frozen, hyper), spaces, ()), strict=True))
+    tally.same(f"{name} train", "loss", results["out:loss"], loss, tolerance, noise)
+    views = engine.views(results["grad:loss"], face._frozen)
+    for p in model.params:
+        if not p.frozen and ("loss", p.value.name) in grads:
+            tally.same(f"{name} train", p.value.name, views[p.value.name], grads["loss", p.value.name], tolerance)
+
+
+def autograd(model: Model, sizes: Mapping[str, int], given: Mapping[str, Any], ups: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
+    """What PyTorch makes of the graph, without any derivative of ours."""
+    tensors = {}
+    for name, value in given.items():
+        tensors[name] = torch.tensor(np.array(value))
+        if tensors[name].is_floating_point():
+            tensors[name].requires_grad_(True)
+    values = Reference(model.graph, sizes, torch).run(tensors)
+    found: dict[tuple[str, str], Any] = {}
+    for target in model.targets:
+        of = values[target.value]
+        up = torch.tensor(np.array(ups[target.name])) if target.name in ups else torch.ones(())
+        for shown, value in target.wrt:
+            wrt = values[value]
+            if value == target.value:
+                found[target.name, shown] = up.numpy()
+                continue
+            grad = None
+            if of.requires_grad and wrt.requires_grad:
+                (grad,) = torch.autograd.grad(of, wrt, up.to(of.dtype), retain_graph=True, allow_unused=True)
+            found[target.name, shown] = np.zeros(tuple(wrt.shape)) if grad is None else grad.numpy()
+    return found
+
+
+def slopes(model: Model, reference: Reference, given: Mapping[str, Any], pattern: Sequence[Any], ups: Mapping[str, Any],
+           grads: Mapping[str, Mapping[tuple[str, str], Any]], rng: np.random.Generator, tally: Tally, scale: float) -> None:  # fmt: skip
+    """Directional derivatives by differences, where no choice changes along the way."""
+    for target in model.targets:
+        up = ups.get(target.name, np.ones(()))
+        wrt = {value: rng.uniform(-1, 1, np.shape(grads["compiled"][target.name, shown])) for shown, value in target.wrt}
+
+        def along(step: float, target: Any = target, up: Any = up, wrt: Any = wrt) -> tuple[float, bool]:
+            moved = {n: step * d for n, d in wrt.items()}
+            start = {n: v + moved[n] if n in moved else v for n, v in given.items()}
+            value = float(np.sum(reference.run(start, moved)[target.value] * up))
+            return value, len(pattern) == len(reference.pattern) and all(map(np.array_equal, pattern, reference.pattern))
+
+        samples = [along(k * STEP) for k in (-2, -1, 1, 2)]
+        if not all(good for _, good in samples):
+            tally.skip("a kink within the step of the differences")
+            continue
+        (low2, _), (low1, _), (high1, _), (high2, _) = samples
+        slope = (8 * (high1 - low1) - (high2 - low2)) / (12 * STEP)
+        further = (high2 - low2) / (4 * STEP)
+        if not np.isfinite(slope) or abs(slope - further) > 1e-2 * (1 + abs(slope)):
+            tally.skip("differences that do not settle")
+            continue
+        for name, found in grads.items():
+            parts = [found[target.name, shown] * wrt[value] for shown, value in target.wrt]
+            total = sum(float(np.sum(p)) for p in parts)
+            room = abs(high1) * 1e-8 + sum(float(np.sum(np.abs(p))) for p in parts) + 100 * abs(slope - further)
+            tally.same(f"{name} gradient against differences", target.name, total, slope, 1e-6, room)

@@ -1,0 +1,77 @@
+"""Models as modules, many of them in one C file: the runtime's own face over kernels that were built together."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from gradwright.compiler.emit.numpy import emit_numpy
+from gradwright.compiler.emit.spec import spec
+from gradwright.compiler.graph.ir import Model
+from gradwright.compiler.language.source import Source
+from gradwright.compiler.loops.buffers import lower
+from gradwright.compiler.passes.kernels import Plan, plan
+from gradwright.runtime.model import install
+
+from .kernels import load_nests
+
+
+@dataclass(frozen=True)
+class Modules:
+    plan: Plan
+    compiled: Any  # namespaces with Model, forward, value_and_grad...
+    numpy: Any
+
+
+class Namespace:
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.__dict__.update(values)
+
+
+def numpy_module(made: Plan, sources: Mapping[str, Source], name: str) -> Any:
+    """The NumPy backend's module of a plan."""
+    texts = emit_numpy(made, sources, version="0", digest="0" * 64, command="gradwright")
+    module = ModuleType(name)
+    sys.modules[name] = module
+    code = compile(texts[f"{made.model.name}.py"], f"{name}.py", "exec")
+    exec(code, module.__dict__)  # what the compiler wrote, not what a user did
+    return module
+
+
+def build_modules(
+    models: Sequence[Model], sources: Sequence[Mapping[str, Source]], folder: Path, single: bool = False, level: int = 1
+) -> list[Modules]:
+    """All ``models`` (of one real type) with their kernels in one C file."""
+    plans = [plan(m) for m in models]
+    nests, frees, spans = [], [], []
+    for made in plans:
+        start = len(nests)
+        for kernel in made.kernels:
+            nests.append(lower(replace(kernel, name=f"k{len(nests)}")))
+            frees.append(made.model.free)
+        spans.append(range(start, len(nests)))
+    run: Callable[[int, list[Any], list[int]], None] = load_nests(nests, frees, folder, single, level).run
+    found: list[Modules] = []
+    for made, span, known in zip(plans, spans, sources, strict=True):
+        table = spec(made.model, made.kernels, [nests[k].work for k in span], version="0", digest="0" * 64, backend="cython")
+
+        def call(kernel: int, arrays: Any, sizes: Any, first: int = span.start) -> None:
+            run(first + kernel, list(arrays), list(sizes))
+
+        namespace: dict[str, Any] = {"_SPEC": table, "_run": call, "__name__": made.model.name}
+        install(namespace)
+        found.append(Modules(made, Namespace(namespace), numpy_module(made, known, f"_numpy_{made.model.name}")))
+    return found
+
+
+def load_file(name: str, path: Path) -> ModuleType:
+    made = importlib.util.spec_from_file_location(name, path)
+    assert made is not None and made.loader is not None
+    module = importlib.util.module_from_spec(made)
+    made.loader.exec_module(module)
+    return module

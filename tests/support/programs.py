@@ -1,0 +1,638 @@
+"""Random legal models as text, over all statements and operations of the language, for comparing what the compiler makes of
+them with what they mean.
+
+    @given(programs())                      # shrinks
+    def test_it(program): model = build(program.text) ...
+
+    program = random_program(Random(7))     # the same without hypothesis, for long runs
+
+Values stay tame (a few dozen), so that rounding differences stay small; formulas that are naive on purpose are among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from gradwright.compiler.graph.shapes import Dim, Shape, size
+from hypothesis import strategies as st
+
+SIZES = (0, 1, 2, 7, 64)  # what free sizes are tried with
+TAME = 30.0  # larger values go through a bounded function first
+
+
+@dataclass(frozen=True)
+class Program:
+    text: str
+    files: tuple[tuple[str, str], ...] = ()  # what ``use "..."`` names
+
+    def __repr__(self) -> str:
+        parts = [f"--- {name}\n{text}" for name, text in self.files]
+        return "\n".join(["", self.text, *parts])
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))
+
+
+@dataclass(frozen=True, eq=False)
+class V:
+    """A piece of an expression, safe to put anywhere: a name, a call, or in parentheses."""
+
+    text: str
+    shape: Shape
+    bound: float
+    kind: str = "real"  # "real", "bool", "int"
+    below: Dim | None = None
+
+
+def programs(**options: Any) -> st.SearchStrategy[Program]:
+    @st.composite
+    def strategy(draw: Callable[[Any], Any]) -> Program:
+        return _Writer(lambda n: int(draw(st.integers(0, n - 1))) if n > 1 else 0, **options).program()
+
+    found: st.SearchStrategy[Program] = strategy()
+    return found
+
+
+def random_program(rng: Random, **options: Any) -> Program:
+    return _Writer(rng.randrange, **options).program()
+
+
+# text with {x}, the bound of the result from that of x, the largest bound of x that it takes
+UNARY: tuple[tuple[str, Callable[[float], float], float], ...] = (
+    ("exp({x})", lambda b: 2.8**b, 3), ("exp(-square({x}))", lambda b: 1, TAME), ("log({x}**2 + 0.5)", lambda b: b + 1, TAME),
+    ("log1p(square({x}))", lambda b: b, TAME), ("expm1(0.5 * {x})", lambda b: 1.7**b, 4), ("sqrt({x} * {x} + 1)", lambda b: b + 1, TAME),
+    ("square({x})", lambda b: b * b, 6), ("abs({x})", lambda b: b, TAME), ("sign({x})", lambda b: 1, TAME),
+    ("sin({x})", lambda b: 1, TAME), ("cos({x})", lambda b: 1, TAME), ("tan(0.9 * sin({x}))", lambda b: 1.3, TAME),
+    ("tanh({x})", lambda b: 1, TAME), ("sinh({x})", lambda b: 2.8**b, 3), ("cosh({x})", lambda b: 2.8**b, 3),
+    ("asin(0.9 * sin({x}))", lambda b: 1.2, TAME), ("acos(0.8 * tanh({x}))", lambda b: 2.5, TAME), ("atan({x})", lambda b: 1.6, TAME),
+    ("erf({x})", lambda b: 1, TAME), ("sigmoid({x})", lambda b: 1, TAME), ("softplus({x})", lambda b: b + 1, TAME),
+    ("floor({x})", lambda b: b + 1, TAME), ("relu({x})", lambda b: b, TAME), ("leaky_relu({x})", lambda b: b, TAME),
+    ("leaky_relu({x}, slope=0.2)", lambda b: b, TAME), ("elu({x})", lambda b: b, TAME), ("elu({x}, 0.5)", lambda b: b, TAME),
+    ("gelu({x})", lambda b: b, TAME), ('gelu({x}, approximate="tanh")', lambda b: b, TAME), ("silu({x})", lambda b: b, TAME),
+    ("clip({x}, -1, 0.75)", lambda b: 1, TAME), ("maximum({x}, 0.25)", lambda b: b + 1, TAME), ("minimum({x}, -0.25)", lambda b: b + 1, TAME),
+    ("max(0, 1 - {x})", lambda b: b + 1, TAME), ("(-{x})", lambda b: b, TAME), ("(+{x})", lambda b: b, TAME),
+    ("({x}**2)", lambda b: b * b, 6), ("({x}**3)", lambda b: b**3, 3), ("power({x}, 2)", lambda b: b * b, 6),
+    ("((1.5 + sin({x}))**-1.5)", lambda b: 3, TAME), ("((2 + {x}**2)**0.5)", lambda b: b + 2, TAME), ("(2**(0.5 * {x}))", lambda b: 1.5**b, 5),
+    ("({x} / 2)", lambda b: b / 2, TAME), ("(2 * {x} - 1/3)", lambda b: 2 * b + 1, TAME), ("(1 / (1 + {x}**2))", lambda b: 1, TAME),
+    ("(pi * {x})", lambda b: 3.2 * b, 10), ("({x} |> tanh)", lambda b: 1, TAME), ("({x} |> leaky_relu(0.1) |> square)", lambda b: b * b, 5),
+    ("where({x} > 0.125, {x}, -0.5 * {x})", lambda b: b, TAME), ("where(-1 < {x} < 1, {x}**2, abs({x}))", lambda b: b + 1, TAME),
+    ("where({x} < 0 or {x} >= 2, 0.5, {x})", lambda b: b, TAME), ("where(not ({x} <= 0.5 and {x} > -2), sin({x}), {x})", lambda b: b + 1, TAME),
+    ("where({x} > 0, sqrt(abs({x}) + 0.25), exp(min({x}, 0)))", lambda b: b + 1, TAME), ("where({x} > 0.1, log({x}), {x})", lambda b: b + 3, TAME),
+    ("where(True, {x}, log({x}))", lambda b: b, TAME), ("({x} * ({x} > 0))", lambda b: b, TAME), ("stack({x}, {x})[1]", lambda b: b, TAME),
+)  # fmt: skip
+
+GATES: tuple[tuple[str, Callable[[float], float], float], ...] = (
+    ("(1 / (1 + exp(-{x})))", lambda b: 1, TAME), ("(exp({x}) / (1 + exp({x})))", lambda b: 1, TAME), ("(0.5 * (1 + tanh({x} / 2)))", lambda b: 1, TAME),
+    ("(1 - 1 / (1 + exp({x})))", lambda b: 1, TAME), ("log(1 + exp({x}))", lambda b: b + 1, TAME), ("log(sigmoid({x}))", lambda b: b + 1, TAME),
+    ("log(1 - sigmoid({x}))", lambda b: b + 1, TAME), ("(exp({x}) - 1)", lambda b: 2.8**b, 3), ("({x} * (1 / (1 + exp(-{x}))))", lambda b: b, TAME),
+    ("((exp({x}) - exp(-{x})) / (exp({x}) + exp(-{x})))", lambda b: 1, TAME), ("(2 / (1 + exp(-2 * {x})) - 1)", lambda b: 1, TAME),
+    ("(max({x}, 0) - 0.3 * {x} + log(1 + exp(-abs({x}))))", lambda b: b + 2, TAME), ("log(1 + {x}**2)", lambda b: b, TAME),
+    ("(-log(1 / (1 + exp(-{x}))))", lambda b: b + 1, TAME), ("sqrt({x}**2)", lambda b: b, TAME), ("(-log(exp({x}) / (1 + exp({x}))))", lambda b: b + 1, TAME),
+    ("(-(0.3 * log(sigmoid({x})) + 0.7 * log(1 - sigmoid({x}))))", lambda b: b + 1, TAME), ("((1 - cos({x})) / 2)", lambda b: 1, TAME),
+    ("(1 - tanh({x})**2)", lambda b: 1, TAME), ("(sigmoid({x}) * (1 - sigmoid({x})))", lambda b: 1, TAME),
+)  # fmt: skip
+
+# of two that broadcast, with their bounds
+BINARY: tuple[tuple[str, Callable[[float, float], float]], ...] = (
+    ("({x} + {y})", lambda a, b: a + b), ("({x} - {y})", lambda a, b: a + b), ("({x} * {y})", lambda a, b: a * b), ("({x} * {y})", lambda a, b: a * b),
+    ("({x} / (1 + {y}**2))", lambda a, b: a), ("({x} / (1.5 + sin({y})))", lambda a, b: 2 * a), ("max({x}, {y})", lambda a, b: max(a, b)),
+    ("min({x}, {y})", lambda a, b: max(a, b)), ("max({x}, {y}, 0.5)", lambda a, b: max(a, b, 1)), ("maximum({x}, {y})", lambda a, b: max(a, b)),
+    ("minimum({y}, {x})", lambda a, b: max(a, b)), ("atan2({x}, 1.5 + {y}**2)", lambda a, b: 2), ("where({x} < {y}, {x} * 2, {y} - 1)", lambda a, b: 2 * a + b + 1),
+    ("({x} * ({y} > 0))", lambda a, b: a), ("({x} * sigmoid({y}))", lambda a, b: a), ("(tanh({x}) * {y} - {x})", lambda a, b: a + b),
+    ("((1.5 + sin({x}))**tanh({y}))", lambda a, b: 3), ("power(1 + sigmoid({x}), sin({y}))", lambda a, b: 2), ("huber({x}, {y})", lambda a, b: (a + b) * 1),
+    ("huber({x}, {y}, delta=0.5)", lambda a, b: a + b), ("binary_cross_entropy({x}, sigmoid({y}), with_logits=True)", lambda a, b: a + 1),
+    ("binary_cross_entropy(sigmoid({x}), 0.5 + 0.4 * sin({y}))", lambda a, b: a + 1), ("atan2(2 + sin({x}), {y})", lambda a, b: 3.2),
+    ("({x} - {y})**2", lambda a, b: (a + b) ** 2), ("where({x} >= {y} and {y} != 0, {y}, {x})", lambda a, b: a + b),
+    ("((exp({x}) - exp({y})) / (exp({x}) + exp({y})))", lambda a, b: 1),
+)  # fmt: skip
+
+# of rows (the last axis is reduced; {k} is ", keepdims=True" or nothing), whether the shape stays
+ROWS: tuple[tuple[str, Callable[[float], float], str], ...] = (
+    ("log(sum(exp({x}), axis=-1{k}))", lambda b: b + 5, "reduced"), ("log(softmax({x}))", lambda b: 2 * b + 5, "same"),
+    ("(exp({x}) / sum(exp({x}), axis=-1, keepdims=True))", lambda b: 1, "same"), ("softmax({x})", lambda b: 1, "same"),
+    ("softmax({x}, axis=0)", lambda b: 1, "same"), ("log_softmax({x})", lambda b: 2 * b + 5, "same"), ("log_softmax({x}, axis=0)", lambda b: 2 * b + 5, "same"),
+    ("(mean({x}**2, axis=-1{k}) - mean({x}, axis=-1{k})**2)", lambda b: b * b, "reduced"), ("mean(({x} - mean({x}, axis=-1, keepdims=True))**2, axis=-1{k})", lambda b: b * b, "reduced"),
+    ("sqrt(sum({x}**2, axis=-1{k}) + 0.01)", lambda b: 8 * b, "reduced"), ("({x} - mean({x}, axis=-1, keepdims=True))", lambda b: 2 * b, "same"),
+    ("(({x} - mean({x}, axis=-1, keepdims=True)) / sqrt(mean(({x} - mean({x}, axis=-1, keepdims=True))**2, axis=-1, keepdims=True) + 0.1))", lambda b: 7 * b, "same"),
+    ("sum(square({x}), axis=-1{k})", lambda b: 64 * b * b, "reduced"), ("(-sum(softmax({x}) * log_softmax({x}), axis=-1{k}))", lambda b: 5, "reduced"),
+    ("log(mean(exp({x}), axis=-1{k}))", lambda b: b, "reduced"), ("exp(log_softmax({x}))", lambda b: 1, "same"),
+)  # fmt: skip
+
+
+@dataclass
+class _Writer:
+    pick: Callable[[int], int]
+    steps: int = 7
+    lines: list[str] = field(default_factory=list)
+    declared: list[str] = field(default_factory=list)
+    defs: list[str] = field(default_factory=list)
+    pool: list[V] = field(default_factory=list)
+    ints: list[V] = field(default_factory=list)
+    extents: list[Dim] = field(default_factory=list)
+    spelled: dict[Dim, str] = field(default_factory=dict)  # how the model writes an extent
+    wrt: list[str] = field(default_factory=list)  # inputs, params and bindings that have a gradient
+    rebound: set[str] = field(default_factory=set)
+    functions: list[tuple[str, int, float]] = field(default_factory=list)
+    hypers: list[V] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    bindings: list[tuple[str, V]] = field(default_factory=list)
+    files: list[tuple[str, str]] = field(default_factory=list)
+
+    # ---- choices
+
+    def one_in(self, n: int) -> bool:
+        return self.pick(n) == n - 1
+
+    def choose(self, options: Sequence[Any]) -> Any:
+        return options[self.pick(len(options))]
+
+    def fresh(self, stem: str) -> str:
+        k = self.counts[stem] = self.counts.get(stem, 0) + 1
+        return f"{stem}{k}"
+
+    def dim(self, d: Dim) -> str:
+        return self.spelled.get(d, str(d))
+
+    # ---- declarations
+
+    def sizes(self) -> None:
+        free = ["N"] + (["M"] if self.one_in(3) else [])
+        items = list(free)
+        fixed = [("H", self.choose((3, 2, 4, 1, 5))), ("C", self.choose((3, 4, 2)))][: 1 + self.pick(2)]
+        items += [f"{name} = {value}" for name, value in fixed]
+        self.declared.append(f"size {', '.join(items)}")
+        for name in free:
+            self.extents.append(Dim.of(name))
+            self.spelled[Dim.of(name)] = name
+        for name, value in fixed:
+            self.extents.append(Dim.of(value))
+            self.spelled.setdefault(Dim.of(value), name)
+        if self.one_in(4):
+            name, base = fixed[0]
+            text, value = self.choose(((f"2*{name}", 2 * base), (f"{name} + 1", base + 1), (f"{name} * {name} // 2 + 1", base * base // 2 + 1),
+                                       (f"{name} % 2 + 2", base % 2 + 2)))  # fmt: skip
+            self.declared.append(f"size K = {text}")
+            self.extents.append(Dim.of(value))
+            self.spelled.setdefault(Dim.of(value), "K")
+        if self.one_in(5):
+            text, computed = self.choose((("2*N", Dim.of("N") * 2), ("N + 1", Dim.of("N") + 1), ("3*N + 2", Dim.of("N") * 3 + 2)))
+            self.extents.append(computed)
+            self.spelled[computed] = text if self.one_in(2) else "L"
+            if self.spelled[computed] == "L":
+                self.declared.append(f"size L = {text}")
+
+    def shape(self, most: int = 3, fixed: bool = False) -> Shape:
+        rank = self.choose((0, 1, 1, 2, 2, 2, 3))
+        dims = [d for d in self.extents if not fixed or d.value is not None]
+        return tuple(Dim.of(1) if self.one_in(12) else self.choose(dims) for _ in range(min(rank, most)))
+
+    def declare(self, text: str, doc: bool = True) -> None:
+        if doc and self.one_in(6):
+            self.declared.append("## " + self.choose(("What it is.", "The `x` of the model: σ, \"quoted\" \\ and so on.")))
+        self.declared.append(text)
+
+    def bracketed(self, shape: Shape) -> str:
+        return f"[{', '.join(self.dim(d) for d in shape)}]" if shape else ""
+
+    def input(self, shape: Shape) -> V:
+        name = self.fresh(self.choose(("x", "x", "data", "θ", "if_")))
+        self.declare(f"input {name}{self.bracketed(shape)}")
+        return self.known(V(name, shape, 1.5), True)
+
+    def known(self, v: V, wrt: bool) -> V:
+        self.pool.append(v)
+        if wrt:
+            self.wrt.append(v.text)
+        return v
+
+    def param(self, shape: Shape) -> V:
+        name = self.fresh(self.choose(("W", "b", "w")))
+        count = size(shape).value or 0
+        options = [" ~ normal(0, 0.5)", " ~ normal(std=0.3)", " ~ uniform(-1, 1)", " = 0.25", " = -1/3", " ~ uniform(low=-0.5, high=0.5)"]
+        if len(shape) >= 2:
+            options += [" ~ glorot_uniform", " ~ glorot_normal", " ~ he_uniform", " ~ he_normal"]
+        if len(shape) == 2:
+            options += [" ~ orthogonal"]
+        if len(shape) == 1 and 1 < count < 7:
+            options += [f" = [{', '.join(str(k / 4 - 0.5) for k in range(count))}]"]
+        self.declare(f"param {name}{self.bracketed(shape)}{self.choose(options)}{' frozen' if self.one_in(6) else ''}")
+        return self.known(V(name, shape, 1.5), True)
+
+    def index(self, shape: Shape, below: Dim) -> V:
+        found = [v for v in self.ints if v.shape == shape and v.below == below]
+        if found and not self.one_in(3):
+            return found[0]
+        name = self.fresh("y")
+        self.declare(f"index {name}{self.bracketed(shape)} < {self.dim(below)}")
+        self.ints.append(V(name, shape, float(below.value or 9), "int", below))
+        return self.ints[-1]
+
+    def new(self, shape: Shape) -> V:
+        if all(d.value is not None for d in shape) and not self.one_in(3):
+            return self.param(shape)
+        return self.input(shape)
+
+    def function(self) -> None:
+        """A function of the user's own, with a formula of the tables in it."""
+        name = self.fresh("gate")
+        a = self.choose(UNARY)[0].format(x="u")
+        kind = self.pick(5)
+        if kind == 0:
+            self.defs.append(f"def {name}(u) = {a}")
+            self.functions.append((name, 1, 3))
+        elif kind == 1:
+            self.defs += [f"def {name}(u, s=0.5):", f"    v = {a}", f"    return s * v + {self.choose(GATES)[0].format(x='u')}"]
+            self.functions.append((name, 1, 3))
+        elif kind == 2:
+            self.defs.append(f"def {name}(u, v) = {self.choose(BINARY)[0].format(x='u', y='v')}")
+            self.functions.append((name, 2, 3))
+        elif kind == 3 and self.functions:
+            inner, count, _ = self.choose(self.functions)
+            call = f"{inner}({'u' if count == 1 else 'u, 0.5'})"
+            self.defs += [f"def {name}(u):", "    a, b = split(stack(tanh(u), sin(u)), 2)", f"    return a[0] * b[0] + {call}"]
+            self.functions.append((name, 1, 3))
+        else:
+            self.defs += [f"def {name}(u, scale=1 / 4):", f"    total = {a}", "    total = total * scale", "    return where(scale > 1, total, tanh(total) + u)"]
+            self.functions.append((name, 1, 3))
+
+    # ---- expressions
+
+    def tame(self, v: V, most: float = TAME) -> V:
+        if v.bound <= most:
+            return v
+        if most >= 2 and v.bound <= 10 * most and self.one_in(2):
+            return V(f"({v.text} / {int(v.bound / most) + 1})", v.shape, most)
+        return V(f"{self.choose(('tanh', 'sin', 'atan'))}({v.text})", v.shape, 1.6)
+
+    def leaf(self, fits: Callable[[V], bool] = lambda v: True) -> V | None:
+        options = [v for v in self.pool if fits(v)]
+        if not options:
+            return None
+        return options[-1 - self.pick(min(3, len(options)))] if self.one_in(2) else self.choose(options)
+
+    def expr(self, depth: int) -> V:
+        """An expression of any shape."""
+        if depth <= 0 or self.one_in(5):
+            v = self.leaf() or self.new(self.shape())
+            return self.tame(v)
+        makers = [self.unary, self.unary, self.gate, self.binary, self.binary, self.binary, self.reduction, self.reduction, self.matmul, self.matmul,
+                  self.rows, self.transpose, self.reshape, self.slice, self.concat, self.stack, self.call, self.gather, self.constant, self.scaled]  # fmt: skip
+        for _ in range(4):
+            made = self.choose(makers)(depth - 1)
+            if made is not None and len(made.shape) <= 4:
+                return self.tame(made)
+        return self.unary(depth - 1)
+
+    def unary(self, depth: int) -> V:
+        text, grow, most = self.choose(UNARY)
+        x = self.tame(self.expr(depth), most)
+        return V(text.format(x=x.text), x.shape, grow(x.bound))
+
+    def gate(self, depth: int) -> V:
+        text, grow, most = self.choose(GATES)
+        x = self.tame(self.expr(depth), most)
+        return V(text.format(x=x.text), x.shape, grow(x.bound))
+
+    def broadcast(self, a: Shape, b: Shape) -> Shape | None:
+        out: list[Dim] = []
+        for k in range(1, max(len(a), len(b)) + 1):
+            x, y = (s[-k] if k <= len(s) else Dim.of(1) for s in (a, b))
+            if x != y and not x.is_one() and not y.is_one():
+                return None
+            out.append(y if x.is_one() else x)
+        return tuple(reversed(out))
+
+    def partner(self, a: V, depth: int) -> V:
+        if self.one_in(5):
+            number, bound = self.choose((("2", 2.0), ("0.5", 0.5), ("(1/3)", 0.4), ("(-1.25)", 1.25), ("1e-1", 0.1)))
+            return V(number, (), bound)
+        if self.hypers and self.one_in(8):
+            return self.hypers[0]
+        if depth > 0 and self.one_in(2):
+            b = self.expr(depth - 1)
+            if self.broadcast(a.shape, b.shape) is not None:
+                return b
+        found = self.leaf(lambda v: self.broadcast(a.shape, v.shape) is not None)
+        if found is not None and not self.one_in(3):
+            return self.tame(found)
+        shape = tuple(Dim.of(1) if self.one_in(5) else d for d in a.shape[self.pick(len(a.shape) + 1) :])
+        return self.tame(self.leaf(lambda v: v.shape == shape) or self.new(shape))
+
+    def binary(self, depth: int) -> V | None:
+        a = self.tame(self.expr(depth), 6)
+        b = self.tame(self.partner(a, depth), 6)
+        if self.one_in(3):
+            a, b = b, a
+        shape = self.broadcast(a.shape, b.shape)
+        if shape is None:
+            return None
+        text, grow = self.choose(BINARY)
+        return V(f"({text.format(x=a.text, y=b.text)})", shape, grow(a.bound, b.bound))
+
+    def scaled(self, depth: int) -> V | None:
+        """A size as a number."""
+        x = self.expr(depth)
+        d = self.choose(self.extents)
+        name = self.dim(d)
+        if self.one_in(2):
+            return V(f"({x.text} / ({name} + 1))", x.shape, x.bound)
+        return V(f"(0.5 * {x.text} + 2 / ({name} + 3))", x.shape, x.bound + 1)
+
+    def constant(self, depth: int) -> V | None:
+        kind = self.pick(5)
+        d = self.choose([e for e in self.extents if e.value is not None])
+        if kind == 0:
+            return V("[[1, 0.5, -0.25], [0, 2, 1/3]]", (Dim.of(2), Dim.of(3)), 2)
+        if kind == 1:
+            return V(f"eye({self.dim(d)})", (d, d), 1)
+        if kind == 2:
+            first = self.extents[0]
+            return V(f"ones({self.dim(first)}, {self.dim(d)})", (first, d), 1)
+        if kind == 3:
+            return V(f"zeros({self.dim(d)})", (d,), 1)
+        return V(f"[{', '.join(str(k / 2 - 0.75) for k in range(d.value or 0))}]", (d,), 2) if d.value else None
+
+    def reduction(self, depth: int) -> V | None:
+        x = self.expr(depth)
+        rank = len(x.shape)
+        over = [k for k in range(rank) if self.one_in(2)]
+        whole = self.one_in(3) or not over
+        over = list(range(rank)) if whole else over
+        keep = self.one_in(3)
+        names = ["sum", "mean", "mean", "prod", "logsumexp", "max", "min"]
+        if len(over) == 1 and not whole:
+            names += ["argmax", "argmin"]
+        name = self.choose(names)
+        if name == "prod":
+            free = sum(x.shape[k].value is None for k in over)
+            name = "prod" if free < 2 else "mean"
+            x = V(f"(1 + {0.02 if free else 0.2} * sin({x.text}))", x.shape, 1.2)
+        options = ""
+        if not whole:
+            axes = [k - rank if self.one_in(2) else k for k in over]
+            options = f", axis={axes[0] if len(axes) == 1 and not self.one_in(4) else axes}"
+        if keep:
+            options += f", keepdims={self.choose(('True', 'True', 'False'))}"
+        keep = "True" in options
+        shape = tuple(Dim.of(1) if k in over else d for k, d in enumerate(x.shape) if keep or k not in over)
+        if whole and not rank and name in ("max", "min"):
+            return None
+        bound = {"sum": x.bound * 64 ** len(over), "prod": 300.0, "logsumexp": x.bound + 5, "argmax": 64.0, "argmin": 64.0}.get(name, x.bound)
+        text = f"{name}({x.text}{options})"
+        if name.startswith("arg"):
+            return V(f"(0.1 * {text})", shape, 6.4)
+        return V(text, shape, bound)
+
+    def matmul(self, depth: int) -> V | None:
+        a = self.expr(depth)
+        if not a.shape:
+            return None
+        inner = a.shape[-1]
+        found = self.leaf(lambda v: len(v.shape) >= 1 and (v.shape[-2] if len(v.shape) > 1 else v.shape[0]) == inner)
+        if found is None or self.one_in(3):
+            outer = self.choose(self.extents)
+            lead = (a.shape[0],) if len(a.shape) == 3 and self.one_in(2) else ()
+            found = self.new((inner,) if self.one_in(4) else (*lead, inner, outer))
+        b = found
+        lead_shape = self.broadcast(a.shape[:-2], b.shape[:-2])
+        if lead_shape is None:
+            return None
+        shape = (*lead_shape, *a.shape[-2:-1], *(b.shape[-1:] if len(b.shape) > 1 else ()))
+        return V(f"({a.text} @ {b.text})", shape, a.bound * b.bound * 64)
+
+    def rows(self, depth: int) -> V | None:
+        x = self.tame(self.expr(depth), 20)
+        if not x.shape:
+            return None
+        text, grow, kind = self.choose(ROWS)
+        keep = self.one_in(3)
+        shape = x.shape if kind == "same" else (*x.shape[:-1], Dim.of(1)) if keep else x.shape[:-1]
+        return V(text.format(x=x.text, k=", keepdims=True" if keep else ""), shape, grow(x.bound))
+
+    def transpose(self, depth: int) -> V | None:
+        x = self.expr(depth)
+        rank = len(x.shape)
+        if rank < 2:
+            return None
+        if self.one_in(2):
+            return V(self.choose((f"{x.text}.T", f"transpose({x.text})")), x.shape[::-1], x.bound)
+        order = list(range(rank))
+        for k in range(rank - 1, 0, -1):
+            j = self.pick(k + 1)
+            order[k], order[j] = order[j], order[k]
+        return V(f"transpose({x.text}, {', '.join(map(str, order))})", tuple(x.shape[k] for k in order), x.bound)
+
+    def reshape(self, depth: int) -> V | None:
+        x = self.expr(depth)
+        kind = self.pick(4)
+        if kind == 0 or len(x.shape) < 2:
+            if self.one_in(2):
+                return V(f"reshape({x.text}, -1)", (size(x.shape),), x.bound)
+            at = self.pick(len(x.shape) + 1)
+            shape = (*x.shape[:at], Dim.of(1), *x.shape[at:])
+            return V(f"reshape({x.text}, {', '.join(self.dim(d) for d in shape)})", shape, x.bound)
+        if kind == 1:  # two neighbours into one
+            at = self.pick(len(x.shape) - 1)
+            shape = (*x.shape[:at], x.shape[at] * x.shape[at + 1], *x.shape[at + 2 :])
+        elif kind == 2:  # a product apart, or two neighbours the other way round
+            at = self.pick(len(x.shape) - 1)
+            shape = (*x.shape[:at], x.shape[at + 1], x.shape[at], *x.shape[at + 2 :])
+        else:
+            shape = x.shape[::-1]
+        return V(f"reshape({x.text}, {', '.join(self.dim(d) for d in shape)})", shape, x.bound)
+
+    def slice(self, depth: int) -> V | None:
+        x = self.expr(depth)
+        if not x.shape:
+            return None
+        items: list[str] = []
+        shape: list[Dim] = []
+        for d in x.shape[: 1 + self.pick(len(x.shape))]:
+            n = d.value
+            if n is None:
+                text, extent = self.choose(((":", d), ("::-1", d), ("::2", (d + 1) // 2), ("::3", (d + 2) // 3), (":", d)))
+                items.append(text)
+                shape.append(extent)
+            else:
+                kind = self.pick(5)
+                if kind == 0 and n > 0:
+                    items.append(str(self.pick(2 * n) - n))
+                    continue
+                start, stop, step = self.pick(n + 1), self.pick(n + 2) - n, self.choose((1, 1, 2, 3, -1, -2))
+                text = f"{self.choose(('', start))}:{self.choose(('', stop))}" + (f":{step}" if step != 1 else "")
+                items.append(text)
+                shape.append(Dim.of(len(range(n)[eval_slice(text)])))
+        shape += x.shape[len(items) :]
+        if any(d.value == 0 for d in shape):
+            return None
+        return V(f"{x.text}[{', '.join(items)}]", tuple(shape), x.bound)
+
+    def concat(self, depth: int) -> V | None:
+        x = self.expr(depth)
+        if not x.shape:
+            return None
+        axis = self.pick(len(x.shape))
+        parts = [x]
+        for _ in range(1 + self.pick(2)):
+            def fits(v: V) -> bool:
+                return len(v.shape) == len(x.shape) and all(k == axis or a == b for k, (a, b) in enumerate(zip(x.shape, v.shape, strict=True)))
+
+            found = self.leaf(fits)
+            if found is None or self.one_in(4):
+                found = self.new(tuple(self.choose(self.extents) if k == axis and self.one_in(2) else d for k, d in enumerate(x.shape)))
+            parts.append(self.tame(found))
+        total = Dim.of(0)
+        for p in parts:
+            total = total + p.shape[axis]
+        shape = tuple(total if k == axis else d for k, d in enumerate(x.shape))
+        shown = axis - len(shape) if self.one_in(3) else axis
+        option = "" if axis == 0 and self.one_in(2) else f", axis={shown}"
+        return V(f"concat({', '.join(p.text for p in parts)}{option})", shape, max(p.bound for p in parts))
+
+    def stack(self, depth: int) -> V | None:
+        x = self.expr(depth)
+        parts = [x]
+        for _ in range(self.pick(3)):
+            parts.append(self.tame(self.leaf(lambda v: v.shape == x.shape) or self.new(x.shape)))
+        axis = self.pick(len(x.shape) + 1)
+        shape = (*x.shape[:axis], Dim.of(len(parts)), *x.shape[axis:])
+        return V(f"stack({', '.join(p.text for p in parts)}, axis={axis})", shape, max(p.bound for p in parts))
+
+    def call(self, depth: int) -> V | None:
+        if not self.functions:
+            return None
+        name, count, most = self.choose(self.functions)
+        x = self.tame(self.expr(depth), most)
+        if count == 1:
+            return V(f"{name}({x.text})", x.shape, 30)
+        y = self.tame(self.partner(x, depth), most)
+        shape = self.broadcast(x.shape, y.shape)
+        return None if shape is None else V(f"{name}({x.text}, v={y.text})", shape, 40)
+
+    def gather(self, depth: int) -> V | None:
+        x = self.expr(depth)
+        if not x.shape:
+            return None
+        last, lead = x.shape[-1], x.shape[:-1]
+        if last.value is None or last.value == 0 or last.value > 50:
+            return None
+        kind = self.pick(4)
+        if kind == 0 and len(x.shape) >= 2:
+            return V(f"softmax_cross_entropy({x.text}, {self.index(lead, last).text})", lead, 2 * x.bound + 3)
+        if kind == 1 and len(x.shape) >= 2:
+            option = self.choose(("", ", delta=0.5"))
+            return V(f"hinge({x.text}, {self.index(lead, last).text}{option})", lead, 20 * x.bound)
+        if kind == 2:
+            target = self.leaf(lambda v: v.shape == x.shape) or self.new(x.shape)
+            return V(f"softmax_cross_entropy({x.text}, softmax({target.text}))", lead, 2 * x.bound + 3)
+        first = x.shape[0]
+        if first.value:
+            y = self.index((self.choose(self.extents),), first)
+            return V(f"{x.text}[{y.text}]", (*y.shape, *x.shape[1:]), x.bound)
+        return V(f"(0.5 * one_hot({self.index(lead, last).text}, {self.dim(last)}))", x.shape, 1)
+
+    # ---- statements
+
+    def bind(self) -> None:
+        v = self.expr(3)
+        if v.text[0] == "[":  # a literal has no gradient
+            v = V(f"({v.text} * 1)", v.shape, v.bound)
+        plain = not any(name in v.text for name in self.wrt)  # a constant has none either
+        if v.shape and not plain and self.one_in(8):
+            axis = self.pick(len(v.shape))
+            for parts in (2, 3):
+                part = v.shape[axis].divide_exactly(parts)
+                if part is not None and v.shape[axis].terms and part.terms:
+                    names = [self.fresh("part") for _ in range(parts)]
+                    self.lines.append(f"{', '.join(names)} = split({v.text}, {parts}, axis={axis})")
+                    for name in names:
+                        piece = V(name, tuple(part if k == axis else d for k, d in enumerate(v.shape)), v.bound)
+                        self.bindings.append((name, self.known(piece, True)))
+                    return
+        old = [(name, u) for name, u in self.bindings if name not in self.rebound]
+        if old and self.one_in(6):
+            name = self.choose(old)[0]
+            self.rebound.add(name)
+            self.bindings = [b for b in self.bindings if b[0] != name]
+            self.pool = [u for u in self.pool if u.text != name]
+            self.wrt = [w for w in self.wrt if w != name]
+            self.lines.append(f"{name} = {v.text}")
+            self.bindings.append((name, self.known(V(name, v.shape, v.bound), False)))
+            return
+        name = self.fresh(self.choose(("h", "z", "a", "int_")))
+        self.lines.append(f"{name} = {v.text}")
+        self.bindings.append((name, self.known(V(name, v.shape, v.bound), not plain)))
+
+    def scalar(self) -> V:
+        """Something to minimize."""
+        v = self.expr(2)
+        kind = self.pick(5)
+        if kind == 0:
+            other = self.leaf(lambda u: u.shape == v.shape) or self.new(v.shape)
+            return V(f"{self.choose(('mse', 'mae'))}({v.text}, {other.text})", (), v.bound)
+        if not v.shape:
+            return v
+        return V(f"{self.choose(('mean', 'mean', 'sum'))}({self.choose(('{}', 'square({})', '{}**2')).format(v.text)})", (), v.bound)
+
+    def program(self) -> Program:
+        self.sizes()
+        for _ in range(1 + self.pick(2)):
+            self.new(self.shape())
+        if self.one_in(3):
+            name = self.fresh("reg")
+            self.declare(f"hyper {name} = {self.choose(('0.1', '1e-2', '1/3', '-0.5'))}")
+            self.hypers.append(V(name, (), 0.5))
+        for _ in range(self.choose((0, 0, 1, 2))):
+            self.function()
+        used = ""
+        if self.one_in(6):
+            formula = self.choose(UNARY)[0].format(x="u")
+            self.files.append(("mine.gw", f"# functions for several models\ndef mine(u) = {formula}\n"))
+            used = 'use "mine.gw"'
+            self.functions.append(("mine", 1, 3))
+        for _ in range(1 + self.pick(self.steps)):
+            self.bind()
+        outputs: list[tuple[str, V]] = []
+        for _ in range(1 + self.pick(2)):
+            free = [b for b in self.bindings if b[0] not in [o for o, _ in outputs]]
+            if free and self.one_in(2):
+                name, v = self.choose(free)
+                self.lines.append(f"output {name}")
+            elif self.one_in(8) and (v := self.leaf(lambda u: len(u.shape) > 0 and u.shape[-1].value not in (None, 0))) is not None:
+                name = self.fresh("guess")
+                self.lines.append(f"output {name} = {self.choose(('argmax({}, axis=-1)', '{} > 0.25', 'argmin({}, axis=-1)')).format(v.text)}")
+                continue
+            else:
+                v = self.expr(2)
+                name = self.fresh("out")
+                self.lines.append(f"output {name} = {v.text}")
+            outputs.append((name, v))
+        if self.one_in(2):
+            loss = self.scalar()
+            text = loss.text
+            if self.hypers and self.one_in(2):
+                params = [v for v in self.pool if v.text in self.wrt and v.text[0] in "Wbw"]
+                text += f" + {self.hypers[0].text} * sum({params[0].text}**2)" if params else ""
+            stage = self.choose(("", "", " with adam(lr=1e-2)", " with sgd", " with mine_rule(rate=0.1)"))
+            self.lines.append(f"minimize {text}{stage}")
+            if "mine_rule" in stage:
+                self.lines += ["update mine_rule(rate=0.05, beta=0.9) of w with g:", "    state m = 0", "    m = beta * m + (1 - beta) * g",
+                               "    w = w - rate * m / (1 + abs(m)) * (1 + 1 / t)"]  # fmt: skip
+            if self.wrt and self.one_in(2):
+                names = [self.choose(self.wrt) for _ in range(1 + self.pick(2))]
+                self.lines.append(f"gradient loss wrt {', '.join(dict.fromkeys(names))}")
+        made = [(name, v) for name, v in outputs if name not in self.rebound and any(w in v.text for w in self.wrt)]
+        if made and self.wrt and self.one_in(2):
+            names = [self.choose(self.wrt) for _ in range(1 + self.pick(3))]
+            self.lines.append(f"gradient {self.choose(made)[0]} wrt {', '.join(dict.fromkeys(names))}")
+        # functions may stand anywhere
+        body = self.lines + self.defs if self.one_in(2) else self.defs + self.lines
+        head = ["# random.gw: made by chance"] + (["dtype float32"] if self.one_in(6) else ["dtype float64"] if self.one_in(6) else [])
+        return Program("\n".join([*head, *self.declared, *([used] if used else []), "", *body, ""]), tuple(self.files))
+
+
+def eval_slice(text: str) -> slice:
+    return slice(*(int(part) if part else None for part in text.split(":")))

@@ -1,0 +1,237 @@
+"""A second meaning of graphs, for comparing: every equation on its whole grid by indexing, with NumPy or with PyTorch tensors.
+
+It shares nothing with ``meaning/interpret.py`` nor with the compiler's derivatives: with PyTorch its autograd differentiates
+what is written here. Along the way it notes the *pattern* of a point: how every comparison, maximum, absolute value... came
+out, and whether any was at its kink, where derivatives of different libraries may differ.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from gradwright.compiler.graph.expr import Expr, walk
+from gradwright.compiler.graph.ir import Access, Const, Eqn, Gather, Graph, Ix, Quot
+from gradwright.compiler.graph.shapes import Dim
+
+NEAR = 1e-6  # closer than this to a kink is at it
+
+
+class Reference:
+    """``values`` after :meth:`run`; ``pattern`` (arrays of booleans or positions) and ``kink`` of the latest run."""
+
+    def __init__(self, graph: Graph, sizes: Mapping[str, int], torch: Any = None) -> None:
+        self.graph, self.sizes, self.torch = graph, sizes, torch
+        self.values: dict[str, Any] = {}
+        self.pattern: list[Any] = []
+        self.kink = False
+
+    def run(self, inputs: Mapping[str, Any], moved: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Every value; ``moved`` has what is added to values in between."""
+        self.values, self.pattern, self.kink = {}, [], False
+        for name, value in inputs.items():
+            self.values[name] = value
+        for const in self.graph.consts:
+            self.values[const.value.name] = self.array(self.literal(const))
+        with np.errstate(all="ignore"):
+            for eqn in self.graph.eqns:
+                assert isinstance(eqn, Eqn)
+                value = self.equation(eqn)
+                if moved and eqn.out.name in moved:
+                    value = value + moved[eqn.out.name]
+                self.values[eqn.out.name] = value
+        return self.values
+
+    # ---- pieces
+
+    def array(self, value: Any) -> Any:
+        return self.torch.as_tensor(value) if self.torch is not None else np.asarray(value)
+
+    def plain(self, value: Any) -> Any:
+        return value.detach().numpy() if self.torch is not None and isinstance(value, self.torch.Tensor) else np.asarray(value)
+
+    def literal(self, const: Const) -> Any:
+        shape = tuple(d.evaluate(self.sizes) for d in const.value.shape)
+        return np.array([float(x) for x in const.data]).reshape(shape)
+
+    def equation(self, eqn: Eqn) -> Any:
+        extents = [a.extent.evaluate(self.sizes) for a in eqn.axes]
+        grid = {a.name: g for a, g in zip(eqn.axes, np.indices(extents) if extents else [], strict=True)}
+        args = [self.read(access, grid, tuple(extents)) for access in eqn.args]
+        value = self.body(eqn.body, args, grid, tuple(extents))
+        value = self.full(value, tuple(extents))
+        out_axes = [ix.plain for ix in eqn.out_index]
+        assert all(out_axes), "the reference takes forward graphs, which write plainly"
+        names = [a.name for a in eqn.axes]
+        order = [names.index(n or "") for n in out_axes]
+        rest = [k for k in range(len(names)) if k not in order]
+        value = self.permute(value, (*order, *rest))
+        kept = [extents[k] for k in order]
+        if eqn.reduce:
+            value = self.reduce(eqn.reduce, self.reshape(value, (*kept, math.prod(extents[k] for k in rest))))
+        if eqn.out.kind == "real":
+            value = self.real(value)
+        return value
+
+    def real(self, value: Any) -> Any:
+        if self.torch is not None:
+            return value.to(self.torch.float64)
+        return np.asarray(value, np.float64) if value.dtype != np.longdouble else value
+
+    def full(self, value: Any, shape: tuple[int, ...]) -> Any:
+        if self.torch is not None:
+            return self.torch.as_tensor(value).expand(shape)
+        return np.broadcast_to(value, shape)
+
+    def permute(self, value: Any, order: tuple[int, ...]) -> Any:
+        return value.permute(order) if self.torch is not None else np.transpose(value, order)
+
+    def reshape(self, value: Any, shape: tuple[int, ...]) -> Any:
+        return value.reshape(shape)
+
+    def index(self, ix: Ix, grid: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
+        total = np.full(shape, ix.const.evaluate(self.sizes))
+        for atom, factor in ix.terms:
+            if isinstance(atom, str):
+                part = grid[atom]
+            elif isinstance(atom, Gather):
+                part = self.plain(self.values[atom.value])[tuple(self.index(i, grid, shape) for i in atom.index)]
+            else:
+                below = atom.b.evaluate(self.sizes)
+                inner = self.index(atom.a, grid, shape)
+                part = inner if not inner.size else inner // below if isinstance(atom, Quot) else inner % below
+            total = total + part * factor.evaluate(self.sizes)
+        return total
+
+    def read(self, access: Access, grid: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
+        value = self.values[access.value]
+        if not access.index:
+            return self.full(value, shape)
+        indices = [self.index(ix, grid, shape) for ix in access.index]
+        extents = tuple(value.shape)
+        inside = np.ones(shape, bool)
+        for i, n in zip(indices, extents, strict=True):
+            inside &= (i >= 0) & (i < n)
+        if access.fill is None:
+            assert inside.all(), f"{access} reads outside"
+        if 0 in extents:
+            found = np.zeros(shape)
+            if self.torch is not None:
+                found = self.torch.zeros(shape, dtype=value.dtype) + value.sum().to(value.dtype)
+        else:
+            where = tuple(np.clip(i, 0, n - 1) for i, n in zip(indices, extents, strict=True))
+            found = value[tuple(self.torch.as_tensor(i) for i in where)] if self.torch is not None else value[where]
+        if inside.all():
+            return found
+        fill = float(access.fill or 0)
+        if self.torch is not None:
+            return self.torch.where(self.torch.as_tensor(inside), found, self.torch.tensor(fill, dtype=found.dtype))
+        return np.where(inside, found, fill)
+
+    # ---- bodies
+
+    def note(self, pattern: Any, distance: Any) -> None:
+        """How a choice came out, and how far it was from the other side."""
+        self.pattern.append(np.asarray(pattern))
+        gap = np.abs(self.plain(distance))
+        self.kink = self.kink or bool((gap < NEAR).any())
+
+    def body(self, root: Expr, args: list[Any], grid: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
+        done: dict[Expr, Any] = {}
+        for node in walk(root):
+            if node in done:
+                continue
+            value = node.value
+            if node.op == "arg":
+                assert isinstance(value, int)
+                done[node] = args[value]
+            elif node.op == "idx":
+                done[node] = self.array(grid[str(value)])
+            elif node.op == "size":
+                assert isinstance(value, Dim)
+                done[node] = self.array(float(value.evaluate(self.sizes)))
+            elif node.op == "const":
+                assert isinstance(value, Fraction)
+                done[node] = self.array(float(value))
+            elif node.op == "named":
+                done[node] = self.array({"pi": math.pi, "inf": math.inf, "nan": math.nan}[str(value)])
+            else:
+                done[node] = self.apply(node.op, [done[a] for a in node.args])
+        return done[root]
+
+    def apply(self, op: str, a: list[Any]) -> Any:
+        xp = self.torch if self.torch is not None else np
+        if op in ("lt", "le", "gt", "ge", "eq", "ne"):
+            x, y = self.real(a[0]), self.real(a[1])
+            found = {"lt": x < y, "le": x <= y, "gt": x > y, "ge": x >= y, "eq": x == y, "ne": x != y}[op]
+            whole = all(self.plain(v).dtype.kind in "iub" for v in a)  # integers do not move
+            self.note(self.plain(found), self.plain(x - y) if not whole else np.ones(()))
+            return found
+        if op in ("and", "or", "not"):
+            truths = [self.plain(v) != 0 for v in a]
+            found = truths[0] & truths[1] if op == "and" else truths[0] | truths[1] if op == "or" else ~truths[0]
+            return self.array(found)
+        if op == "where":
+            return xp.where(a[0] if self.plain(a[0]).dtype == bool else a[0] != 0, self.real(a[1]), self.real(a[2]))
+        a = [self.real(v) for v in a]
+        if op in ("max", "min"):
+            self.note(self.plain(a[0]) > self.plain(a[1]), self.plain(a[0]) - self.plain(a[1]))
+            return (xp.maximum if op == "max" else xp.minimum)(a[0], a[1])
+        if op in ("abs", "sign"):
+            self.note(self.plain(a[0]) > 0, a[0])
+            return (xp.abs if op == "abs" else xp.sign)(a[0])
+        if op == "floor":
+            self.note(np.floor(self.plain(a[0])), self.plain(a[0]) - np.round(self.plain(a[0])))
+            return xp.floor(a[0])
+        if op == "sqrt":
+            self.note(np.zeros(0), a[0])
+            return xp.sqrt(a[0])
+        if op in ("add", "sub", "mul", "div"):
+            x, y = a
+            return x + y if op == "add" else x - y if op == "sub" else x * y if op == "mul" else x / y
+        if op == "pow":
+            return a[0] ** a[1]
+        if op == "neg":
+            return -a[0]
+        if op == "sigmoid":
+            return xp.sigmoid(a[0]) if self.torch is not None else np.exp(-np.logaddexp(0, -a[0]))
+        if op == "softplus":
+            return xp.logaddexp(xp.zeros_like(a[0]), a[0])
+        if op == "erf":
+            return xp.erf(a[0]) if self.torch is not None else np.vectorize(math.erf, otypes=[float])(a[0])
+        names = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2"}
+        return getattr(xp, names.get(op, op))(*a)
+
+    def reduce(self, kind: str, value: Any) -> Any:
+        """Over the last axis."""
+        xp, n = (self.torch if self.torch is not None else np), value.shape[-1]
+        if kind in ("max", "min", "argmax", "argmin"):
+            plain = self.plain(value)
+            plain = plain if kind.endswith("max") else -plain
+            if n == 0 and plain.size == 0 and 0 not in plain.shape[:-1]:
+                raise ValueError("the maximum of nothing")
+            if 0 in plain.shape[:-1]:
+                best = np.zeros(plain.shape[:-1], np.int64)
+            else:
+                best = np.argmax(plain, axis=-1)
+                if n > 1:
+                    top = np.sort(plain, axis=-1)
+                    self.note(best, top[..., -1] - top[..., -2])
+                else:
+                    self.note(best, np.ones(()))
+            if kind.startswith("arg"):
+                return self.array(best)
+            where = self.array(best[..., None])
+            return (xp.gather(value, -1, where) if self.torch is not None else np.take_along_axis(value, where, -1))[..., 0]
+        value = self.real(value)
+        if kind == "+":
+            return value.sum(-1)
+        if kind == "*":
+            return value.prod(-1)
+        assert kind == "lse"
+        if self.torch is not None:
+            return xp.logsumexp(value, -1)
+        return np.logaddexp.reduce(value, axis=-1) if n else np.full(value.shape[:-1], -np.inf)

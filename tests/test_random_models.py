@@ -1,0 +1,80 @@
+"""Random models, each computed in every way there is: see support/compare.py for what is compared with what.
+
+60 models in every run and 200 with ``--slow``; thousands with ``cd tests && python -m long_run``. Below them, what such runs found.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from gradwright.compiler import driver
+from gradwright.compiler.passes.kernels import plan
+from hypothesis import HealthCheck, given, settings
+from support.examine import examine
+from support.models import build, elaborated
+from support.programs import Program, programs, random_program
+
+
+def batch(first: int, count: int, folder: Path, single: bool = False) -> None:
+    labelled = [(f"random_{k}", random_program(Random(k))) for k in range(first, first + count)]
+    report = examine(labelled, folder, single)
+    assert not report.wrong, report.shown()
+    assert sum(report.comparisons.values()) > 30 * count  # it does compare
+
+
+@pytest.mark.parametrize("first", [0, 20])
+def test_random_models(first: int, tmp_path: Path) -> None:
+    batch(first, 20, tmp_path)
+
+
+def test_random_models_in_float32(tmp_path: Path) -> None:
+    batch(40, 20, tmp_path, single=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(60, 200, 20))
+def test_more_random_models(first: int, tmp_path: Path) -> None:
+    batch(first, 20, tmp_path, single=first == 180)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(programs())
+def test_the_generator_writes_legal_models(program: Program) -> None:
+    model, _, shown = elaborated(program.text, files=dict(program.files))
+    assert model is not None, shown
+
+
+# ---------------------------------------------------------------- what random models found
+
+
+def modules(text: str) -> list[Any]:
+    """The model on both backends."""
+    return [driver.load(text, name="found", backend="numpy"), driver.load(text, name="found", optimize=1)]
+
+
+def test_a_constant_read_with_a_step_is_planned_in_no_time() -> None:
+    """A part of a formula without axes, read at 3*i: it was remembered at 9*i, 27*i... without end."""
+    plan(build("input y\nparam w = 0.5\nz = stack(sin(w) / 3, axis=0)[::3]\nz2 = z * 2\noutput p = log(softmax(z2)) * exp(y)"))
+
+
+def test_a_binding_that_is_another_name_has_a_gradient() -> None:
+    text = "size N\ninput x[N]\nparam w[2] = 0.5\nh = x\nv = w\noutput f = sum(exp(h)) + sum(v**3)\ngradient f wrt h, v, x, w\n"
+    x = np.array([0.5, -1.0, 2.0])
+    for module in modules(text):
+        g = module.Model().value_and_grad(x=x)[1]
+        for name in ("h", "x"):
+            np.testing.assert_allclose(g[name], np.exp(x), rtol=1e-15)
+        for name in ("v", "w"):
+            np.testing.assert_allclose(g[name], [0.75, 0.75], rtol=1e-15)
+
+
+def test_an_output_that_does_not_depend_on_what_is_asked_takes_an_upstream() -> None:
+    text = "input x[2, 2]\nparam w[3] = 0.25 frozen\noutput p = w / 2\noutput q = sum(x)\ngradient p wrt x\n"
+    for module in modules(text):
+        g = module.Model().value_and_grad({"p": np.ones(3), "q": 2.0}, x=np.ones((2, 2)))[1]
+        assert np.array_equal(g.p.x, np.zeros((2, 2)))
+        assert np.array_equal(g.q.x, np.full((2, 2), 2.0))
