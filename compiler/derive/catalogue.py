@@ -62,7 +62,7 @@ def near(roots: Sequence[Expr], bound: int = _NEAR) -> Iterator[Expr]:
 
 def saved(before: Sequence[Expr], after: Expr) -> int:
     """About how much cheaper ``after`` is than the sum or product of ``before``: what both share is not counted."""
-    old = dict.fromkeys(near(before, 4 * _NEAR))
+    old = dict.fromkeys(near(before, 2 * _NEAR))
     shared: set[Expr] = set()
     cost = 0
     queue = [after]
@@ -73,7 +73,7 @@ def saved(before: Sequence[Expr], after: Expr) -> int:
             continue
         cost += _cost(node)
         for a in node.args:
-            if a not in seen and len(queue) < 4 * _NEAR:
+            if a not in seen and len(queue) < 2 * _NEAR:
                 seen.add(a)
                 queue.append(a)
     gone = 0

@@ -25,6 +25,7 @@ Key = tuple[tuple[Term, Fraction], ...]
 
 UNIT: Final[Term] = ((), ())
 LIMIT: Final = 24  # terms in a numerator
+FACTORS: Final = 3  # under a numerator
 EXPONENT_LIMIT: Final = 10
 LONG: Final = 6  # terms; a longer exponent counts as one thing
 
@@ -243,6 +244,8 @@ def _times(p: Poly, f: Key, power: int) -> Poly:
 def add(a: Form, b: Form, scale: Fraction = Fraction(1)) -> Form:
     den_a, den_b = dict(a.den), dict(b.den)
     den = {f: max(den_a.get(f, 0), den_b.get(f, 0)) for f in (*den_a, *den_b)}
+    if len(den) > FACTORS:
+        raise TooBig
     left, right = a.poly, b.poly
     for f, power in den.items():
         left = _times(left, f, power - den_a.get(f, 0))
@@ -254,6 +257,8 @@ def mul(a: Form, b: Form) -> Form:
     den = dict(a.den)
     for f, power in b.den:
         den[f] = den.get(f, 0) + power
+    if len(den) > FACTORS:
+        raise TooBig
     return reduced(p_mul(a.poly, b.poly), den)
 
 
