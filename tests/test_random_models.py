@@ -78,3 +78,12 @@ def test_an_output_that_does_not_depend_on_what_is_asked_takes_an_upstream() -> 
         g = module.Model().value_and_grad({"p": np.ones(3), "q": 2.0}, x=np.ones((2, 2)))[1]
         assert np.array_equal(g.p.x, np.zeros((2, 2)))
         assert np.array_equal(g.q.x, np.full((2, 2), 2.0))
+
+
+def test_the_logsumexp_of_a_constant_over_a_free_axis() -> None:
+    """NumPy has no infinity among integers to start the maximum with."""
+    text = "size N\ninput x[N]\noutput a = logsumexp(ones(N, 3), axis=0) + sum(x)\n"
+    for module in modules(text):
+        for n in (0, 1, 5):
+            wanted = 1 + np.log(n) if n else -np.inf
+            np.testing.assert_allclose(module.Model().forward(x=np.zeros(n)).a, np.full(3, wanted), rtol=1e-15)

@@ -765,6 +765,7 @@ class _Statement:
             if layout != [*outer, *inner]:
                 code = self.body(body, layout)
                 text = code.text
+            text = text if code.tag == "real" else f"real({text})"  # the least of integers is no infinity
             code = _Code(f"np.broadcast_to({text}, {writer.shape(shape)})", _ATOM, "real")
             inner, idle, keep = list(reduced), [], False
         text, tag = code.text, code.tag

@@ -48,7 +48,7 @@ class Reference:
     # ---- pieces
 
     def array(self, value: Any) -> Any:
-        return self.torch.as_tensor(value) if self.torch is not None else np.asarray(value)
+        return self.torch.as_tensor(np.asarray(value)) if self.torch is not None else np.asarray(value)
 
     def plain(self, value: Any) -> Any:
         return value.detach().numpy() if self.torch is not None and isinstance(value, self.torch.Tensor) else np.asarray(value)
