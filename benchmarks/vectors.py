@@ -3,7 +3,8 @@
     python -m benchmarks.vectors [examples/xor.gw ...] [--all]
 
 For every loop of the kernels: the line of the .pyx, and gcc's word (-fopt-info-optimized) about the C that it became. What
-is unrolled whole is straight code afterwards, which gcc may still turn into vectors. Which compiler is asked decides the answer, so this is a report and no test.
+is unrolled whole is straight code afterwards, which gcc may still turn into vectors. Which compiler is asked decides the
+answer, so this is a report and no test.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ def compiled(c_file: Path, name: str) -> dict[int, list[str]]:
     subprocess.run(command, check=True)
     words: dict[int, list[str]] = {}
     for line in report.read_text(encoding="utf-8").splitlines():
-        match = re.search(rf"{re.escape(name)}\.c:(\d+):\d+: optimized: +loop (?:vectorized using (\d+) byte|with (\d+) iter)", line)
+        what = r"loop (?:vectorized using (\d+) byte|with (\d+) iter)"
+        match = re.search(rf"{re.escape(name)}\.c:(\d+):\d+: optimized: +{what}", line)
         if match and (match[2] or "completely" in line):
             words.setdefault(int(match[1]), []).append(f"{match[2]} bytes" if match[2] else f"unrolled {match[3]} times")
     return words
