@@ -321,3 +321,19 @@ def test_the_pass_changes_nothing_that_it_need_not() -> None:
     b.formula("f", "log(sigmoid(x))", x="x")
     once = stabilise.run(b.graph("f"))
     assert stabilise.run(once) is once
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_maximum_added_again_cancels(keep: bool) -> None:
+    def row(name: str) -> Access:
+        return Access(name, (at("i0"), fixed(0)) if keep else (at("i0"),))
+
+    b = Builder(Value("x", (N, C)))
+    b.reduction("m", "max", "x", keep)
+    b.formula("e", "exp(x - m)", x="x", m=row("m"))
+    b.reduction("s", "+", "e", keep)
+    b.formula("l", "log(s) + m", s="s", m="m")
+    after = dce.run(both(b.graph("l")))
+    assert [e.out.name for e in after.eqns if isinstance(e, Eqn)] == ["s_lse", "l"]
+    x = np.random.default_rng(2).normal(size=(3, 4)) * 1e4
+    assert np.array_equal(run(after, {"x": x})["l"].ravel(), logsumexp(x, axis=1))

@@ -22,7 +22,7 @@ from ..derive.facts import Facts
 from ..derive.normal import Form, Forms
 from ..graph import expr as E
 from ..graph.expr import Expr
-from ..graph.ir import Access, Eqn, Graph, Ix, Origin, Reduce, Value, at
+from ..graph.ir import Access, Eqn, Graph, Ix, Origin, Reduce, Value
 from ..graph.rewrite import Namer, substitute_access
 from .view import LookThrough, View, axes_of, canonical, canonical_axes
 
@@ -191,7 +191,7 @@ class _Stabilise(LookThrough):
         weight = N.mul(left, N.inverse(forms(square)))
         if right != N.mul(N.mul(weight, N.power(forms(mean), 2)), N.inverse(count)):
             return None
-        own = self.view.leaf(Access(b.value, tuple(at(f"@{k}") for k in range(len(eqn.out.shape)))))
+        own = self.view.leaf(self.view.own(b.value))
         inner = E.call("square", E.sub(terms, E.div(own, forms.build(count))))
         key = ("deviations", a.value, b.value)
         name = self.shared.get(key)

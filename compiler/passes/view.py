@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from ..derive.catalogue import Rewriter
 from ..graph import expr as E
 from ..graph.expr import Expr
-from ..graph.ir import Access, Atom, Axis, Eqn, Gather, Graph, Ix, Origin, Quot, Rem, Scan, Value, at
+from ..graph.ir import Access, Atom, Axis, Eqn, Gather, Graph, Ix, Origin, Quot, Rem, Scan, Value, at, fixed
 from ..graph.rewrite import substitute_access
 from ..graph.shapes import Dim
 from ..language.source import Span
@@ -73,18 +73,28 @@ class View:
 
     def expand(self, access: Access, extents: dict[str, Dim]) -> Expr:
         """What is read, as a formula: that of the value, at this index."""
-        access = replace(access, index=tuple(map(_ordered, access.index)))
+        access = self._settled(access)
         formula = self.formulas.get(access.value)
         if formula is None or access.fill is not None:
             return self.leaf(access)
-        if access.index == _identity(len(access.index)) and self._fits(access.value, extents):
+        if access == self.own(access.value) and self._fits(access.value, extents):
             return formula
         if formula.depth > DEEP:
             return self.leaf(access)
         return self._moved(formula, access, extents) or self.leaf(access)
 
     def _fits(self, name: str, extents: Mapping[str, Dim]) -> bool:
-        return all(extents.get(f"@{k}") == d for k, d in enumerate(self.values[name].shape))
+        return all(d.is_one() or extents.get(f"@{k}") == d for k, d in enumerate(self.values[name].shape))
+
+    def _settled(self, access: Access) -> Access:
+        """The read in the one form in which equal reads are equal: where there is only one place, its index is 0."""
+        shape = self.values[access.value].shape
+        index = (fixed(0) if d.is_one() else _ordered(ix) for ix, d in zip(access.index, shape, strict=True))
+        return replace(access, index=tuple(index) if access.fill is None else tuple(map(_ordered, access.index)))
+
+    def own(self, name: str) -> Access:
+        """The read of a value at its own canonical axes."""
+        return self._settled(Access(name, tuple(at(f"@{k}") for k in range(len(self.values[name].shape)))))
 
     def _moved(self, formula: Expr, access: Access, extents: dict[str, Dim]) -> Expr | None:
         """The formula of a value read at another index, every named piece of it moved as well."""
@@ -107,8 +117,7 @@ class View:
         return done[formula]
 
     def _shift(self, access: Access, mapping: Mapping[str, Ix], extents: dict[str, Dim]) -> Access:
-        moved = substitute_access(access, mapping, extents)
-        return replace(moved, index=tuple(map(_ordered, moved.index)))
+        return self._settled(substitute_access(access, mapping, extents))
 
     def _remember(self, node: Expr, access: Access, extents: Mapping[str, Dim]) -> None:
         if node.op in E.LEAVES:
@@ -129,7 +138,7 @@ class View:
             return
         self.formulas[name] = formula
         extents = {f"@{k}": d for k, d in enumerate(eqn.out.shape)}
-        self._remember(formula, Access(name, _identity(len(eqn.out.shape))), extents)
+        self._remember(formula, self.own(name), extents)
 
     # ------------------------------------------------------------ from formulas to equations
 
@@ -149,7 +158,7 @@ class View:
                 continue
             found = self.access(node) if node.op == "arg" else self.named(node, extents)
             if found is not None:
-                access = substitute_access(found, back, old_extents)
+                access = self._placed(substitute_access(found, back, old_extents), eqn)
                 done[node] = E.arg(place.setdefault(access, len(place)))
             elif node.op == "idx":
                 done[node] = E.idx({new: old for old, new in names.items()}[str(node.value)])
@@ -160,6 +169,15 @@ class View:
                 stack.extend((a, False) for a in reversed(node.args))
         body = done[formula]
         return replace(eqn, args=tuple(place), body=body, op=eqn.op if body.op in E.LEAVES else body.op, origin=origin)
+
+    def _placed(self, access: Access, eqn: Eqn) -> Access:
+        """The read with the equation's own axis of extent 1 where it has one, instead of 0."""
+        shape, plain = self.values[access.value].shape, eqn.plain_out
+        if plain is None or len(plain) != len(shape) or access.fill is not None:
+            return access
+        one = [d.is_one() and e.is_one() for d, e in zip(shape, eqn.out.shape, strict=True)]
+        index = (at(name) if o and not ix.terms else ix for ix, name, o in zip(access.index, plain, one, strict=True))
+        return replace(access, index=tuple(index))
 
     def named(self, node: Expr, extents: Mapping[str, Dim], only: Callable[[str], bool] | None = None) -> Access | None:
         """The value that ``node`` is, where one fits."""
@@ -252,10 +270,6 @@ def index_number(ix: Ix | None) -> Expr | None:
             return None
         total = E.add(total, E.mul(E.dim(factor), E.idx(atom)))
     return total
-
-
-def _identity(rank: int) -> tuple[Ix, ...]:
-    return tuple(at(f"@{k}") for k in range(rank))
 
 
 def _ordered(ix: Ix) -> Ix:
