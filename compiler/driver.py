@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from .build import cache
 from .build.files import publish_all
 from .build.modules import import_file, module_name
+from .build.options import MARCHES, OptionError
 from .language.diagnostics import Diagnostic, GradwrightError, Label, ModelError
 from .language.source import Source, Span
 
@@ -54,6 +55,9 @@ class Job:
     sizes: Mapping[str, int]
     backend: Backend
     optimize: int = 3  # the C compiler's level
+    march: str = "native"  # the processors that the module is for
+    threads: int | None = None  # of large matrix products; None: what the machine has
+    checked: bool = False  # the module names the first NaN or infinity
     values: dict[str, Any] = field(default_factory=dict)  # what each stage returned
     diagnostics: list[Diagnostic] = field(default_factory=list)
     used: dict[str, Source] = field(default_factory=dict)  # the files that ``use`` read, by their path in the text
@@ -98,6 +102,7 @@ class Job:
         options = [] if self.dtype is None else ["--dtype", self.dtype]
         options += [word for name, value in self.sizes.items() for word in ("--set", f"{name}={value}")]
         options += [] if self.backend == "cython" else ["--backend", self.backend]
+        options += ["--checked"] if self.checked else []
         return shlex.join(["gradwright", "compile", self.source.name, *options])
 
 
@@ -199,7 +204,7 @@ def _emit(job: Job, lowered: Any) -> Any:
     else:
         from .emit.module import emit_module
 
-        texts = emit_module(plan, job.sources, nests=nests, **about)
+        texts = emit_module(plan, job.sources, nests=nests, checked=job.checked, **about)
     return texts | emit_stub(plan, version=version())
 
 
@@ -241,7 +246,7 @@ def _stamp() -> str:
 
 
 def _front_key(job: Job, tools: str) -> str:
-    options = json.dumps([job.name, job.dtype, sorted(job.sizes.items()), job.backend])
+    options = json.dumps([job.name, job.dtype, sorted(job.sizes.items()), job.backend, job.checked])
     return cache.digest("front", str(_FORMAT), _stamp(), tools, job.source.name, job.source.text, options)
 
 
@@ -327,11 +332,14 @@ def compile_model(
     sizes: Mapping[str, int] | None = None,
     backend: Backend = "cython",
     optimize: int = 3,
+    march: str = "native",
+    threads: int | None = None,
+    checked: bool = False,
     stop_after: str | None = None,
     name: str | None = None,
 ) -> Result:
     """Compile a model, given by its path or as text. With ``out`` its files are written into that folder."""
-    job = _job(model, dtype, sizes, backend, optimize, name)
+    job = _job(model, dtype, sizes, backend, name, optimize, march, threads, checked)
     if stop_after is not None:
         if stop_after not in STAGE_NAMES:
             raise ValueError(f"no stage is called {stop_after!r}; they are {', '.join(STAGE_NAMES)}")
@@ -376,17 +384,48 @@ def load(
     sizes: Mapping[str, int] | None = None,
     backend: Backend = "cython",
     optimize: int = 3,
+    march: str = "native",
+    threads: int | None = None,
+    checked: bool = False,
     name: str | None = None,
 ) -> ModuleType:
-    """The module of a model, given by its path or as text: from the cache, or compiled now."""
-    job = _job(model, dtype, sizes, backend, optimize, name)
+    """The module of a model, given by its path or as text: from the cache, or compiled now.
+
+    ``optimize`` is the C compiler's level, ``march`` the processors that the module is for (native, x86-64-v2, -v3, -v4,
+    armv8), ``threads`` how many its matrix products may use. A ``checked`` module says where the first NaN comes from.
+    """
+    return load_with(model, dtype=dtype, sizes=sizes, backend=backend, optimize=optimize, march=march, threads=threads,
+                     checked=checked, name=name)[0]  # fmt: skip
+
+
+def load_with(
+    model: str | os.PathLike[str],
+    *,
+    dtype: str | None = None,
+    sizes: Mapping[str, int] | None = None,
+    backend: Backend = "cython",
+    optimize: int = 3,
+    march: str = "native",
+    threads: int | None = None,
+    checked: bool = False,
+    name: str | None = None,
+) -> tuple[ModuleType, Result]:
+    """As :func:`load`, with what the compilation said."""
+    job = _job(model, dtype, sizes, backend, name, optimize, march, threads, checked)
     for attempt in (1, 2):
-        entry, _ = _obtain(job)
+        entry, cached = _obtain(job)
+        path = entry.path(_importable(job, entry))
         try:
-            return import_file(job.name, entry.path(_importable(job, entry)), entry.key)
-        except ImportError:
+            return import_file(job.name, path, entry.key), Result(job, "module", entry, (), cached)
+        except ImportError as error:
+            if "which this machine lacks" in str(error):
+                raise OptionError(str(error)) from None
             if attempt == 2:
-                raise  # else: thrown out by another process between finding and loading
+                from .build.toolchain import ToolchainError
+
+                cache.forget(entry.key)
+                raise ToolchainError(f"what the C compiler made cannot be loaded: {error}") from error
+            # else: thrown out by another process between finding and loading
     raise AssertionError
 
 
@@ -394,16 +433,22 @@ def _obtain(job: Job) -> tuple[cache.Entry, bool]:
     from .build.toolchain import toolchain
 
     tools = toolchain() if job.backend == "cython" else None
-    if tools is not None and job.optimize != 3:
-        tools = tools.at_level(job.optimize)
+    if tools is not None:
+        tools = tools if job.optimize == 3 else tools.at_level(job.optimize)
+        tools = tools.for_machine(job.march)
+        tools = tools if job.threads is None else tools.with_threads(job.threads)
     front_key = _front_key(job, tools.identity if tools else "")
     entry = _from_cache(job, front_key)
     if entry is not None:
         return entry, True
-    _run(job, STAGE_NAMES[-1])
-    entry = _build(job, job.values[STAGE_NAMES[-1]], tools)
-    found = [d.to_dict() for d in job.diagnostics]
-    cache.keep_front(front_key, cache.Front(entry.key, tuple(sorted(job.hashes.items())), {"diagnostics": found}))
+    with cache.locked(f"front-{front_key[:2]}"):  # of many that want the same at once, one works
+        entry = _from_cache(job, front_key)
+        if entry is not None:
+            return entry, True
+        _run(job, STAGE_NAMES[-1])
+        entry = _build(job, job.values[STAGE_NAMES[-1]], tools)
+        found = [d.to_dict() for d in job.diagnostics]
+        cache.keep_front(front_key, cache.Front(entry.key, tuple(sorted(job.hashes.items())), {"diagnostics": found}))
     return entry, False
 
 
@@ -417,20 +462,27 @@ def _run(job: Job, last: str) -> None:
 
 
 def _job(
-    model: str | os.PathLike[str], dtype: str | None, sizes: Mapping[str, int] | None, backend: Backend, optimize: int,
-    name: str | None,
+    model: str | os.PathLike[str], dtype: str | None, sizes: Mapping[str, int] | None, backend: Backend, name: str | None,
+    optimize: int, march: str, threads: int | None, checked: bool,
 ) -> Job:  # fmt: skip
     if backend not in ("cython", "numpy"):
         raise ValueError(f"no backend is called {backend!r}; they are cython and numpy")
     if optimize not in (0, 1, 2, 3):
         raise ValueError(f"optimize is 0, 1, 2 or 3, not {optimize!r}")
+    if march not in MARCHES:
+        raise ValueError(f"march is one of {', '.join(MARCHES)}, not {march!r}")
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads is 1 or more, or None for what the machine has, not {threads!r}")
+    if checked and backend != "cython":
+        raise OptionError("a checked module needs the cython backend; in the numpy one, np.seterr(all='raise') does the same")
     if isinstance(model, str) and _is_text(model):
         source, folder, stem = Source(f"{name or 'model'}.gw", model), Path.cwd(), name or "model"
     else:
         path = Path(model)
         source = Source(_shown(path), decode(str(path), path.read_bytes()))
         folder, stem = path.absolute().parent, name or path.stem
-    return Job(source, folder, module_name(stem), dtype, dict(sizes or {}), backend, optimize)
+    name = module_name(stem)
+    return Job(source, folder, name, dtype, dict(sizes or {}), backend, optimize, march, threads, checked)
 
 
 def _is_text(model: str) -> bool:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .callbacks import EarlyStopping, Every, Info
+    from .checking import gradcheck, sample_inputs
     from .checkpoints import Checkpoint
+    from .data import read_data, write_data
     from .errors import (
         ArgumentError,
         CheckpointError,
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from .training import History, fit, step
 
 _PLACES = {
+    "checking": ("gradcheck", "sample_inputs"),
     "checkpoints": ("Checkpoint",),
+    "data": ("read_data", "write_data"),
     "callbacks": ("EarlyStopping", "Every", "Info"),
     "errors": ("ArgumentError", "CheckpointError", "DtypeError", "GradwrightError", "MissingError", "RangeError", "ShapeError",
                "StateError"),
@@ -33,13 +37,14 @@ _PLACES = {
     "schedules": ("Constant", "Cosine", "Exponential", "OneCycle", "ReduceOnPlateau", "Schedule", "Step"),
     "training": ("History", "fit", "step"),
 }
-_MODULES = ("callbacks", "checkpoints", "errors", "loading", "metrics", "model", "optimizers", "schedules", "training")
+_MODULES = ("callbacks", "checking", "checkpoints", "data", "errors", "loading", "metrics", "model", "optimizers", "schedules",
+            "training")
 
 __all__ = [
     "SGD", "AdaGrad", "Adam", "AdamW", "ArgumentError", "Checkpoint", "CheckpointError", "Constant", "Cosine", "DtypeError",
     "EarlyStopping", "Every", "Exponential", "GradwrightError", "History", "Info", "MissingError", "OneCycle", "Optimizer",
-    "RMSProp", "RangeError", "ReduceOnPlateau", "Schedule", "ShapeError", "StateError", "Step", "fit", "load",
-    "step",
+    "RMSProp", "RangeError", "ReduceOnPlateau", "Schedule", "ShapeError", "StateError", "Step", "fit", "gradcheck",
+    "load", "read_data", "sample_inputs", "step", "write_data",
 ]
 
 

@@ -17,6 +17,8 @@ import hashlib
 import json
 import logging
 import os
+import platform
+import re
 import shutil
 import tempfile
 import time
@@ -32,6 +34,8 @@ _FORMAT: Final = 1
 _LOCK_TIMEOUT: Final = 900.0  # after that we build as well: entries are renamed into place, so nothing breaks
 _LEFT_BEHIND: Final = 3600.0  # seconds after which a folder in aside/ has no owner any more
 _FRONTS: Final = 8  # alternatives kept per source text (it may stand beside different used files)
+_MANY_FRONTS: Final = 2000  # source texts that are remembered
+_MANY_FAILED: Final = 20  # logs that are kept
 LIMIT: Final = 1 << 30  # bytes of built modules; $GRADWRIGHT_CACHE_SIZE in MiB overrides it
 
 _log: Final = logging.getLogger("gradwright")
@@ -46,6 +50,9 @@ def directory() -> Path:
     Where that cannot be used (not writable, or somebody else's) a folder of this process takes its place.
     """
     return _usable(os.environ.get("GRADWRIGHT_CACHE", ""))
+
+
+_instead: Final[dict[str, tuple[str, str]]] = {}  # the folder of this process -> the one it stands for, and why
 
 
 @once
@@ -70,7 +77,9 @@ def _usable(chosen: str) -> Path:
 
         fallback = Path(tempfile.mkdtemp(prefix="gradwright-cache-"))
         atexit.register(shutil.rmtree, fallback, ignore_errors=True)
-        _log.warning("the cache %s cannot be used (%s): this process works without one", path, error)
+        why = str(error) if error.errno is None else error.strerror or str(error)
+        _instead[str(fallback)] = str(path), why
+        _log.warning("the cache %s cannot be used (%s): this process works without one", path, why)
         return fallback
     return path
 
@@ -84,11 +93,29 @@ def _room(name: str) -> Path:
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
     """A folder to build in, gone afterwards; on the file system of the cache, so that results can be renamed into it."""
-    path = Path(tempfile.mkdtemp(prefix="build-", dir=_room("aside")))
+    path = Path(tempfile.mkdtemp(prefix=f"build-{_host()}-{os.getpid()}-", dir=_room("aside")))
     try:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+@once
+def _host() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _left_behind(path: Path, now: float) -> bool:
+    """Whether a folder in aside/ has no owner any more: its process, of this machine, is gone; or it is old."""
+    found = re.match(r"build-(\w{8})-(\d+)-", path.name)
+    if found and found[1] == _host() and int(found[2]) != os.getpid():
+        try:
+            os.kill(int(found[2]), 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            pass
+    return now - path.stat().st_mtime > _LEFT_BEHIND
 
 
 def digest(*parts: bytes | str) -> str:
@@ -125,7 +152,7 @@ def find(key: str) -> Entry | None:
         if entry["format"] != _FORMAT or entry["key"] != key or not isinstance(entry["about"], dict):
             return None
         for name, wanted in entry["files"].items():
-            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != wanted:
+            if not _ours(folder / name) or hashlib.sha256((folder / name).read_bytes()).hexdigest() != wanted:
                 return None
         result = Entry(key, folder, tuple(entry["files"]), entry["about"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -135,12 +162,23 @@ def find(key: str) -> Entry | None:
     return result
 
 
+def _ours(path: Path) -> bool:
+    """Whether a file is this user's: others could have put it there while the folder was open to them."""
+    return not hasattr(os, "geteuid") or os.lstat(path).st_uid == os.geteuid()
+
+
+def forget(key: str) -> None:
+    """Throw one entry out."""
+    with scratch() as trash, contextlib.suppress(OSError):
+        os.rename(directory() / "modules" / key, trash / "old")
+
+
 def obtain(key: str, make: Callable[[Path], Mapping[str, Any]]) -> Entry:
     """The entry ``key``. Where there is none ``make(folder)`` puts its files into a folder; one process makes, others wait."""
     found = find(key)
     if found is not None:
         return found
-    with _locked(key):
+    with locked(key[:2]):
         found = find(key)
         if found is not None:
             return found
@@ -158,10 +196,11 @@ def obtain(key: str, make: Callable[[Path], Mapping[str, Any]]) -> Entry:
 def _replace_folder(aside: Path, target: Path) -> None:
     for _ in range(3):
         try:
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # somebody may just have emptied the cache
             os.rename(aside, target)
             return
-        except OSError:
-            if not target.exists():
+        except OSError as error:
+            if not target.exists() and not isinstance(error, FileNotFoundError):
                 raise
             with scratch() as trash, contextlib.suppress(FileNotFoundError):  # something damaged is in the way
                 os.rename(target, trash / "old")
@@ -169,10 +208,12 @@ def _replace_folder(aside: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(key: str) -> Iterator[None]:
+def locked(name: str) -> Iterator[None]:
+    """One process at a time within; the others wait. Whoever holds it may be killed at any moment: the system lets go of it.
+    Locks are taken in the order front, module, so that two never wait for each other."""
     import filelock
 
-    lock = filelock.FileLock(_room("locks") / f"{key[:2]}.lock", timeout=_LOCK_TIMEOUT)
+    lock = filelock.FileLock(_room("locks") / f"{name}.lock", timeout=_LOCK_TIMEOUT)
     held = True
     try:
         lock.acquire()
@@ -187,15 +228,19 @@ def _locked(key: str) -> Iterator[None]:
 
 def _tidy(keep: str) -> None:
     """Throw out the entries that were not used for longest until the rest fits, and what killed processes left behind."""
-    limit = LIMIT
-    with contextlib.suppress(ValueError):
-        limit = int(os.environ["GRADWRIGHT_CACHE_SIZE"]) << 20 if "GRADWRIGHT_CACHE_SIZE" in os.environ else LIMIT
-    now = time.time()
+    limit, now = _limit(), time.time()
     with contextlib.suppress(OSError):
         for path in _room("aside").iterdir():
             with contextlib.suppress(OSError):
-                if now - path.stat().st_mtime > _LEFT_BEHIND:
+                if _left_behind(path, now):
                     shutil.rmtree(path, ignore_errors=True)
+        for room in ("fronts", "toolchains"):
+            for path in _room(room).glob(".*.part"):
+                with contextlib.suppress(OSError):
+                    if now - path.stat().st_mtime > 60:
+                        path.unlink()
+        _keep_latest(_room("fronts"), _MANY_FRONTS)
+        _keep_latest(_room("failed"), _MANY_FAILED)
         ages: list[tuple[float, str, int, Path]] = []
         for folder in (directory() / "modules").iterdir():
             with contextlib.suppress(OSError):
@@ -210,6 +255,67 @@ def _tidy(keep: str) -> None:
                 with scratch() as trash, contextlib.suppress(OSError):
                     os.rename(folder, trash / "old")  # gone at once: nobody finds half of it
                 total -= size
+
+
+def _limit() -> int:
+    try:
+        return int(os.environ["GRADWRIGHT_CACHE_SIZE"]) << 20 if "GRADWRIGHT_CACHE_SIZE" in os.environ else LIMIT
+    except ValueError:
+        return LIMIT
+
+
+def _keep_latest(folder: Path, count: int) -> None:
+    paths = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    if len(paths) > count:
+        for path in sorted(paths, key=lambda p: (p.stat().st_mtime, p.name))[:-count]:
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+# ---------------------------------------------------------------- what is in it
+
+
+@dataclass(frozen=True)
+class Info:
+    """What is in the cache."""
+
+    folder: Path
+    modules: int
+    bytes: int
+    limit: int
+    failed: int
+    largest: tuple[tuple[int, str, str], ...]  # (bytes, name, key) of the largest modules
+    instead_of: str = ""  # the folder that should have been used
+    why: str = ""
+
+
+def info() -> Info:
+    """How much is in the cache, and where it is."""
+    found: list[tuple[int, str, str]] = []
+    for folder in _room("modules").iterdir():
+        with contextlib.suppress(OSError):
+            size = sum(p.stat().st_size for p in folder.iterdir())
+            name = "damaged"
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                name = str(json.loads((folder / "entry.json").read_text(encoding="utf-8"))["about"]["name"])
+            found.append((size, name, folder.name))
+    found.sort(key=lambda one: (-one[0], one[1:]))
+    instead, why = _instead.get(str(directory()), ("", ""))
+    failed = sum(1 for _ in _room("failed").iterdir())
+    total = sum(size for size, _, _ in found)
+    return Info(directory(), len(found), total, _limit(), failed, tuple(found[:10]), instead, why)
+
+
+def clear() -> None:
+    """Throw everything out that was built. What other processes are building meanwhile stays."""
+    now = time.time()
+    for name in ("fronts", "modules", "failed", "toolchains"):
+        with scratch() as trash, contextlib.suppress(FileNotFoundError):
+            os.rename(directory() / name, trash / name)  # gone at once: nobody finds half of it
+    for path in _room("aside").iterdir():
+        with contextlib.suppress(OSError):
+            if _left_behind(path, now):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 # ---------------------------------------------------------------- fronts: from a source text straight to its module
@@ -228,6 +334,8 @@ def find_front(key: str, read: Callable[[str], bytes | None]) -> Front | None:
     """The front of ``key`` whose used files, read by ``read``, are as they were."""
     for front in _fronts(key):
         if all(hashlib.sha256(read(path) or b"").hexdigest() == wanted for path, wanted in front.used):
+            with contextlib.suppress(OSError):
+                os.utime(directory() / "fronts" / f"{key}.json")  # used now: the last to be thrown out
             return front
     return None
 
@@ -242,8 +350,9 @@ def keep_front(key: str, front: Front) -> None:
 
 def _fronts(key: str) -> Sequence[Front]:
     try:
-        data = json.loads((directory() / "fronts" / f"{key}.json").read_text(encoding="utf-8"))
-        if data["format"] != _FORMAT:
+        path = directory() / "fronts" / f"{key}.json"
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["format"] != _FORMAT or not _ours(path):
             return []
         return [
             Front(str(f["module"]), tuple((str(p), str(h)) for p, h in f["used"]), dict(f["about"])) for f in data["fronts"]

@@ -66,7 +66,7 @@ def build_module(name: str, pyx: str, out_dir: Path, *, tools: Toolchain | None 
         target = folder / f"{name}{suffix()}"
         try:
             c_file = translate(name, pyx, folder)
-            tools.compile(c_file, target, include=(headers(),), threads="cython.parallel" in pyx)
+            tools.compile(c_file, target, include=(headers(),), threads="cython.parallel" in pyx or "gradwright/gemm.h" in pyx)
         except BuildError as error:
             raise _with_log(error, name, folder) from None
         result = Path(out_dir) / target.name
@@ -102,8 +102,29 @@ def translate(name: str, pyx: str, folder: Path) -> Path:
         if listing.is_file():
             complaint = listing.read_text(encoding="utf-8", errors="replace") + complaint
         raise BuildError(f"Cython failed on {name}.pyx\n{_without(folder, complaint).strip()}")
-    c_file.write_text(_calm(c_file.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+    c_file.write_text(_guarded(name, _calm(c_file.read_text(encoding="utf-8"))), encoding="utf-8", newline="\n")
     return c_file
+
+
+_ENTRY: Final = "  return PyModuleDef_Init(&__pyx_moduledef);\n"
+
+
+def _guarded(name: str, text: str) -> str:
+    """Let the module's entry look first whether this processor has the instructions that the module was built with. It is
+    then an ImportError that says so, where it would be the end of the process."""
+    first = re.search(r"^(__Pyx_)?PyMODINIT_FUNC PyInit", text, re.MULTILINE)
+    if text.count(_ENTRY) != 1 or first is None:
+        return text
+    check = (
+        "  { const char *gwm_lacks = gw_machine_lacks();\n"
+        "    if (gwm_lacks) {\n"
+        '      PyErr_Format(PyExc_ImportError, "this module was compiled for a processor with %s, which this machine lacks; "\n'
+        f'                   "compile {name} again here, or with --march x86-64-v2", gwm_lacks);\n'
+        "      return NULL;\n"
+        "    } }\n"
+    ).replace("for a processor", "for processors")
+    head, rest = text[: first.start()], text[first.start() :]
+    return f'{head}#include "gradwright/machine.h"\n{rest.replace(_ENTRY, check + _ENTRY)}'
 
 
 def _calm(text: str) -> str:
@@ -161,4 +182,5 @@ def _with_log(error: BuildError, name: str, folder: Path) -> BuildError:
         publish(log, (text + "\n").encode())
     except OSError:
         return BuildError(short)
-    return BuildError(f"{short}\nThis is a fault in Gradwright, not in the model. All of it is kept in {log}", log)
+    blame = "" if "did not finish" in lines[0] or "was ended" in lines[0] else "This is a fault in Gradwright, not in the model. "
+    return BuildError(f"{short}\n{blame}All of it is kept in {log}", log)

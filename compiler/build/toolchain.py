@@ -10,13 +10,13 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache as once
@@ -26,8 +26,9 @@ from typing import Final
 from ..language.diagnostics import GradwrightError
 from . import cache
 from .files import publish
+from .options import DiskError, OptionError
 
-TIMEOUT: Final = 600.0  # seconds for one run of the C compiler; far beyond what any model takes
+TIMEOUT: Final = 600.0  # seconds for one run of the C compiler; far beyond what any model takes; $GRADWRIGHT_TIMEOUT
 PROBE_TIMEOUT: Final = 30.0
 _FORMAT: Final = 1  # of the probe's answer in the cache
 
@@ -83,21 +84,73 @@ class Toolchain:
         flags = tuple(f"-O{level}" if flag in ("-O2", "-O3") else flag for flag in self.flags)
         return replace(self, flags=flags, identity=cache.digest(self.identity, *flags))
 
+    def for_machine(self, march: str) -> Toolchain:
+        """The same compiler, for all processors of a kind: native, x86-64-v2, -v3, -v4, armv8."""
+        if march == "native":
+            return self
+        here = platform.machine().lower()
+        family = "arm" if march.startswith("armv") else "x86"
+        if not here.startswith(("aarch64", "arm") if family == "arm" else ("x86_64", "amd64", "i386", "i686")):
+            raise OptionError(f"--march {march}: this machine is {here}, and Gradwright builds for its own kind only")
+        flag = "-march=armv8-a" if march == "armv8" else f"-march={march}"
+        kept = tuple(f for f in self.flags if f not in ("-march=native", "-mcpu=native"))
+        flags = (*kept, flag)
+        return replace(self, flags=flags, identity=cache.digest(self.identity, *flags))
+
+    def with_threads(self, threads: int) -> Toolchain:
+        """The same compiler; what it builds uses so many threads, whatever the machine has."""
+        flags = (*self.flags, f"-DGW_THREADS={threads}")
+        openmp = () if threads == 1 else self.openmp
+        return replace(self, flags=flags, openmp=openmp, identity=cache.digest(self.identity, *flags))
+
     def compile(self, source: Path, target: Path, *, include: Sequence[Path] = (), threads: bool = False) -> str:
         """Compile one C file into a Python extension. Returns what the compiler printed."""
         command = [
             *self.command, *self.flags, *(self.openmp if threads else ()), "-DNDEBUG", "-w", *self.shared,
             *(f"-I{path}" for path in (*include, *python_headers())), str(source), "-o", str(target), "-lm",
         ]  # fmt: skip
-        status, output = run(command, timeout=TIMEOUT)
+        status, output = run(command, timeout=_timeout(), temporary=target.parent)
+        output = _printable(output)
+        if status and re.search(r"No space left on device|File too large|Disk quota exceeded", output):
+            where = cache.directory()
+            raise DiskError(f"there is no room to build in {where}: free some, or set GRADWRIGHT_CACHE to another folder")
+        if status and re.search(r"-march=|-mcpu=|target CPU", output) and re.search(r"bad value|unknown|unsupported", output):
+            raise ToolchainError(f"the C compiler does not know the processors asked for\n{output.rstrip()}")
         if status:
-            raise BuildError(f"the C compiler failed (status {status})\n$ {shlex.join(command)}\n{output.rstrip()}")
+            how = f"was ended by signal {-status}" if status < 0 else f"failed (status {status})"
+            raise BuildError(f"the C compiler {how}\n$ {shlex.join(command)}\n{output.rstrip()}")
+        if not _is_library(target):
+            said = f"$ {shlex.join(command)}\n{output.rstrip()}"
+            raise ToolchainError(f"the C compiler said that all went well, and made no library\n{said}")
         return output
 
 
-def run(command: Sequence[str], *, timeout: float, cwd: Path | None = None) -> tuple[int, str]:
-    """Run a program without a shell; its status and all that it printed. Nothing of it outlives the call."""
+def _timeout() -> float:
+    with contextlib.suppress(ValueError):
+        return max(1.0, float(os.environ.get("GRADWRIGHT_TIMEOUT", TIMEOUT)))
+    return TIMEOUT
+
+
+def _printable(text: str) -> str:
+    """A program's output without what would disturb a terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
+
+
+def _is_library(path: Path) -> bool:
+    """Whether a file begins as ELF or Mach-O files do."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4) in (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+    except OSError:
+        return False
+
+
+def run(command: Sequence[str], *, timeout: float, cwd: Path | None = None, temporary: Path | None = None) -> tuple[int, str]:
+    """Run a program without a shell; its status and all that it printed. Nothing of it outlives the call. What it puts aside
+    goes to ``temporary``, which is swept when this process is killed."""
     environment = dict(os.environ, LC_ALL="C")
+    if temporary is not None:
+        environment["TMPDIR"] = str(temporary)
     process = subprocess.Popen(
         list(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd,
         env=environment, start_new_session=True, text=True, errors="replace",
@@ -173,17 +226,29 @@ def toolchain() -> Toolchain:
     state = os.stat(real)
     question = json.dumps([_FORMAT, command, real, state.st_mtime_ns, state.st_size, processor(), sys.platform, _WISHES])
     kept = cache.directory() / "toolchains" / f"{hashlib.sha256(question.encode()).hexdigest()[:32]}.json"
-    try:
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         return _read(kept)
-    except (OSError, ValueError, TypeError, KeyError):
-        pass
-    found = _probe(command, question)
-    try:
-        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        publish(kept, json.dumps(asdict(found), indent=1).encode())
-    except OSError:
-        pass  # the next process asks again
+    with cache.locked("probe"):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            return _read(kept)
+        found = _probe(command, question)
+        with contextlib.suppress(OSError):  # else the next process asks again
+            kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            publish(kept, json.dumps(asdict(found), indent=1).encode())
     return found
+
+
+def vectors(tools: Toolchain) -> int:
+    """How many bits the vectors have that this compiler, with its flags, makes of loops; 0 if it does not tell."""
+    with cache.scratch() as folder:
+        source = folder / "empty.c"
+        source.write_text("")
+        status, output = run([*tools.command, *tools.flags, "-dM", "-E", str(source)], timeout=PROBE_TIMEOUT)
+    defined = set(re.findall(r"#define (\w+)", output)) if not status else set()
+    for name, bits in (("__AVX512F__", 512), ("__AVX2__", 256), ("__AVX__", 256), ("__SSE2__", 128), ("__ARM_NEON", 128)):
+        if name in defined:
+            return bits
+    return 0
 
 
 def _read(path: Path) -> Toolchain:
@@ -198,24 +263,27 @@ def _probe(command: tuple[str, ...], question: str) -> Toolchain:
         status, text = run([*command, "--version"], timeout=PROBE_TIMEOUT)
     except OSError as error:
         raise ToolchainError(f"the C compiler {command[0]} cannot be started: {error}\n{HOW_TO_GET_ONE}") from None
-    version = text.strip().splitlines()[0] if text.strip() and not status else "unknown"
+    version = _printable(text.strip().splitlines()[0])[:200] if text.strip() and not status else "unknown"
     shared = ("-bundle", "-undefined", "dynamic_lookup") if sys.platform == "darwin" else ("-shared", "-fPIC")
-    with tempfile.TemporaryDirectory(prefix="gradwright-probe-") as folder:
+    with cache.scratch() as folder:
         source, target = Path(folder, "probe.c"), Path(folder, "probe.so")
 
         def accepts(program: str, flags: Sequence[str]) -> tuple[bool, str]:
             source.write_text(program, encoding="utf-8")
             target.unlink(missing_ok=True)
             status, output = run(
-                [*command, "-Werror", *flags, *shared, str(source), "-o", str(target), "-lm"], timeout=PROBE_TIMEOUT
-            )
+                [*command, "-Werror", *flags, *shared, str(source), "-o", str(target), "-lm"], timeout=PROBE_TIMEOUT,
+                temporary=folder,
+            )  # fmt: skip
             return status == 0 and target.is_file(), output
 
         flags = tuple(flag for wish in _WISHES for flag in wish[0])
         if not accepts(_PROGRAM, flags)[0]:
             works, output = accepts(_PROGRAM, ())
             if not works:
-                last = "\n".join(output.strip().splitlines()[-8:])
+                last = "\n".join(_printable(output).strip().splitlines()[-8:])
+                if re.search(r"No space left on device|File too large|Disk quota exceeded", output):
+                    raise DiskError(f"there is no room to try the C compiler in {folder.parent}:\n{last}")
                 raise ToolchainError(
                     f"the C compiler {shlex.join(command)} cannot build a shared library:\n{last}\n"
                     f"To get one that can:\n{HOW_TO_GET_ONE}"

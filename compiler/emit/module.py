@@ -28,8 +28,9 @@ _TRANSCENDENTAL = frozenset(
 
 
 def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, digest: str, command: str,
-                nests: Sequence[Nest] | None = None) -> dict[str, str]:  # fmt: skip
-    """The texts of the module by file name: ``NAME.pyx`` and ``NAME.map.json``. ``nests`` are the plan's kernels lowered."""
+                nests: Sequence[Nest] | None = None, checked: bool = False) -> dict[str, str]:  # fmt: skip
+    """The texts of the module by file name: ``NAME.pyx`` and ``NAME.map.json``. ``nests`` are the plan's kernels lowered.
+    A ``checked`` module looks at every value that it computes, and names the first that is not finite."""
     model = plan.model
     single = model.dtype == "float32"
     nests = [lower(k) for k in plan.kernels] if nests is None else nests

@@ -1,0 +1,17 @@
+"""What can be asked of a build, and what cannot be given."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..language.diagnostics import GradwrightError
+
+MARCHES: Final = ("native", "x86-64-v2", "x86-64-v3", "x86-64-v4", "armv8")  # the processors that a module may be for
+
+
+class OptionError(GradwrightError):
+    """Something is asked for that this machine cannot give."""
+
+
+class DiskError(GradwrightError):
+    """There is no room to build in."""

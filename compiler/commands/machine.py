@@ -1,0 +1,176 @@
+"""The machine and what is kept on it: cache, doctor."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from typing import Any
+
+import click
+
+from .common import TOOLCHAIN_ERROR, Failure, color, failures
+
+
+@click.group("cache")
+def cache_command() -> None:
+    """Look at the cache of built modules, or empty it.
+
+    \b
+    Examples:
+      gradwright cache info
+      gradwright cache clear
+
+    It is a folder of your own, at $GRADWRIGHT_CACHE or the system's place for caches, of at most $GRADWRIGHT_CACHE_SIZE MiB.
+    """
+
+
+@cache_command.command("info")
+def cache_info() -> None:
+    """Where the cache is, and what is in it.
+
+    \b
+    Example:
+      gradwright cache info
+    """
+    from ..build import cache
+
+    with failures():
+        about = cache.info()
+        click.echo(f"folder    {about.folder}")
+        click.echo(f"modules   {about.modules}, {about.bytes / 2**20:.1f} MiB of at most {about.limit / 2**20:.0f}")
+        click.echo(f"failed    {about.failed} logs of builds that failed")
+        for size, name, key in about.largest:
+            click.echo(f"  {size / 2**20:8.2f} MiB  {name}  {key[:12]}")
+
+
+@cache_command.command("clear")
+def cache_clear() -> None:
+    """Throw everything in the cache out. Models are compiled again when they are needed.
+
+    \b
+    Example:
+      gradwright cache clear
+    """
+    from ..build import cache
+
+    with failures():
+        about = cache.info()
+        cache.clear()
+        click.echo(f"{about.modules} modules thrown out, {about.bytes / 2**20:.1f} MiB")
+
+
+@click.command("doctor")
+def doctor_command() -> None:
+    """Say what this machine can do, what is missing, and how to get it. Exit code 3 if nothing can be built.
+
+    \b
+    Example:
+      gradwright doctor
+    """
+    with failures():
+        problems: list[str] = []
+        good = True
+        _line("python", f"{platform.python_version()} at {sys.executable}")
+        _line("system", f"{platform.platform(terse=True)} {platform.machine()}, {_processors()} processors")
+        for name, need in (("numpy", True), ("cython", True), ("sympy", True), ("safetensors", False), ("matplotlib", False),
+                           ("scipy", False)):  # fmt: skip
+            found = _version(name)
+            _line(name, found or ("MISSING" if need else "not installed"))
+            if found is None and need:
+                good = False
+                problems.append(f"{name} is missing: pip install {name}")
+        _line("blas", _blas() + " (NumPy's; Gradwright's modules bring their own products)")
+        good = _compiler(problems) and good
+        _cache(problems)
+        for problem in problems:
+            first, _, rest = problem.partition("\n")
+            mark = click.style("missing", fg="red", bold=True) if color(sys.stdout) else "missing"
+            click.echo(f"{mark}: {first}" + (f"\n{rest}" if rest else ""))
+        if not good:
+            raise Failure("nothing can be compiled here; models still run, slowly: --backend numpy", TOOLCHAIN_ERROR)
+        click.echo("all is well" if not problems else "models can be compiled")
+
+
+def _line(name: str, text: str) -> None:
+    click.echo(f"{name:<12}{text}")
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _blas() -> str:
+    try:
+        import numpy
+
+        config: Any = numpy.show_config(mode="dicts")
+        blas = config["Build Dependencies"]["blas"]
+        return f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip()
+    except Exception:  # an old NumPy, or one that is broken: only a line of a report
+        return "unknown"
+
+
+def _compiler(problems: list[str]) -> bool:
+    from ..build import toolchain
+    from ..language.diagnostics import GradwrightError
+
+    try:
+        tools = toolchain.toolchain()
+    except GradwrightError as error:
+        _line("compiler", "MISSING")
+        problems.append(str(error))
+        return False
+    _line("compiler", f"{' '.join(tools.command)}: {tools.version}")
+    _line("flags", " ".join(tools.flags))
+    vectors = toolchain.vectors(tools)
+    _line("vectors", f"{vectors} bits" if vectors else "unknown")
+    if tools.openmp:
+        threads = os.environ.get("OMP_NUM_THREADS")
+        _line("openmp", f"yes ({' '.join(tools.openmp)}), {threads or _processors()} threads")
+    else:
+        _line("openmp", "no: modules are single-threaded")
+        problems.append(
+            "OpenMP, for products on several threads: "
+            + ("brew install libomp, or CC=gcc-14 from brew install gcc" if sys.platform == "darwin"
+               else "install gcc's libgomp, or clang's libomp-dev")
+        )  # fmt: skip
+    try:
+        toolchain.python_headers()
+        _line("headers", "Python.h found")
+    except GradwrightError as error:
+        _line("headers", "MISSING")
+        problems.append(str(error))
+        return False
+    built = _try()
+    _line("a module", built or "was compiled, imported and run")
+    if built:
+        problems.append(f"a small model cannot be built: {built}")
+    return not built
+
+
+def _try() -> str:
+    """What goes wrong when a small model is built; nothing if nothing does."""
+    from ..build.trial import trial
+
+    return trial()
+
+
+def _cache(problems: list[str]) -> None:
+    from ..build import cache
+
+    about = cache.info()
+    _line("cache", f"{about.folder}: {about.modules} modules, {about.bytes / 2**20:.1f} of {about.limit / 2**20:.0f} MiB")
+    if about.instead_of:
+        problems.append(f"the cache {about.instead_of} cannot be used ({about.why}): each process compiles for itself")

@@ -1,0 +1,337 @@
+"""What is done with a model once it is a module: gradcheck, train, predict, bench."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from .common import (
+    MODEL_ERROR,
+    USAGE_ERROR,
+    Failure,
+    build_options,
+    color,
+    failures,
+    load,
+    model_argument,
+    model_options,
+    parse_columns,
+    parse_numbers,
+    parse_sizes,
+    table,
+)
+
+_DATA = "An .npz file or a folder of .npy files with arrays by the inputs' names, or a .csv file."
+_INPUT = "Which columns of a .csv file an input is made of; may be repeated."
+
+data_option = click.option("--data", required=True, metavar="DATA", type=click.Path(exists=True), help=_DATA)
+input_option = click.option(
+    "--input", "columns", metavar="x=a,b", multiple=True, callback=parse_columns, help=_INPUT
+)  # fmt: skip
+hyper_option = click.option(
+    "--hyper", "hypers", metavar="reg=1e-3", multiple=True, callback=parse_numbers, help="Set a hyper-parameter; may be repeated."
+)
+seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="For all that is random.")
+
+
+def _set_hypers(model: Any, hypers: Mapping[str, float]) -> None:
+    for name, value in hypers.items():
+        try:
+            model.hyper[name] = value
+        except AttributeError as error:
+            raise Failure(f"--hyper {name}: {error}", USAGE_ERROR) from None
+
+
+@click.command("gradcheck")
+@model_argument
+@click.option("--data", metavar="DATA", type=click.Path(exists=True), help=f"{_DATA} Random inputs without it.")
+@input_option
+@hyper_option
+@click.option("--checkpoint", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="Parameters to check at.")
+@click.option("--rows", type=click.IntRange(1), default=16, show_default=True, help="How many rows of the data to take.")
+@click.option("--size", "free", metavar="T=7", multiple=True, callback=parse_sizes, help="A free size of the random inputs.")
+@click.option("--elements", type=click.IntRange(1), default=64, show_default=True, help="How many elements an array to compare.")
+@click.option("--tolerance", type=float, help="The relative error to accept, instead of 1e-6 (float32: 2e-3).")
+@seed_option
+@model_options
+@build_options
+def gradcheck_command(model: str, data: str | None, columns: dict[str, list[str]], hypers: dict[str, float],
+                      checkpoint: str | None, rows: int, free: dict[str, int], elements: int, tolerance: float | None,
+                      seed: int, sizes: dict[str, int], dtype: str | None, **build: Any) -> None:  # fmt: skip
+    """Compare a model's gradients with central differences.
+
+    For each parameter and input: the largest relative error, and where it is. Exit code 1 when a gradient is wrong.
+
+    \b
+    Examples:
+      gradwright gradcheck examples/xor.gw
+      gradwright gradcheck examples/digits.gw --data digits.npz --rows 8
+    """
+    with failures():
+        from gradwright.runtime import checking
+
+        module = load(model, build, dtype, sizes)
+        subject = module.Model(seed=seed) if checkpoint is None else module.Model.load(checkpoint)
+        _set_hypers(subject, hypers)
+        reference = None
+        if subject.engine.spec["dtype"] == "float32":  # which cannot well take differences of itself
+            reference = load(model, {**build, "checked": False}, "float64", sizes).Model(seed=seed)
+        if data is None:
+            inputs = checking.fitting_inputs(subject, free, seed=seed)
+        else:
+            inputs = _first_rows(subject, _read(data, subject.engine.spec["inputs"], columns), rows)
+        found = checking.gradcheck(subject, tolerance=tolerance, elements=elements, seed=seed, reference=reference, **inputs)
+        *lines, verdict = str(found).splitlines()
+        for line in lines:
+            click.echo(line)
+        paint = color(sys.stdout)
+        click.echo(click.style(verdict, fg="green" if found else "red", bold=True) if paint else verdict)
+        if not found:
+            raise Failure("", MODEL_ERROR)
+
+
+def _read(data: str, inputs: Any, columns: Mapping[str, list[str]]) -> dict[str, Any]:
+    from gradwright.runtime.data import read_data
+
+    found: dict[str, Any] = read_data(data, inputs, columns=columns)
+    return found
+
+
+def _first_rows(model: Any, inputs: dict[str, Any], rows: int) -> dict[str, Any]:
+    engine = model.engine
+    batch = engine.sizes[0] if engine.sizes else None
+    cut = {s["name"] for s in engine.spec["inputs"] if s["shape"] and s["shape"][0] == batch}
+    return {name: array[:rows] if name in cut and array.ndim else array for name, array in inputs.items()}
+
+
+@click.command("train")
+@model_argument
+@data_option
+@input_option
+@click.option("--epochs", type=click.IntRange(0), default=100, show_default=True)
+@click.option("--batch-size", type=click.IntRange(0), default=32, show_default=True, help="Rows a step; 0 takes all at once.")
+@click.option("--optimizer", metavar="NAME", help="sgd, adam, ...; else the one of `minimize ... with`, or adam.")
+@click.option("--lr", type=float, help="The learning rate.")
+@click.option("--validation", metavar="DATA|0.2", help="Data of the same kind to watch, or the part to hold out.")
+@click.option("--metric", "metrics", metavar="NAME", multiple=True, help="accuracy, mse, ...; may be repeated.")
+@click.option("--checkpoint", metavar="FILE", type=click.Path(dir_okay=False), help="Where the model goes, as safetensors.")
+@click.option("--every", type=click.IntRange(1), metavar="EPOCHS", help="Write the checkpoint also while training.")
+@click.option("--resume", is_flag=True, help="Go on after the last epoch in the checkpoint.")
+@click.option("--clip-norm", type=click.FloatRange(0), default=0.0, help="A bound for the norm of the gradient.")
+@click.option("--clip-value", type=click.FloatRange(0), default=0.0, help="A bound for the elements of the gradient.")
+@click.option("--plot", metavar="FILE.png", type=click.Path(dir_okay=False), help="Draw the losses.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress, and no last line.")
+@hyper_option
+@seed_option
+@model_options
+@build_options
+def train_command(model: str, data: str, columns: dict[str, list[str]], epochs: int, batch_size: int, optimizer: str | None,
+                  lr: float | None, validation: str | None, metrics: tuple[str, ...], checkpoint: str | None, every: int | None,
+                  resume: bool, clip_norm: float, clip_value: float, plot: str | None, quiet: bool, hypers: dict[str, float],
+                  seed: int, sizes: dict[str, int], dtype: str | None, **build: Any) -> None:  # fmt: skip
+    """Train a model on data from a file.
+
+    \b
+    Examples:
+      gradwright train examples/xor.gw --data xor.npz --epochs 1000 --lr 0.01 --checkpoint xor.safetensors
+      gradwright train iris.gw --data iris.csv --input x=length,width --input y=kind --validation 0.2 --metric accuracy
+      gradwright train examples/digits.gw --data folder/ --optimizer sgd --lr 0.1 --plot loss.png
+      gradwright train xor.gw --data xor.npz --epochs 2000 --checkpoint xor.safetensors --resume
+    """
+    if checkpoint is None and (resume or every):
+        raise click.UsageError("--resume and --every need --checkpoint FILE")
+    with failures():
+        module = load(model, build, dtype, sizes)
+        from gradwright.runtime import Checkpoint, Optimizer
+
+        subject = module.Model(seed=seed)
+        _set_hypers(subject, hypers)
+        spec = subject.engine.spec
+        arrays = _read(data, spec["inputs"], columns)
+        name, numbers = spec["optimizer"] or ("adam", {})
+        if optimizer is not None and optimizer.lower() != name:
+            name, numbers = optimizer.lower() if optimizer not in {u["name"] for u in spec["updates"]} else optimizer, {}
+        rule = Optimizer(name, **{**numbers, **({} if lr is None else {"lr": lr})})
+        going_on = checkpoint if resume and checkpoint is not None and os.path.exists(checkpoint) else None
+        history = subject.fit(
+            arrays, rule, epochs=epochs, batch_size=batch_size or None, seed=seed, progress=False if quiet else None,
+            validation=_validation(validation, spec["inputs"], columns), metrics=list(metrics) or None,
+            callbacks=[Checkpoint(checkpoint, every)] if checkpoint and every else [],
+            clip_norm=clip_norm, clip_value=clip_value, resume=going_on,
+        )  # fmt: skip
+        if checkpoint is not None:
+            subject.save(checkpoint)
+        if plot is not None:
+            _draw(history, plot)
+        if not quiet:
+            click.echo(f"{model}: {history!r}")
+            for what, file in (("the model", checkpoint), ("the losses", plot)):
+                if file is not None:
+                    click.echo(f"  {what} -> {file}")
+        if history.interrupted:
+            raise Failure("interrupted: what was learnt up to there is kept", 130)
+
+
+def _validation(wanted: str | None, inputs: Any, columns: Mapping[str, list[str]]) -> Any:
+    if wanted is None:
+        return None
+    with contextlib.suppress(ValueError):
+        return float(wanted)
+    return _read(wanted, inputs, columns)
+
+
+def _draw(history: Any, plot: str) -> None:
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise Failure(f"--plot needs matplotlib: pip install 'gradwright[plot]' ({error})", USAGE_ERROR) from None
+    matplotlib.use("Agg")
+    axes = history.plot()
+    axes.figure.savefig(plot)
+
+
+@click.command("predict")
+@model_argument
+@data_option
+@input_option
+@click.option("--checkpoint", metavar="FILE", type=click.Path(exists=True, dir_okay=False),
+              help="The trained model; without it, parameters as they start.")  # fmt: skip
+@click.option("-o", "--out", metavar="FILE", type=click.Path(), help="For the results: .npz, .csv, or a folder; else printed.")
+@click.option("--output", "wanted", metavar="NAME", multiple=True, help="Only this output; may be repeated.")
+@click.option("--batch-size", type=click.IntRange(1), default=4096, show_default=True, help="Rows at a time.")
+@hyper_option
+@seed_option
+@model_options
+@build_options
+def predict_command(model: str, data: str, columns: dict[str, list[str]], checkpoint: str | None, out: str | None,
+                    wanted: tuple[str, ...], batch_size: int, hypers: dict[str, float], seed: int, sizes: dict[str, int],
+                    dtype: str | None, **build: Any) -> None:  # fmt: skip
+    """Compute a model's outputs for data from a file.
+
+    \b
+    Examples:
+      gradwright predict examples/xor.gw --data new.npz --checkpoint xor.safetensors -o answers.npz
+      gradwright predict iris.gw --data new.csv --input x=length,width --checkpoint iris.safetensors > answers.csv
+    """
+    with failures():
+        module = load(model, build, dtype, sizes)
+        from gradwright.runtime.data import csv_text, write_data
+
+        subject = module.Model(seed=seed) if checkpoint is None else module.Model.load(checkpoint)
+        _set_hypers(subject, hypers)
+        needed = subject.engine.predict.needs
+        arrays = _read(data, needed.inputs, {name: given for name, given in columns.items() if name in needed.names})
+        results = _in_parts(subject, arrays, batch_size)
+        for name in wanted:
+            if name not in results:
+                raise Failure(f"--output {name}: the model's outputs are {', '.join(results)}", USAGE_ERROR)
+        results = {name: value for name, value in results.items() if not wanted or name in wanted}
+        if out is not None:
+            write_data(out, results)
+        else:
+            click.echo(csv_text(results), nl=False)
+
+
+def _in_parts(model: Any, arrays: Mapping[str, Any], batch_size: int) -> dict[str, Any]:
+    """The outputs, a few rows at a time, where every row is by itself."""
+    import numpy as np
+
+    engine = model.engine
+    batch = engine.sizes[0] if engine.sizes else None
+    inputs = engine.predict.needs.inputs
+    cut = {s["name"] for s in inputs if s["shape"] and s["shape"][0] == batch}
+    rows = next((len(arrays[name]) for name in cut if np.ndim(arrays[name])), 0)
+    names = {name for name, _, _ in engine.predict.outs}
+    tall = {o["name"] for o in engine.spec["outputs"] if o["shape"] and o["shape"][0] == batch}
+    inner = any(_mentions(dim, batch) for s in inputs for dim in s["shape"][1 if s["name"] in cut else 0 :])
+    if rows <= batch_size or names - tall or inner:
+        return dict(model.predict(**arrays)._asdict())
+    parts = []
+    for start in range(0, rows, batch_size):
+        part = {name: array[start : start + batch_size] if name in cut else array for name, array in arrays.items()}
+        parts.append(model.predict(**part)._asdict())
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _mentions(dim: Any, name: Any) -> bool:
+    return dim == name or (isinstance(dim, tuple) and any(_mentions(part, name) for part in dim[1:]))
+
+
+@click.command("bench")
+@model_argument
+@click.option("--batch", "batches", metavar="1,32,1024", default="1,32,256,1024", show_default=True, help="Batch sizes.")
+@click.option("--size", "free", metavar="T=7", multiple=True, callback=parse_sizes, help="Another free size.")
+@click.option("--seconds", type=click.FloatRange(0.001), default=0.2, show_default=True, help="How long to measure each.")
+@click.option("--optimizer", metavar="NAME", help="For the training step; else the model's own, or adam.")
+@seed_option
+@model_options
+@build_options
+def bench_command(model: str, batches: str, free: dict[str, int], seconds: float, optimizer: str | None, seed: int,
+                  sizes: dict[str, int], dtype: str | None, **build: Any) -> None:  # fmt: skip
+    """Measure a model on random inputs: microseconds a call, the best of several runs.
+
+    \b
+    Examples:
+      gradwright bench examples/xor.gw
+      gradwright bench examples/digits.gw --batch 1,64,4096 --dtype float32 --threads 1
+    """
+    try:
+        wanted = [int(word) for word in batches.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{batches!r} is not a list of whole numbers, as in 1,32,1024", param_hint="--batch") from None
+    if min(wanted) < 1:
+        raise click.BadParameter("batch sizes are 1 or more", param_hint="--batch")
+    with failures():
+        module = load(model, build, dtype, sizes)
+        from gradwright.runtime import checking
+
+        subject = module.Model(seed=seed)
+        spec = subject.engine.spec
+        names = subject.engine.sizes
+        rows: list[tuple[str, ...]] = [(names[0] if names else "", "predict", "forward", "forward + backward", "training step")]
+        for batch in wanted if names else [1]:
+            inputs = checking.fitting_inputs(subject, {**({names[0]: batch} if names else {}), **free}, seed=seed)
+            inputs = {name: module_array(subject, name, value) for name, value in inputs.items()}
+            rows.append((str(batch) if names else "", *_times(subject, spec, inputs, optimizer, seconds)))
+        click.echo(table(rows))
+        click.echo(f"microseconds a call; {spec['dtype']}, {subject.engine.count} parameters")
+
+
+def module_array(model: Any, name: str, value: Any) -> Any:
+    """The value as the module takes it without a copy."""
+    import numpy as np
+
+    kinds = {spec["name"]: spec["kind"] for spec in model.engine.spec["inputs"]}
+    if name not in kinds:
+        return value
+    return np.ascontiguousarray(value, model.engine.real if kinds[name] == "real" else np.int64)
+
+
+def _times(subject: Any, spec: Mapping[str, Any], inputs: dict[str, Any], optimizer: str | None,
+           seconds: float) -> Iterator[str]:  # fmt: skip
+    import numpy as np
+    from gradwright.runtime.checking import best_time
+
+    needed = {name: inputs[name] for name in inputs if name in subject.engine.predict.needs.names or name in subject.engine.sizes}
+    yield f"{best_time(lambda: subject.predict(**needed), seconds) * 1e6:,.2f}"
+    out = subject.forward(**inputs)
+    yield f"{best_time(lambda: subject.forward(**inputs), seconds) * 1e6:,.2f}"
+    if not subject.engine.targets:
+        yield from ("-", "-")
+        return
+    ups = {t["name"]: np.ones(np.shape(out[t["name"]])) for t in spec["targets"] if t["shape"] and t["name"] in out}
+    yield f"{best_time(lambda: subject.value_and_grad(ups or None, **inputs), seconds) * 1e6:,.2f}"
+    if "train" not in subject.engine.plans:
+        yield "-"
+        return
+    rule = optimizer or (None if spec["optimizer"] else "adam")
+    copy = subject.copy()
+    from gradwright.runtime.optimizers import resolve
+
+    handle = resolve(spec, rule)
+    yield f"{best_time(lambda: copy.step(handle, **inputs), seconds) * 1e6:,.2f}"
