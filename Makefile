@@ -1,5 +1,6 @@
 # make demo        compile two models, show a derivation, train both
 # make test        the tests
+# make test-all    the tests, and those that take minutes
 # make lint        ruff and mypy
 # make generated   compile the examples again, for generated/ as it is committed
 # make bench       the benchmarks of the README
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := pyproject.toml Makefile
 
-.PHONY: demo test lint generated bench clean distclean compiler
+.PHONY: demo test test-all lint generated bench clean distclean compiler
 .DELETE_ON_ERROR:
 
 demo: compiler $(VENV)/.demo
@@ -23,6 +24,9 @@ demo: compiler $(VENV)/.demo
 
 test: compiler $(VENV)/.test
 	$(BIN)/python -m pytest -q
+
+test-all: compiler $(VENV)/.test
+	$(BIN)/python -m pytest -q -m "slow or not slow"
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """Many random models, compiled and compared; prints what was found and exact figures.
 
-    cd tests && python -m long_run --models 5000 --seed 1 [--log found.txt]
+cd tests && python -m long_run --models 5000 --seed 1 [--log found.txt]
 """
 
 from __future__ import annotations
@@ -50,8 +50,10 @@ def main() -> int:
 
 
 def figures(report: Report, seconds: float) -> str:
-    lines = [f"{report.models} models, {sum(report.comparisons.values())} comparisons, {len(report.wrong)} models with a difference, "
-             f"{seconds:.0f} s"]  # fmt: skip
+    lines = [
+        f"{report.models} models, {sum(report.comparisons.values())} comparisons, {len(report.wrong)} models with a difference, "
+        f"{seconds:.0f} s"
+    ]
     lines += [f"  {count:8d}  {name}" for name, count in sorted(report.comparisons.items())]
     lines += [f"  {count:8d}  left out: {name}" for name, count in sorted(report.skipped.items())]
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 """Random models, each computed in every way there is: see support/compare.py for what is compared with what.
 
-60 models in every run and 200 with ``--slow``; thousands with ``cd tests && python -m long_run``. Below them, what such runs found.
+60 models in every run, 200 with ``pytest -m "slow or not slow"`` (``make test-all``), thousands with ``python tests/long_run.py``.
+Below them stands what such runs found.
 """
 
 from __future__ import annotations

@@ -48,10 +48,14 @@ class Tally:
             return
         found, wanted = found.astype(np.float64), wanted.astype(np.float64)
         usual = np.isfinite(wanted)
-        alike = np.array_equal(np.isnan(found), np.isnan(wanted)) and np.array_equal(found[np.isinf(wanted)], wanted[np.isinf(wanted)])
+        alike = np.array_equal(np.isnan(found), np.isnan(wanted)) and np.array_equal(
+            found[np.isinf(wanted)], wanted[np.isinf(wanted)]
+        )
         if not alike or not np.isfinite(found[usual]).all():
-            self.wrong.append(f"{kind}: {name} is not finite where it should be, or the other way round: "
-                              f"{found.ravel()[:6]} for {wanted.ravel()[:6]}")  # fmt: skip
+            self.wrong.append(
+                f"{kind}: {name} is not finite where it should be, or the other way round: "
+                f"{found.ravel()[:6]} for {wanted.ravel()[:6]}"
+            )
             return
         if not usual.any():
             return
@@ -59,7 +63,9 @@ class Tally:
         error = float(np.abs(found[usual] - wanted[usual]).max())
         if error > tolerance * size:
             at = int(np.abs(np.where(usual, found - wanted, 0)).argmax())
-            self.wrong.append(f"{kind}: {name} is off by {error:.3g} (of {size:.3g}): {found.ravel()[at]!r} for {wanted.ravel()[at]!r}")
+            self.wrong.append(
+                f"{kind}: {name} is off by {error:.3g} (of {size:.3g}): {found.ravel()[at]!r} for {wanted.ravel()[at]!r}"
+            )
 
 
 def inputs_of(model: Model, sizes: Mapping[str, int], rng: np.random.Generator) -> dict[str, Any] | None:
@@ -104,8 +110,16 @@ def compare(model: Model, modules: Modules, sizes: Mapping[str, int], seed: int,
         face.theta = theta
     numbers = {h.value.name: float(h.default) for h in model.hypers}
     params = {p.value.name: np.asarray(faces["numpy"].params[p.value.name], np.float64) for p in model.params}
-    given = {**inputs, **params, **{k: np.asarray(np.float32(v), np.float64) if single else np.asarray(v) for k, v in numbers.items()}}
-    by_name = {n: v for n, v in sizes.items() if not any(n in d.free() and len(d.free()) == 1 and d.name for i in model.inputs for d in i.value.shape)}
+    given = {
+        **inputs,
+        **params,
+        **{k: np.asarray(np.float32(v), np.float64) if single else np.asarray(v) for k, v in numbers.items()},
+    }
+    by_name = {
+        n: v
+        for n, v in sizes.items()
+        if not any(n in d.free() and len(d.free()) == 1 and d.name for i in model.inputs for d in i.value.shape)
+    }
     call = {**inputs, **by_name}
     reference = Reference(model.graph, sizes)
     try:
@@ -137,7 +151,10 @@ def compare(model: Model, modules: Modules, sizes: Mapping[str, int], seed: int,
     if single:
         narrow = run(model.graph, given, sizes, np.float32)
         tolerance = 1e-4
-        noise = {o.name: float(np.nanmax(np.abs(np.asarray(narrow[o.value], float) - interpreted[o.value]), initial=0)) * 1e6 for o in model.outputs}
+        noise = {
+            o.name: float(np.nanmax(np.abs(np.asarray(narrow[o.value], float) - interpreted[o.value]), initial=0)) * 1e6
+            for o in model.outputs
+        }
         if kink or any(interpreted[n].dtype.kind != "f" and not np.array_equal(narrow[n], interpreted[n]) for n in interpreted):
             tally.skip("a choice that float32 cannot decide")
             return
@@ -164,7 +181,9 @@ def compare(model: Model, modules: Modules, sizes: Mapping[str, int], seed: int,
     if not model.targets:
         return
     scale = 1e3 if single else 1
-    finite = all(np.isfinite(values[o.value]).all() for o in model.outputs) and all(np.isfinite(values[t.value]).all() for t in model.targets)
+    finite = all(np.isfinite(values[o.value]).all() for o in model.outputs) and all(
+        np.isfinite(values[t.value]).all() for t in model.targets
+    )
     for pair, value in grads["compiled"].items():
         tally.same("compiled gradient against numpy's", str(pair), value, grads["numpy"][pair], tolerance * (10 if single else 1))
     if not finite:
@@ -178,8 +197,20 @@ def compare(model: Model, modules: Modules, sizes: Mapping[str, int], seed: int,
         exact = autograd(model, sizes, given, ups)
         for pair, value in exact.items():
             if np.isfinite(value).all():
-                tally.same("compiled gradient against PyTorch's", str(pair), grads["compiled"][pair], value, tolerance * 10 * (3 if single else 1))
-                tally.same("numpy gradient against PyTorch's", str(pair), grads["numpy"][pair], value, tolerance * 10 * (3 if single else 1))
+                tally.same(
+                    "compiled gradient against PyTorch's",
+                    str(pair),
+                    grads["compiled"][pair],
+                    value,
+                    tolerance * 10 * (3 if single else 1),
+                )
+                tally.same(
+                    "numpy gradient against PyTorch's",
+                    str(pair),
+                    grads["numpy"][pair],
+                    value,
+                    tolerance * 10 * (3 if single else 1),
+                )
             else:
                 tally.skip("PyTorch's gradient is not finite")
     if not single and points(model, sizes) < LARGE // 10:
@@ -197,14 +228,30 @@ def by_pair(model: Model, face: Any, found: Any) -> dict[tuple[str, str], Any]:
     return pairs
 
 
-def train(face: Any, call: Mapping[str, Any], plan: Any, loss: Any, grads: Mapping[tuple[str, str], Any], model: Model, tally: Tally,
-          name: str, tolerance: float, noise: float) -> None:  # fmt: skip
+def train(
+    face: Any,
+    call: Mapping[str, Any],
+    plan: Any,
+    loss: Any,
+    grads: Mapping[tuple[str, str], Any],
+    model: Model,
+    tally: Tally,
+    name: str,
+    tolerance: float,
+    noise: float,
+) -> None:
     """The kernel of a training step gives the loss and its gradient."""
     engine = face.engine
     arrays, sizes, hyper = engine.take(engine.full, plan, dict(call), face._hyper_vector)
     spaces: dict[str, Any] = {}
     engine.reserve(spaces, sizes)
-    results = dict(zip([r[0] for r in plan.results], engine.call(plan, arrays, sizes, (face.theta, face._frozen, hyper), spaces, ()), strict=True))
+    results = dict(
+        zip(
+            [r[0] for r in plan.results],
+            engine.call(plan, arrays, sizes, (face.theta, face._frozen, hyper), spaces, ()),
+            strict=True,
+        )
+    )
     tally.same(f"{name} train", "loss", results["out:loss"], loss, tolerance, noise)
     views = engine.views(results["grad:loss"], face._frozen)
     for p in model.params:
@@ -212,7 +259,9 @@ def train(face: Any, call: Mapping[str, Any], plan: Any, loss: Any, grads: Mappi
             tally.same(f"{name} train", p.value.name, views[p.value.name], grads["loss", p.value.name], tolerance)
 
 
-def autograd(model: Model, sizes: Mapping[str, int], given: Mapping[str, Any], ups: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
+def autograd(
+    model: Model, sizes: Mapping[str, int], given: Mapping[str, Any], ups: Mapping[str, Any]
+) -> dict[tuple[str, str], Any]:
     """What PyTorch makes of the graph, without any derivative of ours."""
     tensors = {}
     for name, value in given.items():
@@ -236,8 +285,17 @@ def autograd(model: Model, sizes: Mapping[str, int], given: Mapping[str, Any], u
     return found
 
 
-def slopes(model: Model, reference: Reference, given: Mapping[str, Any], pattern: Sequence[Any], ups: Mapping[str, Any],
-           grads: Mapping[str, Mapping[tuple[str, str], Any]], rng: np.random.Generator, tally: Tally, scale: float) -> None:  # fmt: skip
+def slopes(
+    model: Model,
+    reference: Reference,
+    given: Mapping[str, Any],
+    pattern: Sequence[Any],
+    ups: Mapping[str, Any],
+    grads: Mapping[str, Mapping[tuple[str, str], Any]],
+    rng: np.random.Generator,
+    tally: Tally,
+    scale: float,
+) -> None:
     """Directional derivatives by differences, where no choice changes along the way."""
     for target in model.targets:
         up = ups.get(target.name, np.ones(()))

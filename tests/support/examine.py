@@ -48,8 +48,13 @@ def _late(number: int, frame: FrameType | None) -> None:
     raise TimeoutError(f"not done after {PATIENCE} s")
 
 
-def examine(programs: Sequence[tuple[str, Program]], folder: Path, single: bool = False, sizes: Sequence[int] = SIZES,
-            report: Report | None = None) -> Report:  # fmt: skip
+def examine(
+    programs: Sequence[tuple[str, Program]],
+    folder: Path,
+    single: bool = False,
+    sizes: Sequence[int] = SIZES,
+    report: Report | None = None,
+) -> Report:
     """Compile and compare; what fails in any way is in the report."""
     report = report or Report()
     ready: list[tuple[str, Program, Model, dict[str, Source]]] = []
@@ -59,7 +64,9 @@ def examine(programs: Sequence[tuple[str, Program]], folder: Path, single: bool 
         try:
             if before is not None:
                 signal.alarm(PATIENCE)
-            model, _, shown = elaborated(program.text, f"{label}.gw", dict(program.files), dtype="float32" if single else "float64")
+            model, _, shown = elaborated(
+                program.text, f"{label}.gw", dict(program.files), dtype="float32" if single else "float64"
+            )
             if model is None:
                 tally.wrong.append(f"not legal: {shown}")
             else:
