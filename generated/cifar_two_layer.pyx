@@ -45,8 +45,7 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
     # the outputs without the loss
     cdef read W1 = theta, b1 = theta + 307200, W2 = theta + 307300, b2 = theta + 308300
     cdef write h_t1 = work, h = work + 100*N
-    cdef real scores_t1
-    cdef Py_ssize_t n, j, k
+    cdef Py_ssize_t n, j
     # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
     gemm(N, 100, 3072, 1,
          x, 3072, 1,
@@ -56,8 +55,8 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
         for j in range(100):
             h[100*n + j] = maximum(0, h_t1[100*n + j] + b1[j])
         # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
-        for k in range(10):
-            scores[10*n + k] = b2[k]
+        for j in range(10):
+            scores[10*n + j] = b2[j]
     gemm(N, 10, 100, 1,
          h, 100, 1,
          W2, 10, 1,
@@ -70,17 +69,17 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
     cdef read W1 = theta, b1 = theta + 307200, W2 = theta + 307300, b2 = theta + 308300
     cdef write h_t2 = kept, h = kept + 100*N, loss_t1 = kept + 210*N, scores_kept = kept + 200*N
     cdef real reg = hyper[0]
-    cdef real h_t1, scores_t1, loss_t1_max, loss_t1_shift, loss_t1_sum
-    cdef real loss_t7_block[512]
+    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum
+    cdef real loss_t7_block[100]
     cdef double loss_t4, loss_t7, loss_t9
-    cdef Py_ssize_t n, j, k, k_start, k_count, k_in
+    cdef Py_ssize_t n, j, k
     for n in range(N):
         # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
         for j in range(100):
             h_t2[100*n + j] = b1[j]
         # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
-        for k in range(10):
-            scores[10*n + k] = b2[k]
+        for j in range(10):
+            scores[10*n + j] = b2[j]
     # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
     gemm(N, 100, 3072, 1,
          x, 3072, 1,
@@ -105,20 +104,17 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
             loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
         loss_t1_shift = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
         loss_t1_sum = 0
-        for k in range(10):
-            loss_t1_sum += exp(scores[10*n + k] - loss_t1_shift)
+        for j in range(10):
+            loss_t1_sum += exp(scores[10*n + j] - loss_t1_shift)
         loss_t1[n] = loss_t1_shift + log(loss_t1_sum)
         loss_t4 += loss_t1[n] - scores[10*n + y[n]]
         for j in range(10):
             scores_kept[10*n + j] = scores[10*n + j]
     loss_t7 = 0
     for j in range(3072):
-        for k_start in range(0, 100, 512):
-            k_count = 100 - k_start if 100 - k_start < 512 else 512
-            for k_in in range(k_count):
-                k = k_start + k_in
-                loss_t7_block[k_in] = W1[100*j + k]*W1[100*j + k]
-            loss_t7 += block_sum(loss_t7_block, k_count)
+        for k in range(100):
+            loss_t7_block[k] = W1[100*j + k]*W1[100*j + k]
+        loss_t7 += block_sum(loss_t7_block, 100)
     loss_t9 = 0
     for j in range(100):
         for k in range(10):
@@ -134,7 +130,6 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     cdef read h_t2 = kept, h = kept + 100*N, scores = kept + 200*N, loss_t1 = kept + 210*N
     cdef real reg = hyper[0]
     cdef write d_scores = work, d_h = work + 10*N, d_h_t2 = work + 110*N
-    cdef real d_scores_part1, d_W1_part2, d_W2_part2
     cdef Py_ssize_t j, n, k
     # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
     for j in range(10):
@@ -146,10 +141,10 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
         #     d loss_t5 / d loss_t4 = 1 / N
         for j in range(10):
             d_scores[10*n + j] = exp(scores[10*n + j] - loss_t1[n])/N
-        d_scores[10*n + y[n]] -= (<real>1/N)
+        d_scores[10*n + y[n]] -= <real>1/N
         # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
-        for k in range(10):
-            d_b2[k] += d_scores[10*n + k]
+        for j in range(10):
+            d_b2[j] += d_scores[10*n + j]
     gemm(N, 100, 10, 1,
          d_scores, 10, 1,
          W2, 1, 10,
@@ -196,11 +191,11 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef real reg = hyper[0]
     cdef write h_t1 = work, h_t2 = work + 100*N, h = work + 200*N, scores_t1 = work + 300*N, d_scores = work + 310*N
     cdef write d_h = work, d_h_t2 = work + 320*N
-    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum, loss_t1, d_scores_part1, d_W1_part2, d_W2_part2
-    cdef real loss_t7_block[512]
+    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum, loss_t1
+    cdef real loss_t7_block[100]
     cdef real scores[10]
     cdef double loss_t4, loss_t7, loss_t9
-    cdef Py_ssize_t n, j, k, k_start, k_count, k_in, l
+    cdef Py_ssize_t n, j, k
     # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
     gemm(N, 100, 3072, 1,
          x, 3072, 1,
@@ -227,8 +222,8 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
         loss_t1_max = -inf
         #     the largest, taken away below
-        for k in range(10):
-            loss_t1_max = maximum(loss_t1_max, scores[k])
+        for j in range(10):
+            loss_t1_max = maximum(loss_t1_max, scores[j])
         loss_t1_shift = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
         loss_t1_sum = 0
         #     at most 1 each
@@ -241,26 +236,23 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
         #     d loss_t5 / d loss_t4 = 1 / N
-        for k in range(10):
-            d_scores[10*n + k] = exp(scores[k] - loss_t1)/N
-        d_scores[10*n + y[n]] -= (<real>1/N)
+        for j in range(10):
+            d_scores[10*n + j] = exp(scores[j] - loss_t1)/N
+        d_scores[10*n + y[n]] -= <real>1/N
         # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
         for j in range(10):
             d_b2[j] += d_scores[10*n + j]
     # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     loss_t7 = 0
     for j in range(3072):
-        for k_start in range(0, 100, 512):
-            k_count = 100 - k_start if 100 - k_start < 512 else 512
-            for k_in in range(k_count):
-                k = k_start + k_in
-                loss_t7_block[k_in] = W1[100*j + k]*W1[100*j + k]
-                # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
-                # examples/cifar_two_layer.gw:12                h = max(0, x @ W1 + b1)
-                #     W1 is used 2 times: its adjoints add
-                #     d loss_t6 / d W1 = 2 * W1
-                d_W1[100*j + k] = reg*(2*W1[100*j + k])
-            loss_t7 += block_sum(loss_t7_block, k_count)
+        for k in range(100):
+            loss_t7_block[k] = W1[100*j + k]*W1[100*j + k]
+            # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+            # examples/cifar_two_layer.gw:12                h = max(0, x @ W1 + b1)
+            #     W1 is used 2 times: its adjoints add
+            #     d loss_t6 / d W1 = 2 * W1
+            d_W1[100*j + k] = reg*(2*W1[100*j + k])
+        loss_t7 += block_sum(loss_t7_block, 100)
     # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     loss_t9 = 0
     for j in range(100):
@@ -270,8 +262,8 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         # examples/cifar_two_layer.gw:13                output scores = h @ W2 + b2
         #     W2 is used 2 times: its adjoints add
         #     d loss_t8 / d W2 = 2 * W2
-        for l in range(10):
-            d_W2[10*j + l] = reg*(2*W2[10*j + l])
+        for k in range(10):
+            d_W2[10*j + k] = reg*(2*W2[10*j + k])
     # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
     # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
@@ -310,8 +302,8 @@ cdef void update_sgd(write w, read g, real **states_, const double *hypers_, dou
     cdef Py_ssize_t i
     c1 = nesterov != 0
     for i in range(count):
-        # optimizers.gw:10
         # optimizers.gw:9
+        # optimizers.gw:10
         c2 = g[i] + weight_decay*w[i]
         v_i = momentum*v[i] + c2
         v[i] = v_i
@@ -329,8 +321,8 @@ cdef void update_adagrad(write w, read g, real **states_, const double *hypers_,
     cdef Py_ssize_t i
     c1 = lr/(1 + (t - 1)*lr_decay)
     for i in range(count):
-        # optimizers.gw:17
         # optimizers.gw:16
+        # optimizers.gw:17
         c2 = g[i] + weight_decay*w[i]
         s_i = s[i] + c2*c2
         s[i] = s_i
@@ -350,9 +342,9 @@ cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_,
     cdef Py_ssize_t i
     c1 = 1 - alpha
     for i in range(count):
-        # optimizers.gw:26
         # optimizers.gw:24
         # optimizers.gw:25
+        # optimizers.gw:26
         c2 = g[i] + weight_decay*w[i]
         s_i = alpha*s[i] + c1*(c2*c2)
         v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
@@ -377,9 +369,9 @@ cdef void update_adam(write w, read g, real **states_, const double *hypers_, do
     c3 = 1 - beta2
     c4 = 1 - pow(beta2, t)
     for i in range(count):
-        # optimizers.gw:35
         # optimizers.gw:33
         # optimizers.gw:34
+        # optimizers.gw:35
         c5 = g[i] + weight_decay*w[i]
         m_i = beta1*m[i] + c1*c5
         v_i = beta2*v[i] + c3*(c5*c5)
@@ -405,9 +397,9 @@ cdef void update_adamw(write w, read g, real **states_, const double *hypers_, d
     c4 = 1 - beta2
     c5 = 1 - pow(beta2, t)
     for i in range(count):
-        # optimizers.gw:43
         # optimizers.gw:41
         # optimizers.gw:42
+        # optimizers.gw:43
         m_i = beta1*m[i] + c2*g[i]
         v_i = beta2*v[i] + c4*(g[i]*g[i])
         m[i] = m_i
@@ -514,24 +506,33 @@ _SPEC = _literal("""{
     ),
     'values': {'loss:W1': (3072, 100), 'loss:b1': (100,), 'loss:W2': (100, 10), 'loss:b2': (10,)},
     'kernels': (
-        {'name': 'predict', 'slots': ('in:x', 'theta', 'out:scores', 'work'), 'kept': 0, 'work': ('*', 200, 'N')},
+        {
+            'name': 'predict',
+            'slots': ('in:x', 'theta', 'out:scores', 'work'),
+            'kept': 0,
+            'work': ('*', 200, 'N'),
+            'sizes': ('N',),
+        },
         {
             'name': 'forward',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:scores', 'out:loss', 'kept'),
             'kept': ('*', 211, 'N'),
             'work': 0,
+            'sizes': ('N',),
         },
         {
             'name': 'backward',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'grad:loss', 'kept', 'work'),
             'kept': ('*', 211, 'N'),
             'work': ('*', 210, 'N'),
+            'sizes': ('N',),
         },
         {
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
             'work': ('*', 420, 'N'),
+            'sizes': ('N',),
         },
     ),
     'updates': (

@@ -45,8 +45,8 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
     # the outputs without the loss
     cdef read W1 = theta, b1 = theta + 4096, W2 = theta + 4160, b2 = theta + 4800
     cdef write h_t1 = work, h = work + 64*N
-    cdef real t1, scores_t1
-    cdef Py_ssize_t n, j, k
+    cdef real t1
+    cdef Py_ssize_t n, j
     # examples/digits.gw:17   h = relu(x @ W1 + b1)
     gemm(N, 64, 64, 1,
          x, 64, 1,
@@ -57,8 +57,8 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
             t1 = h_t1[64*n + j] + b1[j]
             h[64*n + j] = (0.0 if t1 <= 0 else t1)
         # examples/digits.gw:20   output scores = h @ W2 + b2
-        for k in range(10):
-            scores[10*n + k] = b2[k]
+        for j in range(10):
+            scores[10*n + j] = b2[j]
     gemm(N, 10, 64, 1,
          h, 64, 1,
          W2, 10, 1,
@@ -71,17 +71,17 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
     cdef read W1 = theta, b1 = theta + 4096, W2 = theta + 4160, b2 = theta + 4800
     cdef write h_t2 = kept, h = kept + 64*N, loss_t1 = kept + 138*N, scores_kept = kept + 128*N
     cdef real reg = hyper[0]
-    cdef real h_t1, scores_t1, loss_t1_max, loss_t1_shift, loss_t1_sum
-    cdef real loss_t7_block[512]
+    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum
+    cdef real loss_t7_block[64]
     cdef double loss_t4, loss_t7, loss_t9
-    cdef Py_ssize_t n, j, k, k_start, k_count, k_in
+    cdef Py_ssize_t n, j, k
     for n in range(N):
         # examples/digits.gw:17   h = relu(x @ W1 + b1)
         for j in range(64):
             h_t2[64*n + j] = b1[j]
         # examples/digits.gw:20   output scores = h @ W2 + b2
-        for k in range(10):
-            scores[10*n + k] = b2[k]
+        for j in range(10):
+            scores[10*n + j] = b2[j]
     # examples/digits.gw:17   h = relu(x @ W1 + b1)
     gemm(N, 64, 64, 1,
          x, 64, 1,
@@ -106,20 +106,17 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
             loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
         loss_t1_shift = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
         loss_t1_sum = 0
-        for k in range(10):
-            loss_t1_sum += exp(scores[10*n + k] - loss_t1_shift)
+        for j in range(10):
+            loss_t1_sum += exp(scores[10*n + j] - loss_t1_shift)
         loss_t1[n] = loss_t1_shift + log(loss_t1_sum)
         loss_t4 += loss_t1[n] - scores[10*n + y[n]]
         for j in range(10):
             scores_kept[10*n + j] = scores[10*n + j]
     loss_t7 = 0
     for j in range(64):
-        for k_start in range(0, 64, 512):
-            k_count = 64 - k_start if 64 - k_start < 512 else 512
-            for k_in in range(k_count):
-                k = k_start + k_in
-                loss_t7_block[k_in] = W1[64*j + k]*W1[64*j + k]
-            loss_t7 += block_sum(loss_t7_block, k_count)
+        for k in range(64):
+            loss_t7_block[k] = W1[64*j + k]*W1[64*j + k]
+        loss_t7 += block_sum(loss_t7_block, 64)
     loss_t9 = 0
     for j in range(64):
         for k in range(10):
@@ -135,7 +132,6 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     cdef read h_t2 = kept, h = kept + 64*N, scores = kept + 128*N, loss_t1 = kept + 138*N
     cdef real reg = hyper[0]
     cdef write d_scores = work, d_h = work + 10*N, d_h_t2 = work + 74*N
-    cdef real d_scores_part1, d_W1_part2, d_W2_part2
     cdef Py_ssize_t j, n, k
     # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
     for j in range(10):
@@ -147,10 +143,10 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
         #     d loss_t5 / d loss_t4 = 1 / N
         for j in range(10):
             d_scores[10*n + j] = exp(scores[10*n + j] - loss_t1[n])/N
-        d_scores[10*n + y[n]] -= (1.0/N)
+        d_scores[10*n + y[n]] -= 1.0/N
         # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
-        for k in range(10):
-            d_b2[k] += d_scores[10*n + k]
+        for j in range(10):
+            d_b2[j] += d_scores[10*n + j]
     gemm(N, 64, 10, 1,
          d_scores, 10, 1,
          W2, 1, 10,
@@ -197,11 +193,11 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef real reg = hyper[0]
     cdef write h_t1 = work, h_t2 = work + 64*N, h = work + 128*N, scores_t1 = work + 192*N, d_scores = work + 202*N
     cdef write d_h = work, d_h_t2 = work + 212*N
-    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum, loss_t1, d_scores_part1, d_W1_part2, d_W2_part2
-    cdef real loss_t7_block[512]
+    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum, loss_t1
+    cdef real loss_t7_block[64]
     cdef real scores[10]
     cdef double loss_t4, loss_t7, loss_t9
-    cdef Py_ssize_t n, j, k, k_start, k_count, k_in, l
+    cdef Py_ssize_t n, j, k
     # examples/digits.gw:17   h = relu(x @ W1 + b1)
     gemm(N, 64, 64, 1,
          x, 64, 1,
@@ -228,8 +224,8 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
         loss_t1_max = -inf
         #     the largest, taken away below
-        for k in range(10):
-            loss_t1_max = maximum(loss_t1_max, scores[k])
+        for j in range(10):
+            loss_t1_max = maximum(loss_t1_max, scores[j])
         loss_t1_shift = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
         loss_t1_sum = 0
         #     at most 1 each
@@ -242,26 +238,23 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
         #     d loss_t5 / d loss_t4 = 1 / N
-        for k in range(10):
-            d_scores[10*n + k] = exp(scores[k] - loss_t1)/N
-        d_scores[10*n + y[n]] -= (1.0/N)
+        for j in range(10):
+            d_scores[10*n + j] = exp(scores[j] - loss_t1)/N
+        d_scores[10*n + y[n]] -= 1.0/N
         # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
         for j in range(10):
             d_b2[j] += d_scores[10*n + j]
     # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     loss_t7 = 0
     for j in range(64):
-        for k_start in range(0, 64, 512):
-            k_count = 64 - k_start if 64 - k_start < 512 else 512
-            for k_in in range(k_count):
-                k = k_start + k_in
-                loss_t7_block[k_in] = W1[64*j + k]*W1[64*j + k]
-                # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
-                # examples/digits.gw:17                h = relu(x @ W1 + b1)
-                #     W1 is used 2 times: its adjoints add
-                #     d loss_t6 / d W1 = 2 * W1
-                d_W1[64*j + k] = reg*(2*W1[64*j + k])
-            loss_t7 += block_sum(loss_t7_block, k_count)
+        for k in range(64):
+            loss_t7_block[k] = W1[64*j + k]*W1[64*j + k]
+            # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+            # examples/digits.gw:17                h = relu(x @ W1 + b1)
+            #     W1 is used 2 times: its adjoints add
+            #     d loss_t6 / d W1 = 2 * W1
+            d_W1[64*j + k] = reg*(2*W1[64*j + k])
+        loss_t7 += block_sum(loss_t7_block, 64)
     # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     loss_t9 = 0
     for j in range(64):
@@ -271,8 +264,8 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         # examples/digits.gw:20                output scores = h @ W2 + b2
         #     W2 is used 2 times: its adjoints add
         #     d loss_t8 / d W2 = 2 * W2
-        for l in range(10):
-            d_W2[10*j + l] = reg*(2*W2[10*j + l])
+        for k in range(10):
+            d_W2[10*j + k] = reg*(2*W2[10*j + k])
     # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
     # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
@@ -311,8 +304,8 @@ cdef void update_sgd(write w, read g, real **states_, const double *hypers_, dou
     cdef Py_ssize_t i
     c1 = nesterov != 0
     for i in range(count):
-        # optimizers.gw:10
         # optimizers.gw:9
+        # optimizers.gw:10
         c2 = g[i] + weight_decay*w[i]
         v_i = momentum*v[i] + c2
         v[i] = v_i
@@ -330,8 +323,8 @@ cdef void update_adagrad(write w, read g, real **states_, const double *hypers_,
     cdef Py_ssize_t i
     c1 = lr/(1 + (t - 1)*lr_decay)
     for i in range(count):
-        # optimizers.gw:17
         # optimizers.gw:16
+        # optimizers.gw:17
         c2 = g[i] + weight_decay*w[i]
         s_i = s[i] + c2*c2
         s[i] = s_i
@@ -351,9 +344,9 @@ cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_,
     cdef Py_ssize_t i
     c1 = 1 - alpha
     for i in range(count):
-        # optimizers.gw:26
         # optimizers.gw:24
         # optimizers.gw:25
+        # optimizers.gw:26
         c2 = g[i] + weight_decay*w[i]
         s_i = alpha*s[i] + c1*(c2*c2)
         v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
@@ -378,9 +371,9 @@ cdef void update_adam(write w, read g, real **states_, const double *hypers_, do
     c3 = 1 - beta2
     c4 = 1 - pow(beta2, t)
     for i in range(count):
-        # optimizers.gw:35
         # optimizers.gw:33
         # optimizers.gw:34
+        # optimizers.gw:35
         c5 = g[i] + weight_decay*w[i]
         m_i = beta1*m[i] + c1*c5
         v_i = beta2*v[i] + c3*(c5*c5)
@@ -406,9 +399,9 @@ cdef void update_adamw(write w, read g, real **states_, const double *hypers_, d
     c4 = 1 - beta2
     c5 = 1 - pow(beta2, t)
     for i in range(count):
-        # optimizers.gw:43
         # optimizers.gw:41
         # optimizers.gw:42
+        # optimizers.gw:43
         m_i = beta1*m[i] + c2*g[i]
         v_i = beta2*v[i] + c4*(g[i]*g[i])
         m[i] = m_i
@@ -520,24 +513,33 @@ _SPEC = _literal("""{
     ),
     'values': {'loss:W1': (64, 64), 'loss:b1': (64,), 'loss:W2': (64, 10), 'loss:b2': (10,)},
     'kernels': (
-        {'name': 'predict', 'slots': ('in:x', 'theta', 'out:scores', 'work'), 'kept': 0, 'work': ('*', 128, 'N')},
+        {
+            'name': 'predict',
+            'slots': ('in:x', 'theta', 'out:scores', 'work'),
+            'kept': 0,
+            'work': ('*', 128, 'N'),
+            'sizes': ('N',),
+        },
         {
             'name': 'forward',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:scores', 'out:loss', 'kept'),
             'kept': ('*', 139, 'N'),
             'work': 0,
+            'sizes': ('N',),
         },
         {
             'name': 'backward',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'grad:loss', 'kept', 'work'),
             'kept': ('*', 139, 'N'),
             'work': ('*', 138, 'N'),
+            'sizes': ('N',),
         },
         {
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
             'work': ('*', 276, 'N'),
+            'sizes': ('N',),
         },
     ),
     'updates': (

@@ -45,7 +45,7 @@ cdef void predict(read x, read theta, write p, write_indices guess, write work, 
     cdef write scores_t1 = work
     cdef real t1, p_t1_max, p_t1_shift, p_t1_sum, p_t1, guess_best
     cdef real scores[10]
-    cdef Py_ssize_t n, j, k
+    cdef Py_ssize_t n, j
     # examples/linear_softmax.gw:9   scores = x @ W + b
     gemm(N, 10, 64, 1,
          x, 64, 1,
@@ -59,15 +59,15 @@ cdef void predict(read x, read theta, write p, write_indices guess, write work, 
         # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
         guess[n] = 0
         guess_best = -inf
-        for k in range(10):
+        for j in range(10):
             # examples/linear_softmax.gw:10   output p = softmax(scores)
             #     the largest, taken away below
-            p_t1_max = maximum(p_t1_max, scores[k])
+            p_t1_max = maximum(p_t1_max, scores[j])
             # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
-            t1 = scores[k]
-            if t1 > guess_best or (k == 0) or (t1 != t1 and guess_best == guess_best):
+            t1 = scores[j]
+            if t1 > guess_best or (j == 0) or (t1 != t1 and guess_best == guess_best):
                 guess_best = t1
-                guess[n] = k
+                guess[n] = j
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         p_t1_shift = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
         p_t1_sum = 0
@@ -76,8 +76,8 @@ cdef void predict(read x, read theta, write p, write_indices guess, write work, 
             p_t1_sum += exp(scores[j] - p_t1_shift)
         #     in softmax
         p_t1 = p_t1_shift + log(p_t1_sum)
-        for k in range(10):
-            p[10*n + k] = exp(scores[k] - p_t1)
+        for j in range(10):
+            p[10*n + j] = exp(scores[j] - p_t1)
 
 
 cdef void forward(read x, indices y, read theta, read hyper, write p, write_indices guess, write loss, write kept,
@@ -86,7 +86,7 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
     cdef read W = theta, b = theta + 640
     cdef write scores = kept, loss_t1 = kept + 10*N
     cdef real reg = hyper[0]
-    cdef real t1, scores_t1, p_t1_max, p_t1_shift, p_t1_sum, p_t1, guess_best, loss_t1_max, loss_t1_shift, loss_t1_sum
+    cdef real t1, p_t1_max, p_t1_shift, p_t1_sum, p_t1, guess_best, loss_t1_max, loss_t1_shift, loss_t1_sum
     cdef double loss_t4, loss_t7
     cdef Py_ssize_t n, j, k
     # examples/linear_softmax.gw:9   scores = x @ W + b
@@ -127,13 +127,13 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
         p_t1_sum = 0
         # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         loss_t1_sum = 0
-        for k in range(10):
+        for j in range(10):
             # examples/linear_softmax.gw:10   output p = softmax(scores)
             #     at most 1 each
-            p_t1_sum += exp(scores[10*n + k] - p_t1_shift)
+            p_t1_sum += exp(scores[10*n + j] - p_t1_shift)
             # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
             #     at most 1 each
-            loss_t1_sum += exp(scores[10*n + k] - loss_t1_shift)
+            loss_t1_sum += exp(scores[10*n + j] - loss_t1_shift)
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         #     in softmax
         p_t1 = p_t1_shift + log(p_t1_sum)
@@ -161,7 +161,6 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     cdef read scores = kept, loss_t1 = kept + 10*N
     cdef real reg = hyper[0]
     cdef write d_scores = work
-    cdef real d_scores_part1, d_W_part2
     cdef Py_ssize_t j, n, k
     # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
     for j in range(10):
@@ -173,10 +172,10 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
         #     d loss_t5 / d loss_t4 = 1 / N
         for j in range(10):
             d_scores[10*n + j] = exp(scores[10*n + j] - loss_t1[n])/N
-        d_scores[10*n + y[n]] -= (1.0/N)
+        d_scores[10*n + y[n]] -= 1.0/N
         # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
-        for k in range(10):
-            d_b[k] += d_scores[10*n + k]
+        for j in range(10):
+            d_b[j] += d_scores[10*n + j]
     # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     # examples/linear_softmax.gw:9                 scores = x @ W + b
     #     W is used 2 times: its adjoints add
@@ -198,10 +197,10 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef write d_W = grad, d_b = grad + 640
     cdef real reg = hyper[0]
     cdef write scores_t1 = work, d_scores = work + 10*N
-    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum, loss_t1, d_scores_part1, d_W_part2
+    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum, loss_t1
     cdef real scores[10]
     cdef double loss_t4, loss_t7
-    cdef Py_ssize_t j, n, k, l
+    cdef Py_ssize_t j, n, k
     # examples/linear_softmax.gw:9   scores = x @ W + b
     gemm(N, 10, 64, 1,
          x, 64, 1,
@@ -219,8 +218,8 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         loss_t1_max = -inf
         #     the largest, taken away below
-        for k in range(10):
-            loss_t1_max = maximum(loss_t1_max, scores[k])
+        for j in range(10):
+            loss_t1_max = maximum(loss_t1_max, scores[j])
         loss_t1_shift = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
         loss_t1_sum = 0
         #     at most 1 each
@@ -233,9 +232,9 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
         #     d loss_t5 / d loss_t4 = 1 / N
-        for k in range(10):
-            d_scores[10*n + k] = exp(scores[k] - loss_t1)/N
-        d_scores[10*n + y[n]] -= (1.0/N)
+        for j in range(10):
+            d_scores[10*n + j] = exp(scores[j] - loss_t1)/N
+        d_scores[10*n + y[n]] -= 1.0/N
         # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
         for j in range(10):
             d_b[j] += d_scores[10*n + j]
@@ -248,8 +247,8 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         # examples/linear_softmax.gw:9                 scores = x @ W + b
         #     W is used 2 times: its adjoints add
         #     d loss_t6 / d W = 2 * W
-        for l in range(10):
-            d_W[10*j + l] = reg*(2*W[10*j + l])
+        for k in range(10):
+            d_W[10*j + k] = reg*(2*W[10*j + k])
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     loss[0] = loss_t4/N + reg*loss_t7
     # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
@@ -271,8 +270,8 @@ cdef void update_sgd(write w, read g, real **states_, const double *hypers_, dou
     cdef Py_ssize_t i
     c1 = nesterov != 0
     for i in range(count):
-        # optimizers.gw:10
         # optimizers.gw:9
+        # optimizers.gw:10
         c2 = g[i] + weight_decay*w[i]
         v_i = momentum*v[i] + c2
         v[i] = v_i
@@ -290,8 +289,8 @@ cdef void update_adagrad(write w, read g, real **states_, const double *hypers_,
     cdef Py_ssize_t i
     c1 = lr/(1 + (t - 1)*lr_decay)
     for i in range(count):
-        # optimizers.gw:17
         # optimizers.gw:16
+        # optimizers.gw:17
         c2 = g[i] + weight_decay*w[i]
         s_i = s[i] + c2*c2
         s[i] = s_i
@@ -311,9 +310,9 @@ cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_,
     cdef Py_ssize_t i
     c1 = 1 - alpha
     for i in range(count):
-        # optimizers.gw:26
         # optimizers.gw:24
         # optimizers.gw:25
+        # optimizers.gw:26
         c2 = g[i] + weight_decay*w[i]
         s_i = alpha*s[i] + c1*(c2*c2)
         v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
@@ -338,9 +337,9 @@ cdef void update_adam(write w, read g, real **states_, const double *hypers_, do
     c3 = 1 - beta2
     c4 = 1 - pow(beta2, t)
     for i in range(count):
-        # optimizers.gw:35
         # optimizers.gw:33
         # optimizers.gw:34
+        # optimizers.gw:35
         c5 = g[i] + weight_decay*w[i]
         m_i = beta1*m[i] + c1*c5
         v_i = beta2*v[i] + c3*(c5*c5)
@@ -366,9 +365,9 @@ cdef void update_adamw(write w, read g, real **states_, const double *hypers_, d
     c4 = 1 - beta2
     c5 = 1 - pow(beta2, t)
     for i in range(count):
-        # optimizers.gw:43
         # optimizers.gw:41
         # optimizers.gw:42
+        # optimizers.gw:43
         m_i = beta1*m[i] + c2*g[i]
         v_i = beta2*v[i] + c4*(g[i]*g[i])
         m[i] = m_i
@@ -435,24 +434,33 @@ _SPEC = _literal("""{
     'targets': ({'name': 'loss', 'shape': (), 'declared': False, 'wrt': (('W', 'param'), ('b', 'param'))},),
     'values': {'loss:W': (64, 10), 'loss:b': (10,)},
     'kernels': (
-        {'name': 'predict', 'slots': ('in:x', 'theta', 'out:p', 'out:guess', 'work'), 'kept': 0, 'work': ('*', 10, 'N')},
+        {
+            'name': 'predict',
+            'slots': ('in:x', 'theta', 'out:p', 'out:guess', 'work'),
+            'kept': 0,
+            'work': ('*', 10, 'N'),
+            'sizes': ('N',),
+        },
         {
             'name': 'forward',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:p', 'out:guess', 'out:loss', 'kept'),
             'kept': ('*', 11, 'N'),
             'work': 0,
+            'sizes': ('N',),
         },
         {
             'name': 'backward',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'grad:loss', 'kept', 'work'),
             'kept': ('*', 11, 'N'),
             'work': ('*', 10, 'N'),
+            'sizes': ('N',),
         },
         {
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
             'work': ('*', 20, 'N'),
+            'sizes': ('N',),
         },
     ),
     'updates': (

@@ -41,7 +41,7 @@ cdef void backward(read x, read theta, read upstream_f, write grad, write d_x, r
     cdef read w = theta
     cdef write d_w = grad
     cdef read f = kept
-    cdef real d_f_t8, d_x_part1, d_x_part2, d_w_part1, d_w_part2, d_w_part3
+    cdef real d_f_t8
     cdef Py_ssize_t j
     # examples/neuron.gw:4   backward of  output f = 1 / (1 + exp(-(w[0]*x[0] + w[1]*x[1] + w[2])))
     #     d f / d f_t9 = f * (1 - f)
@@ -63,7 +63,7 @@ cdef void value_and_grad(read x, read theta, read upstream_f, write f, write gra
     # the outputs and the adjoints in one go, nothing kept
     cdef read w = theta
     cdef write d_w = grad
-    cdef real d_f_t8, d_x_part1, d_x_part2, d_w_part1, d_w_part2, d_w_part3
+    cdef real d_f_t8
     cdef Py_ssize_t j
     # examples/neuron.gw:4   output f = 1 / (1 + exp(-(w[0]*x[0] + w[1]*x[1] + w[2])))
     #     1 / (1 + exp(-(w[0] * x[0] + w[1] * x[1] + w[2]))) is sigmoid(f_t9)
@@ -96,8 +96,8 @@ cdef void update_sgd(write w, read g, real **states_, const double *hypers_, dou
     cdef Py_ssize_t i
     c1 = nesterov != 0
     for i in range(count):
-        # optimizers.gw:10
         # optimizers.gw:9
+        # optimizers.gw:10
         c2 = g[i] + weight_decay*w[i]
         v_i = momentum*v[i] + c2
         v[i] = v_i
@@ -115,8 +115,8 @@ cdef void update_adagrad(write w, read g, real **states_, const double *hypers_,
     cdef Py_ssize_t i
     c1 = lr/(1 + (t - 1)*lr_decay)
     for i in range(count):
-        # optimizers.gw:17
         # optimizers.gw:16
+        # optimizers.gw:17
         c2 = g[i] + weight_decay*w[i]
         s_i = s[i] + c2*c2
         s[i] = s_i
@@ -136,9 +136,9 @@ cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_,
     cdef Py_ssize_t i
     c1 = 1 - alpha
     for i in range(count):
-        # optimizers.gw:26
         # optimizers.gw:24
         # optimizers.gw:25
+        # optimizers.gw:26
         c2 = g[i] + weight_decay*w[i]
         s_i = alpha*s[i] + c1*(c2*c2)
         v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
@@ -163,9 +163,9 @@ cdef void update_adam(write w, read g, real **states_, const double *hypers_, do
     c3 = 1 - beta2
     c4 = 1 - pow(beta2, t)
     for i in range(count):
-        # optimizers.gw:35
         # optimizers.gw:33
         # optimizers.gw:34
+        # optimizers.gw:35
         c5 = g[i] + weight_decay*w[i]
         m_i = beta1*m[i] + c1*c5
         v_i = beta2*v[i] + c3*(c5*c5)
@@ -191,9 +191,9 @@ cdef void update_adamw(write w, read g, real **states_, const double *hypers_, d
     c4 = 1 - beta2
     c5 = 1 - pow(beta2, t)
     for i in range(count):
-        # optimizers.gw:43
         # optimizers.gw:41
         # optimizers.gw:42
+        # optimizers.gw:43
         m_i = beta1*m[i] + c2*g[i]
         v_i = beta2*v[i] + c4*(g[i]*g[i])
         m[i] = m_i
@@ -239,13 +239,20 @@ _SPEC = _literal("""{
     'targets': ({'name': 'f', 'shape': (), 'declared': False, 'wrt': (('x', 'input'), ('w', 'param'))},),
     'values': {'f:w': (3,)},
     'kernels': (
-        {'name': 'forward', 'slots': ('in:x', 'theta', 'out:f', 'kept'), 'kept': 1, 'work': 0},
-        {'name': 'backward', 'slots': ('in:x', 'theta', 'up:f', 'grad:f', 'din:f:x', 'kept'), 'kept': 1, 'work': 0},
+        {'name': 'forward', 'slots': ('in:x', 'theta', 'out:f', 'kept'), 'kept': 1, 'work': 0, 'sizes': ()},
+        {
+            'name': 'backward',
+            'slots': ('in:x', 'theta', 'up:f', 'grad:f', 'din:f:x', 'kept'),
+            'kept': 1,
+            'work': 0,
+            'sizes': (),
+        },
         {
             'name': 'value_and_grad',
             'slots': ('in:x', 'theta', 'up:f', 'out:f', 'grad:f', 'din:f:x'),
             'kept': 0,
             'work': 0,
+            'sizes': (),
         },
     ),
     'updates': (

@@ -75,8 +75,8 @@ cdef void update_sgd(write w, read g, real **states_, const double *hypers_, dou
     cdef Py_ssize_t i
     c1 = nesterov != 0
     for i in range(count):
-        # optimizers.gw:10
         # optimizers.gw:9
+        # optimizers.gw:10
         c2 = g[i] + weight_decay*w[i]
         v_i = momentum*v[i] + c2
         v[i] = v_i
@@ -94,8 +94,8 @@ cdef void update_adagrad(write w, read g, real **states_, const double *hypers_,
     cdef Py_ssize_t i
     c1 = lr/(1 + (t - 1)*lr_decay)
     for i in range(count):
-        # optimizers.gw:17
         # optimizers.gw:16
+        # optimizers.gw:17
         c2 = g[i] + weight_decay*w[i]
         s_i = s[i] + c2*c2
         s[i] = s_i
@@ -115,9 +115,9 @@ cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_,
     cdef Py_ssize_t i
     c1 = 1 - alpha
     for i in range(count):
-        # optimizers.gw:26
         # optimizers.gw:24
         # optimizers.gw:25
+        # optimizers.gw:26
         c2 = g[i] + weight_decay*w[i]
         s_i = alpha*s[i] + c1*(c2*c2)
         v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
@@ -142,9 +142,9 @@ cdef void update_adam(write w, read g, real **states_, const double *hypers_, do
     c3 = 1 - beta2
     c4 = 1 - pow(beta2, t)
     for i in range(count):
-        # optimizers.gw:35
         # optimizers.gw:33
         # optimizers.gw:34
+        # optimizers.gw:35
         c5 = g[i] + weight_decay*w[i]
         m_i = beta1*m[i] + c1*c5
         v_i = beta2*v[i] + c3*(c5*c5)
@@ -170,9 +170,9 @@ cdef void update_adamw(write w, read g, real **states_, const double *hypers_, d
     c4 = 1 - beta2
     c5 = 1 - pow(beta2, t)
     for i in range(count):
-        # optimizers.gw:43
         # optimizers.gw:41
         # optimizers.gw:42
+        # optimizers.gw:43
         m_i = beta1*m[i] + c2*g[i]
         v_i = beta2*v[i] + c4*(g[i]*g[i])
         m[i] = m_i
@@ -222,13 +222,20 @@ _SPEC = _literal("""{
     'targets': ({'name': 'f', 'shape': (), 'declared': False, 'wrt': (('x', 'input'), ('y', 'input'), ('z', 'input'))},),
     'values': {},
     'kernels': (
-        {'name': 'forward', 'slots': ('in:x', 'in:y', 'in:z', 'out:f', 'kept'), 'kept': 1, 'work': 0},
-        {'name': 'backward', 'slots': ('in:z', 'up:f', 'din:f:x', 'din:f:y', 'din:f:z', 'kept'), 'kept': 1, 'work': 0},
+        {'name': 'forward', 'slots': ('in:x', 'in:y', 'in:z', 'out:f', 'kept'), 'kept': 1, 'work': 0, 'sizes': ()},
+        {
+            'name': 'backward',
+            'slots': ('in:z', 'up:f', 'din:f:x', 'din:f:y', 'din:f:z', 'kept'),
+            'kept': 1,
+            'work': 0,
+            'sizes': (),
+        },
         {
             'name': 'value_and_grad',
             'slots': ('in:x', 'in:y', 'in:z', 'up:f', 'out:f', 'din:f:x', 'din:f:y', 'din:f:z'),
             'kept': 0,
             'work': 0,
+            'sizes': (),
         },
     ),
     'updates': (

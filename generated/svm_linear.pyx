@@ -66,8 +66,8 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
             loss_t3[10*n + j] = scores[10*n + j] - scores[10*n + y[n]] + 1
             loss_t5[10*n + j] = <real>(j == y[n])
         loss_t7 = 0
-        for k in range(10):
-            loss_t7 += (0.0 if loss_t5[10*n + k] != 0 else maximum(0, loss_t3[10*n + k]))
+        for j in range(10):
+            loss_t7 += (0.0 if loss_t5[10*n + j] != 0 else maximum(0, loss_t3[10*n + j]))
         loss_t8 += loss_t7
     loss_t11 = 0
     for j in range(64):
@@ -84,7 +84,7 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     cdef read loss_t3 = kept, loss_t5 = kept + 10*N
     cdef real reg = hyper[0]
     cdef write d_scores = work
-    cdef real d_loss_t1, d_scores_part2, d_W_part2
+    cdef real d_loss_t1
     cdef real d_loss_t2[10]
     cdef Py_ssize_t n, j, k
     # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
@@ -97,8 +97,8 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
             d_loss_t2[j] = (0.0 if loss_t5[10*n + j] != 0 else 1.0)/N*((0.5 if 0 == loss_t3[10*n + j] else 1.0) if 0 <= loss_t3[10*n + j] else 0.0)
             d_scores[10*n + j] = d_loss_t2[j]
         d_loss_t1 = 0
-        for k in range(10):
-            d_loss_t1 -= d_loss_t2[k]
+        for j in range(10):
+            d_loss_t1 -= d_loss_t2[j]
         d_scores[10*n + y[n]] += d_loss_t1
     # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
     # examples/svm_linear.gw:8                output scores = x @ W
@@ -121,12 +121,12 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef write d_W = grad
     cdef real reg = hyper[0]
     cdef write scores = work, d_scores = work + 10*N
-    cdef real loss_t7, d_loss_t1, d_scores_part2, d_W_part2
+    cdef real loss_t7, d_loss_t1
     cdef real loss_t3[10]
     cdef real loss_t5[10]
     cdef real d_loss_t2[10]
     cdef double loss_t8, loss_t11
-    cdef Py_ssize_t n, j, k, l
+    cdef Py_ssize_t n, j, k
     # examples/svm_linear.gw:8   output scores = x @ W
     gemm(N, 10, 64, 1,
          x, 64, 1,
@@ -150,12 +150,12 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         loss_t7 = 0
         # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
         d_loss_t1 = 0
-        for k in range(10):
+        for j in range(10):
             # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
             #     in hinge
-            loss_t7 += (0.0 if loss_t5[k] != 0 else maximum(0, loss_t3[k]))
+            loss_t7 += (0.0 if loss_t5[j] != 0 else maximum(0, loss_t3[j]))
             # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
-            d_loss_t1 -= d_loss_t2[k]
+            d_loss_t1 -= d_loss_t2[j]
         # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
         loss_t8 += loss_t7
         # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
@@ -169,8 +169,8 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         # examples/svm_linear.gw:8                output scores = x @ W
         #     W is used 2 times: its adjoints add
         #     d loss_t10 / d W = 2 * W
-        for l in range(10):
-            d_W[10*j + l] = reg*(2*W[10*j + l])
+        for k in range(10):
+            d_W[10*j + k] = reg*(2*W[10*j + k])
     # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
     loss[0] = loss_t8/N + reg*loss_t11
     # examples/svm_linear.gw:8   backward of  output scores = x @ W
@@ -192,8 +192,8 @@ cdef void update_sgd(write w, read g, real **states_, const double *hypers_, dou
     cdef Py_ssize_t i
     c1 = nesterov != 0
     for i in range(count):
-        # optimizers.gw:10
         # optimizers.gw:9
+        # optimizers.gw:10
         c2 = g[i] + weight_decay*w[i]
         v_i = momentum*v[i] + c2
         v[i] = v_i
@@ -211,8 +211,8 @@ cdef void update_adagrad(write w, read g, real **states_, const double *hypers_,
     cdef Py_ssize_t i
     c1 = lr/(1 + (t - 1)*lr_decay)
     for i in range(count):
-        # optimizers.gw:17
         # optimizers.gw:16
+        # optimizers.gw:17
         c2 = g[i] + weight_decay*w[i]
         s_i = s[i] + c2*c2
         s[i] = s_i
@@ -232,9 +232,9 @@ cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_,
     cdef Py_ssize_t i
     c1 = 1 - alpha
     for i in range(count):
-        # optimizers.gw:26
         # optimizers.gw:24
         # optimizers.gw:25
+        # optimizers.gw:26
         c2 = g[i] + weight_decay*w[i]
         s_i = alpha*s[i] + c1*(c2*c2)
         v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
@@ -259,9 +259,9 @@ cdef void update_adam(write w, read g, real **states_, const double *hypers_, do
     c3 = 1 - beta2
     c4 = 1 - pow(beta2, t)
     for i in range(count):
-        # optimizers.gw:35
         # optimizers.gw:33
         # optimizers.gw:34
+        # optimizers.gw:35
         c5 = g[i] + weight_decay*w[i]
         m_i = beta1*m[i] + c1*c5
         v_i = beta2*v[i] + c3*(c5*c5)
@@ -287,9 +287,9 @@ cdef void update_adamw(write w, read g, real **states_, const double *hypers_, d
     c4 = 1 - beta2
     c5 = 1 - pow(beta2, t)
     for i in range(count):
-        # optimizers.gw:43
         # optimizers.gw:41
         # optimizers.gw:42
+        # optimizers.gw:43
         m_i = beta1*m[i] + c2*g[i]
         v_i = beta2*v[i] + c4*(g[i]*g[i])
         m[i] = m_i
@@ -354,24 +354,27 @@ _SPEC = _literal("""{
     'targets': ({'name': 'loss', 'shape': (), 'declared': False, 'wrt': (('W', 'param'),)},),
     'values': {'loss:W': (64, 10)},
     'kernels': (
-        {'name': 'predict', 'slots': ('in:x', 'theta', 'out:scores'), 'kept': 0, 'work': 0},
+        {'name': 'predict', 'slots': ('in:x', 'theta', 'out:scores'), 'kept': 0, 'work': 0, 'sizes': ('N',)},
         {
             'name': 'forward',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:scores', 'out:loss', 'kept'),
             'kept': ('*', 20, 'N'),
             'work': 0,
+            'sizes': ('N',),
         },
         {
             'name': 'backward',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'grad:loss', 'kept', 'work'),
             'kept': ('*', 20, 'N'),
             'work': ('*', 10, 'N'),
+            'sizes': ('N',),
         },
         {
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
             'work': ('*', 20, 'N'),
+            'sizes': ('N',),
         },
     ),
     'updates': (

@@ -35,7 +35,7 @@ cdef void predict(read x, read theta, write p, Py_ssize_t N) noexcept nogil:
     cdef read W1 = theta, b1 = theta + 16, W2 = theta + 24, b2 = theta + 32
     cdef real h_t1, p_t1
     cdef real h[8]
-    cdef Py_ssize_t n, j, k, l
+    cdef Py_ssize_t n, j, k
     for n in range(N):
         # examples/xor.gw:9   h = tanh(x @ W1 + b1)
         for j in range(8):
@@ -45,8 +45,8 @@ cdef void predict(read x, read theta, write p, Py_ssize_t N) noexcept nogil:
             h[j] = tanh(h_t1 + b1[j])
         # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
         p_t1 = 0
-        for l in range(8):
-            p_t1 += h[l]*W2[l]
+        for j in range(8):
+            p_t1 += h[j]*W2[j]
         p[n] = sigmoid(p_t1 + b2[0])
 
 
@@ -54,9 +54,9 @@ cdef void forward(read x, read y, read theta, write p, write loss, write kept, P
     # the outputs, and what the backward pass keeps
     cdef read W1 = theta, b1 = theta + 16, W2 = theta + 24, b2 = theta + 32
     cdef write h = kept, p_kept = kept + 8*N
-    cdef real h_t1, p_t1, p_t2
+    cdef real h_t1, p_t2
     cdef double loss_t2
-    cdef Py_ssize_t n, j, k, l
+    cdef Py_ssize_t n, j, k
     # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
     # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
     loss_t2 = 0
@@ -69,8 +69,8 @@ cdef void forward(read x, read y, read theta, write p, write loss, write kept, P
             h[8*n + j] = tanh(h_t1 + b1[j])
         # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
         p_t2 = b2[0]
-        for l in range(8):
-            p_t2 += h[8*n + l]*W2[l]
+        for j in range(8):
+            p_t2 += h[8*n + j]*W2[j]
         p[n] = sigmoid(p_t2)
         # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
         # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
@@ -116,10 +116,10 @@ cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N
     # the loss and its gradient in one go
     cdef read W1 = theta, b1 = theta + 16, W2 = theta + 24, b2 = theta + 32
     cdef write d_W1 = grad, d_b1 = grad + 16, d_W2 = grad + 24, d_b2 = grad + 32
-    cdef real h_t1, p_t1, p_t2, p, d_p_t2, d_h, d_h_t2
+    cdef real h_t1, p_t2, p, d_p_t2, d_h, d_h_t2
     cdef real h[8]
     cdef double loss_t2
-    cdef Py_ssize_t j, n, k, l
+    cdef Py_ssize_t j, n, k
     for j in range(33):
         grad[j] = 0
     # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
@@ -134,8 +134,8 @@ cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N
             h[j] = tanh(h_t1 + b1[j])
         # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
         p_t2 = b2[0]
-        for l in range(8):
-            p_t2 += h[l]*W2[l]
+        for j in range(8):
+            p_t2 += h[j]*W2[j]
         p = sigmoid(p_t2)
         # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
         # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
@@ -176,8 +176,8 @@ cdef void update_sgd(write w, read g, real **states_, const double *hypers_, dou
     cdef Py_ssize_t i
     c1 = nesterov != 0
     for i in range(count):
-        # optimizers.gw:10
         # optimizers.gw:9
+        # optimizers.gw:10
         c2 = g[i] + weight_decay*w[i]
         v_i = momentum*v[i] + c2
         v[i] = v_i
@@ -195,8 +195,8 @@ cdef void update_adagrad(write w, read g, real **states_, const double *hypers_,
     cdef Py_ssize_t i
     c1 = lr/(1 + (t - 1)*lr_decay)
     for i in range(count):
-        # optimizers.gw:17
         # optimizers.gw:16
+        # optimizers.gw:17
         c2 = g[i] + weight_decay*w[i]
         s_i = s[i] + c2*c2
         s[i] = s_i
@@ -216,9 +216,9 @@ cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_,
     cdef Py_ssize_t i
     c1 = 1 - alpha
     for i in range(count):
-        # optimizers.gw:26
         # optimizers.gw:24
         # optimizers.gw:25
+        # optimizers.gw:26
         c2 = g[i] + weight_decay*w[i]
         s_i = alpha*s[i] + c1*(c2*c2)
         v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
@@ -243,9 +243,9 @@ cdef void update_adam(write w, read g, real **states_, const double *hypers_, do
     c3 = 1 - beta2
     c4 = 1 - pow(beta2, t)
     for i in range(count):
-        # optimizers.gw:35
         # optimizers.gw:33
         # optimizers.gw:34
+        # optimizers.gw:35
         c5 = g[i] + weight_decay*w[i]
         m_i = beta1*m[i] + c1*c5
         v_i = beta2*v[i] + c3*(c5*c5)
@@ -271,9 +271,9 @@ cdef void update_adamw(write w, read g, real **states_, const double *hypers_, d
     c4 = 1 - beta2
     c5 = 1 - pow(beta2, t)
     for i in range(count):
-        # optimizers.gw:43
         # optimizers.gw:41
         # optimizers.gw:42
+        # optimizers.gw:43
         m_i = beta1*m[i] + c2*g[i]
         v_i = beta2*v[i] + c4*(g[i]*g[i])
         m[i] = m_i
@@ -348,15 +348,28 @@ _SPEC = _literal("""{
     ),
     'values': {'loss:W1': (2, 8), 'loss:b1': (8,), 'loss:W2': (8, 1), 'loss:b2': (1,)},
     'kernels': (
-        {'name': 'predict', 'slots': ('in:x', 'theta', 'out:p'), 'kept': 0, 'work': 0},
+        {'name': 'predict', 'slots': ('in:x', 'theta', 'out:p'), 'kept': 0, 'work': 0, 'sizes': ('N',)},
         {
             'name': 'forward',
             'slots': ('in:x', 'in:y', 'theta', 'out:p', 'out:loss', 'kept'),
             'kept': ('*', 9, 'N'),
             'work': 0,
+            'sizes': ('N',),
         },
-        {'name': 'backward', 'slots': ('in:x', 'in:y', 'theta', 'grad:loss', 'kept'), 'kept': ('*', 9, 'N'), 'work': 0},
-        {'name': 'train', 'slots': ('in:x', 'in:y', 'theta', 'out:loss', 'grad:loss'), 'kept': 0, 'work': 0},
+        {
+            'name': 'backward',
+            'slots': ('in:x', 'in:y', 'theta', 'grad:loss', 'kept'),
+            'kept': ('*', 9, 'N'),
+            'work': 0,
+            'sizes': ('N',),
+        },
+        {
+            'name': 'train',
+            'slots': ('in:x', 'in:y', 'theta', 'out:loss', 'grad:loss'),
+            'kept': 0,
+            'work': 0,
+            'sizes': ('N',),
+        },
     ),
     'updates': (
         {

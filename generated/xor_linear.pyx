@@ -46,7 +46,7 @@ cdef void forward(read x, read y, read theta, write p, write loss, write kept, P
     # the outputs, and what the backward pass keeps
     cdef read w = theta, b = theta + 2
     cdef write p_kept = kept
-    cdef real p_t1, p_t2
+    cdef real p_t2
     cdef double loss_t2
     cdef Py_ssize_t n, j
     # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
@@ -92,9 +92,9 @@ cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N
     # the loss and its gradient in one go
     cdef read w = theta, b = theta + 2
     cdef write d_w = grad, d_b = grad + 2
-    cdef real p_t1, p_t2, p, d_p_t2
+    cdef real p_t2, p, d_p_t2
     cdef double loss_t2
-    cdef Py_ssize_t j, n, k
+    cdef Py_ssize_t j, n
     for j in range(3):
         grad[j] = 0
     # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
@@ -118,8 +118,8 @@ cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N
         d_p_t2 = (p - y[n])/N
         # examples/xor_linear.gw:7   backward of  output p = sigmoid(x @ w + b)
         d_b[0] += d_p_t2
-        for k in range(2):
-            d_w[k] += d_p_t2*x[2*n + k]
+        for j in range(2):
+            d_w[j] += d_p_t2*x[2*n + j]
     # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
     loss[0] = loss_t2/N
 
@@ -136,8 +136,8 @@ cdef void update_sgd(write w, read g, real **states_, const double *hypers_, dou
     cdef Py_ssize_t i
     c1 = nesterov != 0
     for i in range(count):
-        # optimizers.gw:10
         # optimizers.gw:9
+        # optimizers.gw:10
         c2 = g[i] + weight_decay*w[i]
         v_i = momentum*v[i] + c2
         v[i] = v_i
@@ -155,8 +155,8 @@ cdef void update_adagrad(write w, read g, real **states_, const double *hypers_,
     cdef Py_ssize_t i
     c1 = lr/(1 + (t - 1)*lr_decay)
     for i in range(count):
-        # optimizers.gw:17
         # optimizers.gw:16
+        # optimizers.gw:17
         c2 = g[i] + weight_decay*w[i]
         s_i = s[i] + c2*c2
         s[i] = s_i
@@ -176,9 +176,9 @@ cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_,
     cdef Py_ssize_t i
     c1 = 1 - alpha
     for i in range(count):
-        # optimizers.gw:26
         # optimizers.gw:24
         # optimizers.gw:25
+        # optimizers.gw:26
         c2 = g[i] + weight_decay*w[i]
         s_i = alpha*s[i] + c1*(c2*c2)
         v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
@@ -203,9 +203,9 @@ cdef void update_adam(write w, read g, real **states_, const double *hypers_, do
     c3 = 1 - beta2
     c4 = 1 - pow(beta2, t)
     for i in range(count):
-        # optimizers.gw:35
         # optimizers.gw:33
         # optimizers.gw:34
+        # optimizers.gw:35
         c5 = g[i] + weight_decay*w[i]
         m_i = beta1*m[i] + c1*c5
         v_i = beta2*v[i] + c3*(c5*c5)
@@ -231,9 +231,9 @@ cdef void update_adamw(write w, read g, real **states_, const double *hypers_, d
     c4 = 1 - beta2
     c5 = 1 - pow(beta2, t)
     for i in range(count):
-        # optimizers.gw:43
         # optimizers.gw:41
         # optimizers.gw:42
+        # optimizers.gw:43
         m_i = beta1*m[i] + c2*g[i]
         v_i = beta2*v[i] + c4*(g[i]*g[i])
         m[i] = m_i
@@ -291,10 +291,22 @@ _SPEC = _literal("""{
     'targets': ({'name': 'loss', 'shape': (), 'declared': False, 'wrt': (('w', 'param'), ('b', 'param'))},),
     'values': {'loss:w': (2, 1), 'loss:b': (1,)},
     'kernels': (
-        {'name': 'predict', 'slots': ('in:x', 'theta', 'out:p'), 'kept': 0, 'work': 0},
-        {'name': 'forward', 'slots': ('in:x', 'in:y', 'theta', 'out:p', 'out:loss', 'kept'), 'kept': 'N', 'work': 0},
-        {'name': 'backward', 'slots': ('in:x', 'in:y', 'grad:loss', 'kept'), 'kept': 'N', 'work': 0},
-        {'name': 'train', 'slots': ('in:x', 'in:y', 'theta', 'out:loss', 'grad:loss'), 'kept': 0, 'work': 0},
+        {'name': 'predict', 'slots': ('in:x', 'theta', 'out:p'), 'kept': 0, 'work': 0, 'sizes': ('N',)},
+        {
+            'name': 'forward',
+            'slots': ('in:x', 'in:y', 'theta', 'out:p', 'out:loss', 'kept'),
+            'kept': 'N',
+            'work': 0,
+            'sizes': ('N',),
+        },
+        {'name': 'backward', 'slots': ('in:x', 'in:y', 'grad:loss', 'kept'), 'kept': 'N', 'work': 0, 'sizes': ('N',)},
+        {
+            'name': 'train',
+            'slots': ('in:x', 'in:y', 'theta', 'out:loss', 'grad:loss'),
+            'kept': 0,
+            'work': 0,
+            'sizes': ('N',),
+        },
     ),
     'updates': (
         {
