@@ -693,3 +693,8 @@ def test_no_program_breaks_the_front_end(text: str) -> None:
     assert module is not None
     model, more = elaborate(module)
     assert model is None or not any(d.is_error for d in (*found, *more))
+
+
+def test_axes_may_be_written_as_a_tuple() -> None:
+    assert parse_expression("sum(x, axis=(0, 1))") == parse_expression("sum(x, axis=[0, 1])")
+    assert parse_expression("sum(x, axis=(0, 1,))") == parse_expression("sum(x, axis=[0, 1])")

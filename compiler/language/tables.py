@@ -97,6 +97,7 @@ RULES = (
     ("index_item", "declared", 4),
     ("line", "param", 5),
     ("draw", "ref", 1),
+    ("atom", "tuple", 5),
     ("argument", "keyword", 3),
     ("argument_list", "more", 3),
     ("postfix", "subscript", 5),
@@ -108,6 +109,7 @@ RULES = (
     ("line", "def_block", 6),
     ("shape", "shape", 4),
     ("line", "param", 6),
+    ("atom", "tuple", 6),
     ("stage", "stage_call", 4),
     ("line", "def_line", 7),
     ("item", "slice", 5),
@@ -201,14 +203,14 @@ $END -33
 $END -34
 $END -35 |> 88
 = 119
-) 120 |> 88
+) 120 , 121 |> 88
 != -36 $END -36 % -36 ) -36 * -36 + -36 , -36 - -36 / -36 // -36 : -36 < -36 <= -36 == -36 > -36 >= -36 @ -36 ] -36
   and -36 frozen -36 or -36 with -36 |> -36
 != -36 $END -36 % -36 ) -36 * -36 + -36 , -36 - -36 / -36 // -36 : -36 < -36 <= -36 == -36 > -36 >= -36 @ -36 ] -36
   and -36 frozen -36 or -36 with -36 |> -36
-( 26 ) -37 + 27 - 28 False 29 NAME 121 NUMBER 31 STRING 32 True 33 [ 34 not 41
-, -38 ] -38 |> 88
-, 126 ] 127
+( 26 ) -37 + 27 - 28 False 29 NAME 122 NUMBER 31 STRING 32 True 33 [ 34 not 41
+) -38 , -38 ] -38 |> 88
+, 127 ] 128
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 not 41
 ( -39 + -39 - -39 False -39 NAME -39 NUMBER -39 STRING -39 True -39 [ -39
 ( -39 + -39 - -39 False -39 NAME -39 NUMBER -39 STRING -39 True -39 [ -39
@@ -217,11 +219,11 @@ $END -35 |> 88
 ( -39 + -39 - -39 False -39 NAME -39 NUMBER -39 STRING -39 True -39 [ -39
 ( -39 + -39 - -39 False -39 NAME -39 NUMBER -39 STRING -39 True -39 [ -39
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34
-NAME 130
+NAME 131
 $END -40 ) -40 , -40 : -40 ] -40 and -40 frozen -40 or -40 with -40 |> -40
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 not 41
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34
-NAME 134
+NAME 135
 ( 26 + 27 - 28 : -41 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 not 41
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34
@@ -231,39 +233,40 @@ NAME 134
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34
-) -42 NAME 147
+) -42 NAME 148
 NAME 4
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 not 41
 NAME 51
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 not 41
-$END -43 , -43 < 155
+$END -43 , -43 < 156
 NAME 54
 $END -44 , -44
 NAME 57
-NAME 130
+NAME 131
 $END -45 , -45 = -45
 $END -46 |> 88
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 not 41
-$END -47 = 160 frozen 161 ~ 162
+$END -47 = 161 frozen 162 ~ 163
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 not 41
 NAME 66
-) -42 NAME 147
+) -42 NAME 148
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 not 41
 != -48 $END -48 % -48 ) -48 * -48 ** -48 + -48 , -48 - -48 . -48 / -48 // -48 : -48 < -48 <= -48 == -48 > -48 >= -48
   @ -48 [ -48 ] -48 and -48 frozen -48 or -48 with -48 |> -48
-!= -6 % -6 ( 77 ) -6 * -6 ** -6 + -6 , -6 - -6 . -6 / -6 // -6 < -6 <= -6 = 167 == -6 > -6 >= -6 @ -6 [ -6 and -6 or
+( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 not 41
+!= -6 % -6 ( 77 ) -6 * -6 ** -6 + -6 , -6 - -6 . -6 / -6 // -6 < -6 <= -6 = 169 == -6 > -6 >= -6 @ -6 [ -6 and -6 or
   -6 |> -6
 ) -49 , -49
-) -50 , 168
-) 169
+) -50 , 170
+) 171
 ) -51 , -51 |> 88
-( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 ] 170 not 41
+( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 ] 172 not 41
 != -52 $END -52 % -52 ) -52 * -52 ** -52 + -52 , -52 - -52 . -52 / -52 // -52 : -52 < -52 <= -52 == -52 > -52 >= -52
   @ -52 [ -52 ] -52 and -52 frozen -52 or -52 with -52 |> -52
 $END -53 ) -53 , -53 : -53 ] -53 and -53 frozen -53 or -53 with -53 |> -53
 != -54 $END -54 ) -54 + 94 , -54 - 95 : -54 < -54 <= -54 == -54 > -54 >= -54 ] -54 and -54 frozen -54 or -54 with
   -54 |> -54
-$END -55 ( 172 ) -55 , -55 : -55 ] -55 frozen -55 with -55 |> -55
+$END -55 ( 174 ) -55 , -55 : -55 ] -55 frozen -55 with -55 |> -55
 $END -56 ) -56 , -56 : -56 ] -56 frozen -56 with -56 |> -56
 $END -57 ) -57 , -57 : -57 ] -57 and 80 frozen -57 or -57 with -57 |> -57
 != -58 $END -58 % -58 ) -58 * -58 + -58 , -58 - -58 / -58 // -58 : -58 < -58 <= -58 == -58 > -58 >= -58 @ -58 ] -58
@@ -272,8 +275,8 @@ $END -57 ) -57 , -57 : -57 ] -57 and 80 frozen -57 or -57 with -57 |> -57
   @ -59 [ -59 ] -59 and -59 frozen -59 or -59 with -59 |> -59
 , -60 : -61 ] -60 |> 88
 , -62 ] -62
-, 173 ] 174
-: 175
+, 175 ] 176
+: 177
 != -63 $END -63 % 97 ) -63 * 98 + -63 , -63 - -63 / 99 // 100 : -63 < -63 <= -63 == -63 > -63 >= -63 @ 101 ] -63 and
   -63 frozen -63 or -63 with -63 |> -63
 != -63 $END -63 % 97 ) -63 * 98 + -63 , -63 - -63 / 99 // 100 : -63 < -63 <= -63 == -63 > -63 >= -63 @ 101 ] -63 and
@@ -290,14 +293,14 @@ $END -57 ) -57 , -57 : -57 ] -57 and 80 frozen -57 or -57 with -57 |> -57
   and -65 frozen -65 or -65 with -65 |> -65
 != -65 $END -65 % -65 ) -65 * -65 + -65 , -65 - -65 / -65 // -65 : -65 < -65 <= -65 == -65 > -65 >= -65 @ -65 ] -65
   and -65 frozen -65 or -65 with -65 |> -65
-) -66 , -66 = 176
+) -66 , -66 = 178
 ) -67 , -67
-) -68 , 177
-) 178
+) -68 , 179
+) 180
 $END -69 , 61
 $END -70 , -70 |> 88
 $END -71 , -71
-, 179 ] 180
+, 181 ] 182
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34
 $END -72 , -72
 $END -73 , -73
@@ -305,60 +308,66 @@ $END -74
 $END -75 |> 88
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 not 41
 $END -76
-NAME 183
+NAME 185
 $END -77 , -77 |> 88
 $END -78 , -78
-) 185
+) 187
 $END -79 |> 88
+) 188 , 189
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 not 41
-( 26 ) -80 + 27 - 28 False 29 NAME 121 NUMBER 31 STRING 32 True 33 [ 34 not 41
+( 26 ) -80 + 27 - 28 False 29 NAME 122 NUMBER 31 STRING 32 True 33 [ 34 not 41
 != -81 $END -81 % -81 ) -81 * -81 ** -81 + -81 , -81 - -81 . -81 / -81 // -81 : -81 < -81 <= -81 == -81 > -81 >= -81
   @ -81 [ -81 ] -81 and -81 frozen -81 or -81 with -81 |> -81
 != -82 $END -82 % -82 ) -82 * -82 ** -82 + -82 , -82 - -82 . -82 / -82 // -82 : -82 < -82 <= -82 == -82 > -82 >= -82
   @ -82 [ -82 ] -82 and -82 frozen -82 or -82 with -82 |> -82
-, -83 ] -83 |> 88
-( 26 ) -37 + 27 - 28 False 29 NAME 121 NUMBER 31 STRING 32 True 33 [ 34 not 41
-( 26 + 27 - 28 : -41 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 ] 189 not 41
+) -83 , -83 ] -83 |> 88
+( 26 ) -37 + 27 - 28 False 29 NAME 122 NUMBER 31 STRING 32 True 33 [ 34 not 41
+( 26 + 27 - 28 : -41 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 ] 193 not 41
 != -84 $END -84 % -84 ) -84 * -84 ** -84 + -84 , -84 - -84 . -84 / -84 // -84 : -84 < -84 <= -84 == -84 > -84 >= -84
   @ -84 [ -84 ] -84 and -84 frozen -84 or -84 with -84 |> -84
 ( 26 + 27 , -85 - 28 : -85 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 ] -85 not 41
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 not 41
-) -86 NAME 147
-: 195 = 196
-( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 ] 197 not 41
+) -86 NAME 148
+: 199 = 200
+( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 ] 201 not 41
 $END -87 , -87 < -87 = -87 frozen -87 ~ -87
 $END -88 + 94 , -88 - 95
-$END -89 frozen 198 |> 88
-$END -90 ( 199 frozen -90
-$END -89 frozen 200
-of 201
-) -91 , -91 |> 88
-) -92 , -92
-) 202
-!= -93 $END -93 % -93 ) -93 * -93 ** -93 + -93 , -93 - -93 . -93 / -93 // -93 : -93 < -93 <= -93 == -93 > -93 >= -93
-  @ -93 [ -93 ] -93 and -93 frozen -93 or -93 with -93 |> -93
-, -94 ] -94
-, -95 : -95 ] -95 |> 88
-, -96 : 203 ] -96
-) -97 , -97 |> 88
-) -98 , -98
-$END -99
+$END -89 frozen 202 |> 88
+$END -90 ( 203 frozen -90
+$END -89 frozen 204
+of 205
+!= -91 $END -91 % -91 ) -91 * -91 ** -91 + -91 , -91 - -91 . -91 / -91 // -91 : -91 < -91 <= -91 == -91 > -91 >= -91
+  @ -91 [ -91 ] -91 and -91 frozen -91 or -91 with -91 |> -91
+( 26 ) 206 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 not 41
+) -92 , -92 |> 88
+) -93 , -93
+) 207
+!= -94 $END -94 % -94 ) -94 * -94 ** -94 + -94 , -94 - -94 . -94 / -94 // -94 : -94 < -94 <= -94 == -94 > -94 >= -94
+  @ -94 [ -94 ] -94 and -94 frozen -94 or -94 with -94 |> -94
+, -95 ] -95
+, -96 : -96 ] -96 |> 88
+, -97 : 208 ] -97
+) -98 , -98 |> 88
+) -99 , -99
+$END -100
 ( 26 + 27 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 not 41
-$END -100 , -100 < -100 = -100 frozen -100 ~ -100
-$END -101
-( 26 ) -37 + 27 - 28 False 29 NAME 121 NUMBER 31 STRING 32 True 33 [ 34 not 41
-$END -101
-NAME 206
-$END -102 ) -102 , -102 : -102 ] -102 frozen -102 with -102 |> -102
+$END -101 , -101 < -101 = -101 frozen -101 ~ -101
+$END -102
+( 26 ) -37 + 27 - 28 False 29 NAME 122 NUMBER 31 STRING 32 True 33 [ 34 not 41
+$END -102
+NAME 211
+!= -103 $END -103 % -103 ) -103 * -103 ** -103 + -103 , -103 - -103 . -103 / -103 // -103 : -103 < -103 <= -103 ==
+  -103 > -103 >= -103 @ -103 [ -103 ] -103 and -103 frozen -103 or -103 with -103 |> -103
+$END -104 ) -104 , -104 : -104 ] -104 frozen -104 with -104 |> -104
 ( 26 + 27 , -85 - 28 False 29 NAME 30 NUMBER 31 STRING 32 True 33 [ 34 ] -85 not 41
-$END -103 |> 88
-) 208
-with 209
-, -104 ] -104
-$END -105 frozen -105
-NAME 210
-: 211
-$END -106"""
+$END -105 |> 88
+) 213
+with 214
+, -106 ] -106
+$END -107 frozen -107
+NAME 215
+: 216
+$END -108"""
 
 GOTOS = """\
 binding 5 line 12 names 14
@@ -444,151 +453,158 @@ shape 115
 -
 -
 -
-and_test 35 argument 122 argument_list 123 arguments 124 atom 36 chain 37 comparison 38 expr 125 factor 40 not_test
+and_test 35 argument 123 argument_list 124 arguments 125 atom 36 chain 37 comparison 38 expr 126 factor 40 not_test
   42 or_test 43 postfix 44 power 45 sum 46 term 47
 -
 -
-atom 36 chain 37 comparison 38 factor 40 not_test 128 postfix 44 power 45 sum 46 term 47
+atom 36 chain 37 comparison 38 factor 40 not_test 129 postfix 44 power 45 sum 46 term 47
 -
 -
 -
 -
 -
 -
-atom 36 factor 40 postfix 44 power 45 sum 129 term 47
-stage 131
+atom 36 factor 40 postfix 44 power 45 sum 130 term 47
+stage 132
 -
-and_test 132 atom 36 chain 37 comparison 38 factor 40 not_test 42 postfix 44 power 45 sum 46 term 47
-atom 36 factor 133 postfix 44 power 45
+and_test 133 atom 36 chain 37 comparison 38 factor 40 not_test 42 postfix 44 power 45 sum 46 term 47
+atom 36 factor 134 postfix 44 power 45
 -
-and_test 35 atom 36 chain 37 comparison 38 expr 135 factor 40 item 136 items 137 not_test 42 or_test 43 postfix 44
-  power 45 start 138 sum 46 term 47
-atom 36 factor 40 postfix 44 power 45 term 139
+and_test 35 atom 36 chain 37 comparison 38 expr 136 factor 40 item 137 items 138 not_test 42 or_test 43 postfix 44
+  power 45 start 139 sum 46 term 47
 atom 36 factor 40 postfix 44 power 45 term 140
-atom 36 factor 40 postfix 44 power 45 sum 141 term 47
-atom 36 factor 142 postfix 44 power 45
+atom 36 factor 40 postfix 44 power 45 term 141
+atom 36 factor 40 postfix 44 power 45 sum 142 term 47
 atom 36 factor 143 postfix 44 power 45
 atom 36 factor 144 postfix 44 power 45
 atom 36 factor 145 postfix 44 power 45
 atom 36 factor 146 postfix 44 power 45
-formal 148 formal_list 149 formals 150
-names 151
-and_test 35 atom 36 chain 37 comparison 38 expr 152 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
+atom 36 factor 147 postfix 44 power 45
+formal 149 formal_list 150 formals 151
+names 152
+and_test 35 atom 36 chain 37 comparison 38 expr 153 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
   47
-hyper_item 153
-and_test 35 atom 36 chain 37 comparison 38 expr 78 exprs 154 factor 40 not_test 42 or_test 43 postfix 44 power 45
+hyper_item 154
+and_test 35 atom 36 chain 37 comparison 38 expr 78 exprs 155 factor 40 not_test 42 or_test 43 postfix 44 power 45
   sum 46 term 47
 -
-index_item 156
+index_item 157
 -
-declared 157
-stage 158
+declared 158
+stage 159
 -
 -
-and_test 35 atom 36 chain 37 comparison 38 expr 159 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
+and_test 35 atom 36 chain 37 comparison 38 expr 160 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
   47
 -
-and_test 35 atom 36 chain 37 comparison 38 expr 163 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
+and_test 35 atom 36 chain 37 comparison 38 expr 164 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
   47
-size_item 164
-formal 148 formal_list 149 formals 165
-and_test 35 atom 36 chain 37 comparison 38 expr 166 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
-  47
--
--
--
--
--
--
-and_test 35 atom 36 chain 37 comparison 38 expr 171 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
+size_item 165
+formal 149 formal_list 150 formals 166
+and_test 35 atom 36 chain 37 comparison 38 expr 167 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
   47
 -
+and_test 35 atom 36 chain 37 comparison 38 expr 78 exprs 168 factor 40 not_test 42 or_test 43 postfix 44 power 45
+  sum 46 term 47
 -
 -
 -
 -
 -
--
--
--
--
--
--
--
--
--
--
--
--
--
--
--
--
--
--
--
--
--
--
-atom 36 factor 40 postfix 44 power 45 sum 181 term 47
--
--
--
--
-and_test 35 atom 36 chain 37 comparison 38 expr 182 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
+and_test 35 atom 36 chain 37 comparison 38 expr 173 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
   47
 -
-draw 184
 -
 -
 -
 -
-and_test 35 atom 36 chain 37 comparison 38 expr 186 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
+-
+-
+-
+-
+-
+-
+-
+-
+-
+-
+-
+-
+-
+-
+-
+-
+-
+-
+-
+-
+-
+-
+-
+atom 36 factor 40 postfix 44 power 45 sum 183 term 47
+-
+-
+-
+-
+and_test 35 atom 36 chain 37 comparison 38 expr 184 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
   47
-and_test 35 argument 187 atom 36 chain 37 comparison 38 expr 125 factor 40 not_test 42 or_test 43 postfix 44 power
+-
+draw 186
+-
+-
+-
+-
+-
+and_test 35 atom 36 chain 37 comparison 38 expr 190 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
+  47
+and_test 35 argument 191 atom 36 chain 37 comparison 38 expr 126 factor 40 not_test 42 or_test 43 postfix 44 power
   45 sum 46 term 47
 -
 -
 -
-and_test 35 argument 122 argument_list 123 arguments 188 atom 36 chain 37 comparison 38 expr 125 factor 40 not_test
+and_test 35 argument 123 argument_list 124 arguments 192 atom 36 chain 37 comparison 38 expr 126 factor 40 not_test
   42 or_test 43 postfix 44 power 45 sum 46 term 47
-and_test 35 atom 36 chain 37 comparison 38 expr 135 factor 40 item 190 not_test 42 or_test 43 postfix 44 power 45
-  start 138 sum 46 term 47
+and_test 35 atom 36 chain 37 comparison 38 expr 136 factor 40 item 194 not_test 42 or_test 43 postfix 44 power 45
+  start 139 sum 46 term 47
 -
-and_test 35 atom 36 chain 37 comparison 38 expr 191 factor 40 not_test 42 or_test 43 postfix 44 power 45 stop 192
+and_test 35 atom 36 chain 37 comparison 38 expr 195 factor 40 not_test 42 or_test 43 postfix 44 power 45 stop 196
   sum 46 term 47
-and_test 35 atom 36 chain 37 comparison 38 expr 193 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
+and_test 35 atom 36 chain 37 comparison 38 expr 197 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
   47
-formal 194
+formal 198
 -
-and_test 35 atom 36 chain 37 comparison 38 expr 171 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
-  47
--
--
--
--
--
--
--
--
--
--
--
--
--
--
--
--
-and_test 35 atom 36 chain 37 comparison 38 expr 204 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
+and_test 35 atom 36 chain 37 comparison 38 expr 173 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
   47
 -
 -
-and_test 35 argument 122 argument_list 123 arguments 205 atom 36 chain 37 comparison 38 expr 125 factor 40 not_test
+-
+-
+-
+-
+-
+and_test 35 atom 36 chain 37 comparison 38 expr 173 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
+  47
+-
+-
+-
+-
+-
+-
+-
+-
+-
+-
+and_test 35 atom 36 chain 37 comparison 38 expr 209 factor 40 not_test 42 or_test 43 postfix 44 power 45 sum 46 term
+  47
+-
+-
+and_test 35 argument 123 argument_list 124 arguments 210 atom 36 chain 37 comparison 38 expr 126 factor 40 not_test
   42 or_test 43 postfix 44 power 45 sum 46 term 47
 -
 -
 -
-and_test 35 atom 36 chain 37 comparison 38 expr 191 factor 40 not_test 42 or_test 43 postfix 44 power 45 stop 207
+-
+and_test 35 atom 36 chain 37 comparison 38 expr 195 factor 40 not_test 42 or_test 43 postfix 44 power 45 stop 212
   sum 46 term 47
 -
 -
