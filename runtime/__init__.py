@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         DtypeError,
         GradwrightError,
         MissingError,
+        NotFiniteError,
         RangeError,
         ShapeError,
         StateError,
@@ -30,8 +31,8 @@ _PLACES = {
     "checkpoints": ("Checkpoint",),
     "data": ("read_data", "write_data"),
     "callbacks": ("EarlyStopping", "Every", "Info"),
-    "errors": ("ArgumentError", "CheckpointError", "DtypeError", "GradwrightError", "MissingError", "RangeError", "ShapeError",
-               "StateError"),
+    "errors": ("ArgumentError", "CheckpointError", "DtypeError", "GradwrightError", "MissingError", "NotFiniteError", "RangeError",
+               "ShapeError", "StateError"),
     "loading": ("load",),
     "optimizers": ("SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSProp"),
     "schedules": ("Constant", "Cosine", "Exponential", "OneCycle", "ReduceOnPlateau", "Schedule", "Step"),
@@ -42,8 +43,8 @@ _MODULES = ("callbacks", "checking", "checkpoints", "data", "errors", "loading",
 
 __all__ = [
     "SGD", "AdaGrad", "Adam", "AdamW", "ArgumentError", "Checkpoint", "CheckpointError", "Constant", "Cosine", "DtypeError",
-    "EarlyStopping", "Every", "Exponential", "GradwrightError", "History", "Info", "MissingError", "OneCycle", "Optimizer",
-    "RMSProp", "RangeError", "ReduceOnPlateau", "Schedule", "ShapeError", "StateError", "Step", "fit", "gradcheck",
+    "EarlyStopping", "Every", "Exponential", "GradwrightError", "History", "Info", "MissingError", "NotFiniteError", "OneCycle",
+    "Optimizer", "RMSProp", "RangeError", "ReduceOnPlateau", "Schedule", "ShapeError", "StateError", "Step", "fit", "gradcheck",
     "load", "read_data", "sample_inputs", "step", "write_data",
 ]
 

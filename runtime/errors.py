@@ -31,3 +31,7 @@ class MissingError(GradwrightError, ImportError):
 
 class CheckpointError(GradwrightError, ValueError):
     """A checkpoint is damaged, or another model's."""
+
+
+class NotFiniteError(GradwrightError, FloatingPointError):
+    """A module compiled with `checked` computed a NaN or an infinity. The message names the line of the model."""

@@ -13,6 +13,7 @@ from ..language.source import Source
 from ..loops.buffers import lower
 from ..loops.ir import ArgBest, Assign, Loop, Nest, Node, Product
 from ..passes.kernels import Plan
+from .checked import EXTERN, CheckedWriter, Looks, tail
 from .cython import KernelWriter, Lines, dim_text
 from .formulas import CALLS
 from .spec import declared, literal, spec
@@ -37,8 +38,12 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
     used: set[str] = set()
     bodies = Lines()
     calls: list[str] = []
+    looks: Looks = []
     for nest in nests:
-        writer = KernelWriter(nest, model.free, single, sources)
+        if checked:
+            writer: KernelWriter = CheckedWriter(nest, model.free, single, sources, looks)
+        else:
+            writer = KernelWriter(nest, model.free, single, sources)
         lines = writer.write()
         used |= writer.used
         bodies.add("")
@@ -54,9 +59,13 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
         whole.add(line)
     for line in externs({c.value.name: c for c in plan.whole.consts}, single, used):
         whole.add(line)
+    for line in EXTERN if checked else ():
+        whole.add(line)
     whole.extend(bodies)
     table = spec(model, plan.kernels, [n.work for n in nests], version=version, digest=digest, backend="cython")
     for line in "\n".join(_tail(model, nests, calls, table)).split("\n"):  # the tables are many lines each
+        whole.add(line)
+    for line in tail(looks) if checked else ():
         whole.add(line)
     text = "\n".join(whole.text) + "\n"
     return {f"{model.name}.pyx": text, f"{model.name}.map.json": source_map(model.name, whole)}

@@ -37,8 +37,11 @@
 /* Up to this many multiply-adds, nothing is packed. */
 #define GW_GEMM_SMALL 256.0
 
-/* How many threads large products may use: 0 means all that OpenMP would. */
-static int gw_threads __attribute__((unused)) = 0;
+/* How many threads large products may use: 0 means all that OpenMP would. A build may say. */
+#ifndef GW_THREADS
+#define GW_THREADS 0
+#endif
+static int gw_threads __attribute__((unused)) = GW_THREADS;
 
 #ifdef _OPENMP
 /* OpenMP's threads do not survive a fork, and a child that asks for them waits for ever: one thread there. */

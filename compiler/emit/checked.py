@@ -1,0 +1,92 @@
+"""Checked modules: after each statement a look at what it computed, and a table of where each look stands in the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..graph.ir import Access, Origin
+from ..graph.shapes import Dim
+from ..loops.ir import Assign, Nest, Product
+from .cython import KernelWriter, Sources, _is_backward, dim_text
+
+# (what, file, line, the text of the line); the position in the list is what the generated calls name
+Looks = list[tuple[str, str, int, str]]
+
+EXTERN = (
+    "",
+    'cdef extern from "gradwright/checked.h" nogil:',
+    "    # the first value that is not finite is remembered: its position, and which of _LOOKS found it",
+    '    void _look "gw_look"(double, Py_ssize_t, int) noexcept',
+    '    void _look_all "gw_look_all"(const real *, Py_ssize_t, Py_ssize_t, Py_ssize_t, int) noexcept',
+)
+
+
+class CheckedWriter(KernelWriter):
+    """Writes a kernel that looks at every value right after it is computed, and at every array that comes in."""
+
+    def __init__(self, nest: Nest, free: Sequence[str], single: bool, sources: Sources, looks: Looks) -> None:
+        super().__init__(nest, free, single, sources)
+        self.looks = looks
+
+    def _declarations(self) -> Iterator[str]:
+        yield from super()._declarations()
+        for slot, type_, _ in self.arguments:
+            kind = slot.partition(":")[0]
+            if kind not in ("in", "theta", "frozen", "hyper") or type_ != "read":
+                continue
+            for place in self.nest.kernel.places:
+                if place.slot != slot:
+                    continue
+                name = self.spell(place.value)
+                what = {"in": "the input", "hyper": "the hyper-parameter"}.get(kind, "the parameter")
+                look = self._look(f"{what} {place.value}", None)
+                if place.value in self.loaded:
+                    yield f"    _look({name}, -1, {look})"
+                    continue
+                count = Dim.of(1)
+                for extent in self.storage[place.value].extents:
+                    count = count * extent
+                yield f"    _look_all({name}, 1, {dim_text(count, self.spell)}, 0, {look})"
+
+    def _assign(self, node: Assign, pad: str, into: str | None = None) -> None:
+        super()._assign(node, pad, into)
+        if node.op in ("max=", "min=") or not node.args or self.storage[node.target].value.kind == "int":
+            return  # where a search for the largest starts, -inf is meant
+        access = Access(node.target, node.index)
+        target = into or self._element(access).text
+        position = "-1" if into or self.storage[node.target].kind == "scalar" else self._position(access)
+        if node.drop:
+            guard = self._guard(node.index, self.storage[node.target].value.shape)
+            if guard:
+                self.lines.add(f"{pad}if {guard}:", node.origin)
+                pad += "    "
+        self.lines.add(f"{pad}_look({target}, {position}, {self._look(node.target, node.origin)})", node.origin)
+
+    def _product(self, node: Product, pad: str) -> None:
+        super()._product(node, pad)
+        name, offset = self.spell(self.storage[node.c.value].value.name), self._position(node.c)
+        start = name if offset == "0" else f"{name} + {offset}"
+        size = f"{dim_text(node.m, self.spell)}, {dim_text(node.n, self.spell)}, {dim_text(node.c_strides[0].const, self.spell)}"
+        self.lines.add(f"{pad}_look_all({start}, {size}, {self._look(node.c.value, node.origin)})", node.origin)
+
+    def _look(self, what: str, origin: Origin | None) -> int:
+        """The number of a look, with where it stands."""
+        file, line, text = "", 0, ""
+        if origin is not None and origin.spans:
+            span = origin.spans[0]
+            source = self.sources.get(span.file)
+            text = source.line(span.line).split("#")[0].strip() if source else ""
+            file, line = span.file, span.line
+            if _is_backward(origin):
+                what = f"{what}, in the backward pass,"
+        look = (what, file, line, text)
+        if look not in self.looks:
+            self.looks.append(look)
+        return self.looks.index(look)
+
+
+def tail(looks: Looks) -> list[str]:
+    """The table, and what makes an error of a look that found something."""
+    rows = [f"    {look!r}," for look in looks]
+    return ["", "# what each look is at, and the line of the model that computes it", "_LOOKS = (", *rows, ")", "",
+            'include "gradwright/checked.pxi"']  # fmt: skip
