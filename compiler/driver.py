@@ -193,18 +193,20 @@ def _lower(job: Job, plan: Any) -> Any:
 
 
 def _emit(job: Job, lowered: Any) -> Any:
+    from . import library
     from .emit.stub import emit_stub
 
     plan, nests = lowered
+    sources = {s.name: s for s in map(library.read, library.NAMES)} | job.sources
     about = {"version": version(), "digest": job.hash, "command": job.command}
     if job.backend == "numpy":
         from .emit.numpy import emit_numpy
 
-        texts = emit_numpy(plan, job.sources, **about)
+        texts = emit_numpy(plan, sources, **about)
     else:
         from .emit.module import emit_module
 
-        texts = emit_module(plan, job.sources, nests=nests, checked=job.checked, **about)
+        texts = emit_module(plan, sources, nests=nests, checked=job.checked, **about)
     return texts | emit_stub(plan, version=version())
 
 

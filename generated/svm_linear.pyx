@@ -192,8 +192,8 @@ cdef void update_sgd(write w, read g, real **states_, const double *hypers_, dou
     cdef Py_ssize_t i
     c1 = nesterov != 0
     for i in range(count):
-        # optimizers.gw:9
-        # optimizers.gw:10
+        # optimizers.gw:9   v = momentum * v + d
+        # optimizers.gw:10   w = w - lr * where(nesterov, d + momentum * v, v)
         c2 = g[i] + weight_decay*w[i]
         v_i = momentum*v[i] + c2
         v[i] = v_i
@@ -211,8 +211,8 @@ cdef void update_adagrad(write w, read g, real **states_, const double *hypers_,
     cdef Py_ssize_t i
     c1 = lr/(1 + (t - 1)*lr_decay)
     for i in range(count):
-        # optimizers.gw:16
-        # optimizers.gw:17
+        # optimizers.gw:16   s = s + d**2
+        # optimizers.gw:17   w = w - lr / (1 + (t - 1) * lr_decay) * d / (sqrt(s) + eps)
         c2 = g[i] + weight_decay*w[i]
         s_i = s[i] + c2*c2
         s[i] = s_i
@@ -232,9 +232,9 @@ cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_,
     cdef Py_ssize_t i
     c1 = 1 - alpha
     for i in range(count):
-        # optimizers.gw:24
-        # optimizers.gw:25
-        # optimizers.gw:26
+        # optimizers.gw:24   s = alpha * s + (1 - alpha) * d**2
+        # optimizers.gw:25   v = momentum * v + d / (sqrt(s) + eps)
+        # optimizers.gw:26   w = w - lr * v
         c2 = g[i] + weight_decay*w[i]
         s_i = alpha*s[i] + c1*(c2*c2)
         v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
@@ -259,9 +259,9 @@ cdef void update_adam(write w, read g, real **states_, const double *hypers_, do
     c3 = 1 - beta2
     c4 = 1 - pow(beta2, t)
     for i in range(count):
-        # optimizers.gw:33
-        # optimizers.gw:34
-        # optimizers.gw:35
+        # optimizers.gw:33   m = beta1 * m + (1 - beta1) * d
+        # optimizers.gw:34   v = beta2 * v + (1 - beta2) * d**2
+        # optimizers.gw:35   w = w - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)
         c5 = g[i] + weight_decay*w[i]
         m_i = beta1*m[i] + c1*c5
         v_i = beta2*v[i] + c3*(c5*c5)
@@ -287,9 +287,9 @@ cdef void update_adamw(write w, read g, real **states_, const double *hypers_, d
     c4 = 1 - beta2
     c5 = 1 - pow(beta2, t)
     for i in range(count):
-        # optimizers.gw:41
-        # optimizers.gw:42
-        # optimizers.gw:43
+        # optimizers.gw:41   m = beta1 * m + (1 - beta1) * g
+        # optimizers.gw:42   v = beta2 * v + (1 - beta2) * g**2
+        # optimizers.gw:43   w = (1 - lr * weight_decay) * w - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)
         m_i = beta1*m[i] + c2*g[i]
         v_i = beta2*v[i] + c4*(g[i]*g[i])
         m[i] = m_i
