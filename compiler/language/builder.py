@@ -128,7 +128,7 @@ class Builder:
     def parens(self, parts: list[Any]) -> Any:
         return replace(parts[1], span=self.span(parts[0], parts[2]))
 
-    def tuple(self, parts: list[Any]) -> Array:
+    def axes(self, parts: list[Any]) -> Array:
         """``(0, 1)``, as NumPy's users write axes: the same as ``[0, 1]``."""
         return Array((parts[1], *parts[3]), span=self.span(parts[0], parts[-1]))
 
