@@ -77,7 +77,7 @@ def _span_dict(span: Span) -> dict[str, Any]:
 # ---------------------------------------------------------------- exceptions and collecting
 
 
-class GradwrightError(Family):
+class GradwrightError(Family):  # type: ignore[misc]  # mypy sees the two packages apart
     """The base of everything the compiler raises on purpose, of one family with the runtime's errors."""
 
     diagnostics: tuple[Diagnostic, ...] = ()
