@@ -436,3 +436,18 @@ loss = last * last"""
     assert d_h0 == pytest.approx(2 * last * powers[steps])
     assert d_w == pytest.approx(2 * last * sum(powers[steps - 1 - t] * hs[t] for t in range(steps)))
     np.testing.assert_allclose(d_x, [2 * last * powers[steps - 1 - t] for t in range(steps)])
+
+
+def test_a_maximum_over_two_axes_inside_of_a_loop() -> None:
+    text = """input x[2, 2, 2]
+input h0
+scan t < 2 in body: last
+    carry h = h0
+    slice v[2, 2] = x
+    m = max r, s: v[r, s]  for r < 2, s < 2
+    g = h * m
+    next g
+loss = last"""
+    d_x, d_h0 = gradients(text, ["x", "h0"], x=[[[1, 3], [3, 2]], [[5, 5], [1, 5]]], h0=2)
+    assert d_h0 == 15
+    np.testing.assert_array_equal(d_x, [[[0, 10], [0, 0]], [[6, 0], [0, 0]]])

@@ -17,6 +17,10 @@ def run(graph: Graph) -> Graph:
     eqns: list[Eqn | Scan] = []
     changed = False
     for eqn in graph.eqns:
+        if isinstance(eqn, Scan):
+            body = run(eqn.body)
+            if body is not eqn.body:
+                eqn, changed = replace(eqn, body=body), True
         while isinstance(eqn, Eqn) and eqn.reduce in ("max", "min") and len(eqn.reduced) > 1:
             changed = True
             last = eqn.reduced[-1]
