@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -103,6 +102,8 @@ class Job:
         options += [word for name, value in self.sizes.items() for word in ("--set", f"{name}={value}")]
         options += [] if self.backend == "cython" else ["--backend", self.backend]
         options += ["--checked"] if self.checked else []
+        import shlex
+
         return shlex.join(["gradwright", "compile", self.source.name, *options])
 
 

@@ -15,12 +15,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import logging
 import os
-import platform
-import re
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,8 +32,6 @@ _FRONTS: Final = 8  # alternatives kept per source text (it may stand beside dif
 _MANY_FRONTS: Final = 2000  # source texts that are remembered
 _MANY_FAILED: Final = 20  # logs that are kept
 LIMIT: Final = 1 << 30  # bytes of built modules; $GRADWRIGHT_CACHE_SIZE in MiB overrides it
-
-_log: Final = logging.getLogger("gradwright")
 
 
 # ---------------------------------------------------------------- where
@@ -74,12 +67,15 @@ def _usable(chosen: str) -> Path:
             raise PermissionError("it is not writable")
     except OSError as error:
         import atexit
+        import logging
+        import shutil
+        import tempfile
 
         fallback = Path(tempfile.mkdtemp(prefix="gradwright-cache-"))
         atexit.register(shutil.rmtree, fallback, ignore_errors=True)
         why = str(error) if error.errno is None else error.strerror or str(error)
         _instead[str(fallback)] = str(path), why
-        _log.warning("the cache %s cannot be used (%s): this process works without one", path, why)
+        logging.getLogger("gradwright").warning("the cache %s cannot be used (%s): this process works without one", path, why)
         return fallback
     return path
 
@@ -93,6 +89,9 @@ def _room(name: str) -> Path:
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
     """A folder to build in, gone afterwards; on the file system of the cache, so that results can be renamed into it."""
+    import shutil
+    import tempfile
+
     path = Path(tempfile.mkdtemp(prefix=f"build-{_host()}-{os.getpid()}-", dir=_room("aside")))
     try:
         yield path
@@ -102,11 +101,15 @@ def scratch() -> Iterator[Path]:
 
 @once
 def _host() -> str:
+    import platform
+
     return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
 def _left_behind(path: Path, now: float) -> bool:
     """Whether a folder in aside/ has no owner any more: its process, of this machine, is gone; or it is old."""
+    import re
+
     found = re.match(r"build-(\w{8})-(\d+)-", path.name)
     if found and found[1] == _host() and int(found[2]) != os.getpid():
         try:
@@ -228,6 +231,8 @@ def locked(name: str) -> Iterator[None]:
 
 def _tidy(keep: str) -> None:
     """Throw out the entries that were not used for longest until the rest fits, and what killed processes left behind."""
+    import shutil
+
     limit, now = _limit(), time.time()
     with contextlib.suppress(OSError):
         for path in _room("aside").iterdir():
@@ -265,6 +270,8 @@ def _limit() -> int:
 
 
 def _keep_latest(folder: Path, count: int) -> None:
+    import shutil
+
     paths = [path for path in folder.iterdir() if not path.name.startswith(".")]
     if len(paths) > count:
         for path in sorted(paths, key=lambda p: (p.stat().st_mtime, p.name))[:-count]:
@@ -308,6 +315,8 @@ def info() -> Info:
 
 def clear() -> None:
     """Throw everything out that was built. What other processes are building meanwhile stays."""
+    import shutil
+
     now = time.time()
     for name in ("fronts", "modules", "failed", "toolchains"):
         with scratch() as trash, contextlib.suppress(FileNotFoundError):

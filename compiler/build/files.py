@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -43,6 +42,8 @@ def holds(path: Path, data: bytes) -> bool:
 
 
 def _write_aside(path: Path, data: bytes, executable: bool) -> str:
+    import tempfile
+
     handle, aside = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
