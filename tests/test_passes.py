@@ -18,7 +18,20 @@ from gradwright.compiler.graph.ir import Eqn, Graph
 from gradwright.compiler.graph.text import parse_graph, show_graph
 from gradwright.compiler.meaning.interpret import InterpretError, run
 from gradwright.compiler.meaning.verify import verify
-from gradwright.compiler.passes import AFTER, BEFORE, KERNEL, apply, constants, cse, dce, expand, inline, routes, share
+from gradwright.compiler.passes import (
+    AFTER,
+    BEFORE,
+    KERNEL,
+    apply,
+    constants,
+    cse,
+    dce,
+    expand,
+    inline,
+    routes,
+    share,
+    softmax,
+)
 from gradwright.compiler.passes.names import rename
 from hypothesis import given
 from numpy.typing import NDArray
@@ -28,7 +41,7 @@ from support.settings import thoroughly
 
 Array = NDArray[Any]
 PASSES = {"constants": constants.run, "cse": cse.run, "dce": dce.run, "expand": expand.run, "inline": inline.run,
-          "routes": routes.run, "share": share.run}  # fmt: skip
+          "routes": routes.run, "share": share.run, "softmax": softmax.run}  # fmt: skip
 FOLDER = Path(__file__).parent / "golden" / "passes"
 LINE = "-" * 40 + "\n"
 GOLDEN = sorted(str(p.relative_to(FOLDER)) for p in FOLDER.glob("*/*.txt"))

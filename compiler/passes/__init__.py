@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..graph.ir import Graph
 from ..meaning.verify import Checked, verify
-from . import constants, cse, dce, expand, inline, routes, share
+from . import constants, cse, dce, expand, inline, routes, share, softmax
 from . import recognise as recognise
 from . import stabilise as stabilise
 
@@ -34,6 +34,7 @@ into σ(z) σ(-z)."""
 AFTER: tuple[Pass, ...] = (
     Pass("constants", "the seed and 1/N are carried into the products that they scale", constants.run),
     Pass("cse", "the backward pass asks for what the forward pass holds", cse.run),
+    Pass("softmax", "exp(t - logsumexp(t)) is a term over the sum that log-sum-exp takes anyway", softmax.run),
     Pass("share", "a derivative is written with the gates that are there already", share.run),
     Pass("cse", "sharing makes equations equal", cse.run),
     Pass("dce", "what no output needs goes", dce.run),
@@ -44,7 +45,7 @@ KERNEL: tuple[Pass, ...] = (
     Pass("dce", "each kernel computes only what it gives", dce.run),
     Pass("inline", "a step used once is written where it is used", inline.run),
     Pass("dce", "what was written elsewhere goes", dce.run),
-    Pass("expand", "log-sum-exp takes its maximum away", expand.run),
+    Pass("expand", "log-sum-exp takes its maximum away, a cross-entropy what cancels", expand.run),
     Pass("cse", "the expansions of several kernels' sums meet", cse.run),
     Pass("dce", "what no output needs goes", dce.run),
 )

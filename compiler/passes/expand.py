@@ -1,10 +1,12 @@
-"""Write log-sum-exp out as it is evaluated: with the maximum taken away, so that nothing overflows."""
+"""Write formulas out as they are evaluated: log-sum-exp with the maximum taken away, so that nothing overflows, and the
+cross-entropy of a sigmoid so that nothing cancels."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from ..graph import expr as E
+from ..graph.expr import Expr
 from ..graph.ir import Access, Axis, Eqn, Graph, Scan, Value, at
 from ..graph.rewrite import Namer, normalise
 
@@ -14,13 +16,16 @@ def run(graph: Graph) -> Graph:
     eqns: list[Eqn | Scan] = []
     for eqn in graph.eqns:
         if isinstance(eqn, Eqn) and eqn.reduce == "lse":
-            eqns.extend(_expand(eqn, name))
+            eqns.extend(expand_lse(eqn, name))
+        elif isinstance(eqn, Eqn) and (body := _cross_entropy(eqn.body)) is not eqn.body:
+            eqns.append(replace(eqn, body=body))
         else:
             eqns.append(eqn)
     return graph.with_eqns(tuple(eqns))
 
 
-def _expand(eqn: Eqn, name: Namer) -> list[Eqn]:
+def expand_lse(eqn: Eqn, name: Namer) -> list[Eqn]:
+    """The largest, what is taken away, the sum of the terms that are left, and the logarithm."""
     top = Value(name(f"{eqn.out.name}_max"), eqn.out.shape)
     shift = Value(name(f"{eqn.out.name}_shift"), eqn.out.shape)
     total = Value(name(f"{eqn.out.name}_sum"), eqn.out.shape)
@@ -38,3 +43,21 @@ def _expand(eqn: Eqn, name: Namer) -> list[Eqn]:
     reads = (Access(shift.name, index), Access(total.name, index))
     last = Eqn(eqn.out, axes, index, "", reads, E.make("add", E.arg(0), E.call("log", E.arg(1))), "logsumexp", eqn.origin)
     return [largest, moved, normalise(summed), last]
+
+
+def _cross_entropy(body: Expr) -> Expr:
+    """``softplus(z) - y*z`` as ``softplus(-abs(z)) + (max(z, 0) - y*z)``: where z is large and y is 1, the small loss that is
+    left has all its digits, since what stands in the parentheses is exactly 0."""
+    found: dict[Expr, Expr] = {}
+    for node in E.walk(body):
+        if node.op != "sub":
+            continue
+        a, b = node.args
+        gate, product = (a, b) if a.op == "softplus" else (b, a)
+        if gate.op == "softplus" and product.op == "mul" and (z := gate.args[0]) in product.args:
+            small, whole = E.call("softplus", E.make("neg", E.call("abs", z))), E.make("max", z, E.ZERO)
+            if gate is a:
+                found[node] = E.make("add", small, E.make("sub", whole, product))
+            else:
+                found[node] = E.make("sub", E.make("sub", product, whole), small)
+    return E.substitute(body, found) if found else body
