@@ -1,7 +1,7 @@
 """Random models, each computed in every way there is: see support/compare.py for what is compared with what.
 
-60 models in every run, 200 with ``pytest -m "slow or not slow"`` (``make test-all``), thousands with ``python tests/long_run.py``.
-Below them stands what such runs found.
+60 models in each run, 200 with ``pytest -m "slow or not slow"`` (``make test-all``), thousands with ``python tests/long_run.py``.
+Below them is what such runs found.
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ def batch(first: int, count: int, folder: Path, single: bool = False) -> None:
     assert sum(report.comparisons.values()) > 30 * count  # it does compare
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("first", [0, 20])
 def test_random_models(first: int, tmp_path: Path) -> None:
     batch(first, 20, tmp_path)
 
 
+@pytest.mark.torch
 def test_random_models_in_float32(tmp_path: Path) -> None:
     batch(40, 20, tmp_path, single=True)
 

@@ -738,6 +738,7 @@ class _Writer:
                 name = self.fresh("out")
                 self.lines.append(f"output {name} = {v.text}")
             outputs.append((name, v))
+        taken: set[str] = set()  # g.a1 is the gradient of the loss by a1, and cannot be those of an output a1 as well
         if self.one_in(2):
             loss = self.scalar()
             text = loss.text
@@ -755,8 +756,9 @@ class _Writer:
                 ]
             if self.wrt and self.one_in(2):
                 names = [self.choose(self.wrt) for _ in range(1 + self.pick(2))]
+                taken.update(names)
                 self.lines.append(f"gradient loss wrt {', '.join(dict.fromkeys(names))}")
-        made = [(name, v) for name, v in outputs if name not in self.rebound and any(w in v.text for w in self.wrt)]
+        made = [(name, v) for name, v in outputs if name not in self.rebound | taken and any(w in v.text for w in self.wrt)]
         if made and self.wrt and self.one_in(2):
             names = [self.choose(self.wrt) for _ in range(1 + self.pick(3))]
             self.lines.append(f"gradient {self.choose(made)[0]} wrt {', '.join(dict.fromkeys(names))}")
