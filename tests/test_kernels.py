@@ -175,7 +175,8 @@ INTEGERS = {
     "squared": make("square", make("sub", I, const(3))),
     "scaled": make("mul", X, make("div", const(1), make("add", N, const(3)))),
     "millions": make("mul", make("mul", make("add", N, const(3)), const(999999999)), const(999999999)),
-    "cubed": make("mul", make("pow", make("add", N, const(10**6)), const(3)), make("pow", make("add", I, const(10**6)), const(2))),
+    "cubed": make("mul", make("pow", make("add", N, const(10**6)), const(3)),
+                  make("pow", make("add", I, const(10**6)), const(2))),
     "least": make("min", I, const(3)), "most": make("max", make("sub", I, const(2)), N), "root": make("sqrt", I),
     "choice": make("where", lt(I, 2), I, N), "mixed": make("where", lt(I, 2), I, X), "sum": make("add", make("add", I, N), X),
     "compared": make("where", lt(make("div", I, const(2)), 1), const(1), const(2)),
@@ -210,9 +211,11 @@ for _ in range(200):
     DEPTHS["right"] = make("sub", Y, make("mul", const("0.5"), DEPTHS["right"]))
 
 WEIRD = (
-    "if", "int", "I", "self", "_tmp0", "__init__", "NULL", "exp", "n", "j", "σ", "θ₁", "W1", "w1", "x.y", "x_y", "x", "N_", "t1", "k0",
+    "if", "int", "I", "self", "_tmp0", "__init__", "NULL", "exp", "n", "j", "σ", "θ₁", "W1", "w1", "x.y", "x_y", "x", "N_", "t1",
+    "k0",
     "theta", "work", "real", "read", "gw_exp", "__pyx_f", "PyObject", "double", "printf", "None", "lambda", "_", "__", "errno",
-    "\ufb01", "fi", "\u00e9", "e\u0301", "ℝ", "a b", "class", "out", "block_sum", "gemm", "n_start", "h_best", "h", "\u00b5", "\u03bc",
+    "\ufb01", "fi", "\u00e9", "e\u0301", "ℝ", "a b", "class", "out", "block_sum", "gemm", "n_start", "h_best", "h",
+    "\u00b5", "\u03bc",
 )  # fmt: skip
 
 

@@ -207,7 +207,9 @@ def test_the_expansion_knows_where_its_output_lies() -> None:
     unchanged(graph, expand.run(graph))
 
 
-@pytest.mark.parametrize("values", [[-np.inf, -np.inf], [np.inf, 0], [np.inf, -np.inf], [1e308, 1e308], [-np.inf, 3], [np.nan, 1]])
+@pytest.mark.parametrize(
+    "values", [[-np.inf, -np.inf], [np.inf, 0], [np.inf, -np.inf], [1e308, 1e308], [-np.inf, 3], [np.nan, 1]]
+)
 def test_the_expansion_of_infinities(values: list[float]) -> None:
     graph = graph_of("input x[2]\ny = lse r: x[r]  for r < 2", "y")
     with np.errstate(all="ignore"):
@@ -216,7 +218,8 @@ def test_the_expansion_of_infinities(values: list[float]) -> None:
 
 
 def test_equal_outputs_both_stay() -> None:
-    graph = graph_of("input x[N]\na[i] = exp(x[i])  for i < N\nb[i] = exp(x[i])  for i < N\nc[i] = a[i] + b[i]  for i < N", "a", "b", "c")
+    text = "input x[N]\na[i] = exp(x[i])  for i < N\nb[i] = exp(x[i])  for i < N\nc[i] = a[i] + b[i]  for i < N"
+    graph = graph_of(text, "a", "b", "c")
     changed = cse.run(graph)
     unchanged(graph, changed)
     assert changed.outputs == ("a", "b", "c")
