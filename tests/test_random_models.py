@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from gradwright.compiler import driver
+from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.passes.kernels import plan
 from hypothesis import HealthCheck, given, settings
 from support.examine import examine
-from support.models import build, elaborated
+from support.models import build, elaborated, errors
 from support.programs import Program, programs, random_program
 
 
@@ -90,3 +91,29 @@ def test_the_logsumexp_of_a_constant_over_a_free_axis() -> None:
         for n in (0, 1, 5):
             wanted = 1 + np.log(n) if n else -np.inf
             np.testing.assert_allclose(module.Model().forward(x=np.zeros(n)).a, np.full(3, wanted), rtol=1e-15)
+
+
+def test_a_size_prints_as_it_is_read_again() -> None:
+    """`2*(N + 1)//(2)` would be read as (2*(N + 1))//2, which is N + 1."""
+    n = Dim.of("N")
+    sizes = [
+        ((n + 1) // 2) * 2 + n,
+        ((n + 1) % 3) * n,
+        n * n - (n // 2),
+        (n // 2) * (n // 3) - 1,
+        (n // 2) // 3 * 4,
+        -(n // 2) + 1,
+    ]
+    for k, size in enumerate(sizes):
+        text = f"size N\nsize L = {size}\ninput x[N], y[{size}]\noutput f = sum(x) + sum(y)\n"
+        model = build(text)
+        assert model.inputs[1].value.shape == (size,), k
+
+
+def test_two_gradients_of_one_name_are_an_error() -> None:
+    """g.a would be the gradient of the loss for a, and hold the gradients of a as well."""
+    head = "size N\ninput x[N]\nparam w = 1.0\na = x * w\noutput a\nminimize mean(a**2)\n"
+    build(head + "gradient loss wrt a\n")
+    build(head + "gradient a wrt x\n")
+    found = errors(head + "gradient loss wrt a\ngradient a wrt x\n")
+    assert [(code, line) for code, line, _ in found] == [("E267", 8)]

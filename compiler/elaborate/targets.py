@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..graph.ir import Target
@@ -32,7 +33,22 @@ def find_targets(model: Elaborator) -> tuple[Target, ...]:
             continue
         name, _, wrt, _, _ = found.get(id(of), (node.of.id, of, [], True, None))
         found[id(of)] = (name, of, list(dict.fromkeys([*wrt, *pairs])), True, node.span)
+    collide(model, found.values())
     return tuple(Target(name, val.name, tuple(wrt), declared, span) for name, val, wrt, declared, span in found.values())
+
+
+def collide(model: Elaborator, targets: Iterable[tuple[str, Val, list[tuple[str, str]], bool, Span | None]]) -> None:
+    """The gradients of the loss are g.W, those of another value g.f.x: the two names must differ."""
+    wrt = [name for _, val, pairs, _, _ in targets if val is model.loss for name, _ in pairs]
+    for name, val, _, _, span in targets:
+        if val is not model.loss and name in wrt and span is not None:
+            model.report(
+                "E267",
+                f"the gradients of {name} and the gradient of the loss for {name} would have the same name",
+                span,
+                notes=(f"that of the loss for {name} is g.{name}, and those of {name} would be g.{name}.x",),
+                help="give the output another name",
+            )
 
 
 def differentiated(model: Elaborator, node: syntax.GradientDecl, entry: Entry | None) -> Val | None:

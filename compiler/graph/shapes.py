@@ -175,7 +175,10 @@ class Dim:
             return "0"
         parts: list[str] = []
         for monomial, coefficient in self.terms:
-            factors = [str(atom) for atom, power in monomial for _ in range(power)]
+            atoms = [atom for atom, power in monomial for _ in range(power)]
+            # 2*(N//2) is not 2*N//2, nor -(N//2) the same as -N//2
+            whole = coefficient == 1 and len(atoms) == 1
+            factors = [str(atom) if whole or isinstance(atom, str) else f"({atom})" for atom in atoms]
             if abs(coefficient) != 1 or not factors:
                 factors.insert(0, str(abs(coefficient)))
             parts.append((" - " if coefficient < 0 else " + ") + "*".join(factors))

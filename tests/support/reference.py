@@ -40,6 +40,8 @@ class Reference:
             for eqn in self.graph.eqns:
                 assert isinstance(eqn, Eqn)
                 value = self.equation(eqn)
+                if self.torch is not None and eqn.out.kind == "real" and not value.requires_grad:
+                    value = value.detach().clone().requires_grad_(True)  # a gradient may be asked for it
                 if moved and eqn.out.name in moved:
                     value = value + moved[eqn.out.name]
                 self.values[eqn.out.name] = value
