@@ -63,7 +63,8 @@ def test_many_processes_compile_one_model_once(tmp_path: Path, own_cache: Path) 
     processes = [subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) for _ in range(40)]
     said = [process.communicate(timeout=280) for process in processes]
     assert [process.returncode for process in processes] == [0] * 40, said
-    assert {float(out.split()[0]) for out, _ in said} == {pytest.approx(RIGHT, rel=1e-14)}
+    (result,) = {float(out.split()[0]) for out, _ in said}
+    assert result == pytest.approx(RIGHT, rel=1e-14)
     assert (tmp_path / "count").read_text() == "x\n"
     assert sum("True" in out for out, _ in said) == 1  # nor was it elaborated more than once
     assert not list((own_cache / "aside").iterdir())
@@ -88,7 +89,7 @@ def test_a_second_process_loads_neither_sympy_nor_cython(tmp_path: Path) -> None
 
 def killed_at_random(count: int, tmp_path: Path, own_cache: Path, seed: int) -> None:
     rng = random.Random(seed)
-    command = [sys.executable, "-m", "gradwright.compiler", "compile", "gate.gw", "-q"]
+    command = [sys.executable, "-m", "gradwright.compiler", "compile", "gate.gw", "-q", "-O", "0"]
     started = time.monotonic()
     subprocess.run(command, check=True, timeout=120)  # also fills what Python keeps of the sources
     whole = time.monotonic() - started
@@ -105,15 +106,15 @@ def killed_at_random(count: int, tmp_path: Path, own_cache: Path, seed: int) -> 
     assert not list((own_cache / "aside").iterdir()), "half-written folders stay"
     for folder in (own_cache / "modules").iterdir():
         assert cache.find(folder.name) is not None
-    for k in (0, count // 2, count - 1):
+    for k in {0, count - 1}:
         (tmp_path / "gate.gw").write_text(GATE.replace("3", f"3 + {k} * 0"))
-        assert value(driver.load("gate.gw")) == pytest.approx(RIGHT, rel=1e-14)
+        assert value(driver.load("gate.gw", optimize=0)) == pytest.approx(RIGHT, rel=1e-14)
     names = {p.name for p in (tmp_path / "generated").iterdir()}
     assert names == {"gate.pyx", "gate.pyi", "gate.map.json", f"gate{suffix()}"}
 
 
 def test_killed_at_a_few_moments_nothing_broken_is_left(tmp_path: Path, own_cache: Path) -> None:
-    killed_at_random(4, tmp_path, own_cache, 1)
+    killed_at_random(3, tmp_path, own_cache, 1)
 
 
 @pytest.mark.slow
