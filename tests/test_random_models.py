@@ -16,8 +16,10 @@ from gradwright.compiler import driver
 from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.passes.kernels import plan
 from hypothesis import HealthCheck, given, settings
+from support.compare import Tally, compare
 from support.examine import examine
 from support.models import build, elaborated, errors
+from support.modules import Modules, numpy_module
 from support.programs import Program, programs, random_program
 
 
@@ -43,6 +45,26 @@ def test_random_models_in_float32(tmp_path: Path) -> None:
 @pytest.mark.parametrize("first", range(60, 200, 20))
 def test_more_random_models(first: int, tmp_path: Path) -> None:
     batch(first, 20, tmp_path, single=first == 180)
+
+
+def test_random_models_as_modules_of_their_own() -> None:
+    """The whole road of a user: the module that is written, built and imported, with its own fast calls."""
+    tally, count = Tally(), 0
+    for k in range(300, 400):
+        program = random_program(Random(k), steps=12)
+        if program.files or "float32" in program.text or "minimize" not in program.text:
+            continue
+        model = build(program.text)
+        whole = driver.load(program.text, name=f"whole_{k}", optimize=1)
+        made = plan(model)
+        for n in (7, 0, 64, 1):
+            sizes = {name: n if j == 0 else 2 for j, name in enumerate(model.free)}
+            compare(model, Modules(made, whole, numpy_module(made, {}, f"_whole_{k}")), sizes, n, tally)
+        assert not tally.wrong, f"{program}\n{tally.wrong[:5]}"
+        count += 1
+        if count == 3:
+            break
+    assert count == 3 and sum(tally.comparisons.values()) > 200
 
 
 @settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
