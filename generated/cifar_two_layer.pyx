@@ -7,12 +7,12 @@ Made by gradwright 0.1.0 from examples/cifar_two_layer.gw (sha256 4c75fe0e81d611
 Sizes        N is free, D = 3072, H = 100, C = 10
 Inputs       x[N, 3072] y[N]
 Parameters   W1[3072, 100] b1[100] W2[100, 10] b2[10]: 308310 float32, in this order in theta
-Kept         h_t2[N, 100] h[N, 100] scores[N, 10] loss_t1[N] for the backward pass
+Kept         h_t2[N, 100] h[N, 100] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
 Operations   the forward graph as written: 616622*N + 616404
              predict 616600*N; bytes moved 13128*N + 1233240
              forward 616548*N + 616404, 11*N + 308200 of them transcendental; bytes moved 13180*N + 1233248
-             backward 619043*N + 616400, 10*N of them transcendental; bytes moved 13980*N + 2466044
-             train 1235701*N + 1232804, 21*N + 308200 of them transcendental; bytes moved 14376*N + 2466488
+             backward 619033*N + 616400; bytes moved 13980*N + 2466044
+             train 1235691*N + 1232804, 11*N + 308200 of them transcendental; bytes moved 14376*N + 2466488
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -67,9 +67,9 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
                   Py_ssize_t N) noexcept nogil:
     # the outputs, and what the backward pass keeps
     cdef read W1 = theta, b1 = theta + 307200, W2 = theta + 307300, b2 = theta + 308300
-    cdef write h_t2 = kept, h = kept + 100*N, loss_t1 = kept + 210*N, scores_kept = kept + 200*N
+    cdef write h_t2 = kept, h = kept + 100*N, loss_t1_exp = kept + 200*N, loss_t1_sum = kept + 210*N
     cdef real reg = hyper[0]
-    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum
+    cdef real loss_t1_max, loss_t1_shift
     cdef real loss_t7_block[100]
     cdef double loss_t4, loss_t7, loss_t9
     cdef Py_ssize_t n, j, k
@@ -103,13 +103,12 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
         for j in range(10):
             loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
         loss_t1_shift = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
-        loss_t1_sum = 0
         for j in range(10):
-            loss_t1_sum += exp(scores[10*n + j] - loss_t1_shift)
-        loss_t1[n] = loss_t1_shift + log(loss_t1_sum)
-        loss_t4 += loss_t1[n] - scores[10*n + y[n]]
+            loss_t1_exp[10*n + j] = exp(scores[10*n + j] - loss_t1_shift)
+        loss_t1_sum[n] = 0
         for j in range(10):
-            scores_kept[10*n + j] = scores[10*n + j]
+            loss_t1_sum[n] += loss_t1_exp[10*n + j]
+        loss_t4 += loss_t1_shift + log(loss_t1_sum[n]) - scores[10*n + y[n]]
     loss_t7 = 0
     for j in range(3072):
         for k in range(100):
@@ -127,7 +126,7 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     # the adjoints, from what the forward pass kept
     cdef read W1 = theta, W2 = theta + 307300
     cdef write d_W1 = grad, d_b1 = grad + 307200, d_W2 = grad + 307300, d_b2 = grad + 308300
-    cdef read h_t2 = kept, h = kept + 100*N, scores = kept + 200*N, loss_t1 = kept + 210*N
+    cdef read h_t2 = kept, h = kept + 100*N, loss_t1_exp = kept + 200*N, loss_t1_sum = kept + 210*N
     cdef real reg = hyper[0]
     cdef write d_scores = work, d_h = work + 10*N, d_h_t2 = work + 110*N
     cdef Py_ssize_t j, n, k
@@ -139,8 +138,9 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
         #     d loss_t5 / d loss_t4 = 1 / N
+        #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
         for j in range(10):
-            d_scores[10*n + j] = exp(scores[10*n + j] - loss_t1[n])/N
+            d_scores[10*n + j] = loss_t1_exp[10*n + j]/(loss_t1_sum[n]*N)
         d_scores[10*n + y[n]] -= <real>1/N
         # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
         for j in range(10):
@@ -191,9 +191,10 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef real reg = hyper[0]
     cdef write h_t1 = work, h_t2 = work + 100*N, h = work + 200*N, scores_t1 = work + 300*N, d_scores = work + 310*N
     cdef write d_h = work, d_h_t2 = work + 320*N
-    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum, loss_t1
+    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum
     cdef real loss_t7_block[100]
     cdef real scores[10]
+    cdef real loss_t1_exp[10]
     cdef double loss_t4, loss_t7, loss_t9
     cdef Py_ssize_t n, j, k
     # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
@@ -225,19 +226,21 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         for j in range(10):
             loss_t1_max = maximum(loss_t1_max, scores[j])
         loss_t1_shift = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
-        loss_t1_sum = 0
         #     at most 1 each
         for j in range(10):
-            loss_t1_sum += exp(scores[j] - loss_t1_shift)
+            loss_t1_exp[j] = exp(scores[j] - loss_t1_shift)
+        loss_t1_sum = 0
+        for j in range(10):
+            loss_t1_sum += loss_t1_exp[j]
         #     in softmax_cross_entropy
-        loss_t1 = loss_t1_shift + log(loss_t1_sum)
-        loss_t4 += loss_t1 - scores[y[n]]
+        loss_t4 += loss_t1_shift + log(loss_t1_sum) - scores[y[n]]
         # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
         #     d loss_t5 / d loss_t4 = 1 / N
+        #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
         for j in range(10):
-            d_scores[10*n + j] = exp(scores[j] - loss_t1)/N
+            d_scores[10*n + j] = loss_t1_exp[j]/(loss_t1_sum*N)
         d_scores[10*n + y[n]] -= <real>1/N
         # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
         for j in range(10):
@@ -505,6 +508,12 @@ _SPEC = _literal("""{
         },
     ),
     'values': {'loss:W1': (3072, 100), 'loss:b1': (100,), 'loss:W2': (100, 10), 'loss:b2': (10,)},
+    'kept': (('h_t2', 0, ('N', 100)), ('h', ('*', 100, 'N'), ('N', 100))),
+    'lines': (
+        (12, 'h', ('N', 100), ('*', 614600, 'N'), 4),
+        (13, 'scores', ('N', 10), ('*', 2010, 'N'), 4),
+        (14, 'loss', (), ('+', ('*', 12, 'N'), 616404), 4),
+    ),
     'kernels': (
         {
             'name': 'predict',

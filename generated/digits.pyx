@@ -7,12 +7,12 @@ Made by gradwright 0.1.0 from examples/digits.gw (sha256 5ae5b019e9944ae3); edit
 Sizes        N is free, D = 64, H = 64, C = 10
 Inputs       x[N, 64] y[N]
 Parameters   W1[64, 64] b1[64] W2[64, 10] b2[10]: 4810 float64, in this order in theta
-Kept         h_t2[N, 64] h[N, 64] scores[N, 10] loss_t1[N] for the backward pass
+Kept         h_t2[N, 64] h[N, 64] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
 Operations   the forward graph as written: 9686*N + 9476
              predict 9664*N; bytes moved 1616*N + 38480
              forward 9648*N + 9476, 11*N + 4736 of them transcendental; bytes moved 1712*N + 38496
-             backward 11051*N + 9472, 10*N of them transcendental; bytes moved 2736*N + 76376
-             train 20773*N + 18948, 21*N + 4736 of them transcendental; bytes moved 3240*N + 76976
+             backward 11041*N + 9472; bytes moved 2736*N + 76376
+             train 20763*N + 18948, 11*N + 4736 of them transcendental; bytes moved 3240*N + 76976
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -69,9 +69,9 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
                   Py_ssize_t N) noexcept nogil:
     # the outputs, and what the backward pass keeps
     cdef read W1 = theta, b1 = theta + 4096, W2 = theta + 4160, b2 = theta + 4800
-    cdef write h_t2 = kept, h = kept + 64*N, loss_t1 = kept + 138*N, scores_kept = kept + 128*N
+    cdef write h_t2 = kept, h = kept + 64*N, loss_t1_exp = kept + 128*N, loss_t1_sum = kept + 138*N
     cdef real reg = hyper[0]
-    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum
+    cdef real loss_t1_max, loss_t1_shift
     cdef real loss_t7_block[64]
     cdef double loss_t4, loss_t7, loss_t9
     cdef Py_ssize_t n, j, k
@@ -105,13 +105,12 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
         for j in range(10):
             loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
         loss_t1_shift = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
-        loss_t1_sum = 0
         for j in range(10):
-            loss_t1_sum += exp(scores[10*n + j] - loss_t1_shift)
-        loss_t1[n] = loss_t1_shift + log(loss_t1_sum)
-        loss_t4 += loss_t1[n] - scores[10*n + y[n]]
+            loss_t1_exp[10*n + j] = exp(scores[10*n + j] - loss_t1_shift)
+        loss_t1_sum[n] = 0
         for j in range(10):
-            scores_kept[10*n + j] = scores[10*n + j]
+            loss_t1_sum[n] += loss_t1_exp[10*n + j]
+        loss_t4 += loss_t1_shift + log(loss_t1_sum[n]) - scores[10*n + y[n]]
     loss_t7 = 0
     for j in range(64):
         for k in range(64):
@@ -129,7 +128,7 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     # the adjoints, from what the forward pass kept
     cdef read W1 = theta, W2 = theta + 4160
     cdef write d_W1 = grad, d_b1 = grad + 4096, d_W2 = grad + 4160, d_b2 = grad + 4800
-    cdef read h_t2 = kept, h = kept + 64*N, scores = kept + 128*N, loss_t1 = kept + 138*N
+    cdef read h_t2 = kept, h = kept + 64*N, loss_t1_exp = kept + 128*N, loss_t1_sum = kept + 138*N
     cdef real reg = hyper[0]
     cdef write d_scores = work, d_h = work + 10*N, d_h_t2 = work + 74*N
     cdef Py_ssize_t j, n, k
@@ -141,8 +140,9 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
         #     d loss_t5 / d loss_t4 = 1 / N
+        #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
         for j in range(10):
-            d_scores[10*n + j] = exp(scores[10*n + j] - loss_t1[n])/N
+            d_scores[10*n + j] = loss_t1_exp[10*n + j]/(loss_t1_sum[n]*N)
         d_scores[10*n + y[n]] -= 1.0/N
         # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
         for j in range(10):
@@ -193,9 +193,10 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef real reg = hyper[0]
     cdef write h_t1 = work, h_t2 = work + 64*N, h = work + 128*N, scores_t1 = work + 192*N, d_scores = work + 202*N
     cdef write d_h = work, d_h_t2 = work + 212*N
-    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum, loss_t1
+    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum
     cdef real loss_t7_block[64]
     cdef real scores[10]
+    cdef real loss_t1_exp[10]
     cdef double loss_t4, loss_t7, loss_t9
     cdef Py_ssize_t n, j, k
     # examples/digits.gw:17   h = relu(x @ W1 + b1)
@@ -227,19 +228,21 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         for j in range(10):
             loss_t1_max = maximum(loss_t1_max, scores[j])
         loss_t1_shift = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
-        loss_t1_sum = 0
         #     at most 1 each
         for j in range(10):
-            loss_t1_sum += exp(scores[j] - loss_t1_shift)
+            loss_t1_exp[j] = exp(scores[j] - loss_t1_shift)
+        loss_t1_sum = 0
+        for j in range(10):
+            loss_t1_sum += loss_t1_exp[j]
         #     in softmax_cross_entropy
-        loss_t1 = loss_t1_shift + log(loss_t1_sum)
-        loss_t4 += loss_t1 - scores[y[n]]
+        loss_t4 += loss_t1_shift + log(loss_t1_sum) - scores[y[n]]
         # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
         #     d loss_t5 / d loss_t4 = 1 / N
+        #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
         for j in range(10):
-            d_scores[10*n + j] = exp(scores[j] - loss_t1)/N
+            d_scores[10*n + j] = loss_t1_exp[j]/(loss_t1_sum*N)
         d_scores[10*n + y[n]] -= 1.0/N
         # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
         for j in range(10):
@@ -512,6 +515,12 @@ _SPEC = _literal("""{
         },
     ),
     'values': {'loss:W1': (64, 64), 'loss:b1': (64,), 'loss:W2': (64, 10), 'loss:b2': (10,)},
+    'kept': (('h_t2', 0, ('N', 64)), ('h', ('*', 64, 'N'), ('N', 64))),
+    'lines': (
+        (17, 'h', ('N', 64), ('*', 8384, 'N'), 8),
+        (20, 'scores', ('N', 10), ('*', 1290, 'N'), 8),
+        (21, 'loss', (), ('+', ('*', 12, 'N'), 9476), 8),
+    ),
     'kernels': (
         {
             'name': 'predict',

@@ -249,6 +249,8 @@ _SPEC = _literal("""{
     'loss': None,
     'targets': ({'name': 'f', 'shape': (), 'declared': False, 'wrt': (('x', 'input'),)},),
     'values': {},
+    'kept': (('f_t1', 0, ('N',)), ('f_t2', 'N', ('N',)), ('f_t4', ('*', 2, 'N'), ('N',)), ('f_t6', ('*', 3, 'N'), ('N',))),
+    'lines': ((4, 'f', (), ('*', 8, 'N'), 8),),
     'kernels': (
         {'name': 'forward', 'slots': ('in:x', 'out:f', 'kept'), 'kept': ('*', 4, 'N'), 'work': 0, 'sizes': ('N',)},
         {

@@ -7,12 +7,12 @@ Made by gradwright 0.1.0 from examples/linear_softmax.gw (sha256 0f8ae50c4d3504c
 Sizes        N is free, D = 64, C = 10
 Inputs       x[N, 64] y[N]
 Parameters   W[64, 10] b[10]: 650 float64, in this order in theta
-Kept         scores[N, 10] loss_t1[N] for the backward pass
+Kept         loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
 Operations   the forward graph as written: 1342*N + 1283
              predict 1367*N, 21*N of them transcendental; bytes moved 680*N + 5200
-             forward 1405*N + 1283, 32*N + 640 of them transcendental; bytes moved 696*N + 5216
-             backward 1323*N + 1280, 10*N of them transcendental; bytes moved 688*N + 10328
-             train 2661*N + 2563, 21*N + 640 of them transcendental; bytes moved 680*N + 10416
+             forward 1415*N + 1283, 32*N + 640 of them transcendental; bytes moved 776*N + 5216
+             backward 1313*N + 1280; bytes moved 688*N + 10328
+             train 2651*N + 2563, 11*N + 640 of them transcendental; bytes moved 680*N + 10416
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -81,25 +81,27 @@ cdef void predict(read x, read theta, write p, write_indices guess, write work, 
 
 
 cdef void forward(read x, indices y, read theta, read hyper, write p, write_indices guess, write loss, write kept,
-                  Py_ssize_t N) noexcept nogil:
+                  write work, Py_ssize_t N) noexcept nogil:
     # the outputs, and what the backward pass keeps
     cdef read W = theta, b = theta + 640
-    cdef write scores = kept, loss_t1 = kept + 10*N
+    cdef write loss_t1_exp = kept, loss_t1_sum = kept + 10*N
     cdef real reg = hyper[0]
-    cdef real t1, p_t1_max, p_t1_shift, p_t1_sum, p_t1, guess_best, loss_t1_max, loss_t1_shift, loss_t1_sum
+    cdef write scores_t1 = work
+    cdef real t1, p_t1_max, p_t1_shift, p_t1_sum, p_t1, guess_best, loss_t1_max, loss_t1_shift
+    cdef real scores[10]
     cdef double loss_t4, loss_t7
     cdef Py_ssize_t n, j, k
     # examples/linear_softmax.gw:9   scores = x @ W + b
-    for n in range(N):
-        for j in range(10):
-            scores[10*n + j] = b[j]
     gemm(N, 10, 64, 1,
          x, 64, 1,
          W, 10, 1,
-         1, scores, 10)
+         0, scores_t1, 10)
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     loss_t4 = 0
     for n in range(N):
+        # examples/linear_softmax.gw:9   scores = x @ W + b
+        for j in range(10):
+            scores[j] = scores_t1[10*n + j] + b[j]
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         p_t1_max = -inf
         # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
@@ -110,42 +112,36 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
         for j in range(10):
             # examples/linear_softmax.gw:10   output p = softmax(scores)
             #     the largest, taken away below
-            p_t1_max = maximum(p_t1_max, scores[10*n + j])
+            p_t1_max = maximum(p_t1_max, scores[j])
             # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
-            t1 = scores[10*n + j]
+            t1 = scores[j]
             if t1 > guess_best or (j == 0) or (t1 != t1 and guess_best == guess_best):
                 guess_best = t1
                 guess[n] = j
             # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
             #     the largest, taken away below
-            loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
+            loss_t1_max = maximum(loss_t1_max, scores[j])
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         p_t1_shift = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
         # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         loss_t1_shift = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         p_t1_sum = 0
-        # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-        loss_t1_sum = 0
+        #     at most 1 each
         for j in range(10):
-            # examples/linear_softmax.gw:10   output p = softmax(scores)
-            #     at most 1 each
-            p_t1_sum += exp(scores[10*n + j] - p_t1_shift)
-            # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-            #     at most 1 each
-            loss_t1_sum += exp(scores[10*n + j] - loss_t1_shift)
-        # examples/linear_softmax.gw:10   output p = softmax(scores)
+            p_t1_sum += exp(scores[j] - p_t1_shift)
         #     in softmax
         p_t1 = p_t1_shift + log(p_t1_sum)
-        # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-        #     in softmax_cross_entropy
-        loss_t1[n] = loss_t1_shift + log(loss_t1_sum)
-        loss_t4 += loss_t1[n] - scores[10*n + y[n]]
-        # examples/linear_softmax.gw:10   output p = softmax(scores)
-        #     in softmax
         for j in range(10):
-            p[10*n + j] = exp(scores[10*n + j] - p_t1)
-    # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+            p[10*n + j] = exp(scores[j] - p_t1)
+            # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+            #     at most 1 each
+            loss_t1_exp[10*n + j] = exp(scores[j] - loss_t1_shift)
+        loss_t1_sum[n] = 0
+        for j in range(10):
+            loss_t1_sum[n] += loss_t1_exp[10*n + j]
+        #     in softmax_cross_entropy
+        loss_t4 += loss_t1_shift + log(loss_t1_sum[n]) - scores[y[n]]
     loss_t7 = 0
     for j in range(64):
         for k in range(10):
@@ -158,7 +154,7 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     # the adjoints, from what the forward pass kept
     cdef read W = theta
     cdef write d_W = grad, d_b = grad + 640
-    cdef read scores = kept, loss_t1 = kept + 10*N
+    cdef read loss_t1_exp = kept, loss_t1_sum = kept + 10*N
     cdef real reg = hyper[0]
     cdef write d_scores = work
     cdef Py_ssize_t j, n, k
@@ -170,8 +166,9 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
         #     d loss_t5 / d loss_t4 = 1 / N
+        #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
         for j in range(10):
-            d_scores[10*n + j] = exp(scores[10*n + j] - loss_t1[n])/N
+            d_scores[10*n + j] = loss_t1_exp[10*n + j]/(loss_t1_sum[n]*N)
         d_scores[10*n + y[n]] -= 1.0/N
         # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
         for j in range(10):
@@ -197,8 +194,9 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef write d_W = grad, d_b = grad + 640
     cdef real reg = hyper[0]
     cdef write scores_t1 = work, d_scores = work + 10*N
-    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum, loss_t1
+    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum
     cdef real scores[10]
+    cdef real loss_t1_exp[10]
     cdef double loss_t4, loss_t7
     cdef Py_ssize_t j, n, k
     # examples/linear_softmax.gw:9   scores = x @ W + b
@@ -221,19 +219,21 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         for j in range(10):
             loss_t1_max = maximum(loss_t1_max, scores[j])
         loss_t1_shift = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
-        loss_t1_sum = 0
         #     at most 1 each
         for j in range(10):
-            loss_t1_sum += exp(scores[j] - loss_t1_shift)
+            loss_t1_exp[j] = exp(scores[j] - loss_t1_shift)
+        loss_t1_sum = 0
+        for j in range(10):
+            loss_t1_sum += loss_t1_exp[j]
         #     in softmax_cross_entropy
-        loss_t1 = loss_t1_shift + log(loss_t1_sum)
-        loss_t4 += loss_t1 - scores[y[n]]
+        loss_t4 += loss_t1_shift + log(loss_t1_sum) - scores[y[n]]
         # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
         #     d loss_t5 / d loss_t4 = 1 / N
+        #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
         for j in range(10):
-            d_scores[10*n + j] = exp(scores[j] - loss_t1)/N
+            d_scores[10*n + j] = loss_t1_exp[j]/(loss_t1_sum*N)
         d_scores[10*n + y[n]] -= 1.0/N
         # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
         for j in range(10):
@@ -384,7 +384,7 @@ cdef void _call_predict(void **s, const Py_ssize_t *n) noexcept nogil:
     predict(<read>s[0], <read>s[1], <write>s[2], <write_indices>s[3], <write>s[4], n[0])
 
 cdef void _call_forward(void **s, const Py_ssize_t *n) noexcept nogil:
-    forward(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <write_indices>s[5], <write>s[6], <write>s[7], n[0])
+    forward(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <write_indices>s[5], <write>s[6], <write>s[7], <write>s[8], n[0])
 
 cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
     backward(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <read>s[5], <write>s[6], n[0])
@@ -433,6 +433,13 @@ _SPEC = _literal("""{
     'loss': 'loss',
     'targets': ({'name': 'loss', 'shape': (), 'declared': False, 'wrt': (('W', 'param'), ('b', 'param'))},),
     'values': {'loss:W': (64, 10), 'loss:b': (10,)},
+    'kept': (),
+    'lines': (
+        (9, 'scores', ('N', 10), ('*', 1290, 'N'), 8),
+        (10, 'p', ('N', 10), ('*', 30, 'N'), 8),
+        (11, 'guess', ('N',), ('*', 10, 'N'), 8),
+        (12, 'loss', (), ('+', ('*', 12, 'N'), 1283), 8),
+    ),
     'kernels': (
         {
             'name': 'predict',
@@ -443,9 +450,9 @@ _SPEC = _literal("""{
         },
         {
             'name': 'forward',
-            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:p', 'out:guess', 'out:loss', 'kept'),
+            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:p', 'out:guess', 'out:loss', 'kept', 'work'),
             'kept': ('*', 11, 'N'),
-            'work': 0,
+            'work': ('*', 10, 'N'),
             'sizes': ('N',),
         },
         {

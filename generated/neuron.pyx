@@ -238,6 +238,8 @@ _SPEC = _literal("""{
     'loss': None,
     'targets': ({'name': 'f', 'shape': (), 'declared': False, 'wrt': (('x', 'input'), ('w', 'param'))},),
     'values': {'f:w': (3,)},
+    'kept': (('f', 0, ()),),
+    'lines': ((4, 'f', (), 8, 8),),
     'kernels': (
         {'name': 'forward', 'slots': ('in:x', 'theta', 'out:f', 'kept'), 'kept': 1, 'work': 0, 'sizes': ()},
         {

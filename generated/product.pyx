@@ -221,6 +221,8 @@ _SPEC = _literal("""{
     'loss': None,
     'targets': ({'name': 'f', 'shape': (), 'declared': False, 'wrt': (('x', 'input'), ('y', 'input'), ('z', 'input'))},),
     'values': {},
+    'kept': (('q', 0, ()),),
+    'lines': ((3, 'q', (), 1, 8), (4, 'f', (), 1, 8)),
     'kernels': (
         {'name': 'forward', 'slots': ('in:x', 'in:y', 'in:z', 'out:f', 'kept'), 'kept': 1, 'work': 0, 'sizes': ()},
         {

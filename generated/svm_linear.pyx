@@ -353,6 +353,8 @@ _SPEC = _literal("""{
     'loss': 'loss',
     'targets': ({'name': 'loss', 'shape': (), 'declared': False, 'wrt': (('W', 'param'),)},),
     'values': {'loss:W': (64, 10)},
+    'kept': (('loss_t3', 0, ('N', 10)), ('loss_t5', ('*', 10, 'N'), ('N', 10))),
+    'lines': ((8, 'scores', ('N', 10), ('*', 1280, 'N'), 8), (9, 'loss', (), ('+', ('*', 61, 'N'), 1283), 8)),
     'kernels': (
         {'name': 'predict', 'slots': ('in:x', 'theta', 'out:scores'), 'kept': 0, 'work': 0, 'sizes': ('N',)},
         {

@@ -10,9 +10,9 @@ Parameters   w[2, 1] b[1]: 3 float64, in this order in theta
 Kept         p[N, 1] for the backward pass
 Operations   the forward graph as written: 15*N + 1
              predict 6*N, N of them transcendental; bytes moved 24*N + 24
-             forward 9*N + 1, 2*N of them transcendental; bytes moved 40*N + 32
+             forward 13*N + 1, 2*N of them transcendental; bytes moved 40*N + 32
              backward 7*N; bytes moved 32*N + 24
-             train 16*N + 1, 2*N of them transcendental; bytes moved 24*N + 56
+             train 20*N + 1, 2*N of them transcendental; bytes moved 24*N + 56
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -21,6 +21,8 @@ cdef extern from "gradwright/scalar.h" nogil:
     ctypedef double *write "gw_write_f64"
     ctypedef const long long *indices "gw_read_i64"
     ctypedef long long *write_indices "gw_write_i64"
+    double absolute "gw_abs"(double) noexcept
+    double maximum "gw_max"(double, double) noexcept
     double pow "gw_pow"(double, double) noexcept
     double sigmoid "gw_sigmoid"(double) noexcept
     double softplus "gw_softplus"(double) noexcept
@@ -61,7 +63,7 @@ cdef void forward(read x, read y, read theta, write p, write loss, write kept, P
         # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
         # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
         #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2
-        loss_t2 += softplus(p_t2) - y[n]*p_t2
+        loss_t2 += softplus(-absolute(p_t2)) + (maximum(p_t2, 0) - y[n]*p_t2)
         p_kept[n] = p[n]
     # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
     loss[0] = loss_t2/N
@@ -109,7 +111,7 @@ cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N
         # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
         # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
         #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2
-        loss_t2 += softplus(p_t2) - y[n]*p_t2
+        loss_t2 += softplus(-absolute(p_t2)) + (maximum(p_t2, 0) - y[n]*p_t2)
         # examples/xor_linear.gw:8   backward of  minimize mean(binary_cross_entropy(p, y))
         # examples/xor_linear.gw:7                output p = sigmoid(x @ w + b)
         #     d loss_t1 / d p_t2 = sigmoid(p_t2) - y
@@ -290,6 +292,8 @@ _SPEC = _literal("""{
     'loss': 'loss',
     'targets': ({'name': 'loss', 'shape': (), 'declared': False, 'wrt': (('w', 'param'), ('b', 'param'))},),
     'values': {'loss:w': (2, 1), 'loss:b': (1,)},
+    'kept': (('p', 0, ('N', 1)),),
+    'lines': ((7, 'p', ('N', 1), ('*', 6, 'N'), 8), (8, 'loss', (), ('+', ('*', 9, 'N'), 1), 8)),
     'kernels': (
         {'name': 'predict', 'slots': ('in:x', 'theta', 'out:p'), 'kept': 0, 'work': 0, 'sizes': ('N',)},
         {

@@ -103,7 +103,7 @@ def decision_boundary(model: Model, x: Any = None, y: Any = None, *, input: str 
     else:
         values = values.reshape(points, points)
         level = 0.0 if values.min() < 0 else 0.5
-        probable = 0 <= values.min() and values.max() <= 1
+        probable = values.min() >= 0 and values.max() <= 1
         spread = 0.5 if probable else max(float(np.abs(values - level).max()), 1e-12)
         ax.contourf(across, up, values, levels=np.linspace(level - spread, level + spread, 21), cmap="RdBu_r", alpha=0.6)
         if values.min() < level < values.max():
@@ -134,7 +134,8 @@ def templates(weights: Any, shape: tuple[int, ...], *, titles: Sequence[Any] = (
     elif weights.ndim in (3, 4) and weights.shape[-2:] == tuple(shape):
         units = weights.reshape(-1, *shape)
     else:
-        raise ShapeError(f"templates: weights of shape {weights.shape} have no columns of shape {tuple(shape)}; they need {size} rows")
+        raise ShapeError(f"templates: weights of shape {weights.shape} have no columns of shape {tuple(shape)}; they need "
+                         f"{size} rows")
     units = units[:most]
     columns = columns or math.ceil(math.sqrt(len(units)))
     rows = -(-len(units) // columns)

@@ -11,7 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from functools import wraps
+from itertools import islice
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from .errors import ArgumentError, ShapeError, StateError
 from .metrics import Metric, named_metrics
 from .model import Model, Named
 from .optimizers import Optimizer, resolve, stretches
+from .streams import Rows, Stream, big
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Callback: TypeAlias = Callable[[Info], Any]
@@ -101,7 +104,7 @@ class State:
 class _Trainer:
     """The arguments of the module's `_train`, made once for many calls."""
 
-    def __init__(self, model: Model, optimizer: Any, data: Mapping[str, Any], batch_size: int | None) -> None:
+    def __init__(self, model: Model, optimizer: Any, data: Mapping[str, Any] | None, batch_size: int | None) -> None:
         engine = self.engine = model.engine
         self.model, self.wanted = model, optimizer
         plan = engine.plans.get("train")
@@ -115,7 +118,13 @@ class _Trainer:
         slots = [slot for slot, _, _ in plan.results]
         loss = engine.spec["loss"]
         self.loss, self.grad = self.results[slots.index(f"out:{loss}")], self.results[slots.index(f"grad:{loss}")]
-        self.feed(data, batch_size)
+        self.rows, self.batch, self.samples = 1, 0, 1
+        self.sizes: tuple[int, ...] = ()
+        self.slots: Any = ()
+        self.bytes_of = np.zeros(len(engine.spec["kernels"][plan.number]["slots"]), np.int64)
+        self.staging = np.empty(64, np.uint8)
+        if data is not None:
+            self.feed(data, batch_size)
         places, numbers = stretches(engine.spec, self.optimizer)
         self.groups = np.array(places, np.int64).reshape(-1, 2)
         self.hypers = np.array(numbers, np.float64).reshape(len(places), -1)
@@ -132,6 +141,7 @@ class _Trainer:
         arrays, sizes, hyper = engine.take(engine.full, self.plan, dict(data), model._hyper_vector)
         self.rows, self.batch, rowbytes = (1, 0, {}) if whole else self._cut(arrays, sizes, batch_size)
         self.sizes = (self.batch, *sizes[1:]) if self.batch else sizes
+        self.samples = sizes[0] if self.has_rows else 1
         model._last = model._grad = None
         spaces = model._spaces
         if spaces.get("sizes") != self.sizes:
@@ -175,15 +185,38 @@ class _Trainer:
     def steps_per_epoch(self) -> int:
         return -(-self.rows // self.batch) if self.batch else 1
 
+    @property
+    def has_rows(self) -> bool:
+        name = self.engine.sizes[0] if self.engine.sizes else None
+        return any(spec["shape"] and spec["shape"][0] == name for spec in self.engine.spec["inputs"])
+
+    def pile(self, batches: Sequence[Mapping[str, Any]], rates: Array | None, clip_norm: float, clip_value: float, losses: Array,
+             done: Array) -> int:
+        """One step on several batches together, which never lie in memory at once as one; the number of their rows."""
+        total, rows, piled = 0.0, 0, np.zeros(self.grad.shape, np.float64)
+        for batch in batches:
+            self.feed(batch, whole=True)
+            with self.model._lock:
+                self.engine.run(self.plan.number, self.slots, self.sizes)
+            total += float(self.loss[()]) * self.samples
+            piled += self.grad.astype(np.float64) * self.samples
+            rows += self.samples
+        self.grad[...] = piled / max(rows, 1)
+        self.loss[...] = total / max(rows, 1)
+        self.run(1, None, rates, clip_norm, clip_value, losses, done, kernel=-1)
+        return rows
+
     def run(self, epochs: int, order: Array | None, rates: Array | None, clip_norm: float, clip_value: float,
-            losses: Array, done: Array) -> None:
+            losses: Array, done: Array, kernel: int | None = None) -> None:
+        """Train on what was fed. The kernel -1 takes the loss and the gradient as they are."""
         state = self.state
         batches = (self.bytes_of, self.staging, order, epochs, self.rows, self.batch, self.loss, losses, done)
         rule = (self.model._theta, self.grad, tuple(state.arrays.values()), self.hypers, self.groups, self.rate, rates,
                 float(clip_norm), float(clip_value), float(state.step))
         try:
             with self.model._lock:
-                self.train(self.plan.number, self.update, self.slots, self.sizes, batches, rule)
+                self.model._last = self.model._grad = None
+                self.train(self.plan.number if kernel is None else kernel, self.update, self.slots, self.sizes, batches, rule)
         finally:
             state.step += int(done[1])
             state.epoch += int(done[0])
@@ -227,7 +260,8 @@ def train_in_python(module: Mapping[str, Any]) -> Callable[..., int]:
                         chosen = slice(start, start + size) if order is None else order[epoch, start:start + size]
                         given = tuple([array[chosen] if b else array for array, b in zip(slots, rowbytes, strict=True)])
                         extents = (size, *sizes[1:])
-                    run(kernel, given, extents)
+                    if kernel >= 0:
+                        run(kernel, given, extents)
                     total += float(loss[()]) * size
                     if clip_value > 0:
                         np.clip(grad, -clip_value, clip_value, out=grad)
@@ -280,6 +314,31 @@ class _deferred_interrupt:
 
 # ---- fit and step
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def _alone(function: Callable[Concatenate[Model, Arguments], Result]) -> Callable[Concatenate[Model, Arguments], Result]:
+    """Only one thread at a time trains a model: a step waits for another's, and nothing waits for a fit."""
+    @wraps(function)
+    def call(model: Model, /, *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
+        free = model._training.acquire(blocking=False)
+        if not free and model._fitting is None and function.__name__ == "step":
+            free = model._training.acquire()
+        if not free:
+            raise StateError(f"another thread is training this {model.engine.name}; wait for it, or take model.copy()")
+        before = model._fitting
+        try:
+            if function.__name__ == "fit":
+                model._fitting = True
+            return function(model, *arguments, **options)
+        finally:
+            model._fitting = before
+            model._training.release()
+    return call
+
+
+@_alone
 def step(model: Model, optimizer: Any, inputs: Mapping[str, Any], *, clip_norm: float = 0.0, clip_value: float = 0.0) -> float:
     """One training step on these inputs as they are. Returns the loss before it."""
     trainer = model._stepper
@@ -294,11 +353,13 @@ def step(model: Model, optimizer: Any, inputs: Mapping[str, Any], *, clip_norm: 
     return float(losses[0])
 
 
+@_alone
 def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batch_size: int | None = 32, shuffle: bool = True,
         seed: int | None = None, progress: bool | None = None, validation: Any = None, metrics: Any = None,
         callbacks: Callback | Sequence[Callback] = (), clip_norm: float = 0.0, clip_value: float = 0.0,
-        resume: Any = None) -> History:
-    """Train a model on `data`, a dict of arrays by input name (sizes and hyper-parameters by name may stand there too).
+        resume: Any = None, accumulate: int = 1, ahead: int = 4) -> History:
+    """Train a model on `data`, a dict of arrays by input name (sizes and hyper-parameters by name may stand there too), or an
+    iterable of such dicts, each of which is a batch. A function that returns one is called for each epoch.
 
     optimizer   Adam(lr=1e-2), "adam", or None for the one that the model was compiled with
     batch_size  rows a step; the last batch of an epoch may be smaller; None takes all rows at once. Inputs that have not the
@@ -313,6 +374,11 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
     resume      a checkpoint of such a run: it goes on after the last epoch there, to the same bits as if it had never stopped
                 (`epochs` counts from the run's start); what callbacks knew is not in a checkpoint
 
+    accumulate  batches whose gradients are averaged (by their rows) for one step
+    ahead       batches of an iterable that a thread of its own may make ahead; 0 makes each when it is wanted
+
+    Memory-mapped arrays are read batch by batch; a schedule on an iterable without a length moves once an epoch.
+
     An epoch's loss is the mean over its samples. The same seed gives the same bits. Ctrl-C ends the run after the last whole
     step and returns the history so far.
     """
@@ -321,16 +387,31 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
     for name, value in (("clip_norm", clip_norm), ("clip_value", clip_value)):
         if not value >= 0:
             raise ArgumentError(f"{name}: expected a number from 0 up, got {value!r}")
+    if not (_whole(accumulate) and accumulate >= 1 and _whole(ahead) and ahead >= 0):
+        raise ArgumentError(f"accumulate: a whole number from 1 up, ahead: from 0 up, got {accumulate!r} and {ahead!r}")
+    source: Stream | Rows | None = None
     if not hasattr(data, "keys"):
-        raise ArgumentError(f"data: expected a dict of arrays by input name, got {type(data).__name__}")
-    data = dict(data)
+        if not callable(data) and (not hasattr(data, "__iter__") or isinstance(data, str | bytes | np.ndarray)):
+            raise ArgumentError("data: expected a dict of arrays by input name, or an iterable of such dicts, "
+                                f"got {type(data).__name__}")
+        source = Stream(data, ahead)
+        if source.once and epochs > 1:
+            raise ArgumentError("data: a generator lasts for one epoch; give a function that returns a new one for each")
+        if isinstance(validation, float):
+            raise ArgumentError("validation: a fraction can be held out of arrays only, not of streamed batches")
+        if metrics is not None and validation is None:
+            raise ArgumentError("metrics: streamed batches are gone when an epoch ends; give validation=")
+    else:
+        data = dict(data)
     if isinstance(validation, float):
         data, validation = split(model, data, validation, 0 if seed is None else seed)
     before = None
     if resume is not None:
         from .checkpoints import restore
         before = restore(model, resume)
-    trainer = _Trainer(model, optimizer, data, batch_size)
+    if source is None and (accumulate > 1 or big(model, data)):
+        source = Rows(model, data, batch_size, shuffle)
+    trainer = _Trainer(model, optimizer, data if source is None else None, batch_size)
     model._stepper = None
     judges = named_metrics(model, metrics)
     watched = _Evaluation(model, validation, judges) if validation is not None else None
@@ -349,7 +430,7 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
     if schedule is not None:
         history.columns.setdefault("lr", [])
     model._run = history, schedule
-    every = bool(listeners) or watched is not None or on_training is not None or (schedule is not None and schedule.adaptive)
+    every = bool(source or listeners or watched or on_training or (schedule is not None and schedule.adaptive))
     shuffled = shuffle and 0 < trainer.batch < trainer.rows
     steps = trainer.steps_per_epoch
     begun = time.perf_counter() - history.seconds
@@ -368,15 +449,19 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
             if schedule is not None:
                 count = min(count, max(1, _ORDER // steps))
             order = rates = None
+            losses, done = np.zeros(count), np.zeros(2, np.int64)
+            since = time.perf_counter()
+            if source is not None:
+                loss = _streamed(trainer, source, accumulate, history, int(epochs), (clip_norm, clip_value))
+                history.columns["loss"].append(loss)
             if shuffled:
                 order = np.tile(np.arange(trainer.rows, dtype=np.int64), (count, 1))
                 state.rng.permuted(order, axis=1, out=order)
-            if schedule is not None:
+            if schedule is not None and source is None:
                 rates = schedule.factors(history.epochs * steps, count * steps, steps, int(epochs))
-            losses, done = np.zeros(count), np.zeros(2, np.int64)
-            since = time.perf_counter()
             try:
-                trainer.run(count, order, rates, clip_norm, clip_value, losses, done)
+                if source is None:
+                    trainer.run(count, order, rates, clip_norm, clip_value, losses, done)
             finally:
                 whole = int(done[0])
                 history.columns["loss"] += losses[:whole].tolist()
@@ -407,6 +492,46 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
             if hasattr(listener, "end"):
                 listener.end(model)
     return history
+
+
+def _streamed(trainer: _Trainer, source: Stream | Rows, accumulate: int, history: History, epochs: int,
+              clips: tuple[float, float]) -> float:
+    """One epoch of batches as they come: the mean loss."""
+    schedule, epoch, total, rows, number = trainer.optimizer.schedule, history.epochs, 0.0, 0, 0
+    steps = None if source.steps is None else -(-source.steps // accumulate)
+    batches = source.epoch(trainer.state.rng)
+    rates: Array | None = None
+    try:
+        while chunk := list(islice(batches, accumulate)):
+            for batch in chunk:
+                if not hasattr(batch, "keys"):
+                    raise ArgumentError(f"data: a batch is a dict of arrays by input name, got a {type(batch).__name__}")
+            if schedule is not None:
+                first = (epoch, 1, 1) if steps is None else (epoch * steps + min(number, steps - 1), 1, steps)
+                rates = schedule.factors(*first, epochs)
+            losses, done = np.zeros(1), np.zeros(2, np.int64)
+            try:
+                if accumulate > 1:
+                    size = trainer.pile(chunk, rates, *clips, losses, done)
+                else:
+                    trainer.feed(chunk[0], whole=True)
+                    size = trainer.samples
+                    if size == 0:
+                        raise ShapeError("data: a batch without rows came")
+                    trainer.run(1, None, rates, *clips, losses, done)
+            finally:
+                history.steps += int(done[1])
+                trainer.state.epoch -= int(done[0])
+            total, rows, number = total + float(losses[0]) * size, rows + size, number + 1
+    finally:
+        batches.close() if hasattr(batches, "close") else None
+    if number == 0:
+        again = f" in epoch {epoch + 1}; give a function that returns new ones" if epoch else ""
+        raise ArgumentError(f"data: no batch came{again}")
+    if schedule is not None and rates is not None:
+        history.columns["lr"].append(schedule.lr * float(rates[0]))
+    trainer.state.epoch += 1
+    return total / max(rows, 1)
 
 
 def split(model: Model, data: Mapping[str, Any], fraction: float, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:

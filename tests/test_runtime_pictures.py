@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from gradwright.runtime import ArgumentError, MissingError, ShapeError, load
 from gradwright.runtime.training import History
 

@@ -70,3 +70,9 @@ def test_what_the_study_finds(script: Script, tmp_path: Path) -> None:
     assert penalties == sorted(penalties)
     assert all(np.isfinite(h.loss).all() and h.epochs == 6 for group in found.values() for h in group.values())
     assert pictures(tmp_path) == ["digits_study.png"]
+
+
+def test_two_losses_on_shared_parameters(script: Script, tmp_path: Path) -> None:
+    before, after = script("gan").main(steps=2000)
+    assert after < 0.5 * before
+    assert pictures(tmp_path) == ["gan.png"]

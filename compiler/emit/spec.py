@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..graph.expr import leaves
-from ..graph.ir import Eqn, Init, Model, Value
-from ..graph.shapes import Dim, Quotient, Shape
+from ..graph.expr import leaves, walk
+from ..graph.ir import Eqn, Graph, Init, Model, Scan, Value, outs
+from ..graph.shapes import Dim, Quotient, Shape, size
 from ..passes.kernels import Kernel, param_offsets
 
 SpecDim = int | str | tuple[Any, ...]
@@ -98,6 +98,8 @@ def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, versio
             f"{t.name}:{name}": shape_spec(values[value].shape)
             for t in model.targets for name, value in t.wrt if role(name, value) == "value" or value in params
         },
+        "kept": _kept(model, kernels),
+        "lines": _lines(model),
         "kernels": tuple(
             {"name": k.name, "slots": (*k.slots, *(("work",) if w.terms else ())), "kept": dim_spec(k.kept), "work": dim_spec(w),
              "sizes": tuple(n for n in model.free if n in _sizes(k))}
@@ -111,6 +113,49 @@ def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, versio
         "nonempty": _nonempty(model),
         "optimizer": None if model.optimizer is None else (model.optimizer[0], {n: float(v) for n, v in model.optimizer[1]}),
     }  # fmt: skip
+
+
+def _kept(model: Model, kernels: Sequence[Kernel]) -> tuple[tuple[str, SpecDim, tuple[SpecDim, ...]], ...]:
+    """(name, offset, shape) of the model's values that a forward pass leaves in the kept vector."""
+    backward = next((k for k in kernels if k.name == "backward"), None)
+    if backward is None:
+        return ()
+    own, values = model.graph.values(), backward.graph.values()
+    return tuple(
+        (p.value, dim_spec(p.offset), shape_spec(values[p.value].shape))
+        for p in backward.places
+        if p.slot == "kept" and p.value in own and own[p.value].shape == values[p.value].shape
+    )
+
+
+def _lines(model: Model) -> tuple[tuple[int, str, tuple[SpecDim, ...], SpecDim, int], ...]:
+    """(line, name, shape, operations as written, bytes of an element) for each line of the model that computes something."""
+    found: dict[int, tuple[Value, Dim]] = {}
+    for eqn in model.graph.eqns:
+        spans = [s for s in eqn.origin.spans if s.file == model.source] or list(eqn.origin.spans)
+        line = spans[0].line if spans else 0
+        before = found[line][1] if line in found else Dim.of(0)
+        found[line] = outs(eqn)[0], before + _operations(eqn)
+    width = 8 if model.dtype == "float64" else 4
+    labels = {o.value: o.name for o in model.outputs}
+    return tuple(
+        (line, labels.get(v.name, v.name), shape_spec(v.shape), dim_spec(total), 8 if v.kind == "int" else width)
+        for line, (v, total) in sorted(found.items())
+    )
+
+
+def _operations(eqn: Eqn | Scan) -> Dim:
+    if not isinstance(eqn, Eqn):  # a loop: its body, so many times
+        return _total(eqn.body) * eqn.axis.extent
+    each = sum(1 for node in walk(eqn.body) if node.args) + (1 if eqn.reduce else 0)
+    return size(tuple(axis.extent for axis in eqn.axes)) * each
+
+
+def _total(graph: Graph) -> Dim:
+    total = Dim.of(0)
+    for eqn in graph.eqns:
+        total = total + _operations(eqn)
+    return total
 
 
 def _sizes(kernel: Kernel) -> set[str]:

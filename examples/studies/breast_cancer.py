@@ -49,7 +49,8 @@ def main(epochs=5000):
     coefficients, offset = theirs()
     arrays = data()
     worst = max(float(np.abs(model.params.w - coefficients).max()), abs(float(model.params.b) - offset))
-    print(f"breast cancer  loss {history.loss[-1]:.6f}, area under the curve {auc(model.predict(x=arrays['x']).p, arrays['y']):.4f}")
+    area = auc(model.predict(x=arrays["x"]).p, arrays["y"])
+    print(f"breast cancer  loss {history.loss[-1]:.6f}, area under the curve {area:.4f}")
     print(f"               largest difference from scikit-learn's coefficients: {worst:.1e}")
     figures.save(draw(model, history, coefficients), __file__)
     return worst

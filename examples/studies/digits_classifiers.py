@@ -31,7 +31,7 @@ def draw(runs):
     figs = {}
     for name, (model, accuracy) in runs.items():
         weights = model.params.W1 if "W1" in model.params else model.params.W
-        figs[name] = templates(weights, (8, 8), titles=range(10) if name != "digits" else (), columns=5 if name != "digits" else 8)
+        figs[name] = templates(weights, (8, 8), titles=range(10) if weights.shape[1] == 10 else ())
         figs[name].suptitle(f"{name}: {accuracy:.1%} of the quarter held out", y=1.06)
     return figs
 

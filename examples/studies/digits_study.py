@@ -45,7 +45,8 @@ def main(epochs=30):
     for title, histories in found.items():
         for label, history in histories.items():
             name = "all" if label is None else label
-            print(f"{title:12} {name!s:10} loss {history.loss[-1]:.4f}, accuracy {history.accuracy[-1]:.1%}, {history.seconds:.2f} s")
+            words = f"loss {history.loss[-1]:.4f}, accuracy {history.accuracy[-1]:.1%}, {history.seconds:.2f} s"
+            print(f"{title:12} {name!s:10} {words}")
     figures.save(draw(found), __file__)
     return found
 

@@ -6,8 +6,9 @@ module carries it inside, as text and as bytecode (both made by runtime/face.py)
 would cost five seconds in every module. What must be fast is in include/gradwright/module.h.
 """
 import math
+import os
 from operator import itemgetter
-from threading import Lock, get_ident
+from threading import Lock, RLock, get_ident
 from typing import Any
 
 import numpy as np
@@ -138,6 +139,35 @@ class Gradients(Named):
             return Named.__getattr__(self, name)
         view = values[name] = values[" flat"][place[0]:place[1]].reshape(place[2])
         return view
+
+
+class Values(Named):
+    """Intermediate values of the last forward pass by name, copied when they are asked for."""
+
+    def __init__(self, model: Any) -> None:
+        self.__dict__.update({" layout": model.engine.kept, " model": model, " last": model._last})
+
+    def __getattr__(self, name: str) -> Any:
+        own = self.__dict__
+        model = own[" model"]
+        engine = model.engine
+        name = _same(name, engine.kept)
+        if name in engine.kept:
+            with model._lock:
+                if model._last is not own[" last"]:
+                    raise _error("StateError", f"{name}: another call came after the forward() of these values")
+                offset, shape = engine.kept[name]
+                env = dict(zip(engine.sizes, model._last[1], strict=True))
+                shape, offset = tuple([_dim(d, env) for d in shape]), _dim(offset, env)
+                value = model._spaces["kept"][offset:offset + math.prod(shape)].reshape(shape).copy()
+            own[name] = value
+            return value
+        outputs = [o["name"] for o in engine.spec["outputs"]]
+        if name in outputs:
+            raise AttributeError(f"{name} is an output: it is in what forward() returned")
+        if name in {line[1] for line in engine.spec.get("lines", ())}:
+            raise AttributeError(f"{name} is not kept by a forward(), which keeps what backward() reads: declare `output {name}`")
+        return Named.__getattr__(self, name)
 
 
 class Params(Named):
@@ -447,6 +477,7 @@ class Engine:
         self.forward, self.predict, self.backward = self.plans["forward"], self.plans["predict"], self.plans.get("backward")
         self.both = self.plans.get("value_and_grad")
         self.nonempty = spec.get("nonempty", ())
+        self.kept = {name: (offset, shape) for name, offset, shape in spec.get("kept", ())}
         self.targets = [self._target(target) for target in spec["targets"]] if self.backward else []
         loss = [t for t in self.targets if t[0] == spec["loss"]]
         self.top = loss[0] if loss else self.targets[0] if len(self.targets) == 1 else None
@@ -748,6 +779,23 @@ def _draw(init: Any, shape: tuple[int, ...], seed: int | None, name: str) -> Any
 
 # ---- the model
 
+_models: Any = None         # all that live, where processes fork
+
+
+def _after_fork() -> None:
+    """A lock that another thread held when the process forked would stay locked in the child for ever."""
+    fresh: dict[int, Any] = {}      # models that share their memory share a lock
+    for model in list(_models or ()):
+        model._lock = fresh.setdefault(id(model._lock), Lock())
+        model._training, model._fitting = RLock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    from weakref import WeakSet
+    _models = WeakSet()
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 class Model:
     """A model with its parameters."""
 
@@ -762,12 +810,8 @@ class Model:
                 engine.fill(theta, frozen, params)
             else:
                 theta[...] = _shaped("params", params, theta.shape, theta.dtype)
-        self._theta, self._frozen = theta, frozen
+        self._hold(theta, frozen)
         self._hyper_vector = engine.defaults.copy()
-        self._vectors = theta, frozen, self._hyper_vector
-        self.params: Params = Params(engine.views(theta, frozen))
-        self.params.__dict__[" vectors"] = theta, frozen, engine
-        self.params.__dict__[" layout"] = engine.shapes
         self.hyper = Hypers(engine.hypers, self._hyper_vector, [float(h["default"]) for h in engine.spec["hypers"]])
         self.optimizer_state: Any = None            # what fit and step leave for the next fit
         self._spaces: dict[str, Any] = {}
@@ -776,7 +820,65 @@ class Model:
         self._grad: Array | None = None
         self._stepper: Any = None                   # what step() made ready
         self._run: Any = (None, None)               # the last fit's history and schedule
-        self._lock = Lock()
+        self._lock = Lock()                         # around each run of a kernel
+        self._training = RLock()                    # around fit and step
+        self._fitting: Any = None                   # whether a fit is running
+        if _models is not None:
+            _models.add(self)
+
+    def _hold(self, theta: Array, frozen: Array) -> None:
+        """Take these vectors for the parameters."""
+        engine = self.engine
+        self._theta, self._frozen = theta, frozen
+        self.params: Params = Params(engine.views(theta, frozen))
+        self.params.__dict__[" vectors"] = theta, frozen, engine
+        self.params.__dict__[" layout"] = engine.shapes
+
+    def share(self, other: Any) -> None:
+        """Make the parameters that `other`, a model of another file, has too one memory with its own: who trains one trains both.
+        Of the trained and of the frozen parameters, either all or none are shared, and `other` has them in the same order."""
+        engine, theirs = self.engine, other.engine
+        if engine.real != theirs.real:
+            raise _error("DtypeError", f"share: {engine.name} is of {engine.real} and {theirs.name} of {theirs.real}")
+        place = {p["name"]: p for p in theirs.spec["params"]}
+        found: list[Array] = []
+        for own, vector in ((engine.trained, self._theta), (engine.frozen, self._frozen)):
+            common = [p for p in own if p["name"] in place]
+            found.append(vector)
+            if not common:
+                continue
+            if len(common) < len(own):
+                alone = ", ".join(p["name"] for p in own if p["name"] not in place)
+                raise _error("ArgumentError", f"share: {theirs.name} has no {alone}; declare what is not shared as trained where "
+                             "the shared ones are frozen, or in a file of its own")
+            first = place[own[0]["name"]]
+            for p in own:
+                other_p = place[p["name"]]
+                if tuple(other_p["shape"]) != tuple(p["shape"]):
+                    raise _error("ShapeError", f"share: {p['name']} has shape {tuple(p['shape'])} in {engine.name} and "
+                                 f"{tuple(other_p['shape'])} in {theirs.name}")
+                if other_p["frozen"] != first["frozen"] or other_p["offset"] - first["offset"] != p["offset"]:
+                    raise _error("ArgumentError", f"share: declare {', '.join(q['name'] for q in own)} in this order and nothing "
+                                 f"between them, in {theirs.name}")
+            memory = other._frozen if first["frozen"] else other._theta
+            found[-1] = memory[first["offset"]:first["offset"] + vector.size]
+        if found[0] is self._theta and found[1] is self._frozen:
+            raise _error("ArgumentError", f"share: {engine.name} and {theirs.name} have no parameter in common")
+        with self._training, self._lock:
+            self._hold(found[0], found[1])
+            self._last = self._grad = self._stepper = None
+        self._lock = other._lock
+
+    @property
+    def values(self) -> Values:
+        """Intermediate values of the last forward() by name, as `model.values.h`: those that backward() reads."""
+        if self._last is None:
+            raise _error("StateError", "values: call forward() first; it must be the last call but for predict() and backward()")
+        return Values(self)
+
+    def summary(self, /, **sizes: int) -> Any:
+        """Shapes, parameters, operations and bytes of each line of the model; print it. Sizes by name become numbers."""
+        return _training("summary").summary(self, sizes)
 
     @property
     def theta(self) -> Array:

@@ -333,7 +333,7 @@ static PyObject *gwm_train(PyObject *self, PyObject *const *args, Py_ssize_t giv
                     staged += (batch * rowbytes[k] + 63) / 64 * 64;
                 }
             }
-            gwm_kernel(number, slots, sizes);
+            if (number >= 0) gwm_kernel(number, slots, sizes); /* else loss and gradient are there already */
             total += (gwm_width == 4 ? (double)*(float *)gwm_data(loss_) : *(double *)gwm_data(loss_)) * (double)size;
             if (clip_norm > 0 || clip_value > 0) {
                 if (gwm_width == 4) gwm_clip_float((float *)grad, params, clip_norm, clip_value);
