@@ -328,3 +328,12 @@ def test_publish_all_writes_all_or_nothing(tmp_path: Path) -> None:
         publish_all(tmp_path, {"a": b"9", "missing/c": b"9"})
     assert (tmp_path / "a").read_bytes() == b"1"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_what_a_killed_process_left_beside_a_file_goes(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / f".file.txt.{dead.pid}.abc.part").write_text("half")
+    (tmp_path / f".file.txt.{os.getppid()}.abc.part").write_text("of a process that lives")
+    publish(tmp_path / "file.txt", b"whole")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f".file.txt.{os.getppid()}.abc.part", "file.txt"]

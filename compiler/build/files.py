@@ -44,7 +44,8 @@ def holds(path: Path, data: bytes) -> bool:
 def _write_aside(path: Path, data: bytes, executable: bool) -> str:
     import tempfile
 
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
+    _sweep(path)
+    handle, aside = tempfile.mkstemp(prefix=f".{path.name[:40]}.{os.getpid()}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -53,6 +54,21 @@ def _write_aside(path: Path, data: bytes, executable: bool) -> str:
         Path(aside).unlink(missing_ok=True)
         raise
     return aside
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes that were killed left beside a file that they were about to write."""
+    start = f".{path.name[:40]}."
+    for name in os.listdir(path.parent):
+        if name.startswith(start) and name.endswith(".part"):
+            owner = name[len(start) :].partition(".")[0]
+            if owner.isdigit() and int(owner) != os.getpid():
+                try:
+                    os.kill(int(owner), 0)
+                except ProcessLookupError:
+                    (path.parent / name).unlink(missing_ok=True)
+                except OSError:
+                    pass  # somebody else's, and alive
 
 
 def _umask() -> int:
