@@ -119,15 +119,23 @@ class Model:
 
         x  [N, 64]. Images as rows of D grey values.
         y  [N], integers below 10. The digit that each image shows."""
-    def fit(self, data: Mapping[str, Any], optimizer: Any = None, *, epochs: int = 1,
+    def fit(self, data: Any, optimizer: Any = None, *, epochs: int = 1,
             batch_size: int | None = 32, shuffle: bool = True, seed: int | None = None,
             progress: bool | None = None, validation: Any = None, metrics: Any = None, callbacks: Any = (),
-            clip_norm: float = 0.0, clip_value: float = 0.0) -> Any:
-        """Train on `data`, a dict of arrays by input name; returns the history."""
+            clip_norm: float = 0.0, clip_value: float = 0.0, resume: Any = None, accumulate: int = 1,
+            ahead: int = 4) -> Any:
+        """Train on `data`, a dict of arrays by input name or an iterable of such batches; returns the history."""
     def save(self, path: Any, **options: Any) -> None: ...
     @classmethod
     def load(cls, path: Any, **options: Any) -> Model: ...
     def copy(self) -> Model: ...
+    def share(self, other: Any) -> None:
+        """Make the parameters that `other`, a model of another file, has too one memory with its own."""
+    def summary(self, /, **sizes: int) -> Any:
+        """Shapes, parameters, operations and bytes of each line of the model; print it."""
+    @property
+    def values(self) -> Any:
+        """Intermediate values of the last forward() by name."""
 
 def forward(params: Model | Params | Mapping[str, ArrayLike] | ArrayLike, /, *, x: ArrayLike, y: ArrayLike, N: int = ..., reg: float = ...) -> Outputs:
     """The outputs for these parameters: a pure function of its arguments.

@@ -38,8 +38,8 @@ _PLACES = {
     "schedules": ("Constant", "Cosine", "Exponential", "OneCycle", "ReduceOnPlateau", "Schedule", "Step"),
     "training": ("History", "fit", "step"),
 }
-_MODULES = ("callbacks", "checking", "checkpoints", "data", "errors", "loading", "metrics", "model", "optimizers", "schedules",
-            "training")
+_MODULES = ("callbacks", "checking", "checkpoints", "data", "errors", "loading", "metrics", "model", "optimizers",
+            "pictures", "schedules", "streams", "summary", "training")
 
 __all__ = [
     "SGD", "AdaGrad", "Adam", "AdamW", "ArgumentError", "Checkpoint", "CheckpointError", "Constant", "Cosine", "DtypeError",

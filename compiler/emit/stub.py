@@ -227,15 +227,23 @@ class _Stub:
                              self.needed())  # fmt: skip
         yield from self.call("    ", "step", [this, f"{self.fresh('optimizer')}: Any = None"], "float",
                              "One training step on these inputs; the loss before it.")  # fmt: skip
-        yield "    def fit(self, data: Mapping[str, Any], optimizer: Any = None, *, epochs: int = 1,"
+        yield "    def fit(self, data: Any, optimizer: Any = None, *, epochs: int = 1,"
         yield "            batch_size: int | None = 32, shuffle: bool = True, seed: int | None = None,"
         yield "            progress: bool | None = None, validation: Any = None, metrics: Any = None, callbacks: Any = (),"
-        yield "            clip_norm: float = 0.0, clip_value: float = 0.0) -> Any:"
-        yield '        """Train on `data`, a dict of arrays by input name; returns the history."""'
+        yield "            clip_norm: float = 0.0, clip_value: float = 0.0, resume: Any = None, accumulate: int = 1,"
+        yield "            ahead: int = 4) -> Any:"
+        yield '        """Train on `data`, a dict of arrays by input name or an iterable of such batches; returns the history."""'
         yield "    def save(self, path: Any, **options: Any) -> None: ..."
         yield "    @classmethod"
         yield "    def load(cls, path: Any, **options: Any) -> Model: ..."
         yield "    def copy(self) -> Model: ..."
+        yield "    def share(self, other: Any) -> None:"
+        yield '        """Make the parameters that `other`, a model of another file, has too one memory with its own."""'
+        yield "    def summary(self, /, **sizes: int) -> Any:"
+        yield '        """Shapes, parameters, operations and bytes of each line of the model; print it."""'
+        yield "    @property"
+        yield "    def values(self) -> Any:"
+        yield '        """Intermediate values of the last forward() by name."""'
         yield ""
 
     def functions(self, predictions: str) -> Iterator[str]:
