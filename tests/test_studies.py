@@ -44,6 +44,7 @@ def test_xor(script: Script, tmp_path: Path) -> None:
     assert pictures(tmp_path) == ["xor_boundaries.png"]
 
 
+@pytest.mark.slow
 def test_digits(script: Script, tmp_path: Path) -> None:
     runs = script("digits_classifiers").main(epochs=30)
     accuracy = {name: found for name, (_, found) in runs.items()}
@@ -72,6 +73,7 @@ def test_what_the_study_finds(script: Script, tmp_path: Path) -> None:
     assert pictures(tmp_path) == ["digits_study.png"]
 
 
+@pytest.mark.slow
 def test_two_losses_on_shared_parameters(script: Script, tmp_path: Path) -> None:
     before, after = script("gan").main(steps=2000)
     assert after < 0.5 * before
