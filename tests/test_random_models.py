@@ -141,6 +141,5 @@ def test_two_gradients_of_one_name_are_an_error() -> None:
     assert [(code, line) for code, line, _ in found] == [("E267", 8)]
 
 
-@pytest.mark.xfail(reason="known: a gather from a slice of extent 1 loses its index when its square root is recognised", strict=True)
 def test_a_gather_from_a_slice_of_one() -> None:
     plan(build("size H = 2\ninput a[H]\nindex y[H] < 1\np, q = split(a, 2, axis=0)\noutput f = sum(sqrt(q[y]**2)) + sum(p)\n"))

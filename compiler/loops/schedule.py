@@ -131,6 +131,8 @@ class _Scheduler:
             for term in terms:
                 if term.op != "arg" or not isinstance(term.value, int):
                     continue
+                if sum(term in E.walk(other) for other in terms) != 1:
+                    continue  # another term reads it as well: it must be whole before the sum begins
                 access = eqn.args[term.value]
                 part = made.get(access.value)
                 if part is None or uses[access.value] != 1 or part.out.name in into or part.out.name in first:

@@ -62,7 +62,9 @@ def run(graph: Graph) -> Graph:
                 if a.value in known:
                     origin = origin.merge(known[a.value].origin)
             body = E.substitute(eqn.body, mapping)
-            eqn = normalise(replace(eqn, body=tidy(body), origin=replace(origin, rule=eqn.origin.rule)))
+            if eqn.origin.rule != "source":  # the user's own 0/N stays what it is
+                body = tidy(body)
+            eqn = normalise(replace(eqn, body=body, origin=replace(origin, rule=eqn.origin.rule)))
         elif eqn.origin.rule.startswith("vjp"):
             eqn = normalise(replace(eqn, body=tidy(eqn.body)))
         if _uniform(eqn):

@@ -84,7 +84,7 @@ class View:
         return self._moved(formula, access, extents) or self.leaf(access)
 
     def _fits(self, name: str, extents: Mapping[str, Dim]) -> bool:
-        return all(d.is_one() or extents.get(f"@{k}") == d for k, d in enumerate(self.values[name].shape))
+        return all(extents.get(f"@{k}") == d for k, d in enumerate(self.values[name].shape))
 
     def _settled(self, access: Access) -> Access:
         """The read in the one form in which equal reads are equal: where there is only one place, its index is 0."""

@@ -10,9 +10,9 @@ Parameters   W1[2, 8] b1[8] W2[8, 1] b2[1]: 33 float64, in this order in theta
 Kept         h[N, 8] p[N, 1] for the backward pass
 Operations   the forward graph as written: 75*N + 1
              predict 66*N, 9*N of them transcendental; bytes moved 24*N + 264
-             forward 69*N + 1, 10*N of them transcendental; bytes moved 104*N + 272
+             forward 73*N + 1, 10*N of them transcendental; bytes moved 104*N + 272
              backward 91*N, 8*N of them transcendental; bytes moved 96*N + 328
-             train 160*N + 1, 18*N of them transcendental; bytes moved 24*N + 536
+             train 164*N + 1, 18*N of them transcendental; bytes moved 24*N + 536
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -21,6 +21,8 @@ cdef extern from "gradwright/scalar.h" nogil:
     ctypedef double *write "gw_write_f64"
     ctypedef const long long *indices "gw_read_i64"
     ctypedef long long *write_indices "gw_write_i64"
+    double absolute "gw_abs"(double) noexcept
+    double maximum "gw_max"(double, double) noexcept
     double pow "gw_pow"(double, double) noexcept
     double sigmoid "gw_sigmoid"(double) noexcept
     double softplus "gw_softplus"(double) noexcept
@@ -75,7 +77,7 @@ cdef void forward(read x, read y, read theta, write p, write loss, write kept, P
         # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
         # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
         #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2
-        loss_t2 += softplus(p_t2) - y[n]*p_t2
+        loss_t2 += softplus(-absolute(p_t2)) + (maximum(p_t2, 0) - y[n]*p_t2)
         p_kept[n] = p[n]
     # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
     loss[0] = loss_t2/N
@@ -140,7 +142,7 @@ cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N
         # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
         # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
         #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2
-        loss_t2 += softplus(p_t2) - y[n]*p_t2
+        loss_t2 += softplus(-absolute(p_t2)) + (maximum(p_t2, 0) - y[n]*p_t2)
         # examples/xor.gw:11   backward of  minimize mean(binary_cross_entropy(p, y))
         # examples/xor.gw:10                output p = sigmoid(h @ W2 + b2)
         #     d loss_t1 / d p_t2 = sigmoid(p_t2) - y
@@ -347,6 +349,12 @@ _SPEC = _literal("""{
         },
     ),
     'values': {'loss:W1': (2, 8), 'loss:b1': (8,), 'loss:W2': (8, 1), 'loss:b2': (1,)},
+    'kept': (('h', 0, ('N', 8)), ('p', ('*', 8, 'N'), ('N', 1))),
+    'lines': (
+        (9, 'h', ('N', 8), ('*', 48, 'N'), 8),
+        (10, 'p', ('N', 1), ('*', 18, 'N'), 8),
+        (11, 'loss', (), ('+', ('*', 9, 'N'), 1), 8),
+    ),
     'kernels': (
         {'name': 'predict', 'slots': ('in:x', 'theta', 'out:p'), 'kept': 0, 'work': 0, 'sizes': ('N',)},
         {
