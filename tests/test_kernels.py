@@ -344,8 +344,9 @@ def test_gradients_that_are_all_zero_are_written() -> None:
 
 def test_a_part_of_a_sum_that_another_term_reads_is_not_added_in_place(tmp_path: Path) -> None:
     """``d = part + 2*part`` with a scattered ``part``: the second term needs all of it."""
-    text = "input x[6]\npart[i // 3, i % 3] += x[i]  for i < 6 into [2, 3]\ntotal[i, j] = part[i, j] + 2 * part[i, j]  for i < 2, j < 3"
-    graph = parse_graph(f"graph shared\n{text}\noutput total\n")
+    lines = ["graph shared", "input x[6]", "part[i // 3, i % 3] += x[i]  for i < 6 into [2, 3]",
+             "total[i, j] = part[i, j] + 2 * part[i, j]  for i < 2, j < 3", "output total"]  # fmt: skip
+    graph = parse_graph("\n".join(lines) + "\n")
     x = np.arange(6.0)
     (kernel,) = build_graphs([graph], tmp_path)
     np.testing.assert_array_equal(kernel({"x": x}, {})["total"], 3 * x.reshape(2, 3))
