@@ -47,7 +47,10 @@ def gradients(text: str, wrt: Sequence[str], target: str = "loss", seed: Array |
     kept = replace(result.graph, outputs=(*graph.outputs, *dict.fromkeys(result.adjoints)))
     found, after = run(result.graph, arrays), run(apply(AFTER, kept), arrays)
     for name in result.adjoints:
-        np.testing.assert_array_equal(found[name], after[name])
+        if " lse " in text:  # read off the sum, a softmax does not carry the rounding of t - logsumexp(t) any more
+            np.testing.assert_allclose(found[name], after[name], rtol=1e-13, atol=0)
+        else:
+            np.testing.assert_array_equal(found[name], after[name])
     return [found[name] for name in result.adjoints]
 
 
@@ -451,3 +454,13 @@ loss = last"""
     d_x, d_h0 = gradients(text, ["x", "h0"], x=[[[1, 3], [3, 2]], [[5, 5], [1, 5]]], h0=2)
     assert d_h0 == 15
     np.testing.assert_array_equal(d_x, [[[0, 10], [0, 0]], [[6, 0], [0, 0]]])
+
+
+@pytest.mark.parametrize("x", [0.0, -1.0])
+def test_a_zero_wins_at_a_vertical_tangent_of_another_equation(x: float) -> None:
+    """m * sqrt(m) with m = max(x, 0): at 0 the upstream of the root is 0 and its slope infinite."""
+    graph = parse_graph(
+        "graph root\ninput x\nm = max(x, 0)\nr = sqrt(m)\nloss = m * r\noutput loss\n"
+    )
+    backward = differentiate(graph, "loss", ["x"], Seed(None))
+    assert run(backward.graph, {"x": np.array(x)})[backward.adjoints[0]] == 0

@@ -283,14 +283,14 @@ class _Sweep:
             product = E.mul(factor, p) if p.op != "div" or p.args[0] is not E.ONE else E.div(factor, p.args[1])
             if p.op == "where" and factor is not E.ONE:
                 m = True
-            if m and bad and factor is not E.ONE:
+            root = self.facts.root_singular(eqn.body, args)
+            if (root or (m and bad)) and factor is not E.ONE:  # at a vertical tangent a zero wins, masked or not
                 product = E.where(E.make("eq", factor, E.ZERO), E.ZERO, product)
             elif s and p.number is None and factor is not E.ONE:
                 product = E.where(E.make("eq", p, E.ZERO), E.ZERO, product)
             if _has_choice(p):
                 m = True
-            if self.facts.root_singular(eqn.body, args):
-                s = True
+            s = s or root
             part = self._swap(eqn, k, tuple(args), product, rule_note or self._note(eqn, k, p))
             sparse = part.plain_out is None  # what was not read has the adjoint 0
             self.pending.setdefault(eqn.args[k].value, []).append(Part(part, m or sparse, s))
