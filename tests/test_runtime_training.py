@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -328,12 +329,21 @@ def test_early_stopping_puts_the_best_parameters_back(xor: ModuleType) -> None:
 # ---- the ends of a run
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt here, also where a parallel test runner ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt_soon(seconds: float) -> threading.Timer:
     timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     return timer
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_a_run_with_whole_steps(xor: ModuleType) -> None:
     model = xor.Model(seed=1)
     model.fit(DATA, Adam(), epochs=1, batch_size=3)
