@@ -143,3 +143,9 @@ def test_two_gradients_of_one_name_are_an_error() -> None:
 
 def test_a_gather_from_a_slice_of_one() -> None:
     plan(build("size H = 2\ninput a[H]\nindex y[H] < 1\np, q = split(a, 2, axis=0)\noutput f = sum(sqrt(q[y]**2)) + sum(p)\n"))
+
+
+def test_what_is_only_equal_to_a_binding_does_not_depend_on_it() -> None:
+    model = driver.load("input x\nh = x / 2\noutput f = tanh(x / 2)\ngradient f wrt h, x\n", backend="numpy", name="equal").Model()
+    g = model.value_and_grad(x=0.5)[1]
+    assert g.h == 0 and g.x > 0.4

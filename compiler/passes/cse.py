@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..graph import expr as E
 from ..graph.ir import Access, Eqn, Graph, Scan
 from ..graph.rewrite import prune, rename_axes
-from .names import is_temporary, rename_reads
+from .names import is_sealed, is_temporary, rename_reads
 
 _COMMUTATIVE = ("add", "mul", "max", "min", "eq", "ne", "and", "or")
 
@@ -35,6 +35,9 @@ def run(graph: Graph) -> Graph:
     for eqn in graph.eqns:
         eqn = rename_reads(eqn, same)
         if not isinstance(eqn, Eqn):
+            eqns.append(eqn)
+            continue
+        if is_sealed(eqn.out.name):  # what is only equal to it does not depend on it
             eqns.append(eqn)
             continue
         found = key(eqn)

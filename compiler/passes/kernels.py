@@ -13,7 +13,7 @@ from ..graph.shapes import Dim, size
 from ..language.source import Span
 from ..meaning.verify import verify, verify_gradients
 from . import AFTER, BEFORE, KERNEL, apply
-from .names import rename
+from .names import rename, sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +80,18 @@ def _seal(graph: Graph, names: Sequence[str]) -> Graph:
     results. A gate that is recognised around such a value would not depend on it any more."""
     values = graph.values()
     eqns = tuple(
-        replace(e, out=replace(e.out, name=_sealed(e.out.name))) if isinstance(e, Eqn) and e.out.name in names else e
+        replace(e, out=replace(e.out, name=sealed(e.out.name))) if isinstance(e, Eqn) and e.out.name in names else e
         for e in graph.eqns
     )
     inputs = (*graph.inputs, *(values[n] for n in dict.fromkeys(names)))
-    outputs = tuple(_sealed(o) if o in names else o for o in graph.outputs)
-    return replace(graph, inputs=inputs, eqns=eqns, outputs=(*outputs, *(_sealed(n) for n in names if n not in graph.outputs)))
+    outputs = tuple(sealed(o) if o in names else o for o in graph.outputs)
+    return replace(graph, inputs=inputs, eqns=eqns, outputs=(*outputs, *(sealed(n) for n in names if n not in graph.outputs)))
 
 
 def _unseal(graph: Graph, names: Sequence[str]) -> Graph:
-    back = {_sealed(n): n for n in names}
+    back = {sealed(n): n for n in names}
     graph = replace(graph, inputs=tuple(v for v in graph.inputs if v.name not in names))
     return rename(graph, back)
-
-
-def _sealed(name: str) -> str:
-    return f"{name}, sealed"
 
 
 def _differentiate(model: Model, forward: Graph) -> tuple[Graph, list[_Gradient]]:

@@ -11,6 +11,15 @@ from ..graph.ir import Access, Atom, Eqn, Gather, Graph, Ix, Quot, Scan
 _TEMPORARY = re.compile(r"_(t|part)\d+(_\d+)?$")
 
 
+def sealed(name: str) -> str:
+    """What a value is called while no pass may look through it."""
+    return f"{name}, sealed"
+
+
+def is_sealed(name: str) -> bool:
+    return name.endswith(", sealed")
+
+
 def is_temporary(name: str) -> bool:
     """A value that the user did not name: ``h_t1``, ``d_h_t2``, ``d_h_part1``."""
     return _TEMPORARY.search(name) is not None
