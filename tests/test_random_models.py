@@ -146,6 +146,7 @@ def test_a_gather_from_a_slice_of_one() -> None:
 
 
 def test_what_is_only_equal_to_a_binding_does_not_depend_on_it() -> None:
-    model = driver.load("input x\nh = x / 2\noutput f = tanh(x / 2)\ngradient f wrt h, x\n", backend="numpy", name="equal").Model()
+    text = "input x\nh = x / 2\noutput f = tanh(x / 2)\ngradient f wrt h, x\n"
+    model = driver.load(text, backend="numpy", name="equal").Model()
     g = model.value_and_grad(x=0.5)[1]
     assert g.h == 0 and g.x > 0.4
