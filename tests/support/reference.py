@@ -23,8 +23,9 @@ NEAR = 1e-6  # closer than this to a kink is at it
 class Reference:
     """``values`` after :meth:`run`; ``pattern`` (arrays of booleans or positions) and ``kink`` of the latest run."""
 
-    def __init__(self, graph: Graph, sizes: Mapping[str, int], torch: Any = None) -> None:
-        self.graph, self.sizes, self.torch = graph, sizes, torch
+    def __init__(self, graph: Graph, sizes: Mapping[str, int], torch: Any = None, most: float | None = None) -> None:
+        """``most``: what stands for an infinite value, where the value in the limit is asked for."""
+        self.graph, self.sizes, self.torch, self.most = graph, sizes, torch, most
         self.values: dict[str, Any] = {}
         self.pattern: list[Any] = []
         self.kink = False
@@ -44,6 +45,8 @@ class Reference:
                     value = value.detach().clone().requires_grad_(True)  # a gradient may be asked for it
                 if moved and eqn.out.name in moved:
                     value = value + moved[eqn.out.name]
+                if self.most is not None and value.dtype.kind == "f":
+                    value = np.where(np.isinf(value), np.sign(value) * self.most, value)
                 self.values[eqn.out.name] = value
         return self.values
 
