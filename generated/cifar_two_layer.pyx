@@ -577,6 +577,8 @@ _SPEC = _literal("""{
         },
     ),
     'nonempty': (),
+    'nonnegative': (),
+    'countable': (),
     'optimizer': None,
 }""")
 

@@ -584,6 +584,8 @@ _SPEC = _literal("""{
         },
     ),
     'nonempty': (),
+    'nonnegative': (),
+    'countable': (),
     'optimizer': None,
 }""")
 

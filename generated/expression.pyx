@@ -295,6 +295,8 @@ _SPEC = _literal("""{
         },
     ),
     'nonempty': (),
+    'nonnegative': (),
+    'countable': (),
     'optimizer': None,
 }""")
 

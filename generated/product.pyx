@@ -273,6 +273,8 @@ _SPEC = _literal("""{
         },
     ),
     'nonempty': (),
+    'nonnegative': (),
+    'countable': (),
     'optimizer': None,
 }""")
 

@@ -412,6 +412,8 @@ _SPEC = _literal("""{
         },
     ),
     'nonempty': (),
+    'nonnegative': (),
+    'countable': (),
     'optimizer': None,
 }""")
 

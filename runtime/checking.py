@@ -139,7 +139,7 @@ def gradcheck(model: Model, /, *, tolerance: float | None = None, elements: int 
     """
     engine = model.engine
     if not engine.targets:
-        raise StateError(f"{engine.name} has no gradient: nothing in it depends on a parameter or an input")
+        raise StateError(f"{engine.name} has no gradient: {engine.reason()}")
     if not inputs:
         inputs = fitting_inputs(model, seed=seed)
     judge = (reference or model).copy()

@@ -476,6 +476,7 @@ class Engine:
         self.forward, self.predict, self.backward = self.plans["forward"], self.plans["predict"], self.plans.get("backward")
         self.both = self.plans.get("value_and_grad")
         self.nonempty = spec.get("nonempty", ())
+        self.nonnegative, self.countable = spec.get("nonnegative", ()), spec.get("countable", ())
         self.kept = {name: (offset, shape) for name, offset, shape in spec.get("kept", ())}
         self.targets = [self._target(target) for target in spec["targets"]] if self.backward else []
         loss = [t for t in self.targets if t[0] == spec["loss"]]
@@ -519,11 +520,21 @@ class Engine:
         return arrays, self.filled(sizes), hyper
 
     def filled(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
-        """The sizes, where none is 0 of which the model takes a maximum or minimum."""
+        """The sizes, where none is 0 of which the model takes a maximum or minimum, and none that it computes is negative."""
         for dim, operation, line in self.nonempty:
             if _dim(dim, dict(zip(self.sizes, sizes, strict=True))) <= 0:
                 why = f"line {line} of the model takes its {operation}, and the {operation} of nothing does not exist"
                 raise _error("ShapeError", f"{dim if isinstance(dim, str) else 'a size'} must not be 0: {why}")
+        for dim, line in self.nonnegative:
+            number = _dim(dim, dict(zip(self.sizes, sizes, strict=True)))
+            if number < 0:
+                known = ", ".join(f"{name} = {size}" for name, size in zip(self.sizes, sizes, strict=True))
+                raise _error("ShapeError", f"with {known}, line {line} of the model makes an array of size {number}")
+        for dim, line in self.countable:
+            number = _dim(dim, dict(zip(self.sizes, sizes, strict=True)))
+            if number > 1 << 24:
+                raise _error("ShapeError", f"line {line} of the model looks for the largest or smallest of {number} elements, and "
+                                           f"float32 counts positions only up to {1 << 24}; compile with --dtype float64")
         return sizes
 
     def check(self, needs: _Needs, plan: _Plan, given: dict[str, Any], hyper: Array) -> Any:
@@ -621,8 +632,15 @@ class Engine:
         """Run `backward` on what `forward` left in spaces["kept"]: the flat gradient of the main target, and all by name."""
         plan = self.backward
         if plan is None:
-            raise _error("StateError", f"{self.name} has no gradient: nothing in it depends on a parameter or an input")
+            raise _error("StateError", f"{self.name} has no gradient: {self.reason()}")
         return self.gradients(self.adjoints(plan, arrays, sizes, vectors, upstream, spaces))
+
+    def reason(self) -> str:
+        """Why there is no gradient."""
+        if self.spec["loss"] is not None and not self.spec["params"] and self.spec["inputs"]:
+            name = next((s["name"] for s in self.spec["inputs"] if s["kind"] == "real"), "x")
+            return f"it has no parameters; for that of an input, write `gradient {self.spec['loss']} wrt {name}` in the model"
+        return "nothing in it depends on a parameter or an input"
 
     def adjoints(self, plan: Any, arrays: Any, sizes: tuple[int, ...], vectors: Any, upstream: Any,
                  spaces: dict[str, Any]) -> Any:

@@ -483,6 +483,7 @@ def test_the_repositorys_models(path: Path) -> None:
         ("minimize a with 3", "E101", 1, "3", "the optimiser"), ("output a, b = 3", "E101", 1, "=", "one name"),
         ("param W[2] normal(0, 1)", "E101", 1, "normal", "`~`"), ("input x(3)", "E101", 1, "(", "`[ ]`"), ("param a, b", "E101", 1, ",", "one"),
         ("def f(x): return x", "E101", 1, "return", "ends"), ("= 3", "E101", 1, "=", "begin"), ("use a, b", "E101", 1, ",", "end of the line"),
+        ("a, b = x, x", "E101", 1, ",", "one value stands after `=`"), ("a, b = f(x, 2), x", "E101", 1, ",", "one value"),
         # = and ==
         ("x == 3", "E104", 1, "==", "one `=`"), ("x = y = 3", "E104", 1, "=", "second"), ("y = f(x[0] = 1)", "E104", 1, "=", "argument"),
         ("size N == 3", "E104", 1, "==", "one `=`"), ("minimize a = 3", "E104", 1, "=", "nothing to bind"),

@@ -134,3 +134,31 @@ def test_what_cannot_be_shared() -> None:
         made("a[4] = 0").share(base)
     with pytest.raises(DtypeError, match="float32"):
         made("a[2] = 0", "float32").share(base)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "cython"])
+def test_a_size_that_comes_out_negative(backend: str) -> None:
+    text = "size N\ninput x[N]\ny = x[1:]\noutput y\noutput total = sum(y)\n"
+    model = load(text, backend=backend, name="shorter").Model()
+    assert model.forward(x=np.ones(1)).y.shape == (0,)
+    with pytest.raises(ShapeError, match=r"^with N = 0, line 3 of the model makes an array of size -1$"):
+        model.forward(x=np.ones(0))
+    model = load("size N\ninput x[N]\noutput z = zeros((N - 4) // 2 + 1)\n", backend=backend, name="windows").Model()
+    assert model.forward(x=np.ones(4)).z.shape == (1,)
+    assert model.forward(x=np.ones(3)).z.shape == (0,)
+    with pytest.raises(ShapeError, match=r"^with N = 1, line 3 of the model makes an array of size -1$"):
+        model.forward(x=np.ones(1))
+
+
+def test_positions_beyond_what_float32_counts() -> None:
+    text = "size N\ninput x[N]\noutput p = argmax(x)\noutput q = 2 * argmax(stack(x, -x), axis=1)\n"
+    model = load(text, backend="numpy", name="farthest", dtype="float32").Model()
+    assert model.forward(x=np.array([1.0, 3.0, 2.0])).p == 1
+    with pytest.raises(ShapeError, match="line 3 .* 16777217 elements.*float32 counts positions only up to 16777216.*float64"):
+        model.forward(x=np.zeros((1 << 24) + 1, np.float32))
+
+
+def test_a_loss_of_inputs_alone_says_how_to_get_its_gradient() -> None:
+    model = load("size N\ninput x[N]\nminimize sum(x**2)\n", backend="numpy", name="alone").Model()
+    with pytest.raises(StateError, match=r"no parameters; for that of an input, write `gradient loss wrt x` in the model$"):
+        model.value_and_grad(x=np.ones(2))

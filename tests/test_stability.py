@@ -277,3 +277,21 @@ def test_the_cross_entropy_of_a_sigmoid_cancels_to_p_minus_y() -> None:
     code = "\n".join(line.partition("#")[0] for line in backward.splitlines())
     assert "(p[n] - y[n])" in code
     assert "exp(" not in code and "log(" not in code and "sigmoid(" not in code
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_logarithm_of_an_empty_sum_is_minus_infinity_also_after_normalising(backend: str) -> None:
+    text = """size N, M
+input x[N, M]
+own = x - log(sum(exp(x), axis=1, keepdims=True))
+output first = log(sum(exp(x), axis=1))
+output again = log(sum(exp(own), axis=1))
+output named = logsumexp(log_softmax(x), axis=1)
+"""
+    model = driver.load(text, backend=backend, name=f"empty_rows_{backend}").Model()
+    for value in model.forward(x=np.zeros((2, 0)))._asdict().values():
+        np.testing.assert_array_equal(value, [-np.inf, -np.inf])
+    out = model.forward(x=np.array([[800.0, 801.0], [-900.0, 0.0]]))
+    np.testing.assert_allclose(out.first, [801 + np.log1p(np.exp(-1)), 0], rtol=1e-15)
+    np.testing.assert_allclose(out.again, [0, 0], atol=801 * EPS)  # half an ulp of x - log(sum) at 801
+    np.testing.assert_allclose(out.named, [0, 0], atol=801 * EPS)

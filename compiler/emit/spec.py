@@ -111,6 +111,8 @@ def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, versio
             for u in model.updates
         ),
         "nonempty": _nonempty(model),
+        "nonnegative": _nonnegative(model),
+        "countable": _countable(model, kernels),
         "optimizer": None if model.optimizer is None else (model.optimizer[0], {n: float(v) for n, v in model.optimizer[1]}),
     }  # fmt: skip
 
@@ -183,6 +185,34 @@ def _nonempty(model: Model) -> tuple[tuple[SpecDim, str, int], ...]:
                 if axis.extent.value is None:
                     found[(dim_spec(axis.extent), eqn.op, line)] = None
     return tuple(found)
+
+
+def _nonnegative(model: Model) -> tuple[tuple[SpecDim, int], ...]:
+    """Computed sizes that some free sizes would make negative (``N - 1``), with the first line that makes an array of them."""
+    found: dict[SpecDim, int] = {}
+    for eqn in model.graph.eqns:
+        for extent in [d for v in eqn.outs for d in v.shape] if isinstance(eqn, Scan) else [a.extent for a in eqn.axes]:
+            if extent.value is None and _may_be_negative(extent):
+                found.setdefault(dim_spec(extent), eqn.origin.spans[0].line if eqn.origin.spans else 0)
+    return tuple(found.items())
+
+
+def _countable(model: Model, kernels: Sequence[Kernel]) -> tuple[tuple[SpecDim, int], ...]:
+    """Axes along which positions are stored among the model's reals, which count up to 2**24 if they are float32; lines."""
+    found: dict[SpecDim, int] = {}
+    if model.dtype == "float32":
+        for eqn in (e for k in kernels for e in k.graph.eqns if isinstance(e, Eqn) and e.reduce in ("argmax", "argmin")):
+            for extent in (a.extent for a in eqn.reduced):
+                if extent.value is None or extent.value > 1 << 24:
+                    found.setdefault(dim_spec(extent), eqn.origin.spans[0].line if eqn.origin.spans else 0)
+    return tuple(found.items())
+
+
+def _may_be_negative(dim: Dim) -> bool:
+    atoms = (atom for monomial, _ in dim.terms for atom, _ in monomial)
+    return any(factor < 0 for _, factor in dim.terms) or any(
+        isinstance(a, Quotient) and a.op == "//" and _may_be_negative(a.a) for a in atoms
+    )
 
 
 def literal(value: Any, indent: int = 0, width: int = 120) -> str:

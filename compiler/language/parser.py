@@ -548,6 +548,9 @@ class _Parser(Builder):
         if token is not None and previous is not None and previous.type in VALUE_ENDS and operator_wanted:
             if (token.type in VALUE_ENDS and token.type not in OPENER) or token.type in ("(", "[", "not"):
                 return self.side_by_side(tokens, position, opened, accepted)
+        equals = self.top_level(tokens, "=")
+        if token is not None and token.type == "," and opened is None and equals is not None and equals < position:
+            return self.problem("E101", "one value stands after `=`", token, help="bind each name in a line of its own")
         if token is not None and token.type == "NAME" and "," in accepted and opened is None and previous is not None:
             return self.problem("E106", f"a comma is missing between `{previous.shown}` and `{token.shown}`", token)
         return self.problem(code, f"{after} comes {self.alternatives(accepted, opened)}{found}", where)
