@@ -15,6 +15,7 @@ import pytest
 from gradwright.compiler import driver
 from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.passes.kernels import plan
+from gradwright.runtime import load
 from hypothesis import HealthCheck, given, settings
 from support.compare import Tally, compare
 from support.examine import examine
@@ -150,3 +151,15 @@ def test_what_is_only_equal_to_a_binding_does_not_depend_on_it() -> None:
     model = driver.load(text, backend="numpy", name="equal").Model()
     g = model.value_and_grad(x=0.5)[1]
     assert g.h == 0 and g.x > 0.4
+
+
+@pytest.mark.parametrize("sizes", ["N", "N = 3"])
+def test_the_place_of_the_largest_of_a_flattened_matrix(sizes: str) -> None:
+    text = f"size {sizes}\ninput x[N, N]\noutput at = argmax(reshape(x / 5, N*N))\noutput least = min(reshape(x, -1)) * 2\n"
+    model = load(text, backend="numpy", name="flat").Model()
+    x = np.array([[3.0, 1, 4], [1, 5, 9], [2, 6, 5]])
+    out = model.forward(x=x)
+    assert out.at == 5 and out.least == 2
+    first = np.zeros((3, 3))
+    first[0, 1] = 2
+    np.testing.assert_array_equal(model.backward(upstream={"least": 1.0}).x, first)

@@ -99,6 +99,8 @@ def prune(eqn: Eqn) -> Eqn:
 def _split_axes(eqn: Eqn) -> Eqn:
     """Replace an axis k read or written as (k // w, k % w) by two axes, unless the output is written plainly along it."""
     plain = {ix.plain for ix in eqn.out_index}
+    if eqn.reduce in ("argmax", "argmin"):  # their answer is a place along the one axis
+        plain |= {a.name for a in eqn.reduced}
     for ix in (*eqn.out_index, *(i for a in eqn.args for i in a.index)):
         for atom, _ in ix.terms:
             if isinstance(atom, Quot | Rem) and atom.a.plain is not None and atom.a.plain not in plain:
