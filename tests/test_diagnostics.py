@@ -7,7 +7,9 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from gradwright.compiler.driver import load
 from gradwright.compiler.elaborate import elaborate
 from gradwright.compiler.language.diagnostics import (
     CODES,
@@ -315,3 +317,20 @@ minimize mean(q) mean(r)
 def test_one_mistake_one_error(text: str) -> None:
     found, sources = check(text)
     assert len(found) == 1, render_all(found, sources)
+
+
+def test_an_argument_is_named_without_a_line_of_the_model() -> None:
+    text = "size N, H = 2\ninput x[N, H]\noutput f = sum(x)\n"
+    for arguments, want in (
+        ({"dtype": "float16"}, "error[E243]: dtype: there is no real type float16\n  --> model.gw\n   = help: float64 or float32"),
+        ({"sizes": {"h": 3}}, "error[E266]: sizes: there is no size h to set\n  --> model.gw\n   = help: did you mean H?"),
+        ({"sizes": {"K": 3}}, "error[E266]: sizes: there is no size K to set\n  --> model.gw\n"
+                              "   = help: the model's sizes are N, H"),
+    ):  # fmt: skip
+        with pytest.raises(ModelError) as caught:
+            load(text, **arguments)
+        assert str(caught.value) == want
+    for wrong in (2.5, "3", None, True):
+        with pytest.raises(TypeError, match=r"^sizes: H is .*, which is no whole number$"):
+            load(text, sizes={"H": wrong})
+    assert load(text, sizes={"H": np.int64(3)}, backend="numpy").Model().predict(x=np.ones((2, 3))).f == 6

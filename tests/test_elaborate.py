@@ -246,7 +246,7 @@ def test_sizes_are_computed_and_overridden() -> None:
     assert changed.free == () and dict(changed.fixed) == {"N": 4, "H": 7, "T": 2, "K": 3}
     assert changed.inputs[0].value.shape == shape_of(4, 7)
     assert values(text, x=np.ones((5, 6)))["f"] == 30 * 2 / 2
-    assert errors(text, sizes={"h": 1}) == [("E266", 1, "there is no size h to set")]
+    assert errors(text, sizes={"h": 1}) == [("E266", 0, "sizes: there is no size h to set")]
     assert errors(text, sizes={"H": -1})[0][0] == "E266"
 
 

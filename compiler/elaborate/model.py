@@ -177,11 +177,11 @@ class Elaborator:
         for name in self.overrides:
             if name not in sizes and not self.ev.silent(name):
                 meant = suggest(name, sizes)
-                self.report(
-                    "E266", f"there is no size {name} to set", self.start(), help=f"did you mean {meant}?" if meant else None
-                )
+                there = f"the model's sizes are {', '.join(sizes)}" if sizes else "the model has no sizes"
+                help = f"did you mean {meant}?" if meant else there
+                self.report("E266", f"sizes: there is no size {name} to set", self.nowhere(), help=help)
         if self.dtype is not None and self.dtype not in ("float64", "float32"):
-            self.report("E243", f"there is no real type {self.dtype}", self.start(), help="float64 or float32")
+            self.report("E243", f"dtype: there is no real type {self.dtype}", self.nowhere(), help="float64 or float32")
         for statement in self.module.statements:
             self.statement(statement)
         updates = all_updates(self)
@@ -202,6 +202,10 @@ class Elaborator:
         model = self.model(targets, updates)
         lint(self)
         return model, self.bag.diagnostics
+
+    def nowhere(self) -> Span:
+        """For what no line of the model is to blame for, but an argument of the call."""
+        return Span(self.module.source.name, 0, 0, 0, 0)
 
     def start(self) -> Span:
         name = self.module.source.name

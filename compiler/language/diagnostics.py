@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gradwright.runtime.errors import GradwrightError as Family
-
 from .codes import CODES
+from .family import GradwrightError
 from .source import Source, Span
 
 __all__ = ["CODES", "Bag", "Diagnostic", "GradwrightError", "Label", "ModelError", "explain", "render", "render_all", "suggest"]
@@ -75,12 +74,6 @@ def _span_dict(span: Span) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------- exceptions and collecting
-
-
-class GradwrightError(Family):  # type: ignore[misc]  # mypy sees the two packages apart
-    """The base of everything the compiler raises on purpose, of one family with the runtime's errors."""
-
-    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 class ModelError(GradwrightError):
@@ -179,8 +172,8 @@ def render(diagnostic: Diagnostic, sources: Mapping[str, Source], color: bool = 
     out = [paint.head(f"{diagnostic.severity}[{diagnostic.code}]") + paint.bold(f": {_clean(diagnostic.message)}")]
     for file in files:
         arrow, at = ("-->", diagnostic.span) if file == main else (":::", shown[file][0].span)
-        out.append(" " * (width + 1) + paint.gutter(arrow) + f" {_clean(file)}:{at.line}:{at.column}")
-        if file in sources:
+        out.append(" " * (width + 1) + paint.gutter(arrow) + f" {_clean(str(at))}")
+        if file in sources and at.line:
             out.append(" " * (width + 2) + paint.gutter("|"))
             out.extend(_snippet(shown[file], sources[file], width, paint))
     for note in diagnostic.notes:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A piece of a source file. Lines and columns count characters from 1; the end is exclusive."""
+    """A piece of a source file. Lines and columns count characters from 1; the end is exclusive. Line 0 is the file as a whole."""
 
     file: str
     line: int
@@ -17,7 +17,7 @@ class Span:
     end_column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
     def to(self, other: Span) -> Span:
         """The span from the start of this one to the end of ``other`` (of the same file)."""
