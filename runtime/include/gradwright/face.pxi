@@ -145,7 +145,7 @@ class Values(Named):
     """Intermediate values of the last forward pass by name, copied when they are asked for."""
 
     def __init__(self, model: Any) -> None:
-        self.__dict__.update({" layout": model.engine.kept, " model": model, " last": model._last})
+        self.__dict__.update({" layout": model.engine.listed, " model": model, " last": model._last})
 
     def __getattr__(self, name: str) -> Any:
         own = self.__dict__
@@ -193,8 +193,9 @@ class Hypers(Named):
         name = _same(name, known)
         if name not in known:
             raise AttributeError(f"no {name!r} here{_meant(name, known)}")
-        number = _number(name, value)
-        self.__dict__[" vector"][known.index(name)] = number
+        vector = self.__dict__[" vector"]
+        number = _number(name, value, vector.dtype)
+        vector[known.index(name)] = number
         self.__dict__[name] = number
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -204,25 +205,61 @@ class Hypers(Named):
 # ---- checking what comes in; the one place
 
 def _array(name: str, value: Any) -> Array:
-    if isinstance(value, np.ndarray):
-        if hasattr(value, "mask") and hasattr(value, "fill_value"):
-            raise _error("DtypeError", f"{name}: a masked array; give its .filled(...) or .compressed() values")
-        return np.asarray(value)
     if value is None:
         raise _error("ArgumentError", f"{name}: got None where an array is needed")
     try:
-        return np.asarray(value)
+        array = np.asanyarray(value)
+    except MemoryError as error:
+        raise MemoryError(f"{name}: {error}") from error
     except Exception as error:
         raise _error("DtypeError", f"{name}: a {type(value).__name__} that NumPy makes no array of: {error}") from error
+    # NumPy drops masks: those of arrays in lists, and of what an object's __array__ returns
+    if _masked(array) or (isinstance(value, (list, tuple)) and _holds_masked(value, array.ndim)):
+        raise _error("DtypeError", f"{name}: a masked array; give its .filled(...) or .compressed() values")
+    return np.asarray(array)
+
+
+def _masked(value: Any) -> bool:
+    return hasattr(value, "mask") and hasattr(value, "fill_value")
+
+
+def _holds_masked(value: Any, depth: int) -> bool:
+    if depth == 0 or all(issubclass(kind, (int, float, np.generic)) for kind in set(map(type, value))):
+        return False
+    return any(_masked(v) or (isinstance(v, (list, tuple)) and _holds_masked(v, depth - 1)) for v in value)
+
+
+def _converted(name: str, array: Array, dtype: Any) -> Array:
+    """As a contiguous, aligned array of this type; the very same memory where it already is one."""
+    try:
+        array = np.asarray(array, dtype, "C")
+        return array if array.flags.aligned else array.copy()
+    except MemoryError as error:
+        raise MemoryError(f"{name}: {error}") from error
 
 
 def _real(name: str, value: Any, dtype: Any) -> Array:
     """The value as a contiguous, aligned array of this real type; the very same memory where it already is one."""
-    array = _array(name, value)
-    if array.dtype.kind not in "fiub":
-        raise _error("DtypeError", f"{name}: expected real numbers, got dtype {array.dtype}")
-    array = np.asarray(array, dtype, "C")
-    return array if array.flags.aligned else array.copy()
+    given = _array(name, value)
+    if given.dtype.kind not in "fiub":
+        raise _error("DtypeError", f"{name}: expected real numbers, got dtype {given.dtype}")
+    if given.dtype.kind != "f" or given.dtype.itemsize <= dtype.itemsize:
+        return _converted(name, given, dtype)
+    with np.errstate(over="ignore", under="ignore"):
+        array = _converted(name, given, dtype)
+    huge = np.isinf(array)
+    if huge.any() and (huge := huge & np.isfinite(given)).any():
+        where = _first(huge)
+        raise _error("RangeError", f"{_element(name, where)} is {given[where]:g}, which is beyond {dtype}")
+    return array
+
+
+def _first(where: Array) -> tuple[int, ...]:
+    return tuple([int(i) for i in np.unravel_index(int(np.argmax(where)), where.shape)])
+
+
+def _element(name: str, where: tuple[int, ...]) -> str:
+    return f"{name}[{', '.join(map(str, where))}]" if where else name
 
 
 def _index(name: str, value: Any) -> Array:
@@ -232,8 +269,7 @@ def _index(name: str, value: Any) -> Array:
                      + (f"; {name}.astype(int), if they are whole numbers" if array.dtype.kind == "f" else ""))
     if array.dtype.kind == "u" and array.size and int(array.max()) > np.iinfo(INT).max:
         raise _error("RangeError", f"{name}: index {int(array.max())} is out of range")
-    array = np.asarray(array, INT, "C")
-    return array if array.flags.aligned else array.copy()
+    return _converted(name, array, INT)
 
 
 def _shaped(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -243,11 +279,12 @@ def _shaped(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
     return array
 
 
-def _number(name: str, value: Any) -> float:
+def _number(name: str, value: Any, dtype: Any = None) -> float:
     array = _array(name, value)
-    if array.shape != () or array.dtype.kind not in "fiub":
-        raise _error("ArgumentError", f"{name}: expected a number, got {value!r}")
-    return float(array)
+    if array.dtype.kind not in "fiub" or array.shape != ():
+        told = f"an array of shape {array.shape}" if array.shape else repr(value)
+        raise _error("ArgumentError", f"{name}: expected a number, got {told}")
+    return float(_real(name, array, np.dtype(dtype or np.float64)))
 
 
 def _dim(dim: Any, sizes: dict[str, int]) -> int:
@@ -479,6 +516,8 @@ class Engine:
         self.nonempty = spec.get("nonempty", ())
         self.nonnegative, self.countable = spec.get("nonnegative", ()), spec.get("countable", ())
         self.kept = {name: (offset, shape) for name, offset, shape in spec.get("kept", ())}
+        written = {line[1] for line in spec.get("lines", ())}
+        self.listed = [name for name in self.kept if name in written or not written]      # no temporaries of a formula
         self.targets = [self._target(target) for target in spec["targets"]] if self.backward else []
         loss = [t for t in self.targets if t[0] == spec["loss"]]
         self.top = loss[0] if loss else self.targets[0] if len(self.targets) == 1 else None
@@ -563,6 +602,8 @@ class Engine:
                 if number.shape != () or number.dtype.kind not in "iu" or number < 0:
                     raise _error("ArgumentError", f"{name}: a size is a whole number from 0 up, got {given[name]!r}")
                 sizes[name] = int(number)
+                if sizes[name] > np.iinfo(INT).max // self.real.itemsize:
+                    raise _error("ArgumentError", f"{name}: no memory holds {sizes[name]} numbers")
         _bind([spec for spec in self.spec["inputs"] if spec["name"] in given], arrays, sizes)
         for name in self.sizes:
             if name not in sizes:
@@ -572,7 +613,7 @@ class Engine:
         for name, array in arrays.items():
             if inputs[name]["below"] is not None:
                 _in_range(inputs[name], array, _dim(inputs[name]["below"], sizes))
-        numbers = {name: _number(name, given[name]) for name in self.hypers if name in given}
+        numbers = {name: _number(name, given[name], self.real) for name in self.hypers if name in given}
         if numbers:
             hyper = hyper.copy()
             for name, value in numbers.items():
@@ -608,9 +649,12 @@ class Engine:
 
     def call(self, plan: _Plan, arrays: Any, sizes: tuple[int, ...], vectors: Any, spaces: dict[str, Any], ups: Any) -> Any:
         """Run a kernel; what it fills, in the order of plan.results."""
-        if plan.code is not None:
-            return self.fast(plan.number, plan.code, arrays, sizes, vectors, spaces["kept"], spaces["work"], ups)
-        results = [_empty(shape, dtype) for shape, dtype in plan.layouts.get(sizes) or plan.layout(sizes, self.sizes)]
+        try:
+            if plan.code is not None:
+                return self.fast(plan.number, plan.code, arrays, sizes, vectors, spaces["kept"], spaces["work"], ups)
+            results = [_empty(shape, dtype) for shape, dtype in plan.layouts.get(sizes) or plan.layout(sizes, self.sizes)]
+        except MemoryError as error:
+            raise self.too_big(sizes, error) from error
         self.run(plan.number, plan.pick((*arrays, *vectors, spaces["kept"], spaces["work"], *ups, *results)), sizes)
         return results
 
@@ -697,12 +741,20 @@ class Engine:
     def reserve(self, spaces: dict[str, Any], sizes: tuple[int, ...]) -> None:
         """Make the workspaces, which every kernel of the module shares, for these sizes."""
         env = dict(zip(self.sizes, sizes, strict=True))
+        spaces["sizes"] = None      # where memory runs out between the two, neither is known to have room
         for name in ("kept", "work"):
             length = max(_dim(getattr(plan, name), env) for plan in self.plans.values())
             space = spaces.get(name)
             if space is None or not length <= space.size <= 4 * length + 4096:
-                spaces[name] = _empty(max(length, 0), self.real)
+                try:
+                    spaces[name] = _empty(max(length, 0), self.real)
+                except (MemoryError, ValueError, OverflowError) as error:
+                    raise self.too_big(sizes, error) from error
         spaces["sizes"] = sizes
+
+    def too_big(self, sizes: tuple[int, ...], error: Exception) -> MemoryError:
+        known = ", ".join(f"{name} = {size}" for name, size in zip(self.sizes, sizes, strict=True))
+        return MemoryError(f"{self.name} with {known} does not fit into memory: {error}")
 
     # -- parameters
 
@@ -751,11 +803,10 @@ class Engine:
 
 def _in_range(spec: Any, array: Array, below: int) -> None:
     if array.size and (int(array.min()) < 0 or int(array.max()) >= below):
-        where = np.unravel_index(int(np.flatnonzero((array.ravel() < 0) | (array.ravel() >= below))[0]), array.shape)
-        at = f"[{', '.join(str(int(i)) for i in where)}]"
+        where = _first((array < 0) | (array >= below))
         span = f"0 to {below - 1}" if below > 0 else "nothing, since the bound is 0"
         raise _error("RangeError", f"{spec['name']}: expected {spec['declared']}, integers from {span}; "
-                     f"{spec['name']}{at if where else ''} is {int(array[where])}")
+                     f"{_element(spec['name'], where)} is {int(array[where])}")
 
 
 def _crc(array: Array) -> int:
@@ -830,7 +881,7 @@ class Model:
                 theta[...] = _shaped("params", params, theta.shape, theta.dtype)
         self._hold(theta, frozen)
         self._hyper_vector = engine.defaults.copy()
-        self.hyper = Hypers(engine.hypers, self._hyper_vector, [float(h["default"]) for h in engine.spec["hypers"]])
+        self._hyper = Hypers(engine.hypers, self._hyper_vector, [float(h["default"]) for h in engine.spec["hypers"]])
         self.optimizer_state: Any = None            # what fit and step leave for the next fit
         self._spaces: dict[str, Any] = {}
         self._predicted: dict[str, Any] = {}      # the workspaces of predict, so that it spoils no forward
@@ -848,9 +899,9 @@ class Model:
         """Take these vectors for the parameters."""
         engine = self.engine
         self._theta, self._frozen = theta, frozen
-        self.params: Params = Params(engine.views(theta, frozen))
-        self.params.__dict__[" vectors"] = theta, frozen, engine
-        self.params.__dict__[" layout"] = engine.shapes
+        self._params = Params(engine.views(theta, frozen))
+        self._params.__dict__[" vectors"] = theta, frozen, engine
+        self._params.__dict__[" layout"] = engine.shapes
 
     def share(self, other: Any) -> None:
         """Make the parameters that `other`, a model of another file, has too one memory with its own: who trains one trains both.
@@ -897,6 +948,32 @@ class Model:
     def summary(self, /, **sizes: int) -> Any:
         """Shapes, parameters, operations and bytes of each line of the model; print it. Sizes by name become numbers."""
         return _training("summary").summary(self, sizes)
+
+    @property
+    def params(self) -> Params:
+        """Parameters by name. Assigning a dict, or another model's, copies in those that it has."""
+        return self._params
+
+    @params.setter
+    def params(self, value: Any) -> None:
+        value = getattr(value, "params", value)
+        if not hasattr(value, "keys"):
+            raise _error("ArgumentError", f"params: expected arrays by name, got a {type(value).__name__}; theta takes one vector")
+        self.engine.fill(self._theta, self._frozen, value)
+
+    @property
+    def hyper(self) -> Hypers:
+        """Hyper-parameters by name. Assigning a dict sets those that it has."""
+        return self._hyper
+
+    @hyper.setter
+    def hyper(self, value: Any) -> None:
+        if not hasattr(value, "keys"):
+            raise _error("ArgumentError", f"hyper: expected numbers by name, got a {type(value).__name__}")
+        checked = Hypers(self.engine.hypers, self._hyper_vector.copy(), list(self._hyper))
+        for hyper in (checked, self._hyper):        # all of them or none
+            for name in list(value.keys()):
+                hyper[name] = value[name]
 
     @property
     def theta(self) -> Array:
