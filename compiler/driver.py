@@ -9,17 +9,20 @@ Each stage takes one value and returns another; any can be stopped after and pri
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import index
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, SupportsIndex
 
-from .build import cache
+from gradwright.runtime.logs import DEBUG, INFO, tell
+
+from .build import cache, recall
 from .build.files import publish_all
+from .build.hashing import sha256
 from .build.modules import import_file, module_name
 from .build.options import MARCHES, OptionError
 from .language.diagnostics import Diagnostic, GradwrightError, Label, ModelError
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from .build.toolchain import Toolchain
 
 Backend = Literal["cython", "numpy"]
-_FORMAT: Final = 1
+_FORMAT: Final = 1  # of built modules in the cache
 
 
 class OutputError(GradwrightError):
@@ -65,7 +68,7 @@ class Job:
     def read(self, path: str) -> Source | None:
         """The file that ``use "path"`` names, or None."""
         data = self.bytes_of(path)
-        self.hashes[path] = hashlib.sha256(data or b"").hexdigest()
+        self.hashes[path] = sha256(data or b"").hexdigest()
         if data is None:
             return None
         name = os.path.normpath(os.path.join(os.path.dirname(self.source.name), path)).replace(os.sep, "/")
@@ -92,7 +95,7 @@ class Job:
     def hash(self) -> str:
         """Of the model's text and all files that it uses."""
         if not self.used:
-            return hashlib.sha256(self.source.text.encode()).hexdigest()
+            return sha256(self.source.text.encode()).hexdigest()
         return cache.digest(self.source.text, *(part for path in sorted(self.used) for part in (path, self.used[path].text)))
 
     @property
@@ -232,25 +235,6 @@ def version() -> str:
     from . import __version__
 
     return __version__
-
-
-def _stamp() -> str:
-    """Changes with the compiler itself, its library and its headers: also while it is worked on."""
-    from .build.compile import cython_version, headers
-
-    state: list[str] = [version(), cython_version()]
-    for root in (Path(__file__).parent, headers().parent):
-        for folder, folders, files in os.walk(root):
-            folders[:] = sorted(f for f in folders if f not in ("__pycache__", "errors"))
-            for name in sorted(files):
-                about = os.stat(os.path.join(folder, name))
-                state.append(f"{name} {about.st_mtime_ns} {about.st_size}")
-    return cache.digest(*state)
-
-
-def _front_key(job: Job, tools: str) -> str:
-    options = json.dumps([job.name, job.dtype, sorted(job.sizes.items()), job.backend, job.checked])
-    return cache.digest("front", str(_FORMAT), _stamp(), tools, job.source.name, job.source.text, options)
 
 
 def _diagnostic(data: Mapping[str, Any]) -> Diagnostic:
@@ -417,10 +401,10 @@ def load_with(
     job = _job(model, dtype, sizes, backend, name, optimize, march, threads, checked)
     for attempt in (1, 2):
         entry, cached = _obtain(job)
-        path = entry.path(_importable(job, entry))
+        path = entry.path(recall.importable(job.name, job.backend))
         try:
             return import_file(job.name, path, entry.key), Result(job, "module", entry, (), cached)
-        except ImportError as error:
+        except (ImportError, OSError) as error:
             if "which this machine lacks" in str(error):
                 raise OptionError(str(error)) from None
             if attempt == 2:
@@ -433,23 +417,26 @@ def load_with(
 
 
 def _obtain(job: Job) -> tuple[cache.Entry, bool]:
-    from .build.toolchain import toolchain
-
-    tools = toolchain() if job.backend == "cython" else None
-    if tools is not None:
-        tools = tools if job.optimize == 3 else tools.at_level(job.optimize)
-        tools = tools.for_machine(job.march)
-        tools = tools if job.threads is None else tools.with_threads(job.threads)
-    front_key = _front_key(job, tools.identity if tools else "")
+    tools = recall.tools_for(job.optimize, job.march, job.threads) if job.backend == "cython" else None
+    shown, text = job.source.name, job.source.text
+    front_key = recall.front_key(job.name, job.dtype, job.sizes, job.backend, job.checked, tools, shown, text)
     entry = _from_cache(job, front_key)
     if entry is not None:
+        tell(DEBUG, "cache", "%s is found in %s", job.source.name, entry.folder)
         return entry, True
+    tell(INFO, "cache", "%s is not in the cache as it is now", job.source.name)
+    told = {"dtype": job.dtype, "sizes": job.sizes, "backend": job.backend, "checked": job.checked,
+            "compiler": tools.identity[:16] if tools else None, "gradwright": recall.stamp()[:16]}  # fmt: skip
+    tell(DEBUG, "cache", "%s was looked for as %s, with %s", job.source.name, front_key, told)
     with cache.locked(f"front-{front_key[:2]}"):  # of many that want the same at once, one works
         entry = _from_cache(job, front_key)
         if entry is not None:
+            tell(DEBUG, "cache", "%s was made by another process meanwhile: %s", job.source.name, entry.folder)
             return entry, True
+        started = time.monotonic()
         _run(job, STAGE_NAMES[-1])
         entry = _build(job, job.values[STAGE_NAMES[-1]], tools)
+        tell(INFO, "compile", "%s became %s in %.2f s", job.source.name, entry.folder, time.monotonic() - started)
         found = [d.to_dict() for d in job.diagnostics]
         cache.keep_front(front_key, cache.Front(entry.key, tuple(sorted(job.hashes.items())), {"diagnostics": found}))
     return entry, False
@@ -458,10 +445,19 @@ def _obtain(job: Job) -> tuple[cache.Entry, bool]:
 def _run(job: Job, last: str) -> None:
     value: Any = job.source
     for stage in STAGES:
+        started = time.monotonic()
         value = job.values[stage.name] = stage.run(job, value)
+        tell(DEBUG, "compile", "%s: %s, %.3f s", job.source.name, stage.name, time.monotonic() - started)
         if stage.name == last:
             break
     job.report(())
+
+
+def _whole(sizes: Mapping[str, Any]) -> dict[str, int]:
+    for name, value in sizes.items():
+        if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+            raise TypeError(f"sizes: {name} is {value!r}, which is no whole number")
+    return {name: index(value) for name, value in sizes.items()}
 
 
 def _job(
@@ -478,31 +474,19 @@ def _job(
         raise ValueError(f"threads is 1 or more, or None for what the machine has, not {threads!r}")
     if checked and backend != "cython":
         raise OptionError("a checked module needs the cython backend; in the numpy one, np.seterr(all='raise') does the same")
-    if isinstance(model, str) and _is_text(model):
+    if isinstance(model, str) and recall.is_text(model):
         source, folder, stem = Source(f"{name or 'model'}.gw", model), Path.cwd(), name or "model"
     else:
         path = Path(model)
-        source = Source(_shown(path), decode(str(path), path.read_bytes()))
+        source = Source(recall.shown_path(path), decode(str(path), path.read_bytes()))
         folder, stem = path.absolute().parent, name or path.stem
     name = module_name(stem)
-    return Job(source, folder, name, dtype, dict(sizes or {}), backend, optimize, march, threads, checked)
-
-
-def _is_text(model: str) -> bool:
-    """Whether a string is a model and not the path of one."""
-    return "\n" in model or not (model.endswith(".gw") or os.path.exists(model))
-
-
-def _shown(path: Path) -> str:
-    """How a file is called in messages and generated text: never by an absolute path, which would differ elsewhere."""
-    if path.is_absolute():
-        path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else Path(path.name)
-    return path.as_posix()
+    return Job(source, folder, name, dtype, _whole(sizes or {}), backend, optimize, march, threads, checked)
 
 
 def decode(name: str, data: bytes) -> str:
     try:
-        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        return recall.decode(data)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         wrong = f"{name}:{line}: this is not UTF-8 text (byte 0x{data[error.start]:02x})"
@@ -510,12 +494,6 @@ def decode(name: str, data: bytes) -> str:
 
 
 # ---------------------------------------------------------------- the output folder
-
-
-def _importable(job: Job, entry: cache.Entry) -> str:
-    from .build.compile import suffix
-
-    return f"{job.name}.py" if job.backend == "numpy" else f"{job.name}{suffix()}"
 
 
 def _writable(folder: Path) -> Path:
@@ -531,7 +509,7 @@ def _writable(folder: Path) -> Path:
 
 def _write_out(job: Job, entry: cache.Entry, folder: Path) -> tuple[Path, ...]:
     """The module's files into ``folder``; what another backend left there and Python would import instead goes."""
-    module = _importable(job, entry)
+    module = recall.importable(job.name, job.backend)
     try:
         publish_all(folder, {name: entry.path(name).read_bytes() for name in entry.files}, executable=(module,))
         if job.backend == "numpy":

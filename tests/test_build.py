@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -282,13 +283,13 @@ def test_a_cache_that_cannot_be_used_is_no_error(tmp_path: Path, monkeypatch: py
 
 def test_a_front_counts_only_with_the_files_it_used() -> None:
     files: dict[str, bytes] = {"mine.gw": b"one"}
-    hashed = cache.hashlib.sha256(b"one").hexdigest()
+    hashed = hashlib.sha256(b"one").hexdigest()
     cache.keep_front("f" * 64, cache.Front("module-1", (("mine.gw", hashed),), {"diagnostics": []}))
     found = cache.find_front("f" * 64, files.get)
     assert found is not None and found.module == "module-1"
     files["mine.gw"] = b"two"
     assert cache.find_front("f" * 64, files.get) is None
-    cache.keep_front("f" * 64, cache.Front("module-2", (("mine.gw", cache.hashlib.sha256(b"two").hexdigest()),), {}))
+    cache.keep_front("f" * 64, cache.Front("module-2", (("mine.gw", hashlib.sha256(b"two").hexdigest()),), {}))
     for text, module in ((b"one", "module-1"), (b"two", "module-2")):
         files["mine.gw"] = text
         found = cache.find_front("f" * 64, files.get)

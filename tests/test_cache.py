@@ -20,6 +20,7 @@ from gradwright.compiler.build import cache, toolchain
 from gradwright.compiler.build.compile import suffix
 from gradwright.compiler.build.options import DiskError, OptionError
 from gradwright.compiler.build.toolchain import BuildError, ToolchainError
+from gradwright.runtime import load
 
 GATE = "input x\nparam w = 3\noutput f = tanh(w * x)\n"
 
@@ -55,14 +56,15 @@ RIGHT = 0.9051482536448664  # tanh(1.5)
 # ---------------------------------------------------------------- many at once
 
 
-def test_many_processes_compile_one_model_once(tmp_path: Path, own_cache: Path) -> None:
+@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.slow)])
+def test_many_processes_compile_one_model_once(count: int, tmp_path: Path, own_cache: Path) -> None:
     cc = compiler(tmp_path / "cc", on_module(f"echo x >> {tmp_path}/count"))
     program = "import sys; from gradwright.compiler import driver; m = driver.load('gate.gw'); " \
               "print(float(m.Model().predict(x=0.5).f), 'gradwright.compiler.elaborate' in sys.modules)"  # fmt: skip
     command, environment, pipe = [sys.executable, "-c", program], dict(os.environ, CC=cc), subprocess.PIPE
-    processes = [subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) for _ in range(40)]
+    processes = [subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) for _ in range(count)]
     said = [process.communicate(timeout=280) for process in processes]
-    assert [process.returncode for process in processes] == [0] * 40, said
+    assert [process.returncode for process in processes] == [0] * count, said
     (result,) = {float(out.split()[0]) for out, _ in said}
     assert result == pytest.approx(RIGHT, rel=1e-14)
     assert (tmp_path / "count").read_text() == "x\n"
@@ -71,17 +73,59 @@ def test_many_processes_compile_one_model_once(tmp_path: Path, own_cache: Path) 
 
 
 def test_a_second_process_loads_neither_sympy_nor_cython(tmp_path: Path) -> None:
+    """What it may import is listed, for a time would depend on the machine: 13 ms over NumPy where Python itself takes 30."""
     driver.load("gate.gw")
-    program = "import sys, time, numpy; import gradwright.runtime as r; a = time.process_time(); r.load('gate.gw'); " \
-              "b = time.process_time(); print(b - a, *sorted({m.split('.')[0] for m in sys.modules}))"  # fmt: skip
+    program = "import sys, numpy; before = set(sys.modules); import gradwright.runtime as r; r.load('gate.gw'); " \
+              "print(*sorted(set(sys.modules) - before))"  # fmt: skip
+    environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    loaded = set(done.stdout.split())
+    own = {"", ".compiler", ".compiler.build", ".compiler.build.cache", ".compiler.build.hashing", ".compiler.build.modules",
+           ".compiler.build.options", ".compiler.build.recall", ".compiler.build.toolchain", ".compiler.language",
+           ".compiler.language.family", ".runtime", ".runtime.errors", ".runtime.loading", ".runtime.logs"}  # fmt: skip
+    found = {m for m in loaded if m.startswith("gradwright") and not m.startswith("gradwright.loaded.")}
+    assert found <= {f"gradwright{name}" for name in own}
+    of_python = {m.split(".")[0] for m in loaded - found if not m.startswith("gradwright.")}
+    assert of_python <= {"gate", "cython_runtime", "json", "_json", "_sha2", "_sha256", "threading", "_weakrefset", "zlib"}
+
+
+def test_what_warm_loading_skips_is_found_out_by_the_driver(tmp_path: Path) -> None:
+    """The short way answers as the long one does, or leaves the answer to it."""
+    right = driver.load("gate.gw")
+    assert load("gate.gw") is right and load(Path("gate.gw")) is right
+    assert load(GATE, name="gate") is driver.load(GATE, name="gate")
+    (tmp_path / "bom.gw").write_bytes(b"\xef\xbb\xbf" + GATE.replace("\n", "\r\n").encode())
+    assert value(load("bom.gw")) == value(driver.load("bom.gw"))
+    for options, error in (
+        ({"optimize": 7}, ValueError), ({"march": "vax"}, ValueError), ({"threads": 0}, ValueError), ({"colour": 1}, TypeError),
+        ({"backend": "fortran"}, ValueError), ({"checked": True, "backend": "numpy"}, OptionError),
+    ):  # fmt: skip
+        with pytest.raises(error):
+            load("gate.gw", **options)
+    with pytest.raises(FileNotFoundError):
+        load("missing.gw")
+
+
+def test_bytecode_beside_a_module_of_the_cache_is_not_run(tmp_path: Path) -> None:
+    """It has no hash, so it is neither read nor written."""
+    entry = driver.compile_model("gate.gw", backend="numpy").entry
+    assert entry is not None
+    program = "from gradwright.runtime import load; print(float(load('gate.gw', backend='numpy').Model().predict(x=0.5).f))"
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    best = 9.0
-    for _ in range(4):
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
-        seconds, *modules = done.stdout.split()
-        assert not {"sympy", "Cython", "filelock", "rich", "click", "subprocess"} & set(modules)
-        best = min(best, float(seconds))
-    assert best < 0.15  # 0.03 on an idle machine: the bound is for a busy one
+
+    def run() -> float:
+        return float(
+            subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment).stdout
+        )
+
+    assert run() == pytest.approx(RIGHT, rel=1e-14)
+    assert not (entry.folder / "__pycache__").exists()
+    import py_compile
+
+    py_compile.compile(str(entry.path("gate.py")))
+    (planted,) = (entry.folder / "__pycache__").iterdir()
+    planted.write_bytes(planted.read_bytes()[:40])
+    assert run() == pytest.approx(RIGHT, rel=1e-14)
 
 
 # ---------------------------------------------------------------- killed
@@ -123,6 +167,30 @@ def test_killed_at_fifty_moments_nothing_broken_is_left(tmp_path: Path, own_cach
 
 
 # ---------------------------------------------------------------- damaged, planted
+
+
+def test_an_entry_that_is_cut_anywhere_is_built_again(own_cache: Path) -> None:
+    """Each of its files, entry.json too, cut at random places or with one bit turned."""
+    rng = random.Random(3)
+    entry = driver.compile_model("gate.gw", backend="numpy").entry
+    assert entry is not None
+    whole = {path: path.read_bytes() for path in sorted(entry.folder.iterdir())}
+    for path, data in whole.items():
+        for cut in (*(rng.randrange(len(data)) for _ in range(6)), -1):
+            if cut < 0:
+                at = rng.randrange(len(data))
+                damaged = data[:at] + bytes([data[at] ^ 1 << rng.randrange(8)]) + data[at + 1 :]
+            else:
+                damaged = data[:cut]
+            path.write_bytes(damaged)
+            if path.name != "entry.json":
+                assert cache.find(entry.key) is None
+            again = driver.compile_model("gate.gw", backend="numpy")
+            assert again.entry is not None and again.entry.key == entry.key and cache.find(entry.key) is not None
+            for name in entry.files:
+                assert again.entry.path(name).read_bytes() == whole[entry.path(name)]
+    assert not list((own_cache / "aside").iterdir())
+    assert value(load("gate.gw", backend="numpy")) == pytest.approx(RIGHT, rel=1e-14)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "garbage"])
@@ -304,6 +372,109 @@ def test_what_is_remembered_of_texts_and_failures_is_bounded(own_cache: Path, mo
     cache.obtain("a" * 64, lambda folder: {})
     assert sorted(p.name[0] for p in (own_cache / "fronts").iterdir()) == ["3", "4", "5"]
     assert sorted(p.name for p in (own_cache / "failed").iterdir()) == ["f4", "f5"]
+
+
+def fill(folder: Path) -> dict[str, str]:
+    (folder / "data").write_bytes(bytes(300_000))
+    return {"name": "filler"}
+
+
+def test_what_was_not_used_for_longest_goes_first(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADWRIGHT_CACHE_SIZE", "1")  # MiB: room for three
+    for k, age in enumerate((40, 30, 20)):
+        entry = cache.obtain(f"{k}" * 64, fill)
+        os.utime(entry.folder / "entry.json", (time.time() - age,) * 2)
+    assert cache.find("0" * 64) is not None  # used now, so the second is the oldest
+    cache.obtain("3" * 64, fill)
+    assert sorted(p.name[0] for p in (own_cache / "modules").iterdir()) == ["0", "2", "3"]
+    assert cache.info().bytes <= 1 << 20
+    monkeypatch.setenv("GRADWRIGHT_CACHE_SIZE", "0")
+    cache.obtain("4" * 64, fill)  # what was just made stays, whatever the bound
+    assert [p.name[0] for p in (own_cache / "modules").iterdir()] == ["4"]
+    monkeypatch.setenv("GRADWRIGHT_CACHE_SIZE", "plenty")
+    assert cache.info().limit == cache.LIMIT
+
+
+@pytest.mark.parametrize("backend", ["cython", "numpy"])
+def test_an_entry_thrown_out_between_finding_and_loading(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process needs the room just then: the model is compiled again, by whichever way it was found."""
+    entry = driver.compile_model("gate.gw", backend=backend).entry  # type: ignore[arg-type]
+    assert entry is not None
+    find, thrown = cache.find, []
+
+    def find_and_lose(key: str) -> cache.Entry | None:
+        found = find(key)
+        if found is not None and len(thrown) < 2:  # first for the short way, then for the driver's
+            thrown.append(key)
+            cache.forget(key)
+        return found
+
+    monkeypatch.setattr(cache, "find", find_and_lose)
+    assert value(load("gate.gw", backend=backend)) == pytest.approx(RIGHT, rel=1e-14)
+    assert thrown[0] == entry.key
+
+
+def test_processes_load_while_others_throw_out(tmp_path: Path) -> None:
+    """A cache with room for nothing: each model that is compiled throws the other one out while others load it."""
+    for name in "ab":
+        (tmp_path / f"{name}.gw").write_text(GATE.replace("3", "3 + 0 * 1" if name == "a" else "3 + 0 * 2"))
+    program = "import sys; from gradwright.runtime import load\n" \
+              "for k in range(12):\n" \
+              "    m = load('ab'[(k + int(sys.argv[1])) % 2] + '.gw', backend='numpy')\n" \
+              "    print(float(m.Model().predict(x=0.5).f))\n" \
+              "    [sys.modules.pop(n) for n in list(sys.modules) if n.startswith('gradwright.loaded')]\n"  # fmt: skip
+    environment = dict(os.environ, GRADWRIGHT_CACHE_SIZE="0")
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program, str(k)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         text=True)
+        for k in range(4)
+    ]  # fmt: skip
+    for process in processes:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        assert [float(line) for line in out.split()] == pytest.approx([RIGHT] * 12, rel=1e-14)
+
+
+# ---------------------------------------------------------------- what it tells logging
+
+
+def test_a_cache_miss_says_why(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    caplog.set_level("DEBUG", logger="gradwright")
+
+    def told(name: str) -> list[tuple[str, str]]:
+        found = [(r.levelname, r.getMessage()) for r in caplog.records if r.name == f"gradwright.{name}"]
+        caplog.clear()
+        return found
+
+    load("gate.gw", backend="numpy")
+    events = [(r.name, r.levelname, r.getMessage()) for r in caplog.records]
+    assert ("gradwright.cache", "INFO", "gate.gw is not in the cache as it is now") in events
+    asked = next(text for _, level, text in events if level == "DEBUG" and "was looked for as" in text)
+    assert "'backend': 'numpy'" in asked and "'sizes': {}" in asked and "'gradwright': " in asked
+    stages = [text.split()[1].rstrip(",") for _, _, text in events if "gate.gw: " in text]
+    assert stages == list(driver.STAGE_NAMES)
+    assert any(level == "INFO" and "gate.gw became " in text for _, level, text in events)
+    caplog.clear()
+    load("gate.gw", backend="numpy")
+    assert [(level, text.split(" in ")[0]) for level, text in told("cache")] == [("DEBUG", "gate.gw is found")]
+    entry = driver.compile_model("gate.gw", backend="numpy").entry
+    assert entry is not None
+    entry.path("gate.py").write_text("damaged")
+    caplog.clear()
+    load("gate.gw", backend="numpy")
+    assert ("DEBUG", f"{entry.path('gate.py')} is not what was put there: it is built again") in told("cache")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_nothing_is_printed_where_nobody_listens() -> None:
+    """Not even warnings, with logging imported or not."""
+    program = "{}; from gradwright.runtime import load; import sys; m = load('gate.gw', backend='numpy'); " \
+              "m.Model().fit({{'x': 1.0}}, 'sgd', epochs=2) if 'fit' in sys.argv else None"  # fmt: skip
+    for first in ("import logging", "pass"):
+        command = [sys.executable, "-c", program.format(first)]
+        environment = dict(os.environ, GRADWRIGHT_CACHE="/proc/nowhere")  # a cache that cannot be used
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_entries_are_plain_json_with_the_hash_of_every_file(own_cache: Path) -> None:

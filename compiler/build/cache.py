@@ -13,17 +13,17 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache as once
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from .files import publish
+from gradwright.runtime.logs import DEBUG, INFO, WARNING, tell
+
+from .hashing import sha256
 
 _FORMAT: Final = 1
 _LOCK_TIMEOUT: Final = 900.0  # after that we build as well: entries are renamed into place, so nothing breaks
@@ -67,7 +67,6 @@ def _usable(chosen: str) -> Path:
             raise PermissionError("it is not writable")
     except OSError as error:
         import atexit
-        import logging
         import shutil
         import tempfile
 
@@ -75,7 +74,7 @@ def _usable(chosen: str) -> Path:
         atexit.register(shutil.rmtree, fallback, ignore_errors=True)
         why = str(error) if error.errno is None else error.strerror or str(error)
         _instead[str(fallback)] = str(path), why
-        logging.getLogger("gradwright").warning("the cache %s cannot be used (%s): this process works without one", path, why)
+        tell(WARNING, "cache", "the cache %s cannot be used (%s): this process works without one", path, why)
         return fallback
     return path
 
@@ -103,7 +102,7 @@ def scratch() -> Iterator[Path]:
 def _host() -> str:
     import platform
 
-    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+    return sha256(platform.node().encode()).hexdigest()[:8]
 
 
 def _left_behind(path: Path, now: float) -> bool:
@@ -123,7 +122,7 @@ def _left_behind(path: Path, now: float) -> bool:
 
 def digest(*parts: bytes | str) -> str:
     """One key from several parts; where one ends and the next begins counts."""
-    state = hashlib.sha256()
+    state = sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
         state.update(len(data).to_bytes(8, "little"))
@@ -134,8 +133,7 @@ def digest(*parts: bytes | str) -> str:
 # ---------------------------------------------------------------- built modules
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A built module in the cache, verified: its files by name, and what else was kept about it."""
 
     key: str
@@ -155,7 +153,8 @@ def find(key: str) -> Entry | None:
         if entry["format"] != _FORMAT or entry["key"] != key or not isinstance(entry["about"], dict):
             return None
         for name, wanted in entry["files"].items():
-            if not _ours(folder / name) or hashlib.sha256((folder / name).read_bytes()).hexdigest() != wanted:
+            if not _ours(folder / name) or sha256((folder / name).read_bytes()).hexdigest() != wanted:
+                tell(DEBUG, "cache", "%s is not what was put there: it is built again", folder / name)
                 return None
         result = Entry(key, folder, tuple(entry["files"]), entry["about"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -187,7 +186,7 @@ def obtain(key: str, make: Callable[[Path], Mapping[str, Any]]) -> Entry:
             return found
         with scratch() as aside:
             about = dict(make(aside))
-            files = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(aside.iterdir()) if p.is_file()}
+            files = {p.name: sha256(p.read_bytes()).hexdigest() for p in sorted(aside.iterdir()) if p.is_file()}
             text = json.dumps({"format": _FORMAT, "key": key, "files": files, "about": about}, indent=1)
             (aside / "entry.json").write_text(text, encoding="utf-8")
             target = _room("modules") / key
@@ -259,6 +258,7 @@ def _tidy(keep: str) -> None:
             if name != keep:
                 with scratch() as trash, contextlib.suppress(OSError):
                     os.rename(folder, trash / "old")  # gone at once: nobody finds half of it
+                    tell(INFO, "cache", "%s is thrown out: the cache holds %d bytes, and may hold %d", folder, total, limit)
                 total -= size
 
 
@@ -282,8 +282,7 @@ def _keep_latest(folder: Path, count: int) -> None:
 # ---------------------------------------------------------------- what is in it
 
 
-@dataclass(frozen=True)
-class Info:
+class Info(NamedTuple):
     """What is in the cache."""
 
     folder: Path
@@ -330,8 +329,7 @@ def clear() -> None:
 # ---------------------------------------------------------------- fronts: from a source text straight to its module
 
 
-@dataclass(frozen=True)
-class Front:
+class Front(NamedTuple):
     """What a source text became: a module's key, the files that it used, the warnings that belong to it."""
 
     module: str
@@ -342,7 +340,7 @@ class Front:
 def find_front(key: str, read: Callable[[str], bytes | None]) -> Front | None:
     """The front of ``key`` whose used files, read by ``read``, are as they were."""
     for front in _fronts(key):
-        if all(hashlib.sha256(read(path) or b"").hexdigest() == wanted for path, wanted in front.used):
+        if all(sha256(read(path) or b"").hexdigest() == wanted for path, wanted in front.used):
             with contextlib.suppress(OSError):
                 os.utime(directory() / "fronts" / f"{key}.json")  # used now: the last to be thrown out
             return front
@@ -354,6 +352,8 @@ def keep_front(key: str, front: Front) -> None:
     others = [f for f in _fronts(key) if f.used != front.used]
     data = [{"module": f.module, "used": f.used, "about": dict(f.about)} for f in [front, *others][:_FRONTS]]
     with contextlib.suppress(OSError):
+        from .files import publish
+
         publish(_room("fronts") / f"{key}.json", json.dumps({"format": _FORMAT, "fronts": data}, indent=1).encode())
 
 
@@ -363,8 +363,6 @@ def _fronts(key: str) -> Sequence[Front]:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["format"] != _FORMAT or not _ours(path):
             return []
-        return [
-            Front(str(f["module"]), tuple((str(p), str(h)) for p, h in f["used"]), dict(f["about"])) for f in data["fronts"]
-        ]
+        return [Front(str(f["module"]), tuple((str(p), str(h)) for p, h in f["used"]), dict(f["about"])) for f in data["fronts"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 import shutil
 import sys
-import sysconfig
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,39 +13,15 @@ from typing import Any, Final
 
 from . import cache
 from .files import publish
+from .hashing import sha256
+from .modules import suffix
+from .recall import cython_version, headers
 from .toolchain import BuildError, Toolchain, ToolchainError, toolchain
+
+__all__ = ["binary_interface", "build_module", "headers", "suffix", "translate"]
 
 _cython: Final = threading.Lock()  # Cython keeps its state in its modules
 _LAST: Final = 30  # lines of a compiler's complaint that go into the message
-
-
-def suffix() -> str:
-    """What the file of an extension module ends in, for this Python."""
-    return str(sysconfig.get_config_var("EXT_SUFFIX") or ".so")
-
-
-def headers() -> Path:
-    """The folder with the C headers and the Cython face, which generated code includes as ``gradwright/...``."""
-    from importlib.util import find_spec
-
-    spec = find_spec("gradwright.runtime")
-    if spec is None or not spec.submodule_search_locations:
-        raise ToolchainError("gradwright.runtime is not installed: install gradwright again")
-    return Path(next(iter(spec.submodule_search_locations))) / "include"
-
-
-def cython_version() -> str:
-    """Cython's version, read without importing it."""
-    from importlib.util import find_spec
-
-    spec = find_spec("Cython")
-    if spec is None or not spec.submodule_search_locations:
-        return ""
-    shadow = Path(next(iter(spec.submodule_search_locations))) / "Shadow.py"
-    with contextlib.suppress(OSError):
-        found = re.search(r'^__version__ = "([^"]+)"', shadow.read_text(encoding="utf-8"), re.MULTILINE)
-        return found[1] if found else ""
-    return ""
 
 
 def binary_interface(tools: Toolchain | None) -> str:
@@ -172,7 +146,7 @@ def _with_log(error: BuildError, name: str, folder: Path) -> BuildError:
     lines = text.splitlines()
     short = text if len(lines) <= _LAST + 2 else "\n".join([*lines[:2], "...", *lines[-_LAST:]])
     try:
-        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        digest = sha256(text.encode()).hexdigest()[:12]
         kept = cache.directory() / "failed" / f"{name}-{digest}"
         kept.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in sorted(folder.iterdir()):

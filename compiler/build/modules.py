@@ -8,9 +8,8 @@ import keyword
 import re
 import sys
 import threading
-import unicodedata
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Final
 
 _PREFIX: Final = "gradwright.loaded"  # in sys.modules only: there is no such package
@@ -24,7 +23,11 @@ def module_name(stem: str) -> str:
     What no identifier can hold becomes ``_``. Keywords, and names under which the module would hide one that it or NumPy
     needs when its folder is on sys.path, get an underscore at the end.
     """
-    name = re.sub(r"\W", "_", unicodedata.normalize("NFKC", stem))
+    if not stem.isascii():
+        import unicodedata
+
+        stem = unicodedata.normalize("NFKC", stem)
+    name = re.sub(r"\W", "_", stem)
     if name.startswith("__"):
         name = name.strip("_")
     if not name.strip("_"):
@@ -36,6 +39,19 @@ def module_name(stem: str) -> str:
     return name
 
 
+def suffix() -> str:
+    """What the file of an extension module ends in, for this Python."""
+    return importlib.machinery.EXTENSION_SUFFIXES[0]
+
+
+class _Text(importlib.machinery.SourceFileLoader):
+    """Runs the text itself: bytecode that Python kept beside it would be in the cache without a hash."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
 def import_file(name: str, path: Path, key: str) -> ModuleType:
     """Import a module from its file, once per ``key``. Two models of the same name do not disturb each other."""
     full = f"{_PREFIX}.{key[:32]}.{name}"
@@ -45,7 +61,7 @@ def import_file(name: str, path: Path, key: str) -> ModuleType:
             return known
         loader: importlib.machinery.ExtensionFileLoader | importlib.machinery.SourceFileLoader
         if path.suffix == ".py":
-            loader = importlib.machinery.SourceFileLoader(full, str(path))
+            loader = _Text(full, str(path))
         else:
             loader = importlib.machinery.ExtensionFileLoader(full, str(path))
         spec = importlib.util.spec_from_file_location(full, path, loader=loader)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..language.diagnostics import GradwrightError
+from ..language.family import GradwrightError
 
 MARCHES: Final = ("native", "x86-64-v2", "x86-64-v3", "x86-64-v4", "armv8")  # the processors that a module may be for
 

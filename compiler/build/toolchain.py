@@ -6,23 +6,20 @@ What a compiler can do is found out once and kept in the cache, keyed by the pro
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import platform
 import re
-import shlex
 import sys
-import sysconfig
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
 from functools import cache as once
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from ..language.diagnostics import GradwrightError
+from gradwright.runtime.logs import DEBUG, tell
+
+from ..language.family import GradwrightError
 from . import cache
-from .files import publish
+from .hashing import sha256
 from .options import DiskError, OptionError
 
 TIMEOUT: Final = 600.0  # seconds for one run of the C compiler; far beyond what any model takes; $GRADWRIGHT_TIMEOUT
@@ -65,8 +62,7 @@ class BuildError(GradwrightError):
         self.log = log
 
 
-@dataclass(frozen=True)
-class Toolchain:
+class Toolchain(NamedTuple):
     """A C compiler that works, with the flags that it understands."""
 
     command: tuple[str, ...]  # the program and the arguments that $CC gave
@@ -79,26 +75,26 @@ class Toolchain:
     def at_level(self, level: int) -> Toolchain:
         """The same compiler at -O0 to -O3."""
         flags = tuple(f"-O{level}" if flag in ("-O2", "-O3") else flag for flag in self.flags)
-        return replace(self, flags=flags, identity=cache.digest(self.identity, *flags))
+        return self._replace(flags=flags, identity=cache.digest(self.identity, *flags))
 
     def for_machine(self, march: str) -> Toolchain:
         """The same compiler, for all processors of a kind: native, x86-64-v2, -v3, -v4, armv8."""
         if march == "native":
             return self
-        here = platform.machine().lower()
+        here = os.uname().machine.lower()
         family = "arm" if march.startswith("armv") else "x86"
         if not here.startswith(("aarch64", "arm") if family == "arm" else ("x86_64", "amd64", "i386", "i686")):
             raise OptionError(f"--march {march}: this machine is {here}, and Gradwright builds for its own kind only")
         flag = "-march=armv8-a" if march == "armv8" else f"-march={march}"
         kept = tuple(f for f in self.flags if f not in ("-march=native", "-mcpu=native"))
         flags = (*kept, flag)
-        return replace(self, flags=flags, identity=cache.digest(self.identity, *flags))
+        return self._replace(flags=flags, identity=cache.digest(self.identity, *flags))
 
     def with_threads(self, threads: int) -> Toolchain:
         """The same compiler; what it builds uses so many threads, whatever the machine has."""
         flags = (*self.flags, f"-DGW_THREADS={threads}")
         openmp = () if threads == 1 else self.openmp
-        return replace(self, flags=flags, openmp=openmp, identity=cache.digest(self.identity, *flags))
+        return self._replace(flags=flags, openmp=openmp, identity=cache.digest(self.identity, *flags))
 
     def compile(self, source: Path, target: Path, *, include: Sequence[Path] = (), threads: bool = False) -> str:
         """Compile one C file into a Python extension. Returns what the compiler printed."""
@@ -106,6 +102,7 @@ class Toolchain:
             *self.command, *self.flags, *(self.openmp if threads else ()), "-DNDEBUG", "-w", *self.shared,
             *(f"-I{path}" for path in (*include, *python_headers())), str(source), "-o", str(target), "-lm",
         ]  # fmt: skip
+        tell(DEBUG, "compile", "the C compiler: %s", command)
         status, output = run(command, timeout=_timeout(), temporary=target.parent)
         output = _printable(output)
         if status and re.search(r"No space left on device|File too large|Disk quota exceeded", output):
@@ -115,11 +112,17 @@ class Toolchain:
             raise ToolchainError(f"the C compiler does not know the processors asked for\n{output.rstrip()}")
         if status:
             how = f"was ended by signal {-status}" if status < 0 else f"failed (status {status})"
-            raise BuildError(f"the C compiler {how}\n$ {shlex.join(command)}\n{output.rstrip()}")
+            raise BuildError(f"the C compiler {how}\n$ {_shown(command)}\n{output.rstrip()}")
         if not _is_library(target):
-            said = f"$ {shlex.join(command)}\n{output.rstrip()}"
+            said = f"$ {_shown(command)}\n{output.rstrip()}"
             raise ToolchainError(f"the C compiler said that all went well, and made no library\n{said}")
         return output
+
+
+def _shown(command: Sequence[str]) -> str:
+    import shlex
+
+    return shlex.join(command)
 
 
 def _timeout() -> float:
@@ -162,7 +165,7 @@ def run(command: Sequence[str], *, timeout: float, cwd: Path | None = None, temp
             os.killpg(process.pid, signal.SIGKILL)  # gcc starts others, which would go on
         process.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
-            raise BuildError(f"the C compiler did not finish in {timeout:g} seconds\n$ {shlex.join(command)}") from None
+            raise BuildError(f"the C compiler did not finish in {timeout:g} seconds\n$ {_shown(command)}") from None
         raise
     return process.returncode, output
 
@@ -180,7 +183,11 @@ def _which(name: str) -> str | None:
 
 def find_compiler() -> tuple[str, ...]:
     """The C compiler's command: $CC with its arguments, or else cc, gcc or clang from the PATH."""
-    wanted = shlex.split(os.environ.get("CC", ""))
+    wanted: Sequence[str] = ()
+    if os.environ.get("CC"):
+        import shlex
+
+        wanted = shlex.split(os.environ["CC"])
     if wanted:
         path = _which(wanted[0])
         if path is None:
@@ -201,6 +208,8 @@ def find_compiler() -> tuple[str, ...]:
 @once
 def python_headers() -> tuple[Path, ...]:
     """The folders with Python.h and pyconfig.h."""
+    import sysconfig
+
     paths = dict.fromkeys(Path(sysconfig.get_path(key)) for key in ("include", "platinclude"))
     found = tuple(path for path in paths if path.is_dir())
     if not any((path / "Python.h").is_file() for path in found):
@@ -226,8 +235,10 @@ def processor() -> str:
                     features = " ".join(sorted(line.partition(":")[2].split()))
                     break
     except OSError:
+        import platform
+
         features = platform.processor()
-    return f"{platform.machine()} {hashlib.sha256(features.encode()).hexdigest()[:16]}"
+    return f"{os.uname().machine} {sha256(features.encode()).hexdigest()[:16]}"
 
 
 def toolchain() -> Toolchain:
@@ -236,16 +247,19 @@ def toolchain() -> Toolchain:
     real = os.path.realpath(command[0])
     state = os.stat(real)
     question = json.dumps([_FORMAT, command, real, state.st_mtime_ns, state.st_size, processor(), sys.platform, _WISHES])
-    kept = cache.directory() / "toolchains" / f"{hashlib.sha256(question.encode()).hexdigest()[:32]}.json"
+    kept = cache.directory() / "toolchains" / f"{sha256(question.encode()).hexdigest()[:32]}.json"
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         return _read(kept)
     with cache.locked("probe"):
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             return _read(kept)
+        tell(DEBUG, "compile", "the C compiler %s is tried: it was not used before, or has changed", command)
         found = _probe(command, question)
         with contextlib.suppress(OSError):  # else the next process asks again
+            from .files import publish
+
             kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            publish(kept, json.dumps(asdict(found), indent=1).encode())
+            publish(kept, json.dumps(found._asdict(), indent=1).encode())
     return found
 
 
@@ -296,12 +310,12 @@ def _probe(command: tuple[str, ...], question: str) -> Toolchain:
                 if re.search(r"No space left on device|File too large|Disk quota exceeded", output):
                     raise DiskError(f"there is no room to try the C compiler in {folder.parent}:\n{last}")
                 raise ToolchainError(
-                    f"the C compiler {shlex.join(command)} cannot build a shared library:\n{last}\n"
+                    f"the C compiler {_shown(command)} cannot build a shared library:\n{last}\n"
                     f"To get one that can:\n{HOW_TO_GET_ONE}"
                 )
             flags = ()
             for wish in _WISHES:
                 flags += next((w for w in wish if not w or accepts(_PROGRAM, (*flags, *w))[0]), ())
         openmp = ("-fopenmp",) if accepts(_OPENMP_PROGRAM, (*flags, "-fopenmp"))[0] else ()
-    identity = hashlib.sha256(json.dumps([question, version, flags, shared, openmp]).encode()).hexdigest()
+    identity = sha256(json.dumps([question, version, flags, shared, openmp]).encode()).hexdigest()
     return Toolchain(command, version, flags, shared, openmp, identity)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..language.diagnostics import GradwrightError
+from ..language.family import GradwrightError
 from . import cache
 from .compile import build_module
 from .modules import import_file
