@@ -92,7 +92,7 @@ class KernelWriter:
         self.spell = Speller()
         self.used: set[str] = set()
         self.lines = Lines()
-        self.locals: dict[str, list[str]] = {}
+        self.locals: dict[str, dict[str, None]] = {}
         self.variables: dict[str, str] = {}
         self.extents: dict[str, Dim] = {}
         self.header: tuple[object, ...] | None = None
@@ -190,9 +190,10 @@ class KernelWriter:
             parts.append(f"{self.spell(s.value.name)} = work" + (f" + {offset}" if offset != "0" else ""))
         if parts:
             yield from _wrap("    cdef write ", parts, "")
+        doubles = self._doubles()
         for s in self.nest.storage:
             if s.kind == "scalar":
-                type_ = "Py_ssize_t" if s.value.kind == "int" else "double" if s.value.name in self._doubles() else "real"
+                type_ = "Py_ssize_t" if s.value.kind == "int" else "double" if s.value.name in doubles else "real"
                 self._local(type_, self.spell(s.value.name))
             elif s.kind == "stack":
                 extent = Dim.of(1)
@@ -200,12 +201,12 @@ class KernelWriter:
                     extent = extent * e
                 self._local("real", f"{self.spell(s.value.name)}[{extent}]")
         for type_ in ("real", "double", "bint", "Py_ssize_t"):
-            names = self.locals.get(type_, [])
+            names = self.locals.get(type_, {})
             plain = [n for n in names if "[" not in n]
             if plain:
                 yield from _wrap(f"    cdef {type_} ", plain, "")
             for array in names:
-                if array not in plain:
+                if "[" in array:
                     yield f"    cdef {type_} {array}"
 
     def _doubles(self) -> set[str]:
@@ -226,9 +227,7 @@ class KernelWriter:
         return found
 
     def _local(self, type_: str, name: str) -> None:
-        names = self.locals.setdefault(type_, [])
-        if name not in names:
-            names.append(name)
+        self.locals.setdefault(type_, {})[name] = None
 
     # ------------------------------------------------------------ statements
 

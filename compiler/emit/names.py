@@ -24,6 +24,7 @@ class Speller:
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._used: set[str] = set(taken)
         self._spelled: dict[str, str] = {}
+        self._last: dict[str, int] = {}  # the suffixes up to this one are taken
 
     def __call__(self, name: str) -> str:
         """The spelling of a value's name, always the same."""
@@ -40,9 +41,10 @@ class Speller:
         if stem in RESERVED or stem.startswith(("gw_", "Py", "_")):
             stem = f"{stem.lstrip('_') or 'v'}_"
             stem = stem if stem.isidentifier() else f"v{stem}"
-        name, k = stem, 1
+        name, k = stem, self._last.get(stem, 1)
         while name in self._used or name in RESERVED:
             k += 1
             name = f"{stem}_{k}" if not stem.endswith("_") else f"{stem}{k}"
+        self._last[stem] = k
         self._used.add(name)
         return name

@@ -16,12 +16,14 @@ class Namer:
 
     def __init__(self, taken: Iterable[str]) -> None:
         self._taken = set(taken)
+        self._last: dict[str, int] = {}  # the suffixes up to this one are taken
 
     def __call__(self, wanted: str) -> str:
-        name, k = wanted, 1
+        name, k = wanted, self._last.get(wanted, 1)
         while name in self._taken:
             k += 1
             name = f"{wanted}_{k}"
+        self._last[wanted] = k
         self._taken.add(name)
         return name
 

@@ -6,8 +6,11 @@ same point of that axis. Inside the loop the same is done again with the axes th
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import merge
+from itertools import islice
 
 from ..graph import expr as E
 from ..graph.expr import Expr
@@ -127,11 +130,15 @@ class _Scheduler:
             if eqn.reduce or eqn.plain_out is None or eqn.body.op != "add":
                 continue
             terms = _terms(eqn.body)
+            readers: dict[Expr, int] = {}  # how many of the terms read each operand
+            for term in terms:
+                for leaf in E.leaves(term, "arg"):
+                    readers[leaf] = readers.get(leaf, 0) + 1
             parts: dict[Expr, str] = {}
             for term in terms:
                 if term.op != "arg" or not isinstance(term.value, int):
                     continue
-                if sum(term in E.walk(other) for other in terms) != 1:
+                if readers[term] != 1:
                     continue  # another term reads it as well: it must be whole before the sum begins
                 access = eqn.args[term.value]
                 part = made.get(access.value)
@@ -170,7 +177,7 @@ class _Scheduler:
     # ------------------------------------------------------------ fusion
 
     def _fuse(self, items: Sequence[Item], outer: tuple[str, ...]) -> list[Node]:
-        groups: list[_Group] = []
+        groups = _Groups()
         where: dict[int, int] = {}
         makers: dict[str, list[Item]] = {}
         for item in items:
@@ -189,13 +196,16 @@ class _Scheduler:
             place = None if barrier else self._join(item, producers, groups, where, lowest)
             if place is None:
                 axis = None if barrier or not item.left else self._first_axis(item)
-                groups.append(_Group(barrier, axis, []))
-                place = len(groups) - 1, axis
+                groups.add(_Group(barrier, axis), None if axis is None else self._kind(axis))
+                place = len(groups.all) - 1, axis
             index, axis = place
-            groups[index].members.append((item, axis))
+            group = groups.all[index]
+            group.take(item, axis)
+            if axis is not None and _innermost(item):
+                group.kinds.add(self._runs(item, axis))
             where[item.serial] = index
         nodes: list[Node] = []
-        for group in groups:
+        for group in groups.all:
             nodes.extend(self._emit(group, outer))
         return nodes
 
@@ -208,21 +218,26 @@ class _Scheduler:
         product = classify(item.eqn)
         return product is not None and all(a.name in item.left for a in (*product.m, *product.n, *product.k))
 
-    def _join(self, item: Item, producers: list[Item], groups: list[_Group], where: dict[int, int],
+    def _kind(self, axis: str) -> object:
+        """Loops over axes of one kind can be shared."""
+        return self.classes.find(axis), self.extent[axis]
+
+    def _join(self, item: Item, producers: list[Item], groups: _Groups, where: dict[int, int],
               lowest: int) -> tuple[int, str | None] | None:  # fmt: skip
-        for index in range(lowest, len(groups)):
-            group = groups[index]
-            if group.barrier or (group.axis is None) != (not item.left):
-                continue
-            inside = [p for p in producers if where[p.serial] == index]
-            if group.axis is None:
-                return index, None  # statements one after the other
+        if not item.left:  # statements one after the other
+            index = groups.next(None, lowest)
+            return None if index is None else (index, None)
+        kinds = {axis: self._kind(axis) for axis in item.left}
+        inside: dict[int, list[Item]] = {}
+        for p in producers:
+            inside.setdefault(where[p.serial], []).append(p)
+        for index in groups.candidates(kinds.values(), lowest):
+            group = groups.all[index]
+            kind = self._kind(str(group.axis))
             for axis in item.left:
-                if self.classes.find(axis) != self.classes.find(group.axis) or self.extent[axis] != self.extent[group.axis]:
+                if kinds[axis] != kind or self._mixes(item, axis, group):
                     continue
-                if self._mixes(item, axis, group):
-                    continue
-                if all(self._aligned(p, group.axis_of(p), item, axis) for p in inside):
+                if all(self._aligned(p, group.axis_of(p), item, axis) for p in inside.get(index, ())):
                     return index, axis
         return None
 
@@ -232,8 +247,7 @@ class _Scheduler:
         extent = self.extent[axis].value
         if extent is None or extent >= BLOCKED or extent < 4 or not _innermost(item):
             return False
-        kind = self._runs(item, axis)
-        return any(_innermost(other) and self._runs(other, str(a)) != kind for other, a in group.members)
+        return (not self._runs(item, axis)) in group.kinds
 
     def _runs(self, item: Item, axis: str) -> bool:
         """A reduction along ``axis`` into one place."""
@@ -278,21 +292,21 @@ class _Scheduler:
 
     def _emit(self, group: _Group, outer: tuple[str, ...]) -> list[Node]:
         if group.barrier:
-            (item, _), = group.members
+            (item, _), = group.members.values()
             return self._scan(item.scan) if item.scan is not None else [self._product(item)]
         if group.axis is None:
             nodes: list[Node] = []
-            for item, _ in group.members:
+            for item, _ in group.members.values():
                 nodes.extend(self._statement(item, outer))
             return nodes
         before: list[Node] = []
-        for item, axis in group.members:
+        for item, axis in group.members.values():
             assert axis is not None
             if item.starts and not item.ready and not self._covers(item, axis):
                 before.extend(self._start(item))
         variable = self._variable(group.axis, outer)
         members: list[Item] = []
-        for item, axis in group.members:
+        for item, axis in group.members.values():
             assert axis is not None
             item.bound[axis] = at(variable)
             item.left.remove(axis)
@@ -459,13 +473,41 @@ class _Scheduler:
 class _Group:
     barrier: bool
     axis: str | None
-    members: list[tuple[Item, str | None]]
+    members: dict[int, tuple[Item, str | None]] = field(default_factory=dict)  # by the items' numbers
+    kinds: set[bool] = field(default_factory=set)  # of those for which this is the innermost loop: do they sum along it
+
+    def take(self, item: Item, axis: str | None) -> None:
+        self.members[item.serial] = item, axis
 
     def axis_of(self, item: Item) -> str:
-        for member, axis in self.members:
-            if member is item and axis is not None:
-                return axis
-        raise KeyError(item.target)
+        axis = self.members[item.serial][1]
+        assert axis is not None
+        return axis
+
+
+class _Groups:
+    """The groups in their order, and those of one kind of axis, so that nobody need look at all of them."""
+
+    def __init__(self) -> None:
+        self.all: list[_Group] = []
+        self._open: dict[object, list[int]] = {}
+
+    def add(self, group: _Group, kind: object) -> None:
+        """``kind``: of the axis; None where there is no loop."""
+        if not group.barrier:
+            self._open.setdefault(kind, []).append(len(self.all))
+        self.all.append(group)
+
+    def next(self, kind: object, lowest: int) -> int | None:
+        """The first group of a kind from ``lowest`` on."""
+        found = self._open.get(kind, [])
+        k = bisect_left(found, lowest)
+        return found[k] if k < len(found) else None
+
+    def candidates(self, kinds: Iterable[object], lowest: int) -> Iterable[int]:
+        """The groups of several kinds from ``lowest`` on."""
+        lists = [self._open.get(kind, []) for kind in dict.fromkeys(kinds)]
+        return merge(*(islice(found, bisect_left(found, lowest), None) for found in lists))
 
 
 def _innermost(item: Item) -> bool:
