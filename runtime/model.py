@@ -203,6 +203,11 @@ class Hypers(Named):
 
 # ---- checking what comes in; the one place
 
+def _later(value: Any) -> bool:
+    """Whether these are rows that are converted when they are taken (`streams.Mapped`), and not all at once."""
+    return hasattr(type(value), "beyond")
+
+
 def _array(name: str, value: Any) -> Array:
     if value is None:
         raise _error("ArgumentError", f"{name}: got None where an array is needed")
@@ -219,7 +224,7 @@ def _array(name: str, value: Any) -> Array:
 
 
 def _masked(value: Any) -> bool:
-    return hasattr(value, "mask") and hasattr(value, "fill_value")
+    return isinstance(value, np.ma.MaskedArray)
 
 
 def _holds_masked(value: Any, depth: int) -> bool:
@@ -592,8 +597,8 @@ class Engine:
             enough = only is not needs and all(name in given for name in only.names)
             hint = f"; predict needs no {missing[0]}" if enough else ""
             raise _error("ArgumentError", f"missing input {wanted}{hint}")
-        arrays = {name: _index(name, given[name]) if spec["kind"] == "index" else _real(name, given[name], self.real)
-                  for name, spec in inputs.items() if name in given}
+        arrays = {name: given[name] if _later(given[name]) else _index(name, given[name]) if spec["kind"] == "index"
+                  else _real(name, given[name], self.real) for name, spec in inputs.items() if name in given}
         sizes: dict[str, int] = {}
         for name in self.sizes:
             if name in given:
@@ -800,12 +805,17 @@ class Engine:
         return theta, frozen
 
 
-def _in_range(spec: Any, array: Array, below: int) -> None:
+def _in_range(spec: Any, array: Any, below: int) -> None:
+    first = 0
+    if _later(array):
+        first, array = array.beyond(below)
     if array.size and (int(array.min()) < 0 or int(array.max()) >= below):
         where = _first((array < 0) | (array >= below))
+        number = int(array[where])
+        where = (where[0] + first, *where[1:]) if where else ()
         span = f"0 to {below - 1}" if below > 0 else "nothing, since the bound is 0"
         raise _error("RangeError", f"{spec['name']}: expected {spec['declared']}, integers from {span}; "
-                     f"{_element(spec['name'], where)} is {int(array[where])}")
+                     f"{_element(spec['name'], where)} is {number}")
 
 
 def _crc(array: Array) -> int:

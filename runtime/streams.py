@@ -8,11 +8,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .errors import ArgumentError, ShapeError
-from .model import Model
+from .errors import ArgumentError, RangeError, ShapeError
+from .model import Model, _index, _real, _same
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Batch: TypeAlias = Mapping[str, Any]
+
+_SCANNED = 1 << 16      # rows of a memory-mapped array whose indices are checked at a time
 
 
 class Stream:
@@ -31,22 +33,81 @@ class Stream:
         return ahead(batches, self.ahead)
 
 
+class Mapped:
+    """Rows of a memory-mapped array that is not as the model takes it: only those of a batch are ever converted."""
+
+    def __init__(self, spec: Mapping[str, Any], array: Array, real: Any, rows: Array | None = None) -> None:
+        self.name, self.index, self.array, self.real = spec["name"], spec["kind"] == "index", array, real
+        self.rows = rows
+        self.shape: tuple[int, ...] = array.shape if rows is None else (len(rows), *array.shape[1:])
+        self.ndim = array.ndim
+        self._taken(array[:0])      # says so if these are no numbers
+
+    def _taken(self, part: Any, name: str | None = None) -> Array:
+        return _index(name or self.name, part) if self.index else _real(name or self.name, part, self.real)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, which: Any) -> Array:
+        """The rows of a slice, or with these numbers, in the model's type."""
+        part = np.asarray(self.array[which if self.rows is None else self.rows[which]])
+        try:
+            return self._taken(part)
+        except RangeError:
+            numbers = np.arange(len(self))[which] if self.rows is None else self.rows[which]
+            for number, row in zip(numbers.tolist(), part, strict=True):
+                self._taken(row, f"{self.name}[{number}]")
+            raise
+
+    def beyond(self, below: int) -> tuple[int, Array]:
+        """The number of a row, and rows from there on that hold an index that is not from 0 to below; no rows if none does."""
+        for start in range(0, len(self), _SCANNED):
+            part = self[start:start + _SCANNED]
+            if part.size and not 0 <= int(part.min()) <= int(part.max()) < below:
+                return start, part
+        return 0, np.zeros(0, np.int64)
+
+
+def mapped(model: Model, data: Batch, large: int | None = None) -> dict[str, Any]:
+    """The data, with `Mapped` rows in place of memory-mapped arrays that would be converted whole (and of those above so many
+    bytes, which may not be copied either)."""
+    engine = model.engine
+    name = engine.sizes[0] if engine.sizes else None
+    specs = {s["name"]: s for s in engine.spec["inputs"] if s["shape"] and s["shape"][0] == name}
+    found = {}
+    for key in list(data.keys()):
+        value = data[key]
+        spec = specs.get(_same(key, specs))
+        if spec is not None and isinstance(value, np.memmap) and value.ndim:
+            kind = np.dtype(np.int64) if spec["kind"] == "index" else engine.real
+            if value.dtype != kind or not value.flags.c_contiguous or (large is not None and value.nbytes > large):
+                value = Mapped(spec, value, engine.real)
+        found[key] = value
+    return found
+
+
+def selected(array: Any, rows: Array) -> Any:
+    """These rows of an array, or of a `Mapped` one."""
+    if not isinstance(array, Mapped):
+        return array[rows]
+    spec = {"name": array.name, "kind": "index" if array.index else "real"}
+    return Mapped(spec, array.array, array.real, rows if array.rows is None else array.rows[rows])
+
+
 class Rows:
-    """Batches of the rows of arrays; only the rows of a batch are ever converted."""
+    """Batches of the rows of arrays; of memory-mapped ones, only the rows of a batch are ever converted."""
 
     def __init__(self, model: Model, data: Batch, batch_size: int | None, shuffle: bool) -> None:
         engine = model.engine
         name = engine.sizes[0] if engine.sizes else None
-        self.data, self.shuffle = data, shuffle
-        self.cut = {s["name"]: np.asanyarray(data[s["name"]]) for s in engine.spec["inputs"]
-                    if s["shape"] and s["shape"][0] == name and s["name"] in data}
-        lengths = {key: array.shape[:1] for key, array in self.cut.items()}
-        if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{key} has {length[0] if length else 'no'} rows" for key, length in lengths.items())
-            raise ShapeError(f"data: {told}")
-        self.rows = next(iter(self.cut.values())).shape[0] if lengths and () not in lengths.values() else 0
+        arrays, sizes, _ = engine.take(engine.full, engine.plans["train"], dict(data), model._hyper_vector)
+        given = dict(zip(engine.full.names, arrays, strict=True))
+        self.data = {key: value for key, value in data.items() if _same(key, given) not in given and key != name} | given
+        self.cut = {s["name"]: given[s["name"]] for s in engine.spec["inputs"] if s["shape"] and s["shape"][0] == name}
+        self.shuffle, self.rows = shuffle, sizes[0] if self.cut else 0
         if self.rows == 0:
-            raise ShapeError("data: there are no rows to train on")
+            raise ShapeError(f"there are no rows to train on: {name} is 0" if self.cut else "data: there are no rows to train on")
         if batch_size is not None and not (isinstance(batch_size, int | np.integer) and batch_size >= 1):
             raise ArgumentError(f"batch_size: expected a whole number from 1 up, or None for all rows, got {batch_size!r}")
         self.size = min(int(batch_size or self.rows), self.rows)
@@ -61,15 +122,7 @@ class Rows:
             chosen: Any = slice(start, start + self.size)
             if order is not None:
                 chosen = order[0, chosen]
-            yield {**self.data, **{name: np.asarray(array[chosen]) for name, array in self.cut.items()}}
-
-
-def big(model: Model, data: Batch) -> bool:
-    """Whether there is a memory-mapped array of another type than the model's, which would be converted whole."""
-    kinds = {spec["name"]: np.dtype(np.int64) if spec["kind"] == "index" else model.engine.real
-             for spec in model.engine.spec["inputs"]}
-    return any(isinstance(array, np.memmap) and name in kinds and (array.dtype != kinds[name] or not array.flags.c_contiguous)
-               for name, array in data.items())
+            yield {**self.data, **{name: array[chosen] for name, array in self.cut.items()}}
 
 
 _END = object()

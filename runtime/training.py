@@ -18,17 +18,18 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 import numpy as np
 
 from .callbacks import Info
-from .errors import ArgumentError, ShapeError, StateError
+from .errors import ArgumentError, GradwrightError, ShapeError, StateError
 from .metrics import Metric, named_metrics
-from .model import Model, Named
+from .model import Model, Named, _number, _same
 from .optimizers import Optimizer, resolve, stretches
-from .streams import Rows, Stream, big
+from .streams import Mapped, Rows, Stream, mapped, selected
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Callback: TypeAlias = Callable[[Info], Any]
 
 _ORDER = 1_000_000      # row numbers of shuffled epochs that are drawn ahead
 _EVALUATED = 4096       # rows of validation data that are evaluated at a time
+_LARGE = 1 << 26        # bytes of a memory-mapped array of which no part is copied to hold rows out
 
 
 # ---- what a run leaves
@@ -139,6 +140,8 @@ class _Trainer:
         """Take these arrays; `whole` takes them in one step, and looks for no batches in them."""
         engine, model = self.engine, self.model
         arrays, sizes, hyper = engine.take(engine.full, self.plan, dict(data), model._hyper_vector)
+        if not whole:       # an input that shares memory with the parameters would change as they do
+            arrays = tuple([a.copy() if np.may_share_memory(a, model._theta) else a for a in arrays])
         self.rows, self.batch, rowbytes = (1, 0, {}) if whole else self._cut(arrays, sizes, batch_size)
         self.sizes = (self.batch, *sizes[1:]) if self.batch else sizes
         self.samples = sizes[0] if self.has_rows else 1
@@ -338,9 +341,19 @@ def _alone(function: Callable[Concatenate[Model, Arguments], Result]) -> Callabl
     return call
 
 
+def _bounds(*values: Any) -> tuple[float, ...]:
+    found = []
+    for name, value in zip(("clip_norm", "clip_value"), values, strict=True):
+        found.append(_number(name, value))
+        if not found[-1] >= 0:
+            raise ArgumentError(f"{name}: expected a number from 0 up, got {value!r}")
+    return tuple(found)
+
+
 @_alone
 def step(model: Model, optimizer: Any, inputs: Mapping[str, Any], *, clip_norm: float = 0.0, clip_value: float = 0.0) -> float:
     """One training step on these inputs as they are. Returns the loss before it."""
+    clip_norm, clip_value = _bounds(clip_norm, clip_value)
     trainer = model._stepper
     if trainer is None or not trainer.fits(model, optimizer):
         trainer = model._stepper = _Trainer(model, optimizer, inputs, None)
@@ -384,9 +397,9 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
     """
     if not (_whole(epochs) and epochs >= 0):
         raise ArgumentError(f"epochs: expected a whole number from 0 up, got {epochs!r}")
-    for name, value in (("clip_norm", clip_norm), ("clip_value", clip_value)):
-        if not value >= 0:
-            raise ArgumentError(f"{name}: expected a number from 0 up, got {value!r}")
+    clip_norm, clip_value = _bounds(clip_norm, clip_value)
+    if seed is not None and not (_whole(seed) and seed >= 0):
+        raise ArgumentError(f"seed: expected a whole number from 0 up, or None, got {seed!r}")
     if not (_whole(accumulate) and accumulate >= 1 and _whole(ahead) and ahead >= 0):
         raise ArgumentError(f"accumulate: a whole number from 1 up, ahead: from 0 up, got {accumulate!r} and {ahead!r}")
     source: Stream | Rows | None = None
@@ -397,24 +410,30 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
         source = Stream(data, ahead)
         if source.once and epochs > 1:
             raise ArgumentError("data: a generator lasts for one epoch; give a function that returns a new one for each")
-        if isinstance(validation, float):
+        if isinstance(validation, float | np.floating):
             raise ArgumentError("validation: a fraction can be held out of arrays only, not of streamed batches")
         if metrics is not None and validation is None:
             raise ArgumentError("metrics: streamed batches are gone when an epoch ends; give validation=")
     else:
-        data = dict(data)
-    if isinstance(validation, float):
-        data, validation = split(model, data, validation, 0 if seed is None else seed)
+        data = mapped(model, data)
+    if isinstance(validation, float | np.floating):
+        data, validation = split(model, data, float(validation), 0 if seed is None else seed)
     before = None
     if resume is not None:
         from .checkpoints import restore
         before = restore(model, resume)
-    if source is None and (accumulate > 1 or big(model, data)):
+    piecewise = source is None and (accumulate > 1 or any(isinstance(value, Mapped) for value in data.values()))
+    if piecewise and "train" in model.engine.plans:
         source = Rows(model, data, batch_size, shuffle)
     trainer = _Trainer(model, optimizer, data if source is None else None, batch_size)
     model._stepper = None
     judges = named_metrics(model, metrics)
-    watched = _Evaluation(model, validation, judges) if validation is not None else None
+    watched = None
+    if validation is not None:
+        try:
+            watched = _Evaluation(model, validation, judges)
+        except GradwrightError as error:
+            raise error if str(error).startswith("validation") else type(error)(f"validation: {error}") from error
     on_training = _Evaluation(model, data, judges) if judges and watched is None else None
     listeners: list[Callback] = [callbacks] if callable(callbacks) else list(callbacks)
     state, schedule = trainer.state, trainer.optimizer.schedule
@@ -538,22 +557,32 @@ def split(model: Model, data: Mapping[str, Any], fraction: float, seed: int) -> 
     """(data without, and data of) a random fraction of the rows."""
     engine = model.engine
     name = engine.sizes[0] if engine.sizes else None
-    cut = [s["name"] for s in engine.spec["inputs"] if s["shape"] and s["shape"][0] == name and s["name"] in data]
+    cut = [s["name"] for s in engine.spec["inputs"] if s["shape"] and s["shape"][0] == name]
     if not 0 < fraction < 1 or not cut:
         raise ArgumentError(f"validation: expected data, or a fraction between 0 and 1 of data with rows, got {fraction!r}")
-    arrays = {key: np.asarray(data[key]) for key in cut}
-    if any(array.ndim == 0 for array in arrays.values()):
-        raise ShapeError(f"validation: {', '.join(cut)} must have rows")
-    rows = len(arrays[cut[0]])
+    data = mapped(model, data, _LARGE)
+    found, sizes, _ = engine.take(engine.full, engine.forward, dict(data), model._hyper_vector)
+    arrays = {key: array for key, array in zip(engine.full.names, found, strict=True) if key in cut}
+    rows = sizes[0]
     held = round(rows * fraction)
     if not 0 < held < rows:
         raise ArgumentError(f"validation: {fraction:g} of {rows} rows leaves nothing to train on or nothing to hold out")
     order = np.random.Generator(np.random.PCG64([seed, 1])).permutation(rows)
-    for key, array in arrays.items():
-        if len(array) != rows:
-            raise ShapeError(f"{key} has {len(array)} rows and {cut[0]} has {rows}")
-    return ({**data, **{key: array[order[held:]] for key, array in arrays.items()}},
-            {**data, **{key: array[order[:held]] for key, array in arrays.items()}})
+    others = {key: value for key, value in data.items() if _same(key, cut) not in cut and key != name}
+    return ({**others, **{key: selected(array, order[held:]) for key, array in arrays.items()}},
+            {**others, **{key: selected(array, order[:held]) for key, array in arrays.items()}})
+
+
+class _Given(Named):
+    """Inputs by name, for a metric; memory-mapped ones of another type are converted when they are asked for."""
+
+    def __init__(self, arrays: Mapping[str, Any]) -> None:
+        self.__dict__.update({key: value for key, value in arrays.items() if not isinstance(value, Mapped)})
+        self.__dict__[" layout"] = arrays
+
+    def __getattr__(self, name: str) -> Any:
+        arrays = self.__dict__.get(" layout", {})
+        return arrays[name][:] if name in arrays else Named.__getattr__(self, name)
 
 
 class _Evaluation:
@@ -564,7 +593,8 @@ class _Evaluation:
             raise ArgumentError(f"validation: expected a dict of arrays by input name, or a fraction, got {type(data).__name__}")
         self.model, self.metrics = model, metrics
         engine = model.engine
-        self.arrays, self.sizes, self.hyper = engine.take(engine.full, engine.forward, dict(data), model._hyper_vector)
+        given = mapped(model, data)
+        self.arrays, self.sizes, self.hyper = engine.take(engine.full, engine.forward, given, model._hyper_vector)
         name = engine.sizes[0] if engine.sizes else None
         shapes = [spec["shape"] for spec in engine.spec["inputs"]]
         self.cut = [bool(shape) and shape[0] == name for shape in shapes]
@@ -591,7 +621,7 @@ class _Evaluation:
             if len(parts) > 1:
                 out = type(out)({key: np.concatenate([part[key] for part in parts]) if key in self.outer else parts[-1][key]
                                  for key in list(parts[0].keys())})
-            given = Named(dict(zip(engine.full.names, self.arrays, strict=True)))
+            given = _Given(dict(zip(engine.full.names, self.arrays, strict=True)))
             found |= {key: float(metric(out, given)) for key, metric in self.metrics.items()}
         return found
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradwright.runtime import SGD, Adam, ArgumentError, Cosine, ShapeError, load
+from gradwright.runtime import SGD, Adam, ArgumentError, Cosine, RangeError, ShapeError, load, streams
+from gradwright.runtime.streams import Mapped
 
 TEXT = "size N\ninput x[N, 3], y[N]\nparam w[3] = 0\nparam b = 0\noutput p = x @ w + b\nminimize mse(p, y)\n"
 WEIGHTED = "size N\ninput x[N, 3], y[N], weight[N]\nparam w[3] = 0\nparam b = 0\noutput p = x @ w + b\n" \
@@ -113,29 +114,69 @@ def test_mapped_files_of_another_type_are_read_by_batches(module: Any, tmp_path:
     options: dict[str, Any] = {"epochs": 3, "batch_size": 8, "seed": 1, "progress": False}
     held, found = module.Model(), module.Model()
     held.fit({"x": data.astype(float), "y": Y}, Adam(lr=1e-2), **options)
-    largest = 0
-    model = __import__("gradwright.runtime.model", fromlist=["model"])
-    real = model._real
+    taken: list[int] = []
+    rows = Mapped.__getitem__
 
-    def watched(name: str, value: Any, dtype: Any) -> Any:
-        nonlocal largest
-        largest = max(largest, len(value) if name == "x" else 0)
-        return real(name, value, dtype)
+    def watched(self: Mapped, which: Any) -> Any:
+        found = rows(self, which)
+        taken.append(len(found))
+        return found
 
-    if module._SPEC["backend"] == "numpy":      # a compiled module has its own
-        monkeypatch.setattr(model, "_real", watched)
+    monkeypatch.setattr(Mapped, "__getitem__", watched)
     found.fit({"x": mapped, "y": Y}, Adam(lr=1e-2), **options)
     assert found.theta.tobytes() == held.theta.tobytes()
-    assert largest <= 8
+    assert max(taken) == 8 and sum(taken) == 3 * len(X)
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_mapped_validation_data_is_converted_by_batches(module: Any, tmp_path: Path, share: bool,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(3).normal(size=(10_000, X.shape[1])).astype(np.float32)
+    y = x.sum(axis=1)
+    for name, array in (("x", x), ("y", y)):
+        np.save(tmp_path / f"{name}.npy", array)
+    mapped = {name: np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in "xy"}
+    plain = {"x": x.astype(float), "y": y.astype(float)}
+    taken: list[int] = []
+    real = streams._real
+
+    def watched(name: str, value: Any, dtype: Any) -> Any:
+        taken.append(len(value))
+        return real(name, value, dtype)
+
+    monkeypatch.setattr(streams, "_real", watched)
+    options: dict[str, Any] = {"epochs": 2, "batch_size": 1000, "seed": 1, "progress": False}
+    runs = []
+    for data in (plain, mapped):
+        model = module.Model()
+        if share:
+            history = model.fit(data, Adam(lr=1e-2), validation=0.5, **options)
+        else:
+            history = model.fit({"x": X, "y": Y}, Adam(lr=1e-2), validation=data, **options)
+        runs.append((history.loss.tobytes(), history.val_loss.tobytes(), model.theta.tobytes()))
+    assert runs[0] == runs[1]
+    assert 0 < max(taken) <= 4096
+
+
+def test_wrong_numbers_in_a_mapped_file_are_found_with_their_row(tmp_path: Path) -> None:
+    text = "dtype float32\nsize N\ninput x[N]\nindex k[N] < 3\nparam w[3] = 0\nminimize sum((w[k] - x)**2)\n"
+    model = load(text, backend="numpy", name="picked").Model()
+    x, k = np.arange(100.0), np.arange(100, dtype=np.int16) % 3
+    x[71], k[83] = 1e300, 3
+    for name, array in (("x", x), ("k", k), ("right", np.zeros(100)), ("good", np.zeros(100, np.int16))):
+        np.save(tmp_path / f"{name}.npy", array)
+    held = {name: np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in ("x", "k", "right", "good")}
+    with pytest.raises(RangeError, match=r"^k: expected k\[N\], integers from 0 to 2; k\[83\] is 3$"):
+        model.fit({"x": held["right"], "k": held["k"]}, "sgd", progress=False)
+    with pytest.raises(RangeError, match=r"^x\[71\] is 1e\+300, which is beyond float32$"):
+        model.fit({"x": held["x"], "k": held["good"]}, "sgd", progress=False)
 
 
 def test_mapped_files_of_the_models_type_are_used_as_they_are(module: Any, tmp_path: Path) -> None:
-    from gradwright.runtime.streams import big
-
     np.save(tmp_path / "x.npy", X)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     held, found = module.Model(), module.Model()
-    assert not big(found, {"x": mapped, "y": Y})
+    assert streams.mapped(found, {"x": mapped, "y": Y})["x"] is mapped
     (array, _), _, _ = found.engine.take(found.engine.full, found.engine.forward, {"x": mapped, "y": Y}, found._hyper_vector)
     assert np.shares_memory(array, mapped)
     for model, x in ((held, X), (found, mapped)):
