@@ -501,12 +501,19 @@ def test_the_repositorys_models(path: Path) -> None:
         ("y = !a", "E109", 1, "!", "`!`"), ("y = ~a", "E109", 1, "~", "`~`"), ("y = x.dot(w)", "E113", 1, ".dot", ".dot"),
         ("y = np.exp(x)", "E113", 1, ".exp", ".exp"), ("y = x.shape[0]", "E113", 1, ".shape", ".shape"), ('"""doc"""', "E108", 1, '"""', "docstring"),
         # later versions of the language
-        ("for i in range(3):\n    x = y y\n    for", "E110", 1, "for", "for"), ("layer d(x[..., D]):\n  return x", "E110", 1, "layer", "layer"),
-        ("state m = 0", "E110", 1, "state", "state"), ("next m = 0", "E110", 1, "next", "next"), ("random e[N] ~ normal(0, 1)", "E110", 1, "random", ""),
-        ("jacobian r wrt b", "E110", 1, "jacobian", ""), ("hessian diagonal f wrt x", "E110", 1, "hessian", ""), ("y = x[..., 0]", "E110", 1, "...", ""),
-        ("derivative f(e) wrt e = 1", "E110", 1, "derivative", ""), ("scan t in range(T):\n  emit", "E110", 1, "scan", ""),
-        ("s[n, j] = sum(x[n, d] for d)", "E110", 1, "s[n, j]", "index notation"), ("y = sum(x[d] for d)", "E110", 1, "for d", "`for`"),
-        ("y = x |> dense(1) as head", "E110", 1, "as", "`as`"),
+        ("jacobian r wrt b", "E110", 1, "jacobian", ""), ("hessian diagonal f wrt x", "E110", 1, "hessian", ""),
+        # loops, layers and index notation
+        ("for i in range(3):\n    x = y y", "E106", 2, "y y", "operator"), ("for i range(3):\n    x = y", "E101", 1, "range", "`in`"),
+        ("for i in range(3):\n    emit x", "E117", 2, "emit", "the body of a loop"), ("for i in range(3)", "E105", 1, "", "`:`"),
+        ("for i in range(3):\n    input x", "E117", 2, "input", "the body of a loop"), ("for i in range(3):", "E107", 1, ":", "body"),
+        ("layer d(x[..., D]):\n  y = x", "E112", 1, "d", "the layer `d` returns nothing"), ("emit x", "E117", 1, "emit", "only in the body of a scan"),
+        ("layer d(x[..., D]):\n  output y = x\n  return x", "E117", 2, "output", "the body of a layer"),
+        ("state m", "E105", 1, "", "`=`"), ("random e[N] = 3", "E101", 1, "=", "`~`"), ("next m[i] = 3", "E101", 1, "[", "`=`"),
+        ("y = x[..., 0]", "E101", 1, "...", "only in the shape"), ("scan t in range(T) while a:\n  emit x", "E106", 1, ") while", ""),
+        ("y = x[d] for d", "E101", 1, "for", "inside the brackets"), ("y = f(x if x > 0)", "E108", 1, "if", "if"),
+        ("y = sum(x[i] if i for i)", "E108", 1, "if", "if"), ("y = sum(x[i] in i)", "E108", 1, "in", "in"),
+        ("y = x as head", "E101", 1, "as", "`as` names the layer"), ("y = x |> f(a[i] for i)", "E114", 1, "f(a[i] for i)", "comprehension"),
+        ("y = sum(a, x[i] for i)", "E101", 1, "for", ""), ("s[0] = 3", "E116", 1, "s[0]", "only names"), ("y = head.sum(x)", "E113", 1, ".sum", ".sum"),
         # the rest
         ("def f(x):\n    y = x", "E112", 1, "f", "returns nothing"), ("def f(x):\n    return x\n    y = 3", "E112", 3, "y = 3", "follow"),
         ("y = f(a=1, b)", "E114", 1, "b", "name"), ("y = x |> f + 1", "E115", 1, "+", "loosest"), ("y = x |> 3", "E115", 1, "3", "function"),
@@ -699,3 +706,62 @@ def test_no_program_breaks_the_front_end(text: str) -> None:
 def test_axes_may_be_written_as_a_tuple() -> None:
     assert parse_expression("sum(x, axis=(0, 1))") == parse_expression("sum(x, axis=[0, 1])")
     assert parse_expression("sum(x, axis=(0, 1,))") == parse_expression("sum(x, axis=[0, 1])")
+
+
+NETWORKS = """size N, T, D = 16, H = 32
+input x[N, T, D], target[N, H]
+param W[D + H, 4*H] ~ glorot_uniform with l2(1e-4)
+param b[4*H] = 0 with l1
+state m[H] = 0
+next m = 0.9 * m
+random e[N, 3] ~ normal(0, 1)
+derivative huber(e, d) wrt e = clip(e, -d, d)
+scan t in reversed(range(T)) until h > 3 recompute:
+    carry h = zeros(N, H)
+    for k in range(3):
+        h = h + k
+    s[i] = h[i]
+    emit hs = h
+    emit h
+scan t in range(T) recompute:
+    carry h = 0
+layer dense(x[..., D], units, bias = True):
+    ## the weights
+    param W[D, units] ~ glorot_uniform
+    param b[units] = 0
+    return where(bias, x @ W + b, x @ W)
+layer block(q[N, 3, D], k[N, T]):
+    state mean[D] = 0
+    random r[N] ~ uniform(0, 1)
+    next mean = sum(q)
+    y = dense(q, 3) as inner
+    return y
+S[n, j] = sum(x[n, d] * W[d, j] for d)
+L[n] = sum(max(0, S[n, j] - S[n, y[n]] + 1) for j if j != y[n])
+o[n, i] = sum(x[n, i + u - 1] pad * w[u] for u in range(3)) for i in range(H)
+z = max(sum(x[i, j] for j) for i if i > 3)
+q = x |> conv2d(8, kernel=5, pad=2) |> relu as r |> dense(10) as head
+v = sum(head.W**2) + sum(block.inner.W)
+for units in [64, 32]:
+    h = dense(h, units)
+"""
+
+
+def test_the_statements_for_networks_are_read_and_written_back() -> None:
+    module, found = parse(Source("m.gw", NETWORKS))
+    assert module is not None and not found
+    text = unparse(module)
+    again, more = parse(Source("m.gw", text))
+    assert again is not None and not more and again.statements == module.statements
+    assert unparse(again) == text
+    assert [type(s).__name__ for s in module.statements[4:12]] == [
+        "State", "Next", "RandomDecl", "DerivativeDecl", "ScanDecl", "ScanDecl", "LayerDef", "LayerDef",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("word", ["for", "scan", "state", "next", "random", "layer", "derivative", "emit", "carry", "pad", "until"])
+def test_the_words_of_new_statements_are_still_names(word: str) -> None:
+    module, found = parse(Source("m.gw", f"input {word}[3]\ny = {word} * 2\nz = {word}[1] + f({word}, {word}={word})\n"))
+    assert module is not None and not found
+    module, found = parse(Source("m.gw", f"{word} = 3\n{word}, b = split(x, 2, axis=0)\n{word}[i] = x[i]\n"))
+    assert module is not None and not found and len(module.statements) == 3

@@ -52,6 +52,8 @@ class Caller(Evaluator):
 
     def call(self, node: syntax.Call, env: Env) -> Task:
         name = node.func.id
+        if node.alias is not None:
+            return self.report(env, "E110", "`as` is not part of the language yet", node.alias.span)
         own = env.frame.functions.get(name)
         if own is None:
             if name in SPECIAL:
@@ -395,6 +397,8 @@ class Caller(Evaluator):
     def body(self, tree: syntax.Def, names: dict[str, Value], env: Env) -> Task:
         env = replace(env, names=names)
         for line in tree.body:
+            if not isinstance(line, syntax.Binding | syntax.Return):
+                return self.report(env, "E110", "this is not part of the language yet", line.span)
             value = yield line.value, env
             if isinstance(line, syntax.Return):
                 return value

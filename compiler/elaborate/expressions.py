@@ -322,7 +322,7 @@ class Evaluator:
                 return Text(node.value)
             case syntax.Ref():
                 return self.lookup(node, env)
-        raise AssertionError(node)
+        return self.report(env, "E110", "this is not part of the language yet", node.span)
 
     def number(self, node: syntax.Number) -> Scalar:
         """A literal, exactly as it is written. (The lexer has refused what is too large for the machine.)"""

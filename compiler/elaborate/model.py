@@ -357,6 +357,19 @@ class Elaborator:
                 self.minimize(node)
             case syntax.GradientDecl():
                 self.gradients.append((node, self.entry_at(node.of)))
+            case syntax.Def() | syntax.UpdateDef() | syntax.Use():
+                pass
+            case _:
+                self.later(node)
+
+    def later(self, node: syntax.Statement) -> None:
+        word = self.ev.text(node.span).split()[0] if not isinstance(node, syntax.Indexed) else "index notation"
+        span = node.span
+        if not isinstance(node, syntax.Indexed):
+            span = Span(span.file, span.line, span.column, span.line, span.column + len(word))
+            word = f"`{word}`"
+        self.report("E110", f"{word} is not part of the language yet", span)
+        self.ev.missing.add("*")
 
     def entry_at(self, name: syntax.Name) -> Entry | None:
         entry = self.ev.entries.get(name.id)

@@ -11,31 +11,46 @@ from .lexer import Token, text_of
 from .source import Span
 from .syntax import (
     Array,
+    Attribute,
     Binary,
     Binding,
     Boolean,
     Call,
+    Carry,
+    Clause,
     Compare,
+    Comprehension,
     Declared,
     Def,
+    DerivativeDecl,
+    Dots,
     DtypeDecl,
+    Emit,
+    For,
     GradientDecl,
     HyperDecl,
     HyperItem,
     IndexDecl,
+    Indexed,
     InputDecl,
     Keyword,
+    LayerDef,
     Minimize,
     Name,
+    Next,
     Number,
     OutputDecl,
+    Padded,
     ParamDecl,
     Parameter,
+    RandomDecl,
     Ref,
     Return,
+    ScanDecl,
     SizeDecl,
     SizeItem,
     Slice,
+    State,
     StateDecl,
     Subscript,
     Text,
@@ -46,7 +61,9 @@ from .syntax import (
 )
 
 # How deep the value of a rule is: by default as its deepest part. These make a node around their parts...
-DEEPER = frozenset(("unary", "power", "call", "piped", "subscript", "attribute", "array", "compare"))
+DEEPER = frozenset(
+    ("unary", "power", "call", "call_as", "piped", "subscript", "padded", "attribute", "array", "compare", "comprehension")
+)
 # ... and of these the left operand can be walked in a loop.
 SPINE = frozenset(("binary",))
 
@@ -177,12 +194,42 @@ class Builder:
 
     stage_call = call  # a name of its own, since it is one level together with its pipe
 
+    def call_as(self, parts: list[Any]) -> Call:
+        node = self.call(parts[:4])
+        return replace(node, alias=self.name(parts[5]), span=self.span(parts[0], parts[5]))
+
+    stage_call_as = call_as
+
+    def stage_as(self, parts: list[Any]) -> Call:
+        return Call(self.name(parts[0]), (), (), alias=self.name(parts[2]), span=self.span(parts[0], parts[2]))
+
     def stage(self, parts: list[Any]) -> Call:
         return Call(self.name(parts[0]), (), (), span=parts[0].span(self.file))
 
     def piped(self, parts: list[Any]) -> Call:
         value, _, stage = parts
-        return Call(stage.func, (value, *stage.args), stage.keywords, True, span=self.span(value, stage))
+        if stage.args and isinstance(stage.args[0], Comprehension):
+            raise self.problem("E114", "what is piped on is the first argument, and a comprehension the only one", stage.span)
+        return Call(stage.func, (value, *stage.args), stage.keywords, True, stage.alias, span=self.span(value, stage))
+
+    def comprehension(self, parts: list[Any]) -> list[Comprehension]:
+        value, clauses = parts
+        return [Comprehension(value, tuple(clauses), span=self.span(value, clauses[-1]))]
+
+    def clause_first(self, parts: list[Any]) -> list[Clause]:
+        return [parts[0]]
+
+    def clause_more(self, parts: list[Any]) -> list[Clause]:
+        return [*parts[0], parts[1]]
+
+    def clause_for(self, parts: list[Any]) -> Clause:
+        return Clause(self.names(parts[1]), None, span=self.span(parts[0], parts[1][-1]))
+
+    def clause_in(self, parts: list[Any]) -> Clause:
+        return Clause((self.name(parts[1]),), parts[3], span=self.span(parts[0], parts[3]))
+
+    def clause_if(self, parts: list[Any]) -> Clause:
+        return Clause((), parts[1], span=self.span(parts[0], parts[1]))
 
     def slice(self, parts: list[Any]) -> Slice:
         begin, stop, step = parts[0], parts[2], parts[4] if len(parts) > 3 else None
@@ -192,11 +239,18 @@ class Builder:
     def subscript(self, parts: list[Any]) -> Subscript:
         return Subscript(parts[0], tuple(parts[2]), span=self.span(parts[0], parts[-1]))
 
-    def attribute(self, parts: list[Any]) -> Transpose:
+    def padded(self, parts: list[Any]) -> Padded:
+        inner = Subscript(parts[0], tuple(parts[2]), span=self.span(parts[0], parts[3]))
+        return Padded(inner, span=self.span(parts[0], parts[4]))
+
+    def attribute(self, parts: list[Any]) -> Transpose | Attribute:
         value, dot, name = parts
         if name.text == "T":
             return Transpose(value, span=self.span(value, name))
-        raise self.no_attribute(value, dot, name)
+        owner = value.id if isinstance(value, Ref) else ""
+        if not isinstance(value, Ref | Attribute) or owner in _MODULES or name.text in _METHODS:
+            raise self.no_attribute(value, dot, name)
+        return Attribute(value, self.name(name), span=self.span(value, name))
 
     def no_attribute(self, value: Any, dot: Token, name: Token) -> Problem:
         """``value`` is a node or the token before the dot."""
@@ -241,12 +295,15 @@ class Builder:
 
     def param(self, parts: list[Any]) -> ParamDecl:
         keyword, name, shape, *rest = parts
+        penalty = None
+        if len(rest) > 1 and isinstance(rest[-2], Token) and rest[-2].type == "with":
+            penalty, rest = rest[-1], rest[:-2]
         frozen = bool(rest) and isinstance(rest[-1], Token) and rest[-1].type == "frozen"
         random = bool(rest) and isinstance(rest[0], Token) and rest[0].type == "~"
         init = rest[1] if len(rest) > 1 else None
-        last = rest[-1] if rest else shape[1] if shape else name
+        last = penalty or (rest[-1] if rest else shape[1] if shape else name)
         dims = tuple(shape[0]) if shape else ()
-        return ParamDecl(self.name(name), dims, init, random, frozen, self.doc, span=self.span(keyword, last))
+        return ParamDecl(self.name(name), dims, init, random, frozen, self.doc, penalty, span=self.span(keyword, last))
 
     def hyper(self, parts: list[Any]) -> HyperDecl:
         return HyperDecl(tuple(parts[1]), span=self.span(parts[0], parts[1][-1]))
@@ -258,6 +315,12 @@ class Builder:
 
     def binding(self, parts: list[Any]) -> Binding:
         return Binding(self.names(parts[0]), parts[2], self.doc, span=self.span(parts[0][0], parts[2]))
+
+    def indexed(self, parts: list[Any]) -> Indexed:
+        name, _, indices, _, _, value, *rest = parts
+        clauses = tuple(rest[0]) if rest else ()
+        last = clauses[-1] if clauses else value
+        return Indexed(self.name(name), self.names(indices), value, clauses, self.doc, span=self.span(name, last))
 
     def output(self, parts: list[Any]) -> OutputDecl:
         return OutputDecl(self.names(parts[1]), None, self.doc, span=self.span(parts[0], parts[1][-1]))
@@ -281,6 +344,55 @@ class Builder:
 
     def def_block(self, parts: list[Any]) -> Def:
         return Def(self.name(parts[1]), tuple(parts[3]), (), self.doc, span=self.span(parts[0], parts[-1]))
+
+    def array_formal(self, parts: list[Any]) -> Parameter:
+        name, _, pattern, closing = parts
+        return Parameter(self.name(name), None, tuple(pattern), span=self.span(name, closing))
+
+    def extent(self, parts: list[Any]) -> Name | Number | Dots:
+        token = parts[0]
+        span = token.span(self.file)
+        if token.type == "NAME":
+            return self.name(token)
+        return Number(token.text, span=span) if token.type == "NUMBER" else Dots(span=span)
+
+    def layer(self, parts: list[Any]) -> LayerDef:
+        return LayerDef(self.name(parts[1]), tuple(parts[3]), (), self.doc, span=self.span(parts[0], parts[-1]))
+
+    def for_(self, parts: list[Any]) -> For:
+        return For(self.name(parts[1]), parts[3], (), span=self.span(parts[0], parts[-1]))
+
+    def ending(self, parts: list[Any]) -> tuple[Any, bool]:
+        again = bool(parts) and isinstance(parts[-1], Token) and parts[-1].type == "recompute"
+        return parts[1] if len(parts) > 1 else None, again
+
+    def scan(self, parts: list[Any]) -> ScanDecl:
+        until, recompute = parts[4]
+        return ScanDecl(self.name(parts[1]), parts[3], until, recompute, (), span=self.span(parts[0], parts[-1]))
+
+    def carry(self, parts: list[Any]) -> Carry:
+        return Carry(self.name(parts[1]), parts[3], span=self.span(parts[0], parts[3]))
+
+    def emit(self, parts: list[Any]) -> Emit:
+        name = self.name(parts[1])
+        value = parts[3] if len(parts) > 2 else Ref(name.id, span=name.span)
+        return Emit(name, value, span=self.span(parts[0], value))
+
+    def state_kept(self, parts: list[Any]) -> State:
+        _, name, shape, _, value = parts
+        return State(self.name(name), tuple(shape[0]) if shape else (), value, self.doc, span=self.span(parts[0], value))
+
+    def random(self, parts: list[Any]) -> RandomDecl:
+        _, name, shape, _, draw = parts
+        return RandomDecl(self.name(name), tuple(shape[0]) if shape else (), draw, self.doc, span=self.span(parts[0], draw))
+
+    def next(self, parts: list[Any]) -> Next:
+        return Next(self.name(parts[1]), parts[3], span=self.span(parts[0], parts[3]))
+
+    def derivative(self, parts: list[Any]) -> DerivativeDecl:
+        return DerivativeDecl(
+            self.name(parts[1]), self.names(parts[3]), self.name(parts[6]), parts[8], span=self.span(parts[0], parts[8])
+        )
 
     def update(self, parts: list[Any]) -> UpdateDef:
         name, params, weight, gradient = parts[1], parts[3], parts[6], parts[8]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-STARTS = ("line", "def_line", "update_line", "expr")
+STARTS = ("line", "def_line", "layer_line", "for_line", "scan_line", "update_line", "expr")
 _HERE = Path(__file__).parent
 
 

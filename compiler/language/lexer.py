@@ -13,15 +13,19 @@ from dataclasses import dataclass, field
 from .diagnostics import Bag
 from .source import Source, Span
 
-# Words that begin a statement, wherever they may stand; `for`, `scan`... are those of later versions of the language.
-STATEMENTS = ("size", "dtype", "input", "index", "param", "hyper", "output", "minimize", "gradient", "def", "update", "use")
-LATER = ("layer", "for", "scan", "state", "next", "random", "jacobian", "hessian", "derivative")
+# Words that begin a statement at the top of a file, or somewhere else; LATER those of later versions of the language.
+STATEMENTS = (
+    "size", "dtype", "input", "index", "param", "hyper", "output", "minimize", "gradient", "def", "update", "use",
+    "layer", "for", "scan", "state", "next", "random", "derivative",
+)  # fmt: skip
+INNER = ("return", "carry", "emit")
+LATER = ("jacobian", "hessian")
 # Words that end an expression where two values would otherwise stand next to each other.
-INFIX = ("with", "wrt", "of", "frozen", "for", "if", "else", "as", "in", "is", "lambda")
+INFIX = ("with", "wrt", "of", "frozen", "for", "if", "else", "as", "in", "is", "lambda", "pad", "until", "recompute")
 RESERVED = frozenset(("and", "or", "not", "True", "False"))
 
 # Token types after which a value is complete.
-VALUE_ENDS = frozenset(("NAME", "NUMBER", "STRING", "True", "False", ")", "]"))
+VALUE_ENDS = frozenset(("NAME", "NUMBER", "STRING", "True", "False", ")", "]", "pad"))
 CLOSER = {"(": ")", "[": "]"}
 OPENER = {")": "(", "]": "["}
 

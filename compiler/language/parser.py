@@ -13,16 +13,19 @@ from typing import Any
 from . import tables
 from .builder import DEEPER, SPINE, Builder, Problem
 from .diagnostics import Bag, Diagnostic, suggest
-from .lexer import CLOSER, INFIX, LATER, OPENER, STATEMENTS, VALUE_ENDS, Line, Token, read_lines
+from .lexer import CLOSER, INFIX, INNER, LATER, OPENER, STATEMENTS, VALUE_ENDS, Line, Token, read_lines
 from .source import Source, Span
 from .syntax import (
     MAX_DEPTH,
     Call,
     Def,
     Expression,
+    For,
+    LayerDef,
     Module,
     Node,
     Return,
+    ScanDecl,
     UpdateDef,
 )
 
@@ -90,7 +93,28 @@ _PYTHON = {
     "lambda": "a function is written `def f(x) = ...`",
 }
 _CONTINUES = {"if": ("elif", "else"), "try": ("except", "finally"), "for": ("else",), "while": ("else",)}
+MAX_LOOPS = 20
 _CLOSED_BLOCK = "`{0}` cannot stand in {1}"
+# What a line may begin with, by where it stands: the words, and how the place is called.
+_PLACES = {
+    "line": (STATEMENTS, "the file itself"),
+    "def_line": (("return", "for", "scan", "next"), "the body of a function"),
+    "layer_line": (("return", "for", "scan", "next", "param", "state", "random"), "the body of a layer"),
+    "for_line": (("for", "scan", "next"), "the body of a loop"),
+    "scan_line": (("carry", "emit", "for", "scan", "next"), "the body of a scan"),
+    "update_line": (("state",), "the body of an update rule"),
+}
+_INSIDE = {"return": "the body of a function or a layer", "carry": "the body of a scan", "emit": "the body of a scan"}
+
+
+def _damaged(lines: Sequence[Line]) -> bool:
+    todo = list(lines)
+    while todo:
+        line = todo.pop()
+        if line.broken:
+            return True
+        todo.extend(line.children)
+    return False
 
 
 class _Parser(Builder):
@@ -98,6 +122,7 @@ class _Parser(Builder):
         super().__init__(source.name)
         self.bag = bag
         self.broken: list[str] = []
+        self.level = 0  # of loops
         self.methods: list[tuple[str, int, Callable[[list[Any]], Any] | None, int]] = []
         for origin, alias, size in tables.RULES:
             mode = 1 if alias in DEEPER else 2 if alias in SPINE else 0
@@ -158,22 +183,47 @@ class _Parser(Builder):
             return None
         if isinstance(node, Def) and line.opens:
             return self.def_body(node, line)
+        if isinstance(node, LayerDef):
+            return self.def_body(node, line)
         if isinstance(node, UpdateDef):
             return self.update_body(node, line)
+        if isinstance(node, For | ScanDecl):
+            return self.loop_body(node, line)
         return node
 
-    def def_body(self, node: Def, line: Line) -> Def | None:
+    def loop_body(self, node: For | ScanDecl, line: Line) -> For | ScanDecl | None:
+        """What can be read of a loop's body; the names in it are visible after it, and so it stays."""
+        if not line.children:
+            self.no_block(line)
+            return None
+        if self.level == MAX_LOOPS:
+            start = replace(node.span, end_line=node.span.line, end_column=node.span.column + 1)
+            self.bag.report("E111", f"loops are nested more than {MAX_LOOPS} levels deep", start)
+            line.broken = True
+            self.poison(line)
+            return None
+        self.level += 1
+        body = self.block(line.children, "for_line" if isinstance(node, For) else "scan_line")
+        self.level -= 1
+        if not body:
+            self.broken.append(node.variable.id)
+            line.broken = True
+            return None
+        return replace(node, body=tuple(body), span=node.span.to(body[-1].span))
+
+    def def_body(self, node: Def | LayerDef, line: Line) -> Def | LayerDef | None:
         outer, self.broken = self.broken, []
-        body = self.block(line.children, "def_line")
-        damaged, self.broken = any(child.broken for child in line.children), outer
+        body = self.block(line.children, "def_line" if isinstance(node, Def) else "layer_line")
+        damaged, self.broken = _damaged(line.children), outer
         for position, statement in enumerate(body):
             if isinstance(statement, Return) and position + 1 < len(body):
                 self.bag.report("E112", "nothing can follow `return`", body[position + 1].span)
                 damaged = True
                 break
         if line.children and not damaged and not isinstance(body[-1] if body else None, Return):
+            what = "function" if isinstance(node, Def) else "layer"
             self.bag.report(
-                "E112", f"the function `{node.name.id}` returns nothing", node.name.span,
+                "E112", f"the {what} `{node.name.id}` returns nothing", node.name.span,
                 help="end its body with `return` and a value",
             )
             damaged = True
@@ -188,7 +238,7 @@ class _Parser(Builder):
     def update_body(self, node: UpdateDef, line: Line) -> UpdateDef | None:
         outer, self.broken = self.broken, []
         body = self.block(line.children, "update_line")
-        damaged, self.broken = any(child.broken for child in line.children), outer
+        damaged, self.broken = _damaged(line.children), outer
         if not line.children:
             self.no_block(line)
             damaged = True
@@ -249,27 +299,23 @@ class _Parser(Builder):
         if following == "[":
             closing = self.closing(tokens, 1)
             if closing + 1 < len(tokens) and tokens[closing + 1].type == "=":
-                span = first.span(self.file).to(tokens[closing].span(self.file))
-                raise self.problem("E110", "index notation on the left of `=` is not part of the language yet", span)
-        known = STATEMENTS + LATER + ("return",)
+                return  # index notation, on a name that may be such a word
+        known = STATEMENTS + LATER + INNER
         if (word not in known and word not in _PYTHON) or following in ("=", "==", "|>") or self.binds_several(tokens):
             return
         if word in _PYTHON:
             if word == "print" and following != "(":
                 return
             raise self.problem("E108", f"there is no `{word}` statement", first, help=_PYTHON[word])
-        if (word == "state" and start == "update_line") or (word == "return" and start == "def_line"):
-            first.type = word
-            return
-        where = {"def_line": "the body of a function", "update_line": "the body of an update rule"}.get(start)
-        if word == "return":
-            where = where or "the file itself, only in the body of a function"
-            raise self.problem("E117", _CLOSED_BLOCK.format(word, where), first)
         if word in LATER:
             raise self.problem("E110", f"`{word}` is not part of the language yet", first)
-        if where is not None:
-            raise self.problem("E117", _CLOSED_BLOCK.format(word, where), first)
-        first.type = word
+        words, where = _PLACES[start]
+        if word in words:
+            first.type = word
+            return
+        if start == "line":
+            where += f", only in {_INSIDE[word]}"
+        raise self.problem("E117", _CLOSED_BLOCK.format(word, where), first)
 
     def binds_several(self, tokens: list[Token]) -> bool:
         """``a, b = ...``"""
@@ -296,18 +342,25 @@ class _Parser(Builder):
     def infix_words(self, tokens: list[Token]) -> None:
         """Words between two values: keywords of this statement, or constructs that do not exist."""
         statement = tokens[0].type
-        mine = {"minimize": ("with",), "gradient": ("wrt",), "update": ("of", "with"), "param": ("frozen",)}.get(statement, ())
-        depth = 0
+        mine = {
+            "minimize": ("with",), "gradient": ("wrt",), "update": ("of", "with"), "param": ("frozen", "with"),
+            "derivative": ("wrt",), "scan": ("until", "recompute"),
+        }.get(statement, ())  # fmt: skip
+        notation = len(tokens) > 1 and statement == "NAME" and tokens[1].type == "["
+        ranged = [notation and any(t.text == "for" for t in tokens)]  # for each open bracket: `if` filters there
         for position, token in enumerate(tokens):
+            depth = len(ranged) - 1
             if token.type in CLOSER:
-                depth += 1
+                ranged.append(False)
             elif token.type in OPENER:
-                depth -= 1
-            elif token.type == "...":
-                raise self.problem("E110", "`...` is not part of the language yet", token)
+                if depth:
+                    ranged.pop()
+            elif token.type == "..." and statement != "layer":
+                raise self.problem("E101", "`...` stands only in the shape of a layer's argument", token)
             elif token.type == "NAME" and token.text in INFIX and position > 0:
                 word, following = token.text, tokens[position + 1] if position + 1 < len(tokens) else None
-                if tokens[position - 1].type not in VALUE_ENDS:
+                previous = tokens[position - 1].type
+                if previous not in VALUE_ENDS and not (word == "recompute" and previous == "until"):
                     after = tokens[position + 2].type if position + 2 < len(tokens) else ""
                     if word == "lambda" and following is not None and following.type == "NAME" and after in (":", ",", "="):
                         raise self.problem("E108", "there is no `lambda`", token, help="a function is written `def f(x) = ...`")
@@ -315,17 +368,32 @@ class _Parser(Builder):
                 if depth == 0 and word in mine:
                     token.type = word
                 elif word == "for":
-                    span = token.span(self.file)
-                    span = span.to(following.span(self.file)) if following is not None and following.type == "NAME" else span
-                    raise self.problem("E110", "`for` in an expression is not part of the language yet", span)
-                elif word == "as":
-                    raise self.problem("E110", "`as` is not part of the language yet", token)
+                    if depth == 0 and not notation:
+                        raise self.problem(
+                            "E101", "`for` stands inside the brackets of a sum or the like", token, help="as in `sum(x[i] for i)`"
+                        )
+                    token.type = word
+                    ranged[-1] = True
+                elif (
+                    (word == "in" and (self.after_for(tokens, position) or (statement in ("for", "scan") and position == 2)))
+                    or (word == "if" and ranged[-1])
+                    or (word == "pad" and previous == "]")
+                    or word == "as"
+                ):
+                    token.type = word
                 elif word in ("if", "else"):
                     raise self.problem("E108", f"there is no `{word}` in an expression", token, help=_PYTHON["if"])
                 elif word == "is":
                     raise self.problem("E108", "there is no `is`", token, help="to compare, write `==`")
                 elif word == "in":
                     raise self.problem("E108", "there is no `in`", token)
+
+    def after_for(self, tokens: list[Token], position: int) -> bool:
+        """Whether ``for i`` or ``for i, j`` stands right before."""
+        position -= 1
+        while position > 1 and tokens[position].type == "NAME" and tokens[position - 1].type == ",":
+            position -= 2
+        return position > 0 and tokens[position].type == "NAME" and tokens[position - 1].type == "for"
 
     # ------------------------------------------------------------ the LALR machine
 
@@ -531,6 +599,10 @@ class _Parser(Builder):
             return self.problem(code, f"after `~` comes a distribution{found}", where, help="for example `~ normal(0, 0.01)`")
         if token is not None and statement in ("input", "index", "param") and opened is None and token.type == "(":
             return self.problem("E101", "a shape stands in `[ ]`", token)
+        if token is not None and token.type == "as":
+            return self.problem("E101", "`as` names the layer that a call makes", token, help="as in `dense(10) as head`")
+        if token is not None and token.type == "(" and position > 1 and tokens[position - 2].type == ".":
+            return self.no_attribute(tokens[position - 3], tokens[position - 2], tokens[position - 1])
         if name_wanted:
             what = "the optimiser" if statement == "minimize" else "a name"
             if token is not None and token.type in ("and", "or", "not", "True", "False"):

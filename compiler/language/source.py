@@ -8,7 +8,7 @@ from functools import cached_property
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A piece of a source file. Lines and columns count characters from 1; the end is exclusive. Line 0 is the file as a whole."""
+    """A piece of a source file. Lines and columns count characters from 1; the end is exclusive. Line 0 is the whole file."""
 
     file: str
     line: int

@@ -107,12 +107,39 @@ class Keyword(Node):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Call(Node):
-    """``f(a, k=b)``. A pipe ``a |> f(k=b)`` is this call with ``a`` in front and ``piped`` set; ``a |> f`` likewise."""
+    """``f(a, k=b)``. A pipe ``a |> f(k=b)`` is this call with ``a`` in front and ``piped`` set; ``a |> f`` likewise.
+
+    ``alias`` is the name behind ``as``: that of the layer which the call makes.
+    """
 
     func: Name
     args: tuple[Expression, ...]
     keywords: tuple[Keyword, ...]
     piped: bool = False
+    alias: Name | None = None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Clause(Node):
+    """``for i, j`` (``range`` None: what the reads allow), ``for i in range(1, D)``, or ``if COND`` (no names, the condition)."""
+
+    names: tuple[Name, ...]
+    range: Expression | None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comprehension(Node):
+    """The only argument of ``sum(x[n, d] * W[d, j] for d if d != n)``: index notation."""
+
+    value: Expression
+    clauses: tuple[Clause, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Padded(Node):
+    """``x[i + u - 1] pad``: a read that is 0 outside ``x``. Only in index notation."""
+
+    value: Subscript
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -140,13 +167,24 @@ class Transpose(Node):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Attribute(Node):
+    """``head.W``: a parameter of a layer."""
+
+    value: Expression  # a Ref, or again an Attribute
+    name: Name
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Array(Node):
     """``[1, 2]`` or ``[[1, 0], [0, 1]]``; elements may be any expression of the language that is a constant."""
 
     items: tuple[Expression, ...]
 
 
-Expression = Number | Boolean | Text | Ref | Unary | Binary | Compare | Call | Subscript | Transpose | Array
+Expression = (
+    Number | Boolean | Text | Ref | Unary | Binary | Compare | Call | Subscript | Transpose | Attribute | Array
+    | Comprehension | Padded
+)
 
 
 # ---------------------------------------------------------------- statements
@@ -210,6 +248,7 @@ class ParamDecl(Node):
     random: bool
     frozen: bool
     doc: str = ""
+    penalty: Call | None = None  # ``with l2(1e-4)``; ``with l2`` is a Call without arguments
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -234,6 +273,17 @@ class Binding(Node):
 
     targets: tuple[Name, ...]
     value: Expression
+    doc: str = ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Indexed(Node):
+    """``S[n, j] = sum(x[n, d] * W[d, j] for d)``: index notation. ``clauses`` give ranges that are not the whole of an axis."""
+
+    name: Name
+    indices: tuple[Name, ...]
+    value: Expression
+    clauses: tuple[Clause, ...]
     doc: str = ""
 
 
@@ -263,17 +313,98 @@ class GradientDecl(Node):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Dots(Node):
+    """``...`` in the shape of a layer's argument: any number of axes."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Parameter(Node):
-    """A formal parameter of ``def`` or ``update``, with its default."""
+    """A formal parameter of ``def``, ``layer`` or ``update``, with its default. ``shape``, in a layer, is what an array must
+    look like: ``x[..., D]`` names the extent of its last axis; None for what is no array."""
 
     name: Name
     default: Expression | None
+    shape: tuple[Name | Number | Dots, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Return(Node):
-    """The last statement of a function."""
+    """The last statement of a function or a layer."""
 
+    value: Expression
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class For(Node):
+    """``for i in range(4):``, unrolled: ``i`` is a number. Or over a literal array, as in ``for units in [64, 32]:``."""
+
+    variable: Name
+    values: Expression
+    body: tuple[BodyStatement, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Carry(Node):
+    """``carry h = zeros(N, H)`` in a ``scan``: its value before the first step."""
+
+    name: Name
+    value: Expression
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Emit(Node):
+    """``emit hs = h`` or ``emit h`` in a ``scan``: stacked over the steps along a new first axis."""
+
+    name: Name
+    value: Expression
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ScanDecl(Node):
+    """``scan t in range(T):``, ``scan t in reversed(range(T)) until COND recompute:`` and its indented body."""
+
+    variable: Name
+    values: Expression
+    until: Expression | None
+    recompute: bool
+    body: tuple[BodyStatement, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class State(Node):
+    """``state m[C] = 0`` at the top level or in a layer: kept from call to call."""
+
+    name: Name
+    shape: tuple[Expression, ...]
+    value: Expression
+    doc: str = ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Next(Node):
+    """``next m = EXPR``: what a state is after a training call."""
+
+    name: Name
+    value: Expression
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RandomDecl(Node):
+    """``random e[N, Z] ~ normal(0, 1)``: drawn anew at each call."""
+
+    name: Name
+    shape: tuple[Expression, ...]
+    draw: Expression
+    doc: str = ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DerivativeDecl(Node):
+    """``derivative f(a, b) wrt a = EXPR``: a hand-made derivative of a function."""
+
+    function: Name
+    params: tuple[Name, ...]
+    wrt: Name
     value: Expression
 
 
@@ -283,7 +414,17 @@ class Def(Node):
 
     name: Name
     params: tuple[Parameter, ...]
-    body: tuple[Binding | Return, ...]
+    body: tuple[BodyStatement | Return, ...]
+    doc: str = ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerDef(Node):
+    """``layer dense(x[..., D], units, bias=True):`` and its indented body, which ends in Return."""
+
+    name: Name
+    params: tuple[Parameter, ...]
+    body: tuple[BodyStatement | ParamDecl | State | RandomDecl | Return, ...]
     doc: str = ""
 
 
@@ -316,9 +457,11 @@ class Use(Node):
     is_path: bool
 
 
+BodyStatement = Binding | Indexed | For | ScanDecl | Next | Carry | Emit
+
 Statement = (
-    SizeDecl | DtypeDecl | InputDecl | IndexDecl | ParamDecl | HyperDecl | Binding | OutputDecl | Minimize
-    | GradientDecl | Def | UpdateDef | Use
+    SizeDecl | DtypeDecl | InputDecl | IndexDecl | ParamDecl | HyperDecl | Binding | Indexed | OutputDecl | Minimize
+    | GradientDecl | Def | LayerDef | UpdateDef | Use | For | ScanDecl | State | Next | RandomDecl | DerivativeDecl
 )
 
 

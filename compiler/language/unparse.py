@@ -7,30 +7,45 @@ from __future__ import annotations
 
 from .syntax import (
     Array,
+    Attribute,
     Binary,
     Binding,
     Boolean,
     Call,
+    Carry,
+    Clause,
     Compare,
+    Comprehension,
     Declared,
     Def,
+    DerivativeDecl,
+    Dots,
     DtypeDecl,
+    Emit,
     Expression,
+    For,
     GradientDecl,
     HyperDecl,
     IndexDecl,
+    Indexed,
     InputDecl,
+    LayerDef,
     Minimize,
     Module,
+    Next,
     Number,
     OutputDecl,
+    Padded,
     ParamDecl,
     Parameter,
+    RandomDecl,
     Ref,
     Return,
+    ScanDecl,
     SizeDecl,
     SizeItem,
     Slice,
+    State,
     StateDecl,
     Statement,
     Subscript,
@@ -63,7 +78,10 @@ def unparse_expression(node: Expression) -> str:
     return _at(node, _PIPE)
 
 
-def _own_doc(statement: Statement | StateDecl | Return) -> str:
+_Line = Statement | StateDecl | Return | Carry | Emit
+
+
+def _own_doc(statement: _Line) -> str:
     if isinstance(statement, (SizeDecl, InputDecl, IndexDecl, HyperDecl)):
         return statement.items[0].doc
     return getattr(statement, "doc", "")
@@ -73,11 +91,11 @@ def _doc(text: str, indent: str) -> list[str]:
     return [f"{indent}## {line}".rstrip() for line in text.split("\n")]
 
 
-def _statement(statement: Statement | StateDecl | Return, indent: str = "") -> list[str]:
+def _statement(statement: _Line, indent: str = "") -> list[str]:
     doc = _own_doc(statement)
     lines = _doc(doc, indent) if doc else []
     lines.append(indent + _line(statement))
-    if isinstance(statement, UpdateDef) or (isinstance(statement, Def) and _is_block(statement)):
+    if isinstance(statement, UpdateDef | LayerDef | For | ScanDecl) or (isinstance(statement, Def) and _is_block(statement)):
         for inner in statement.body:
             lines += _statement(inner, indent + "    ")
     return lines
@@ -87,7 +105,7 @@ def _is_block(node: Def) -> bool:
     return len(node.body) > 1
 
 
-def _line(node: Statement | StateDecl | Return) -> str:
+def _line(node: _Line) -> str:
     match node:
         case SizeDecl():
             return "size " + ", ".join(map(_size, node.items))
@@ -99,11 +117,15 @@ def _line(node: Statement | StateDecl | Return) -> str:
             return "index " + ", ".join(map(_declared, node.items))
         case ParamDecl():
             init = "" if node.init is None else f" {'~' if node.random else '='} {_at(node.init, _PIPE)}"
-            return f"param {node.name.id}{_shape(node.shape)}{init}{' frozen' if node.frozen else ''}"
+            penalty = "" if node.penalty is None else f" with {_at(node.penalty, _POSTFIX)}"
+            return f"param {node.name.id}{_shape(node.shape)}{init}{' frozen' if node.frozen else ''}{penalty}"
         case HyperDecl():
             return "hyper " + ", ".join(f"{item.name.id} = {_at(item.value, _PIPE)}" for item in node.items)
         case Binding():
             return f"{', '.join(name.id for name in node.targets)} = {_at(node.value, _PIPE)}"
+        case Indexed():
+            names = ", ".join(name.id for name in node.indices)
+            return f"{node.name.id}[{names}] = {_at(node.value, _PIPE)}{_clauses(node.clauses)}"
         case OutputDecl():
             value = "" if node.value is None else f" = {_at(node.value, _PIPE)}"
             return f"output {', '.join(name.id for name in node.names)}{value}"
@@ -116,6 +138,26 @@ def _line(node: Statement | StateDecl | Return) -> str:
             head = f"def {node.name.id}({_formals(node.params)})"
             first = node.body[0] if node.body else None
             return f"{head} = {_at(first.value, _PIPE)}" if isinstance(first, Return) and not _is_block(node) else f"{head}:"
+        case LayerDef():
+            return f"layer {node.name.id}({_formals(node.params)}):"
+        case For():
+            return f"for {node.variable.id} in {_at(node.values, _PIPE)}:"
+        case ScanDecl():
+            until = "" if node.until is None else f" until {_at(node.until, _PIPE)}"
+            return f"scan {node.variable.id} in {_at(node.values, _PIPE)}{until}{' recompute' if node.recompute else ''}:"
+        case Carry():
+            return f"carry {node.name.id} = {_at(node.value, _PIPE)}"
+        case Emit():
+            return f"emit {node.name.id} = {_at(node.value, _PIPE)}"
+        case State():
+            return f"state {node.name.id}{_shape(node.shape)} = {_at(node.value, _PIPE)}"
+        case Next():
+            return f"next {node.name.id} = {_at(node.value, _PIPE)}"
+        case RandomDecl():
+            return f"random {node.name.id}{_shape(node.shape)} ~ {_at(node.draw, _PIPE)}"
+        case DerivativeDecl():
+            names = ", ".join(name.id for name in node.params)
+            return f"derivative {node.function.id}({names}) wrt {node.wrt.id} = {_at(node.value, _PIPE)}"
         case UpdateDef():
             return f"update {node.name.id}({_formals(node.params)}) of {node.weight.id} with {node.gradient.id}:"
         case Use():
@@ -140,7 +182,27 @@ def _shape(shape: tuple[Expression, ...]) -> str:
 
 
 def _formals(params: tuple[Parameter, ...]) -> str:
-    return ", ".join(p.name.id + (f" = {_at(p.default, _PIPE)}" if p.default is not None else "") for p in params)
+    return ", ".join(p.name.id + _pattern(p) + (f" = {_at(p.default, _PIPE)}" if p.default is not None else "") for p in params)
+
+
+def _pattern(param: Parameter) -> str:
+    if param.shape is None:
+        return ""
+    return "[" + ", ".join("..." if isinstance(e, Dots) else e.text if isinstance(e, Number) else e.id for e in param.shape) + "]"
+
+
+def _clauses(clauses: tuple[Clause, ...]) -> str:
+    """With a space in front."""
+    parts = []
+    for clause in clauses:
+        names = ", ".join(name.id for name in clause.names)
+        if clause.range is None:
+            parts.append(f" for {names}")
+        elif names:
+            parts.append(f" for {names} in {_at(clause.range, _PIPE)}")
+        else:
+            parts.append(f" if {_at(clause.range, _OR)}")
+    return "".join(parts)
 
 
 def _string(text: str) -> str:
@@ -181,6 +243,12 @@ def _expression(node: Expression) -> tuple[str, int]:
             return f"{_at(node.value, _POSTFIX)}[{items}]", _POSTFIX
         case Transpose():
             return f"{_at(node.value, _POSTFIX)}.T", _POSTFIX
+        case Attribute():
+            return f"{_at(node.value, _POSTFIX)}.{node.name.id}", _POSTFIX
+        case Padded():
+            return f"{_at(node.value, _POSTFIX)} pad", _POSTFIX
+        case Comprehension():
+            return _at(node.value, _PIPE) + _clauses(node.clauses), _PIPE
         case Array():
             return f"[{', '.join(_at(item, _PIPE) for item in node.items)}]", _POSTFIX
 
@@ -211,7 +279,7 @@ def _binary(node: Binary) -> tuple[str, int]:
 def _call(node: Call) -> tuple[str, int]:
     args = [_at(argument, _PIPE) for argument in (node.args[1:] if node.piped else node.args)]
     args += [f"{keyword.name.id}={_at(keyword.value, _PIPE)}" for keyword in node.keywords]
-    call = f"{node.func.id}({', '.join(args)})"
+    call = f"{node.func.id}({', '.join(args)}){f' as {node.alias.id}' if node.alias else ''}"
     if node.piped:
         return f"{_at(node.args[0], _PIPE)} |> {call}", _PIPE
     return call, _POSTFIX
