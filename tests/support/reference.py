@@ -18,21 +18,22 @@ from gradwright.compiler.graph.ir import Access, Const, Eqn, Gather, Graph, Ix, 
 from gradwright.compiler.graph.shapes import Dim
 
 NEAR = 1e-6  # closer than this to a kink is at it
+TIE = 1e-13  # closer than this, rounding decides
 
 
 class Reference:
-    """``values`` after :meth:`run`; ``pattern`` (arrays of booleans or positions) and ``kink`` of the latest run."""
+    """``values`` after :meth:`run`; ``pattern`` (arrays of booleans or positions) and ``kink`` and ``tie`` of the latest run."""
 
     def __init__(self, graph: Graph, sizes: Mapping[str, int], torch: Any = None, most: float | None = None) -> None:
         """``most``: what stands for an infinite value, where the value in the limit is asked for."""
         self.graph, self.sizes, self.torch, self.most = graph, sizes, torch, most
         self.values: dict[str, Any] = {}
         self.pattern: list[Any] = []
-        self.kink = False
+        self.kink = self.tie = False
 
     def run(self, inputs: Mapping[str, Any], moved: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Every value; ``moved`` has what is added to values in between."""
-        self.values, self.pattern, self.kink = {}, [], False
+        self.values, self.pattern, self.kink, self.tie = {}, [], False, False
         for name, value in inputs.items():
             self.values[name] = value
         for const in self.graph.consts:
@@ -143,6 +144,7 @@ class Reference:
         self.pattern.append(np.asarray(pattern))
         gap = np.abs(self.plain(distance))
         self.kink = self.kink or bool((gap < NEAR).any())
+        self.tie = self.tie or bool((gap < TIE).any())
 
     def body(self, root: Expr, args: list[Any], grid: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
         done: dict[Expr, Any] = {}
