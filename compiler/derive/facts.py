@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ..graph import expr as E
 from ..graph.expr import Expr
-from ..graph.ir import Access, Eqn, Graph
+from ..graph.ir import Access, Eqn, Graph, Scan
 
 _WILD = frozenset(("exp", "log", "log1p", "expm1", "sqrt", "tan", "sinh", "cosh", "asin", "acos"))
 
@@ -23,17 +23,21 @@ class Facts:
         self._sign: dict[str, int] = {}  # 2 above zero, 1 at least zero, 0 unknown
         self.rooted = False  # some equation has a square root that may be taken of 0
         for eqn in graph.eqns:
-            if not isinstance(eqn, Eqn):
-                self.rooted = self.rooted or Facts(eqn.body).rooted
-                for out in eqn.outs:
-                    self._prone[out.name] = True
-                continue
-            self._prone[eqn.out.name] = eqn.reduce in ("*", "lse") or self.prone(eqn.body, eqn.args)
-            self.rooted = self.rooted or self.root_singular(eqn.body, eqn.args)
-            sign = self.sign(eqn.body, eqn.args)
-            if eqn.reduce == "+" or eqn.plain_out is None:
-                sign = min(sign, 1)  # an empty sum is 0
-            self._sign[eqn.out.name] = sign if eqn.reduce in ("", "+", "*", "max", "min") else 0
+            self.add(eqn)
+
+    def add(self, eqn: Eqn | Scan) -> None:
+        """Take in an equation that comes after those that are known."""
+        if not isinstance(eqn, Eqn):
+            self.rooted = self.rooted or Facts(eqn.body).rooted
+            for out in eqn.outs:
+                self._prone[out.name] = True
+            return
+        self._prone[eqn.out.name] = eqn.reduce in ("*", "lse") or self.prone(eqn.body, eqn.args)
+        self.rooted = self.rooted or self.root_singular(eqn.body, eqn.args)
+        sign = self.sign(eqn.body, eqn.args)
+        if eqn.reduce == "+" or eqn.plain_out is None:
+            sign = min(sign, 1)  # an empty sum is 0
+        self._sign[eqn.out.name] = sign if eqn.reduce in ("", "+", "*", "max", "min") else 0
 
     def prone(self, body: Expr, args: Sequence[Access]) -> bool:
         """May ``body`` be NaN or infinite although inputs and parameters are finite (overflow of + and * left aside)?"""

@@ -8,7 +8,7 @@ Derivatives", chapter 3; fan-out adds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..graph import expr as E
@@ -59,30 +59,77 @@ def differentiate_all(graph: Graph, seeds: Sequence[tuple[str, Seed]], wrt: Sequ
                       singular: Sequence[str] = ()) -> Backward:  # fmt: skip
     """As :func:`differentiate`, for the sum of several targets, each with its seed. ``masked`` and ``singular`` name
     the seeds that may be zero because of a branch not taken, or infinite because of a square root at 0."""
-    sweep = _Sweep(graph, tuple(seeds), tuple(wrt))
-    sweep.masked.update(masked)
-    sweep.singular.update(singular)
-    return sweep.run()
+    tape = Tape(graph)
+    adjoints = tape.sweep(seeds, wrt, masked, singular)
+    return Backward(tape.graph(), adjoints)
+
+
+class Tape:
+    """A graph that backward passes are appended to. What they ask about it is kept from one to the next, so that each costs
+    what it looks at and not what the graph holds."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self.inputs = list(graph.inputs)
+        self.eqns: list[Eqn | Scan] = []
+        self.values = graph.values()
+        self.name = Namer(self.values)
+        self.facts = Facts(replace(graph, eqns=()))
+        self.place: dict[str, int] = {}  # where each value is computed
+        self.append(graph.eqns)
+
+    def append(self, eqns: Iterable[Eqn | Scan]) -> None:
+        for eqn in eqns:
+            for out in outs(eqn):
+                self.place[out.name] = len(self.eqns)
+                self.values[out.name] = out
+            self.eqns.append(eqn)
+            self.facts.add(eqn)
+
+    def add_input(self, value: Value) -> None:
+        self.inputs.append(value)
+        self.values[value.name] = value
+
+    def graph(self) -> Graph:
+        return replace(self._graph, inputs=tuple(self.inputs), eqns=tuple(self.eqns))
+
+    def ancestors(self, names: Iterable[str]) -> list[int]:
+        """The places of all equations that the values ``names`` depend on, in order."""
+        found: set[int] = set()
+        stack = [*names]
+        while stack:
+            k = self.place.get(stack.pop())
+            if k is not None and k not in found:
+                found.add(k)
+                stack.extend(self.eqns[k].reads())
+        return sorted(found)
+
+    def sweep(self, seeds: Sequence[tuple[str, Seed]], wrt: Sequence[str], masked: Sequence[str] = (),
+              singular: Sequence[str] = ()) -> tuple[str, ...]:  # fmt: skip
+        """Append a backward pass (see :func:`differentiate_all`); the adjoints of ``wrt``."""
+        sweep = _Sweep(self, tuple(seeds), tuple(wrt))
+        sweep.masked.update(masked)
+        sweep.singular.update(singular)
+        return sweep.run()
 
 
 class _Sweep:
-    def __init__(self, graph: Graph, seeds: tuple[tuple[str, Seed], ...], wrt: tuple[str, ...]) -> None:
-        self.graph, self.wrt = graph, wrt
+    def __init__(self, tape: Tape, seeds: tuple[tuple[str, Seed], ...], wrt: tuple[str, ...]) -> None:
+        self.tape, self.wrt = tape, wrt
         self.seeds: dict[str, list[Seed]] = {}
         for target, seed in seeds:
             self.seeds.setdefault(target, []).append(seed)
         self.done: dict[str, str | Expr | None] = {}
-        self.values = graph.values()
-        self.name = Namer(tuple(self.values))
+        self.values, self.name, self.facts = tape.values, tape.name, tape.facts
+        self.path = tape.ancestors(self.seeds)
         self.new: list[Eqn | Scan] = []
         self.pending: dict[str, list[Part]] = {}
-        self.facts = Facts(graph)
         self.masked: set[str] = set()  # adjoints that a branch not taken may have set to zero
         self.singular: set[str] = set()  # adjoints that may be infinite because of a square root at 0
 
-    def run(self) -> Backward:
+    def run(self) -> tuple[str, ...]:
         active = self._active()
-        for eqn in reversed(self.graph.eqns):
+        for eqn in [self.tape.eqns[k] for k in reversed(self.path)]:
             if isinstance(eqn, Scan):
                 adjoints = [self.adjoint(o.name, eqn.origin) if o.name in active else None for o in eqn.outs]
                 if any(a is not None for a in adjoints):
@@ -94,19 +141,18 @@ class _Sweep:
             if adjoint is not None:
                 self._propagate(eqn, adjoint, active)
         results = tuple(self._final(name) for name in self.wrt)
-        graph = replace(self.graph, eqns=self.graph.eqns + tuple(self.new))
-        return Backward(graph, results)
+        self.tape.append(self.new)
+        return results
 
     def _active(self) -> set[str]:
         """Values on a path from ``wrt`` to the target."""
         reaches = set(self.wrt)
-        for eqn in self.graph.eqns:
-            if any(name in reaches for name in eqn.reads()):
-                reaches.update(out.name for out in outs(eqn) if out.kind == "real")
         needed = set(self.seeds)
-        for eqn in reversed(self.graph.eqns):
-            if any(out.name in needed for out in outs(eqn)):
-                needed.update(eqn.reads())
+        for eqn in map(self.tape.eqns.__getitem__, self.path):
+            reads = eqn.reads()
+            needed.update(reads)
+            if any(name in reaches for name in reads):
+                reaches.update(out.name for out in outs(eqn) if out.kind == "real")
         return reaches & needed
 
     # ------------------------------------------------------------ adjoints by value
@@ -139,14 +185,14 @@ class _Sweep:
         axes = shape_axes(self.values[name].shape)
         index = tuple(at(a.name) for a in axes)
         accesses: list[Access] = []
-        body, origin = E.arg(0), parts[0].eqn.origin
+        body, spans = E.arg(0), dict.fromkeys(parts[0].eqn.origin.spans)
         for k, part in enumerate(parts):
             accesses.append(Access(self._emit(part, self.name(f"d_{name}_part{k + 1}")), index))
             if k:
                 body = E.make("add", body, E.arg(k))
-                origin = origin.merge(part.eqn.origin)
+                spans.update(dict.fromkeys(part.eqn.origin.spans))
         note = f"{name} is used {len(parts)} times: its adjoints add"
-        origin = Origin(origin.spans, "fan-out", note)
+        origin = Origin(tuple(spans), "fan-out", note)
         value = Value(total, self.values[name].shape)
         self.new.append(Eqn(value, axes, index, "", tuple(accesses), body, "add", origin))
         self._mark(total, any(p.masked for p in parts), any(p.singular for p in parts))
@@ -230,7 +276,7 @@ class _Sweep:
         origin = Origin(scan.origin.spans, "vjp scan", "the same steps backwards")
         self.new.append(Scan((*finals, *stacks), scan.axis, not scan.reverse, (*given[:carries], *zeros),
                              (*saved, *scan.slices, *given[carries:]), scan.captured, inner, origin))  # fmt: skip
-        self.graph = self.graph.with_eqns(tuple(forward if e is scan else e for e in self.graph.eqns))
+        self.tape.eqns[self.tape.place[scan.outs[0].name]] = forward
         for k, value in zip((*range(carries), *captured, *slices), (*finals, *stacks), strict=True):
             if outer[k] in active:
                 axes = shape_axes(value.shape)
@@ -274,6 +320,8 @@ class _Sweep:
             own = {eqn.body: E.arg(len(args) - 1)} if eqn.body.args else {}
             local = {k: E.substitute(p, own) for k, p in local.items()}
         masked = masked or eqn.reduce in ("max", "min")
+        root = self.facts.root_singular(eqn.body, args)
+        operands = tuple(args)
         for k in wanted:
             p = local[k]
             if p is E.ZERO:
@@ -283,7 +331,6 @@ class _Sweep:
             product = E.mul(factor, p) if p.op != "div" or p.args[0] is not E.ONE else E.div(factor, p.args[1])
             if p.op == "where" and factor is not E.ONE:
                 m = True
-            root = self.facts.root_singular(eqn.body, args)
             if (root or (m and bad)) and factor is not E.ONE:  # at a vertical tangent a zero wins, masked or not
                 product = E.where(E.make("eq", factor, E.ZERO), E.ZERO, product)
             elif s and p.number is None and factor is not E.ONE:
@@ -291,7 +338,7 @@ class _Sweep:
             if _has_choice(p):
                 m = True
             s = s or root
-            part = self._swap(eqn, k, tuple(args), product, rule_note or self._note(eqn, k, p))
+            part = self._swap(eqn, k, operands, product, rule_note or self._note(eqn, k, p))
             sparse = part.plain_out is None  # what was not read has the adjoint 0
             self.pending.setdefault(eqn.args[k].value, []).append(Part(part, m or sparse, s))
 

@@ -12,9 +12,11 @@ from ..graph.shapes import Dim, Quotient, Shape
 from ..language.source import Source
 from ..loops.ir import ArgBest, Assign, Loop, Nest, Node, Product, Storage, Zero
 from ..loops.schedule import BLOCKED
+from ..passes.kernels import Place
 from .formulas import ATOM, Code, Formulas
 from .names import Speller
 
+SHOWN = 24  # lines of the model in one comment
 BLOCK = 512  # elements of a long sum that are added at a time
 Sources = Mapping[str, Source]
 
@@ -100,6 +102,9 @@ class KernelWriter:
         self.formulas = Formulas(self._leaf, single, self.used)
         self._args: tuple[Access, ...] = ()
         self.temporaries = 0
+        self.held: dict[str, list[Place]] = {}  # what lives in each slot
+        for place in nest.kernel.places:
+            self.held.setdefault(place.slot, []).append(place)
         for name in self.free:
             self.spell(name)
         for s in nest.storage:
@@ -120,7 +125,7 @@ class KernelWriter:
         result: list[tuple[str, str, str]] = []
         grads = [s for s in self.nest.kernel.slots if s.startswith("grad:")]
         for slot in self.nest.kernel.slots:
-            held = [p for p in self.nest.kernel.places if p.slot == slot]
+            held = self.held[slot]
             written = slot in zeroed or any(p.value in writes for p in held)
             kind, _, label = slot.partition(":")
             value = self.storage[held[0].value].value
@@ -140,8 +145,8 @@ class KernelWriter:
         """Scalars among the parameters and hyper-parameters are read once, at the start."""
         found: dict[str, str] = {}
         for slot, type_, name in self.arguments:
-            for place in self.nest.kernel.places:
-                if place.slot == slot and slot in ("theta", "frozen", "hyper") and type_ == "read":
+            for place in self.held[slot]:
+                if slot in ("theta", "frozen", "hyper") and type_ == "read":
                     if not self.storage[place.value].value.shape:
                         found[place.value] = f"{name}[{dim_text(place.offset, self.spell)}]"
         return found
@@ -173,8 +178,8 @@ class KernelWriter:
             if kind not in ("theta", "frozen", "hyper", "kept", "grad"):
                 continue
             parts = []
-            for place in self.nest.kernel.places:
-                if place.slot == slot and place.value not in self.loaded:
+            for place in self.held[slot]:
+                if place.value not in self.loaded:
                     offset = dim_text(place.offset, self.spell)
                     parts.append(f"{self.spell(place.value)} = {name}" + (f" + {offset}" if offset != "0" else ""))
             yield from _wrap(f"    cdef {type_} ", parts, "") if parts else ()
@@ -260,6 +265,8 @@ class KernelWriter:
         if key != self.header:
             self.header, self.noted = key, set()
             lines = list(dict.fromkeys((s.file, s.line) for s in origin.spans))
+            more = len(lines) - SHOWN if len(lines) > SHOWN + 1 else 0
+            del lines[len(lines) - more :]
             shown = [f"{f}:{n}" for f, n in lines]
             width = max((len(s) for s in shown), default=0)
             for k, (label, (file, number)) in enumerate(zip(shown, lines, strict=True)):
@@ -267,6 +274,8 @@ class KernelWriter:
                 text = source.line(number).split("#")[0].strip() if source else ""
                 mark = ("backward of  " if k == 0 else " " * 13) if _is_backward(origin) else ""
                 self.lines.add(f"{pad}# {label:<{width}}   {mark}{text}".rstrip(), *origins)
+            if more:
+                self.lines.add(f"{pad}# and {more} lines more", *origins)
         for o in origins:
             for note in o.note.split("; "):
                 if note and note not in self.noted:

@@ -76,13 +76,12 @@ def source_map(name: str, lines: Lines) -> str:
     rows: dict[str, list[dict[str, Any]]] = {}
     for number, origins in enumerate(lines.origins, 1):
         found: list[dict[str, Any]] = []
-        for origin in origins:
+        for origin in dict.fromkeys(origins):
             row: dict[str, Any] = {"rule": origin.rule}
             if origin.note:
                 row["note"] = origin.note
             row["spans"] = [[s.file, s.line, s.column, s.end_line, s.end_column] for s in origin.spans]
-            if row not in found:
-                found.append(row)
+            found.append(row)
         rows[str(number)] = found or [{"rule": "frame", "spans": []}]
     return json.dumps({"version": 1, "file": f"{name}.pyx", "lines": rows}, ensure_ascii=False, separators=(",", ":")) + "\n"
 

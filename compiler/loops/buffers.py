@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from ..graph import expr as E
 from ..graph.ir import Graph, Ix, Origin, Value, outs
@@ -35,8 +36,7 @@ def lower(kernel: Kernel) -> Nest:
     body = _zero_together(nodes, slots, graph)
     uses = _collect(body)
     storage: list[Storage] = []
-    pieces: list[tuple[Dim, int]] = []  # size, last use
-    offsets: list[Dim] = []
+    pieces = _Pieces()
     pending: list[tuple[int, _Uses, Value, tuple[int, ...]]] = []
     consts = {c.value.name for c in graph.consts}
     for value in (*_all_values(graph), *inner):
@@ -56,20 +56,40 @@ def lower(kernel: Kernel) -> Nest:
                 storage.append(Storage(value, "stack", dims))
             else:
                 pending.append((use.first, use, value, dims))
-    end = Dim.of(0)
     for _, use, value, dims in sorted(pending, key=lambda p: p[0]):
-        extent = size(tuple(value.shape[d] for d in dims))
-        for k, (have, last) in enumerate(pieces):
-            if last < use.first and (have == extent or (have.value or -1) >= (extent.value or 1 << 62)):
-                pieces[k] = (have, use.last)
-                storage.append(Storage(value, "work", dims, offset=offsets[k]))
-                break
+        offset = pieces.take(size(tuple(value.shape[d] for d in dims)), use.first, use.last)
+        storage.append(Storage(value, "work", dims, offset=offset))
+    return Nest(kernel, body, tuple(storage), pieces.end)
+
+
+class _Pieces:
+    """The pieces of the scratch vector. They are asked for in the order of their first use; the earliest that is free again and
+    large enough is taken."""
+
+    def __init__(self) -> None:
+        self.end = Dim.of(0)
+        self._offsets: list[Dim] = []
+        self._extents: list[Dim] = []
+        self._busy: list[tuple[int, int]] = []  # (last use, piece), a heap
+        self._free: dict[Dim, list[int]] = {}  # by extent, each a heap
+
+    def take(self, extent: Dim, first: int, last: int) -> Dim:
+        """The offset of a piece that is used from ``first`` to ``last``."""
+        while self._busy and self._busy[0][0] < first:
+            piece = heappop(self._busy)[1]
+            heappush(self._free.setdefault(self._extents[piece], []), piece)
+        wanted = extent.value
+        fits = [have for have, free in self._free.items()
+                if free and (have == extent or (have.value or -1) >= (wanted or 1 << 62))]  # fmt: skip
+        if fits:
+            piece = heappop(min((self._free[have] for have in fits), key=lambda free: free[0]))
         else:
-            pieces.append((extent, use.last))
-            offsets.append(end)
-            storage.append(Storage(value, "work", dims, offset=end))
-            end = end + extent
-    return Nest(kernel, body, tuple(storage), end)
+            piece = len(self._extents)
+            self._extents.append(extent)
+            self._offsets.append(self.end)
+            self.end = self.end + extent
+        heappush(self._busy, (last, piece))
+        return self._offsets[piece]
 
 
 def _zero_together(body: tuple[Node, ...], slots: dict[str, Place], graph: Graph) -> tuple[Node, ...]:

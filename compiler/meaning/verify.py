@@ -44,9 +44,11 @@ def verify(graph: Graph, after: str = "", sizes: Iterable[str] | None = None, ch
         raise InternalError(f"the graph {graph.name} is broken{where}: {broken.problem}{text}") from None
 
 
-def verify_gradients(graph: Graph, pairs: Iterable[tuple[str, str]], after: str = "") -> None:
-    """Each pair is a value and its adjoint, which must be real and of the value's own shape."""
-    values = graph.values()
+def verify_gradients(graph: Graph, pairs: Iterable[tuple[str, str]], after: str = "",
+                     values: Mapping[str, Value] | None = None) -> None:  # fmt: skip
+    """Each pair is a value and its adjoint, which must be real and of the value's own shape. ``values``: the graph's, where
+    the caller has them."""
+    values = graph.values() if values is None else values
     for name, adjoint in pairs:
         problem = ""
         if name not in values or adjoint not in values:

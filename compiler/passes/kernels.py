@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..derive.reverse import Seed, differentiate
+from ..derive.reverse import Seed, Tape
 from ..graph import expr as E
 from ..graph.ir import Access, Axis, Eqn, Graph, Model, Origin, Scan, Target, Value, at, outs
 from ..graph.rewrite import Namer
@@ -62,7 +62,8 @@ class _Gradient:
 
 def plan(model: Model) -> Plan:
     """Optimise the forward graph, differentiate it for every target, and cut the result into kernels."""
-    inner = [value for target in model.targets for _, value in target.wrt if value in _made(model.graph)]
+    made = {o.name for e in model.graph.eqns for o in outs(e)}
+    inner = [value for target in model.targets for _, value in target.wrt if value in made]
     forward = _unseal(apply(BEFORE, _seal(model.graph, inner)), inner)
     verify(forward, "unseal")
     whole, gradients = _differentiate(model, forward)
@@ -71,54 +72,48 @@ def plan(model: Model) -> Plan:
     return Plan(model, forward, whole, tuple(_kernels(model, forward, whole, gradients)))
 
 
-def _made(graph: Graph) -> set[str]:
-    return {o.name for e in graph.eqns for o in outs(e)}
-
-
 def _seal(graph: Graph, names: Sequence[str]) -> Graph:
     """No pass looks through the values of ``names``, for which a gradient is asked: they become inputs, their equations
     results. A gate that is recognised around such a value would not depend on it any more."""
-    values = graph.values()
+    values, inner, shown = graph.values(), dict.fromkeys(names), set(graph.outputs)
     eqns = tuple(
-        replace(e, out=replace(e.out, name=sealed(e.out.name))) if isinstance(e, Eqn) and e.out.name in names else e
+        replace(e, out=replace(e.out, name=sealed(e.out.name))) if isinstance(e, Eqn) and e.out.name in inner else e
         for e in graph.eqns
     )
-    inputs = (*graph.inputs, *(values[n] for n in dict.fromkeys(names)))
-    outputs = tuple(sealed(o) if o in names else o for o in graph.outputs)
-    return replace(graph, inputs=inputs, eqns=eqns, outputs=(*outputs, *(sealed(n) for n in names if n not in graph.outputs)))
+    inputs = (*graph.inputs, *(values[n] for n in inner))
+    outputs = tuple(sealed(o) if o in inner else o for o in graph.outputs)
+    return replace(graph, inputs=inputs, eqns=eqns, outputs=(*outputs, *(sealed(n) for n in names if n not in shown)))
 
 
 def _unseal(graph: Graph, names: Sequence[str]) -> Graph:
-    back = {sealed(n): n for n in names}
-    graph = replace(graph, inputs=tuple(v for v in graph.inputs if v.name not in names))
+    back, inner = {sealed(n): n for n in names}, set(names)
+    graph = replace(graph, inputs=tuple(v for v in graph.inputs if v.name not in inner))
     return rename(graph, back)
 
 
 def _differentiate(model: Model, forward: Graph) -> tuple[Graph, list[_Gradient]]:
-    graph = forward
+    tape = Tape(forward)
     gradients: list[_Gradient] = []
+    own = {outs(e)[0].name for e in tape.eqns}  # what the graph computes and no gradient is yet
     offsets = param_offsets(model)
     trained = {p.value.name for p in model.params if not p.frozen}
     inputs = {i.value.name for i in model.inputs}
     for target in model.targets:
-        values = graph.values()
         seed = Seed(None)
         if target.value != model.loss:
-            name = Namer(values)(f"upstream_{target.name}")
-            graph = replace(graph, inputs=(*graph.inputs, Value(name, values[target.value].shape)))
+            name = tape.name(f"upstream_{target.name}")
+            tape.add_input(Value(name, tape.values[target.value].shape))
             seed = Seed(name)
         wrt = [value for _, value in target.wrt]
-        backward = differentiate(graph, target.value, wrt, seed)
-        graph = backward.graph
-        pairs = list(zip(wrt, backward.adjoints, strict=True))
-        verify_gradients(graph, pairs, f"differentiating {target.name}")
-        fresh = Namer(graph.values())
-        extra: list[Eqn] = []
-        own = {outs(e)[0].name for e in graph.eqns} - {g.value for g in gradients}
-        for (shown, value), adjoint in zip(target.wrt, backward.adjoints, strict=True):
+        before = len(tape.eqns)
+        adjoints = tape.sweep(((target.value, seed),), wrt)
+        own.update(outs(e)[0].name for e in tape.eqns[before:])
+        pairs = list(zip(wrt, adjoints, strict=True))
+        verify_gradients(forward, pairs, f"differentiating {target.name}", tape.values)
+        for (shown, value), adjoint in zip(target.wrt, adjoints, strict=True):
             if adjoint not in own:  # an upstream handed on, or the same adjoint for two: each has its own place
-                copy = _copy(graph.values()[adjoint], fresh(f"d_{value}"), (target.span,) if target.span else ())
-                extra.append(copy)
+                copy = _copy(tape.values[adjoint], tape.name(f"d_{value}"), (target.span,) if target.span else ())
+                tape.append((copy,))
                 adjoint = copy.out.name
             own.discard(adjoint)
             if value in trained and shown == value:  # a binding that is only another name has an array of its own
@@ -128,8 +123,7 @@ def _differentiate(model: Model, forward: Graph) -> tuple[Graph, list[_Gradient]
             else:
                 slot, offset = f"dval:{target.name}:{shown}", Dim.of(0)
             gradients.append(_Gradient(target, shown, slot, offset, adjoint))
-        graph = graph.with_eqns((*graph.eqns, *extra))
-    return graph, gradients
+    return tape.graph(), gradients
 
 
 def param_offsets(model: Model) -> dict[str, Dim]:
@@ -243,6 +237,7 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
     wanted = [(value, f"out:{label}", Dim.of(0)) for label, value in shown.items()]
     wanted += [(g.value, g.slot, g.offset) for g in gradients]
     made = {e.out.name: k for k, e in enumerate(eqns) if isinstance(e, Eqn)}
+    after: dict[int, Eqn] = {}
     spans = _spans(whole)
     declared = {f"out:{o.name}": (o.span,) for o in model.outputs}
     declared |= {g.slot: (g.target.span,) for g in gradients if g.target.span}
@@ -252,8 +247,8 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
         if k is not None and isinstance(source, Eqn) and source.reduce == "+" and not source.out.shape and value not in placed:
             # a long sum runs in a double of its own, whatever the model's type
             running = replace(source, out=Value(fresh(f"{value}_total"), ()))
-            eqns[k : k + 1] = [running, replace(_copy(running.out, value), origin=replace(source.origin, note=""))]
-            made = {e.out.name: k for k, e in enumerate(eqns) if isinstance(e, Eqn)}
+            eqns[k] = running
+            after[k] = replace(_copy(running.out, value), origin=replace(source.origin, note=""))
         if value in keep_offsets and placed[value].slot == "kept":
             copy = _copy(values[value], fresh(f"{value}_kept"), spans.get(value, ()))
             eqns.append(copy)
@@ -265,7 +260,8 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
             eqns.append(copy)
             value = copy.out.name
         placed[value] = Place(value, slot, offset)
-    graph = Graph(f"{model.name}.{name}", inputs, whole.consts, tuple(eqns), tuple(placed))
+    whole_eqns = (e for k, eqn in enumerate(eqns) for e in ((eqn, after[k]) if k in after else (eqn,)))
+    graph = Graph(f"{model.name}.{name}", inputs, whole.consts, tuple(whole_eqns), tuple(placed))
     graph = apply(KERNEL, graph)
     read = {n for e in graph.eqns for n in e.reads()}
     graph = replace(
@@ -274,7 +270,9 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
         consts=tuple(c for c in graph.consts if c.value.name in read),
     )
     places = [*_input_places(model, graph, kept, whole), *placed.values()]
-    slots = tuple(dict.fromkeys(p.slot for p in sorted(places, key=lambda p: _order(model, p.slot))))
+    order = {g: {n: k for k, n in enumerate(names)} for g, names in (
+        ("in", [i.value.name for i in model.inputs]), ("", [o.name for o in model.outputs]))}  # fmt: skip
+    slots = tuple(dict.fromkeys(p.slot for p in sorted(places, key=lambda p: _order(order, p.slot))))
     total = Dim.of(0)
     for value in (*keep_offsets, *kept):
         total = total + size(values[value].shape)
@@ -304,8 +302,7 @@ def _input_places(model: Model, graph: Graph, kept: dict[str, Dim], whole: Graph
     return places
 
 
-def _order(model: Model, slot: str) -> tuple[int, int, str]:
+def _order(order: Mapping[str, Mapping[str, int]], slot: str) -> tuple[int, int, str]:
     groups = ("in", "theta", "frozen", "hyper", "up", "out", "grad", "din", "dval", "kept")
     kind, _, label = slot.partition(":")
-    names = [i.value.name for i in model.inputs] if kind == "in" else [o.name for o in model.outputs]
-    return groups.index(kind), names.index(label) if label in names else 0, label
+    return groups.index(kind), order["in" if kind == "in" else ""].get(label, 0), label
