@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import ArgumentError, StateError
-from .model import Model
+from .model import Model, _by_name, _meant, _number, _real, _same, _shaped
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -26,6 +26,8 @@ def sample_inputs(model: Model, sizes: Mapping[str, int] | None = None, *, seed:
     for name, value in (sizes or {}).items():
         if name not in known:
             raise ArgumentError(f"{engine.name} has no free size {name!r}; it has {', '.join(known) or 'none'}")
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+            raise ArgumentError(f"sizes: {name} is {value!r}; a size is a whole number from 0 up")
         known[name] = int(value)
     from .model import _dim
     rng = np.random.Generator(np.random.PCG64(seed))
@@ -126,7 +128,7 @@ class Report:
 
 
 def gradcheck(model: Model, /, *, tolerance: float | None = None, elements: int = 64, seed: int = 0,
-              reference: Model | None = None, upstream: Mapping[str, Any] | None = None, **inputs: Any) -> Report:
+              reference: Model | None = None, upstream: Any = None, **inputs: Any) -> Report:
     """Compare the gradients of a model with central differences, at its parameters and these inputs.
 
         report = gradcheck(model, x=X, y=Y)
@@ -149,17 +151,29 @@ def gradcheck(model: Model, /, *, tolerance: float | None = None, elements: int 
         for name in engine.hypers:
             judge.hyper[name] = model.hyper[name]
     rough = judge.engine.real == np.float32
-    tolerance = tolerance if tolerance is not None else TOLERANCE[str(np.dtype(engine.real))]
+    tolerance = _number("tolerance", TOLERANCE[str(np.dtype(engine.real))] if tolerance is None else tolerance)
+    if isinstance(elements, bool) or not isinstance(elements, int | np.integer) or elements < 1:
+        raise ArgumentError(f"elements: expected a whole number from 1 up, got {elements!r}")
+    out = model.copy().forward(**inputs)        # says what is wrong with the inputs
     kinds = {spec["name"]: spec["kind"] for spec in engine.spec["inputs"]}
-    given = {name: np.array(value, judge.engine.real) if kinds.get(name) == "real" else value for name, value in inputs.items()}
-    out = model.copy().forward(**inputs)
+    inputs = {_same(name, kinds): value for name, value in inputs.items()}
+    given = {name: np.array(_real(name, value, judge.engine.real)) if kinds.get(name) == "real" else value
+             for name, value in inputs.items()}
     rng = np.random.Generator(np.random.PCG64([seed, 7]))
     ups: dict[str, Any] = {}
     for target in engine.spec["targets"]:
         if target["shape"]:
-            wanted = (upstream or {}).get(target["name"])
             shape = np.shape(out[target["name"]]) if target["name"] in out else ()
-            ups[target["name"]] = rng.uniform(0.5, 1.5, shape) if wanted is None else np.asarray(wanted)
+            ups[target["name"]] = rng.uniform(0.5, 1.5, shape)
+    if upstream is not None:
+        if not _by_name(upstream):
+            if len(ups) != 1:
+                raise ArgumentError(f"upstream: {', '.join(ups) or 'no gradient'} wants one; give a dict by name")
+            upstream = {next(iter(ups)): upstream}
+        for key in list(upstream.keys()):
+            if key not in ups:
+                raise ArgumentError(f"upstream: no gradient of an array {key!r} is taken{_meant(key, ups)}")
+            ups[key] = _shaped(f"upstream of {key}", upstream[key], ups[key].shape, judge.engine.real)
     worker = model.copy()
     _, gradients = worker.value_and_grad(ups or None, **inputs)
 

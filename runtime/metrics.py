@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from .errors import ArgumentError, ShapeError
-from .model import _meant
+from .errors import ArgumentError, DtypeError, RangeError, ShapeError
+from .model import _element, _first, _meant, _real
 
 if TYPE_CHECKING:
     from .model import Model
@@ -17,60 +17,95 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Metric: TypeAlias = Callable[[Any, Any], Any]
 
 
+def _numbers(name: str, value: Any) -> Array:
+    return _real(name, value, np.dtype(np.float64))
+
+
+def _classes(scores: Array, labels: Array) -> Array:
+    """Labels [N] that name columns of scores [N, C]."""
+    if not labels.size:
+        return labels.astype(np.int64)
+    wrong = ~(np.floor(labels) == labels)
+    if wrong.any():
+        raise DtypeError(f"labels: expected whole numbers; {_element('labels', _first(wrong))} is {labels[_first(wrong)]:g}")
+    count = scores.shape[-1]
+    if count == 0:
+        raise ShapeError(f"scores: expected a column for each class, got shape {scores.shape}")
+    wrong = (labels < 0) | (labels >= count)
+    if wrong.any():
+        where = _first(wrong)
+        raise RangeError(f"labels: expected numbers of {count} classes, from 0; {_element('labels', where)} is {labels[where]:g}")
+    return labels.astype(np.int64)
+
+
+def _part(right: Array, *given: Array) -> float:
+    """The part that is right; NaN where there is none, or where one of the numbers is NaN."""
+    if not right.size or any(np.isnan(array).any() for array in given):
+        return float("nan")
+    return float(np.mean(right))
+
+
 def accuracy(scores: Any, labels: Any) -> float:
-    """The part that is right. Scores [N, C] with labels [N], or probabilities of the shape of labels that are 0 or 1."""
-    scores, labels = np.asarray(scores), np.asarray(labels)
-    if scores.ndim == labels.ndim + 1:
-        return float(np.mean(np.argmax(scores, axis=-1) == labels))
+    """The part that is right. Scores [N, C] with labels [N], or probabilities of the shape of labels that are 0 or 1. NaN where
+    a number is NaN, or where there are none."""
+    scores, labels = _numbers("scores", scores), _numbers("labels", labels)
+    if scores.ndim == labels.ndim + 1 and scores.shape[:-1] == labels.shape:
+        chosen = _classes(scores, labels)
+        return _part(np.argmax(scores, axis=-1) == chosen if chosen.size else chosen, scores)
     if scores.shape == labels.shape:
-        return float(np.mean((scores > 0.5) == (labels > 0.5)))
+        return _part((scores > 0.5) == (labels > 0.5), scores, labels)
     raise ShapeError(f"accuracy: scores {scores.shape} do not fit labels {labels.shape}")
 
 
 def top_k(scores: Any, labels: Any, k: int = 5) -> float:
-    """The part where the label is among the k highest scores."""
-    scores, labels = np.asarray(scores), np.asarray(labels)
-    if scores.ndim != labels.ndim + 1:
+    """The part where the label is among the k highest scores. NaN where a score is NaN, or where there are none."""
+    scores, labels = _numbers("scores", scores), _numbers("labels", labels)
+    if scores.ndim != labels.ndim + 1 or scores.shape[:-1] != labels.shape:
         raise ShapeError(f"top_k: scores {scores.shape} do not fit labels {labels.shape}")
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise ArgumentError(f"k: expected a whole number from 1 up, got {k!r}")
+    chosen = _classes(scores, labels)
     if k >= scores.shape[-1]:
-        return 1.0
+        return _part(np.ones(labels.shape, bool), scores)
     best = np.argpartition(-scores, k - 1, axis=-1)[..., :k]
-    return float(np.mean(np.any(best == labels[..., None], axis=-1)))
+    return _part(np.any(best == chosen[..., None], axis=-1), scores)
 
 
-def _same_shape(name: str, predicted: Any, truth: Any) -> tuple[Array, Array]:
-    p, t = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
+def _same_shape(metric: str, names: tuple[str, str], predicted: Any, truth: Any) -> tuple[Array, Array]:
+    p, t = _numbers(names[0], predicted), _numbers(names[1], truth)
     if p.shape != t.shape:
-        raise ShapeError(f"{name}: predictions {p.shape} do not fit {t.shape}")
+        raise ShapeError(f"{metric}: {names[0]} {p.shape} {'do' if names[0][-1] == 's' else 'does'} not fit {names[1]} {t.shape}")
     return p, t
 
 
 def mse(predicted: Any, truth: Any) -> float:
     """The mean squared error."""
-    p, t = _same_shape("mse", predicted, truth)
-    return float(np.mean((p - t) ** 2))
+    p, t = _same_shape("mse", ("predicted", "truth"), predicted, truth)
+    return float(np.mean((p - t) ** 2)) if p.size else float("nan")
 
 
 def mae(predicted: Any, truth: Any) -> float:
     """The mean absolute error."""
-    p, t = _same_shape("mae", predicted, truth)
-    return float(np.mean(np.abs(p - t)))
+    p, t = _same_shape("mae", ("predicted", "truth"), predicted, truth)
+    return float(np.mean(np.abs(p - t))) if p.size else float("nan")
 
 
 def r2(predicted: Any, truth: Any) -> float:
     """The coefficient of determination: 1 less the residual sum of squares over the total one."""
-    p, t = _same_shape("r2", predicted, truth)
+    p, t = _same_shape("r2", ("predicted", "truth"), predicted, truth)
+    if not p.size:
+        return float("nan")
     total = float(np.sum((t - t.mean()) ** 2))
     rest = float(np.sum((p - t) ** 2))
-    return 1.0 - rest / total if total else (1.0 if rest == 0 else 0.0)
+    return 1.0 - rest / total if total else (1.0 if rest == 0 else rest * 0.0)      # NaN stays NaN
 
 
 def auc(scores: Any, labels: Any) -> float:
     """The area under the ROC curve: how often a positive scores above a negative, ties counted as half."""
-    s, t = _same_shape("auc", scores, labels)
+    s, t = _same_shape("auc", ("scores", "labels"), scores, labels)
     s, positive = s.ravel(), t.ravel() > 0.5
     n, p = int((~positive).sum()), int(positive.sum())
-    if n == 0 or p == 0:
+    if n == 0 or p == 0 or np.isnan(s).any() or np.isnan(t).any():
         return float("nan")
     _, place, counts = np.unique(s, return_inverse=True, return_counts=True)
     ranks = np.cumsum(counts) - (counts - 1) / 2        # the mean rank of each value

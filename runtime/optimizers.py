@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
-from .errors import ArgumentError
-from .model import _meant
+from .errors import ArgumentError, GradwrightError
+from .model import _meant, _number
 from .schedules import Schedule
 
 Groups: TypeAlias = Mapping[str, Mapping[str, float]]
@@ -47,8 +47,8 @@ class Optimizer:
 
 def _checked(name: str, key: str, value: Any) -> float:
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        number = _number(key, value)
+    except GradwrightError:
         raise ArgumentError(f"{name}: {key} is {value!r}, which is no number") from None
     if not math.isfinite(number) or number < 0:
         raise ArgumentError(f"{name}: {key} is {value!r}; it must be finite and not negative")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import ArgumentError, MissingError, ShapeError
-from .model import _meant
+from .errors import ArgumentError, MissingError, RangeError, ShapeError
+from .model import _element, _first, _meant, _real
 
 if TYPE_CHECKING:
     from .model import Model
@@ -28,6 +28,14 @@ def _pyplot() -> Any:
 
 def _axes(ax: Any) -> Any:
     return _pyplot().subplots()[1] if ax is None else ax
+
+
+def _finite(name: str, value: Any) -> Array:
+    array = _real(name, value, np.dtype(np.float64))
+    if not (fine := np.isfinite(array)).all():
+        where = _first(~fine)
+        raise RangeError(f"{_element(name, where)} is {array[where]:g}, which has no place in a picture")
+    return array
 
 
 def plot_history(history: History, names: Sequence[str] = (), ax: Any = None) -> Any:
@@ -73,12 +81,20 @@ def decision_boundary(model: Model, x: Any = None, y: Any = None, *, input: str 
         raise ArgumentError(f"{model.engine.name} predicts from {declared}: a decision boundary needs one array of two columns, "
                             "or two vectors; name it with input=")
     if limits is None and x is None:
-        raise ArgumentError("a decision boundary needs the points x, or limits=((left, right), (bottom, top))")
+        raise ArgumentError("x: a decision boundary needs the points x, or limits=((left, right), (bottom, top))")
     if x is not None:
-        x = np.asarray(x, np.float64)
-        if x.ndim != 2 or x.shape[1] != 2:
+        x = _finite("x", x)
+        if x.ndim != 2 or x.shape[1] != 2 or (limits is None and not len(x)):
             raise ShapeError(f"x: expected points [N, 2], got shape {x.shape}")
-    if limits is None:
+        if y is not None:
+            y = _finite("y", y)
+            if y.size != len(x) or y.shape[:1] != (len(x),):
+                raise ShapeError(f"y: expected a label for each of {len(x)} points, got shape {y.shape}")
+    if limits is not None:
+        limits = _finite("limits", limits)
+        if limits.shape != (2, 2):
+            raise ShapeError(f"limits: expected ((left, right), (bottom, top)), got shape {limits.shape}")
+    else:
         low, high = x.min(axis=0), x.max(axis=0)
         room = np.where(high > low, 0.25 * (high - low), 1.0)
         limits = tuple(zip(low - room, high + room, strict=True))
@@ -109,7 +125,7 @@ def decision_boundary(model: Model, x: Any = None, y: Any = None, *, input: str 
         if values.min() < level < values.max():
             ax.contour(across, up, values, levels=[level], colors="black", linewidths=1.5)
     if x is not None:
-        labels = np.zeros(len(x)) if y is None else np.asarray(y, np.float64).reshape(len(x))
+        labels = np.zeros(len(x)) if y is None else y.reshape(len(x))
         several = values.ndim == 2 and len(np.unique(labels)) > 2
         ax.scatter(x[:, 0], x[:, 1], c=labels, cmap="tab10" if several else "RdBu_r", edgecolors="black", zorder=3)
     ax.set_xlim(across[0], across[-1])
@@ -125,7 +141,7 @@ def templates(weights: Any, shape: tuple[int, ...], *, titles: Sequence[Any] = (
     """The columns of weights [D, K] as pictures of `shape`, (rows, columns) or (rows, columns, 3): what each unit looks for.
     Weights [K, C, H, W] or [K, H, W] of a convolution are drawn with shape=(H, W). Returns the figure. At most `most` are drawn.
     """
-    weights = np.asarray(weights, np.float64)
+    weights = _finite("weights", weights)
     size = math.prod(shape)
     if weights.ndim == 2 and weights.shape[0] == size:
         units = weights.T.reshape(-1, *shape)
@@ -134,7 +150,9 @@ def templates(weights: Any, shape: tuple[int, ...], *, titles: Sequence[Any] = (
     elif weights.ndim in (3, 4) and weights.shape[-2:] == tuple(shape):
         units = weights.reshape(-1, *shape)
     else:
-        raise ShapeError(f"templates: weights of shape {weights.shape} have no columns of shape {tuple(shape)}; they need "
+        units = np.zeros(0)
+    if not units.size:
+        raise ShapeError(f"weights: arrays of shape {weights.shape} have no columns of shape {tuple(shape)}; they need "
                          f"{size} rows")
     units = units[:most]
     columns = columns or math.ceil(math.sqrt(len(units)))
@@ -168,7 +186,7 @@ def function_and_gradient(model: Model, name: str, values: Any, *, output: str |
     if output not in targets or (name, "input") not in [tuple(w[:2]) for w in targets[output]["wrt"]]:
         raise ArgumentError(f"{engine.name} takes no gradient of {output or 'a scalar'} with respect to {name}: "
                             f"declare `gradient {output or 'f'} wrt {name}`")
-    values = np.asarray(values, np.float64).ravel()
+    values = _finite("values", values).ravel()
     height, slope = np.empty(values.size), np.empty(values.size)
     worker = model.copy()
     for k, value in enumerate(values):

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ArgumentError
+from .errors import ArgumentError, GradwrightError
+from .model import _number
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -16,11 +17,16 @@ class Schedule:
     with, for an array of epochs. `warmup` epochs of a straight rise from 0 come first, and count as part of the run."""
 
     def __init__(self, lr: float, *, warmup: float = 0.0) -> None:
-        if not (isinstance(lr, int | float | np.number) and math.isfinite(lr) and lr >= 0):
-            raise ArgumentError(f"{type(self).__name__}: lr is {lr!r}; it must be a finite number and not negative")
-        if warmup < 0:
-            raise ArgumentError(f"{type(self).__name__}: warmup is {warmup!r}; it must not be negative")
-        self.lr, self.warmup = float(lr), float(warmup)
+        self.lr, self.warmup = self._number("lr", lr), self._number("warmup", warmup)
+
+    def _number(self, name: str, value: Any) -> float:
+        try:
+            number = _number(name, value)
+        except GradwrightError:
+            number = math.nan
+        if not (math.isfinite(number) and number >= 0):
+            raise ArgumentError(f"{type(self).__name__}: {name} is {value!r}; it must be a finite number and not negative")
+        return number
 
     def factor(self, epoch: Array, epochs: float) -> Array:
         """For these epochs of a run of so many (both without the warm-up)."""
@@ -58,9 +64,9 @@ class Step(Schedule):
 
     def __init__(self, lr: float, every: float, gamma: float = 0.1, *, warmup: float = 0.0) -> None:
         super().__init__(lr, warmup=warmup)
-        if not every > 0:
+        self.every, self.gamma = self._number("every", every), self._number("gamma", gamma)
+        if not self.every > 0:
             raise ArgumentError(f"Step: every is {every!r}; it must be above 0")
-        self.every, self.gamma = float(every), float(gamma)
 
     def factor(self, epoch: Array, epochs: float) -> Array:
         # a step that starts an epoch must not fall short of it by rounding
@@ -72,7 +78,7 @@ class Exponential(Schedule):
 
     def __init__(self, lr: float, gamma: float, *, warmup: float = 0.0) -> None:
         super().__init__(lr, warmup=warmup)
-        self.gamma = float(gamma)
+        self.gamma = self._number("gamma", gamma)
 
     def factor(self, epoch: Array, epochs: float) -> Array:
         return np.asarray(self.gamma ** epoch)
@@ -83,7 +89,7 @@ class Cosine(Schedule):
 
     def __init__(self, lr: float, final: float = 0.0, *, warmup: float = 0.0) -> None:
         super().__init__(lr, warmup=warmup)
-        self.final = float(final)
+        self.final = self._number("final", final)
 
     def factor(self, epoch: Array, epochs: float) -> Array:
         return self.final + (1 - self.final) * 0.5 * (1 + np.cos(np.pi * np.minimum(epoch / epochs, 1.0)))
@@ -94,9 +100,11 @@ class OneCycle(Schedule):
 
     def __init__(self, lr: float, rise: float = 0.3, start: float = 25.0, end: float = 1e4) -> None:
         super().__init__(lr)
-        if not 0 < rise < 1:
+        self.rise, self.start, self.end = self._number("rise", rise), self._number("start", start), self._number("end", end)
+        if not 0 < self.rise < 1:
             raise ArgumentError(f"OneCycle: rise is {rise!r}; it must be between 0 and 1")
-        self.rise, self.start, self.end = float(rise), float(start), float(end)
+        if not (self.start > 0 and self.end > 0):
+            raise ArgumentError(f"OneCycle: start is {start!r} and end is {end!r}; both must be above 0")
 
     def factor(self, epoch: Array, epochs: float) -> Array:
         part = np.minimum(epoch / epochs, 1.0)
@@ -115,7 +123,8 @@ class ReduceOnPlateau(Schedule):
     def __init__(self, lr: float, gamma: float = 0.1, patience: int = 10, *, threshold: float = 1e-4,
                  warmup: float = 0.0) -> None:
         super().__init__(lr, warmup=warmup)
-        self.gamma, self.patience, self.threshold = float(gamma), int(patience), float(threshold)
+        self.gamma, self.threshold = self._number("gamma", gamma), self._number("threshold", threshold)
+        self.patience = int(self._number("patience", patience))
         self.begin()
 
     def begin(self) -> None:

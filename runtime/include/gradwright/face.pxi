@@ -255,7 +255,7 @@ def _real(name: str, value: Any, dtype: Any) -> Array:
     huge = np.isinf(array)
     if huge.any() and (huge := huge & np.isfinite(given)).any():
         where = _first(huge)
-        raise _error("RangeError", f"{_element(name, where)} is {given[where]:g}, which is beyond {dtype}")
+        raise _error("RangeError", f"{_element(name, where)} is {given[where]!s}, which is beyond {dtype}")
     return array
 
 
@@ -275,6 +275,16 @@ def _index(name: str, value: Any) -> Array:
     if array.dtype.kind == "u" and array.size and int(array.max()) > np.iinfo(INT).max:
         raise _error("RangeError", f"{name}: index {int(array.max())} is out of range")
     return _converted(name, array, INT)
+
+
+def _by_name(value: Any) -> bool:
+    """Whether these are arrays by name; a recarray may have a field `keys`."""
+    return hasattr(value, "keys") and not isinstance(value, np.ndarray)
+
+
+def _params(value: Any) -> Any:
+    """The parameters of a model, or what was given."""
+    return value if isinstance(value, np.ndarray) else getattr(value, "params", value)
 
 
 def _shaped(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -630,7 +640,7 @@ class Engine:
         env = dict(zip(self.sizes, sizes, strict=True))
         shapes = {target["name"]: tuple([_dim(d, env) for d in target["shape"]]) for target in self.spec["targets"]}
         given: dict[str, Any] = {}
-        if hasattr(upstream, "keys"):
+        if _by_name(upstream):
             given = dict(upstream)
             for name in given:
                 if name not in shapes:
@@ -765,8 +775,8 @@ class Engine:
 
     def vectors(self, params: Any) -> tuple[Array, Array]:
         """(theta, frozen) from a flat vector, a model's params, or arrays by name."""
-        params = getattr(params, "params", params)      # of a model
-        if not hasattr(params, "keys"):
+        params = _params(params)
+        if not _by_name(params):
             if any(p["init"][0] != "values" for p in self.frozen):
                 raise _error("ArgumentError", f"params: {self.name} has frozen parameters; give all by name, or model.params")
             return _shaped("params", params, (self.count,), self.real), self.initial(0)[1]
@@ -884,8 +894,8 @@ class Model:
         engine = self.engine
         theta, frozen = engine.initial(seed)
         if params is not None:
-            params = getattr(params, "params", params)      # of another model
-            if hasattr(params, "keys"):
+            params = _params(params)
+            if _by_name(params):
                 engine.fill(theta, frozen, params)
             else:
                 theta[...] = _shaped("params", params, theta.shape, theta.dtype)
@@ -966,9 +976,9 @@ class Model:
 
     @params.setter
     def params(self, value: Any) -> None:
-        value = getattr(value, "params", value)
-        if not hasattr(value, "keys"):
-            raise _error("ArgumentError", f"params: expected arrays by name, got a {type(value).__name__}; theta takes one vector")
+        value = _params(value)
+        if not _by_name(value):
+            raise _error("ArgumentError", f"params: expected arrays by name, got a {type(value).__name__}; theta takes a vector")
         self.engine.fill(self._theta, self._frozen, value)
 
     @property
@@ -978,7 +988,7 @@ class Model:
 
     @hyper.setter
     def hyper(self, value: Any) -> None:
-        if not hasattr(value, "keys"):
+        if not _by_name(value):
             raise _error("ArgumentError", f"hyper: expected numbers by name, got a {type(value).__name__}")
         checked = Hypers(self.engine.hypers, self._hyper_vector.copy(), list(self._hyper))
         for hyper in (checked, self._hyper):        # all of them or none
