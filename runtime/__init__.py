@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .errors import (
         ArgumentError,
         CheckpointError,
+        CheckpointWriteError,
         DtypeError,
         GradwrightError,
         MissingError,
@@ -31,8 +32,8 @@ _PLACES = {
     "checkpoints": ("Checkpoint",),
     "data": ("read_data", "write_data"),
     "callbacks": ("EarlyStopping", "Every", "Info"),
-    "errors": ("ArgumentError", "CheckpointError", "DtypeError", "GradwrightError", "MissingError", "NotFiniteError",
-               "RangeError", "ShapeError", "StateError"),
+    "errors": ("ArgumentError", "CheckpointError", "CheckpointWriteError", "DtypeError", "GradwrightError", "MissingError",
+               "NotFiniteError", "RangeError", "ShapeError", "StateError"),
     "loading": ("load",),
     "optimizers": ("SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSProp"),
     "schedules": ("Constant", "Cosine", "Exponential", "OneCycle", "ReduceOnPlateau", "Schedule", "Step"),
@@ -42,10 +43,10 @@ _MODULES = ("callbacks", "checking", "checkpoints", "data", "errors", "loading",
             "pictures", "schedules", "streams", "summary", "training")
 
 __all__ = [
-    "SGD", "AdaGrad", "Adam", "AdamW", "ArgumentError", "Checkpoint", "CheckpointError", "Constant", "Cosine", "DtypeError",
-    "EarlyStopping", "Every", "Exponential", "GradwrightError", "History", "Info", "MissingError", "NotFiniteError", "OneCycle",
-    "Optimizer", "RMSProp", "RangeError", "ReduceOnPlateau", "Schedule", "ShapeError", "StateError", "Step", "fit", "gradcheck",
-    "load", "read_data", "sample_inputs", "step", "write_data",
+    "SGD", "AdaGrad", "Adam", "AdamW", "ArgumentError", "Checkpoint", "CheckpointError", "CheckpointWriteError", "Constant",
+    "Cosine", "DtypeError", "EarlyStopping", "Every", "Exponential", "GradwrightError", "History", "Info", "MissingError",
+    "NotFiniteError", "OneCycle", "Optimizer", "RMSProp", "RangeError", "ReduceOnPlateau", "Schedule", "ShapeError", "StateError",
+    "Step", "fit", "gradcheck", "load", "read_data", "sample_inputs", "step", "write_data",
 ]
 
 

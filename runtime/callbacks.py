@@ -1,5 +1,17 @@
 """What `fit` calls after every epoch. A callback is any function of an Info; one that returns True (or the reason, as text)
-ends the run. An object may also have `begin(model)` and `end(model)`."""
+ends the run.
+
+An object may have more, all of it optional:
+
+    begin(model), end(model)    called before the first epoch, and when the run ends, however it ends
+    interrupted(model)          called when Ctrl-C ended the run, before any `end`
+    state_dict()                what it remembers, a dict of JSON values and NumPy arrays by name, for every checkpoint
+    load_state_dict(state)      called after `begin` when a run is resumed from a checkpoint with such a state: the same dict
+    stopped                     a text after load_state_dict: the run had ended for this reason, and so it does again
+    last = True                 called after all others, so that what it saves knows what they know
+
+States in a checkpoint belong to callbacks by the name of their class, the first of that name to the first. An object with
+`load_state_dict` hears of every epoch: Ctrl-C waits until it returns, and a second Ctrl-C does not."""
 from __future__ import annotations
 
 import math
@@ -33,7 +45,8 @@ class Info:
 
 class EarlyStopping:
     """End the run when `monitor` (val_loss, or without validation loss) was no better for `patience` epochs. The parameters of
-    the best epoch are put back at the end, unless restore_best=False. `mode` is "min" or "max" for what is better."""
+    the best epoch are put back at the end, unless restore_best=False. `mode` is "min" or "max" for what is better. All that it
+    remembers is in checkpoints."""
 
     def __init__(self, patience: int = 10, monitor: str | None = None, *, mode: str = "min", threshold: float = 0.0,
                  restore_best: bool = True) -> None:
@@ -45,7 +58,22 @@ class EarlyStopping:
 
     def begin(self, model: Any) -> None:
         self.best, self.best_epoch = math.inf, -1
+        self.stopped: str | None = None
         self._theta: Any = None
+        self._since, self._name = 0, ""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best value (negated for mode "max"), its epoch, how many came since, and its parameters as a float array."""
+        state = {"best": self.best, "best_epoch": self.best_epoch, "since": self._since, "name": self._name}
+        return state if self._theta is None else {**state, "theta": self._theta}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
+        self._since, self._name, self._theta = int(state["since"]), str(state["name"]), state.get("theta")
+        self.stopped = self._reason()
+
+    def _reason(self) -> str | None:
+        return f"{self._name} no better since epoch {self.best_epoch + 1}" if self._since > self.patience else None
 
     def __call__(self, info: Info) -> str | None:
         name = self.monitor or ("val_loss" if "val_loss" in info.values else "loss")
@@ -56,9 +84,8 @@ class EarlyStopping:
             self.best, self.best_epoch = value, info.epoch
             if self.restore_best:
                 self._theta = info.model.theta.copy()
-        elif info.epoch - self.best_epoch > self.patience:
-            return f"{name} no better since epoch {self.best_epoch + 1}"
-        return None
+        self._since, self._name = info.epoch - self.best_epoch, name
+        return self._reason()
 
     def end(self, model: Model) -> None:
         if self.restore_best and self._theta is not None:

@@ -33,5 +33,12 @@ class CheckpointError(GradwrightError, ValueError):
     """A checkpoint is damaged, or another model's."""
 
 
+class CheckpointWriteError(CheckpointError, OSError):
+    """A checkpoint could not be written: a full disk, a read-only folder. The one that was there before is whole."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])        # OSError would say errno and filename again
+
+
 class NotFiniteError(GradwrightError, FloatingPointError):
     """A module compiled with `checked` computed a NaN or an infinity. The message names the line of the model."""

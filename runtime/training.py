@@ -10,6 +10,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import wraps
 from itertools import islice
@@ -19,6 +20,7 @@ import numpy as np
 
 from .callbacks import Info
 from .errors import ArgumentError, GradwrightError, ShapeError, StateError
+from .logs import DEBUG, INFO, tell
 from .metrics import Metric, named_metrics
 from .model import Model, Named, _number, _same
 from .optimizers import Optimizer, resolve, stretches
@@ -44,6 +46,7 @@ class History:
         self.seconds = 0.0
         self.interrupted = False
         self.stopped: str | None = None
+        self._begun: dict[str, Any] | None = None       # the epoch that the run broke off in: see _Epochs
 
     @property
     def epochs(self) -> int:
@@ -135,6 +138,7 @@ class _Trainer:
         self.rate = known.index("lr") if "lr" in known else 0
         self.train = engine.module.get("_train") or train_in_python(engine.module)
         self.known = self._numbers()
+        self.gate: Any = nullcontext()      # what lets Ctrl-C through
 
     def feed(self, data: Mapping[str, Any], batch_size: int | None = None, whole: bool = False) -> None:
         """Take these arrays; `whole` takes them in one step, and looks for no batches in them."""
@@ -194,8 +198,8 @@ class _Trainer:
         return any(spec["shape"] and spec["shape"][0] == name for spec in self.engine.spec["inputs"])
 
     def pile(self, batches: Sequence[Mapping[str, Any]], rates: Array | None, clip_norm: float, clip_value: float, losses: Array,
-             done: Array) -> int:
-        """One step on several batches together, which never lie in memory at once as one; the number of their rows."""
+             done: Array) -> None:
+        """One step on several batches together, which never lie in memory at once as one; `samples` counts their rows."""
         total, rows, piled = 0.0, 0, np.zeros(self.grad.shape, np.float64)
         for batch in batches:
             self.feed(batch, whole=True)
@@ -206,8 +210,8 @@ class _Trainer:
             rows += self.samples
         self.grad[...] = piled / max(rows, 1)
         self.loss[...] = total / max(rows, 1)
+        self.samples = rows
         self.run(1, None, rates, clip_norm, clip_value, losses, done, kernel=-1)
-        return rows
 
     def run(self, epochs: int, order: Array | None, rates: Array | None, clip_norm: float, clip_value: float,
             losses: Array, done: Array, kernel: int | None = None) -> None:
@@ -219,7 +223,8 @@ class _Trainer:
         try:
             with self.model._lock:
                 self.model._last = self.model._grad = None
-                self.train(self.plan.number if kernel is None else kernel, self.update, self.slots, self.sizes, batches, rule)
+                with self.gate:
+                    self.train(self.plan.number if kernel is None else kernel, self.update, self.slots, self.sizes, batches, rule)
         finally:
             state.step += int(done[1])
             state.epoch += int(done[0])
@@ -255,7 +260,8 @@ def train_in_python(module: Mapping[str, Any]) -> Callable[..., int]:
         steps = 0
         with _deferred_interrupt() as interrupted:
             for epoch in range(epochs):
-                total, start = 0.0, 0
+                start = 0 if epoch else int(done[2])
+                total = float(losses[0]) if start else 0.0
                 while start < (rows if batch else 1):
                     size, given, extents = 1, slots, sizes
                     if batch:
@@ -280,7 +286,7 @@ def train_in_python(module: Mapping[str, Any]) -> Callable[..., int]:
                         updates[update](theta[part], grad[part], tuple([s[part] for s in states]), tuple(numbers), t)
                     steps += 1
                     start += size
-                    done[1] = steps
+                    done[1], losses[epoch] = steps, total
                     if interrupted and start < rows and batch:
                         raise KeyboardInterrupt
                 losses[epoch] = total / (rows if batch else 1)
@@ -301,7 +307,7 @@ class _deferred_interrupt:
         self.before: Any = None
         try:
             self.before = signal.getsignal(signal.SIGINT)
-            if self.before is signal.default_int_handler:
+            if self.before is signal.default_int_handler or isinstance(getattr(self.before, "__self__", None), _Gate):
                 signal.signal(signal.SIGINT, lambda number, frame: self.seen.append(number))
             else:
                 self.before = None
@@ -309,10 +315,53 @@ class _deferred_interrupt:
             self.before = None
         return self.seen
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         if self.before is not None:
             import signal
             signal.signal(signal.SIGINT, self.before)
+        if self.seen and kind is None:
+            raise KeyboardInterrupt
+
+
+class _Gate:
+    """Ctrl-C during a fit. It comes through only `with gate:`, so that the history, the optimiser's state and the parameters
+    are always of one and the same step; elsewhere it waits for the next time. A second one does not wait."""
+
+    def __init__(self) -> None:
+        self.open = self.waiting = False
+        self.before: Any = None
+
+    def begin(self) -> None:
+        import signal
+        try:
+            before = signal.getsignal(signal.SIGINT)
+            if before is signal.default_int_handler:
+                signal.signal(signal.SIGINT, self._hear)
+                self.before = before
+        except ValueError:      # not the main thread, which alone gets signals
+            pass
+
+    def end(self) -> None:
+        if self.before is not None:
+            import signal
+            before, self.before = self.before, None
+            signal.signal(signal.SIGINT, before)
+
+    def _hear(self, number: int, frame: Any) -> None:
+        if not (self.open or self.waiting):
+            self.waiting = True
+            return
+        self.waiting = False
+        raise KeyboardInterrupt
+
+    def __enter__(self) -> None:
+        if self.waiting:
+            self.waiting = False
+            raise KeyboardInterrupt
+        self.open = True
+
+    def __exit__(self, *error: object) -> None:
+        self.open = False
 
 
 # ---- fit and step
@@ -358,7 +407,7 @@ def step(model: Model, optimizer: Any, inputs: Mapping[str, Any], *, clip_norm: 
     if trainer is None or not trainer.fits(model, optimizer):
         trainer = model._stepper = _Trainer(model, optimizer, inputs, None)
     trainer.feed(inputs, whole=True)
-    losses, done = np.empty(1), np.zeros(2, np.int64)
+    losses, done = np.zeros(1), np.zeros(3, np.int64)
     rates = None
     if trainer.optimizer.schedule is not None:
         rates = trainer.optimizer.schedule.factors(trainer.state.step, 1, 1, sys.maxsize)
@@ -384,16 +433,19 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
                 none, of the training data
     callbacks   functions of an Info, called after every epoch; one that returns True ends the run
     clip_norm, clip_value  bounds for the norm and for the elements of the gradient; 0 is none
-    resume      a checkpoint of such a run: it goes on after the last epoch there, to the same bits as if it had never stopped
-                (`epochs` counts from the run's start); what callbacks knew is not in a checkpoint
-
+    resume      a checkpoint of such a run: it goes on after the last step there, to the same bits as if it had never stopped
+                (`epochs` counts from the run's start); callbacks know again what they knew, if they have `state_dict`
     accumulate  batches whose gradients are averaged (by their rows) for one step
     ahead       batches of an iterable that a thread of its own may make ahead; 0 makes each when it is wanted
 
     Memory-mapped arrays are read batch by batch; a schedule on an iterable without a length moves once an epoch.
 
-    An epoch's loss is the mean over its samples. The same seed gives the same bits. Ctrl-C ends the run after the last whole
-    step and returns the history so far.
+    An epoch's loss is the mean over its samples. The same seed gives the same bits.
+
+    Ctrl-C ends the run after the last whole step and returns the history so far, in which `interrupted` is True; a Checkpoint
+    among the callbacks then writes its file, from which `resume` goes on within the epoch. An error that ends the run leaves the
+    parameters of the last whole step, too, and carries the history so far as `error.history`; so does the NotFiniteError of a
+    checked module, which comes in the very step that meets the first NaN or infinity.
     """
     if not (_whole(epochs) and epochs >= 0):
         raise ArgumentError(f"epochs: expected a whole number from 0 up, got {epochs!r}")
@@ -436,121 +488,254 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
             raise error if str(error).startswith("validation") else type(error)(f"validation: {error}") from error
     on_training = _Evaluation(model, data, judges) if judges and watched is None else None
     listeners: list[Callback] = [callbacks] if callable(callbacks) else list(callbacks)
+    listeners.sort(key=lambda listener: bool(getattr(listener, "last", False)))
     state, schedule = trainer.state, trainer.optimizer.schedule
     if schedule is not None:
         schedule.begin()
     history = History()
     if before is not None:
-        history = before[0] or history
+        history = History() if before.history is None else before.history     # which is empty within the first epoch
         if schedule is not None:
-            vars(schedule).update(before[1])
+            vars(schedule).update(before.schedule)
     elif seed is not None:
         state.rng = np.random.Generator(np.random.PCG64(seed))
     if schedule is not None:
         history.columns.setdefault("lr", [])
-    model._run = history, schedule
-    every = bool(source or listeners or watched or on_training or (schedule is not None and schedule.adaptive))
-    shuffled = shuffle and 0 < trainer.batch < trainer.rows
-    steps = trainer.steps_per_epoch
-    begun = time.perf_counter() - history.seconds
-    bar = _Bar(progress, int(epochs))
-    pace = 0.0          # seconds an epoch took
+    model._run = history, schedule, listeners
     for listener in listeners:
         if hasattr(listener, "begin"):
             listener.begin(model)
+    if before is not None:
+        from .checkpoints import recall
+        recall(listeners, before.callbacks, history)
+    every = bool(source or listeners or watched or on_training or (schedule is not None and schedule.adaptive))
+    shuffled = shuffle and 0 < trainer.batch < trainer.rows
+    steps = trainer.steps_per_epoch
+    kind = [trainer.rows, trainer.batch] if source is None else [accumulate]
+    if isinstance(source, Rows):
+        kind += [source.rows, source.size]
+    begun = time.perf_counter() - history.seconds
+    bar = _Bar(progress, int(epochs))
+    gate = trainer.gate = _Gate()
+    gate.begin()
+    tell(INFO, "fit", "%s: epochs %d to %d with %r", model.engine.name, history.epochs, epochs, trainer.optimizer)
+    pace = 0.0          # seconds an epoch took
     try:
         while history.epochs < epochs and history.stopped is None:
-            count = 1 if every else int(epochs) - history.epochs
+            part, history._begun = history._begun, None
+            if part is not None and part["kind"] != kind:
+                part = None     # of other data
+            count = 1 if every or part else int(epochs) - history.epochs
             if bar.shown and not every:
                 count = min(count, max(1, int(0.1 / pace)) if pace else 1)
             if shuffled:
                 count = min(count, max(1, _ORDER // trainer.rows))
             if schedule is not None:
                 count = min(count, max(1, _ORDER // steps))
-            order = rates = None
-            losses, done = np.zeros(count), np.zeros(2, np.int64)
             since = time.perf_counter()
-            if source is not None:
-                loss = _streamed(trainer, source, accumulate, history, int(epochs), (clip_norm, clip_value))
-                history.columns["loss"].append(loss)
-            if shuffled:
-                order = np.tile(np.arange(trainer.rows, dtype=np.int64), (count, 1))
-                state.rng.permuted(order, axis=1, out=order)
-            if schedule is not None and source is None:
-                rates = schedule.factors(history.epochs * steps, count * steps, steps, int(epochs))
+            epoch = _Epochs(trainer, source, history, count, int(epochs), part, kind, shuffled)
             try:
-                if source is None:
-                    trainer.run(count, order, rates, clip_norm, clip_value, losses, done)
-            finally:
-                whole = int(done[0])
-                history.columns["loss"] += losses[:whole].tolist()
-                history.steps += int(done[1])
-                if rates is not None and schedule is not None:
-                    history.columns["lr"] += (schedule.lr * rates[steps - 1::steps][:whole]).tolist()
-            pace = (time.perf_counter() - since) / count
-            if every:
+                if source is not None:
+                    epoch.stream(accumulate, (clip_norm, clip_value))
+                else:
+                    epoch.run((clip_norm, clip_value))
+                values: dict[str, float] = {}
                 for evaluation, prefix in ((watched, "val_"), (on_training, "")):
                     if evaluation is not None:
-                        for name, value in evaluation().items():
-                            history.columns.setdefault(name if name != "loss" else prefix + name, []).append(value)
-                last = {name: values[-1] for name, values in history.columns.items() if values}
+                        with gate:
+                            found = evaluation()
+                        values |= {name if name != "loss" else prefix + name: value for name, value in found.items()}
+            except BaseException:
+                epoch.break_off(every)
+                raise
+            pace = (time.perf_counter() - since) / count
+            epoch.commit(count)
+            for name, value in values.items():
+                history.columns.setdefault(name, []).append(value)
+            tell(DEBUG, "fit", "%s: %r", model.engine.name, history)
+            if every:
+                last = {name: numbers[-1] for name, numbers in history.columns.items() if numbers}
                 if schedule is not None:
                     schedule.epoch_end(last.get("val_loss", last["loss"]))
-                for listener in listeners:
-                    info = Info(model, history.epochs - 1, int(epochs), last, history)
-                    if (reason := listener(info)) is True or isinstance(reason, str):
-                        name = getattr(listener, "__name__", type(listener).__name__)
-                        history.stopped = reason if isinstance(reason, str) else name
+                _call_all(listeners, Info(model, history.epochs - 1, int(epochs), last, history), gate)
             bar.update(history)
     except KeyboardInterrupt:
         history.interrupted = True
+    except Exception as error:
+        _give(error, history)
+        raise
     finally:
+        gate.end()
+        history.interrupted |= gate.waiting
         history.seconds = time.perf_counter() - begun
         bar.close()
-        for listener in listeners:
-            if hasattr(listener, "end"):
-                listener.end(model)
+        try:
+            for listener in listeners if history.interrupted else ():
+                if hasattr(listener, "interrupted"):
+                    listener.interrupted(model)
+        except Exception as error:
+            _give(error, history)
+            raise
+        finally:
+            for listener in listeners:
+                if hasattr(listener, "end"):
+                    listener.end(model)
+    tell(INFO, "fit", "%s: %r", model.engine.name, history)
     return history
 
 
-def _streamed(trainer: _Trainer, source: Stream | Rows, accumulate: int, history: History, epochs: int,
-              clips: tuple[float, float]) -> float:
-    """One epoch of batches as they come: the mean loss."""
-    schedule, epoch, total, rows, number = trainer.optimizer.schedule, history.epochs, 0.0, 0, 0
-    steps = None if source.steps is None else -(-source.steps // accumulate)
-    batches = source.epoch(trainer.state.rng)
-    rates: Array | None = None
-    try:
-        while chunk := list(islice(batches, accumulate)):
-            for batch in chunk:
-                if not hasattr(batch, "keys"):
-                    raise ArgumentError(f"data: a batch is a dict of arrays by input name, got a {type(batch).__name__}")
+def _give(error: Exception, history: History) -> None:
+    with suppress(AttributeError):      # of an error with slots
+        error.history = history     # type: ignore[attr-defined]
+
+
+def _call_all(listeners: Sequence[Callback], info: Info, gate: _Gate) -> None:
+    """Call the callbacks. When Ctrl-C comes within one, those that remember something still hear of the epoch."""
+    late: KeyboardInterrupt | None = None
+    for listener in listeners:
+        remembers = hasattr(listener, "load_state_dict")
+        if late is not None and not remembers:
+            continue
+        try:
+            with nullcontext() if remembers else gate:
+                reason = listener(info)
+        except KeyboardInterrupt as error:
+            if remembers:
+                raise
+            late = error
+            continue
+        if reason is True or isinstance(reason, str):
+            name = getattr(listener, "__name__", type(listener).__name__)
+            info.history.stopped = reason if isinstance(reason, str) else name
+    if late is not None:
+        raise late
+
+
+class _Epochs:
+    """One epoch, or several in one call, that may break off and may go on where such a one did.
+
+    What is kept of an epoch that breaks off (`History._begun`, and so in a checkpoint): `kind`, of which data it is; `steps`
+    and `rows`, how far it came; `total`, the sum of the losses, or the loss where `whole` says that all steps are done and only
+    the evaluation is missing. The generator of the order of the rows then stands where it stood before the epoch."""
+
+    def __init__(self, trainer: _Trainer, source: Stream | Rows | None, history: History, count: int, epochs: int,
+                 part: dict[str, Any] | None, kind: list[int], shuffled: bool) -> None:
+        self.trainer, self.source, self.history = trainer, source, history
+        self.count, self.epochs, self.kind, self.shuffled = count, epochs, kind, shuffled
+        self.part = part or {"steps": 0, "rows": 0, "total": 0.0, "whole": False}
+        self.steps = int(self.part["steps"])        # of the first epoch, before this call
+        self.drawn = trainer.state.rng.bit_generator.state
+        self.losses, self.done = np.zeros(count), np.zeros(3, np.int64)
+        self.losses[0] = self.part["total"]
+        self.lr: list[float] = []
+        self.whole = bool(self.part["whole"])       # the steps are all done
+
+    def run(self, clips: tuple[float, float]) -> None:
+        trainer, schedule, steps = self.trainer, self.trainer.optimizer.schedule, self.trainer.steps_per_epoch
+        first, order, rates = self.history.epochs * steps, None, None
+        if self.whole:
             if schedule is not None:
-                first = (epoch, 1, 1) if steps is None else (epoch * steps + min(number, steps - 1), 1, steps)
-                rates = schedule.factors(*first, epochs)
-            losses, done = np.zeros(1), np.zeros(2, np.int64)
+                self.lr = [schedule.lr * float(schedule.factors(first + steps - 1, 1, steps, self.epochs)[0])]
+            return
+        if self.shuffled:
+            order = self._order(self.count)
+        if schedule is not None:
+            rates = schedule.factors(first + self.steps, self.count * steps - self.steps, steps, self.epochs)
+            self.lr = (schedule.lr * rates[steps - 1 - self.steps::steps]).tolist()
+        self.done[2] = self.part["rows"]
+        try:
+            trainer.run(self.count, order, rates, *clips, self.losses, self.done)
+        finally:
+            self.history.steps += int(self.done[1])
+        self.whole = True
+
+    def _order(self, count: int) -> Array:
+        order = np.tile(np.arange(self.trainer.rows, dtype=np.int64), (count, 1))
+        self.trainer.state.rng.permuted(order, axis=1, out=order)
+        return order
+
+    def stream(self, accumulate: int, clips: tuple[float, float]) -> None:
+        """One epoch of batches as they come."""
+        trainer, source, history, part = self.trainer, self.source, self.history, self.part
+        assert source is not None
+        schedule, epoch = trainer.optimizer.schedule, history.epochs
+        steps = None if source.steps is None else -(-source.steps // accumulate)
+
+        def rates(number: int) -> Array | None:
+            if schedule is None:
+                return None
+            first = (epoch, 1, 1) if steps is None else (epoch * steps + min(number, steps - 1), 1, steps)
+            return schedule.factors(*first, self.epochs)
+
+        number, total, rows = int(part["steps"]), float(part["total"]), int(part["rows"])
+        if not self.whole:
+            batches = source.epoch(trainer.state.rng)
             try:
-                if accumulate > 1:
-                    size = trainer.pile(chunk, rates, *clips, losses, done)
-                else:
-                    trainer.feed(chunk[0], whole=True)
-                    size = trainer.samples
-                    if size == 0:
-                        raise ShapeError("data: a batch without rows came")
-                    trainer.run(1, None, rates, *clips, losses, done)
+                with trainer.gate:
+                    for _ in islice(batches, number * accumulate):
+                        pass        # of an epoch that goes on
+                while True:
+                    with trainer.gate:
+                        chunk = list(islice(batches, accumulate))
+                    if not chunk:
+                        break
+                    for batch in chunk:
+                        if not hasattr(batch, "keys"):
+                            raise ArgumentError(f"data: a batch is a dict of arrays by input name, got a {type(batch).__name__}")
+                    losses, done = np.zeros(1), np.zeros(3, np.int64)
+                    try:
+                        if accumulate > 1:
+                            trainer.pile(chunk, rates(number), *clips, losses, done)
+                        else:
+                            trainer.feed(chunk[0], whole=True)
+                            if trainer.samples == 0:
+                                raise ShapeError("data: a batch without rows came")
+                            trainer.run(1, None, rates(number), *clips, losses, done)
+                    finally:
+                        if done[1]:
+                            size = trainer.samples
+                            history.steps += 1
+                            trainer.state.epoch -= 1
+                            total, rows, number = total + float(losses[0]) * size, rows + size, number + 1
+                            self.part = {"steps": number, "rows": rows, "total": total, "whole": False}
             finally:
-                history.steps += int(done[1])
-                trainer.state.epoch -= int(done[0])
-            total, rows, number = total + float(losses[0]) * size, rows + size, number + 1
-    finally:
-        batches.close() if hasattr(batches, "close") else None
-    if number == 0:
-        again = f" in epoch {epoch + 1}; give a function that returns new ones" if epoch else ""
-        raise ArgumentError(f"data: no batch came{again}")
-    if schedule is not None and rates is not None:
-        history.columns["lr"].append(schedule.lr * float(rates[0]))
-    trainer.state.epoch += 1
-    return total / max(rows, 1)
+                batches.close() if hasattr(batches, "close") else None
+            if number == 0:
+                again = f" in epoch {epoch + 1}; give a function that returns new ones" if epoch else ""
+                raise ArgumentError(f"data: no batch came{again}")
+            trainer.state.epoch += 1
+            self.losses[0] = total / max(rows, 1)
+            self.part, self.whole = {"steps": number, "rows": rows}, True
+        factors = rates(max(number - 1, 0))
+        if schedule is not None and factors is not None:
+            self.lr = [schedule.lr * float(factors[0])]
+
+    def break_off(self, every: bool) -> None:
+        """Leave the history, and the order of the rows that are to come, so that the run can go on here."""
+        trainer, history, epochs = self.trainer, self.history, int(self.done[0])
+        if self.source is None and not every:
+            self.commit(epochs)
+        if self.whole or (self.source is None and every and epochs == 1):
+            steps, loss = self.part["steps"], float(self.losses[0])
+            history._begun = {"kind": self.kind, "steps": steps, "rows": 0, "total": loss, "whole": True}
+            return
+        part = self.part
+        if self.source is None:
+            number = self.steps + int(self.done[1]) - epochs * trainer.steps_per_epoch
+            total = float(self.losses[epochs]) if number and epochs < self.count else 0.0
+            part = {"steps": number, "rows": number * trainer.batch, "total": total, "whole": False}
+        if part["steps"]:
+            history._begun = {"kind": self.kind, **part}
+        if self.source is None or isinstance(self.source, Rows):
+            trainer.state.rng.bit_generator.state = self.drawn
+            if epochs and self.shuffled:
+                self._order(epochs)
+
+    def commit(self, epochs: int) -> None:
+        """Put so many epochs into the history."""
+        if self.lr:
+            self.history.columns["lr"] += self.lr[:epochs]
+        self.history.columns["loss"] += self.losses[:epochs].tolist()
 
 
 def split(model: Model, data: Mapping[str, Any], fraction: float, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -158,6 +158,10 @@ def train_command(model: str, data: str, columns: dict[str, list[str]], epochs: 
             name, numbers = optimizer.lower() if optimizer not in {u["name"] for u in spec["updates"]} else optimizer, {}
         rule = Optimizer(name, **{**numbers, **({} if lr is None else {"lr": lr})})
         going_on = checkpoint if resume and checkpoint is not None and os.path.exists(checkpoint) else None
+        if checkpoint is not None:
+            from gradwright.runtime.checkpoints import probe
+
+            probe(checkpoint)  # rather now than after the training
         history = subject.fit(
             arrays, rule, epochs=epochs, batch_size=batch_size or None, seed=seed, progress=False if quiet else None,
             validation=_validation(validation, spec["inputs"], columns), metrics=list(metrics) or None,
