@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from gradwright.compiler import cli, driver
-from gradwright.runtime import ArgumentError, DtypeError, NotFiniteError, ShapeError, gradcheck, read_data, write_data
+from gradwright.runtime import (
+    SGD,
+    ArgumentError,
+    DtypeError,
+    NotFiniteError,
+    Optimizer,
+    ShapeError,
+    gradcheck,
+    read_data,
+    write_data,
+)
 from gradwright.runtime.checking import fitting_inputs, sample_inputs
 
 XOR = """\
@@ -265,6 +276,49 @@ def test_a_checked_module_names_the_line(workplace: Path) -> None:
     assert model.predict(x=x).z.shape == (3,)  # and goes on afterwards
     with pytest.raises(FloatingPointError, match="line|logarithm.gw:5"):
         model.fit({"x": np.array([1.0, -1.0])}, "sgd", epochs=1, batch_size=1)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_checked_fit_stops_in_the_step_that_breaks(workplace: Path, accumulate: int) -> None:
+    data = {"x": np.array([1.0, 2.0, 0.5, 1.0, 2.0, -1.0, 1.0, 3.0])}
+    model, plain = driver.load("logarithm.gw", checked=True).Model(), driver.load("logarithm.gw").Model()
+    options: dict[str, Any] = {"batch_size": 1, "shuffle": False, "accumulate": accumulate, "progress": False}
+    with pytest.raises(NotFiniteError, match=r"logarithm.gw:5: z.* is NaN") as caught:
+        model.fit(data, "adam", epochs=1000, **options)
+    good = 5 // accumulate * accumulate
+    plain.fit({"x": data["x"][:good]}, "adam", epochs=1, **options)
+    assert np.array_equal(model.theta, plain.theta) and np.isfinite(model.theta).all()
+    state = model.optimizer_state
+    assert state.step == good // accumulate == caught.value.history.steps and caught.value.history.epochs == 0
+    for name, array in plain.optimizer_state.arrays.items():
+        assert np.array_equal(state.arrays[name], array)
+    assert model.fit({"x": data["x"][:5]}, "adam", epochs=2, **options).epochs == 2      # and goes on afterwards
+
+
+def test_a_checked_fit_names_the_update_rule_and_the_parameter(workplace: Path) -> None:
+    (workplace / "rules.gw").write_text(
+        "size N\ninput x[N]\nparam a = 1\nparam b[2, 3] = 1\nminimize mean(x) * (a * 1e-9 + b[1, 2])\n"
+        "update odd(lr=1) of w with g:\n    state s = 0\n    s = s + g * g\n    w = w - lr * log(1 - s)\n"
+    )  # fmt: skip
+    module = driver.load("rules.gw", checked=True)
+    for rule, x, words in (
+        (Optimizer("odd"), [0.5, 0.5, 0.5, 0.9], "rules.gw:9: b[5], updated by the rule odd, is NaN (counted along all axes)\n"
+                                                 "    w = w - lr * log(1 - s)"),
+        (SGD(lr=1e200, groups={"b": {"lr": 1e-3}}), [1e-100, 1e150],
+         "optimizers.gw:10: a, updated by the rule sgd, is -infinite\n    w = w - lr * where(nesterov, d + momentum * v, v)"),
+        ("adam", [1.0, 1.0, 1e160], "optimizers.gw:34: v of b[5], in the rule adam, is infinite"),
+    ):  # fmt: skip
+        model, good = module.Model(), module.Model()
+        with pytest.raises(NotFiniteError) as caught:
+            model.fit({"x": np.array(x)}, rule, epochs=9, batch_size=1, shuffle=False, progress=False)
+        assert words in str(caught.value)
+        good.fit({"x": np.array(x[:-1])}, rule, epochs=1, batch_size=1, shuffle=False, progress=False)
+        assert np.array_equal(model.theta, good.theta) and model.optimizer_state.step == len(x) - 1
+        assert all(np.array_equal(array, good.optimizer_state.arrays[name])
+                   for name, array in model.optimizer_state.arrays.items())  # fmt: skip
+        with pytest.raises(NotFiniteError):
+            for number in x:
+                model.step(rule, x=np.array([number]))
 
 
 def test_the_command_says_where_training_breaks(workplace: Path) -> None:

@@ -9,7 +9,8 @@ from ..graph.shapes import Dim
 from ..loops.ir import Assign, Nest, Product
 from .cython import KernelWriter, Sources, _is_backward, dim_text
 
-# (what, file, line, the text of the line); the position in the list is what the generated calls name
+# (what, file, line, the text of the line); the position in the list is what the generated calls name. In what an update rule
+# computes, {} stands for the parameter.
 Looks = list[tuple[str, str, int, str]]
 
 EXTERN = (
@@ -71,18 +72,23 @@ class CheckedWriter(KernelWriter):
 
     def _look(self, what: str, origin: Origin | None) -> int:
         """The number of a look, with where it stands."""
-        file, line, text = "", 0, ""
-        if origin is not None and origin.spans:
-            span = origin.spans[0]
-            source = self.sources.get(span.file)
-            text = source.line(span.line).split("#")[0].strip() if source else ""
-            file, line = span.file, span.line
-            if _is_backward(origin):
-                what = f"{what}, in the backward pass,"
-        look = (what, file, line, text)
-        if look not in self.looks:
-            self.looks.append(look)
-        return self.looks.index(look)
+        return look_at(what, origin, self.sources, self.looks)
+
+
+def look_at(what: str, origin: Origin | None, sources: Sources, looks: Looks) -> int:
+    """The number of a look, which is put into the table if it is new."""
+    file, line, text = "", 0, ""
+    if origin is not None and origin.spans:
+        span = origin.spans[0]
+        source = sources.get(span.file)
+        text = source.line(span.line).split("#")[0].strip() if source else ""
+        file, line = span.file, span.line
+        if _is_backward(origin):
+            what = f"{what}, in the backward pass,"
+    look = (what, file, line, text)
+    if look not in looks:
+        looks.append(look)
+    return looks.index(look)
 
 
 def tail(looks: Looks) -> list[str]:

@@ -13,7 +13,7 @@ from ..language.source import Source
 from ..loops.buffers import lower
 from ..loops.ir import ArgBest, Assign, Loop, Nest, Node, Product
 from ..passes.kernels import Plan
-from .checked import EXTERN, CheckedWriter, Looks, tail
+from .checked import EXTERN, CheckedWriter, Looks, look_at, tail
 from .cython import KernelWriter, Lines, dim_text
 from .formulas import CALLS
 from .spec import declared, literal, spec
@@ -53,7 +53,8 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
     for update in model.updates:
         bodies.add("")
         bodies.add("")
-        bodies.extend(write_update(update, single, used, sources))
+        look = (lambda what, origin: look_at(what, origin, sources, looks)) if checked else None
+        bodies.extend(write_update(update, single, used, sources, look))
     whole = Lines()
     for line in _header(plan, nests, digest, command, version):
         whole.add(line)

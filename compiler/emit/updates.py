@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..graph import expr as E
 from ..graph.expr import Expr
-from ..graph.ir import Update
+from ..graph.ir import Origin, Update
 from ..language.source import Source
 from .cython import Lines
 from .formulas import ATOM, Code, Formulas
 from .names import Speller
 
 
-def write_update(update: Update, single: bool, used: set[str], sources: Mapping[str, Source]) -> Lines:
-    """``cdef void adam(w, g, states, hypers, t, n)``: what does not depend on the element is computed before the loop."""
+def write_update(update: Update, single: bool, used: set[str], sources: Mapping[str, Source],
+                 look: Callable[[str, Origin], int] | None = None) -> Lines:  # fmt: skip
+    """``cdef void adam(w, g, states, hypers, t, n)``: what does not depend on the element is computed before the loop.
+    ``look`` gives the number of a look at what a line of the rule computes, where the module is checked."""
     spell = Speller(("w", "g", "states_", "hypers_", "t", "count", "i"))
     states = {name: spell.fresh(name) for name, _ in update.states}
     hypers = {name: spell.fresh(name) for name, _ in update.hypers}
@@ -104,9 +106,14 @@ def write_update(update: Update, single: bool, used: set[str], sources: Mapping[
             out.origins.insert(local_line, ())
             out.add(f"        {fresh} = {values[k]}", *update.origins)
             values[k] = fresh
-    for target, value in zip(targets, values, strict=True):
+    whats = [f"{name} of {{}}, in the rule {update.name}," for name in states]
+    whats.append(f"{{}}, updated by the rule {update.name},")
+    origins = (*update.origins[1:], *update.origins[:1])
+    for target, value, what, origin in zip(targets, values, whats, origins, strict=True):
         if target != value:
             out.add(f"        {target} = {value}", *update.origins)
+            if look is not None:
+                out.add(f"        _look({target}, i, {look(what, origin)})", *update.origins)
     return out
 
 

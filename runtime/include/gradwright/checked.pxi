@@ -9,12 +9,24 @@ cdef extern from "gradwright/checked.h" nogil:
 
 cdef object _not_finite():
     what, file, line, text = _LOOKS[_found]
-    at = f"[{_found_at}]" if _found_at > 0 else ""
-    where = f"{file}:{line}: " if file else ""
+    place = _found_at
+    if "{}" in what:    # of an update rule, which counts along all parameters
+        for param in _SPEC["params"]:
+            count = 1
+            for size in param["shape"]:
+                count *= size
+            if not param["frozen"] and 0 <= _found_at - param["offset"] < count:
+                place = _found_at - param["offset"]
+                break
+        at = f"[{place}]" if param["shape"] else ""
+        message = what.replace("{}", param["name"] + at)
+    else:
+        at = f"[{place}]" if place > 0 else ""
+        name, comma, rest = what.partition(",")
+        message = f"{name}{at}{comma}{rest}"
     number = "NaN" if _found_value != _found_value else "infinite" if _found_value > 0 else "-infinite"
-    name, comma, rest = what.partition(",")
     flat = " (counted along all axes)" if at else ""
-    message = f"{where}{name}{at}{comma}{rest} is {number}{flat}" + (f"\n    {text}" if text else "")
+    message = (f"{file}:{line}: " if file else "") + f"{message} is {number}{flat}" + (f"\n    {text}" if text else "")
     try:
         from gradwright.runtime.errors import NotFiniteError
     except ImportError:

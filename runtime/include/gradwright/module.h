@@ -265,21 +265,32 @@ GWM_CLIP(gwm_clip_float, float)
             rowbytes int64[slots]: the bytes of a row where the slot is batched, 0 where it is passed whole; staging: room for a
             batch of every batched slot (each rounded up to 64 bytes), unused without an order; order int64[epochs, rows] or None:
             the rows of each epoch; batch 0: no batches, a step takes all; loss: the kernel's loss; losses float64[epochs] gets
-            the means over the rows; done int64[2]: whole epochs, steps
+            the means over the rows; done int64[3]: gets whole epochs and steps; has the row at which the first epoch goes on,
+            whose losses up to there add up to losses[0]. A run that is stopped within an epoch leaves that sum in its place
    rule     (theta, grad, states, hypers, groups, rate, rates, clip_norm, clip_value, t)
             hypers float64[groups, H] and groups int64[groups, 2]: which stretch of theta (start, length) is updated with which
             hypers; rates float64[steps] or None: factors on hyper number `rate`, step by step; a clip of 0 is none; t: steps
-            before this one */
+            before this one
+
+   A checked module stops at the first NaN or infinity, with everything as the step before left it. */
+#ifdef GRADWRIGHT_CHECKED_H
+#define GWM_FOUND (gw_found >= 0)
+#else
+#define GWM_FOUND 0
+#endif
+
 static PyObject *gwm_train(PyObject *self, PyObject *const *args, Py_ssize_t given)
 {
     Py_ssize_t number, update, epochs, rows, batch, rate, count, k, g, epoch, start, size, steps = 0, since = 0, every = 1;
     Py_ssize_t sizes[GWM_SIZES], width, groups, params;
     PyObject *rowbytes_, *staging_, *order_, *loss_, *losses_, *done_, *theta_, *grad_, *states_, *hypers_, *groups_, *rates_;
-    double clip_norm, clip_value, t, total, last, now, own[GWM_SLOTS];
+    double clip_norm, clip_value, t, total, before = 0, last, now, own[GWM_SLOTS];
     const int64_t *rowbytes, *order, *places;
     const double *hypers, *rates;
+    double *losses;
+    Py_ssize_t bytes, resumed;
     void *state[GWM_SIZES], *part[GWM_SIZES];
-    char **whole, *staging, *staged, *theta, *grad;
+    char **whole, *staging, *staged, *theta, *grad, *safe = NULL;
     void **slots;
     int stopped = 0;
     PyThreadState *thread;
@@ -314,11 +325,21 @@ static PyObject *gwm_train(PyObject *self, PyObject *const *args, Py_ssize_t giv
     slots = (void **)(whole + count);
     for (k = 0; k < count; k++) slots[k] = whole[k] = gwm_data(PyTuple_GET_ITEM(args[2], k));
     if (batch == 0) rows = 1;
+    losses = gwm_data(losses_);
+    resumed = ((gwm_array *)done_)->dimensions[0] > 2 ? (Py_ssize_t)((int64_t *)gwm_data(done_))[2] : 0;
+    bytes = params * gwm_width;
+#ifdef GRADWRIGHT_CHECKED_H
+    if (!(safe = PyMem_Malloc((size_t)((PyTuple_GET_SIZE(states_) + 1) * bytes + 1)))) {
+        PyMem_Free(whole);
+        return PyErr_NoMemory();
+    }
+#endif
 
     thread = PyEval_SaveThread();
     last = gwm_seconds();
     for (epoch = 0; epoch < epochs && !stopped; epoch++) {
-        for (start = 0, total = 0; start < rows && !stopped; start += size) {
+        start = epoch == 0 ? resumed : 0;
+        for (total = start > 0 ? losses[0] : 0; start < rows && !stopped; start += size) {
             size = batch == 0 ? 1 : rows - start < batch ? rows - start : batch;
             if (batch > 0) {
                 sizes[0] = size;
@@ -334,18 +355,33 @@ static PyObject *gwm_train(PyObject *self, PyObject *const *args, Py_ssize_t giv
                 }
             }
             if (number >= 0) gwm_kernel(number, slots, sizes); /* else loss and gradient are there already */
+            if (GWM_FOUND) break;
+            before = total;
+            if (safe) {
+                memcpy(safe, theta, (size_t)bytes);
+                for (k = 0; k < PyTuple_GET_SIZE(states_); k++) memcpy(safe + (k + 1) * bytes, state[k], (size_t)bytes);
+            }
             total += (gwm_width == 4 ? (double)*(float *)gwm_data(loss_) : *(double *)gwm_data(loss_)) * (double)size;
             if (clip_norm > 0 || clip_value > 0) {
                 if (gwm_width == 4) gwm_clip_float((float *)grad, params, clip_norm, clip_value);
                 else gwm_clip_double((double *)grad, params, clip_norm, clip_value);
             }
             t += 1;
-            for (g = 0; g < groups; g++) {
+            for (g = 0; g < groups && !GWM_FOUND; g++) {
                 const Py_ssize_t offset = (Py_ssize_t)places[2 * g] * gwm_width;
                 memcpy(own, hypers + g * width, (size_t)width * sizeof(double));
                 if (rates) own[rate] *= rates[steps];
                 for (k = 0; k < PyTuple_GET_SIZE(states_); k++) part[k] = (char *)state[k] + offset;
                 gwm_update(update, theta + offset, grad + offset, part, own, t, (Py_ssize_t)places[2 * g + 1]);
+#ifdef GRADWRIGHT_CHECKED_H
+                if (GWM_FOUND) gw_found_at += (Py_ssize_t)places[2 * g]; /* counted along theta */
+#endif
+            }
+            if (safe && GWM_FOUND) {
+                memcpy(theta, safe, (size_t)bytes);
+                for (k = 0; k < PyTuple_GET_SIZE(states_); k++) memcpy(state[k], safe + (k + 1) * bytes, (size_t)bytes);
+                total = before;
+                break;
             }
             ((int64_t *)gwm_data(done_))[1] = ++steps;
             /* The clock is read so seldom that it costs nothing, and signals are looked at every 50 ms. */
@@ -362,12 +398,13 @@ static PyObject *gwm_train(PyObject *self, PyObject *const *args, Py_ssize_t giv
                 else if (now - last < 0.005 && every < 65536) every *= 2;
             }
         }
+        losses[epoch] = start < rows ? total : total / (double)rows;
         if (start < rows) break; /* stopped within the epoch */
-        ((double *)gwm_data(losses_))[epoch] = total / (double)rows;
         ((int64_t *)gwm_data(done_))[0] = epoch + 1;
     }
     PyEval_RestoreThread(thread);
     PyMem_Free(whole);
+    PyMem_Free(safe);
     return stopped ? NULL : PyLong_FromSsize_t(steps);
 }
 
