@@ -10,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Final
+from typing import Any, Final
 
 _PREFIX: Final = "gradwright.loaded"  # in sys.modules only: there is no such package
 _RESERVED: Final = frozenset({"numpy", "gradwright", "cython", "Cython", "generated", "scipy"})
@@ -75,4 +75,31 @@ def import_file(name: str, path: Path, key: str) -> ModuleType:
             sys.modules.pop(full, None)
             raise
         module.__name__ = name
+        _pickled(module, key, path.name)
         return module
+
+
+def _pickled(module: ModuleType, key: str, file: str) -> None:
+    """Let the module's models be unpickled by processes that have not loaded it: it cannot be imported by its name."""
+    model = getattr(module, "Model", None)
+    if isinstance(model, type):
+        import copyreg
+
+        def reduce(one: Any) -> tuple[Any, ...]:
+            return _unpickled, (module.__name__, key, file), one.__getstate__()
+
+        copyreg.pickle(model, reduce)
+
+
+def _unpickled(name: str, key: str, file: str) -> Any:
+    """A model that has no state yet."""
+    module = sys.modules.get(f"{_PREFIX}.{key[:32]}.{name}")
+    if module is None:
+        from . import cache
+        from .options import GoneError
+
+        entry = cache.find(key)
+        if entry is None or file not in entry.files:
+            raise GoneError(f"the module of this {name}.Model is not in the cache: load the model before what was pickled")
+        module = import_file(name, entry.path(file), key)
+    return module.Model.__new__(module.Model)

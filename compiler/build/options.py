@@ -15,3 +15,7 @@ class OptionError(GradwrightError):
 
 class DiskError(GradwrightError):
     """There is no room to build in."""
+
+
+class GoneError(GradwrightError):
+    """A module is wanted that the cache has not any more."""

@@ -16,7 +16,9 @@
 
 #include "vector.h"
 #ifdef _OPENMP
+#include <fcntl.h>
 #include <omp.h>
+#include <stdlib.h>
 #include <unistd.h>
 #endif
 
@@ -44,11 +46,26 @@
 static int gw_threads __attribute__((unused)) = GW_THREADS;
 
 #ifdef _OPENMP
-/* OpenMP's threads do not survive a fork, and a child that asks for them waits for ever: one thread there. */
+/* OpenMP's threads do not survive a fork, and a child that asks for them waits for ever: one thread there. That goes for this
+   unit loaded before the fork and after it, since another one (or another library) may have started them in the parent: Linux
+   says of a process whether it is the copy of one (PF_FORKNOEXEC). */
 static long gw_loaded_by;
-__attribute__((constructor)) static void gw_remember_process(void) { gw_loaded_by = getpid(); }
+static int gw_is_copy;
+__attribute__((constructor)) static void gw_remember_process(void) {
+    gw_loaded_by = getpid();
+#ifdef __linux__
+    char text[512], *word;
+    const int file = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    const ssize_t length = file < 0 ? -1 : read(file, text, sizeof text - 1);
+    if (file >= 0) close(file);
+    text[length > 0 ? length : 0] = 0;
+    if (!(word = strrchr(text, ')'))) return; /* of the name, which may hold anything; the flags are the seventh word after it */
+    for (int k = 0; k < 7 && word; k++) word = strchr(word + 1, ' ');
+    if (word) gw_is_copy = (strtoul(word, NULL, 10) & 0x40) != 0;
+#endif
+}
 static __attribute__((unused)) int gw_team_size(void) {
-    if (gw_threads == 1 || omp_in_parallel() || getpid() != gw_loaded_by) return 1;
+    if (gw_threads == 1 || gw_is_copy || omp_in_parallel() || getpid() != gw_loaded_by) return 1;
     return gw_threads > 0 ? gw_threads : omp_get_max_threads();
 }
 /* Below this many multiply-adds, starting a team costs more than it gains. */
