@@ -580,3 +580,78 @@ def test_the_error_of_a_stream_carries_the_history(xor: ModuleType) -> None:
     assert history.epochs == 2 and history.steps == 19 == model.optimizer_state.step
     whole.fit(generator(-1, broken), Adam(), epochs=2, progress=False)
     assert history.loss.shape == (2,)
+
+
+# ---- the command
+
+
+MODEL = """size N, H = 8
+input x[N, 2], y[N, 1]
+param W[2, H] ~ glorot_uniform
+param V[H, 1] ~ glorot_uniform
+output p = sigmoid(tanh(x @ W) @ V)
+minimize mean(binary_cross_entropy(p, y))
+"""
+
+
+def command_killed(count: int, epochs: int, folder: Path, seed: int) -> None:
+    (folder / "net.gw").write_text(MODEL)
+    np.savez(folder / "data.npz", **DATA)
+    environment = dict(os.environ, GRADWRIGHT_CACHE=str(folder / "cache"))
+    start = [sys.executable, "-m", "gradwright.compiler", "train", "net.gw", "--data", "data.npz", "--batch-size", "8",
+             "--epochs", str(epochs), "--validation", "0.25", "--lr", "0.01", "--seed", "3", "-q", "--backend", "numpy"]
+
+    def begin(name: str) -> subprocess.Popen[bytes]:
+        command = [*start, "--checkpoint", f"{name}/net.safetensors", "--every", "2", "--resume"]
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    for name in ("first", "whole"):     # the first fills the cache
+        began = time.monotonic()
+        assert begin(name).wait(120) == 0
+    whole, rng, path, seen = time.monotonic() - began, random.Random(seed), folder / "run" / "net.safetensors", 0
+    for _ in range(count):
+        child = begin("run")
+        try:
+            child.wait(rng.uniform(0, whole))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        if path.exists():
+            found = restore_any(path)
+            assert found >= seen
+            seen = found
+    assert begin("run").wait(120) == 0 and restore_any(path) == epochs
+    from safetensors.numpy import load_file
+    a, b = load_file(path), load_file(folder / "whole" / "net.safetensors")
+    assert a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+    assert os.listdir(path.parent) == ["net.safetensors"]
+
+
+def restore_any(path: Path) -> int:
+    """The epochs in a checkpoint, which is whole."""
+    from gradwright.runtime.checkpoints import _read
+    return len(_read(path)[1]["history"]["columns"]["loss"])
+
+
+def test_the_command_is_killed_at_a_few_moments_and_goes_on(tmp_path: Path) -> None:
+    command_killed(3, 60, tmp_path, 1)
+
+
+@pytest.mark.slow
+def test_the_command_is_killed_at_fifty_moments_and_goes_on(tmp_path: Path) -> None:
+    command_killed(50, 600, tmp_path, 2)
+
+
+def test_the_command_says_before_training_that_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from click.testing import CliRunner
+    from gradwright.compiler import cli
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.gw").write_text(MODEL)
+    np.savez(tmp_path / "data.npz", **DATA)
+    (tmp_path / "file").write_text("")
+    began = time.monotonic()
+    found = CliRunner().invoke(cli.main, ["train", "net.gw", "--data", "data.npz", "--backend", "numpy", "--epochs", "1000000",
+                                          "--checkpoint", "file/net.safetensors"])
+    assert found.exit_code == 2 and "file/net.safetensors: the checkpoint cannot be written: " in found.stderr, found.stderr
+    assert time.monotonic() - began < 30 and "Traceback" not in found.stderr
