@@ -544,6 +544,8 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
                     if evaluation is not None:
                         with gate:
                             found = evaluation()
+                        if not prefix:
+                            del found["loss"]       # an epoch's own is there
                         values |= {name if name != "loss" else prefix + name: value for name, value in found.items()}
             except BaseException:
                 epoch.break_off(every)

@@ -425,3 +425,12 @@ def test_histories() -> None:
     assert history["loss"].dtype == np.float64 and len(history) == 2
     with pytest.raises(KeyError, match="the history has no 'x'; it has loss"):
         history["x"]
+
+
+def test_metrics_of_the_training_data_take_no_epoch_from_the_run(xor: ModuleType) -> None:
+    plain, measured = xor.Model(seed=1), xor.Model(seed=1)
+    options: dict[str, Any] = {"epochs": 6, "batch_size": 2, "seed": 1, "progress": False}
+    want = plain.fit(DATA, "sgd", **options)
+    found = measured.fit(DATA, "sgd", metrics="accuracy", **options)
+    assert found.steps == want.steps == 12 and found.epochs == len(found.accuracy) == 6
+    assert np.array_equal(found.loss, want.loss) and np.array_equal(measured.theta, plain.theta)
