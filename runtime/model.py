@@ -71,6 +71,8 @@ class Named:
         known = _names(self)
         if (same := _same(name, known)) != name:
             return self[same]
+        if any(k.startswith(name + ".") for k in known):
+            return Part(self, name)
         raise AttributeError(f"no {name!r} here{_meant(name, known)}")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -116,6 +118,26 @@ class Named:
             else:
                 lines.append(f"\n  {name}: {value}")
         return type(self).__name__ + ("".join(lines) or " (empty)")
+
+
+class Part(Named):
+    """The values of one layer: `params.head.W` is `params["head.W"]`."""
+
+    def __init__(self, whole: Named, path: str) -> None:
+        start = path + "."
+        self.__dict__.update({" whole": whole, " path": start})
+        self.__dict__[" layout"] = {k[len(start):]: None for k in _names(whole) if k.startswith(start)}
+
+    def __getattr__(self, name: str) -> Any:
+        own = self.__dict__
+        return own[" whole"][own[" path"] + name] if name in own[" layout"] else Named.__getattr__(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = self.__dict__
+        own[" whole"][own[" path"] + name] = value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        type(self).__setattr__(self, name, value)
 
 
 class Outputs(Named):
@@ -587,7 +609,7 @@ class Engine:
         for dim, line in self.countable:
             number = _dim(dim, dict(zip(self.sizes, sizes, strict=True)))
             if number > 1 << 24:
-                raise _error("ShapeError", f"line {line} of the model looks for the largest or smallest of {number} elements, and "
+                raise _error("ShapeError", f"line {line} of the model looks for the largest or smallest of {number} elements; "
                                            f"float32 counts positions only up to {1 << 24}; compile with --dtype float64")
         return sizes
 
@@ -902,6 +924,7 @@ class Model:
         self._hyper_vector = engine.defaults.copy()
         self._hyper = Hypers(engine.hypers, self._hyper_vector, [float(h["default"]) for h in engine.spec["hypers"]])
         self.optimizer_state: Any = None            # what fit and step leave for the next fit
+        self.classes: dict[str, tuple[str, ...]] = {}   # names for the numbers of an index input
         self._spaces: dict[str, Any] = {}
         self._predicted: dict[str, Any] = {}      # the workspaces of predict, so that it spoils no forward
         self._last: Any = None                      # the forward pass that backward belongs to
@@ -1081,16 +1104,18 @@ class Model:
         other = type(self)(params=self.params)
         for name in self.engine.hypers:
             other.hyper[name] = self.hyper[name]
+        other.classes = dict(self.classes)
         return other
 
     def __getstate__(self) -> dict[str, Any]:
         state = {"theta": self._theta.copy(), "frozen": self._frozen.copy(), "optimizer_state": self.optimizer_state}
-        return {**state, "hypers": [self.hyper[name] for name in self.engine.hypers]}
+        return {**state, "hypers": [self.hyper[name] for name in self.engine.hypers], "classes": self.classes}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Model.__init__(self, params=state["theta"])
         self._frozen[...] = state["frozen"]
         self.optimizer_state = state["optimizer_state"]
+        self.classes = state["classes"]
         for name, value in zip(self.engine.hypers, state["hypers"], strict=True):
             self.hyper[name] = value
 

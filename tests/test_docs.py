@@ -367,11 +367,7 @@ def test_the_tables_miss_nothing_of_the_library() -> None:
 
 # What the page lists as not there yet, each in a model that would have it.
 MISSING = {
-    "layer": "layer d(v):\n    return v\noutput y = d(x)",
-    "use layers": "use layers\noutput y = x",
-    "as NAME": "output y = x |> tanh as t",
     "s[n, j]": "s[i] = x[i]\noutput s",
-    "for i in": "for i in range(3):\n    y = x[i]\noutput y",
     "scan t in": "scan t in range(3):\n    carry h = 0\n    h = h + x[t]\noutput h",
     "state": "state m = 0\noutput y = x * m",
     "next": "next m = 1\noutput y = x",

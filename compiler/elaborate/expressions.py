@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ..graph import expr as E
 from ..graph.expr import Expr
@@ -33,10 +33,11 @@ from ..ops.declare import (
 from ..ops.indexing import Piece
 from .constants import exact_number, fold, fold_dim, map_literals
 from .scope import Entry, Env, Frame, Function, Lifter, article
-from .values import POISON, ConstDraft, Draft, Elem, Literal, Poison, Scalar, Several, Text, Val, Value
+from .values import POISON, ConstDraft, Draft, Elem, Layer, Literal, Poison, Scalar, Several, Text, Val, Value
 
 Task = Generator[tuple[syntax.Expression, Env], Value, Value]
 Build = Callable[[list[Expr]], Expr]
+Result = TypeVar("Result")
 
 NAMED: Final[dict[str, Scalar]] = {"pi": Scalar(E.PI), "inf": Scalar(E.INF)}
 NUMBER_NAMES: Final = ("pi", "inf")
@@ -100,6 +101,17 @@ class Evaluator:
                 stack.append(self.task(*wanted))
                 sent = None
 
+    def gather(self, task: Generator[tuple[syntax.Expression, Env], Value, Result]) -> Result:
+        """What a generator of the evaluator's comes to."""
+        sent: Value | None = None
+        while True:
+            try:
+                wanted = task.send(sent)  # type: ignore[arg-type]
+            except StopIteration as stop:
+                result: Result = stop.value
+                return result
+            sent = self.run(*wanted)
+
     def task(self, node: syntax.Expression, env: Env) -> Task:
         match node:
             case syntax.Binary():
@@ -116,7 +128,16 @@ class Evaluator:
                 return self.transpose(node, env)
             case syntax.Array():
                 return self.array(node, env)
+            case syntax.Attribute():
+                return self.attribute_task(node, env)
         return self.leaf(node, env)
+
+    def attribute_task(self, node: syntax.Attribute, env: Env) -> Task:
+        return self.attribute(node, env)
+        yield  # a generator, as every task
+
+    def attribute(self, node: syntax.Attribute, env: Env) -> Value:
+        raise NotImplementedError  # layers.py
 
     # ------------------------------------------------------------ reporting
 
@@ -243,7 +264,7 @@ class Evaluator:
         for part, value in zip(parts, values, strict=True):
             if isinstance(value, Poison):
                 return POISON
-            if isinstance(value, Text | Several):
+            if isinstance(value, Text | Several | Layer):
                 return self.not_an_array(part, value, env)
         if all(isinstance(v, Scalar) for v in values):
             scalars = [v for v in values if isinstance(v, Scalar)]
@@ -304,6 +325,9 @@ class Evaluator:
                 part.span,
                 help=f"give them names: {names} = ...",
             )
+        if isinstance(value, Layer):
+            name = part.id if isinstance(part, syntax.Ref) else value.rule.tree.name.id
+            return self.report(env, "E287", "this is a layer, and an array is wanted", part.span, help=f"call it: {name}(x)")
         return self.report(env, "E287", "a text cannot be calculated with", part.span)
 
     # ------------------------------------------------------------ leaves
@@ -600,7 +624,7 @@ class Evaluator:
                 notes=("numbers, literal arrays, zeros, ones, eye and arithmetic with them are",),
             )
         for part, value in zip(parts, values, strict=True):
-            if isinstance(value, Text | Several):
+            if isinstance(value, Text | Several | Layer):
                 return self.not_an_array(part, value, env)
         operands = tuple(self.materialise(v, p.span, env) for p, v in zip(parts, values, strict=True))
         assert op.plan is not None
@@ -665,8 +689,8 @@ def describe(value: Value) -> str:
     """As labels say it: a shape, or what else it is."""
     if isinstance(value, Several):
         return f"{len(value.items)} arrays"
-    if isinstance(value, Text):
-        return "a text"
+    if isinstance(value, Text | Layer):
+        return "a text" if isinstance(value, Text) else "a layer"
     shape = shape_of_value(value)
     return show_shape(shape) if shape else "a scalar"
 

@@ -55,7 +55,7 @@ def unreached(model: Elaborator) -> None:
             model.bag.report(
                 "W301",
                 f"{what} not depend on {val.name}",
-                model.ev.entries[val.name].span,
+                model.of_layers.get(val.name) or model.ev.entries[val.name].span,
                 help="remove it, use it, or declare it frozen",
             )
 

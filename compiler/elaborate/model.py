@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import PurePosixPath
 from typing import Literal as OneOf
@@ -15,14 +16,15 @@ from ..language import syntax
 from ..language.diagnostics import Bag, Diagnostic, Label, suggest
 from ..language.source import Source, Span
 from ..ops.declare import Clash, Read, Step, broadcast_shapes, out_axes, plain
-from .calls import Caller
+from .calls import bound_names
 from .constants import broadcast_data, exact_number
 from .expressions import describe
+from .layers import LayerCaller
 from .lints import lint
-from .scope import Entry, Env, Frame, Function, Rule, article
+from .scope import Entry, Env, Frame, Function, LayerRule, Rule, article
 from .targets import find_targets
 from .updates import all_updates, take_optimizer
-from .values import POISON, ConstDraft, Draft, Literal, Poison, Scalar, Several, Text, Val, Value
+from .values import POISON, ConstDraft, Draft, Layer, Literal, Poison, Scalar, Several, Text, Val, Value
 
 Reader = Callable[[str], "Source | None"]
 
@@ -48,10 +50,14 @@ class Elaborator:
         self.frame = Frame(module.source, library=False, main=True)
         self.library_frames: dict[str, Frame] = {}
         self.library_functions: dict[str, Function] = {}
-        self.ev = Caller(self.bag, self.sources, self.library)
+        self.ev = LayerCaller(self.bag, self.sources, self.library)
+        self.ev.declare = self.layer_param
+        root = syntax.LayerDef(syntax.Name("model", span=self.start()), (), (), span=self.start())
+        self.ev.root = Layer(LayerRule(root, self.frame), {}, self.start())
         self.ev.missing.update(module.broken)
         self.env = Env(self.frame)
         self.taken: set[str] = set()
+        self.numbered: dict[str, int] = {}  # the last number given to a name
         self.free: list[str] = []
         self.fixed: dict[str, int] = {}
         self.real: str | None = None
@@ -65,6 +71,8 @@ class Elaborator:
         self.optimizer: tuple[str, tuple[tuple[str, Fraction], ...]] | None = None
         self.gradients: list[tuple[syntax.GradientDecl, Entry | None]] = []
         self.words = _words(module)
+        self.ev.words = self.words
+        self.of_layers: dict[str, Span] = {}  # params that layers own, by name: where the layer is made
         self.shown = {n.id for s in module.statements if isinstance(s, syntax.OutputDecl) for n in s.names if n.id != "loss"}
         self.user_updates: list[Update] = []
 
@@ -84,12 +92,22 @@ class Elaborator:
             found = self.library_functions[name] = Function(tree, frame)
         return found
 
+    def library_frame(self, name: str) -> Frame:
+        from ..library import read, tree
+
+        frame = self.library_frames.get(name)
+        if frame is None:
+            frame = self.library_frames[name] = Frame(read(name), library=True)
+            self.sources.setdefault(frame.source.name, frame.source)
+            self.collect(tree(name), frame)
+        return frame
+
     def use(self, node: syntax.Use) -> None:
         from ..library import NAMES
 
         if not node.is_path:
             if node.target == "layers":
-                self.report("E110", "layers are not part of the language yet", node.span)
+                self.merge(self.library_frame("layers"), self.frame, node.span)
             elif node.target not in NAMES:
                 meant = suggest(node.target, NAMES)
                 self.report(
@@ -120,6 +138,8 @@ class Elaborator:
         self.ev.missing.update(tree.broken)
         self.collect(tree, frame)
         for statement in tree.statements:
+            if isinstance(statement, syntax.Use) and not statement.is_path and statement.target == "layers":
+                self.merge(self.library_frame("layers"), frame, statement.span)
             if isinstance(statement, syntax.Use) and statement.is_path and statement.target not in chain:
                 inner = self.read(statement.target) if self.read is not None else None
                 if inner is None:
@@ -137,14 +157,22 @@ class Elaborator:
                 self.report("E221", f"the function {name} comes from two files", span, notes=(f"{where} both define it",))
         for name, rule in inner.updates.items():
             outer.updates.setdefault(name, rule)
+        for name, layer in inner.layers.items():
+            known = outer.layers.setdefault(name, layer)
+            library = known.frame.library or layer.frame.library  # one's own comes before the library's
+            if known.frame is not outer and known.tree is not layer.tree and not library:
+                where = f"{known.frame.source.name} and {layer.frame.source.name}"
+                self.report("E221", f"the layer {name} comes from two files", span, notes=(f"{where} both define it",))
+            elif known.frame.library and not layer.frame.library:
+                outer.layers[name] = layer
 
     def collect(self, tree: syntax.Module, frame: Frame) -> None:
         """A file's functions and update rules: they may stand anywhere in it."""
         seen: dict[tuple[str, str], Span] = {}
         for statement in tree.statements:
-            if not isinstance(statement, syntax.Def | syntax.UpdateDef):
+            if not isinstance(statement, syntax.Def | syntax.UpdateDef | syntax.LayerDef):
                 continue
-            what = "function" if isinstance(statement, syntax.Def) else "update rule"
+            what = "update rule" if isinstance(statement, syntax.UpdateDef) else "function"
             name = statement.name.id
             first = seen.setdefault((what, name), statement.name.span)
             if first is not statement.name.span:
@@ -163,6 +191,8 @@ class Elaborator:
                 names.add(p.id)
             if isinstance(statement, syntax.Def):
                 frame.functions[name] = Function(statement, frame)
+            elif isinstance(statement, syntax.LayerDef):
+                frame.layers[name] = LayerRule(statement, frame)
             else:
                 frame.updates[name] = Rule(statement, frame)
 
@@ -184,6 +214,8 @@ class Elaborator:
             self.report("E243", f"dtype: there is no real type {self.dtype}", self.nowhere(), help="float64 or float32")
         for statement in self.module.statements:
             self.statement(statement)
+        read = {id(v) for d in self.ev.drafts for v in d.operands} | {id(v) for v, _, _ in self.outputs.values()}
+        self.params = [(v, p) for v, p in self.params if v.name not in self.of_layers or id(v) in read]
         updates = all_updates(self)
         targets = find_targets(self)
         if self.loss is not None and "loss" in self.outputs and self.outputs["loss"][0] is not self.loss:
@@ -276,9 +308,10 @@ class Elaborator:
         if name not in self.taken:
             self.taken.add(name)
             return name
-        k = 2
+        k = self.numbered.get(name, 1) + 1
         while f"{name}_{k}" in self.taken or f"{name}_{k}" in self.words:
             k += 1
+        self.numbered[name] = k
         self.taken.add(f"{name}_{k}")
         return f"{name}_{k}"
 
@@ -311,7 +344,7 @@ class Elaborator:
 
     def bind(self, name: syntax.Name, value: Value) -> None:
         old = self.ev.entries.get(name.id)
-        if old is not None and old.what in ("size", "hyper"):
+        if old is not None and old.what in ("size", "hyper", "loop variable"):
             self.report(
                 "E221",
                 f"{name.id} is {article(old.what)} and cannot be bound again",
@@ -357,10 +390,37 @@ class Elaborator:
                 self.minimize(node)
             case syntax.GradientDecl():
                 self.gradients.append((node, self.entry_at(node.of)))
-            case syntax.Def() | syntax.UpdateDef() | syntax.Use():
+            case syntax.For():
+                self.unrolled(node)
+            case syntax.Def() | syntax.UpdateDef() | syntax.LayerDef() | syntax.Use():
                 pass
             case _:
                 self.later(node)
+
+    def unrolled(self, node: syntax.For) -> None:
+        """``for`` at the top level: its statements once for each value."""
+        start = len(self.ev.drafts)
+        arguments = self.ev.gather(self.ev.iterated(node, self.env))
+        items = self.ev.items(node, arguments, self.env)
+        del self.ev.drafts[start:]
+        variable = node.variable
+        if variable.id in self.ev.entries:
+            old = self.ev.entries[variable.id]
+            self.report("E221", f"{variable.id} is {article(old.what)} already", variable.span, labels=((old.span, "here"),))
+            return
+        for item in items:
+            entry = self.ev.entries[variable.id] = Entry(item, "loop variable", variable.span)
+            before = len(self.bag)
+            for line in node.body:
+                self.statement(cast(syntax.Statement, line))
+            if len(self.bag) > before:  # the next round would say the same
+                break
+            if self.ev.entries.get(variable.id) is not entry:
+                break
+        self.ev.entries.pop(variable.id, None)
+        if not items:
+            for name in bound_names(node.body):
+                self.ev.entries.setdefault(name, Entry(POISON, "binding", node.span))
 
     def later(self, node: syntax.Statement) -> None:
         word = self.ev.text(node.span).split()[0] if not isinstance(node, syntax.Indexed) else "index notation"
@@ -377,20 +437,37 @@ class Elaborator:
             entry.used = True
         return entry
 
-    def constant(self, node: syntax.Expression) -> Value:
+    def constant(self, node: syntax.Expression, env: Env | None = None) -> Value:
         """The value of an expression that must be known when the module is compiled."""
-        return self.ev.run(node, Env(self.frame, constant=True))
+        return self.ev.run(node, replace(env, constant=True) if env is not None else Env(self.frame, constant=True))
 
-    def dim(self, node: syntax.Expression, code: str = "E213") -> Dim | None:
-        dim = self.ev.as_dim(self.constant(node), node, self.env)
+    def dim(self, node: syntax.Expression, code: str = "E213", env: Env | None = None) -> Dim | None:
+        env = env or self.env
+        dim = self.ev.as_dim(self.constant(node, env), node, env)
         if dim is not None and dim.value is not None and dim.value < 0:
-            self.report(code, f"a size cannot be negative: this is {dim}", node.span)
+            self.tell(env, code, f"a size cannot be negative: this is {dim}", node.span)
             return None
         return dim
 
-    def shape(self, nodes: tuple[syntax.Expression, ...]) -> Shape | None:
-        dims = [self.dim(n) for n in nodes]
+    def shape(self, nodes: tuple[syntax.Expression, ...], env: Env | None = None) -> Shape | None:
+        dims = [self.dim(n, "E213", env) for n in nodes]
         return None if any(d is None for d in dims) else tuple(d for d in dims if d is not None)
+
+    def tell(
+        self,
+        env: Env,
+        code: str,
+        message: str,
+        span: Span,
+        *,
+        labels: tuple[tuple[Span, str], ...] = (),
+        notes: tuple[str, ...] = (),
+        help: str | None = None,
+    ) -> None:
+        """An error in a statement that may stand in the body of a layer: then shown at the user's call."""
+        self.ev.report(
+            env, code, message, span, labels=([(span, "")] if labels else []) + list(labels), notes=notes, help=help
+        )
 
     def size(self, item: syntax.SizeItem) -> None:
         name = item.name.id
@@ -450,16 +527,8 @@ class Elaborator:
             self.hypers.append((val, Hyper(val.graph_value, default, node.doc, node.span)))
 
     def param(self, node: syntax.ParamDecl) -> None:
-        shape = self.shape(node.shape)
-        if shape is not None:
-            for extent, part in zip(shape, node.shape, strict=True):
-                if extent.value is None:
-                    self.report(
-                        "E211", f"the shape of a param must be fixed, and {extent} is free", part.span, help=_fix_size(extent)
-                    )
-                    shape = None
-                    break
-        init = self.init(node, shape)
+        shape = self.fixed_shape(node, self.env)
+        init = self.init(node, shape, self.env)
         fresh = node.name.id not in self.ev.entries
         if shape is None:
             self.declare(node.name, POISON, "param", node.shape)
@@ -470,13 +539,39 @@ class Elaborator:
             self.taken.add(node.name.id)
             self.params.append((val, Param(val.graph_value, init, node.frozen, node.doc, node.span)))
 
-    def init(self, node: syntax.ParamDecl, shape: Shape | None) -> Init | None:
+    def layer_param(self, node: syntax.ParamDecl, env: Env, path: str) -> Value:
+        """A param that a layer owns."""
+        shape = self.fixed_shape(node, env)
+        init = self.init(node, shape, env)
+        if shape is None or init is None:
+            return POISON
+        val = Val(shape, "real", None, path, declared="frozen" if node.frozen else "param")
+        self.taken.add(path)
+        site = env.site
+        while site is not None and site.outer is not None:
+            site = site.outer
+        span = site.span if site is not None else node.span
+        self.of_layers[path] = span
+        self.params.append((val, Param(val.graph_value, init, node.frozen, node.doc, span)))
+        return val
+
+    def fixed_shape(self, node: syntax.ParamDecl, env: Env) -> Shape | None:
+        shape = self.shape(node.shape, env)
+        if shape is not None:
+            for extent, part in zip(shape, node.shape, strict=True):
+                if extent.value is None:
+                    message = f"the shape of a param must be fixed, and {extent} is free"
+                    self.tell(env, "E211", message, part.span, help=_fix_size(extent))
+                    return None
+        return shape
+
+    def init(self, node: syntax.ParamDecl, shape: Shape | None, env: Env) -> Init | None:
         """How a param starts; None after an error."""
         if node.init is None:
             return Init("values", (Fraction(0),))
         if node.random:
-            return self.distribution(node.init, shape)
-        value = self.constant(node.init)
+            return self.distribution(node.init, shape, env)
+        value = self.constant(node.init, env)
         span = node.init.span
         if isinstance(value, Poison) or shape is None:
             return None
@@ -484,7 +579,8 @@ class Elaborator:
         if isinstance(value, Scalar):
             number = exact_number(value)
             if number is None:
-                self.report(
+                self.tell(
+                    env,
                     "E244", "the initial value of a param is made of numbers that are known when the module is compiled", span
                 )
                 return None
@@ -495,7 +591,8 @@ class Elaborator:
             except Clash:
                 same = False
             if not same:
-                self.report(
+                self.tell(
+                    env,
                     "E263",
                     "the initial value does not have the shape of the param",
                     span,
@@ -504,14 +601,15 @@ class Elaborator:
                 return None
             data = broadcast_data(value.shape, value.data, fixed)
             return Init("values", data[:1] if len(set(data)) == 1 else data)
-        self.report("E244", "the initial value of a param is made of numbers that are known when the module is compiled", span)
+        self.tell(env, "E244", "the initial value of a param is made of numbers that are known when the module is compiled", span)
         return None
 
-    def distribution(self, node: syntax.Expression, shape: Shape | None) -> Init | None:
+    def distribution(self, node: syntax.Expression, shape: Shape | None, env: Env) -> Init | None:
         if isinstance(node, syntax.Ref):
             node = syntax.Call(syntax.Name(node.id, span=node.span), (), (), span=node.span)
         if not isinstance(node, syntax.Call):
-            self.report(
+            self.tell(
+                env,
                 "E261",
                 "a distribution is wanted here",
                 node.span,
@@ -523,7 +621,8 @@ class Elaborator:
         params = DISTRIBUTIONS.get(name)
         if params is None:
             meant = suggest(name, DISTRIBUTIONS)
-            self.report(
+            self.tell(
+                env,
                 "E261",
                 f"there is no distribution {name}",
                 node.func.span,
@@ -531,7 +630,7 @@ class Elaborator:
                 help=f"did you mean {meant}?" if meant else None,
             )
             return None
-        bound = self.ev.bind(node, [(p, default is None) for p, default in params], self.env)
+        bound = self.ev.bind(node, [(p, default is None) for p, default in params], env)
         if bound is None:
             return None
         data: list[Fraction] = []
@@ -541,21 +640,22 @@ class Elaborator:
                 assert default is not None
                 data.append(default)
                 continue
-            value = self.constant(part)
+            value = self.constant(part, env)
             number = exact_number(value) if isinstance(value, Scalar) else None
             if number is None:
                 if not isinstance(value, Poison):
-                    self.report("E262", f"{p} is a number that is known when the module is compiled", part.span)
+                    self.tell(env, "E262", f"{p} is a number that is known when the module is compiled", part.span)
                 return None
             data.append(number)
         if name == "normal" and data[1] < 0:
-            self.report("E262", "the standard deviation cannot be negative", node.span)
+            self.tell(env, "E262", "the standard deviation cannot be negative", node.span)
             return None
         if name == "uniform" and data[0] > data[1]:
-            self.report("E262", "low is above high", node.span)
+            self.tell(env, "E262", "low is above high", node.span)
             return None
         if not params and shape is not None and len(shape) < 2:
-            self.report(
+            self.tell(
+                env,
                 "E262",
                 f"{name} wants at least two axes",
                 node.span,
@@ -569,7 +669,9 @@ class Elaborator:
         start = len(self.ev.drafts)
         value = self.ev.run(value_node, self.env)
         names: dict[str, Value] = {}
-        if len(targets) > 1 or not isinstance(value, Several | Text):
+        if isinstance(value, Layer) and len(targets) == 1 and not value.path and value.owner is self.ev.root:
+            self.ev.name_layer(value, targets[0].id, targets[0].span, self.env)
+        if len(targets) > 1 or not isinstance(value, Several | Text | Layer):
             self.ev.unpack(targets, value, names, value_node, self.env)
         else:
             names[targets[0].id] = value
@@ -611,7 +713,7 @@ class Elaborator:
                 continue
             if isinstance(value, Poison):
                 continue
-            if isinstance(value, Several | Text):
+            if isinstance(value, Several | Text | Layer):
                 self.ev.not_an_array(node.value or syntax.Ref(name.id, span=name.span), value, self.env)
                 continue
             self.outputs[name.id] = (self.own(value, name.id, node.span), node.doc, name.span)
@@ -637,7 +739,7 @@ class Elaborator:
         span = node.span
         if isinstance(value, Poison):
             return
-        if isinstance(value, Several | Text):
+        if isinstance(value, Several | Text | Layer):
             self.ev.not_an_array(node, value, self.env)
             return
         boolean = value.boolean if isinstance(value, Scalar) else isinstance(value, Val) and value.kind == "bool"
@@ -686,8 +788,8 @@ def _words(module: syntax.Module) -> set[str]:
                 words.update(i.name.id for i in s.items)
             case syntax.ParamDecl():
                 words.add(s.name.id)
-            case syntax.Binding():
-                words.update(t.id for t in s.targets)
+            case syntax.Binding() | syntax.For() | syntax.ScanDecl() | syntax.Indexed():
+                words.update(bound_names((s,)))
             case syntax.OutputDecl():
                 words.update(t.id for t in s.names)
     return words

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..language import syntax
 from ..language.source import Source, Span
-from .values import Elem, Val, Value
+from .values import Elem, Layer, Val, Value
 
 
 @dataclass(eq=False, slots=True)
@@ -18,12 +18,19 @@ class Frame:
     library: bool
     functions: dict[str, Function] = field(default_factory=dict)
     updates: dict[str, Rule] = field(default_factory=dict)
+    layers: dict[str, LayerRule] = field(default_factory=dict)
     main: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Function:
     tree: syntax.Def
+    frame: Frame
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LayerRule:
+    tree: syntax.LayerDef
     frame: Frame
 
 
@@ -38,7 +45,7 @@ class Site:
     """A call that is being expanded: where, of what, from which file, with which arguments, and inside which other call."""
 
     span: Span
-    function: Function
+    function: Function | LayerRule
     caller: Frame
     arguments: tuple[tuple[Span, str, Value], ...]  # where, what the user calls it, its value
     outer: Site | None
@@ -68,6 +75,7 @@ class Env:
     elem: Lifter | None = None
     constant: bool = False  # only what is known when the module is compiled
     rule: str = ""  # the update rule this is in: no declarations of the model are visible
+    owner: Layer | None = None  # the layer whose body this is: layers that are made here are its own
 
 
 @dataclass(eq=False, slots=True)

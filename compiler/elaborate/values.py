@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..graph.expr import Expr, const
 from ..graph.expr import dim as dim_expr
@@ -13,6 +13,9 @@ from ..graph.ir import Value as GraphValue
 from ..graph.shapes import Dim, Shape
 from ..language.source import Span
 from ..ops.declare import Step
+
+if TYPE_CHECKING:
+    from .scope import LayerRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +95,36 @@ class Several:
     items: tuple[Value, ...]
 
 
+@dataclass(eq=False, slots=True)
+class Layer:
+    """One layer: what it was made with, and what it owns once it has been called.
+
+    ``path`` is its name from the outside, as in ``block.inner``. ``visits`` tells which layer a call in the body makes:
+    the k-th visit of a call finds, at every call of the layer, the same inner layer.
+    """
+
+    rule: LayerRule
+    arguments: dict[str, Value]
+    span: Span
+    path: str = ""
+    owner: Layer | None = None
+    extents: dict[str, Dim] = field(default_factory=dict)
+    shapes: dict[str, tuple[Shape, Span]] = field(default_factory=dict)  # of the arrays at the first call
+    values: dict[str, Value] = field(default_factory=dict)  # params by their names in the body
+    inner: dict[str, Layer] = field(default_factory=dict)  # by their names
+    children: dict[tuple[int, int], Layer] = field(default_factory=dict)
+    visits: dict[int, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    called: bool = False
+
+
 class Poison:
     """What an expression with an error is worth: whatever uses it stays silent."""
 
 
 POISON: Final = Poison()
 
-Value = Scalar | Val | Elem | Literal | Text | Several | Poison
+Value = Scalar | Val | Elem | Literal | Text | Several | Layer | Poison
 
 
 @dataclass(eq=False, slots=True)

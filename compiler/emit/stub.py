@@ -74,7 +74,14 @@ class _Stub:
 
     def named(self, name: str, doc: str, rows: Sequence[tuple[str, str, str]], values: str = "") -> Iterator[str]:
         """A class of values by name; a row is (name, type, documentation). Names that are no attributes are documented."""
-        hidden = [f"{n}: {text}" for n, _, text in rows if not _attribute(n)]
+        layers: dict[str, list[tuple[str, str, str]]] = {}
+        for n, type_, text in rows:
+            if "." in n:
+                layers.setdefault(n.partition(".")[0], []).append((n.partition(".")[2], type_, text))
+        for part, inner in layers.items():
+            if _attribute(part):
+                yield from self.named(f"_{name.lstrip('_')}_{part}", f"What belongs to the layer {part}.", inner, values)
+        hidden = [f"{n}: {text}" for n, _, text in rows if not _attribute(n) and not _attribute(n.partition(".")[0])]
         if hidden:
             doc += "\n\nBy name, as in values[\"name\"]:\n" + "\n".join(f"    {h}" for h in hidden)
         yield f"class {name}:"
@@ -85,6 +92,9 @@ class _Stub:
                 yield f"    {n}: {type_}"
                 if text:
                     yield _doc("    ", text)
+        for part in layers:
+            if _attribute(part) and part not in taken:
+                yield f"    {part}: _{name.lstrip('_')}_{part}"
         yield from _NAMED
         if values:
             yield f"    def __setitem__(self, name: str, value: {values}) -> None: ..."

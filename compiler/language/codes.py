@@ -68,6 +68,9 @@ CODES: dict[str, str] = {
     "E268": "an optimiser that does not exist",
     "E269": "an update rule that is not complete",
     "E270": "an index without a bound",
+    "E275": "a name of a layer that cannot be",
+    "E276": "an array that a layer does not take",
+    "E277": "a loop that cannot be unrolled",
     # E280-E299: calls and functions
     "E280": "an axis that is not named",
     "E281": "too many or too few arguments",

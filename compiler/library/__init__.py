@@ -12,7 +12,7 @@ from ..language.syntax import Def, Module, UpdateDef
 if TYPE_CHECKING:
     from importlib.abc import ResourceLoader
 
-NAMES: Final = ("activations", "losses", "optimizers")
+NAMES: Final = ("activations", "losses", "optimizers", "layers")
 
 
 @cache
