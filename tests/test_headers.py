@@ -39,6 +39,7 @@ LIBM = ("sin", "cos", "tan", "sinh", "cosh", "asin", "acos", "atan", "erf", "sqr
 EXACT = ("abs", "sign", "floor", "square")
 BINARY = ("max", "min", "pow", "atan2")
 
+
 def loop(name: str, operands: str = "x") -> str:
     """A C function that applies gw_{name} along arrays, in each real type."""
     text = ""
@@ -63,8 +64,10 @@ void gather(char* to, const char* from, const int64_t* rows, ptrdiff_t n, ptrdif
 """
 )
 
-SOURCE_ARRAYS = '#include "gradwright/sum.h"\n#include "gradwright/gemm.h"\n' + "".join(
-    f"""
+SOURCE_ARRAYS = (
+    '#include "gradwright/sum.h"\n#include "gradwright/gemm.h"\n'
+    + "".join(
+        f"""
 {real} sum_{s}(const {real}* x, ptrdiff_t n) {{ return gw_sum_{s}(x, n); }}
 {real} squares_{s}(const {real}* x, ptrdiff_t n) {{ return gw_squares_{s}(x, n); }}
 {real} dot_{s}(const {real}* x, const {real}* y, ptrdiff_t n) {{ return gw_dot_{s}(x, y, n); }}
@@ -76,8 +79,10 @@ void gemm_{s}(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, {real} alpha, const {real}*
 }}
 void gemm_2x3x4_{s}(const {real}* a, const {real}* b, {real}* c) {{ gw_gemm_{s}(2, 3, 4, 1, a, 4, 1, b, 3, 1, 0, c, 3); }}
 """
-    for real, s in (("double", "f64"), ("float", "f32"))
-) + "void threads(int n) { gw_threads = n; }\n"
+        for real, s in (("double", "f64"), ("float", "f32"))
+    )
+    + "void threads(int n) { gw_threads = n; }\n"
+)
 
 BUILDS: dict[str, tuple[str | None, list[str]]] = {
     "native": (CC, [*FAST, "-march=native", "-mprefer-vector-width=512"] if platform.machine() == "x86_64" else FAST),
@@ -501,10 +506,11 @@ def test_same_bits_with_any_number_of_threads(tmp_path_factory: pytest.TempPathF
         wanted: Any = np.matmul(a, b)
         results: list[Any] = []
         for threads in (1, 2, 3, 0):
-            c = np.full((m, n), NAN, dtype)
             library.threads(threads)
-            product(library, a, b, c)
-            results.append(c)
+            for _ in range(3):  # the first of a shape runs on one thread, the second on all
+                c = np.full((m, n), NAN, dtype)
+                product(library, a, b, c)
+                results.append(c)
         np.testing.assert_allclose(results[0], wanted, rtol=0, atol=200 * np.finfo(dtype).eps * np.sqrt(k))
         for c in results[1:]:
             np.testing.assert_array_equal(c, results[0])
@@ -513,7 +519,16 @@ def test_same_bits_with_any_number_of_threads(tmp_path_factory: pytest.TempPathF
 @functools.cache
 def _openmp(folder: Path) -> ctypes.CDLL | None:
     try:
-        return compile_library(folder, "openmp", SOURCE_ARRAYS, CC, [*BUILDS["native"][1], "-fopenmp"])
+        source = (
+            SOURCE_ARRAYS
+            + """
+static gw_trial trial;
+void trial_begin(void) { trial = *gw_trial_of(1, 2, 3, 4); }
+int trial_alone(double now) { return gw_trial_alone(&trial, now); }
+void trial_took(int alone, double start, double end) { gw_trial_took(&trial, alone, start, end); }
+"""
+        )
+        return compile_library(folder, "openmp", source, CC, [*BUILDS["native"][1], "-fopenmp"])
     except (AssertionError, OSError):
         return None
 
@@ -525,12 +540,41 @@ def openmp_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     return library
 
 
+def run_trial(library: ctypes.CDLL, seconds: float, begin: float, one: float, team: float) -> tuple[float, int, int]:
+    """Products of one shape for so many seconds of a clock of our own: (the time at the end, on one thread, by a team)."""
+    now, count = begin, [0, 0]
+    while now < begin + seconds:
+        alone = library.trial_alone(ctypes.c_double(now))
+        took = one if alone else team
+        library.trial_took(alone, ctypes.c_double(now), ctypes.c_double(now + took))
+        now += took
+        count[alone] += 1
+    return now, count[1], count[0]
+
+
+def test_threads_are_used_while_they_pay(tmp_path_factory: pytest.TempPathFactory) -> None:
+    library = openmp_library(tmp_path_factory)
+    library.trial_alone.restype, library.trial_took.restype = ctypes.c_int, None
+    library.trial_begin()
+    now, alone, together = run_trial(library, 1.0, 100.0, one=100e-6, team=60e-6)
+    assert together > 0.98 * 1.0 / 60e-6 and 1 <= alone <= 10  # tried again, at intervals that double
+    busy, alone, together = run_trial(library, 5.0, now, one=100e-6, team=5e-3)  # others want the cores
+    assert alone > 0.97 * 5.0 / 100e-6 and 1 <= together < 20
+    now, alone, together = run_trial(library, 1.1, busy, one=100e-6, team=60e-6)  # and leave them
+    now, alone, together = run_trial(library, 1.0, now, one=100e-6, team=60e-6)
+    assert together > 0.95 * 1.0 / 60e-6
+    library.trial_begin()
+    now, alone, together = run_trial(library, 1.0, 0.0, one=100e-6, team=110e-6)  # no gain, no threads
+    assert together <= 10
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_forked_child_does_not_wait_for_threads_it_has_not(tmp_path_factory: pytest.TempPathFactory) -> None:
     library = openmp_library(tmp_path_factory)
     library.threads(2)
     a, b, c = np.ones((300, 300), np.float32), np.ones((300, 300), np.float32), np.empty((300, 300), np.float32)
-    product(library, a, b, c)
+    for _ in range(3):
+        product(library, a, b, c)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of threads, which is what this is about
         child = os.fork()
@@ -538,7 +582,8 @@ def test_a_forked_child_does_not_wait_for_threads_it_has_not(tmp_path_factory: p
         import signal
 
         signal.alarm(20)
-        product(library, a, b, c)
+        for _ in range(3):
+            product(library, a, b, c)
         os._exit(0 if np.all(c == 300) else 1)
     assert os.waitpid(child, 0)[1] == 0
 

@@ -378,6 +378,13 @@ GW_CALLED void GW_NAME(gw_gemm_any)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_RE
         const ptrdiff_t unit = n >= 6 * GW_W ? 3 * GW_W : 16, units = ((n >= 6 * GW_W ? n : m) + unit - 1) / unit;
         const ptrdiff_t most = gw_team_size(), team = units < most ? units : most;
         if (team > 1) {
+            gw_trial* const trial = gw_trial_of(m, n, k, (ptrdiff_t)sizeof(GW_REAL) + 16 * team);
+            const double start = gw_now();
+            if (gw_trial_alone(trial, start)) {
+                GW_NAME(gw_gemm_blocked)(m, n, k, alpha, a, a_row, a_col, b, b_row, b_col, beta, c, c_row);
+                gw_trial_took(trial, 1, start, gw_now());
+                return;
+            }
 #pragma omp parallel num_threads((int)team)
             {
                 const ptrdiff_t size = omp_get_num_threads(), me = omp_get_thread_num();
@@ -389,6 +396,7 @@ GW_CALLED void GW_NAME(gw_gemm_any)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_RE
                     GW_NAME(gw_gemm_blocked)((end < m ? end : m) - first, n, k, alpha, a + first * a_row, a_row, a_col, b, b_row,
                                              b_col, beta, c + first * c_row, c_row);
             }
+            gw_trial_took(trial, 0, start, gw_now());
             return;
         }
     }
