@@ -4,6 +4,7 @@ ends the run.
 An object may have more, all of it optional:
 
     begin(model), end(model)    called before the first epoch, and when the run ends, however it ends
+    finished(model)             called when the run ended by itself, before any `end`
     interrupted(model)          called when Ctrl-C ended the run, before any `end`
     state_dict()                what it remembers, a dict of JSON values and NumPy arrays by name, for every checkpoint
     load_state_dict(state)      called after `begin` when a run is resumed from a checkpoint with such a state: the same dict
@@ -46,7 +47,10 @@ class Info:
 class EarlyStopping:
     """End the run when `monitor` (val_loss, or without validation loss) was no better for `patience` epochs. The parameters of
     the best epoch are put back at the end, unless restore_best=False. `mode` is "min" or "max" for what is better. All that it
-    remembers is in checkpoints."""
+    remembers is in checkpoints.
+
+    After Ctrl-C or an error the model holds the parameters of the last whole step, so that the run can go on from there;
+    `finished(model)` puts the best ones into it."""
 
     def __init__(self, patience: int = 10, monitor: str | None = None, *, mode: str = "min", threshold: float = 0.0,
                  restore_best: bool = True) -> None:
@@ -87,7 +91,7 @@ class EarlyStopping:
         self._since, self._name = info.epoch - self.best_epoch, name
         return self._reason()
 
-    def end(self, model: Model) -> None:
+    def finished(self, model: Model) -> None:
         if self.restore_best and self._theta is not None:
             model.theta = self._theta
 

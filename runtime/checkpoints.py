@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -94,12 +95,10 @@ def save(model: Model, path: str | os.PathLike[str], *, notes: Mapping[str, Any]
             about["history"]["begun"] = history._begun
     if schedule is not None:
         about["schedule"] = {key: value for key, value in vars(schedule).items() if key.startswith("_")}
-    for key, listener in _named(more[0] if more else ()).items():
-        if hasattr(listener, "state_dict"):
-            remembered = dict(listener.state_dict())
-            for name in [name for name, value in remembered.items() if isinstance(value, np.ndarray)]:
-                tensors[f"callback:{key}:{name}"] = np.array(remembered.pop(name), order="C")
-            about.setdefault("callbacks", {})[key] = remembered
+    for key, remembered in _states(more[0] if more else ()).items():
+        for name in [name for name, value in remembered.items() if isinstance(value, np.ndarray)]:
+            tensors[f"callback:{key}:{name}"] = np.array(remembered.pop(name), order="C")
+        about.setdefault("callbacks", {})[key] = remembered
     try:
         about = json.loads(json.dumps(about, default=_plain))
         about["digest"] = _digest(tensors, about)
@@ -142,6 +141,13 @@ def _named(listeners: Sequence[Any]) -> dict[str, Any]:
         count = 1 + sum(type(other).__name__ == name for other in named.values())
         named[name if count == 1 else f"{name} {count}"] = listener
     return named
+
+
+def _states(listeners: Any) -> dict[str, dict[str, Any]]:
+    """What callbacks remember, or what was read of it."""
+    if isinstance(listeners, Mapping):
+        return {key: dict(state) for key, state in listeners.items()}
+    return {key: dict(one.state_dict()) for key, one in _named(listeners).items() if hasattr(one, "state_dict")}
 
 
 def recall(listeners: Sequence[Any], states: Mapping[str, Mapping[str, Any]], history: History) -> None:
@@ -288,7 +294,10 @@ def restore(model: Model, path: str | os.PathLike[str], *, strict: bool = True) 
         key, _, label = rest.partition(":")
         if kind == "callback" and key in callbacks:
             callbacks[key][label] = array
-    return Run(history, about.get("schedule", {}), callbacks)
+    schedule = about.get("schedule", {})
+    if not wrong:       # so that another save loses nothing of the run
+        model._run = history, SimpleNamespace(**schedule) if "schedule" in about else None, callbacks
+    return Run(history, schedule, callbacks)
 
 
 class Checkpoint:

@@ -519,7 +519,7 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
     gate = trainer.gate = _Gate()
     gate.begin()
     tell(INFO, "fit", "%s: epochs %d to %d with %r", model.engine.name, history.epochs, epochs, trainer.optimizer)
-    pace = 0.0          # seconds an epoch took
+    pace, outcome = 0.0, ""          # seconds an epoch took; which of the callbacks' functions is called
     try:
         while history.epochs < epochs and history.stopped is None:
             part, history._begun = history._begun, None
@@ -561,8 +561,9 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
                     schedule.epoch_end(last.get("val_loss", last["loss"]))
                 _call_all(listeners, Info(model, history.epochs - 1, int(epochs), last, history), gate)
             bar.update(history)
+        outcome = "finished"
     except KeyboardInterrupt:
-        history.interrupted = True
+        outcome, history.interrupted = "interrupted", True
     except Exception as error:
         _give(error, history)
         raise
@@ -572,9 +573,9 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
         history.seconds = time.perf_counter() - begun
         bar.close()
         try:
-            for listener in listeners if history.interrupted else ():
-                if hasattr(listener, "interrupted"):
-                    listener.interrupted(model)
+            for listener in listeners:
+                if hasattr(listener, outcome):
+                    getattr(listener, outcome)(model)
         except Exception as error:
             _give(error, history)
             raise

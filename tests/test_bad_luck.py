@@ -143,8 +143,8 @@ def disk_is_full(model: Any, path: Path, full: Callable[[], None], room: Callabl
 
     options: dict[str, Any] = dict(optimizer=Adam(lr=ReduceOnPlateau(0.01, patience=0)), batch_size=8, seed=3, validation=HELD)
     whole = type(model)(seed=1)
-    expected = whole.fit(DATA, epochs=8, callbacks=EarlyStopping(100, restore_best=False), **options)
-    early = EarlyStopping(100, restore_best=False)
+    expected = whole.fit(DATA, epochs=8, callbacks=EarlyStopping(100), **options)
+    early = EarlyStopping(100)
     try:
         with pytest.raises(CheckpointWriteError) as caught:
             model.fit(DATA, epochs=8, callbacks=[Checkpoint(path), fill, early], **options)
@@ -159,7 +159,7 @@ def disk_is_full(model: Any, path: Path, full: Callable[[], None], room: Callabl
     again.fit(DATA, epochs=4, callbacks=EarlyStopping(100, restore_best=False), **options)
     assert np.array_equal(model.theta, again.theta)                 # the last whole epoch is in memory
     model.save(path)                                                # nor is anything of the run lost, once there is room
-    more = again.fit(DATA, epochs=8, resume=path, callbacks=EarlyStopping(100, restore_best=False), **options)
+    more = again.fit(DATA, epochs=8, resume=path, callbacks=EarlyStopping(100), **options)
     assert np.array_equal(again.theta, whole.theta) and more.columns == expected.columns
 
 
@@ -286,6 +286,14 @@ def test_strict_false_loads_what_fits_of_a_run_of_another_model(tmp_path: Path) 
     fitting = handmade.Model.load(path, strict=False)
     assert np.array_equal(fitting.params.W2, tensors["W2"]) and np.array_equal(fitting.params.W1, handmade.Model().params.W1)
     assert fitting.optimizer_state is None
+
+
+def test_what_is_loaded_and_saved_again_is_the_same_file(xor: ModuleType, tmp_path: Path) -> None:
+    path, again = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    xor.Model(seed=1).fit(DATA, Adam(lr=ReduceOnPlateau(0.01)), epochs=4, validation=HELD,
+                          callbacks=[EarlyStopping(5), Checkpoint(path), EarlyStopping(7, mode="max")])  # fmt: skip
+    xor.Model.load(path).save(again)
+    assert again.read_bytes() == path.read_bytes()
 
 
 # ---- what callbacks remember
@@ -493,14 +501,14 @@ def test_ctrl_c_while_validating(xor: ModuleType, tmp_path: Path, streamed: bool
                          metrics={"mean": metric}, progress=False, **options, **more)
 
     model, before = xor.Model(seed=1), threading.active_count()
-    history = fit(model, callbacks=[EarlyStopping(50, restore_best=False), Checkpoint(path, every=100)])
+    history = fit(model, callbacks=[EarlyStopping(50), Checkpoint(path, every=100)])
     assert history.interrupted and history.epochs == 2 and history.steps == 24
     assert {name: len(column) for name, column in history.columns.items()} == {"loss": 2, "lr": 2, "val_loss": 2, "mean": 2}
     assert model.optimizer_state.step == 24 and threading.active_count() == before
     three = xor.Model(seed=1)
-    expected = fit(three, callbacks=EarlyStopping(50, restore_best=False))
+    expected = fit(three, callbacks=EarlyStopping(50))
     again = xor.Model(seed=4)
-    resumed = fit(again, resume=path, callbacks=EarlyStopping(50, restore_best=False))
+    resumed = fit(again, resume=path, callbacks=EarlyStopping(50))
     assert np.array_equal(again.theta, three.theta) and resumed.columns == expected.columns
     assert again.optimizer_state.rng.bit_generator.state == three.optimizer_state.rng.bit_generator.state
     assert again.optimizer_state.epoch == three.optimizer_state.epoch == 6
@@ -640,6 +648,38 @@ def test_the_command_is_killed_at_a_few_moments_and_goes_on(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_the_command_is_killed_at_fifty_moments_and_goes_on(tmp_path: Path) -> None:
     command_killed(50, 600, tmp_path, 2)
+
+
+def test_ctrl_c_ends_the_command_and_it_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "net.gw").write_text(MODEL)
+    np.savez(tmp_path / "data.npz", **DATA)
+    environment = dict(os.environ, GRADWRIGHT_CACHE=str(tmp_path / "cache"))
+    start = ["import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "     # also below a runner without it
+             "import gradwright.compiler.cli as cli; cli.main(prog_name='gradwright')", "train", "net.gw", "--data", "data.npz",
+             "--batch-size", "4", "--seed", "3", "--backend", "numpy", "--resume", "--epochs"]
+
+    def begin(name: str, epochs: int) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", *start, str(epochs), "--checkpoint", f"{name}.safetensors"]
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    began = time.monotonic()
+    assert begin("other", 1).wait(120) == 0
+    seconds = time.monotonic() - began
+    child, path = begin("run", 10**6), tmp_path / "run.safetensors"
+    while child.poll() is None:         # not before the training has begun
+        time.sleep(1.2 * seconds)
+        child.send_signal(signal.SIGINT)
+        if child.wait(30) == 130:
+            break
+    err = child.communicate()[1]
+    if not path.exists():
+        pytest.skip("Ctrl-C came before the first step")
+    assert child.returncode == 130 and "what was learnt up to there is kept" in err and "Traceback" not in err, err
+    epochs = restore_any(path) + 3
+    assert begin("run", epochs).wait(120) == 0 and begin("whole", epochs).wait(120) == 0
+    from safetensors.numpy import load_file
+    a, b = load_file(path), load_file(tmp_path / "whole.safetensors")
+    assert a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
 def test_the_command_says_before_training_that_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
