@@ -81,6 +81,7 @@ def save(model: Model, path: str | os.PathLike[str], *, notes: Mapping[str, Any]
         about: dict[str, Any] = {
             "format": _FORMAT, "model": engine.name, "hash": engine.spec["hash"], "dtype": engine.spec["dtype"],
             "hypers": {name: model.hyper[name] for name in engine.hypers}, "notes": dict(notes or {}),
+            "classes": {name: list(names) for name, names in model.classes.items()},
         }
         if isinstance(state, State):
             about["optimizer"] = {"update": state.update, "step": state.step, "epoch": state.epoch,
@@ -238,6 +239,11 @@ def read_notes(path: str | os.PathLike[str]) -> dict[str, Any]:
     return dict(_read(path)[1].get("notes", {}))
 
 
+def read_classes(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]:
+    """The names of classes (`model.classes`) in a checkpoint."""
+    return {name: tuple(names) for name, names in _read(path)[1].get("classes", {}).items()}
+
+
 def load(model: type[AnyModel], path: str | os.PathLike[str], *, strict: bool = True) -> AnyModel:
     """A new model from a checkpoint, with its optimiser's state. `strict=False` loads what fits, and leaves the rest as the
     model declares it. Files of other programs serve too, if their tensors have the parameters' names and shapes."""
@@ -267,6 +273,7 @@ def restore(model: Model, path: str | os.PathLike[str], *, strict: bool = True) 
             if name in fitting:
                 view[...] = given[name]
         model._last = model._grad = model._stepper = None
+    model.classes = {name: tuple(names) for name, names in about.get("classes", {}).items()} or model.classes
     for name, value in about.get("hypers", {}).items():
         if name in engine.hypers:
             model.hyper[name] = value

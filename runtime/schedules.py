@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import math
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from .errors import ArgumentError, GradwrightError
-from .model import _number
+from .model import _meant, _number
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -140,3 +141,29 @@ class ReduceOnPlateau(Schedule):
             self._bad += 1
             if self._bad > self.patience:
                 self._now, self._bad = self._now * self.gamma, 0
+
+
+# what they are called where there are no classes, as in `gradwright train --schedule cosine:warmup=5`
+BY_NAME: dict[str, type[Schedule]] = {
+    "constant": Constant, "step": Step, "exponential": Exponential, "cosine": Cosine, "one-cycle": OneCycle,
+    "plateau": ReduceOnPlateau,
+}
+
+
+def by_name(name: str, lr: float, **numbers: float) -> Schedule:
+    """`by_name("step", 0.1, every=30)` is `Step(0.1, every=30)`."""
+    if name not in BY_NAME:
+        hint = ("; a warm-up is a number of any schedule but one-cycle, as in constant:warmup=5" if name == "warmup"
+                else _meant(name, BY_NAME))
+        raise ArgumentError(f"there is no schedule {name!r}{hint}")
+    options = {key: option for key, option in signature(BY_NAME[name]).parameters.items() if key != "lr"}
+    for key in numbers:
+        if key not in options:
+            raise ArgumentError(f"the schedule {name} has no {key!r}{_meant(key, options)}")
+    lacking = [key for key, option in options.items() if option.default is option.empty and key not in numbers]
+    if lacking:
+        number = "30" if name == "step" else "0.95"
+        raise ArgumentError(f"the schedule {name} needs {lacking[0]}, as in {name}:{lacking[0]}={number}")
+    made: Any = BY_NAME[name]
+    schedule: Schedule = made(lr, **numbers)
+    return schedule

@@ -144,6 +144,26 @@ def parse_columns(context: click.Context, param: click.Parameter, values: tuple[
     return columns
 
 
+def parse_spelled(context: click.Context, param: click.Parameter, value: str | None) -> tuple[str, dict[str, float]] | None:
+    """``--schedule step:every=30,gamma=0.5``: a name, and numbers by name."""
+    if value is None:
+        return None
+    name, _, listed = value.partition(":")
+    numbers = parse_numbers(context, param, tuple(part for part in listed.split(",") if part.strip()))
+    return name.strip(), numbers
+
+
+def parse_groups(context: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """``--group 'b*:weight_decay=0'``"""
+    groups: dict[str, dict[str, float]] = {}
+    for value in values:
+        pattern, numbers = parse_spelled(context, param, value) or ("", {})
+        if not pattern or not numbers:
+            raise click.BadParameter(f"{value!r} is not of the form PATTERN:NAME=NUMBER, as in b*:weight_decay=0", context, param)
+        groups.setdefault(pattern, {}).update(numbers)
+    return groups
+
+
 def model_argument(command: Command) -> Command:
     return click.argument("model", metavar="MODEL.gw", type=click.Path(exists=True, dir_okay=False))(command)
 

@@ -21,12 +21,14 @@ from .common import (
     model_argument,
     model_options,
     parse_columns,
+    parse_groups,
     parse_numbers,
     parse_sizes,
+    parse_spelled,
     table,
 )
 
-_DATA = "An .npz file or a folder of .npy files with arrays by the inputs' names, or a .csv file."
+_DATA = "An .npz file or a folder of .npy files with arrays by the inputs' names, or a .csv file, where text labels name classes."
 _INPUT = "Which columns of a .csv file an input is made of; may be repeated."
 
 data_option = click.option("--data", required=True, metavar="DATA", type=click.Path(exists=True), help=_DATA)
@@ -84,7 +86,7 @@ def gradcheck_command(model: str, data: str | None, columns: dict[str, list[str]
         if data is None:
             inputs = checking.fitting_inputs(subject, free, seed=seed)
         else:
-            inputs = _first_rows(subject, _read(data, subject.engine.spec["inputs"], columns), rows)
+            inputs = _first_rows(subject, _read(data, subject.engine.spec["inputs"], columns, subject.classes), rows)
         found = checking.gradcheck(subject, tolerance=tolerance, elements=elements, seed=seed, reference=reference, **inputs)
         *lines, verdict = str(found).splitlines()
         for line in lines:
@@ -95,11 +97,10 @@ def gradcheck_command(model: str, data: str | None, columns: dict[str, list[str]
             raise Failure("", MODEL_ERROR)
 
 
-def _read(data: str, inputs: Any, columns: Mapping[str, list[str]]) -> dict[str, Any]:
+def _read(data: str, inputs: Any, columns: Mapping[str, list[str]], classes: Mapping[str, Any]) -> Any:
     from gradwright.runtime.data import read_data
 
-    found: dict[str, Any] = read_data(data, inputs, columns=columns)
-    return found
+    return read_data(data, inputs, columns=columns, classes=classes)
 
 
 def _first_rows(model: Any, inputs: dict[str, Any], rows: int) -> dict[str, Any]:
@@ -115,8 +116,18 @@ def _first_rows(model: Any, inputs: dict[str, Any], rows: int) -> dict[str, Any]
 @input_option
 @click.option("--epochs", type=click.IntRange(0), default=100, show_default=True)
 @click.option("--batch-size", type=click.IntRange(0), default=32, show_default=True, help="Rows a step; 0 takes all at once.")
-@click.option("--optimizer", metavar="NAME", help="sgd, adam, ...; else the one of `minimize ... with`, or adam.")
+@click.option("--optimizer", metavar="NAME:key=number,...", callback=parse_spelled,
+              help="sgd, adam:beta1=0.8, ...; else the one of `minimize ... with`, or adam.")
 @click.option("--lr", type=float, help="The learning rate.")
+@click.option("--schedule", metavar="NAME:key=number,...", callback=parse_spelled,
+              help="How the rate goes: cosine, cosine:warmup=5,final=0.01, step:every=30, exponential:gamma=0.95, one-cycle, "
+                   "plateau:patience=5, constant:warmup=5.")
+@click.option("--group", "groups", metavar="b*:weight_decay=0", multiple=True, callback=parse_groups,
+              help="Other numbers of the optimiser for some parameters; may be repeated.")
+@click.option("--accumulate", type=click.IntRange(1), default=1, show_default=True, help="Batches whose gradients make one step.")
+@click.option("--no-shuffle", is_flag=True, help="Take the rows in their order.")
+@click.option("--patience", type=click.IntRange(0), metavar="EPOCHS",
+              help="Stop when it gets no better for so long, and keep the best parameters.")
 @click.option("--validation", metavar="DATA|0.2", help="Data of the same kind to watch, or the part to hold out.")
 @click.option("--metric", "metrics", metavar="NAME", multiple=True, help="accuracy, mse, ...; may be repeated.")
 @click.option("--checkpoint", metavar="FILE", type=click.Path(dir_okay=False), help="Where the model goes, as safetensors.")
@@ -130,42 +141,48 @@ def _first_rows(model: Any, inputs: dict[str, Any], rows: int) -> dict[str, Any]
 @seed_option
 @model_options
 @build_options
-def train_command(model: str, data: str, columns: dict[str, list[str]], epochs: int, batch_size: int, optimizer: str | None,
-                  lr: float | None, validation: str | None, metrics: tuple[str, ...], checkpoint: str | None, every: int | None,
-                  resume: bool, clip_norm: float, clip_value: float, plot: str | None, quiet: bool, hypers: dict[str, float],
-                  seed: int, sizes: dict[str, int], dtype: str | None, **build: Any) -> None:  # fmt: skip
+def train_command(model: str, data: str, columns: dict[str, list[str]], epochs: int, batch_size: int,
+                  optimizer: tuple[str, dict[str, float]] | None, lr: float | None,
+                  schedule: tuple[str, dict[str, float]] | None, groups: dict[str, dict[str, float]], accumulate: int,
+                  no_shuffle: bool, patience: int | None, validation: str | None, metrics: tuple[str, ...],
+                  checkpoint: str | None, every: int | None, resume: bool, clip_norm: float, clip_value: float,
+                  plot: str | None, quiet: bool, hypers: dict[str, float], seed: int, sizes: dict[str, int],
+                  dtype: str | None, **build: Any) -> None:  # fmt: skip
     """Train a model on data from a file.
 
     \b
     Examples:
       gradwright train examples/xor.gw --data xor.npz --epochs 1000 --lr 0.01 --checkpoint xor.safetensors
       gradwright train iris.gw --data iris.csv --input x=length,width --input y=kind --validation 0.2 --metric accuracy
-      gradwright train examples/digits.gw --data folder/ --optimizer sgd --lr 0.1 --plot loss.png
+      gradwright train examples/digits.gw --data folder/ --optimizer sgd:momentum=0.9 --lr 0.1 --plot loss.png
+      gradwright train examples/digits.gw --data folder/ --lr 0.01 --schedule cosine:warmup=5 --validation 0.1 --patience 20
       gradwright train xor.gw --data xor.npz --epochs 2000 --checkpoint xor.safetensors --resume
     """
     if checkpoint is None and (resume or every):
         raise click.UsageError("--resume and --every need --checkpoint FILE")
     with failures():
         module = load(model, build, dtype, sizes)
-        from gradwright.runtime import Checkpoint, Optimizer
+        from gradwright.runtime import Checkpoint, EarlyStopping
+        from gradwright.runtime.checkpoints import read_classes
 
         subject = module.Model(seed=seed)
         _set_hypers(subject, hypers)
         spec = subject.engine.spec
-        arrays = _read(data, spec["inputs"], columns)
-        name, numbers = spec["optimizer"] or ("adam", {})
-        if optimizer is not None and optimizer.lower() != name:
-            name, numbers = optimizer.lower() if optimizer not in {u["name"] for u in spec["updates"]} else optimizer, {}
-        rule = Optimizer(name, **{**numbers, **({} if lr is None else {"lr": lr})})
         going_on = checkpoint if resume and checkpoint is not None and os.path.exists(checkpoint) else None
+        arrays = _read(data, spec["inputs"], columns, {} if going_on is None else read_classes(going_on))
+        subject.classes = arrays.classes
+        rule = _rule(spec, optimizer, lr, schedule, groups)
+        listeners: list[Any] = [Checkpoint(checkpoint, every)] if checkpoint and every else []
+        if patience is not None:
+            listeners.append(EarlyStopping(patience))
         if checkpoint is not None:
             from gradwright.runtime.checkpoints import probe
 
             probe(checkpoint)  # rather now than after the training
         history = subject.fit(
             arrays, rule, epochs=epochs, batch_size=batch_size or None, seed=seed, progress=False if quiet else None,
-            validation=_validation(validation, spec["inputs"], columns), metrics=list(metrics) or None,
-            callbacks=[Checkpoint(checkpoint, every)] if checkpoint and every else [],
+            validation=_validation(validation, spec["inputs"], columns, arrays.classes), metrics=list(metrics) or None,
+            callbacks=listeners, accumulate=accumulate, shuffle=not no_shuffle,
             clip_norm=clip_norm, clip_value=clip_value, resume=going_on,
         )  # fmt: skip
         if checkpoint is not None:
@@ -174,6 +191,8 @@ def train_command(model: str, data: str, columns: dict[str, list[str]], epochs: 
             _draw(history, plot)
         if not quiet:
             click.echo(f"{model}: {history!r}")
+            for name, names in subject.classes.items():
+                click.echo(f"  {name}: {', '.join(f'{number} {word}' for number, word in enumerate(names))}")
             for what, file in (("the model", checkpoint), ("the losses", plot)):
                 if file is not None:
                     click.echo(f"  {what} -> {file}")
@@ -181,12 +200,34 @@ def train_command(model: str, data: str, columns: dict[str, list[str]], epochs: 
             raise Failure("interrupted: what was learnt up to there is kept", 130)
 
 
-def _validation(wanted: str | None, inputs: Any, columns: Mapping[str, list[str]]) -> Any:
+def _rule(spec: Mapping[str, Any], optimizer: tuple[str, dict[str, float]] | None, lr: float | None,
+          schedule: tuple[str, dict[str, float]] | None, groups: dict[str, dict[str, float]]) -> Any:  # fmt: skip
+    """The optimiser that the options ask for: the model's own, unless they name another."""
+    from gradwright.runtime import Optimizer
+    from gradwright.runtime.optimizers import resolve
+    from gradwright.runtime.schedules import by_name
+
+    updates = {update["name"]: dict(update["hypers"]) for update in spec["updates"]}
+    name, numbers = spec["optimizer"] or ("adam", {})
+    numbers = dict(numbers)
+    if optimizer is not None:
+        other = optimizer[0] if optimizer[0] in updates else optimizer[0].lower()
+        name, numbers = other, {**({} if other != name else numbers), **optimizer[1]}
+    hypers: dict[str, Any] = {**numbers, **({} if lr is None else {"lr": lr})}
+    if schedule is not None:
+        rate = hypers.get("lr", updates.get(name, {}).get("lr"))
+        if rate is None and name in updates:
+            raise Failure(f"--schedule: {name} has no lr that a schedule could change", USAGE_ERROR)
+        hypers["lr"] = by_name(schedule[0].lower().replace("_", "-"), rate or 0.0, **schedule[1])
+    return resolve(spec, Optimizer(name, groups=groups, **hypers))
+
+
+def _validation(wanted: str | None, inputs: Any, columns: Mapping[str, list[str]], classes: Mapping[str, Any]) -> Any:
     if wanted is None:
         return None
     with contextlib.suppress(ValueError):
         return float(wanted)
-    return _read(wanted, inputs, columns)
+    return _read(wanted, inputs, columns, classes)
 
 
 def _draw(history: Any, plot: str) -> None:
@@ -217,6 +258,9 @@ def predict_command(model: str, data: str, columns: dict[str, list[str]], checkp
                     dtype: str | None, **build: Any) -> None:  # fmt: skip
     """Compute a model's outputs for data from a file.
 
+    Where the model was trained on text labels, their names stand in the place of the label's numbers, and a column more, called
+    as the label is, has the name of the class with the highest output.
+
     \b
     Examples:
       gradwright predict examples/xor.gw --data new.npz --checkpoint xor.safetensors -o answers.npz
@@ -224,21 +268,24 @@ def predict_command(model: str, data: str, columns: dict[str, list[str]], checkp
     """
     with failures():
         module = load(model, build, dtype, sizes)
-        from gradwright.runtime.data import csv_text, write_data
+        from gradwright.runtime.data import csv_text, predicted_classes, write_data
 
         subject = module.Model(seed=seed) if checkpoint is None else module.Model.load(checkpoint)
         _set_hypers(subject, hypers)
         needed = subject.engine.predict.needs
-        arrays = _read(data, needed.inputs, {name: given for name, given in columns.items() if name in needed.names})
+        own = {name: given for name, given in columns.items() if name in needed.names}
+        arrays = _read(data, needed.inputs, own, subject.classes)
         results = _in_parts(subject, arrays, batch_size)
+        names, headings = predicted_classes(subject, results)
+        results = {**results, **names}
         for name in wanted:
             if name not in results:
                 raise Failure(f"--output {name}: the model's outputs are {', '.join(results)}", USAGE_ERROR)
         results = {name: value for name, value in results.items() if not wanted or name in wanted}
         if out is not None:
-            write_data(out, results)
+            write_data(out, results, headings)
         else:
-            click.echo(csv_text(results), nl=False)
+            click.echo(csv_text(results, headings), nl=False)
 
 
 def _in_parts(model: Any, arrays: Mapping[str, Any], batch_size: int) -> dict[str, Any]:
@@ -249,7 +296,8 @@ def _in_parts(model: Any, arrays: Mapping[str, Any], batch_size: int) -> dict[st
     batch = engine.sizes[0] if engine.sizes else None
     inputs = engine.predict.needs.inputs
     cut = {s["name"] for s in inputs if s["shape"] and s["shape"][0] == batch}
-    rows = next((len(arrays[name]) for name in cut if np.ndim(arrays[name])), 0)
+    lengths = {len(array) for name, array in arrays.items() if name in cut and np.ndim(array)}
+    rows = max(lengths) if len(lengths) == 1 else 0  # if they differ, the model says so
     names = {name for name, _, _ in engine.predict.outs}
     tall = {o["name"] for o in engine.spec["outputs"] if o["shape"] and o["shape"][0] == batch}
     inner = any(_mentions(dim, batch) for s in inputs for dim in s["shape"][1 if s["name"] in cut else 0 :])
