@@ -163,3 +163,9 @@ def test_the_place_of_the_largest_of_a_flattened_matrix(sizes: str) -> None:
     first = np.zeros((3, 3))
     first[0, 1] = 2
     np.testing.assert_array_equal(model.backward(upstream={"least": 1.0}).x, first)
+
+
+def test_what_cancels_in_a_sum_is_not_read_outside_of_it() -> None:
+    text = "size N\ninput x[N]\nh = x[::9]\noutput o = exp(huber(h, h)) / sum(exp(huber(h, h)))\n"
+    out = load(text, backend="numpy", name="cancels").Model().forward(x=np.arange(30.0))
+    np.testing.assert_allclose(out.o, np.full(4, 0.25), rtol=1e-15)

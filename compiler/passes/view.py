@@ -319,6 +319,8 @@ class LookThrough:
                 continue
             self.before(eqn, formula)
             after = formula if _is_product(eqn) else self.rewriter(formula)
+            if after is not formula and not self._stands(after, eqn):
+                after = formula
             new = eqn
             if after is not formula:
                 new = self._changed(eqn, formula, after)
@@ -327,6 +329,17 @@ class LookThrough:
             self.eqns.append(new)
             self.view.add(new, after)
         return self.graph.with_eqns(tuple(self.eqns)) if changed else self.graph
+
+    def _stands(self, formula: Expr, eqn: Eqn) -> bool:
+        """Whether a formula uses only the axes of ``eqn``. Equal formulas may differ in what cancels in them, as in
+        ``abs(u - u)``, and so one that was met before may come from elsewhere."""
+        names = set((canonical(eqn) or {}).values())
+        for leaf in E.walk(formula):
+            if leaf.op == "arg" and not names.issuperset(a for ix in self.view.access(leaf).index for a in ix.axes()):
+                return False
+            if leaf.op == "idx" and str(leaf.value) not in names:
+                return False
+        return True
 
     def _changed(self, eqn: Eqn, formula: Expr, after: Expr) -> Eqn:
         new = self.view.equation(eqn, after, eqn.origin)
