@@ -279,11 +279,17 @@ def train_in_python(module: Mapping[str, Any]) -> Callable[..., int]:
                         if norm > clip_norm:
                             grad *= clip_norm / norm
                     t += 1
-                    for (first, length), numbers in zip(groups.tolist(), hypers.tolist(), strict=True):
-                        if rates is not None:
-                            numbers[rate] *= float(rates[steps])
-                        part = slice(first, first + length)
-                        updates[update](theta[part], grad[part], tuple([s[part] for s in states]), tuple(numbers), t)
+                    safe = [array.copy() for array in (theta, *states)]
+                    try:
+                        for (first, length), numbers in zip(groups.tolist(), hypers.tolist(), strict=True):
+                            if rates is not None:
+                                numbers[rate] *= float(rates[steps])
+                            part = slice(first, first + length)
+                            updates[update](theta[part], grad[part], tuple([s[part] for s in states]), tuple(numbers), t)
+                    except BaseException:       # with np.seterr(all="raise"), say
+                        for array, before in zip((theta, *states), safe, strict=True):
+                            array[...] = before
+                        raise
                     steps += 1
                     start += size
                     done[1], losses[epoch] = steps, total

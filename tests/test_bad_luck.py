@@ -577,6 +577,28 @@ def test_ctrl_c_in_a_callback(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_an_update_in_numpy_that_fails_leaves_the_step_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one does under np.seterr(all="raise"), here in the last group of the third step."""
+    rule = Adam(lr=1e-2, groups={"b2": {"lr": 1e-3}})
+    model, good, module = handmade.Model(seed=1), handmade.Model(seed=1), handmade.Model.engine.module
+    number = [u["name"] for u in module["_SPEC"]["updates"]].index("adam")
+
+    def fails(w: Any, g: Any, states: Any, hypers: Any, t: float) -> None:
+        update(w, g, states, hypers, t)
+        if t == 3 and w.size == 1:
+            raise FloatingPointError("overflow encountered in multiply")
+
+    updates = list(module["_UPDATES"])
+    update, updates[number] = updates[number], fails
+    with monkeypatch.context() as patch, pytest.raises(FloatingPointError) as caught:
+        patch.setitem(module, "_UPDATES", updates)
+        model.fit(DATA, rule, epochs=9, batch_size=32, seed=1, progress=False)
+    assert caught.value.history.steps == 2 == model.optimizer_state.step      # type: ignore[attr-defined]
+    good.fit(DATA, rule, epochs=1, batch_size=32, seed=1, progress=False)
+    assert np.array_equal(model.theta, good.theta)
+    assert all(np.array_equal(array, good.optimizer_state.arrays[name]) for name, array in model.optimizer_state.arrays.items())
+
+
 def test_the_error_of_a_stream_carries_the_history(xor: ModuleType) -> None:
     def broken() -> None:
         raise OSError("the disk is gone")
