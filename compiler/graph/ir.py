@@ -10,7 +10,7 @@ adjoint is another equation of the same kind: differentiate the body, swap the i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
@@ -186,10 +186,16 @@ class Origin:
     note: str = ""
 
     def merge(self, other: Origin, rule: str | None = None) -> Origin:
-        spans = self.spans + tuple(s for s in other.spans if s not in self.spans)
-        notes = [n for n in (self.note, other.note) if n]
-        note = "; ".join(dict.fromkeys(notes))
-        return Origin(spans, rule or self.rule, note)
+        return self.merge_all((other,), rule)
+
+    def merge_all(self, others: Iterable[Origin], rule: str | None = None) -> Origin:
+        """Merged with one after the other."""
+        spans, note = dict.fromkeys(self.spans), self.note
+        for other in others:
+            spans.update(dict.fromkeys(other.spans))
+            if other.note and other.note != note:
+                note = f"{note}; {other.note}" if note else other.note
+        return Origin(tuple(spans), rule or self.rule, note)
 
 
 @dataclass(frozen=True, slots=True)

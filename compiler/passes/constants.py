@@ -57,10 +57,7 @@ def run(graph: Graph) -> Graph:
             continue
         mapping = {E.arg(k): known[a.value].body for k, a in enumerate(eqn.args) if a.value in known and a.fill is None}
         if mapping:
-            origin = eqn.origin
-            for a in eqn.args:
-                if a.value in known:
-                    origin = origin.merge(known[a.value].origin)
+            origin = eqn.origin.merge_all(known[a.value].origin for a in eqn.args if a.value in known)
             body = E.substitute(eqn.body, mapping)
             if eqn.origin.rule != "source":  # the user's own 0/N stays what it is
                 body = tidy(body)

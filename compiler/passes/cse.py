@@ -30,7 +30,9 @@ def _rank(access: Access) -> str:
 def run(graph: Graph) -> Graph:
     seen: dict[Hashable, str] = {}
     place: dict[str, int] = {}
-    same: dict[str, str] = {}
+    same: dict[str, str] = {}  # what is read instead
+    shown: dict[str, str] = {}  # the name that a first equation took over from a later one
+    outputs = set(graph.outputs)
     eqns: list[Eqn | Scan] = []
     for eqn in graph.eqns:
         eqn = rename_reads(eqn, same)
@@ -47,19 +49,14 @@ def run(graph: Graph) -> Graph:
             seen[found], place[name] = name, len(eqns)
             eqns.append(eqn)
             continue
-        if is_temporary(first) and not is_temporary(name) and first not in graph.outputs:
+        same[name] = first
+        if is_temporary(first) and first not in shown and not is_temporary(name) and first not in outputs:
             # the reader looks for the user's name: the first equation takes it over
-            k = place[name] = place.pop(first)
+            k = place[first]
             old = eqns[k]
             assert isinstance(old, Eqn)
             eqns[k] = replace(old, out=eqn.out, origin=old.origin.merge(eqn.origin))
-            for j in range(k + 1, len(eqns)):
-                eqns[j] = rename_reads(eqns[j], {first: name})
-            same = {a: name if b == first else b for a, b in same.items()}
-            same[first] = name
-            seen[found] = name
-        else:
-            same[name] = first
-            if name in graph.outputs:
-                eqns.append(eqn)
-    return graph.with_eqns(tuple(eqns))
+            shown[first] = name
+        elif name in outputs:
+            eqns.append(eqn)
+    return graph.with_eqns(tuple(rename_reads(eqn, shown) for eqn in eqns) if shown else tuple(eqns))

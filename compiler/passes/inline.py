@@ -61,18 +61,38 @@ def _moves_data(eqn: Eqn) -> bool:
 def _absorb(eqn: Eqn, available: dict[str, Eqn], shapes: dict[str, Shape]) -> Eqn:
     changed = True
     while changed:
-        changed = False
+        after = _moved(eqn, available, shapes)
+        changed = after is not eqn
+        eqn = after
         for k, access in enumerate(eqn.args):
             producer = available.get(access.value)
-            if producer is None or not _may(eqn, access, producer, shapes):
+            if producer is None or _moves_data(producer) or not _may(eqn, access, producer, shapes):
                 continue
-            if not _moves_data(producer):
-                nodes = _count(eqn.body) + _count(producer.body)
-                if nodes > MAX_NODES or eqn.body.depth + producer.body.depth > MAX_DEPTH:
-                    continue
+            nodes = _count(eqn.body) + _count(producer.body)
+            if nodes > MAX_NODES or eqn.body.depth + producer.body.depth > MAX_DEPTH:
+                continue
             eqn, changed = _substitute(eqn, k, producer), True
             break
     return eqn
+
+
+def _moved(eqn: Eqn, available: dict[str, Eqn], shapes: dict[str, Shape]) -> Eqn:
+    """``eqn`` with everything that only moves data read from where it comes from, all at once."""
+    args = list(eqn.args)
+    extents = eqn.extents
+    used: list[Eqn] = []
+    for k, access in enumerate(eqn.args):
+        producer = available.get(access.value)
+        if producer is None or not _moves_data(producer) or not _may(eqn, access, producer, shapes):
+            continue
+        plain = producer.plain_out
+        assert plain is not None
+        moved = substitute_access(producer.args[0], dict(zip(plain, access.index, strict=True)), extents)
+        args[k] = moved if access.fill is None else replace(moved, fill=access.fill)
+        used.append(producer)
+    if not used:
+        return eqn
+    return normalise(replace(eqn, args=tuple(args), origin=eqn.origin.merge_all(p.origin for p in used)))
 
 
 @lru_cache(maxsize=4096)

@@ -14,18 +14,24 @@ _CHEAP = frozenset((*E.LEAVES, *E.ARITHMETIC, *E.COMPARISONS, *E.LOGIC, *E.CHOIC
 
 
 def run(graph: Graph) -> Graph:
-    gates: dict[str, list[Eqn]] = {}
+    gates: dict[object, list[Eqn]] = {}
     eqns: list[Eqn | Scan] = []
     for eqn in graph.eqns:
         if isinstance(eqn, Eqn):
             eqn = _use(eqn, gates)
             if eqn.reduce == "" and eqn.plain_out is not None and eqn.body.op not in _CHEAP:
-                gates.setdefault(eqn.body.op, []).append(eqn)
+                gates.setdefault(_key(eqn.body, eqn), []).append(eqn)
         eqns.append(eqn)
     return graph.with_eqns(tuple(eqns))
 
 
-def _use(eqn: Eqn, gates: dict[str, list[Eqn]]) -> Eqn:
+def _key(node: Expr, eqn: Eqn) -> object:
+    """The gates that ``node`` of an equation's body may be have the same."""
+    reads = frozenset(eqn.args[leaf.value].value for leaf in E.leaves(node, "arg") if isinstance(leaf.value, int))
+    return node.op, reads
+
+
+def _use(eqn: Eqn, gates: dict[object, list[Eqn]]) -> Eqn:
     replacement: dict[Expr, Expr] = {}
     args = list(eqn.args)
     notes: list[str] = []
@@ -34,7 +40,7 @@ def _use(eqn: Eqn, gates: dict[str, list[Eqn]]) -> Eqn:
             continue
         if node is eqn.body and eqn.reduce == "":
             continue  # the gate itself: equal gates are merged by cse
-        for gate in gates.get(node.op, ()):
+        for gate in gates.get(_key(node, eqn), ()):
             index = _match(gate, eqn, node)
             if index is not None:
                 replacement[node] = E.arg(len(args))
