@@ -184,3 +184,36 @@ def test_a_thousand_layers_are_named_in_no_time() -> None:
     text = "use layers\nsize N\ninput x[N, 4]\nfor k in range(1000):\n    x = tanh(dense(x, 4))\noutput x\n"
     found = names(text)
     assert len(found) == 2000 and found[-1] == "dense_1000.b"
+
+
+@pytest.mark.parametrize("backend", ["numpy", "cython"])
+def test_penalties_of_parameters_are_part_of_the_loss(backend: str) -> None:
+    text = """size N
+hyper c = 0.5
+input x[N, 3], y[N, 2]
+def ridge(w, c=1) = c * sum(w**2)
+layer d(x[..., D], u, b=False):
+    param W[D, u] ~ glorot_uniform with ridge(c=2)
+    param q[u] = 1 with ridge
+    return where(b, x @ W + q, x @ W)
+param V[2, 2] ~ glorot_uniform with ridge(c)
+param unused[2] = 3 with ridge
+V2 = V @ V
+minimize mse(d(x, 2) @ V2, y)
+param later[2] = [1, 2] with ridge(0.25)
+output p = x[:, :2] + later
+"""
+    model = load(text, backend=backend, name="penalised").Model(seed=1)
+    assert model.params.keys() == ["V", "unused", "d_1.W", "later"]  # q is not read, and so is not there
+    y = np.random.default_rng(1).normal(size=(9, 2))
+    out, g = model.value_and_grad(x=X, y=y)
+    p: Any = model.params
+    wanted = ((X @ p["d_1.W"] @ p.V @ p.V - y) ** 2).mean() + 2 * (p["d_1.W"] ** 2).sum() + 0.5 * (p.V**2).sum() + 18 + 1.25
+    np.testing.assert_allclose(out.loss, wanted, rtol=1e-13)
+    np.testing.assert_allclose(g.later, [0.5, 1.0], rtol=1e-14)
+    assert gradcheck(model, x=X, y=y)
+
+
+def test_a_penalty_without_a_loss() -> None:
+    _, found, _ = elaborated("input x[3]\ndef sq(w) = sum(w**2)\nparam w[3] = 1 with sq\noutput y = x * w\n")
+    assert [(d.code, d.message, d.span.line) for d in found] == [("E278", "w has a penalty, and nothing is minimized", 3)]

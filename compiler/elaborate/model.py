@@ -68,6 +68,9 @@ class Elaborator:
         self.bound: dict[str, list[Entry]] = {}
         self.loss: Val | None = None
         self.loss_span: Span | None = None
+        self.loss_value: Value | None = None  # what is minimized, before penalties
+        self.penalties: list[tuple[syntax.ParamDecl, Val, Env]] = []
+        self.penalised = False  # some param of the files has a penalty
         self.optimizer: tuple[str, tuple[tuple[str, Fraction], ...]] | None = None
         self.gradients: list[tuple[syntax.GradientDecl, Entry | None]] = []
         self.words = _words(module)
@@ -212,10 +215,16 @@ class Elaborator:
                 self.report("E266", f"sizes: there is no size {name} to set", self.nowhere(), help=help)
         if self.dtype is not None and self.dtype not in ("float64", "float32"):
             self.report("E243", f"dtype: there is no real type {self.dtype}", self.nowhere(), help="float64 or float32")
+        self.penalised = any(
+            isinstance(s, syntax.ParamDecl) and s.penalty is not None
+            for body in (self.module.statements, *(r.tree.body for r in self.frame.layers.values()))
+            for s in body
+        )
         for statement in self.module.statements:
             self.statement(statement)
         read = {id(v) for d in self.ev.drafts for v in d.operands} | {id(v) for v, _, _ in self.outputs.values()}
         self.params = [(v, p) for v, p in self.params if v.name not in self.of_layers or id(v) in read]
+        self.add_penalties(read)
         updates = all_updates(self)
         targets = find_targets(self)
         if self.loss is not None and "loss" in self.outputs and self.outputs["loss"][0] is not self.loss:
@@ -538,6 +547,7 @@ class Elaborator:
         if fresh and init is not None:
             self.taken.add(node.name.id)
             self.params.append((val, Param(val.graph_value, init, node.frozen, node.doc, node.span)))
+            self.penalty(node, val, self.env)
 
     def layer_param(self, node: syntax.ParamDecl, env: Env, path: str) -> Value:
         """A param that a layer owns."""
@@ -553,6 +563,7 @@ class Elaborator:
         span = site.span if site is not None else node.span
         self.of_layers[path] = span
         self.params.append((val, Param(val.graph_value, init, node.frozen, node.doc, span)))
+        self.penalty(node, val, env)
         return val
 
     def fixed_shape(self, node: syntax.ParamDecl, env: Env) -> Shape | None:
@@ -735,6 +746,46 @@ class Elaborator:
         take_optimizer(self, node)
         self.loss_entry(value, node.value, start)
 
+    def penalty(self, node: syntax.ParamDecl, val: Val, env: Env) -> None:
+        """``with l2(1e-4)`` behind a param: taken up when the loss is complete."""
+        if node.penalty is not None:
+            names = {**(env.names or {}), node.name.id: val}
+            self.penalties.append((node, val, replace(env, names=names)))
+
+    def add_penalties(self, read: set[int]) -> None:
+        """The loss is what is minimized and the penalties of all params that are used."""
+        total = self.loss_value
+        start = len(self.ev.drafts)
+        for node, val, env in self.penalties:
+            call = node.penalty
+            assert call is not None
+            if val.name in self.of_layers and id(val) not in read:
+                continue
+            if self.loss_span is None:
+                self.tell(env, "E278", f"{node.name.id} has a penalty, and nothing is minimized", call.span)
+                return
+            own = syntax.Ref(node.name.id, span=node.name.span)
+            inner = syntax.Call(call.func, (own, *call.args), call.keywords, True, span=call.span)
+            found = self.ev.run(inner, env)
+            if isinstance(found, Poison) or total is None:
+                continue
+            if not isinstance(found, Val) or found.shape or found.kind != "real":
+                self.tell(
+                    env, "E278", f"a penalty is a number: {call.func.id} gives {describe(found)}", call.span,
+                    help="a function of the param that returns a scalar, such as l2(1e-4)",
+                )  # fmt: skip
+                continue
+            total = self.ev.operator("add", [inner, inner], [total, found], inner, self.env)
+        if total is None or self.loss_span is None:
+            return
+        val = self.ev.materialise(total, self.loss_span, self.env)
+        if not val.name:
+            self.settle("loss", [("loss", val)], start)
+            self.loss = val
+        else:
+            named = self.outputs.get("loss")
+            self.loss = val if named is not None and named[0] is val else self.own(val, "loss", self.loss_span)
+
     def loss_entry(self, value: Value, node: syntax.Expression, start: int) -> None:
         span = node.span
         if isinstance(value, Poison):
@@ -770,7 +821,10 @@ class Elaborator:
                 help=f"minimize mean({text}) or sum(...)",
             )
             return
-        if not (isinstance(value, Val) and value.name):
+        if self.penalised:
+            self.settle("loss", [], start)
+            self.loss_value = value
+        elif not (isinstance(value, Val) and value.name):
             val = self.ev.materialise(value, span, self.env)
             self.settle("loss", [("loss", val)], start)
             self.loss = val

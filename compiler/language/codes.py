@@ -71,6 +71,7 @@ CODES: dict[str, str] = {
     "E275": "a name of a layer that cannot be",
     "E276": "an array that a layer does not take",
     "E277": "a loop that cannot be unrolled",
+    "E278": "a penalty that cannot be added to the loss",
     # E280-E299: calls and functions
     "E280": "an axis that is not named",
     "E281": "too many or too few arguments",
