@@ -18,7 +18,7 @@ class ArgumentError(GradwrightError, TypeError):
 
 
 class RangeError(GradwrightError, ValueError):
-    """An index is out of range."""
+    """An index is out of range, or a number is beyond the model's type."""
 
 
 class StateError(GradwrightError, RuntimeError):

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from gradwright.compiler import cli
 from gradwright.runtime import (
     SGD,
     Adam,
@@ -26,6 +28,8 @@ from gradwright.runtime import (
     step,
 )
 from numpy.lib.stride_tricks import as_strided
+
+pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 
 NET = """\
 size   N, D = 3, C = 4
@@ -569,3 +573,65 @@ def test_an_input_that_is_the_parameters_themselves(kit: Any) -> None:
     assert np.array_equal(a.theta, b.theta)
     a.theta = a.theta[::-1]
     assert np.array_equal(a.theta, b.theta[::-1])
+
+
+@pytest.mark.parametrize("where", ["npz", "folder"])
+def test_data_files_of_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Every array that a file can hold, given to `gradwright train` and `predict`."""
+    pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.gw").write_text(NET)
+    given = dict(INPUTS)
+    wrong: list[str] = []
+
+    def written(values: dict[str, Any]) -> str:
+        if where == "npz":
+            np.savez("data.npz", **values)
+            return "data.npz"
+        Path("data").mkdir(exist_ok=True)
+        for name, value in values.items():
+            np.save(f"data/{name}.npy", value)
+        return "data"
+
+    def run(command: str, values: dict[str, Any]) -> Any:
+        options = ["--epochs", "1", "--batch-size", "2", "--optimizer", "sgd", "-q"] if command == "train" else ["-o", "out.npz"]
+        if command == "train":
+            options += ["--checkpoint", "net.safetensors"]
+        return CliRunner().invoke(cli.main, [command, "net.gw", "--data", written(values), "--backend", "numpy", *options])
+
+    def result(command: str) -> Any:
+        if command == "predict":
+            with np.load("out.npz") as held:
+                return held["s"]
+        return Path("net.safetensors").read_bytes()
+
+    for command, slots in (("predict", ("x", "scale", "t")), ("train", ("x", "y"))):
+        for slot in slots:
+            plain = given[slot]
+            assert run(command, given).exit_code == 0
+            want = result(command)
+            kept = [(k, v) for k, v in good(plain, tmp_path) if isinstance(v, np.ndarray)][:: 1 if command == "predict" else 3]
+            for kind, value in kept:
+                found = run(command, {**given, slot: value})
+                if found.exit_code or not same_result(result(command), want):
+                    wrong.append(f"{command} {slot} {kind}: {found.output}")
+            for kind, value in bad(plain):
+                text = slot == "y" and isinstance(value, np.ndarray) and value.dtype.kind == "U"    # which names classes
+                if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray) or text:
+                    continue
+                found = run(command, {**given, slot: value})
+                named = any(word in found.output for word in (f"error: {slot}: ", f"error: {slot} is", f"error: {slot}[",
+                                                              f"{slot}.npy: this is no array", "data.npz: this is no .npz"))
+                if found.exit_code != 2 or not named or "Traceback" in found.output:
+                    wrong.append(f"{command} {slot} {kind}: {found.exit_code} {found.output}")
+    assert not wrong, "\n".join(wrong)
+
+
+def same_result(a: Any, b: Any) -> bool:
+    return bool(np.array_equal(a, b)) if isinstance(b, np.ndarray) else trained_bytes(a) == trained_bytes(b)
+
+
+def trained_bytes(file: bytes) -> bytes:
+    """The numbers in a checkpoint, without its header, where the seconds of the run stand."""
+    return file[8 + int.from_bytes(file[:8], "little"):]
