@@ -341,7 +341,8 @@ class _Gate:
         import signal
         try:
             before = signal.getsignal(signal.SIGINT)
-            if before is signal.default_int_handler:
+            around = isinstance(getattr(before, "__self__", None), _Gate)       # of a fit whose callback this one is in
+            if around or before is signal.default_int_handler:
                 signal.signal(signal.SIGINT, self._hear)
                 self.before = before
         except ValueError:      # not the main thread, which alone gets signals

@@ -25,6 +25,7 @@ from gradwright.runtime import (
     CheckpointWriteError,
     Cosine,
     EarlyStopping,
+    Every,
     GradwrightError,
     Info,
     ReduceOnPlateau,
@@ -219,10 +220,9 @@ def test_a_read_only_folder(xor: ModuleType, tmp_path: Path) -> None:
     path = folder / "net.safetensors"
     xor.Model(seed=1).save(path)
     data, model = path.read_bytes(), xor.Model(seed=2)
-    for parent in list(tmp_path.parents)[:3]:
-        if parent.stat().st_uid == os.getuid() and parent != Path("/tmp"):
-            parent.chmod(0o755)
-    tmp_path.chmod(0o755)
+    above = {parent: parent.stat().st_mode for parent in (tmp_path, *tmp_path.parents[:2])}     # which pytest shuts to others
+    for parent in above:
+        parent.chmod(0o755)
     folder.chmod(0o555)
     root = os.geteuid() == 0
     try:
@@ -236,7 +236,8 @@ def test_a_read_only_folder(xor: ModuleType, tmp_path: Path) -> None:
     finally:
         if root:
             os.seteuid(0)
-        folder.chmod(0o755)
+        for parent, mode in {folder: 0o755, **above}.items():
+            parent.chmod(mode)
     assert path.read_bytes() == data and os.listdir(folder) == ["net.safetensors"]
 
 
@@ -574,6 +575,23 @@ def test_ctrl_c_in_a_callback(tmp_path: Path) -> None:
         def load_state_dict(self, state: Any) -> None: ...
 
     assert handmade.Model().fit(DATA, "adam", epochs=9, callbacks=Hangs()).interrupted
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_in_a_fit_within_a_callback_is_that_ones(tmp_path: Path) -> None:
+    inner: list[Any] = []
+
+    class Within:
+        def __call__(self, info: Info) -> bool:
+            stop: Any = Every(4, lambda _: ctrl_c())
+            inner.append(handmade.Model().fit(DATA, "adam", epochs=9, callbacks=stop, progress=False))
+            return bool(inner[-1].interrupted)
+
+        def load_state_dict(self, state: Any) -> None: ...
+
+    outer = handmade.Model().fit(DATA, "adam", epochs=5, callbacks=Within(), progress=False)
+    assert [h.epochs for h in inner] == [4] and outer.stopped == "Within" and not outer.interrupted
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
