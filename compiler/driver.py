@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import index
 from pathlib import Path
@@ -163,25 +163,33 @@ def _show_loops(job: Job, lowered: Any) -> str:
     return "\n\n".join(show_nest(nest) for nest in lowered[1])
 
 
-def _tree(value: Any, depth: int) -> list[str]:
+def _tree(value: Any, depth: int) -> Iterator[str]:
     """A syntax tree, one node a line."""
     from .language.syntax import Name, Node
 
-    pad = "  " * depth
-    if isinstance(value, tuple):
-        return [line for item in value for line in _tree(item, depth)]
-    plain = {k: v for k, v in vars(value).items() if isinstance(v, str | bool | Name) and v not in ("", False)}
-    words = [f"{k}={v.id if isinstance(v, Name) else v!r}" for k, v in plain.items()]
-    where = f"  # {value.span.line}:{value.span.column}" if isinstance(value, Node) else ""
-    lines = [f"{pad}{' '.join([type(value).__name__, *words])}{where}"]
-    for key, child in vars(value).items():
-        if key in plain or key in ("span", "op_span", "source") or child is None or not child or child is True:
+    stack: list[tuple[Any, int]] = [(value, depth)]  # what is to be shown, or a line as it is
+    while stack:
+        value, depth = stack.pop()
+        if isinstance(value, str):
+            yield value
             continue
-        if isinstance(child, tuple) and all(isinstance(c, str) for c in child):
-            lines.append(f"{pad}  {key}: {' '.join(child)}")
-        elif isinstance(child, tuple | Node):
-            lines += [f"{pad}  {key}:", *_tree(child, depth + 2)]
-    return lines
+        if isinstance(value, tuple):
+            stack.extend((item, depth) for item in reversed(value))
+            continue
+        pad = "  " * depth
+        plain = {k: v for k, v in vars(value).items() if isinstance(v, str | bool | Name) and v not in ("", False)}
+        words = [f"{k}={v.id if isinstance(v, Name) else v!r}" for k, v in plain.items()]
+        where = f"  # {value.span.line}:{value.span.column}" if isinstance(value, Node) else ""
+        yield f"{pad}{' '.join([type(value).__name__, *words])}{where}"
+        below: list[tuple[Any, int]] = []
+        for key, child in vars(value).items():
+            if key in plain or key in ("span", "op_span", "source") or child is None or not child or child is True:
+                continue
+            if isinstance(child, tuple) and all(isinstance(c, str) for c in child):
+                below.append((f"{pad}  {key}: {' '.join(child)}", 0))
+            elif isinstance(child, tuple | Node):
+                below += [(f"{pad}  {key}:", 0), (child, depth + 2)]
+        stack.extend(reversed(below))
 
 
 def _differentiate(job: Job, model: Any) -> Any:

@@ -557,13 +557,17 @@ def test_arguments_may_look_like_statements() -> None:
 
 # ---------------------------------------------------------------- sizes and speed
 
+DEEP = MAX_DEPTH + 1
+
 
 @pytest.mark.parametrize(
     "text",
     [
         "(" * 1200 + "x" + ")" * 1200, "x" + " + x" * 5000, "x" + " * x - x" * 2500, "x" + " < x" * 5000, "f(" + "x, " * 5000 + ")",
         "(" * 1200 + "x" + " + 1)" * 1200, "f(" * MAX_DEPTH + "x" + ")" * MAX_DEPTH, "x" + " |> f" * MAX_DEPTH, "a" * 100_000,
-        "x" + " and x" * 5000,
+        "x" + " and x" * 5000, "f(" * 1200 + "x" + ")" * 1200, "-" * 5000 + "x", "not " * 5000 + "x", "x" + ".T" * 5000,
+        "x" + "[0]" * 5000, "x" + "**x" * 5000, "[" * 1200 + "1" + "]" * 1200, "x" + " |> f" * 5000,
+        "x + (" * 10_000 + "x" + ")" * 10_000,
     ],
     ids=lambda text: text[:12],
 )
@@ -574,8 +578,8 @@ def test_long_and_deep_expressions_work(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["f(" * 1200 + "x" + ")" * 1200, "-" * 5000 + "x", "not " * 5000 + "x", "x" + ".T" * 5000, "x" + "[0]" * 5000, "x" + "**x" * 5000,
-     "[" * 1200 + "1" + "]" * 1200, "x" + " |> f" * 5000, "f(" * (MAX_DEPTH + 1) + "x" + ")" * (MAX_DEPTH + 1), "x + (" * 5000 + "x" + ")" * 5000],
+    ["f(" * DEEP + "x" + ")" * DEEP, "-" * DEEP + "x", "not " * DEEP + "x", "x" + ".T" * DEEP, "x" + "[0]" * DEEP, "x" + "**x" * DEEP,
+     "[" * DEEP + "1" + "]" * DEEP, "x" + " |> f" * DEEP, "x + (" * DEEP + "x" + ")" * DEEP],
     ids=lambda text: text[:12],
 )
 def test_deeper_nesting_is_an_error(text: str) -> None:

@@ -1,7 +1,7 @@
 """The syntax tree: structure, no meaning. Every node knows its span; spans do not count for equality.
 
-How deep an expression can be: the left operands of ``Binary`` may go down thousands of levels (a sum of 5000 terms), so a
-stage must walk that side in a loop; along all other children the parser allows at most ``MAX_DEPTH`` levels.
+How deep an expression can be: the left operands of ``Binary`` may go down any number of levels, along all other children the
+parser allows at most ``MAX_DEPTH``. That is deeper than Python recurses: every stage walks expressions in a loop.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 
 from .source import Source, Span
 
-MAX_DEPTH = 100
+MAX_DEPTH = 20_000
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)

@@ -1,9 +1,13 @@
 """A module back to text, in one canonical form: ``parse(unparse(m))`` equals ``m`` but for the spans.
 
-No expression is deeper than the parser allows, except along the left operands of ``Binary``, which are walked in a loop.
+Expressions may be deeper than Python recurses: :func:`_written` goes from the inside out.
 """
 
 from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from typing import get_args
 
 from .syntax import (
     Array,
@@ -33,6 +37,7 @@ from .syntax import (
     Minimize,
     Module,
     Next,
+    Node,
     Number,
     OutputDecl,
     Padded,
@@ -211,8 +216,46 @@ def _string(text: str) -> str:
 
 def _at(node: Expression, place: int) -> str:
     """The text of an expression where at least ``place`` must be bound."""
-    text, strength = _expression(node)
+    text, strength = _written(node)
     return text if strength >= place else f"({text})"
+
+
+_inner = threading.local()  # the texts of the parts that wait for what is around them
+
+
+def _written(node: Expression) -> tuple[str, int]:
+    done: dict[int, tuple[str, int]] | None = getattr(_inner, "done", None)
+    if done is not None:
+        return done.pop(id(node)) if id(node) in done else _expression(node)
+    _inner.done = done = {}
+    try:
+        for part in _inside_out(node):
+            done[id(part)] = _expression(part)
+        return done.pop(id(node))
+    finally:
+        _inner.done = None
+
+
+def _inside_out(root: Expression) -> Iterator[Expression]:
+    """Every expression after its parts, but for the left operands that :func:`_binary` follows itself."""
+    stack: list[tuple[object, bool]] = [(root, False)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            yield node  # type: ignore[misc]
+        elif isinstance(node, tuple):
+            stack.extend((part, False) for part in node)
+        elif isinstance(node, Node):
+            if isinstance(node, get_args(Expression)):
+                stack.append((node, True))
+            parts: Iterable[object] = vars(node).values()
+            if isinstance(node, Binary) and node.op != "**":
+                left: Expression = node
+                while isinstance(left, Binary) and left.op != "**":
+                    stack.append((left.right, False))
+                    left = left.left
+                parts = (left,)
+            stack.extend((part, False) for part in parts)
 
 
 def _expression(node: Expression) -> tuple[str, int]:
