@@ -351,6 +351,17 @@ def check_model(model: str | os.PathLike[str], *, dtype: str | None = None, size
     return compile_model(model, dtype=dtype, sizes=sizes, stop_after="graph")
 
 
+def draw(model: str | os.PathLike[str], form: Literal["text", "dot", "mermaid"] = "text", *, dtype: str | None = None,
+         sizes: Mapping[str, int] | None = None) -> str:  # fmt: skip
+    """The graph of a model as text, one line an operation, or as a drawing for Graphviz or Markdown."""
+    result = compile_model(model, dtype=dtype, sizes=sizes, stop_after="graph")
+    if form == "text":
+        return result.text
+    from .emit import drawing
+
+    return {"dot": drawing.dot, "mermaid": drawing.mermaid}[form](result.value)
+
+
 def derivations(model: str | os.PathLike[str], *, dtype: str | None = None, sizes: Mapping[str, int] | None = None) -> Result:
     """The local derivative of every function in a model's graph, after gates that are spelled out were recognised: the
     result's ``job.values["derivations"]`` has, for each, the function, the text, and the pieces of the model where it stands."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         StateError,
     )
     from .loading import load
+    from .measuring import bench
     from .optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
     from .schedules import Constant, Cosine, Exponential, OneCycle, ReduceOnPlateau, Schedule, Step
     from .training import History, fit, step
@@ -35,18 +36,19 @@ _PLACES = {
     "errors": ("ArgumentError", "CheckpointError", "CheckpointWriteError", "DtypeError", "GradwrightError", "MissingError",
                "NotFiniteError", "RangeError", "ShapeError", "StateError"),
     "loading": ("load",),
+    "measuring": ("bench",),
     "optimizers": ("SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSProp"),
     "schedules": ("Constant", "Cosine", "Exponential", "OneCycle", "ReduceOnPlateau", "Schedule", "Step"),
     "training": ("History", "fit", "step"),
 }
-_MODULES = ("callbacks", "checking", "checkpoints", "data", "errors", "loading", "metrics", "model", "optimizers",
-            "pictures", "schedules", "streams", "summary", "training")
+_MODULES = ("callbacks", "checking", "checkpoints", "data", "errors", "loading", "logs", "measuring", "metrics", "model",
+            "optimizers", "pictures", "schedules", "streams", "summary", "training")
 
 __all__ = [
     "SGD", "AdaGrad", "Adam", "AdamW", "ArgumentError", "Checkpoint", "CheckpointError", "CheckpointWriteError", "Constant",
     "Cosine", "DtypeError", "EarlyStopping", "Every", "Exponential", "GradwrightError", "History", "Info", "MissingError",
     "NotFiniteError", "OneCycle", "Optimizer", "RMSProp", "RangeError", "ReduceOnPlateau", "Schedule", "ShapeError", "StateError",
-    "Step", "fit", "gradcheck", "load", "read_data", "sample_inputs", "step", "write_data",
+    "Step", "bench", "fit", "gradcheck", "load", "read_data", "sample_inputs", "step", "write_data",
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -69,31 +70,45 @@ def doctor_command() -> None:
       gradwright doctor
     """
     with failures():
-        problems: list[str] = []
-        good = True
-        _line("python", f"{platform.python_version()} at {sys.executable}")
-        _line("system", f"{platform.platform(terse=True)} {platform.machine()}, {_processors()} processors")
-        for name, need in (("numpy", True), ("cython", True), ("sympy", True), ("safetensors", False), ("matplotlib", False),
-                           ("scipy", False)):  # fmt: skip
-            found = _version(name)
-            _line(name, found or ("MISSING" if need else "not installed"))
-            if found is None and need:
-                good = False
-                problems.append(f"{name} is missing: pip install {name}")
-        _line("blas", _blas() + " (NumPy's; Gradwright's modules bring their own products)")
-        good = _compiler(problems) and good
-        _cache(problems)
-        for problem in problems:
+        found = examine()
+        for name, text in found.lines:
+            click.echo(f"{name:<12}{text}")
+        for problem in found.problems:
             first, _, rest = problem.partition("\n")
             mark = click.style("missing", fg="red", bold=True) if color(sys.stdout) else "missing"
             click.echo(f"{mark}: {first}" + (f"\n{rest}" if rest else ""))
-        if not good:
+        if not found.builds:
             raise Failure("nothing can be compiled here; models still run, slowly: --backend numpy", TOOLCHAIN_ERROR)
-        click.echo("all is well" if not problems else "models can be compiled")
+        click.echo("all is well" if not found.problems else "models can be compiled")
 
 
-def _line(name: str, text: str) -> None:
-    click.echo(f"{name:<12}{text}")
+@dataclass(frozen=True)
+class Examination:
+    """What this machine has: ``(what, text)`` a line; what is missing, with how to get it; whether models can be compiled."""
+
+    lines: tuple[tuple[str, str], ...]
+    problems: tuple[str, ...]
+    builds: bool
+
+
+def examine() -> Examination:
+    """What ``gradwright doctor`` prints: versions, compiler, flags, vectors, threads, cache. Builds and runs a small module."""
+    lines: list[tuple[str, str]] = []
+    problems: list[str] = []
+    good = True
+    lines.append(("python", f"{platform.python_version()} at {sys.executable}"))
+    lines.append(("system", f"{platform.platform(terse=True)} {platform.machine()}, {_processors()} processors"))
+    for name, need in (("numpy", True), ("cython", True), ("sympy", True), ("safetensors", False), ("matplotlib", False),
+                       ("scipy", False)):  # fmt: skip
+        found = _version(name)
+        lines.append((name, found or ("MISSING" if need else "not installed")))
+        if found is None and need:
+            good = False
+            problems.append(f"{name} is missing: pip install {name}")
+    lines.append(("blas", _blas() + " (NumPy's; Gradwright's modules bring their own products)"))
+    good = _compiler(lines, problems) and good
+    _cache(lines, problems)
+    return Examination(tuple(lines), tuple(problems), good)
 
 
 def _processors() -> int:
@@ -122,25 +137,25 @@ def _blas() -> str:
         return "unknown"
 
 
-def _compiler(problems: list[str]) -> bool:
+def _compiler(lines: list[tuple[str, str]], problems: list[str]) -> bool:
     from ..build import toolchain
     from ..language.diagnostics import GradwrightError
 
     try:
         tools = toolchain.toolchain()
     except GradwrightError as error:
-        _line("compiler", "MISSING")
+        lines.append(("compiler", "MISSING"))
         problems.append(str(error))
         return False
-    _line("compiler", f"{' '.join(tools.command)}: {tools.version}")
-    _line("flags", " ".join(tools.flags))
+    lines.append(("compiler", f"{' '.join(tools.command)}: {tools.version}"))
+    lines.append(("flags", " ".join(tools.flags)))
     vectors = toolchain.vectors(tools)
-    _line("vectors", f"{vectors} bits" if vectors else "unknown")
+    lines.append(("vectors", f"{vectors} bits" if vectors else "unknown"))
     if tools.openmp:
         threads = os.environ.get("OMP_NUM_THREADS")
-        _line("openmp", f"yes ({' '.join(tools.openmp)}), {threads or _processors()} threads")
+        lines.append(("openmp", f"yes ({' '.join(tools.openmp)}), {threads or _processors()} threads"))
     else:
-        _line("openmp", "no: modules are single-threaded")
+        lines.append(("openmp", "no: modules are single-threaded"))
         problems.append(
             "OpenMP, for products on several threads: "
             + ("brew install libomp, or CC=gcc-14 from brew install gcc" if sys.platform == "darwin"
@@ -148,13 +163,13 @@ def _compiler(problems: list[str]) -> bool:
         )  # fmt: skip
     try:
         toolchain.python_headers()
-        _line("headers", "Python.h found")
+        lines.append(("headers", "Python.h found"))
     except GradwrightError as error:
-        _line("headers", "MISSING")
+        lines.append(("headers", "MISSING"))
         problems.append(str(error))
         return False
     built = _try()
-    _line("a module", built or "was compiled, imported and run")
+    lines.append(("a module", built or "was compiled, imported and run"))
     if built:
         problems.append(f"a small model cannot be built: {built}")
     return not built
@@ -167,10 +182,11 @@ def _try() -> str:
     return trial()
 
 
-def _cache(problems: list[str]) -> None:
+def _cache(lines: list[tuple[str, str]], problems: list[str]) -> None:
     from ..build import cache
 
     about = cache.info()
-    _line("cache", f"{about.folder}: {about.modules} modules, {about.bytes / 2**20:.1f} of {about.limit / 2**20:.0f} MiB")
+    size = f"{about.bytes / 2**20:.1f} of {about.limit / 2**20:.0f} MiB"
+    lines.append(("cache", f"{about.folder}: {about.modules} modules, {size}"))
     if about.instead_of:
         problems.append(f"the cache {about.instead_of} cannot be used ({about.why}): each process compiles for itself")

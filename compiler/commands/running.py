@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -25,7 +25,6 @@ from .common import (
     parse_numbers,
     parse_sizes,
     parse_spelled,
-    table,
 )
 
 _DATA = "An .npz file or a folder of .npy files with arrays by the inputs' names, or a .csv file, where text labels name classes."
@@ -339,51 +338,7 @@ def bench_command(model: str, batches: str, free: dict[str, int], seconds: float
     if min(wanted) < 1:
         raise click.BadParameter("batch sizes are 1 or more", param_hint="--batch")
     with failures():
-        module = load(model, build, dtype, sizes)
-        from gradwright.runtime import checking
+        subject = load(model, build, dtype, sizes).Model(seed=seed)
+        from gradwright.runtime.measuring import bench
 
-        subject = module.Model(seed=seed)
-        spec = subject.engine.spec
-        names = subject.engine.sizes
-        rows: list[tuple[str, ...]] = [(names[0] if names else "", "predict", "forward", "forward + backward", "training step")]
-        for batch in wanted if names else [1]:
-            inputs = checking.fitting_inputs(subject, {**({names[0]: batch} if names else {}), **free}, seed=seed)
-            inputs = {name: module_array(subject, name, value) for name, value in inputs.items()}
-            rows.append((str(batch) if names else "", *_times(subject, spec, inputs, optimizer, seconds)))
-        click.echo(table(rows))
-        click.echo(f"microseconds a call; {spec['dtype']}, {subject.engine.count} parameters")
-
-
-def module_array(model: Any, name: str, value: Any) -> Any:
-    """The value as the module takes it without a copy."""
-    import numpy as np
-
-    kinds = {spec["name"]: spec["kind"] for spec in model.engine.spec["inputs"]}
-    if name not in kinds:
-        return value
-    return np.ascontiguousarray(value, model.engine.real if kinds[name] == "real" else np.int64)
-
-
-def _times(subject: Any, spec: Mapping[str, Any], inputs: dict[str, Any], optimizer: str | None,
-           seconds: float) -> Iterator[str]:  # fmt: skip
-    import numpy as np
-    from gradwright.runtime.checking import best_time
-
-    needed = {name: inputs[name] for name in inputs if name in subject.engine.predict.needs.names or name in subject.engine.sizes}
-    yield f"{best_time(lambda: subject.predict(**needed), seconds) * 1e6:,.2f}"
-    out = subject.forward(**inputs)
-    yield f"{best_time(lambda: subject.forward(**inputs), seconds) * 1e6:,.2f}"
-    if not subject.engine.targets:
-        yield from ("-", "-")
-        return
-    ups = {t["name"]: np.ones(np.shape(out[t["name"]])) for t in spec["targets"] if t["shape"] and t["name"] in out}
-    yield f"{best_time(lambda: subject.value_and_grad(ups or None, **inputs), seconds) * 1e6:,.2f}"
-    if "train" not in subject.engine.plans:
-        yield "-"
-        return
-    rule = optimizer or (None if spec["optimizer"] else "adam")
-    copy = subject.copy()
-    from gradwright.runtime.optimizers import resolve
-
-    handle = resolve(spec, rule)
-    yield f"{best_time(lambda: copy.step(handle, **inputs), seconds) * 1e6:,.2f}"
+        click.echo(str(bench(subject, wanted, sizes=free, optimizer=optimizer, seconds=seconds, seed=seed)))
