@@ -89,6 +89,7 @@ class Model:
     params: Params
     hyper: Hypers
     optimizer_state: Any
+    classes: dict[str, tuple[str, ...]]
     def __init__(self, seed: int | None = 0, params: Model | Params | Mapping[str, ArrayLike] | ArrayLike | None = None) -> None: ...
     @property
     def theta(self) -> _Reals:

@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from .errors import ArgumentError, CheckpointError, CheckpointWriteError, MissingError
+from .errors import ArgumentError, CheckpointError, CheckpointWriteError, MissingError, RangeError
+from .model import _real
 from .training import History, State
 
 if TYPE_CHECKING:
@@ -262,16 +263,21 @@ def restore(model: Model, path: str | os.PathLike[str], *, strict: bool = True) 
     wrong += [f"{name} is {given[name].shape} and should be {tuple(shape)}" for name, shape in engine.shapes.items()
               if name in given and given[name].shape != tuple(shape)]
     wrong += [f"{name} holds {array.dtype}" for name, array in given.items() if array.dtype.kind not in "fiub"]
+    fitting: dict[str, Array] = {}
+    for name, shape in engine.shapes.items():
+        if name in given and given[name].shape == tuple(shape) and given[name].dtype.kind in "fiub":
+            try:
+                fitting[name] = _real(name, given[name], engine.real)
+            except RangeError as error:
+                wrong.append(str(error))
     if wrong and strict:
         other = f" of {about['model']}" if about.get("model", engine.name) != engine.name else ""
         raise CheckpointError(f"{os.fspath(path)}: this checkpoint{other} does not fit {engine.name}: {'; '.join(wrong)}. "
                               "strict=False loads what fits")
-    fitting = {name for name, shape in engine.shapes.items()
-               if name in given and given[name].shape == tuple(shape) and given[name].dtype.kind in "fiub"}
     with model._lock:
         for name, view in engine.views(model._theta, model._frozen).items():
             if name in fitting:
-                view[...] = given[name]
+                view[...] = fitting[name]
         model._last = model._grad = model._stepper = None
     model.classes = {name: tuple(names) for name, names in about.get("classes", {}).items()} or model.classes
     for name, value in about.get("hypers", {}).items():

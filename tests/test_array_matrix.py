@@ -341,7 +341,8 @@ def check(call: Callable[[Any], Any], plain: Any, folder: Path, names: str, real
     return wrong
 
 
-@pytest.fixture(scope="module", params=["numpy-float64", "numpy-float32", "cython-float64", "cython-float32"])
+@pytest.fixture(scope="module", params=["numpy-float64", "cython-float32", pytest.param("numpy-float32", marks=pytest.mark.slow),
+                                        pytest.param("cython-float64", marks=pytest.mark.slow)])  # fmt: skip
 def kit(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """(net, layer, real, folder)"""
     pytest.importorskip("torch")

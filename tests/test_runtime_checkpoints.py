@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradwright.runtime import Adam, Checkpoint, CheckpointError, Cosine, ReduceOnPlateau
+from gradwright.runtime import Adam, Checkpoint, CheckpointError, Cosine, ReduceOnPlateau, load
 from support import handmade, handmade_net
 from support.build_handmade import X, Y, backends, shared_object
 
@@ -165,3 +165,12 @@ handmade_c.Model(seed=1).fit(dict(x=x, y=y), 'adam', epochs=10**6, callbacks=Che
         handmade.Model.load(path)
     handmade.Model().save(path)
     assert os.listdir(tmp_path) == ["xor.safetensors"]
+
+
+def test_numbers_beyond_the_models_type_are_not_loaded(tmp_path: Path) -> None:
+    text = "size N\ninput x[N]\nparam w = 1\nparam v = 2\nminimize mse(w * x + v, x)\n"
+    wide, narrow = (load(text, backend="numpy", dtype=real, name="wide") for real in ("float64", "float32"))
+    wide.Model(params={"w": 1e300, "v": 3.0}).save(tmp_path / "w.safetensors")
+    with pytest.raises(CheckpointError, match=r"does not fit wide: w is 1e\+300, which is beyond float32\. strict=False loads"):
+        narrow.Model.load(tmp_path / "w.safetensors")
+    assert narrow.Model.load(tmp_path / "w.safetensors", strict=False).theta.tolist() == [1.0, 3.0]

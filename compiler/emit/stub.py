@@ -219,6 +219,7 @@ class _Stub:
         yield "    params: Params"
         yield "    hyper: Hypers"
         yield "    optimizer_state: Any"
+        yield "    classes: dict[str, tuple[str, ...]]"
         yield f"    def __init__(self, seed: int | None = 0, params: {_GIVEN} | None = None) -> None: ..."
         yield "    @property"
         yield "    def theta(self) -> _Reals:"
