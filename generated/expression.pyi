@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from gradwright.runtime.summary import Summary as _Summary  # type: ignore[import-not-found, unused-ignore]
+from gradwright.runtime.training import History as _History  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import ArrayLike, NDArray
 
 _Reals = NDArray[np.float64]
@@ -92,7 +94,7 @@ class Model:
             batch_size: int | None = 32, shuffle: bool = True, seed: int | None = None,
             progress: bool | None = None, validation: Any = None, metrics: Any = None, callbacks: Any = (),
             clip_norm: float = 0.0, clip_value: float = 0.0, resume: Any = None, accumulate: int = 1,
-            ahead: int = 4) -> Any:
+            ahead: int = 4) -> _History:
         """Train on `data`, a dict of arrays by input name or an iterable of such batches; returns the history."""
     def save(self, path: Any, **options: Any) -> None: ...
     @classmethod
@@ -100,7 +102,7 @@ class Model:
     def copy(self) -> Model: ...
     def share(self, other: Any) -> None:
         """Make the parameters that `other`, a model of another file, has too one memory with its own."""
-    def summary(self, /, **sizes: int) -> Any:
+    def summary(self, /, **sizes: int) -> _Summary:
         """Shapes, parameters, operations and bytes of each line of the model; print it."""
     @property
     def values(self) -> Any:

@@ -18,7 +18,7 @@ TOLERANCE = {"float64": 1e-6, "float32": 2e-3}
 
 # ---- inputs at random
 
-def sample_inputs(model: Model, sizes: Mapping[str, int] | None = None, *, seed: int = 0, real: str = "normal") -> dict[str, Any]:
+def sample_inputs(model: Any, sizes: Mapping[str, int] | None = None, *, seed: int = 0, real: str = "normal") -> dict[str, Any]:
     """Random inputs of the declared shapes: reals normally distributed (`real="unit"`: between 0.05 and 0.95), integers within
     their bounds. `sizes` gives the free sizes; the first, which is the batch, is 4 and the others are 5 if not told."""
     engine = model.engine
@@ -44,7 +44,7 @@ def sample_inputs(model: Model, sizes: Mapping[str, int] | None = None, *, seed:
     return found | {name: value for name, value in known.items() if name not in told}
 
 
-def fitting_inputs(model: Model, sizes: Mapping[str, int] | None = None, *, seed: int = 0) -> dict[str, Any]:
+def fitting_inputs(model: Any, sizes: Mapping[str, int] | None = None, *, seed: int = 0) -> dict[str, Any]:
     """Random inputs at which all outputs of the model are finite: normal ones, or else ones between 0 and 1."""
     for real in ("normal", "unit"):
         found = sample_inputs(model, sizes, seed=seed, real=real)
@@ -127,7 +127,7 @@ class Report:
         return "\n".join([*(lines if self.checks else []), *self.skipped, self.verdict])
 
 
-def gradcheck(model: Model, /, *, tolerance: float | None = None, elements: int = 64, seed: int = 0,
+def gradcheck(model: Any, /, *, tolerance: float | None = None, elements: int = 64, seed: int = 0,
               reference: Model | None = None, upstream: Any = None, **inputs: Any) -> Report:
     """Compare the gradients of a model with central differences, at its parameters and these inputs.
 

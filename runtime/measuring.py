@@ -47,7 +47,7 @@ class Timings:
     __repr__ = __str__
 
 
-def bench(model: Model, batches: Sequence[int] = (1, 32, 256, 1024), *, sizes: Mapping[str, int] | None = None,
+def bench(model: Any, batches: Sequence[int] = (1, 32, 256, 1024), *, sizes: Mapping[str, int] | None = None,
           optimizer: Any = None, seconds: float = 0.2, seed: int = 0) -> Timings:
     """Measure a model on random inputs, `seconds` for each kind of call and each batch size; it is not changed. `sizes` gives
     other free sizes. A training step is that of `optimizer`, else of the model's own, else Adam's."""

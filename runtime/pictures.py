@@ -12,7 +12,6 @@ from .errors import ArgumentError, MissingError, RangeError, ShapeError
 from .model import _element, _first, _meant, _real
 
 if TYPE_CHECKING:
-    from .model import Model
     from .training import History
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -56,7 +55,7 @@ def plot_history(history: History, names: Sequence[str] = (), ax: Any = None) ->
     return ax
 
 
-def decision_boundary(model: Model, x: Any = None, y: Any = None, *, input: str | None = None, output: str | None = None,
+def decision_boundary(model: Any, x: Any = None, y: Any = None, *, input: str | None = None, output: str | None = None,
                       limits: Any = None, points: int = 200, ax: Any = None, **others: Any) -> Any:
     """What a model of two inputs says over the plane, with the points `x` in it, coloured by their labels `y`; returns the axes.
 
@@ -172,7 +171,7 @@ def templates(weights: Any, shape: tuple[int, ...], *, titles: Sequence[Any] = (
     return figure
 
 
-def function_and_gradient(model: Model, name: str, values: Any, *, output: str | None = None, ax: Any = None,
+def function_and_gradient(model: Any, name: str, values: Any, *, output: str | None = None, ax: Any = None,
                           **inputs: Any) -> Any:
     """An output that is a scalar, and its gradient, as the scalar input `name` takes these values, or as the vector input `name`
     that the model sums over holds them in turn. Returns the axes. `output` is the first scalar one if not told."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from .errors import ArgumentError
-from .model import Model, _dim, _meant
+from .model import _dim, _meant
 
 Count: TypeAlias = "int | str"      # a number, or its formula where a size is not told
 
@@ -54,7 +54,7 @@ class Summary:
     __repr__ = __str__
 
 
-def summary(model: Model, sizes: Mapping[str, int] | None = None) -> Summary:
+def summary(model: Any, sizes: Mapping[str, int] | None = None) -> Summary:
     """Shapes, parameters, operations and bytes of each line of the model. `sizes` gives free sizes; without them the counts
     that depend on them are formulas."""
     engine, spec = model.engine, model.engine.spec

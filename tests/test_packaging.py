@@ -126,3 +126,73 @@ def test_a_wheel_in_an_empty_environment_compiles_a_model(wheel: Path, tmp_path:
     assert {p.suffix for p in (tmp_path / "generated").iterdir()} >= {".pyx", ".pyi", ".json", ".so"}
     assert run([home / "bin" / "python", "-c", USE_IT], tmp_path, **settings) == "works True\n"
     assert re.search(r"no errors", run([home / "bin" / "gradwright", "check", "xor.gw"], tmp_path, **settings))
+
+
+TYPED = """\
+import numpy as np
+from generated import xor
+from generated.xor import Model
+from gradwright.runtime import (
+    Adam, Checkpoint, Cosine, EarlyStopping, GradwrightError, History, Info, bench, gradcheck, load, read_data, sample_inputs,
+)
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+x: Array = np.zeros((4, 2))
+y: Array = np.ones((4, 1))
+model: Model = xor.Model(seed=0)
+w1: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = model.params.W1
+p = model.predict(x=x).p
+mean: float = float(p.mean())
+
+
+def watch(info: Info) -> bool:
+    return info.epoch > 3
+
+
+history: History = model.fit({"x": x, "y": y}, Adam(lr=Cosine(1e-2, warmup=1)), epochs=3, batch_size=2, validation=0.5,
+                             metrics=["mse"], callbacks=[EarlyStopping(patience=3), watch], clip_norm=1.0, progress=False)
+losses: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = history.loss
+last: float = float(history["val_loss"][-1])
+epochs: int = history.epochs
+step: float = model.step(Adam(lr=0.1), x=x, y=y)
+out, g = model.value_and_grad(x=x, y=y)
+total = float(out.loss) + float(g.W1.sum())
+model.save("xor.safetensors")
+again: Model = Model.load("xor.safetensors")
+print(model.summary(N=4), gradcheck(model, x=x, y=y), bench(model, [1, 4], seconds=0.01))
+print(sample_inputs(model, {"N": 4}), read_data("xor.npz"), load("xor.gw").Model(), Checkpoint("a.safetensors"))
+try:
+    model.forward(x=x, y=y)
+except GradwrightError as error:
+    print(error)
+"""
+MISTYPED = {
+    "model.params.W3": '"Params" has no attribute "W3"',
+    "history.loss.no_such": 'has no attribute "no_such"',
+    "model.fit({'x': x}, epochs='three')": 'Argument "epochs" to "fit" of "Model" has incompatible type "str"',
+    "history.epochs.real.nothing": '"int" has no attribute "nothing"',
+}
+
+
+def test_what_a_user_writes_is_typed(wheel: Path, tmp_path: Path) -> None:
+    """mypy --strict over a user's script, with the package as it is installed and a module as it is compiled."""
+    pytest.importorskip("mypy")
+    import numpy
+    from gradwright.compiler import driver
+
+    venv.create(tmp_path / "env", with_pip=False, symlinks=True)
+    (site,) = (tmp_path / "env").glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    (site / "numpy").symlink_to(Path(numpy.__file__).parent)
+    (tmp_path / "xor.gw").write_text(XOR)
+    driver.compile_model(tmp_path / "xor.gw", out=tmp_path / "generated", backend="numpy")
+    (tmp_path / "right.py").write_text(TYPED)
+    (tmp_path / "wrong.py").write_text(TYPED + "\n".join(MISTYPED) + "\n")
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", "", "--python-executable", tmp_path / "env/bin/python"]
+    assert "no issues found" in run([*command, "right.py"], tmp_path, PATH=os.environ["PATH"])
+    done = subprocess.run([*map(str, command), "wrong.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    for message in MISTYPED.values():
+        assert message in done.stdout, done.stdout
+    assert done.stdout.count(": error:") == len(MISTYPED), done.stdout

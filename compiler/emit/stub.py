@@ -25,6 +25,12 @@ _NAMED_METHODS: Final = {
     "_asdict": "    def _asdict(self) -> dict[str, Any]: ...",
 }
 
+# A module is used where the package is not installed, too: these are Any there.
+_RUNTIME = [
+    f"from gradwright.runtime.{place} import {name} as _{name}  # type: ignore[import-not-found, unused-ignore]"
+    for place, name in (("summary", "Summary"), ("training", "History"))
+]
+
 
 def emit_stub(plan: Plan, *, version: str) -> dict[str, str]:
     """The stub by its file's name."""
@@ -37,7 +43,7 @@ def stub(model: Model, version: str = "", needed: set[str] | None = None) -> str
     """The stub's text; valid for ``mypy --strict``, with nothing imported but NumPy. ``needed``: the inputs of a prediction."""
     real, maker = model.dtype, f"gradwright {version}".strip()
     lines = [_doc("", f"{model.name}: {model.doc.strip() or 'a model'}\n\nMade by {maker} from {model.source}.")]
-    lines += ["from collections.abc import Iterator, Mapping", "from typing import Any", "", "import numpy as np",
+    lines += ["from collections.abc import Iterator, Mapping", "from typing import Any", "", "import numpy as np", *_RUNTIME,
               "from numpy.typing import ArrayLike, NDArray", "", f"_Reals = NDArray[np.{real}]", "_Integers = NDArray[np.int64]",
               "_Truths = NDArray[np.bool_]", f"_Real = np.{real}", "_Upstream = ArrayLike | Mapping[str, ArrayLike] | None", ""]
     lines += _Stub(model, needed).classes()
@@ -242,7 +248,7 @@ class _Stub:
         yield "            batch_size: int | None = 32, shuffle: bool = True, seed: int | None = None,"
         yield "            progress: bool | None = None, validation: Any = None, metrics: Any = None, callbacks: Any = (),"
         yield "            clip_norm: float = 0.0, clip_value: float = 0.0, resume: Any = None, accumulate: int = 1,"
-        yield "            ahead: int = 4) -> Any:"
+        yield "            ahead: int = 4) -> _History:"
         yield '        """Train on `data`, a dict of arrays by input name or an iterable of such batches; returns the history."""'
         yield "    def save(self, path: Any, **options: Any) -> None: ..."
         yield "    @classmethod"
@@ -250,7 +256,7 @@ class _Stub:
         yield "    def copy(self) -> Model: ..."
         yield "    def share(self, other: Any) -> None:"
         yield '        """Make the parameters that `other`, a model of another file, has too one memory with its own."""'
-        yield "    def summary(self, /, **sizes: int) -> Any:"
+        yield "    def summary(self, /, **sizes: int) -> _Summary:"
         yield '        """Shapes, parameters, operations and bytes of each line of the model; print it."""'
         yield "    @property"
         yield "    def values(self) -> Any:"
