@@ -115,18 +115,36 @@ def _first_rows(model: Any, inputs: dict[str, Any], rows: int) -> dict[str, Any]
 @input_option
 @click.option("--epochs", type=click.IntRange(0), default=100, show_default=True)
 @click.option("--batch-size", type=click.IntRange(0), default=32, show_default=True, help="Rows a step; 0 takes all at once.")
-@click.option("--optimizer", metavar="NAME:key=number,...", callback=parse_spelled,
-              help="sgd, adam:beta1=0.8, ...; else the one of `minimize ... with`, or adam.")
+@click.option(
+    "--optimizer",
+    metavar="NAME:key=number,...",
+    callback=parse_spelled,
+    help="sgd, adam:beta1=0.8, ...; else the one of `minimize ... with`, or adam.",
+)
 @click.option("--lr", type=float, help="The learning rate.")
-@click.option("--schedule", metavar="NAME:key=number,...", callback=parse_spelled,
-              help="How the rate goes: cosine, cosine:warmup=5,final=0.01, step:every=30, exponential:gamma=0.95, one-cycle, "
-                   "plateau:patience=5, constant:warmup=5.")
-@click.option("--group", "groups", metavar="b*:weight_decay=0", multiple=True, callback=parse_groups,
-              help="Other numbers of the optimiser for some parameters; may be repeated.")
+@click.option(
+    "--schedule",
+    metavar="NAME:key=number,...",
+    callback=parse_spelled,
+    help="How the rate goes: cosine, cosine:warmup=5,final=0.01, step:every=30, exponential:gamma=0.95, one-cycle, "
+    "plateau:patience=5, constant:warmup=5.",
+)
+@click.option(
+    "--group",
+    "groups",
+    metavar="b*:weight_decay=0",
+    multiple=True,
+    callback=parse_groups,
+    help="Other numbers of the optimiser for some parameters; may be repeated.",
+)
 @click.option("--accumulate", type=click.IntRange(1), default=1, show_default=True, help="Batches whose gradients make one step.")
 @click.option("--no-shuffle", is_flag=True, help="Take the rows in their order.")
-@click.option("--patience", type=click.IntRange(0), metavar="EPOCHS",
-              help="Stop when it gets no better for so long, and keep the best parameters.")
+@click.option(
+    "--patience",
+    type=click.IntRange(0),
+    metavar="EPOCHS",
+    help="Stop when it gets no better for so long, and keep the best parameters.",
+)
 @click.option("--validation", metavar="DATA|0.2", help="Data of the same kind to watch, or the part to hold out.")
 @click.option("--metric", "metrics", metavar="NAME", multiple=True, help="accuracy, mse, ...; may be repeated.")
 @click.option("--checkpoint", metavar="FILE", type=click.Path(dir_okay=False), help="Where the model goes, as safetensors.")
