@@ -377,8 +377,6 @@ MISSING = {
     "hessian": "output y = sum(x)\nhessian y wrt x",
     "diff": "output y = diff(sum(x), x)",
     "jvp": "output y = jvp(x, x, x)",
-    "stop_gradient": "output y = stop_gradient(x)",
-    "derivative": "def f(v) = v\nderivative f(v) wrt v = 1\noutput y = f(x)",
     "norm": "output y = norm(x)",
     "l2": "output y = l2(x)",
     "cumsum": "output y = cumsum(x)",

@@ -39,7 +39,7 @@ from ..graph.expr import (
 )
 from .scalar import primitive
 
-FLAT = frozenset((*COMPARISONS, *LOGIC, "sign", "floor"))  # their derivative is 0 wherever they have one
+FLAT = frozenset((*COMPARISONS, *LOGIC, "sign", "floor", "stop"))  # their derivative is 0 wherever they have one
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,8 @@ def partials(body: Expr, wrt: Iterable[int]) -> dict[int, Expr]:
 
 
 def _differentiable(node: Expr) -> tuple[Expr, ...]:
+    if node.op == "given":  # value, then pairs of an argument and the derivative with respect to it
+        return (node.args[0], *node.args[1::2])
     return node.args[1:] if node.op == "where" else node.args
 
 
@@ -129,6 +131,10 @@ def _sweep(node: Expr, total: _Part, give: Callable[..., None]) -> None:
         first, second = ("ge", "le") if op == "max" else ("le", "ge")
         give(0, lambda d: where(tie, times(d, HALF), d), extra=(_Literal(make(first, a, b), True),))
         give(1, lambda d: where(tie, times(d, HALF), d), extra=(_Literal(make(second, a, b), True),))
+    elif op == "given":
+        give(0, lambda d: d)
+        for k in range(1, len(node.args), 2):
+            give(k, lambda d, k=k: times(d, node.args[k + 1]))
     elif op == "abs":
         u = node.args[0]
         slope = call("sign", u)

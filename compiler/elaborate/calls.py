@@ -42,6 +42,31 @@ NUMPY_NAMES: Final = {
     "clamp": "clip",
     "pow": "power",
     "mean_squared_error": "mse",
+    "variance": "var",
+    "stdev": "std",
+    "nonzero": "where",
+    "diagonal": "diag",
+    "expand_dims": "reshape",
+    "squeeze": "reshape",
+    "unsqueeze": "reshape",
+    "ravel": "reshape",
+    "moveaxis": "transpose",
+    "swapaxes": "transpose",
+    "hstack": "concat",
+    "vstack": "concat",
+    "take": "x[y]",
+    "take_along_axis": "pick",
+    "gather": "pick",
+    "range": "arange",
+    "gammaln": "lgamma",
+    "loggamma": "lgamma",
+    "psi": "digamma",
+    "mod": "%",
+    "divide": "/",
+    "subtract": "-",
+    "negative": "-",
+    "identity": "eye",
+    "topk": "top_k",
     "amax": "max",
     "amin": "min",
 }
@@ -154,6 +179,13 @@ class Caller(Evaluator):
 
             kind: Kind = "bool" if all(is_bool(v) for v in values) else "real"
             return self.elementwise("maximum" if op == "max" else "minimum", fold_all, kind, positional, values, node, env)
+        if name == "stop_gradient":
+            bound = self.bind(node, [("x", True)], env)
+            if bound is None or bound["x"] is None:
+                return POISON
+            value = yield bound["x"], env
+            kind = value.kind if isinstance(value, Val | Elem) else "real"
+            return self.elementwise(name, lambda exprs: E.make("stop", *exprs), kind, [bound["x"]], [value], node, env)
         if name == "extent":
             bound = self.bind(node, [("x", True), ("axis", True)], env)
             if bound is None:
@@ -171,6 +203,14 @@ class Caller(Evaluator):
             if dim.value is None or not -len(shape) <= dim.value < len(shape):
                 return self.report(env, "E205", f"there is no axis {dim}", axis_part.span)
             return Scalar.of_dim(shape[dim.value])
+        if name == "rank":
+            bound = self.bind(node, [("x", True)], env)
+            if bound is None or bound["x"] is None:
+                return POISON
+            value = yield bound["x"], env
+            if isinstance(value, Elem):
+                raise NotElementwise
+            return POISON if isinstance(value, Poison) else Scalar.of_dim(Dim.of(len(shape_of_value(value))))
         if name == "is_index":
             bound = self.bind(node, [("x", True)], env)
             if bound is None or bound["x"] is None:
@@ -235,8 +275,11 @@ class Caller(Evaluator):
             return self.operator(op.name, parts, values, node, env)
         variadic = len(op.arrays) == 1 and op.arrays[0].startswith("*")
         fixed = 0 if variadic else len(op.arrays)
-        rest = list(node.args[fixed:]) if not variadic else []
-        taking = [o for o in op.options if o.positional]
+        args = list(node.args)
+        texts = [o for o in op.options if o.kind == "text" and args]
+        leading = {o.name: args.pop(0) for o in texts if o.name not in {k.name.id for k in node.keywords}}
+        rest = args[fixed:] if not variadic else []
+        taking = [o for o in op.options if o.positional and o.kind != "text"]
         many = next((o for o in taking if o.kind == "sizes"), None)
         if rest and not taking:
             if op.family == "reduction":
@@ -263,7 +306,8 @@ class Caller(Evaluator):
             )
         else:
             given = {o.name: part for o, part in zip(taking, rest, strict=False)}
-        parts = list(node.args) if variadic else list(node.args[:fixed])
+        given |= leading
+        parts = args if variadic else args[:fixed]
         options = {o.name: o for o in op.options}
         for keyword in node.keywords:
             key = keyword.name.id
@@ -345,9 +389,25 @@ class Caller(Evaluator):
             return value.truth
         if option.kind == "size":
             return self.as_dim(value, part, env)
-        wanted = {"axis": "a whole number", "axes": "a whole number, or several as in axis=[0, 1]", "flag": "True or False"}[
-            option.kind
-        ]
+        if option.kind == "text" and isinstance(value, Text):
+            return value.text
+        if option.kind == "number" and isinstance(value, Scalar) and not value.boolean:
+            if number is not None:
+                return number
+            if value.expr in (E.INF, E.neg(E.INF)):
+                return "inf" if value.expr is E.INF else "-inf"
+        if option.kind == "numbers" and number is not None:
+            return (), (number,)
+        if option.kind == "numbers" and isinstance(value, Literal):
+            return value.shape, value.data
+        wanted = {
+            "axis": "a whole number",
+            "axes": "a whole number, or several as in axis=[0, 1]",
+            "flag": "True or False",
+            "number": "a number",
+            "numbers": "a number or a literal array",
+            "text": "a text",
+        }[option.kind]
         self.report(env, "E285", f"{option.name} is {wanted}, known when the module is compiled", part.span)
         return None
 
@@ -386,6 +446,9 @@ class Caller(Evaluator):
             self.check_logits(tree.name.id, names, arguments, node)
         inner = Site(node.span, function, env.frame, tuple(arguments), env.site)
         result: Value
+        given = function.frame.derivatives.get(tree.name.id)
+        if given and not env.constant and not env.rule:
+            return (yield from self.with_derivatives(function, given, names, inner, node, env))
         if env.elem is None and not env.constant and not env.rule:
             lifter = Lifter()
             try:
@@ -397,6 +460,35 @@ class Caller(Evaluator):
         if isinstance(result, Val) and not result.name and result.maker is not None:
             result.function = tree.name.id
         return result
+
+    def with_derivatives(
+        self, function: Function, given: Mapping[str, syntax.DerivativeDecl], names: dict[str, Value], inner: Site,
+        node: syntax.Call, env: Env,
+    ) -> Task:  # fmt: skip
+        """A function with hand-made derivatives: ``given(value, argument, derivative...)``. The value's own derivative does not
+        go through these arguments."""
+        tree = function.tree
+        lifter = env.elem or Lifter()
+        scope = Env(function.frame, {}, inner, lifter)
+        try:
+            arguments = {name: self.lifted(names[name], lifter) for name in given}
+            held: dict[str, Value] = {n: Elem(E.make("stop", a)) for n, a in arguments.items()}
+            value = yield from self.body(tree, {**names, **held}, scope)
+            parts = [self.lifted(value, lifter)]
+            for name, declared in given.items():
+                own = {p.id: names[f.name.id] for p, f in zip(declared.params, tree.params, strict=False)}
+                slope = yield declared.value, replace(scope, names=own)
+                parts += [arguments[name], self.lifted(slope, lifter)]
+        except NotElementwise:
+            if env.elem is not None:
+                raise
+            first = next(iter(given.values()))
+            return self.report(
+                env, "E271", f"{tree.name.id} has a hand-made derivative, and does not work point by point", node.span,
+                labels=((node.span, ""), (first.span, "the derivative")),
+            )  # fmt: skip
+        result = Elem(E.make("given", *parts))
+        return result if env.elem is not None else self.lowered(tree.name.id, result, lifter, node, env)
 
     def lowered(self, name: str, result: Value, lifter: Lifter, node: syntax.Call, env: Env) -> Value:
         """A function that turned out elementwise: one equation with its body."""

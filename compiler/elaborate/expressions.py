@@ -48,7 +48,9 @@ SPECIAL: Final[dict[str, str]] = {
     "min": "Of one array a reduction, of two or more the smallest point by point.",
     "maximum": "The largest of two or more arrays, point by point.",
     "minimum": "The smallest of two or more arrays, point by point.",
+    "stop_gradient": "stop_gradient(x): x, and no gradient goes through it.",
     "extent": "extent(x, axis): the size of one axis of x.",
+    "rank": "rank(x): how many axes x has, known when the module is compiled; 0 for a number.",
     "is_index": "is_index(x): whether x holds integers, known when the module is compiled.",
     "fail": "fail(text): refuses the call of the function that it stands in, where it is reached.",
 }

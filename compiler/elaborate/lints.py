@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .values import ConstDraft, Draft, Val
+from ..graph.expr import Expr, arg, evaluate
+from ..language import syntax
+from .expressions import NotElementwise
+from .scope import Env, Function, Lifter
+from .values import ConstDraft, Draft, Elem, Scalar, Val, Value
 
 if TYPE_CHECKING:
     from .model import Elaborator
@@ -15,6 +19,7 @@ def lint(model: Elaborator) -> None:
     unreached(model)
     collapsed(model)
     probabilities(model)
+    hand_made(model)
 
 
 def unused(model: Elaborator) -> None:
@@ -137,3 +142,71 @@ def probabilities(model: Elaborator) -> None:
                 notes=(f"{value.function} is applied once more inside",),
                 help=help,
             )
+
+
+def hand_made(model: Elaborator) -> None:
+    """W306: a hand-made derivative that is not the function's, by differences at points drawn at random."""
+    for frame in {id(f): f for f in (model.frame, *(fn.frame for fn in model.frame.functions.values()))}.values():
+        for name, given in frame.derivatives.items():
+            for wrt, node in given.items():
+                worst = _deviation(model, frame.functions[name], wrt, node)
+                if worst is not None:
+                    at, slope, claimed = worst
+                    model.bag.report(
+                        "W306",
+                        f"this is not the derivative of {name}",
+                        node.value.span,
+                        notes=(f"at {at} the slope is {slope:.6g}, and this gives {claimed:.6g}",),
+                        help="the compiler uses it all the same; leave it out for the compiler's own",
+                    )
+
+
+def _deviation(model: Elaborator, function: Function, wrt: str, node: syntax.DerivativeDecl) -> tuple[str, float, float] | None:
+    import numpy as np
+
+    from ..meaning.interpret import FUNCTIONS
+
+    formals = [p.name.id for p in function.tree.params]
+    own: dict[str, Value] = {n: Elem(arg(k)) for k, n in enumerate(formals)}
+    env = Env(function.frame, {}, None, Lifter())
+    try:
+        value = model.ev.gather(model.ev.body(function.tree, dict(own), env))
+        renamed = {p.id: own[f] for p, f in zip(node.params, formals, strict=True)}
+        slope = model.ev.run(node.value, Env(function.frame, renamed, None, Lifter()))
+    except NotElementwise:
+        return None
+    pairs = [v.expr if isinstance(v, Elem | Scalar) else None for v in (value, slope)]
+    if pairs[0] is None or pairs[1] is None:
+        return None
+    place = formals.index(wrt)
+    points = np.random.default_rng(0).uniform(-3, 3, (len(formals), 256))
+    points[:, 128:] = np.abs(points[:, 128:])  # functions of positive numbers alone
+    for k, p in enumerate(function.tree.params):  # other arguments are what they are meant to be: widths, rates...
+        default = model.constant(p.default) if p.default is not None else None
+        if k != place:
+            known = isinstance(default, Scalar) and default.number is not None
+            points[k] = float(default.number or 0) if known and isinstance(default, Scalar) else np.abs(points[k])
+
+    def at(expr: Expr, shift: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+        moved = points.copy()
+        moved[place] += shift
+
+        def leaf(e: Expr) -> Any:
+            if e.op == "arg" and isinstance(e.value, int):
+                return moved[e.value]
+            return np.float64({"pi": np.pi, "inf": np.inf, "nan": np.nan}[str(e.value)] if e.op == "named" else e.number)
+
+        return np.broadcast_to(np.asarray(evaluate(expr, leaf, FUNCTIONS), np.float64), (points.shape[1],))
+
+    with np.errstate(all="ignore"):
+        near = (at(pairs[0], 1e-5) - at(pairs[0], -1e-5)) / 2e-5
+        far = (at(pairs[0], 2e-5) - at(pairs[0], -2e-5)) / 4e-5
+        claimed = at(pairs[1], 0.0)
+        settled = np.abs(near - far) <= 1e-5 * (1 + np.abs(near))
+        off = np.where(settled, np.abs(near - claimed) / (1 + np.abs(near)), 0)
+        off = np.where(settled & ~np.isfinite(claimed), np.inf, off)
+    worst = int(np.argmax(off))
+    if np.count_nonzero(off > 1e-4) * 20 <= np.count_nonzero(settled):
+        return None
+    where = ", ".join(f"{n} = {points[k, worst]:.4g}" for k, n in enumerate(formals))
+    return where, float(near[worst]), float(claimed[worst])

@@ -140,6 +140,7 @@ class Elaborator:
             return frame
         self.ev.missing.update(tree.broken)
         self.collect(tree, frame)
+        self.collect_derivatives(tree, frame)
         for statement in tree.statements:
             if isinstance(statement, syntax.Use) and not statement.is_path and statement.target == "layers":
                 self.merge(self.library_frame("layers"), frame, statement.span)
@@ -199,10 +200,41 @@ class Elaborator:
             else:
                 frame.updates[name] = Rule(statement, frame)
 
+    def collect_derivatives(self, tree: syntax.Module, frame: Frame) -> None:
+        """``derivative f(a, b) wrt a = ...``: of functions of the same file."""
+        for node in tree.statements:
+            if not isinstance(node, syntax.DerivativeDecl):
+                continue
+            name = node.function.id
+            function = frame.functions.get(name)
+            if function is None or function.frame is not frame:
+                if not self.ev.silent(name):
+                    meant = suggest(name, frame.functions)
+                    help = f"did you mean {meant}?" if meant else f"define it in this file: def {name}(x) = ..."
+                    self.report("E271", f"there is no function {name} in this file", node.function.span, help=help)
+                continue
+            formals = function.tree.params
+            if len(node.params) != len(formals):
+                wanted = ", ".join(p.name.id for p in formals)
+                self.report(
+                    "E271", f"{name} has {len(formals)} argument{'' if len(formals) == 1 else 's'}, and not {len(node.params)}",
+                    node.span, labels=((function.tree.name.span, f"{name}({wanted})"),),
+                )  # fmt: skip
+                continue
+            place = next((k for k, p in enumerate(node.params) if p.id == node.wrt.id), None)
+            if place is None:
+                self.report("E271", f"{node.wrt.id} is none of the arguments", node.wrt.span)
+                continue
+            wrt = formals[place].name.id
+            old = frame.derivatives.setdefault(name, {}).setdefault(wrt, node)
+            if old is not node:
+                self.report("E221", f"the derivative of {name} is given twice", node.span, labels=((old.span, "here"),))
+
     # ------------------------------------------------------------ the whole
 
     def run(self) -> tuple[Model | None, tuple[Diagnostic, ...]]:
         self.collect(self.module, self.frame)
+        self.collect_derivatives(self.module, self.frame)
         for statement in self.module.statements:
             if isinstance(statement, syntax.Use):
                 self.use(statement)
@@ -401,7 +433,7 @@ class Elaborator:
                 self.gradients.append((node, self.entry_at(node.of)))
             case syntax.For():
                 self.unrolled(node)
-            case syntax.Def() | syntax.UpdateDef() | syntax.LayerDef() | syntax.Use():
+            case syntax.Def() | syntax.UpdateDef() | syntax.LayerDef() | syntax.Use() | syntax.DerivativeDecl():
                 pass
             case _:
                 self.later(node)

@@ -19,6 +19,7 @@ class Frame:
     functions: dict[str, Function] = field(default_factory=dict)
     updates: dict[str, Rule] = field(default_factory=dict)
     layers: dict[str, LayerRule] = field(default_factory=dict)
+    derivatives: dict[str, dict[str, syntax.DerivativeDecl]] = field(default_factory=dict)  # by function and argument
     main: bool = False
 
 

@@ -68,6 +68,7 @@ CODES: dict[str, str] = {
     "E268": "an optimiser that does not exist",
     "E269": "an update rule that is not complete",
     "E270": "an index without a bound",
+    "E271": "a derivative that does not fit its function",
     "E275": "a name of a layer that cannot be",
     "E276": "an array that a layer does not take",
     "E277": "a loop that cannot be unrolled",
@@ -88,4 +89,5 @@ CODES: dict[str, str] = {
     "W303": "something that is never used",
     "W304": "a probability where logits are wanted",
     "W305": "a binding that is never used",
+    "W306": "a hand-made derivative that differs",
 }

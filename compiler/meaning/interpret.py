@@ -445,7 +445,7 @@ def _where(c: Array, a: Array, b: Array) -> Array:
 
 
 # these take numbers of any kind as they are; all others get reals
-_ANY_KIND: Final = frozenset(("lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not", "where", "max", "min"))
+_ANY_KIND: Final = frozenset(("lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not", "where", "max", "min", "stop", "given"))
 
 FUNCTIONS: Final[dict[str, Callable[..., Array]]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "neg": np.negative, "pow": np.power,
@@ -456,4 +456,5 @@ FUNCTIONS: Final[dict[str, Callable[..., Array]]] = {
     "abs": np.abs, "sign": np.sign, "sin": np.sin, "cos": np.cos, "tan": np.tan, "tanh": np.tanh, "sinh": np.sinh,
     "cosh": np.cosh, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "atan2": np.arctan2, "erf": _erf,
     "sigmoid": _sigmoid, "softplus": lambda x: np.logaddexp(x.dtype.type(0), x), "floor": np.floor,
+    "stop": lambda x: x, "given": lambda value, *_: value,
 }  # fmt: skip

@@ -243,6 +243,9 @@ def _index(ix: Ix, values: Mapping[str, Value], extents: Mapping[str, Dim], chec
 # ---------------------------------------------------------------- bodies
 
 
+_WHOLE = frozenset(("add", "sub", "mul", "neg", "floor", "sign", "abs", "square", "stop", "given"))
+
+
 def _body(eqn: Eqn, values: Mapping[str, Value], extents: Mapping[str, Dim], sizes: frozenset[str] | None) -> None:
     truths: dict[Expr, bool] = {}  # whether a node is a boolean
     whole: dict[Expr, bool] = {}  # whether it is a whole number
@@ -253,12 +256,14 @@ def _body(eqn: Eqn, values: Mapping[str, Value], extents: Mapping[str, Dim], siz
         if node.op not in FUNCTIONS:
             raise _Broken(f"no function is called {node.op}")
         count = 3 if node.op == "where" else 2 if node.op in _BINARY else 1
+        if node.op == "given":
+            count = len(node.args) | 1
         if len(node.args) != count:
             raise _Broken(f"{node.op} has {len(node.args)} operands, and takes {count}")
-        branches = node.args[1:] if node.op == "where" else node.args
+        branches = node.args[1:] if node.op == "where" else node.args[:1] if node.op == "given" else node.args
         choice = node.op in CHOICES
         truths[node] = node.op in COMPARISONS or node.op in LOGIC or (choice and all(truths[a] for a in branches))
-        whole[node] = truths[node] or ((choice or node.op in ("add", "sub", "mul", "neg", "floor", "sign", "abs", "square"))
+        whole[node] = truths[node] or ((choice or node.op in _WHOLE)
                                        and all(whole[a] for a in branches)) or node.op in ("floor", "sign")  # fmt: skip
     kind: Kind = eqn.out.kind
     if eqn.reduce in ("argmax", "argmin"):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..graph.ir import Graph
 from ..meaning.verify import Checked, verify
-from . import constants, cse, dce, expand, inline, routes, share, softmax
+from . import constants, cse, dce, expand, given, inline, routes, share, softmax
 from . import recognise as recognise
 from . import stabilise as stabilise
 
@@ -32,6 +32,7 @@ BEFORE: tuple[Pass, ...] = (
 into σ(z) σ(-z)."""
 
 AFTER: tuple[Pass, ...] = (
+    Pass("given", "hand-made derivatives have served their turn", given.run),
     Pass("constants", "the seed and 1/N are carried into the products that they scale", constants.run),
     Pass("cse", "the backward pass asks for what the forward pass holds", cse.run),
     Pass("softmax", "exp(t - logsumexp(t)) is a term over the sum that log-sum-exp takes anyway", softmax.run),
