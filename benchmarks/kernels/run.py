@@ -1,9 +1,10 @@
 """How fast the C headers are on this machine: matrix products beside NumPy's BLAS and the peak, elementary functions, sums.
 
-    python benchmarks/kernels/run.py [--dtype float32|float64] [--cc gcc]
+    python benchmarks/kernels/run.py [--dtype float32|float64] [--cc gcc] [--threads 2]
 
-One thread. Each shape is measured in short turns with the peak and with NumPy, and the best turn of each counts: what else the
-machine does in the meantime then harms all of them alike.
+One thread; with --threads, products alone, by so many threads and by as many as gemm.h chooses. Each shape is measured in short
+turns with the peak and with NumPy, and the best turn of each counts: what else the machine does in the meantime then harms all of
+them alike.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # befo
 
 import argparse
 import ctypes
+import statistics
 import subprocess
 import tempfile
 import time
@@ -32,9 +34,10 @@ SHAPES = [
     (128, 10, 100, "NN"), (100, 10, 128, "TN"), (128, 100, 10, "NT"), (1, 128, 784, "NN"), (64, 1, 128, "NN"), (4, 8, 2, "NN"),
     (2, 8, 2, "NN"),
 ]  # fmt: skip
+DIVIDED = [(64, 64, 64), (128, 64, 64), (128, 128, 128), (200, 200, 200), (1797, 64, 64), (64, 128, 784), (400, 400, 400)]
 
 SOURCE = """
-#define _POSIX_C_SOURCE 199309L
+#define _POSIX_C_SOURCE 200809L
 #include <time.h>
 #include "gradwright/scalar.h"
 #include "gradwright/sum.h"
@@ -71,6 +74,24 @@ double product(int repeat, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const C_REAL* 
     for (int i = 0; i < repeat; i++) gw_gemm_REAL(m, n, k, 1, a, a_row, a_col, b, b_row, b_col, 0, c, n);
     return (seconds() - start) / repeat;
 }
+#ifdef _OPENMP
+/* 1: one thread, 2: the team, 3: what is measured to pay */
+double divided(int way, int threads, int repeat, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const C_REAL* a, const C_REAL* b,
+               C_REAL* c) {
+    static gw_trial kept[GW_TRIALS];
+    gw_threads = way == 1 ? 1 : threads;
+    if (way == 2) {
+        memcpy(kept, gw_trials, sizeof kept);
+        gw_gemm_REAL(m, n, k, 1, a, k, 1, b, n, 1, 0, c, n);
+        for (int j = 0; j < GW_TRIALS; j++) gw_trials[j].one = 1, gw_trials[j].team = 1e-9, gw_trials[j].again = 1e300;
+    }
+    const double start = seconds();
+    for (int i = 0; i < repeat; i++) gw_gemm_REAL(m, n, k, 1, a, k, 1, b, n, 1, 0, c, n);
+    const double took = (seconds() - start) / repeat;
+    if (way == 2) memcpy(gw_trials, kept, sizeof kept);
+    return took;
+}
+#endif
 double sum(const C_REAL* x, ptrdiff_t n) {
     const double start = seconds();
     volatile C_REAL s = gw_sum_REAL(x, n);
@@ -80,7 +101,7 @@ double sum(const C_REAL* x, ptrdiff_t n) {
 """
 
 
-def build(folder: Path, compiler: str, dtype: np.dtype[Any]) -> ctypes.CDLL:
+def build(folder: Path, compiler: str, dtype: np.dtype[Any], threads: int) -> ctypes.CDLL:
     double = dtype == np.float64
     source = SOURCE.replace("C_REAL", "double" if double else "float").replace("_REAL", "_f64" if double else "_f32")
     for name in FUNCTIONS:
@@ -88,10 +109,11 @@ def build(folder: Path, compiler: str, dtype: np.dtype[Any]) -> ctypes.CDLL:
         source += f"double along_{name}(gw_read_{s} x, gw_write_{s} y, ptrdiff_t n) {{ const double start = seconds();\n"
         source += f"    for (ptrdiff_t i = 0; i < n; i++) y[i] = gw_{name}{f}(x[i]);\n    return seconds() - start;\n}}\n"
     (folder / "kernels.c").write_text(source)
-    command = [compiler, *FLAGS, "-std=gnu11", "-shared", "-fPIC", f"-I{INCLUDE}", "kernels.c", "-o", "kernels.so", "-lm"]
+    flags = [*FLAGS, *(["-fopenmp"] if threads > 1 else [])]
+    command = [compiler, *flags, "-std=gnu11", "-shared", "-fPIC", f"-I{INCLUDE}", "kernels.c", "-o", "kernels.so", "-lm"]
     subprocess.run(command, check=True, cwd=folder)
     library = ctypes.CDLL(str(folder / "kernels.so"))
-    for name in ("peak", "product", "sum", *(f"along_{f}" for f in FUNCTIONS)):
+    for name in ("peak", "product", "sum", *(["divided"] if threads > 1 else []), *(f"along_{f}" for f in FUNCTIONS)):
         getattr(library, name).restype = ctypes.c_double
     return library
 
@@ -145,6 +167,25 @@ def products(library: ctypes.CDLL, dtype: np.dtype[Any]) -> None:
     print(f"peak {highest / 1e9:.0f} GFLOP/s")
 
 
+def threaded(library: ctypes.CDLL, dtype: np.dtype[Any], threads: int) -> None:
+    """Where a team pays: each shape alone, by the team, and as gemm.h chooses, in turns."""
+    rng = np.random.default_rng(0)
+    size = ctypes.c_ssize_t
+    print(f"{'m, n, k':>16} {'multiply-adds':>14} {'one µs':>9}   times faster, median (least–most): {threads} threads, chosen")
+    for m, n, k in DIVIDED:
+        a, b = aligned(rng.standard_normal((m, k)).astype(dtype)), aligned(rng.standard_normal((k, n)).astype(dtype))
+        c = aligned(np.zeros((m, n), dtype))
+        repeat = max(1, int(5e-3 / (m * n * k / 30e9 + 1e-6)))
+        turns: list[tuple[float, ...]] = []
+        for _ in range(40):
+            what = (threads, repeat, size(m), size(n), size(k), pointer(a), pointer(b), pointer(c))
+            turns.append(tuple(library.divided(way, *what) for way in (1, 2, 3)))
+        ratios = [sorted(turn[0] / turn[way] for turn in turns) for way in (1, 2)]
+        texts = [f"{statistics.median(r):5.2f} ({r[0]:.2f}–{r[-1]:.2f})" for r in ratios]
+        one = statistics.median(turn[0] for turn in turns) * 1e6
+        print(f"{f'{m}, {n}, {k}':>16} {m * n * k:14,} {one:9.1f}   {'   '.join(texts)}")
+
+
 def functions(library: ctypes.CDLL, dtype: np.dtype[Any]) -> None:
     x = np.random.default_rng(0).uniform(0.01, 4, 4096).astype(dtype)
     y = np.empty_like(x)
@@ -162,10 +203,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     parser.add_argument("--cc", default=os.environ.get("CC", "cc"))
+    parser.add_argument("--threads", type=int, default=1, help="also compare one thread with so many")
     arguments = parser.parse_args()
     dtype = np.dtype(arguments.dtype)
     with tempfile.TemporaryDirectory() as folder:
-        library = build(Path(folder), arguments.cc, dtype)
+        library = build(Path(folder), arguments.cc, dtype, arguments.threads)
+        if arguments.threads > 1:
+            threaded(library, dtype, arguments.threads)
+            return
         products(library, dtype)
         functions(library, dtype)
 
