@@ -1,0 +1,187 @@
+"""The library's layers against PyTorch's of the same name (where it is installed) and against differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from gradwright.runtime import gradcheck, load
+
+try:
+    import torch
+except ImportError:
+    torch = None  # type: ignore[assignment]
+
+needs_torch = pytest.mark.skipif(torch is None, reason="PyTorch is not installed")
+RNG = np.random.default_rng(7)
+# a model's parameter from PyTorch's module: how, and its name there
+Taken = Mapping[str, tuple[str, Callable[[Any], Any]]]
+
+
+def same(w: Any) -> Any:
+    return w
+
+
+def turned(w: Any) -> Any:
+    return w.T
+
+
+def module(text: str, **options: Any) -> Any:
+    return load("use layers\n" + text, **options)
+
+
+def against(text: str, theirs: Any, taken: Taken, inputs: Mapping[str, Any], backend: str) -> None:
+    """Values and all gradients of ``output y`` for a random upstream, in float64, to 1e-10 of the largest."""
+    model = module(text, backend=backend, name="layered").Model(seed=0)
+    own = dict(theirs.double().named_parameters())
+    with torch.no_grad():
+        for parameter in own.values():  # PyTorch begins many at 0 or 1, where mistakes do not show
+            parameter += 0.3 * torch.tensor(RNG.normal(size=tuple(parameter.shape)))
+    assert set(model.params.keys()) == set(taken)
+    for name, (there, how) in taken.items():
+        model.params[name] = how(own[there].detach().numpy())
+    tensors = [torch.tensor(v, requires_grad=v.dtype == np.float64) for v in inputs.values()]
+    out = theirs(*tensors)
+    value = model.forward(**inputs).y
+    close(value, out.detach().numpy())
+    up = RNG.normal(size=value.shape)
+    out.backward(torch.tensor(up))
+    g = model.backward(upstream=up)
+    for name, (there, how) in taken.items():
+        close(g[name], how(own[there].grad.numpy()))
+    for name, tensor in zip(inputs, tensors, strict=True):
+        if tensor.requires_grad:
+            close(g[name], tensor.grad.numpy())
+
+
+def close(found: Any, wanted: Any) -> None:
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max(initial=0) <= 1e-10 * (1 + np.abs(wanted).max(initial=0))
+
+
+BACKENDS = pytest.mark.parametrize("backend", ["numpy", "cython"])
+
+
+@needs_torch
+@BACKENDS
+@pytest.mark.parametrize("shape", [(4,), (1,), (0,), (3, 2), (2, 0, 3)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_dense(shape: tuple[int, ...], bias: bool, backend: str) -> None:
+    sizes = ["N", "M", "K"][: len(shape)]
+    text = f"size {', '.join(sizes)}\ninput x[{', '.join(sizes)}, 5]\noutput y = dense(x, 3, bias={bias}) as d\n"
+    taken: dict[str, Any] = {"d.W": ("weight", turned)} | ({"d.b": ("bias", same)} if bias else {})
+    against(text, torch.nn.Linear(5, 3, bias), taken, {"x": RNG.normal(size=(*shape, 5))}, backend)
+
+
+@needs_torch
+@BACKENDS
+@pytest.mark.parametrize("shape", [(3, 5), (1, 1), (0, 4), (2, 3, 6)])
+def test_layer_norm(shape: tuple[int, ...], backend: str) -> None:
+    sizes = ", ".join(["N", "M"][: len(shape) - 1])
+    text = f"size {sizes}\ninput x[{sizes}, {shape[-1]}]\noutput y = layer_norm(x, eps=1e-3) as d\n"
+    taken = {"d.gain": ("weight", same), "d.bias": ("bias", same)}
+    against(text, torch.nn.LayerNorm(shape[-1], eps=1e-3), taken, {"x": RNG.normal(size=shape)}, backend)
+
+
+@needs_torch
+@BACKENDS
+@pytest.mark.parametrize("n", [3, 1, 0])
+def test_rms_norm(n: int, backend: str) -> None:
+    text = "size N\ninput x[N, 5]\noutput y = rms_norm(x, eps=1e-4) as d\n"
+    against(text, torch.nn.RMSNorm(5, eps=1e-4), {"d.gain": ("weight", same)}, {"x": RNG.normal(size=(n, 5))}, backend)
+
+
+@needs_torch
+@BACKENDS
+@pytest.mark.parametrize("shape,groups", [((2, 6, 4, 3), 3), ((1, 4, 1, 2), 1), ((3, 2, 2, 2), 2)])
+def test_group_norm(shape: tuple[int, ...], groups: int, backend: str) -> None:
+    text = f"size N, H, W\ninput x[N, {shape[1]}, H, W]\noutput y = group_norm(x, {groups}) as d\n"
+    taken = {"d.gain": ("weight", same), "d.bias": ("bias", same)}
+    against(text, torch.nn.GroupNorm(groups, shape[1]), taken, {"x": RNG.normal(size=shape)}, backend)
+
+
+@needs_torch
+@BACKENDS
+@pytest.mark.parametrize("shape", [(3, 4), (1, 7), (0, 2)])
+def test_embedding(shape: tuple[int, ...], backend: str) -> None:
+    text = "size N, T\nindex tokens[N, T] < 6\noutput y = embedding(tokens, 6, 5) as d\n"
+    tokens = RNG.integers(0, 6, shape)  # some rows more than once
+    against(text, torch.nn.Embedding(6, 5), {"d.W": ("weight", same)}, {"tokens": tokens}, backend)
+
+
+class SelfAttention:
+    """PyTorch's MultiheadAttention, called with one sequence."""
+
+    def __init__(self, width: int, heads: int, causal: bool) -> None:
+        self.inner = torch.nn.MultiheadAttention(width, heads, batch_first=True)
+        self.causal = causal
+
+    def double(self) -> Any:
+        self.inner.double()
+        return self
+
+    def named_parameters(self) -> Any:
+        return self.inner.named_parameters()
+
+    def __call__(self, x: Any) -> Any:
+        t = x.shape[1]
+        mask = torch.triu(torch.ones(t, t, dtype=torch.bool), 1) if self.causal else None
+        return self.inner(x, x, x, attn_mask=mask, need_weights=False)[0]
+
+
+@needs_torch
+@BACKENDS
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("n,t", [(2, 5), (1, 1), (3, 2), (0, 3)])
+def test_attention(n: int, t: int, causal: bool, backend: str) -> None:
+    text = f"size N, T\ninput x[N, T, 6]\noutput y = attention(x, 2, causal={causal}) as d\n"
+    taken = {
+        "d.qkv.W": ("in_proj_weight", turned), "d.qkv.b": ("in_proj_bias", same),
+        "d.out.W": ("out_proj.weight", turned), "d.out.b": ("out_proj.bias", same),
+    }  # fmt: skip
+    against(text, SelfAttention(6, 2, causal), taken, {"x": RNG.normal(size=(n, t, 6))}, backend)
+
+
+@needs_torch
+@BACKENDS
+def test_transformer_block(backend: str) -> None:
+    theirs = torch.nn.TransformerEncoderLayer(6, 2, 24, dropout=0.0, activation="gelu", batch_first=True, norm_first=True)
+    text = "size N, T\ninput x[N, T, 6]\noutput y = transformer_block(x, 2) as d\n"
+    taken = {
+        "d.norm_1.gain": ("norm1.weight", same), "d.norm_1.bias": ("norm1.bias", same),
+        "d.attention.qkv.W": ("self_attn.in_proj_weight", turned), "d.attention.qkv.b": ("self_attn.in_proj_bias", same),
+        "d.attention.out.W": ("self_attn.out_proj.weight", turned), "d.attention.out.b": ("self_attn.out_proj.bias", same),
+        "d.norm_2.gain": ("norm2.weight", same), "d.norm_2.bias": ("norm2.bias", same),
+        "d.hidden.W": ("linear1.weight", turned), "d.hidden.b": ("linear1.bias", same),
+        "d.out.W": ("linear2.weight", turned), "d.out.b": ("linear2.bias", same),
+    }  # fmt: skip
+    against(text, theirs, taken, {"x": RNG.normal(size=(3, 4, 6))}, backend)
+
+
+DIFFERENCES = {
+    "dense": "size N\ninput x[N, 3]\noutput y = dense(x, 2)\n",
+    "layer_norm": "size N\ninput x[N, 3]\noutput y = layer_norm(x)\n",
+    "rms_norm": "size N\ninput x[N, 3]\noutput y = rms_norm(x)\n",
+    "group_norm": "size N, H\ninput x[N, 4, H, 2]\noutput y = group_norm(x, 2)\n",
+    "embedding": "size N\nindex t[N] < 5\noutput y = embedding(t, 5, 3)\n",
+    "attention": "size N, T\ninput x[N, T, 4]\noutput y = attention(x, 2, causal=True)\n",
+    "transformer_block": "size N, T\ninput x[N, T, 4]\noutput y = transformer_block(x, 2, causal=True)\n",
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_gradients_against_differences(name: str) -> None:
+    report = gradcheck(module(DIFFERENCES[name], backend="numpy", name="checked").Model(seed=3))
+    assert report, report
+
+
+def test_a_causal_block_does_not_look_ahead() -> None:
+    model = module("size N, T\ninput x[N, T, 4]\noutput y = transformer_block(x, 2, causal=True)\n", backend="numpy").Model(seed=1)
+    x = RNG.normal(size=(2, 6, 4))
+    before = model.forward(x=x).y
+    x[:, 4:] += 1
+    after = model.forward(x=x).y
+    np.testing.assert_array_equal(before[:, :4], after[:, :4])
+    assert np.abs(before[:, 4:] - after[:, 4:]).max() > 1e-3
