@@ -15,7 +15,8 @@ from ..language.diagnostics import suggest
 from ..language.source import Span
 from ..ops.declare import Misfit, Op, Option, elementwise_plan
 from .constants import fold
-from .expressions import SPECIAL, Evaluator, NotElementwise, Task, describe, is_bool, operand, shape_of_value
+from .expressions import SPECIAL, NotElementwise, Task, describe, is_bool, operand, shape_of_value
+from .notation import Notation
 from .scope import Env, Function, Lifter, Site
 from .values import POISON, Elem, Literal, Poison, Scalar, Several, Text, Val, Value
 
@@ -88,12 +89,14 @@ def bound_names(lines: Iterable[syntax.Node]) -> Iterator[str]:
             yield from bound_names(line.body)
 
 
-class Caller(Evaluator):
+class Caller(Notation):
     """The evaluator with its calls."""
 
     def call(self, node: syntax.Call, env: Env) -> Task:
         name = node.func.id
         own = env.frame.functions.get(name)
+        if len(node.args) == 1 and isinstance(node.args[0], syntax.Comprehension):
+            return (yield from self.comprehension(node, env))
         if own is None:
             if name in SPECIAL:
                 return (yield from self.special(node, env))
@@ -195,10 +198,12 @@ class Caller(Evaluator):
             value = yield x_part, env
             axis = yield axis_part, env
             dim = self.as_dim(axis, axis_part, env)
-            if isinstance(value, Elem):
+            if isinstance(value, Elem) and (env.elem is None or env.elem.quiet):
                 raise NotElementwise
             if isinstance(value, Poison) or dim is None:
                 return POISON
+            if isinstance(value, Elem):
+                return self.not_whole(name, [x_part], [value], node, env)
             shape = shape_of_value(value)
             if dim.value is None or not -len(shape) <= dim.value < len(shape):
                 return self.report(env, "E205", f"there is no axis {dim}", axis_part.span)
@@ -442,6 +447,8 @@ class Caller(Evaluator):
             names[p.name.id] = value
         if any(isinstance(v, Poison) for v in names.values()):
             return POISON
+        if env.elem is not None and not env.elem.quiet and not any(isinstance(v, Elem) for v in names.values()):
+            env = replace(env, elem=None, indices=None)  # whole arrays
         if function.frame.library:
             self.check_logits(tree.name.id, names, arguments, node)
         inner = Site(node.span, function, env.frame, tuple(arguments), env.site)
@@ -523,6 +530,8 @@ class Caller(Evaluator):
                 self.unpack(line.targets, value, names, line.value, env)
             case syntax.For():
                 yield from self.unrolled(line, names, env)
+            case syntax.Indexed():
+                names[line.name.id] = yield from self.indexed(line, env)
             case _:
                 self.report(env, "E110", "this is not part of the language yet", line.span)
                 names.update((name, POISON) for name in bound_names((line,)))

@@ -41,6 +41,17 @@ Result = TypeVar("Result")
 
 NAMED: Final[dict[str, Scalar]] = {"pi": Scalar(E.PI), "inf": Scalar(E.INF)}
 NUMBER_NAMES: Final = ("pi", "inf")
+
+
+def _quotient(exprs: list[Expr]) -> Expr:
+    return E.make("floor", E.make("div", *exprs))
+
+
+def _remainder(exprs: list[Expr]) -> Expr:
+    return E.make("sub", exprs[0], E.make("mul", exprs[1], _quotient(exprs)))
+
+
+WHOLE: Final[dict[str, Build]] = {"//": _quotient, "%": _remainder}
 # What is called like a function and is more than an operation: with its documentation.
 SPECIAL: Final[dict[str, str]] = {
     "where": "A condition that is known when the module is compiled picks its branch there and then.",
@@ -125,7 +136,10 @@ class Evaluator:
             case syntax.Compare():
                 return self.compare(node, env)
             case syntax.Subscript():
-                return self.subscript(node, env)
+                pointwise = env.elem is not None and not env.elem.quiet
+                return self.read(node, env) if pointwise else self.subscript(node, env)
+            case syntax.Padded():
+                return self.padded(node, env)
             case syntax.Transpose():
                 return self.transpose(node, env)
             case syntax.Array():
@@ -155,7 +169,7 @@ class Evaluator:
         help: str | None = None,
     ) -> Poison:
         """An error. One inside a library function is shown at the user's call of it, with the arguments' shapes."""
-        if env.elem is not None:
+        if env.elem is not None and env.elem.quiet:
             raise NotElementwise
         found = list(labels)
         site = env.site
@@ -290,6 +304,8 @@ class Evaluator:
             if made is None:
                 return self.report(env, "E244", "this is not a number that is known when the module is compiled", node.span)
             return made
+        if env.elem is not None and not env.elem.quiet:
+            return self.at_points(name, build, kind, parts, values, node, env)
         if env.elem is not None:
             return Elem(build([self.lifted(v, env.elem) for v in values]), kind)
         arrays: list[Val] = []
@@ -359,6 +375,8 @@ class Evaluator:
 
     def lookup(self, node: syntax.Ref, env: Env) -> Value:
         name = node.id
+        if env.indices is not None and name in env.indices:
+            return env.indices[name]
         if env.names is not None and name in env.names:
             return env.names[name]
         if env.frame.main and not env.rule:
@@ -444,6 +462,8 @@ class Evaluator:
                     return self.report(env, "E213", "a size is divided by zero", node.span)
                 assert dim is not None
                 return Scalar.of_dim(dim)
+            if env.elem is not None and not env.elem.quiet:
+                return self.at_points(node.op, WHOLE[node.op], "real", parts, values, node, env)
             help = "write floor(a / b)" if node.op == "//" else "write a - b*floor(a / b)"
             return self.report(env, "E246", f"{node.op} is for sizes", node.span, help=help)
         return self.operator(INFIX[node.op], parts, values, node, env)
@@ -609,6 +629,10 @@ class Evaluator:
         """A call of an operation that has a plan."""
         if any(isinstance(v, Poison) for v in values):
             return POISON
+        if env.elem is not None and not env.elem.quiet:
+            if any(isinstance(v, Elem) for v in values):
+                return self.not_whole(op.name, parts, values, node, env)
+            env = replace(env, elem=None, indices=None)
         if env.elem is not None:
             raise NotElementwise
         if env.rule:
@@ -660,6 +684,25 @@ class Evaluator:
     def call(self, node: syntax.Call, env: Env) -> Task:
         raise NotImplementedError  # calls.py
         yield
+
+    # ------------------------------------------------------------ index notation: notation.py
+
+    def read(self, node: syntax.Subscript, env: Env, pad: bool = False) -> Task:
+        raise NotImplementedError
+
+    def padded(self, node: syntax.Padded, env: Env) -> Task:
+        raise NotImplementedError
+
+    def at_points(
+        self, name: str, build: Build, kind: Kind, parts: list[syntax.Expression], values: list[Value],
+        node: syntax.Expression, env: Env,
+    ) -> Value:  # fmt: skip
+        raise NotImplementedError
+
+    def not_whole(
+        self, name: str, parts: Iterable[syntax.Expression], values: Iterable[Value], node: syntax.Expression, env: Env
+    ) -> Poison:
+        raise NotImplementedError
 
 
 def builder(body: Expr) -> Build:

@@ -433,6 +433,11 @@ class Elaborator:
                 self.gradients.append((node, self.entry_at(node.of)))
             case syntax.For():
                 self.unrolled(node)
+            case syntax.Indexed():
+                start = len(self.ev.drafts)
+                value = self.ev.gather(self.ev.indexed(node, self.env))
+                self.settle(node.name.id, [(node.name.id, value)] if isinstance(value, Val) else [], start)
+                self.bind(node.name, value)
             case syntax.Def() | syntax.UpdateDef() | syntax.LayerDef() | syntax.Use() | syntax.DerivativeDecl():
                 pass
             case _:

@@ -57,6 +57,7 @@ class Lifter:
     """The arrays that a function tried as one elementwise body reads."""
 
     arrays: list[Val] = field(default_factory=list)
+    quiet: bool = True  # an error only says that this is no such body; False in index notation
 
     def lift(self, val: Val) -> Elem:
         from ..graph.expr import arg
@@ -76,6 +77,7 @@ class Env:
     elem: Lifter | None = None
     constant: bool = False  # only what is known when the module is compiled
     rule: str = ""  # the update rule this is in: no declarations of the model are visible
+    indices: Mapping[str, Value] | None = None  # the index variables that are visible
     owner: Layer | None = None  # the layer whose body this is: layers that are made here are its own
 
 

@@ -41,7 +41,7 @@ CODES: dict[str, str] = {
     "E213": "something that is not a size",
     "E214": "an index that may be outside",
     "E215": "the max of nothing",
-    # E220-E239: names
+    # E220-E229: names
     "E220": "a name that nothing has",
     "E221": "a name that is taken",
     "E222": "a function that does not exist",
@@ -49,6 +49,16 @@ CODES: dict[str, str] = {
     "E224": "a binding inside a function",
     "E226": "a library that does not exist",
     "E227": "a file that does not exist",
+    # E230-E239: index notation
+    "E230": "an index variable that hides a name",
+    "E231": "an index variable without a range",
+    "E232": "ranges that disagree",
+    "E233": "a read that may be outside",
+    "E234": "an array that is not read point by point",
+    "E235": "a whole array where there is one number",
+    "E236": "a range that cannot be",
+    "E237": "an index that is not affine",
+    "E238": "index notation where it cannot stand",
     # E240-E259: dtypes and kinds
     "E240": "a loss without a slope",
     "E241": "an index that is not an integer",
