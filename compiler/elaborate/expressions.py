@@ -33,7 +33,7 @@ from ..ops.declare import (
 from ..ops.indexing import Piece
 from .constants import exact_number, fold, fold_dim, map_literals
 from .scope import Entry, Env, Frame, Function, Lifter, article
-from .values import POISON, ConstDraft, Draft, Elem, Layer, Literal, Poison, Scalar, Several, Text, Val, Value
+from .values import POISON, ConstDraft, Draft, Elem, Layer, Literal, Poison, Scalar, ScanDraft, Several, Text, Val, Value
 
 Task = Generator[tuple[syntax.Expression, Env], Value, Value]
 Build = Callable[[list[Expr]], Expr]
@@ -80,7 +80,7 @@ class Evaluator:
         self.library = library
         self.entries: dict[str, Entry] = {}
         self.later: dict[str, Span] = {}  # names that the model declares somewhere
-        self.drafts: list[Draft | ConstDraft] = []
+        self.drafts: list[Draft | ScanDraft | ConstDraft] = []
         self.missing: set[str] = set()
         self.logits: list[tuple[Span, Value, str, str]] = []  # arguments that should not be probabilities
         self.ops: Mapping[str, Op] = table()

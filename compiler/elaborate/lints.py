@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..graph.expr import Expr, arg, evaluate
+from ..graph.expr import arg
 from ..language import syntax
 from .expressions import NotElementwise
 from .scope import Env, Function, Lifter
@@ -69,7 +69,7 @@ _MOVES = ("transpose", "reshape", "copy")
 
 
 def _param_matrix(val: Val) -> Val | None:
-    while val.maker is not None and val.maker.step.op in _MOVES:
+    while isinstance(val.maker, Draft) and val.maker.step.op in _MOVES:
         val = val.maker.operands[0]
     return val if val.declared == "param" else None
 
@@ -87,7 +87,7 @@ def collapsed(model: Elaborator) -> None:
     for v, _, _ in model.outputs.values():
         uses[id(v)] = uses.get(id(v), 0) + 1
     for draft in model.ev.drafts:
-        if isinstance(draft, ConstDraft) or draft.step.op != "matmul":
+        if not isinstance(draft, Draft) or draft.step.op != "matmul":
             continue
         for side in (0, 1):
             weight, val = _param_matrix(draft.operands[1 - side]), draft.operands[side]
@@ -162,9 +162,7 @@ def hand_made(model: Elaborator) -> None:
 
 
 def _deviation(model: Elaborator, function: Function, wrt: str, node: syntax.DerivativeDecl) -> tuple[str, float, float] | None:
-    import numpy as np
-
-    from ..meaning.interpret import FUNCTIONS
+    from ..meaning.slopes import deviation
 
     formals = [p.name.id for p in function.tree.params]
     own: dict[str, Value] = {n: Elem(arg(k)) for k, n in enumerate(formals)}
@@ -178,35 +176,12 @@ def _deviation(model: Elaborator, function: Function, wrt: str, node: syntax.Der
     pairs = [v.expr if isinstance(v, Elem | Scalar) else None for v in (value, slope)]
     if pairs[0] is None or pairs[1] is None:
         return None
-    place = formals.index(wrt)
-    points = np.random.default_rng(0).uniform(-3, 3, (len(formals), 256))
-    points[:, 128:] = np.abs(points[:, 128:])  # functions of positive numbers alone
-    for k, p in enumerate(function.tree.params):  # other arguments are what they are meant to be: widths, rates...
-        default = model.constant(p.default) if p.default is not None else None
-        if k != place:
-            known = isinstance(default, Scalar) and default.number is not None
-            points[k] = float(default.number or 0) if known and isinstance(default, Scalar) else np.abs(points[k])
-
-    def at(expr: Expr, shift: float) -> np.ndarray[Any, np.dtype[np.float64]]:
-        moved = points.copy()
-        moved[place] += shift
-
-        def leaf(e: Expr) -> Any:
-            if e.op == "arg" and isinstance(e.value, int):
-                return moved[e.value]
-            return np.float64({"pi": np.pi, "inf": np.inf, "nan": np.nan}[str(e.value)] if e.op == "named" else e.number)
-
-        return np.broadcast_to(np.asarray(evaluate(expr, leaf, FUNCTIONS), np.float64), (points.shape[1],))
-
-    with np.errstate(all="ignore"):
-        near = (at(pairs[0], 1e-5) - at(pairs[0], -1e-5)) / 2e-5
-        far = (at(pairs[0], 2e-5) - at(pairs[0], -2e-5)) / 4e-5
-        claimed = at(pairs[1], 0.0)
-        settled = np.abs(near - far) <= 1e-5 * (1 + np.abs(near))
-        off = np.where(settled, np.abs(near - claimed) / (1 + np.abs(near)), 0)
-        off = np.where(settled & ~np.isfinite(claimed), np.inf, off)
-    worst = int(np.argmax(off))
-    if np.count_nonzero(off > 1e-4) * 20 <= np.count_nonzero(settled):
+    known: list[float | None] = []  # other arguments are what they are meant to be: widths, rates...
+    for p in function.tree.params:
+        default = model.constant(p.default) if p.default is not None and p.name.id != wrt else None
+        known.append(float(default.number) if isinstance(default, Scalar) and default.number is not None else None)
+    worst = deviation(pairs[0], pairs[1], formals.index(wrt), known)
+    if worst is None:
         return None
-    where = ", ".join(f"{n} = {points[k, worst]:.4g}" for k, n in enumerate(formals))
-    return where, float(near[worst]), float(claimed[worst])
+    point, right, claimed = worst
+    return ", ".join(f"{n} = {x:.4g}" for n, x in zip(formals, point, strict=True)), right, claimed

@@ -19,12 +19,12 @@ from ..ops.declare import Clash, Read, Step, broadcast_shapes, out_axes, plain
 from .calls import bound_names
 from .constants import broadcast_data, exact_number
 from .expressions import describe
-from .layers import LayerCaller
+from .loops import LoopCaller
 from .lints import lint
 from .scope import Entry, Env, Frame, Function, LayerRule, Rule, article
 from .targets import find_targets
 from .updates import all_updates, take_optimizer
-from .values import POISON, ConstDraft, Draft, Layer, Literal, Poison, Scalar, Several, Text, Val, Value
+from .values import POISON, ConstDraft, Draft, Layer, Literal, Poison, Scalar, ScanDraft, Several, Text, Val, Value, made
 
 Reader = Callable[[str], "Source | None"]
 
@@ -50,7 +50,7 @@ class Elaborator:
         self.frame = Frame(module.source, library=False, main=True)
         self.library_frames: dict[str, Frame] = {}
         self.library_functions: dict[str, Function] = {}
-        self.ev = LayerCaller(self.bag, self.sources, self.library)
+        self.ev = LoopCaller(self.bag, self.sources, self.library)
         self.ev.declare = self.layer_param
         root = syntax.LayerDef(syntax.Name("model", span=self.start()), (), (), span=self.start())
         self.ev.root = Layer(LayerRule(root, self.frame), {}, self.start())
@@ -315,7 +315,7 @@ class Elaborator:
             outputs.append(Output("loss", self.loss.name, "the loss", self.loss_span))
         path = PurePosixPath(self.module.source.name.replace("\\", "/"))
         consts = tuple(c for d in drafts if isinstance(d, ConstDraft) and isinstance(c := d.finish(), Const))
-        eqns = tuple(e for d in drafts if isinstance(d, Draft) and isinstance(e := d.finish(), Eqn))
+        eqns = tuple(d.finish() for d in drafts if not isinstance(d, ConstDraft))
         inputs = [v.graph_value for v, _ in (*self.inputs, *self.params, *self.hypers)]
         graph = Graph(path.stem, tuple(inputs), consts, eqns, tuple(o.value for o in outputs))
         real = cast(OneOf["float64", "float32"], self.dtype or self.real or "float64")
@@ -337,10 +337,10 @@ class Elaborator:
             graph,
         )
 
-    def live(self) -> list[Draft | ConstDraft]:
+    def live(self) -> list[Draft | ScanDraft | ConstDraft]:
         """All equations, without literal arrays that turned out to be only numbers for the compiler."""
         used = {id(v) for d in self.ev.drafts for v in d.operands} | {id(v) for v, _, _ in self.outputs.values()}
-        return [d for d in self.ev.drafts if isinstance(d, Draft) or id(d.out) in used]
+        return [d for d in self.ev.drafts if not isinstance(d, ConstDraft) or id(d.out) in used]
 
     # ------------------------------------------------------------ names
 
@@ -365,13 +365,13 @@ class Elaborator:
                 base = base or val.name
         base = base or name
         k = 1
-        for draft in self.ev.drafts[start:]:
-            if draft.out.name:
+        for val in (v for draft in self.ev.drafts[start:] for v in made(draft)):
+            if val.name:
                 continue
             while f"{base}_t{k}" in self.taken or f"{base}_t{k}" in self.words:
                 k += 1
-            draft.out.name = f"{base}_t{k}"
-            self.taken.add(draft.out.name)
+            val.name = f"{base}_t{k}"
+            self.taken.add(val.name)
 
     def declare(self, name: syntax.Name, value: Value, what: str, shape: tuple[syntax.Expression, ...] = ()) -> None:
         old = self.ev.entries.get(name.id)
@@ -433,6 +433,8 @@ class Elaborator:
                 self.gradients.append((node, self.entry_at(node.of)))
             case syntax.For():
                 self.unrolled(node)
+            case syntax.ScanDecl():
+                self.scan(node)
             case syntax.Indexed():
                 start = len(self.ev.drafts)
                 value = self.ev.gather(self.ev.indexed(node, self.env))
@@ -467,6 +469,20 @@ class Elaborator:
         if not items:
             for name in bound_names(node.body):
                 self.ev.entries.setdefault(name, Entry(POISON, "binding", node.span))
+
+    def scan(self, node: syntax.ScanDecl) -> None:
+        """``scan`` at the top level: its last carries and its emits are bound."""
+        start = len(self.ev.drafts)
+        found = self.ev.gather(self.ev.scan(node, self.env))
+        inside = {id(v) for d in self.ev.drafts[start:] for v in made(d)}
+        results = [(n, v) for n, v in (*found.items(), *self.ev.wishes) if isinstance(v, Val) and id(v) in inside]
+        self.ev.wishes.clear()
+        self.settle("step", results, start)
+        for line in node.body:
+            if isinstance(line, syntax.Carry | syntax.Emit):
+                self.bind(line.name, found[line.name.id])
+                if isinstance(line, syntax.Carry):
+                    self.entry_at(line.name)
 
     def later(self, node: syntax.Statement) -> None:
         word = self.ev.text(node.span).split()[0] if not isinstance(node, syntax.Indexed) else "index notation"
@@ -742,7 +758,7 @@ class Elaborator:
         given = {id(v) for v, _, _ in self.outputs.values()} | ({id(self.loss)} if self.loss is not None else set())
         if wanted == "loss" and val.name in self.shown:  # an output on a later line
             given.add(id(val))
-        if not isinstance(val.maker, Draft) or id(val) in given:
+        if not isinstance(val.maker, Draft | ScanDraft) or id(val) in given:
             axes = out_axes(val.shape)
             from ..graph.expr import arg
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..graph.expr import Expr, const
 from ..graph.expr import dim as dim_expr
-from ..graph.ir import Const, Eqn, Kind, Origin
+from ..graph.ir import Axis, Const, Eqn, Graph, Kind, Origin, Scan
 from ..graph.ir import Value as GraphValue
 from ..graph.shapes import Dim, Shape
 from ..language.source import Span
@@ -56,7 +56,7 @@ class Val:
     kind: Kind = "real"
     below: Dim | None = None
     name: str = ""
-    maker: Draft | None = None
+    maker: Draft | ScanDraft | None = None
     function: str = ""
     declared: str = ""
 
@@ -153,6 +153,65 @@ class Draft:
             self.step.op,
             self.origin,
         )
+
+
+@dataclass(eq=False, slots=True)
+class ScanDraft:
+    """A loop over time whose names are not settled yet. ``given`` are pairs of an outer value and what the body knows it as:
+    the carries, then the slices. ``results`` are the next carries, the emits and, with ``until``, the condition."""
+
+    outs: tuple[Val, ...]
+    axis: Axis
+    reverse: bool
+    carries: tuple[tuple[Val, Val], ...]
+    slices: tuple[tuple[Val, Val], ...]
+    captured: tuple[Val, ...]
+    body: tuple[Draft | ScanDraft, ...]
+    results: tuple[Val, ...]
+    origin: Origin
+    until: bool
+    recompute: bool
+    operands: tuple[Val, ...]
+
+    @property
+    def out(self) -> Val:
+        return self.outs[0]
+
+    def finish(self) -> Scan:
+        """The loop, with its values named: those inside that have the name of a captured one get another."""
+        known = {v.name for v in self.captured}
+        inner = [*(v for _, v in (*self.carries, *self.slices)), *(v for d in self.body for v in made(d))]
+        taken = known | {v.name for v in inner}
+        for val in inner:
+            if val.name in known or not val.name:
+                stem, k = val.name or "v", 2
+                while f"{stem}_{k}" in taken:
+                    k += 1
+                val.name = f"{stem}_{k}"
+                taken.add(val.name)
+            else:
+                known.add(val.name)
+        inputs = (*(v for _, v in (*self.carries, *self.slices)), *self.captured)
+        eqns = tuple(d.finish() for d in self.body)
+        results = tuple(v.name for v in self.results)
+        body = Graph(f"each_{self.axis.name}", tuple(v.graph_value for v in inputs), (), eqns, results)
+        return Scan(
+            tuple(v.graph_value for v in self.outs),
+            self.axis,
+            self.reverse,
+            tuple(v.name for v, _ in self.carries),
+            tuple(v.name for v, _ in self.slices),
+            tuple(v.name for v in self.captured),
+            body,
+            self.origin,
+            self.until,
+            recompute=self.recompute,
+        )
+
+
+def made(draft: Draft | ScanDraft | ConstDraft) -> tuple[Val, ...]:
+    """What a draft gives."""
+    return draft.outs if isinstance(draft, ScanDraft) else (draft.out,)
 
 
 @dataclass(eq=False, slots=True)

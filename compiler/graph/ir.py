@@ -292,6 +292,11 @@ class Scan:
     ``body.inputs`` are, in order: one for each carry, one for each of ``slices`` (the value's element at t along axis
     0), one for each of ``captured`` (the same at every step). ``body.outputs`` are the next carries, then the emits.
     ``outs`` are the final carries, then the emits stacked along a new first axis.
+
+    With ``until``, the last of ``body.outputs`` is a boolean scalar, and no step is taken after one that made it true; the
+    last of ``outs`` is an integer scalar: how many steps were taken. The emits of steps not taken are zero.
+    With ``limit``, an integer scalar of the outer graph, only that many values of t are visited: the lowest or, with
+    ``high``, the highest. ``recompute``: the backward pass saves the carries of every so-manyth step only.
     """
 
     outs: tuple[Value, ...]
@@ -302,9 +307,19 @@ class Scan:
     captured: tuple[str, ...]
     body: Graph
     origin: Origin = field(compare=False)
+    until: bool = False
+    limit: str = ""
+    high: bool = False
+    recompute: bool = False
 
     def reads(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self.initial + self.slices + self.captured))
+        limit = (self.limit,) if self.limit else ()
+        return tuple(dict.fromkeys(self.initial + self.slices + self.captured + limit))
+
+    @property
+    def emits(self) -> range:
+        """Which of ``outs`` are stacked."""
+        return range(len(self.initial), len(self.outs) - self.until)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ _REDUCES: Final = {word: reduce for reduce, word in _WORDS.items()}
 _RESERVED: Final = frozenset(
     (*_REDUCES, "for", "into", "drop", "as", "args", "let", "in", "int", "bool", "pad", "size", "pi", "inf", "nan", "out",
      "and", "or", "not", "where", "negative", "input", "const", "output", "graph", "scan", "reverse", "carry", "slice",
-     "keep", "next", "emit"))  # fmt: skip
+     "keep", "next", "emit", "until"))  # fmt: skip
 _NAME: Final = re.compile(r"[^\W\d]\w*(?:\.\w+)*")
 _UNSAFE_FILE: Final = r'[\s"#]|^[-\[]|^$'
 _UNSAFE_RULE: Final = r'[\n\r\]]|^"|^$'
@@ -217,9 +217,12 @@ def show_eqn(eqn: Eqn | Scan) -> str:
 
 
 def _scan_head(scan: Scan) -> str:
-    reverse = " reverse" if scan.reverse else ""
+    words = " reverse" if scan.reverse else ""
+    if scan.limit:
+        words += f" {'highest' if scan.high else 'lowest'} {_name(scan.limit)}"
+    words += " recompute" * scan.recompute
     values = ", ".join(show_value(v) for v in scan.outs)
-    return f"scan {_name(scan.axis.name)} < {show_dim(scan.axis.extent)}{reverse} in {_name(scan.body.name)}: {values}"
+    return f"scan {_name(scan.axis.name)} < {show_dim(scan.axis.extent)}{words} in {_name(scan.body.name)}: {values}"
 
 
 def _quoted(text: str, unsafe: str) -> str:
@@ -289,7 +292,9 @@ def _eqns(eqns: Sequence[Eqn | Scan], sources: Mapping[str, Source], depth: int 
         for line in (*_consts(eqn.body.consts, depth + 1), *_eqns(eqn.body.eqns, sources, depth + 1)):
             yield "    " + line if line else line
         yield "    next " + ", ".join(map(_name, eqn.body.outputs[:carries]))
-        yield "    emit " + ", ".join(map(_name, eqn.body.outputs[carries:]))
+        yield "    emit " + ", ".join(map(_name, eqn.body.outputs[carries : len(eqn.outs) - eqn.until]))
+        if eqn.until:
+            yield f"    until {_name(eqn.body.outputs[-1])}"
 
 
 # ---------------------------------------------------------------- parsing
@@ -650,13 +655,16 @@ def _parse_scan(head: _Line, block: Sequence[_Line]) -> Scan:
     head.expect("<")
     extent = head.dim()
     reverse = head.take("reverse")
+    high = head.peek() == "highest"
+    limit = head.name() if head.take("highest", "lowest") else ""
+    recompute = head.take("recompute")
     head.expect("in")
     body = head.name()
     head.expect(":")
     outs = head.several(head.value, lambda: head.kind() == "end")
     given: dict[str, list[str]] = {"carry": [], "slice": [], "keep": []}
     inputs: list[Value] = []
-    results: dict[str, tuple[str, ...]] = {"next": (), "emit": ()}
+    results: dict[str, tuple[str, ...]] = {"next": (), "emit": (), "until": ()}
     rest: list[_Line] = []
     for line in block:
         word = line.peek() if line.indent == block[0].indent else ""
@@ -672,9 +680,9 @@ def _parse_scan(head: _Line, block: Sequence[_Line]) -> Scan:
         else:
             rest.append(line)
     consts, eqns = _parse_block(rest)
-    graph = Graph(body, tuple(inputs), consts, eqns, results["next"] + results["emit"])
+    graph = Graph(body, tuple(inputs), consts, eqns, results["next"] + results["emit"] + results["until"])
     return Scan(outs, Axis(axis, extent), reverse, tuple(given["carry"]), tuple(given["slice"]), tuple(given["keep"]),
-                graph, _origin(head.comment)[1])  # fmt: skip
+                graph, _origin(head.comment)[1], bool(results["until"]), limit, high, recompute)  # fmt: skip
 
 
 def _parse_block(lines: Sequence[_Line]) -> tuple[tuple[Const, ...], tuple[Eqn | Scan, ...]]:

@@ -41,6 +41,7 @@ CODES: dict[str, str] = {
     "E213": "something that is not a size",
     "E214": "an index that may be outside",
     "E215": "the max of nothing",
+    "E216": "an einsum whose letters do not fit",
     # E220-E229: names
     "E220": "a name that nothing has",
     "E221": "a name that is taken",
@@ -66,6 +67,13 @@ CODES: dict[str, str] = {
     "E244": "something that is not known when the module is compiled",
     "E245": "a gradient of or for integers",
     "E246": "`//` and `%` outside sizes",
+    # E250-E259: loops at run time
+    "E250": "a carry that changes its shape or kind",
+    "E251": "a loop that cannot run",
+    "E252": "an emit that cannot be",
+    "E253": "a carry that cannot be",
+    "E254": "a name that does not last from step to step",
+    "E255": "an end of a loop that is not one truth value",
     # E260-E279: declarations
     "E260": "a second loss",
     "E261": "a distribution that does not exist",

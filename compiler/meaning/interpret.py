@@ -122,16 +122,25 @@ def _run_scan(scan: Scan, env: Mapping[str, Array], sizes: Mapping[str, int], re
     count = len(scan.initial)
     carries = [env[name] for name in scan.initial]
     names = [v.name for v in scan.body.inputs]
-    stacks = [np.zeros(shape_numbers(v.shape, sizes), _convert(np.zeros(0), v.kind, real).dtype) for v in scan.outs[count:]]
-    for t in reversed(range(steps)) if scan.reverse else range(steps):
+    stacked = [scan.outs[k] for k in scan.emits]
+    stacks = [np.zeros(shape_numbers(v.shape, sizes), _convert(np.zeros(0), v.kind, real).dtype) for v in stacked]
+    times = range(steps)
+    if scan.limit:
+        limit = int(env[scan.limit])
+        times = times[steps - limit :] if scan.high else times[:limit]
+    taken = 0
+    for t in reversed(times) if scan.reverse else times:
         given = [*carries, *(env[name][t] for name in scan.slices), *(env[name] for name in scan.captured)]
         inner = {name: np.asarray(array) for name, array in zip(names, given, strict=True)}
         _run(scan.body, inner, sizes, real)
         results = [inner[name] for name in scan.body.outputs]
         carries = results[:count]
-        for stack, emitted in zip(stacks, results[count:], strict=True):
+        for stack, emitted in zip(stacks, results[count:], strict=False):
             stack[t] = emitted
-    return (*carries, *stacks)
+        taken += 1
+        if scan.until and bool(results[-1]):
+            break
+    return (*carries, *stacks, *((np.asarray(taken),) if scan.until else ()))
 
 
 # ---------------------------------------------------------------- one equation

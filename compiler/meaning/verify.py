@@ -321,9 +321,16 @@ def _scan(scan: Scan, values: Mapping[str, Value], sizes: frozenset[str] | None)
             shape = shape[1:]
         if shape != inner.shape or values[name].kind != inner.kind:
             raise _Broken(f"{name} goes in as {show_value(inner)}")
+    if scan.limit and values[scan.limit] != Value(scan.limit, (), "int"):
+        raise _Broken(f"{scan.limit} is {show_value(values[scan.limit])}, and limits the steps")
     _graph(body, sizes, {})
     results = body.values()
+    stop = results[body.outputs[-1]] if scan.until and body.outputs else None
+    if scan.until and (stop is None or stop.shape or stop.kind != "bool" or scan.outs[-1].shape or scan.outs[-1].kind != "int"):
+        raise _Broken("what ends it is no boolean, or the number of steps no integer")
     for k, (out, name) in enumerate(zip(scan.outs, body.outputs, strict=True)):
+        if scan.until and k == len(scan.outs) - 1:
+            continue
         result = results[name]
         shape = result.shape if k < len(scan.initial) else (scan.axis.extent, *result.shape)
         if out.shape != shape or out.kind != result.kind:

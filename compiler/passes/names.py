@@ -33,7 +33,8 @@ def rename_reads(eqn: Eqn | Scan, names: Mapping[str, str]) -> Eqn | Scan:
         def new(values: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(names.get(v, v) for v in values)
 
-        return replace(eqn, initial=new(eqn.initial), slices=new(eqn.slices), captured=new(eqn.captured))
+        return replace(eqn, initial=new(eqn.initial), slices=new(eqn.slices), captured=new(eqn.captured),
+                       limit=names.get(eqn.limit, eqn.limit))  # fmt: skip
     return replace(
         eqn,
         args=tuple(Access(names.get(a.value, a.value), _indices(a.index, names), a.fill) for a in eqn.args),
