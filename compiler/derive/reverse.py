@@ -232,22 +232,21 @@ class _Sweep:
         own backward pass hands the carries' adjoints on (backpropagation through time, Werbos 1990)."""
         body, carries = scan.body, len(scan.initial)
         forward, saved = self._saving_carries(scan)
-        given = [
-            a if isinstance(a, str) else self.constant(o.name, a or E.ZERO, f"nothing depends on {o.name}")
-            for o, a in zip(scan.outs, adjoints, strict=True)
-        ]
+        real = [k for k in range(carries) if scan.outs[k].kind == "real"]
+        emits = [k for k in scan.emits if scan.outs[k].kind == "real" and adjoints[k] is not None]
+        given = {k: self._held(scan.outs[k].name, adjoints[k]) for k in (*real, *emits)}
         name = Namer((*body.values(), *self.values))
-        upstream = [Value(name(f"d_{o}"), body.values()[o].shape) for o in body.outputs]
+        upstream = {k: Value(name(f"d_{body.outputs[k]}"), body.values()[body.outputs[k]].shape) for k in given}
         rooted = any(a in self.singular for a in adjoints if isinstance(a, str)) or Facts(body).rooted
         outer = (*scan.initial, *scan.slices, *scan.captured)
         wanted = [k for k, (o, v) in enumerate(zip(outer, body.inputs, strict=True))
                   if v.kind == "real" and (k < carries or o in active)]  # fmt: skip
         step = differentiate_all(
-            replace(body, inputs=(*body.inputs, *upstream)),
-            tuple((o, Seed(u.name)) for o, u in zip(body.outputs, upstream, strict=True)),
+            replace(body, inputs=(*body.inputs, *upstream.values())),
+            tuple((body.outputs[k], Seed(u.name)) for k, u in upstream.items()),
             [body.inputs[k].name for k in wanted],
-            masked=[u.name for u in upstream],  # a step does not know what was chosen outside, or at another step
-            singular=[u.name for u in upstream] if rooted else (),
+            masked=[u.name for u in upstream.values()],  # a step does not know what was chosen outside, or at another step
+            singular=[u.name for u in upstream.values()] if rooted else (),
         )
         captured = [k for k in wanted if k >= carries + len(scan.slices)]
         totals = {k: Value(name(f"sum_{body.inputs[k].name}"), body.inputs[k].shape) for k in captured}
@@ -263,36 +262,51 @@ class _Sweep:
                 extra.append(Eqn(new, axes, index, "", reads, E.make("add", E.arg(0), E.arg(1)), "add", scan.origin))
                 results[k] = new.name
         # inputs of the reversed loop: adjoints of carries, running sums | saved carries, slices, upstreams of emits | captured
-        body_inputs = (*upstream[:carries], *totals.values(), *body.inputs[:carries],
-                       *body.inputs[carries : carries + len(scan.slices)], *upstream[carries:],
+        body_inputs = (*(upstream[k] for k in real), *totals.values(), *body.inputs[:carries],
+                       *body.inputs[carries : carries + len(scan.slices)], *(upstream[k] for k in emits),
                        *body.inputs[carries + len(scan.slices) :])  # fmt: skip
         slices = [k for k in wanted if carries <= k < carries + len(scan.slices)]
-        given_back = tuple(results[k] for k in (*range(carries), *captured, *slices))
-        inner = Graph(f"{body.name}_backward", body_inputs, step.graph.consts, (*step.graph.eqns, *extra), given_back)
+        order = (*real, *captured, *slices)
+        inner = Graph(f"{body.name}_backward", body_inputs, step.graph.consts, (*step.graph.eqns, *extra),
+                      tuple(results[k] for k in order))  # fmt: skip
         values = inner.values()
         zeros = [self.constant(outer[k], E.ZERO, "the running sum starts at 0") for k in captured]
-        finals = [Value(self.name(f"d_{outer[k]}"), values[results[k]].shape) for k in (*range(carries), *captured)]
+        finals = [Value(self.name(f"d_{outer[k]}"), values[results[k]].shape) for k in (*real, *captured)]
         stacks = [Value(self.name(f"d_{outer[k]}"), (scan.axis.extent, *values[results[k]].shape)) for k in slices]
-        origin = Origin(scan.origin.spans, "vjp scan", "the same steps backwards")
-        self.new.append(Scan((*finals, *stacks), scan.axis, not scan.reverse, (*given[:carries], *zeros),
-                             (*saved, *scan.slices, *given[carries:]), scan.captured, inner, origin))  # fmt: skip
+        note = "the same steps backwards" + (", as many as were taken" if scan.until else "")
+        origin = Origin(scan.origin.spans, "vjp scan", note)
+        limit, high = (scan.outs[-1].name, scan.reverse) if scan.until else (scan.limit, scan.high)
+        self.new.append(Scan((*finals, *stacks), scan.axis, not scan.reverse, (*(given[k] for k in real), *zeros),
+                             (*saved, *scan.slices, *(given[k] for k in emits)), scan.captured, inner, origin,
+                             limit=limit, high=high))  # fmt: skip
         self.tape.eqns[self.tape.place[scan.outs[0].name]] = forward
-        for k, value in zip((*range(carries), *captured, *slices), (*finals, *stacks), strict=True):
+        for k, value in zip(order, (*finals, *stacks), strict=True):
             if outer[k] in active:
                 axes = shape_axes(value.shape)
                 index = tuple(at(a.name) for a in axes)
                 part = Eqn(Value("", value.shape), axes, index, "", (Access(value.name, index),), E.arg(0), "copy", origin)
                 self.pending.setdefault(outer[k], []).append(Part(part, True, rooted))
 
+    def _held(self, name: str, adjoint: str | Expr | None) -> str:
+        """An adjoint as a value."""
+        return adjoint if isinstance(adjoint, str) else self.constant(name, adjoint or E.ZERO, f"nothing depends on {name}")
+
     def _saving_carries(self, scan: Scan) -> tuple[Scan, list[str]]:
-        """The same loop, which also keeps what each step started from."""
+        """The same loop, which also keeps what each step started from, where it does not yet."""
+        there = {scan.body.outputs[k]: scan.outs[k].name for k in scan.emits}
         inner = scan.body.inputs[: len(scan.initial)]
-        stacks = [Value(self.name(f"{o.name}_before"), (scan.axis.extent, *v.shape), v.kind)
-                  for o, v in zip(scan.outs, inner, strict=False)]  # fmt: skip
-        body = replace(scan.body, outputs=(*scan.body.outputs, *(v.name for v in inner)))
-        for stack in stacks:
+        stacks = {v.name: Value(self.name(f"{o.name}_before"), (scan.axis.extent, *v.shape), v.kind)
+                  for o, v in zip(scan.outs, inner, strict=False) if v.name not in there}  # fmt: skip
+        end = len(scan.outs) - scan.until
+        outputs = scan.body.outputs
+        body = replace(scan.body, outputs=(*outputs[:end], *stacks, *outputs[end:]))
+        place = self.tape.place[scan.outs[0].name]
+        for stack in stacks.values():
             self.values[stack.name] = stack
-        return replace(scan, outs=(*scan.outs, *stacks), body=body), [s.name for s in stacks]
+            self.tape.place[stack.name] = place
+        saved = there | {name: stack.name for name, stack in stacks.items()}
+        scan = replace(scan, outs=(*scan.outs[:end], *stacks.values(), *scan.outs[end:]), body=body)
+        return scan, [saved[v.name] for v in inner]
 
     # ------------------------------------------------------------ one equation
 

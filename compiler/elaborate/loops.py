@@ -65,7 +65,8 @@ class Names(dict[str, Value]):
         return value
 
     def get(self, name: str, default: Any = None) -> Any:
-        return self[name] if name in self else default
+        found = name in self
+        return self[name] if found else default
 
     def own(self, name: str) -> bool:
         return super().__contains__(name)
@@ -220,6 +221,8 @@ class LoopCaller(LayerCaller):
             self.drafts = loop.outer
         draft = self.draft(loop, [r for r in results if r is not None], emitted, until, backwards, node.recompute, head, env)
         self.drafts.append(draft)
+        if until is not None:
+            self.wishes.append((f"{loop.variable}_taken", draft.outs[-1]))
         found: dict[str, Value] = {name.id: out for (name, _, _), out in zip(loop.carries, draft.outs, strict=False)}
         found |= zip((name for name, _, _ in emitted), draft.outs[len(loop.carries) :], strict=False)
         return found

@@ -10,7 +10,7 @@ from ..graph.expr import Expr
 from ..graph.ir import Access, Atom, Gather, Ix, Origin, Quot, Rem, Value
 from ..graph.shapes import Dim, Quotient, Shape
 from ..language.source import Source
-from ..loops.ir import ArgBest, Assign, Loop, Nest, Node, Product, Storage, Zero
+from ..loops.ir import ArgBest, Assign, Leave, Loop, Nest, Node, Product, Rank, Storage, Zero
 from ..loops.schedule import BLOCKED
 from ..passes.kernels import Place
 from .formulas import ATOM, Code, Formulas
@@ -121,6 +121,7 @@ class KernelWriter:
         """(slot, C type, spelling) of every argument, in order."""
         writes = {n.target for n in _walk(self.nest.body) if isinstance(n, Assign | ArgBest)}
         writes |= {n.c.value for n in _walk(self.nest.body) if isinstance(n, Product)}
+        writes |= {n.target.value for n in _walk(self.nest.body) if isinstance(n, Rank)}
         zeroed = {n.slot for n in _walk(self.nest.body) if isinstance(n, Zero)}
         result: list[tuple[str, str, str]] = []
         grads = [s for s in self.nest.kernel.slots if s.startswith("grad:")]
@@ -130,9 +131,9 @@ class KernelWriter:
             kind, _, label = slot.partition(":")
             value = self.storage[held[0].value].value
             type_ = "write" if written else "read"
-            if value.kind == "int" and kind in ("in", "out"):
+            if value.kind == "int" and kind in ("in", "out", "random"):
                 type_ = "write_indices" if written else "indices"
-            if kind in ("theta", "frozen", "hyper", "kept"):
+            if kind in ("theta", "frozen", "hyper", "kept", "state", "next"):
                 name = kind
             elif kind == "grad":
                 name = "grad" if len(grads) == 1 else self.spell.fresh(f"grad_{label.split(':')[-1]}")
@@ -146,7 +147,7 @@ class KernelWriter:
         found: dict[str, str] = {}
         for slot, type_, name in self.arguments:
             for place in self.held[slot]:
-                if slot in ("theta", "frozen", "hyper") and type_ == "read":
+                if slot in ("theta", "frozen", "hyper", "state") and type_ == "read":
                     if not self.storage[place.value].value.shape:
                         found[place.value] = f"{name}[{dim_text(place.offset, self.spell)}]"
         return found
@@ -175,7 +176,7 @@ class KernelWriter:
     def _declarations(self) -> Iterator[str]:
         for slot, type_, name in self.arguments:
             kind = slot.partition(":")[0]
-            if kind not in ("theta", "frozen", "hyper", "kept", "grad"):
+            if kind not in ("theta", "frozen", "hyper", "kept", "state", "next", "grad"):
                 continue
             parts = []
             for place in self.held[slot]:
@@ -249,6 +250,16 @@ class KernelWriter:
         elif isinstance(node, ArgBest):
             self._comment(node, pad)
             self._arg_best(node, pad)
+        elif isinstance(node, Leave):
+            self._args = node.args
+            before, (code,) = self.formulas.lines([node.body], self._temporary)
+            for name, text in before:
+                self.lines.add(f"{pad}{name} = {text}", node.origin)
+            self.lines.add(f"{pad}if {code.text}:", node.origin)
+            self.lines.add(f"{pad}    {'continue' if node.again else 'break'}", node.origin)
+        elif isinstance(node, Rank):
+            self._comment(node, pad)
+            self._rank(node, pad)
         else:
             self._comment(node, pad)
             self._product(node, pad)
@@ -343,7 +354,8 @@ class KernelWriter:
         self._args = node.args
         less = node.op == "+=" and into is None and node.body.op == "neg"
         before, (code,) = self.formulas.lines([node.body.args[0] if less else node.body], self._temporary)
-        target = into or self._element(Access(node.target, node.index)).text
+        element = self._element(Access(node.target, node.index))
+        target = into or element.text
         if node.drop:
             guard = self._guard(node.index, self.storage[node.target].value.shape)
             if guard:
@@ -352,6 +364,8 @@ class KernelWriter:
         for name, text in before:
             self.lines.add(f"{pad}{name} = {text}", node.origin)
         text = self.formulas.real(code).text if code.type == "bool" else code.text
+        if element.type == "int" and code.type == "real" and not into:
+            text = f"<Py_ssize_t>({text})"
         if into or node.op == "=":
             self.lines.add(f"{pad}{target} = {text}", node.origin)
         elif node.op in ("+=", "*="):
@@ -380,6 +394,19 @@ class KernelWriter:
         self.lines.add(f"{pad}if {candidate} {sign} {best} or {first} or {nan}:", node.origin)
         self.lines.add(f"{pad}    {best} = {candidate}", node.origin)
         self.lines.add(f"{pad}    {target} = {variable}", node.origin)
+
+    def _rank(self, node: Rank, pad: str) -> None:
+        self.used.add("rank")
+
+        def start(access: Access) -> str:
+            offset = self._position(access)
+            name = self.spell(access.value)
+            return name if offset == "0" else f"{name} + {offset}"
+
+        count, scratch = dim_text(node.count, self.spell), self.spell(node.scratch)
+        steps = [dim_text(ix.const, self.spell) for ix in (node.source_stride, node.target_stride)]
+        self.lines.add(f"{pad}rank({count}, {start(node.source)}, {steps[0]}, {start(node.target)}, {steps[1]}, {scratch}, "
+                       f"{int(node.descending)})", node.origin)  # fmt: skip
 
     def _product(self, node: Product, pad: str) -> None:
         self.used.add("gemm")

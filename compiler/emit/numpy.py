@@ -17,6 +17,7 @@ from ..graph import expr as E
 from ..graph.bounds import inside, never_negative
 from ..graph.expr import Expr
 from ..graph.ir import Access, Const, Eqn, Gather, Graph, Ix, Kind, Model, Quot, Scan, Update, Value, outs
+from ..graph.patterns import Running, ranking, running
 from ..graph.shapes import Dim, Quotient, Shape, size
 from ..language.source import Source
 from ..passes.kernels import Kernel, Plan
@@ -62,6 +63,18 @@ def _logsumexp(x, axis=None, keepdims=False):
     top = np.where(np.isfinite(top), top, 0)
     total = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
     return total if keepdims else np.squeeze(total, axis)
+''',
+    "_rank": '''\
+def _rank(x, axis, descending=False):
+    """How many elements come before each along an axis; NaN is the largest, and equal ones keep their order."""
+    back = np.flip(x, axis) if descending else x
+    order = np.argsort(back, axis, kind="stable")
+    if descending:
+        order = np.flip(x.shape[axis] - 1 - order, axis)
+    places = np.expand_dims(np.arange(x.shape[axis]), tuple(k for k in range(x.ndim) if k != axis))
+    rank = np.empty_like(order)
+    np.put_along_axis(rank, order, np.broadcast_to(places, x.shape), axis)
+    return rank
 ''',
     "_read": '''\
 def _read(array, fill, *index):
@@ -423,7 +436,7 @@ class _KernelWriter:
         else:
             name = self.text[value.name] = self.spell(value.name)
             self.tags[value.name] = value.kind
-            self.emit(f"{name} = np.zeros({self.shape(value.shape)}, real)")
+            self.emit(f"{name} = np.zeros({self.shape(value.shape)}, {'np.int64' if value.kind == 'int' else 'real'})")
         reduced = {a.name for a in eqn.reduced}
         statement = _Statement(self, eqn)
         slices = statement.slices(eqn.out_index, value.shape) if not eqn.drop else None
@@ -458,12 +471,18 @@ class _KernelWriter:
             carried.append(name)
             self.emit(f"{name} = {self.text[given]}")
         stacks: list[str] = []
-        for value in scan.outs[count:]:
+        for value in (scan.outs[k] for k in scan.emits):
             if value.name in self.stored:
                 stacks.append(self.stored[value.name])
             else:
                 stacks.append(self.spell(value.name))
                 self.emit(f"{stacks[-1]} = np.zeros({self.shape(value.shape)}, {_DTYPES[value.kind]})")
+        if scan.limit:
+            limit = self.text[scan.limit]
+            steps = f"{steps} - {limit}, {steps}" if scan.high else limit
+        taken = self.spell(scan.outs[-1].name) if scan.until else ""
+        if taken:
+            self.emit(f"{taken} = 0")
         self.emit(f"for {t} in {'reversed(' if scan.reverse else ''}range({steps}){')' if scan.reverse else ''}:")
         self.indent += "    "
         counts, self.counts = self.counts, _uses(body)
@@ -485,14 +504,18 @@ class _KernelWriter:
         for eqn in body.eqns:
             self.equation(eqn)
         results = [self.text[name] for name in body.outputs]
-        for stack, result in zip(stacks, results[count:], strict=True):
+        for stack, result in zip(stacks, results[count:], strict=False):
             self.emit(f"{stack}[{t}] = {result}")
         if carried:
             self.emit(f"{', '.join(carried)} = {', '.join(results[:count])}")
+        if taken:
+            self.emit(f"{taken} += 1")
+            self.emit(f"if {results[-1]}:")
+            self.emit("    break")
         self.indent = self.indent[:-4]
         self.counts = counts
         self.text, self.tags, self.values, self.stored = outer
-        for value, name in zip(scan.outs, [*carried, *stacks], strict=True):
+        for value, name in zip(scan.outs, [*carried, *stacks, *([taken] if taken else [])], strict=True):
             self.values[value.name] = value
             if value.name in self.stored and name != self.stored[value.name]:
                 self.emit(f"{self.stored[value.name]}[...] = {name}")
@@ -738,11 +761,36 @@ class _Statement:
         reduced = [a.name for a in eqn.axes if a.name not in wanted]
         if not reduced:
             return self.body(eqn.body, wanted), list(wanted)
+        runs, ranks = running(eqn), ranking(eqn)
+        if runs is not None:
+            return self.running(runs, wanted), list(wanted)
+        if ranks is not None:
+            self.writer.used.add("_rank")
+            code = self.read(ranks.source, wanted)
+            text = self.over(code, wanted)
+            descending = ", True" if ranks.descending else ""
+            return _Code(f"_rank({text}, {list(wanted).index(ranks.axis.name)}{descending})", _ATOM, "int", frozenset(wanted)), list(wanted)
         if eqn.reduce == "+":
             product = self.contraction(wanted, reduced)
             if product is not None:
                 return product
         return self.reduction(eqn.body, wanted, reduced)
+
+    def over(self, code: _Code, layout: Sequence[str]) -> str:
+        """The text with all axes of the layout, none of them left to broadcasting."""
+        if code.axes == frozenset(layout):
+            return code.text
+        return f"np.broadcast_to({code.text}, {self.writer.shape(tuple(self.extents[a] for a in layout))})"
+
+    def running(self, runs: Running, wanted: Sequence[str]) -> _Code:
+        layout = [runs.over.name if a == runs.axis.name else a for a in wanted]
+        code = self.body(runs.inner, layout)
+        text = self.over(code if code.tag == "real" else _as_real(code), layout)
+        place = layout.index(runs.over.name)
+        name = "np.cumsum" if self.eqn.reduce == "+" else "np.cumprod"
+        text = f"np.flip({text}, {place})" if runs.reverse else text
+        text = f"{name}({text}, {place})"
+        return _Code(f"np.flip({text}, {place})" if runs.reverse else text, _ATOM, "real", frozenset(wanted))
 
     def reduction(self, body: Expr, wanted: Sequence[str], reduced: Sequence[str]) -> tuple[_Code, list[str]]:
         eqn, writer = self.eqn, self.writer

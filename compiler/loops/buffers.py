@@ -14,7 +14,7 @@ from ..graph import expr as E
 from ..graph.ir import Graph, Ix, Origin, Value, outs
 from ..graph.shapes import Dim, size
 from ..passes.kernels import Kernel, Place
-from .ir import ArgBest, Assign, Loop, Nest, Node, Product, Storage, Zero
+from .ir import ArgBest, Assign, Leave, Loop, Nest, Node, Product, Rank, Storage, Zero
 from .schedule import best_name, schedule, walk
 
 ON_STACK = 256  # elements
@@ -163,12 +163,18 @@ def _collect(body: Sequence[Node]) -> dict[str, _Uses]:
             for access in node.args:
                 see(access.value, path, access.index, top)
             return
+        if isinstance(node, Rank):
+            for name in (node.source.value, node.target.value, node.scratch):
+                see(name, path, None, top)
+            return
         if isinstance(node, Zero):
             return
-        see(node.target, path, node.index, top)
+        indices: list[Ix] = []
+        if not isinstance(node, Leave):
+            see(node.target, path, node.index, top)
+            indices += node.index
         if isinstance(node, ArgBest):
             see(node.best, path, node.index, top)
-        indices = [*node.index]
         for access in node.args:
             see(access.value, path, access.index, top)
             indices.extend(access.index)

@@ -64,6 +64,21 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
+class Rank:
+    """``target = how many elements of source come before each``, along one axis of ``count`` elements left to a kernel: where
+    they start, with the distance between neighbours. ``scratch`` is a vector of 2*count elements."""
+
+    count: Dim
+    source: Access
+    source_stride: Ix
+    target: Access
+    target_stride: Ix
+    scratch: str
+    descending: bool
+    origin: Origin = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Loop:
     """``for variable in range(extent)``. With ``sums``, the loop runs in blocks and the scalars named there are summed
     block by block: fast, and far more exact than one running sum (pairwise summation, Higham 1993)."""
@@ -76,6 +91,16 @@ class Loop:
 
 
 @dataclass(frozen=True, slots=True)
+class Leave:
+    """``if body: break`` in the loop around it, or with ``again`` on to its next round."""
+
+    body: Expr
+    args: tuple[Access, ...]
+    origin: Origin = field(compare=False)
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Zero:
     """``slot[start : start + count] = 0``: what several sums start from."""
 
@@ -85,7 +110,7 @@ class Zero:
     origin: Origin = field(compare=False)
 
 
-Node = Assign | ArgBest | Product | Loop | Zero
+Node = Assign | ArgBest | Product | Rank | Loop | Zero
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,13 @@ from itertools import islice
 from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Access, Atom, Axis, Eqn, Gather, Graph, Ix, Origin, Scan, Value, at, outs
+from ..graph.patterns import ranking, running, special
 from ..graph.rewrite import Namer, prune, rename_axes, shape_axes, substitute_access, substitute_ix
 from ..graph.shapes import Dim
 from ..passes import KERNEL, apply
 from ..passes.names import rename
 from ..passes.products import classify
-from .ir import ArgBest, Assign, Loop, Node, Product, Zero
+from .ir import ArgBest, Assign, Leave, Loop, Node, Product, Rank, Zero
 
 UNROLLED = 16  # a reduction that short stays innermost: the C compiler unrolls it
 BLOCKED = 64  # a sum that long is taken in blocks
@@ -147,7 +148,7 @@ class _Scheduler:
                 if classify(part) is not None and eqn.out.name not in self.graph.outputs:
                     continue  # added on the way to the next operation: one pass over memory less
                 whole = tuple(ix.plain for ix in access.index) == eqn.plain_out and part.out.shape == eqn.out.shape
-                if whole and access.fill is None and (part.plain_out is None or part.reduce == "+"):
+                if whole and access.fill is None and (part.plain_out is None or part.reduce == "+") and not special(part):
                     parts[term] = access.value
             if not parts or len(parts) != len({*parts.values()}):
                 continue
@@ -215,6 +216,8 @@ class _Scheduler:
     def _barrier(self, item: Item) -> bool:
         if item.scan is not None:
             return True
+        if special(item.eqn):
+            return bool(item.left)
         product = classify(item.eqn)
         return product is not None and all(a.name in item.left for a in (*product.m, *product.n, *product.k))
 
@@ -293,7 +296,9 @@ class _Scheduler:
     def _emit(self, group: _Group, outer: tuple[str, ...]) -> list[Node]:
         if group.barrier:
             (item, _), = group.members.values()
-            return self._scan(item.scan) if item.scan is not None else [self._product(item)]
+            if item.scan is not None:
+                return self._scan(item.scan)
+            return self._special(item) or [self._product(item)]
         if group.axis is None:
             nodes: list[Node] = []
             for item, _ in group.members.values():
@@ -315,9 +320,10 @@ class _Scheduler:
         return [*before, self._loop(variable, self.extent[group.axis], body)]
 
     def _covers(self, item: Item, axis: str) -> bool:
-        """The axis runs over a whole dimension of the output, so that each point starts by itself."""
+        """The axis runs over a whole dimension of the output and no other, so that each point starts by itself."""
         shape = item.eqn.out.shape
-        return any(ix.plain == axis and self.extent[axis] == shape[d] for d, ix in enumerate(item.eqn.out_index))
+        whole = any(ix.plain == axis and self.extent[axis] == shape[d] for d, ix in enumerate(item.eqn.out_index))
+        return whole and sum(axis in ix.axes() for ix in item.eqn.out_index) == 1  # a diagonal starts as a whole
 
     def _loop(self, variable: str, extent: Dim, body: list[Node]) -> Loop:
         """A loop; where it is innermost, long, and sums into scalars, these sums are taken in blocks."""
@@ -387,6 +393,48 @@ class _Scheduler:
         nodes.append(Assign(item.target, index, op, body, args, eqn.origin, eqn.drop))  # type: ignore[arg-type]
         return nodes
 
+    def _special(self, item: Item) -> list[Node]:
+        """A running sum, where each place adds to the one before; or ranks, which a kernel finds."""
+        eqn = item.eqn
+        runs, ranks = running(eqn), ranking(eqn)
+        if runs is None and ranks is None:
+            return []
+        along = runs.axis if runs is not None else ranks.axis  # type: ignore[union-attr]
+        mapping: dict[str, Ix] = dict(item.bound)
+        loops: list[tuple[str, Dim]] = []
+        for axis in eqn.axes:
+            if axis.name in item.left and axis not in eqn.reduced and (runs is not None or axis != along):
+                variable = self._fresh(axis.name, axis.extent)
+                loops.append((variable, axis.extent))
+                mapping[axis.name] = at(variable)
+        extents: dict[str, Dim] = dict(loops)
+        node: Node
+        if runs is not None:
+            here = mapping[along.name]
+            last = Ix((), along.extent - 1)
+            mapping[along.name] = mapping[runs.over.name] = last + here.scale(Dim.of(-1)) if runs.reverse else here
+            beside = mapping | {along.name: mapping[along.name] + Ix((), Dim.of(1 if runs.reverse else -1))}
+            neutral = (E.ONE if eqn.reduce == "*" else E.ZERO).number
+            index = tuple(substitute_ix(ix, mapping, extents) for ix in eqn.out_index)
+            previous = Access(item.target, tuple(substitute_ix(ix, beside, extents) for ix in eqn.out_index), neutral)
+            args = (*(substitute_access(a, mapping, extents) for a in eqn.args), previous)
+            inner = E.substitute(runs.inner, {E.idx(n): _number(ix) for n, ix in mapping.items()})
+            step = prune(replace(eqn, args=args, body=E.make("mul" if eqn.reduce == "*" else "add", E.arg(len(args) - 1), inner)))
+            node = Assign(item.target, index, "=", step.body, step.args, eqn.origin)
+        else:
+            assert ranks is not None
+            mapping[along.name] = Ix()
+            source = substitute_access(ranks.source, mapping, extents)
+            target = Access(item.target, tuple(substitute_ix(ix, mapping, extents) for ix in eqn.out_index))
+            scratch = Value(f"{item.target} order", (along.extent * 2,))
+            self.values[scratch.name] = scratch
+            self.inner.append(scratch)
+            node = Rank(along.extent, source, self._stride(ranks.source, along), target,
+                        self._stride(Access(item.target, eqn.out_index), along), scratch.name, ranks.descending, eqn.origin)  # fmt: skip
+        for variable, extent in reversed(loops):
+            node = Loop(variable, extent, (node,))
+        return [node]
+
     def _product(self, item: Item) -> Product:
         eqn = item.eqn
         product = classify(eqn)
@@ -424,13 +472,25 @@ class _Scheduler:
         nested.extent = self.extent
         inside = [_at_step(node, slices, captured, now) for node in nested.run()]
         results = [names[name] for name in body.outputs]
-        for k in range(count, len(scan.outs)):
+        before: list[Node] = []
+        for k in scan.emits:
             inside += self._copy(results[k], scan.outs[k].name, scan.origin, (), (now,))
+            if scan.until or scan.limit:  # the emits of steps not taken
+                before += self._fill(scan.outs[k].name, scan.origin)
         for k in range(count):
             inside += self._copy(results[k], carried[k], scan.origin)
+        if scan.limit:
+            t, limit = _number(now), (Access(scan.limit, ()),)
+            last = E.make("lt", E.add(t, E.arg(0)), E.dim(scan.axis.extent)) if scan.high else E.make("ge", t, E.arg(0))
+            inside.insert(0, Leave(last, limit, scan.origin, again=True))
+        if scan.until:
+            taken = scan.outs[-1].name
+            before.append(Assign(taken, (), "=", E.ZERO, (), scan.origin))
+            inside.append(Assign(taken, (), "=", E.add(E.idx(step), E.ONE), (), scan.origin))
+            inside.append(Leave(E.make("ne", E.arg(0), E.ZERO), (Access(results[-1], ()),), scan.origin))
         self.inner += [v for n, v in self.values.items() if n.startswith(f"{prefix}.") and n not in slices and n not in captured]
         self.inner += [v for v in nested.inner if v not in self.inner]
-        before = [n for k in range(count) for n in self._copy(scan.initial[k], carried[k], scan.origin)]
+        before += [n for k in range(count) for n in self._copy(scan.initial[k], carried[k], scan.origin)]
         after = [n for k in range(count) for n in self._copy(carried[k], scan.outs[k].name, scan.origin)]
         return [*before, Loop(step, scan.axis.extent, tuple(inside)), *after]
 
@@ -440,6 +500,15 @@ class _Scheduler:
         variables = [self._fresh("", d) for d in shape]
         index = tuple(at(v) for v in variables)
         nodes: list[Node] = [Assign(target, into + index, "=", E.arg(0), (Access(source, before + index),), origin)]
+        for variable, extent in zip(reversed(variables), reversed(shape), strict=True):
+            nodes = [Loop(variable, extent, tuple(nodes))]
+        return nodes
+
+    def _fill(self, target: str, origin: Origin) -> list[Node]:
+        """Zeros everywhere."""
+        shape = self.values[target].shape
+        variables = [self._fresh("", d) for d in shape]
+        nodes: list[Node] = [Assign(target, tuple(at(v) for v in variables), "=", E.ZERO, (), origin)]
         for variable, extent in zip(reversed(variables), reversed(shape), strict=True):
             nodes = [Loop(variable, extent, tuple(nodes))]
         return nodes
@@ -568,8 +637,12 @@ def _at_step(node: Node, slices: dict[str, str], captured: dict[str, str], now: 
         return replace(node, body=tuple(_at_step(n, slices, captured, now) for n in node.body))
     if isinstance(node, Zero):
         return node
+    if isinstance(node, Rank):
+        return replace(node, source=read(node.source))
     if isinstance(node, Product):
         return replace(node, a=read(node.a), b=read(node.b), args=tuple(read(a) for a in node.args))
+    if isinstance(node, Leave):
+        return replace(node, args=tuple(read(a) for a in node.args))
     return replace(node, index=tuple(within(ix) for ix in node.index), args=tuple(read(a) for a in node.args))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..graph.expr import Expr, show
 from ..graph.ir import Ix
 from ..graph.shapes import show as show_shape
-from .ir import ArgBest, Assign, Loop, Nest, Node, Product, Zero
+from .ir import ArgBest, Assign, Leave, Loop, Nest, Node, Product, Rank, Zero
 
 
 def show_nest(nest: Nest) -> str:
@@ -35,15 +35,20 @@ def _body(nodes: Sequence[Node], depth: int) -> Iterator[str]:
             case ArgBest():
                 what = "largest" if node.largest else "smallest"
                 yield f"{pad}{_at(node.target, node.index)} = {node.variable} where {_formula(node)} is {what} ({node.best})"
+            case Leave():
+                yield f"{pad}{'on' if node.again else 'out'} where {_formula(node)}"
             case Zero():
                 end = node.start + node.count
                 yield f"{pad}{node.slot}[{node.start} : {end}] = 0"
+            case Rank():
+                order = "descending" if node.descending else "ascending"
+                yield f"{pad}{node.target} = rank of {node.source} among {node.count}, {order}"
             case Product():
                 sizes = f"{node.m} x {node.n} x {node.k}"
                 yield f"{pad}{node.c} = {show(node.alpha)} * {node.a} @ {node.b} + {show(node.beta)} * {node.c}    # {sizes}"
 
 
-def _formula(node: Assign | ArgBest) -> str:
+def _formula(node: Assign | ArgBest | Leave) -> str:
     def leaf(part: Expr) -> str:
         if part.op == "arg" and isinstance(part.value, int):
             return str(node.args[part.value])
