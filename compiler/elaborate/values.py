@@ -146,12 +146,13 @@ class Draft:
         return Eqn(
             self.out.graph_value,
             self.step.axes,
-            self.step.out_index,
+            index(self.step.out_index),
             self.step.reduce,
             args,
             self.step.body,
             self.step.op,
             self.origin,
+            self.step.drop,
         )
 
 

@@ -11,7 +11,7 @@ from ..graph.ir import Const, Eqn, Graph, Model, Origin
 from ..graph.shapes import Dim, size
 from ..language.source import Source
 from ..loops.buffers import lower
-from ..loops.ir import ArgBest, Assign, Loop, Nest, Node, Product
+from ..loops.ir import ArgBest, Assign, Loop, Nest, Node, Product, Rank
 from ..passes.kernels import Plan
 from .checked import EXTERN, CheckedWriter, Looks, look_at, tail
 from .cython import KernelWriter, Lines, dim_text
@@ -160,6 +160,8 @@ def _operations(body: Sequence[Node]) -> tuple[Dim, Dim]:
             total, heavy = total + inner * node.extent, heavy + costly * node.extent
         elif isinstance(node, Product):
             total = total + node.m * node.n * node.k * 2
+        elif isinstance(node, Rank):
+            total = total + node.count * 100
         elif isinstance(node, Assign | ArgBest):
             count, costly_count = _cost(node.body)
             adds = 0 if isinstance(node, Assign) and node.op == "=" else 1
@@ -214,6 +216,11 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
         data = ", ".join(repr(float(x)) for x in const.data)
         lines.append(f"cdef real[{len(const.data)}] {const_name(name)} = [{data}]")
     return lines
+    if "rank" in used:
+        lines.append('cdef extern from "gradwright/order.h" nogil:')
+        lines.append("    # how many elements come before each, in ascending or descending order")
+        lines.append(f'    void rank "gw_rank_{width}"(Py_ssize_t n, const {real} *x, Py_ssize_t x_step, {real} *y, Py_ssize_t y_step,')
+        lines.append(f"              {real} *scratch, int descending) noexcept")
 
 
 def const_name(name: str) -> str:

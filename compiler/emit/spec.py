@@ -7,6 +7,7 @@ from typing import Any
 
 from ..graph.expr import leaves, walk
 from ..graph.ir import Eqn, Graph, Init, Model, Scan, Value, outs
+from ..graph.patterns import ranking
 from ..graph.shapes import Dim, Quotient, Shape, size
 from ..passes.kernels import Kernel, param_offsets
 
@@ -201,11 +202,15 @@ def _countable(model: Model, kernels: Sequence[Kernel]) -> tuple[tuple[SpecDim, 
     """Axes along which positions are stored among the model's reals, which count up to 2**24 if they are float32; lines."""
     found: dict[SpecDim, int] = {}
     if model.dtype == "float32":
-        for eqn in (e for k in kernels for e in k.graph.eqns if isinstance(e, Eqn) and e.reduce in ("argmax", "argmin")):
+        for eqn in (e for k in kernels for e in k.graph.eqns if isinstance(e, Eqn) and _makes_positions(e)):
             for extent in (a.extent for a in eqn.reduced):
                 if extent.value is None or extent.value > 1 << 24:
                     found.setdefault(dim_spec(extent), eqn.origin.spans[0].line if eqn.origin.spans else 0)
     return tuple(found.items())
+
+
+def _makes_positions(eqn: Eqn) -> bool:
+    return eqn.reduce in ("argmax", "argmin") or ranking(eqn) is not None
 
 
 def _may_be_negative(dim: Dim) -> bool:

@@ -16,12 +16,13 @@ from ..graph.expr import Expr, arg
 from ..graph.ir import Axis, Gather, Ix, Kind, Reduce, at, fixed
 from ..graph.shapes import Dim, Shape
 
-OptionKind = Literal["axis", "axes", "flag", "size", "sizes", "number", "text"]
+OptionKind = Literal["axis", "axes", "flag", "size", "sizes", "number", "numbers", "text"]
 
 
 @dataclass(frozen=True)
 class Option:
-    """An argument that is not an array: an axis, a size, a flag... ``sizes`` takes all that are left. ``default`` None
+    """An argument that is not an array: an axis, a size, a flag... ``sizes`` takes all that are left, a required ``text``
+    comes before the arrays, ``numbers`` is a literal array as its shape and its data. ``default`` None
     means that it may be missing; ``required`` that it may not. ``positional`` is False where only a name will do."""
 
     name: str
@@ -62,6 +63,7 @@ class Step:
     reduce: Reduce = ""
     kind: Kind = "real"
     below: Dim | None = None
+    drop: bool = False  # what is written outside vanishes
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ def define(
 
 def table() -> Mapping[str, Op]:
     """All operations by name, in order of declaration."""
-    from . import elementwise, indexing, linear, reductions  # noqa: F401
+    from . import arranging, elementwise, indexing, linear, ordering, reductions, running  # noqa: F401
 
     return _table
 

@@ -1,11 +1,11 @@
-"""Operations that take axes away: sum, mean, max, min, prod, argmax, argmin, logsumexp."""
+"""Operations that take axes away: sum, mean, var, std, norm, max, min, prod, all, any, argmax, argmin, logsumexp."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..graph.expr import arg, dim, make
+from ..graph.expr import ONE, ZERO, Expr, arg, call, const, dim, make
 from ..graph.ir import Axis, Ix, Kind, Reduce, at
 from ..graph.shapes import Dim, Shape, size
 from .declare import Misfit, Op, Operand, Option, Plan, Read, Step, define, out_axes, plain
@@ -141,6 +141,169 @@ mean = define(
     numpy=lambda np, x, **o: np.mean(x, **o),
     samples=((-3.0, 3.0),),
 )
+
+
+# ---------------------------------------------------------------- spread and length
+
+
+def _spread(operand: Operand, options: Mapping[str, Any]) -> tuple[Step, ...]:
+    """The mean of the squares of the distances from the mean: never the difference of two large numbers, which cancels."""
+    over = positions(options["axis"], len(operand.shape))
+    ddof = options["ddof"] if isinstance(options["ddof"], Dim) else Dim.of(int(options["ddof"]))
+    keep = options["keepdims"]
+    total = reduce_step("sum", operand, over, keep, "+", "real")
+    count = dim(size(tuple(operand.shape[k] for k in over)))
+    less = dim(size(tuple(operand.shape[k] for k in over)) - ddof)
+    axes = out_axes(total.shape)
+    average = Step("mean", total.shape, axes, plain(axes), (Read(1, plain(axes)),), make("div", arg(0), count))
+    squares = reduce_step("sum", operand, over, keep, "+", "real")
+    away = make("square", make("sub", arg(0), arg(1)))
+    here = squares.out_index
+    reads = (squares.reads[0], Read(2, here))
+    reduce: Reduce = "+" if over else ""
+    squares = Step("sum", squares.shape, squares.axes, here, reads, away, reduce)
+    if not over:
+        total = Step("sum", total.shape, axes, plain(axes), (Read(0, plain(axes)),), arg(0))
+    var = Step("var", total.shape, axes, plain(axes), (Read(3, plain(axes)),), make("div", arg(0), less))
+    return total, average, squares, var
+
+
+SPREAD = (*AXES, Option("ddof", "size", 0, positional=False))
+
+
+def _var(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
+    return Plan(_spread(operands[0], options))
+
+
+def _std(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
+    steps = _spread(operands[0], options)
+    axes = out_axes(steps[-1].shape)
+    root = Step("std", steps[-1].shape, axes, plain(axes), (Read(4, plain(axes)),), call("sqrt", arg(0)))
+    return Plan((*steps, root))
+
+
+var = define(
+    "var",
+    "x[i..., r...] -> y[i...]",
+    family="reduction",
+    arrays=("x",),
+    options=SPREAD,
+    reduce="+",
+    plan=_var,
+    doc="Variance: the sum of (x - mean(x))**2 over the number of elements less `ddof`.",
+    numpy=lambda np, x, **o: np.var(x, **o),
+    samples=((-3.0, 3.0),),
+)
+std = define(
+    "std",
+    "x[i..., r...] -> y[i...]",
+    family="reduction",
+    arrays=("x",),
+    options=SPREAD,
+    reduce="+",
+    plan=_std,
+    doc="Standard deviation, sqrt(var(x)); where all elements are equal its gradient is 0.",
+    numpy=lambda np, x, **o: np.std(x, **o),
+    samples=((-3.0, 3.0),),
+)
+
+
+def _unit(total: Expr) -> Expr:
+    """A power of ten with which squares of numbers of this size neither overflow nor underflow, in either real type: 1 for
+    all but extremes. It is constant almost everywhere, so that no derivative goes through it."""
+
+    def below(edge: str, unit: str, other: Expr) -> Expr:
+        return make("where", make("lt", total, const(edge)), const(unit), other)
+
+    large = make("where", make("gt", total, const("1e120")), const("1e210"), const("1e30"))
+    middle = make("where", make("gt", total, const("1e18")), large, ONE)
+    return below("1e-120", "1e-210", below("1e-18", "1e-30", middle))
+
+
+def _norm(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
+    (x,) = operands
+    over = positions(options["axis"], len(x.shape))
+    keep, order = options["keepdims"], options["ord"]
+    if order not in (1, 2, "inf"):
+        raise Misfit("E285", "ord is 1, 2 or inf", at="ord")
+    first = reduce_step("norm", x, over, keep, "+", "real")
+    size_of = call("abs", arg(0))
+    axes, here = first.axes, first.out_index
+    if not over:
+        return Plan((Step("norm", first.shape, axes, here, first.reads, size_of),))
+    if order == 1:
+        return Plan((Step("norm", first.shape, axes, here, first.reads, size_of, "+"),))
+    if order == "inf":
+        _checked("max", x, over)
+        return Plan((Step("norm", first.shape, axes, here, first.reads, size_of, "max"),))
+    total = Step("sum", first.shape, axes, here, first.reads, size_of, "+")
+    outer = out_axes(first.shape)
+    unit = Step("unit", first.shape, outer, plain(outer), (Read(1, plain(outer)),), _unit(arg(0)))
+    squares = Step("sum", first.shape, axes, here, (first.reads[0], Read(2, here)), make("square", make("div", arg(0), arg(1))), "+")
+    reads = (Read(2, plain(outer)), Read(3, plain(outer)))
+    root = Step("norm", first.shape, outer, plain(outer), reads, make("mul", arg(0), call("sqrt", arg(1))))
+    return Plan((total, unit, squares, root))
+
+
+def _norm_numpy(np: Any, x: Any, axis: Any = None, ord: Any = 2, keepdims: bool = False) -> Any:
+    a = np.abs(np.asarray(x, float))
+    if ord == 1:
+        return np.sum(a, axis=axis, keepdims=keepdims)
+    if ord != 2:
+        return np.max(a, axis=axis, keepdims=keepdims)
+    top = np.max(a, axis=axis, keepdims=True, initial=0)
+    top = np.where((top == 0) | ~np.isfinite(top), 1, top)
+    found = np.sqrt(np.sum((a / top) ** 2, axis=axis, keepdims=True)) * top
+    return found if keepdims else np.squeeze(found, axis)
+
+
+norm = define(
+    "norm",
+    "x[i..., r...] -> y[i...]",
+    family="reduction",
+    arrays=("x",),
+    options=(*AXES, Option("ord", "number", 2, positional=False)),
+    reduce="+",
+    plan=_norm,
+    doc="Length over all axes, or over `axis`: Euclidean, or with `ord=1` the sum and with `ord=inf` the largest of the absolute "
+    "values. It neither overflows nor underflows where the length itself does not; at 0 its gradient is 0.",
+    numpy=_norm_numpy,
+    samples=((-3.0, 3.0),),
+)
+
+
+# ---------------------------------------------------------------- all, any
+
+
+def _truth(name: str, doc: str, numpy: Callable[..., Any]) -> Op:
+    def plan(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
+        """How many there are against it, or for it: that of nothing is 0."""
+        (x,) = operands
+        over = positions(options["axis"], len(x.shape))
+        count = reduce_step("sum", x, over, options["keepdims"], "+", "real")
+        body = make("eq" if name == "all" else "ne", arg(0), ZERO)
+        counted = Step("sum", count.shape, count.axes, count.out_index, count.reads, body, "+" if over else "")
+        axes = out_axes(count.shape)
+        return Plan((counted, Step(name, count.shape, axes, plain(axes), (Read(1, plain(axes)),),
+                                   make("eq" if name == "all" else "ne", arg(0), ZERO), kind="bool")))  # fmt: skip
+
+    return define(
+        name,
+        "x[i..., r...] -> y[i...]",
+        doc=doc,
+        family="reduction",
+        arrays=("x",),
+        options=AXES,
+        reduce="+",
+        kind="bool",
+        plan=plan,
+        numpy=numpy,
+        samples=((-3.0, 3.0),),
+    )
+
+
+all = _truth("all", "Whether all are true (other than 0), over all axes or over `axis`.", lambda np, x, **o: np.all(x, **o))
+any = _truth("any", "Whether one of them is true (other than 0), over all axes or over `axis`.", lambda np, x, **o: np.any(x, **o))
 
 
 def _arg(name: str, doc: str, reduce: Reduce, numpy: Callable[..., Any]) -> Op:

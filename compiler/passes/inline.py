@@ -8,6 +8,7 @@ from functools import lru_cache
 from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Access, Eqn, Graph, Ix, Scan
+from ..graph.patterns import special
 from ..graph.rewrite import normalise, substitute_access
 from ..graph.shapes import Shape
 from .names import is_temporary
@@ -108,7 +109,7 @@ def _may(eqn: Eqn, access: Access, producer: Eqn, shapes: dict[str, Shape]) -> b
         if is_product(eqn):
             return producer.args[0].fill is None and _linear(producer)
         return True
-    if is_product(eqn):
+    if is_product(eqn) or special(eqn):
         return False
     axes = {a.name for a in eqn.axes if not a.extent.is_one()}
     names = [ix.plain for ix in access.index]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from gradwright.compiler.graph.expr import Expr, walk
 from gradwright.compiler.graph.ir import Access, Const, Eqn, Gather, Graph, Ix, Quot
+from gradwright.compiler.graph.patterns import Ranking, ranking
 from gradwright.compiler.graph.shapes import Dim
 
 NEAR = 1e-6  # closer than this to a kink is at it
@@ -66,11 +67,15 @@ class Reference:
     def equation(self, eqn: Eqn) -> Any:
         extents = [a.extent.evaluate(self.sizes) for a in eqn.axes]
         grid = {a.name: g for a, g in zip(eqn.axes, np.indices(extents) if extents else [], strict=True)}
+        ranks = ranking(eqn)
+        if ranks is not None:
+            return self.rank(eqn, ranks)
         args = [self.read(access, grid, tuple(extents)) for access in eqn.args]
         value = self.body(eqn.body, args, grid, tuple(extents))
         value = self.full(value, tuple(extents))
         out_axes = [ix.plain for ix in eqn.out_index]
-        assert all(out_axes), "the reference takes forward graphs, which write plainly"
+        if not all(out_axes):
+            return self.scatter(eqn, value, grid, tuple(extents))
         names = [a.name for a in eqn.axes]
         order = [names.index(n or "") for n in out_axes]
         rest = [k for k in range(len(names)) if k not in order]
@@ -81,6 +86,31 @@ class Reference:
         if eqn.out.kind == "real":
             value = self.real(value)
         return value
+
+    def rank(self, eqn: Eqn, ranks: Ranking) -> Any:
+        """Positions in the sorted order; two elements that are equal are at a kink."""
+        axes = [a for a in eqn.axes if a not in eqn.reduced]
+        extents = tuple(a.extent.evaluate(self.sizes) for a in axes)
+        grid = {a.name: g for a, g in zip(axes, np.indices(extents), strict=True)}
+        values = self.plain(self.read(ranks.source, grid, extents))
+        k = axes.index(ranks.axis)
+        order = np.argsort(-values if ranks.descending else values, axis=k, kind="stable")
+        self.note(order, np.diff(np.sort(values, axis=k), axis=k) if extents[k] > 1 else np.ones(()))
+        return self.array(np.argsort(order, axis=k, kind="stable"))
+
+    def scatter(self, eqn: Eqn, value: Any, grid: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
+        out = np.zeros(tuple(d.evaluate(self.sizes) for d in eqn.out.shape), np.int64 if eqn.out.kind == "int" else np.float64)
+        indices = [self.index(ix, grid, shape) for ix in eqn.out_index]
+        inside = np.ones(shape, bool)
+        for i, n in zip(indices, out.shape, strict=True):
+            inside &= (i >= 0) & (i < n)
+        assert eqn.drop or inside.all(), f"{eqn.out.name} is written outside"
+        where = tuple(i[inside] for i in indices)
+        if self.torch is None:
+            np.add.at(out, where, value[inside].astype(out.dtype))
+            return out
+        start, chosen = self.torch.as_tensor(out), tuple(self.torch.as_tensor(i) for i in where)
+        return start.index_put(chosen, value[self.torch.as_tensor(inside)].to(start.dtype), accumulate=True)
 
     def real(self, value: Any) -> Any:
         if self.torch is not None:

@@ -1,0 +1,138 @@
+"""Equations whose meaning takes a pass over all pairs, and that are computed in far less: running sums and ranks.
+
+Nothing but the loops and the NumPy backend needs to know: the meaning and the adjoint are those of any equation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from . import expr as E
+from .expr import Expr
+from .ir import Access, Axis, Eqn, Ix, at
+
+_MIRRORED: Final = {"le": "ge", "lt": "gt", "ge": "le", "gt": "lt"}
+_OPPOSITE: Final = {"le": "gt", "lt": "ge", "ge": "lt", "gt": "le"}
+_NEUTRAL: Final = {"+": E.ZERO, "*": E.ONE}
+
+
+# ---------------------------------------------------------------- running sums and products
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """``out[i] = reduce over j <= i of inner[j]``, or with ``reverse`` over j >= i."""
+
+    axis: Axis
+    over: Axis
+    inner: Expr
+    reverse: bool
+
+
+def running(eqn: Eqn) -> Running | None:
+    """What runs along what, where the equation is a sum (or product) over all places up to one, or from one on."""
+    if eqn.reduce not in _NEUTRAL or eqn.plain_out is None or len(eqn.reduced) != 1 or eqn.out.kind != "real":
+        return None
+    (over,) = eqn.reduced
+    found = _unmasked(eqn.body, eqn.reduce, over.name, {a.name: a for a in eqn.axes if a.extent == over.extent})
+    if found is None:
+        return None
+    axis, reverse, inner = found
+    if any(leaf.value == axis.name for leaf in E.leaves(inner, "idx")):
+        return None
+    for k in E.arguments(inner):
+        if any(axis.name in ix.axes() for ix in eqn.args[k].index):
+            return None
+    return Running(axis, over, inner, reverse)
+
+
+def _unmasked(body: Expr, reduce: str, over: str, axes: dict[str, Axis]) -> tuple[Axis, bool, Expr] | None:
+    """The body without the condition on places."""
+    if body.op == "where":
+        condition, a, b = body.args
+        neutral = _NEUTRAL[reduce]
+        if neutral in (a, b):
+            inner = b if a is neutral else a
+            order = _order(condition, over, axes, negated=a is neutral)
+            if order is not None:
+                return (*order, inner)
+            found = _unmasked(inner, reduce, over, axes)
+            if found is not None:
+                rest = found[2]
+                return found[0], found[1], E.make("where", condition, *((a, rest) if a is neutral else (rest, b)))
+    if reduce == "+" and body.op in ("mul", "div", "neg"):
+        for k, part in enumerate(body.args[:1] if body.op == "div" else body.args):
+            found = _unmasked(part, reduce, over, axes)
+            if found is not None:
+                return found[0], found[1], E.fold_node(body, tuple(found[2] if j == k else a for j, a in enumerate(body.args)))
+    return None
+
+
+def _order(condition: Expr, over: str, axes: dict[str, Axis], negated: bool) -> tuple[Axis, bool] | None:
+    if condition.op == "not":
+        return _order(condition.args[0], over, axes, not negated)
+    if condition.op not in _MIRRORED or any(a.op != "idx" for a in condition.args):
+        return None
+    left, right = (str(a.value) for a in condition.args)
+    op = condition.op
+    if right == over:
+        left, right, op = right, left, _MIRRORED[op]
+    if negated:
+        op = _OPPOSITE[op]
+    if left != over or right == over or right not in axes or op not in ("le", "ge"):
+        return None
+    return axes[right], op == "ge"
+
+
+# ---------------------------------------------------------------- ranks
+
+
+def before(a: Expr, b: Expr, descending: bool) -> Expr:
+    """Whether a comes before b: a total order, in which NaN is the largest."""
+    first, last = (b, a) if descending else (a, b)
+    return E.make("or", E.make("lt", first, last), E.make("and", E.make("eq", first, first), E.make("ne", last, last)))
+
+
+def counted(other: str, here: str, descending: bool, x: Expr, y: Expr) -> Expr:
+    """Whether the element x at place ``other`` comes before y at place ``here``; the first of equals comes first."""
+    earlier = E.make("lt", E.idx(other), E.idx(here))
+    return E.make("or", before(x, y, descending), E.make("and", earlier, E.make("not", before(y, x, descending))))
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """``out[i] = how many elements of source come before the one at i`` along ``axis``."""
+
+    axis: Axis
+    source: Access  # over ``axis``
+    descending: bool
+
+
+def ranking(eqn: Eqn) -> Ranking | None:
+    """The array and the order, where the equation counts for each element those that come before it."""
+    if eqn.reduce != "+" or eqn.out.kind != "int" or eqn.plain_out is None or len(eqn.reduced) != 1 or len(eqn.args) != 2:
+        return None
+    (over,) = eqn.reduced
+    for k in (0, 1):
+        here, there = eqn.args[k], eqn.args[1 - k]
+        if here.value != there.value or here.fill is not None or there.fill is not None:
+            continue
+        for axis in eqn.axes:
+            if axis is over or axis.extent != over.extent:
+                continue
+            if _swapped(here.index, axis.name, over.name) != there.index:
+                continue
+            for descending in (False, True):
+                if eqn.body is counted(over.name, axis.name, descending, E.arg(1 - k), E.arg(k)):
+                    return Ranking(axis, here, descending)
+    return None
+
+
+def _swapped(index: tuple[Ix, ...], old: str, new: str) -> tuple[Ix, ...]:
+    return tuple(at(new) if ix.plain == old else ix for ix in index)
+
+
+def special(eqn: Eqn) -> bool:
+    """Whether the equation is computed as a whole, by a loop or a kernel of its own."""
+    return running(eqn) is not None or ranking(eqn) is not None

@@ -1,0 +1,203 @@
+"""Every operation on arrays, over shapes of all kinds: its value against NumPy, first and second derivatives against PyTorch,
+and what both backends make of it against the interpreter and finite differences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.examine import examine
+from support.models import build, errors, values
+from support.programs import Program
+from support.twice import ours, torchs, twice
+
+SIZES = (0, 1, 2, 5)
+
+
+@dataclass(frozen=True)
+class Case:
+    """``declared``: inputs as the model declares them; ``numpy`` and ``torch`` are two independent answers."""
+
+    declared: str
+    call: str
+    numpy: Callable[..., Any]
+    torch: Callable[..., Any]
+    low: float = -2.0
+    high: float = 2.0
+    least: int = 0  # of a free size
+
+    @property
+    def text(self) -> str:
+        free = [n for n in "NM" if re.search(rf"\b{n}\b", self.declared + self.call)]
+        lines = [f"size {', '.join(free)}"] if free else []
+        for item in self.declared.split("; "):
+            lines.append(item if item.startswith("index") else f"input {item}")
+        return "\n".join([*lines, f"output f = {self.call}", ""])
+
+    @property
+    def label(self) -> str:
+        return f"{self.call} of {self.declared}"
+
+
+def axis_last(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x: function(x, -1)
+
+
+def torch_norm(x: Any, **options: Any) -> Any:
+    return torch.linalg.vector_norm(x, **options)
+
+
+CASES = [
+    Case("x[N, 3]; W[3, 2]", 'einsum("nd,dh->nh", x, W)', lambda x, W: x @ W, lambda x, W: x @ W),
+    Case("x[N, 3]; W[2, 3]", 'einsum("nd,hd->hn", x, W)', lambda x, W: W @ x.T, lambda x, W: W @ x.T),
+    Case("x[N, M, 3]; W[N, 3, 2]", 'einsum("bnd,bdh->bnh", x, W)', np.matmul, torch.matmul),
+    Case("x[N, M]; y[N, M]", 'einsum("nm,nm->", x, y)', lambda x, y: np.sum(x * y), lambda x, y: (x * y).sum()),
+    Case("x[N, M]; y[N, M]", 'einsum("nm,nm->m", x, y)', lambda x, y: np.sum(x * y, 0), lambda x, y: (x * y).sum(0)),
+    Case("x[N, N]", 'einsum("ii->i", x)', np.diagonal, torch.diagonal),
+    Case("x[N, N]", 'einsum("ii", x)', np.trace, torch.trace),
+    Case("x[N, M, 2]", 'einsum("nmk->kn", x)', lambda x: x.sum(1).T, lambda x: x.sum(1).T),
+    Case("x[N, M, 2]; W[2, 3]", 'einsum("...k,kl->...l", x, W)', lambda x, W: x @ W, lambda x, W: x @ W),
+    Case("x[N, 1, 2]; y[M, 2]", 'einsum("...k,...k->...", x, y)', lambda x, y: (x * y).sum(-1), lambda x, y: (x * y).sum(-1)),
+    Case("x[N, 3]; y[3, M]; z[M, 2]", 'einsum("ij,jk,kl->il", x, y, z)', lambda x, y, z: x @ y @ z, lambda x, y, z: x @ y @ z),
+    Case("x[N, 3]; y[M]", 'einsum("ij,k->i", x, y)', lambda x, y: x.sum(1) * y.sum(), lambda x, y: x.sum(1) * y.sum()),
+    Case("x[N]; y[M]", 'einsum("i,j", x, y)', np.outer, torch.outer),
+    Case("x[N, 1, 3]; W[M, 3, 2]", "reshape(x, N, 1, 1, 3) @ W", lambda x, W: x[:, None] @ W, lambda x, W: x[:, None] @ W),
+    Case("x[2, N, 3]; W[3]", "x @ W", np.matmul, torch.matmul),
+    Case("x[N, 1, 3]", "transpose(x, 2, 0, 1)", lambda x: x.transpose(2, 0, 1), lambda x: x.permute(2, 0, 1)),
+    Case("x[N, 3]", "flip(x)", np.flip, lambda x: torch.flip(x, [0, 1])),
+    Case("x[N, 3]", "flip(x, axis=0)", lambda x: np.flip(x, 0), lambda x: torch.flip(x, [0])),
+    Case("x[N, 1, 2]", "flip(x, axis=[0, -1])", lambda x: np.flip(x, (0, 2)), lambda x: torch.flip(x, [0, 2])),
+    *(
+        Case("x[N, 3]", f"roll(x, {s}, axis={a})", lambda x, s=s, a=a: np.roll(x, s, a), lambda x, s=s, a=a: torch.roll(x, s, a))
+        for s, a in ((1, 0), (-1, 0), (7, 0), (-4, 0), (2, 1), (-7, -1))
+    ),
+    Case("x[N]", "roll(x, N // 2)", lambda x: np.roll(x, len(x) // 2), lambda x: torch.roll(x, len(x) // 2)),
+    Case("x[N, 3]", "pad(x, 1)", lambda x: np.pad(x, 1), lambda x: torch.nn.functional.pad(x, (1, 1, 1, 1))),
+    Case("x[N, 3]", "pad(x, [[0, 2], [1, 0]], constant_values=-1.5)",
+         lambda x: np.pad(x, ((0, 2), (1, 0)), constant_values=-1.5),
+         lambda x: torch.nn.functional.pad(x, (1, 0, 0, 2), value=-1.5)),
+    Case("x[N, 3]", "pad(x, [0, 1])", lambda x: np.pad(x, (0, 1)), lambda x: torch.nn.functional.pad(x, (0, 1, 0, 1))),
+    Case("x[N, 3]", "pad(x, 0)", lambda x: x, lambda x: x * 1),
+    Case("x[N, 3]", "tile(x, 2)", lambda x: np.tile(x, 2), lambda x: torch.tile(x, (2,))),
+    Case("x[N, 3]", "tile(x, 3, 1)", lambda x: np.tile(x, (3, 1)), lambda x: torch.tile(x, (3, 1))),
+    Case("x[N]; y[1]", "tile(x, 2, 1, 3) * y", lambda x, y: np.tile(x, (2, 1, 3)) * y, lambda x, y: torch.tile(x, (2, 1, 3)) * y),
+    Case("x[N, 3]", "repeat(x, 2, axis=1)", lambda x: np.repeat(x, 2, 1), lambda x: torch.repeat_interleave(x, 2, 1)),
+    Case("x[N, 3]", "repeat(x, 3, axis=0)", lambda x: np.repeat(x, 3, 0), lambda x: torch.repeat_interleave(x, 3, 0)),
+    Case("x[N, 3]", "repeat(x, 2)", lambda x: np.repeat(x, 2), lambda x: torch.repeat_interleave(x, 2)),
+    Case("x[N, 3]", "cumsum(x, axis=0)", lambda x: np.cumsum(x, 0), lambda x: torch.cumsum(x, 0)),
+    Case("x[N, 3]", "cumsum(x, axis=-1)", lambda x: np.cumsum(x, 1), lambda x: torch.cumsum(x, 1)),
+    Case("x[N, 2]", "cumsum(x)", np.cumsum, lambda x: torch.cumsum(x.reshape(-1), 0)),
+    Case("x[N, 1, M]", "cumsum(x, axis=1)", lambda x: np.cumsum(x, 1), lambda x: torch.cumsum(x, 1)),
+    Case("x[N, 3]", "cumprod(x, axis=0)", lambda x: np.cumprod(x, 0), lambda x: torch.cumprod(x, 0)),
+    Case("x[N, 3]", "cumprod(x, axis=1)", lambda x: np.cumprod(x, 1), lambda x: torch.cumprod(x, 1)),
+    Case("x[N, 3]", "sort(x, axis=0)", lambda x: np.sort(x, 0), lambda x: torch.sort(x, 0).values),
+    Case("x[2, N, 3]", "sort(x)", np.sort, lambda x: torch.sort(x).values),
+    Case("x[2, N, 3]", "sort(x, axis=1)", lambda x: np.sort(x, 1), lambda x: torch.sort(x, 1).values),
+    Case("x[N]", "flip(sort(x**2)) * arange(N)", lambda x: np.sort(x**2)[::-1] * np.arange(len(x)),
+         lambda x: torch.sort(x**2, descending=True).values * torch.arange(len(x))),
+    Case("x[N, 5]", "top_k(x, 2)", lambda x: -np.sort(-x)[:, :2], lambda x: torch.topk(x, 2).values),
+    Case("x[5, N]", "top_k(x * x, 3, axis=0)", lambda x: -np.sort(-x * x, 0)[:3], lambda x: torch.topk(x * x, 3, 0).values),
+    Case("x[N, 3]; y[N]", "x[argsort(y)]", lambda x, y: x[np.argsort(y)], lambda x, y: x[torch.argsort(y)]),
+    Case("x[N, 3]", "argsort(x) * x", lambda x: np.argsort(x) * x, lambda x: torch.argsort(x) * x),
+    Case("x[N, 2]", "flip(cumsum(flip(x), axis=0)) * cumsum(x**2, axis=0)",
+         lambda x: np.cumsum(x[::-1, ::-1], 0)[::-1, ::-1] * np.cumsum(x**2, 0),
+         lambda x: torch.flip(torch.cumsum(torch.flip(x, [0, 1]), 0), [0, 1]) * torch.cumsum(x**2, 0)),
+    Case("x[N]; y[M]", "outer(x, y)", np.outer, torch.outer),
+    Case("x[N, 3]", "norm(x)", np.linalg.norm, torch_norm, least=1),
+    Case("x[N, 3]", "norm(x, axis=1)", lambda x: np.linalg.norm(x, axis=1), lambda x: torch_norm(x, dim=1)),
+    Case("x[N, 3]", "norm(x, axis=0, keepdims=True, ord=1)", lambda x: np.linalg.norm(x, 1, 0, True),
+         lambda x: torch_norm(x, ord=1, dim=0, keepdim=True)),
+    Case("x[N, 3]", "norm(x, axis=1, ord=inf)", lambda x: np.linalg.norm(x, np.inf, 1),
+         lambda x: torch_norm(x, ord=float("inf"), dim=1)),
+    Case("x", "norm(x)", np.abs, torch.abs),
+    Case("x[N, 3]", "var(x)", np.var, lambda x: torch.var(x, correction=0), least=1),
+    Case("x[N, 3]", "var(x, axis=1, ddof=1)", lambda x: np.var(x, axis=1, ddof=1), lambda x: torch.var(x, 1)),
+    Case("x[N, 3, 2]", "var(x, axis=[0, 2], keepdims=True)", lambda x: np.var(x, axis=(0, 2), keepdims=True),
+         lambda x: torch.var(x, (0, 2), correction=0, keepdim=True), least=1),
+    Case("x[N, 3]", "std(x, axis=1)", lambda x: np.std(x, axis=1), lambda x: torch.std(x, 1, correction=0)),
+    Case("x[N, 3]", "std(x, axis=0, ddof=1)", lambda x: np.std(x, axis=0, ddof=1), lambda x: torch.std(x, 0), least=2),
+    Case("x[N, N]", "trace(x)", np.trace, torch.trace),
+    Case("x[2, 3]", "trace(x)", np.trace, torch.trace),
+    Case("x[N, 3]", "triu(x)", np.triu, torch.triu),
+    Case("x[N, 3]", "tril(x, k=-1)", lambda x: np.tril(x, -1), lambda x: torch.tril(x, -1)),
+    Case("x[2, N, 3]", "triu(x, 1)", lambda x: np.triu(x, 1), lambda x: torch.triu(x, 1)),
+    Case("x[N]", "diag(x)", np.diag, torch.diag),
+    Case("x[3, 2]", "diag(x)", np.diag, torch.diagonal),
+    Case("x[N, 3]; y[3]", "cross(x, y)", np.cross, lambda x, y: torch.linalg.cross(x, y.expand_as(x))),
+    Case("x[N, 1, 3]; y[M, 3]", "cross(x, y)", lambda x, y: np.cross(x, y), lambda x, y: torch.linalg.cross(x, y[None])),
+    Case("x; y", "linspace(x, y, 5)", lambda x, y: np.linspace(x, y, 5), lambda x, y: x + (y - x) * torch.arange(5) / 4),
+    Case("x[N]", "x * linspace(-0.1, 0.5, N)", lambda x: x * np.linspace(-0.1, 0.5, len(x)),
+         lambda x: x * torch.linspace(-0.1, 0.5, len(x), dtype=torch.float64)),
+    Case("x[N]", "x * arange(N)", lambda x: x * np.arange(len(x)), lambda x: x * torch.arange(len(x))),
+    Case("x[N]", "x * arange(1, 2*N + 1, 2)", lambda x: x * np.arange(1, 2 * len(x) + 1, 2),
+         lambda x: x * torch.arange(1, 2 * len(x) + 1, 2)),
+    Case("x[N]", "x * arange(N, 0, -1)", lambda x: x * np.arange(len(x), 0, -1), lambda x: x * torch.arange(len(x), 0, -1)),
+    Case("x[N, 3]", "prod(x, axis=1)", lambda x: np.prod(x, 1), lambda x: torch.prod(x, 1)),
+    Case("x[N, 3]", "logsumexp(x, axis=1)", lambda x: np.log(np.sum(np.exp(x), 1)), lambda x: torch.logsumexp(x, 1)),
+    Case("x[N, 3]", "max(x, axis=1)", lambda x: np.max(x, 1), lambda x: torch.amax(x, 1)),
+    Case("x[N, 3]", "min(x)", np.min, torch.amin, least=1),
+    Case("x[N, 3]", "mean(x, axis=0)", lambda x: np.mean(x, 0), lambda x: torch.mean(x, 0), least=1),
+    Case("x[N, 3]", "where(all(x > -1, axis=1, keepdims=True), x**2, x)", lambda x: np.where(np.all(x > -1, 1)[:, None], x**2, x),
+         lambda x: torch.where((x > -1).all(1)[:, None], x**2, x)),
+    Case("x[N, 3]", "where(any(x > 1), x**2, x)", lambda x: np.where(np.any(x > 1), x**2, x),
+         lambda x: torch.where((x > 1).any(), x**2, x)),
+    Case("x[N, 3]; index y[N] < 3", "x * one_hot(y, 3)", lambda x, y: x * np.eye(3)[y], lambda x, y: x * torch.eye(3)[y]),
+    Case("x[N, 3]", "clip(x, -0.5, 1)", lambda x: np.clip(x, -0.5, 1), lambda x: torch.clip(x, -0.5, 1)),
+]  # fmt: skip
+
+
+def sizes_of(case: Case) -> list[dict[str, int]]:
+    free = list(twice(case.text)[0].free)
+    return [dict(zip(free, chosen, strict=True)) for chosen in product([n for n in SIZES if n >= case.least], repeat=len(free))]
+
+
+def inputs_of(case: Case, sizes: dict[str, int], seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    found: dict[str, Any] = {}
+    for i in build(case.text).inputs:
+        shape = tuple(d.evaluate(sizes) for d in i.value.shape)
+        if i.below is not None:
+            found[i.value.name] = rng.integers(0, i.below.evaluate(sizes), shape)
+        else:
+            found[i.value.name] = rng.uniform(case.low, case.high, shape)
+    return found
+
+
+def close(got: Any, want: Any, what: str) -> None:
+    """Norm-wise, to 1e-10."""
+    got, want = np.asarray(got, float), np.asarray(want, float)
+    assert got.shape == want.shape, what
+    if got.size:
+        assert not (np.isnan(got) ^ np.isnan(want)).any(), f"{what}: {got} {want}"
+        scale = max(1.0, float(np.max(np.abs(np.nan_to_num(want)))))
+        assert np.nanmax(np.abs(got - want), initial=0) <= 1e-10 * scale, f"{what}: {got} {want}"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.label)
+def test_values_and_two_derivatives(case: Case) -> None:
+    order = [i.value.name for i in build(case.text).inputs]
+    for k, sizes in enumerate(sizes_of(case)):
+        inputs = inputs_of(case, sizes, k)
+        value, first, second, given = ours(case.text, inputs, sizes, k)
+        with np.errstate(all="ignore"):
+            close(value, case.numpy(*(inputs[n] for n in order)), f"value at {sizes}")
+        its_value, its_first, its_second = torchs(case.torch, given, order)
+        close(value, its_value, f"value at {sizes}")
+        for n in first:
+            if its_first[n] is not None:
+                close(first[n], its_first[n], f"gradient by {n} at {sizes}")
+                close(second[n], its_second[n], f"second derivative by {n} at {sizes}")
+
+
+def test_backends(tmp_path: Path) -> None:
+    """Both backends against the interpreter and finite differences, at several sizes."""
+    programs = [(f"op{k}", Program(case.text)) for k, case in enumerate(CASES) if case.least == 0]
+    report = examine(programs, tmp_path, sizes=[0, 1, 2, 5])
+    assert not report.wrong, report.shown()
