@@ -8,7 +8,7 @@ from ..graph.expr import arg
 from ..language import syntax
 from .expressions import NotElementwise
 from .scope import Env, Function, Lifter
-from .values import ConstDraft, Draft, Elem, Scalar, Val, Value
+from .values import Draft, Elem, Scalar, Val, Value
 
 if TYPE_CHECKING:
     from .model import Elaborator
