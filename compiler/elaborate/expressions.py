@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..graph import expr as E
 from ..graph.expr import Expr
@@ -34,6 +34,9 @@ from ..ops.indexing import Piece
 from .constants import exact_number, fold, fold_dim, map_literals
 from .scope import Entry, Env, Frame, Function, Lifter, article
 from .values import POISON, ConstDraft, Draft, Elem, Layer, Literal, Poison, Scalar, ScanDraft, Several, Text, Val, Value
+
+if TYPE_CHECKING:
+    from .states import Keeper
 
 Task = Generator[tuple[syntax.Expression, Env], Value, Value]
 Build = Callable[[list[Expr]], Expr]
@@ -73,6 +76,8 @@ class NotElementwise(Exception):
 
 class Evaluator:
     """What the expressions of one model share: its names so far, its equations so far, its errors so far."""
+
+    keeper: Keeper  # states and random values
 
     def __init__(self, bag: Bag, sources: dict[str, Source], library: Callable[[str], Function | None]) -> None:
         self.bag = bag
@@ -403,9 +408,17 @@ class Evaluator:
                 return entry.value
         if name in NAMED:
             return NAMED[name]
+        if name == "training" and not env.rule:
+            return self.in_training(node, env)
         if env.frame.main and self.silent(name):
             return POISON
         return self.unknown(node, env)
+
+    def in_training(self, node: syntax.Ref, env: Env) -> Value:
+        """Whether this is a training call: a run-time truth value."""
+        if env.constant:
+            return self.report(env, "E244", "training is not known when the module is compiled", node.span)
+        return self.keeper.is_training()
 
     def silent(self, name: str) -> bool:
         """An unknown name that was reported, or whose line has a syntax error."""

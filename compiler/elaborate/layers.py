@@ -256,9 +256,39 @@ class LayerCaller(Caller):
                 return
             names[name] = owner.values[name] = self.declare(line, env, f"{owner.path}.{name}")
             return
+        if isinstance(line, syntax.State | syntax.Next | syntax.RandomDecl) and env.owner is not None:
+            self.lasting(line, names, env, env.owner)
+            return
         yield from super().inner_statement(line, names, env)
 
-    def param_shape(self, line: syntax.ParamDecl, env: Env) -> Shape | None:
+    def lasting(
+        self, line: syntax.State | syntax.Next | syntax.RandomDecl, names: dict[str, Value], env: Env, owner: Layer
+    ) -> None:  # fmt: skip
+        """A state of a layer, named as its params are; a random value, drawn anew at each call of the layer."""
+        name = line.name.id
+        path = f"{owner.path}.{name}"
+        if isinstance(line, syntax.Next):
+            self.keeper.next(line, env, path if name in owner.values else "")
+        elif name in names and not (isinstance(line, syntax.State) and owner.called):
+            self.report(env, "E221", f"{name} is declared twice", line.name.span)
+            names[name] = POISON
+        elif isinstance(line, syntax.RandomDecl):
+            names[name] = self.keeper.random(line, env)
+        elif name not in owner.values:
+            names[name] = owner.values[name] = self.keeper.state(line, env, path)
+        else:
+            value = owner.values[name]
+            shape = self.param_shape(line, env)
+            if isinstance(value, Val) and shape is not None and shape != value.shape:
+                self.report(
+                    env, "E276", f"{path} is {show_shape(value.shape)}, and for this call it would have to be "
+                    f"{show_shape(shape)}", line.span, notes=("a layer that is called twice has one set of states",),
+                )  # fmt: skip
+                names[name] = POISON
+                return
+            names[name] = self.keeper.again(path, line, env)
+
+    def param_shape(self, line: syntax.ParamDecl | syntax.State, env: Env) -> Shape | None:
         dims: list[Dim] = []
         for part in line.shape:
             inner = replace(env, constant=True)

@@ -26,7 +26,7 @@ def unused(model: Elaborator) -> None:
     """W303, W305: inputs, hypers and bindings that nothing reads."""
     targets = {v.name for v in (t for t, _, _ in model.outputs.values())}
     for name, entry in model.ev.entries.items():
-        if entry.what in ("input", "index", "hyper") and not entry.used:
+        if entry.what in ("input", "index", "hyper", "random value") and not entry.used:
             model.bag.report("W303", f"the {entry.what} {name} is never used", entry.span)
     for name, entries in model.bound.items():
         for entry in entries:

@@ -21,6 +21,7 @@ from .constants import broadcast_data, exact_number
 from .expressions import describe
 from .loops import LoopCaller
 from .lints import lint
+from .states import Keeper
 from .scope import Entry, Env, Frame, Function, LayerRule, Rule, article
 from .targets import find_targets
 from .updates import all_updates, take_optimizer
@@ -28,7 +29,8 @@ from .values import POISON, ConstDraft, Draft, Layer, Literal, Poison, Scalar, S
 
 Reader = Callable[[str], "Source | None"]
 
-DISTRIBUTIONS: dict[str, tuple[tuple[str, Fraction | None], ...]] = {
+Distribution = tuple[tuple[str, Fraction | None], ...]
+DISTRIBUTIONS: dict[str, Distribution] = {
     "normal": (("mean", Fraction(0)), ("std", Fraction(1))),
     "uniform": (("low", None), ("high", None)),
     "glorot_uniform": (),
@@ -52,6 +54,7 @@ class Elaborator:
         self.library_functions: dict[str, Function] = {}
         self.ev = LoopCaller(self.bag, self.sources, self.library)
         self.ev.declare = self.layer_param
+        self.keeper = self.ev.keeper = Keeper(self)
         root = syntax.LayerDef(syntax.Name("model", span=self.start()), (), (), span=self.start())
         self.ev.root = Layer(LayerRule(root, self.frame), {}, self.start())
         self.ev.missing.update(module.broken)
@@ -257,6 +260,7 @@ class Elaborator:
         read = {id(v) for d in self.ev.drafts for v in d.operands} | {id(v) for v, _, _ in self.outputs.values()}
         self.params = [(v, p) for v, p in self.params if v.name not in self.of_layers or id(v) in read]
         self.add_penalties(read)
+        self.keeper.complete()
         updates = all_updates(self)
         targets = find_targets(self)
         if self.loss is not None and "loss" in self.outputs and self.outputs["loss"][0] is not self.loss:
@@ -316,8 +320,10 @@ class Elaborator:
         path = PurePosixPath(self.module.source.name.replace("\\", "/"))
         consts = tuple(c for d in drafts if isinstance(d, ConstDraft) and isinstance(c := d.finish(), Const))
         eqns = tuple(d.finish() for d in drafts if not isinstance(d, ConstDraft))
-        inputs = [v.graph_value for v, _ in (*self.inputs, *self.params, *self.hypers)]
-        graph = Graph(path.stem, tuple(inputs), consts, eqns, tuple(o.value for o in outputs))
+        keeper, states = self.keeper, self.keeper.results()
+        inputs = [v.graph_value for v in (*(v for v, _ in (*self.inputs, *self.params, *self.hypers)), *keeper.inputs())]
+        results = dict.fromkeys([*(o.value for o in outputs), *(s.next for s in states)])
+        graph = Graph(path.stem, tuple(inputs), consts, eqns, tuple(results))
         real = cast(OneOf["float64", "float32"], self.dtype or self.real or "float64")
         return Model(
             path.stem,
@@ -335,6 +341,9 @@ class Elaborator:
             updates,
             self.optimizer,
             graph,
+            states,
+            keeper.training.name if keeper.training is not None else None,
+            keeper.generator.name if keeper.generator is not None else None,
         )
 
     def live(self) -> list[Draft | ScanDraft | ConstDraft]:
@@ -385,7 +394,7 @@ class Elaborator:
 
     def bind(self, name: syntax.Name, value: Value) -> None:
         old = self.ev.entries.get(name.id)
-        if old is not None and old.what in ("size", "hyper", "loop variable"):
+        if old is not None and old.what in ("size", "hyper", "loop variable", "state", "random value"):
             self.report(
                 "E221",
                 f"{name.id} is {article(old.what)} and cannot be bound again",
@@ -433,6 +442,17 @@ class Elaborator:
                 self.gradients.append((node, self.entry_at(node.of)))
             case syntax.For():
                 self.unrolled(node)
+            case syntax.State():
+                self.declare(node.name, self.keeper.state(node, self.env, node.name.id), "state", node.shape)
+            case syntax.Next():
+                entry = self.ev.entries.get(node.name.id)
+                found = entry is not None and entry.what == "state"
+                self.keeper.next(node, self.env, node.name.id if found else "")
+            case syntax.RandomDecl():
+                start = len(self.ev.drafts)
+                drawn = self.keeper.random(node, self.env)
+                self.settle(node.name.id, [(node.name.id, drawn)] if isinstance(drawn, Val) else [], start)
+                self.declare(node.name, drawn, "random value", node.shape)
             case syntax.ScanDecl():
                 self.scan(node)
             case syntax.Indexed():
@@ -619,24 +639,26 @@ class Elaborator:
         self.penalty(node, val, env)
         return val
 
-    def fixed_shape(self, node: syntax.ParamDecl, env: Env) -> Shape | None:
+    def fixed_shape(self, node: syntax.ParamDecl | syntax.State, env: Env) -> Shape | None:
         shape = self.shape(node.shape, env)
         if shape is not None:
             for extent, part in zip(shape, node.shape, strict=True):
                 if extent.value is None:
-                    message = f"the shape of a param must be fixed, and {extent} is free"
+                    word = "state" if isinstance(node, syntax.State) else "param"
+                    message = f"the shape of a {word} must be fixed, and {extent} is free"
                     self.tell(env, "E211", message, part.span, help=_fix_size(extent))
                     return None
         return shape
 
-    def init(self, node: syntax.ParamDecl, shape: Shape | None, env: Env) -> Init | None:
+    def init(self, node: syntax.ParamDecl | syntax.State, shape: Shape | None, env: Env) -> Init | None:
         """How a param starts; None after an error."""
-        if node.init is None:
+        word, part = ("state", node.value) if isinstance(node, syntax.State) else ("param", node.init)
+        if part is None:
             return Init("values", (Fraction(0),))
-        if node.random:
-            return self.distribution(node.init, shape, env)
-        value = self.constant(node.init, env)
-        span = node.init.span
+        if isinstance(node, syntax.ParamDecl) and node.random:
+            return self.distribution(part, shape, env)
+        value = self.constant(part, env)
+        span = part.span
         if isinstance(value, Poison) or shape is None:
             return None
         fixed = tuple(int(d.value or 0) for d in shape)
@@ -645,7 +667,7 @@ class Elaborator:
             if number is None:
                 self.tell(
                     env,
-                    "E244", "the initial value of a param is made of numbers that are known when the module is compiled", span
+                    "E244", f"the initial value of a {word} is made of numbers that are known when the module is compiled", span
                 )
                 return None
             return Init("values", (number,))
@@ -658,17 +680,20 @@ class Elaborator:
                 self.tell(
                     env,
                     "E263",
-                    "the initial value does not have the shape of the param",
+                    f"the initial value does not have the shape of the {word}",
                     span,
                     labels=((node.name.span, f"{node.name.id} is {show_shape(shape)}"), (span, f"this is {describe(value)}")),
                 )
                 return None
             data = broadcast_data(value.shape, value.data, fixed)
             return Init("values", data[:1] if len(set(data)) == 1 else data)
-        self.tell(env, "E244", "the initial value of a param is made of numbers that are known when the module is compiled", span)
+        self.tell(env, "E244", f"the initial value of a {word} is made of numbers that are known when the module is compiled", span)
         return None
 
-    def distribution(self, node: syntax.Expression, shape: Shape | None, env: Env) -> Init | None:
+    def distribution(
+        self, node: syntax.Expression, shape: Shape | None, env: Env, known: Mapping[str, Distribution] = DISTRIBUTIONS
+    ) -> Init | None:  # fmt: skip
+        """A call of one of the ``known`` distributions; None after an error."""
         if isinstance(node, syntax.Ref):
             node = syntax.Call(syntax.Name(node.id, span=node.span), (), (), span=node.span)
         if not isinstance(node, syntax.Call):
@@ -677,20 +702,20 @@ class Elaborator:
                 "E261",
                 "a distribution is wanted here",
                 node.span,
-                notes=(f"there are {', '.join(DISTRIBUTIONS)}",),
-                help="a fixed initial value is written with =",
+                notes=(f"there are {', '.join(known)}",),
+                help="a fixed initial value is written with =" if known is DISTRIBUTIONS else None,
             )
             return None
         name = node.func.id
-        params = DISTRIBUTIONS.get(name)
+        params = known.get(name)
         if params is None:
-            meant = suggest(name, DISTRIBUTIONS)
+            meant = suggest(name, known)
             self.tell(
                 env,
                 "E261",
                 f"there is no distribution {name}",
                 node.func.span,
-                notes=() if meant else (f"there are {', '.join(DISTRIBUTIONS)}",),
+                notes=() if meant else (f"there are {', '.join(known)}",),
                 help=f"did you mean {meant}?" if meant else None,
             )
             return None
@@ -716,6 +741,9 @@ class Elaborator:
             return None
         if name == "uniform" and data[0] > data[1]:
             self.tell(env, "E262", "low is above high", node.span)
+            return None
+        if name == "bernoulli" and not 0 <= data[0] <= 1:
+            self.tell(env, "E262", f"p is a probability, from 0 to 1, and this is {float(data[0]):g}", node.span)
             return None
         if not params and shape is not None and len(shape) < 2:
             self.tell(
@@ -893,7 +921,7 @@ def _words(module: syntax.Module) -> set[str]:
         match s:
             case syntax.SizeDecl() | syntax.HyperDecl() | syntax.InputDecl() | syntax.IndexDecl():
                 words.update(i.name.id for i in s.items)
-            case syntax.ParamDecl():
+            case syntax.ParamDecl() | syntax.State() | syntax.RandomDecl():
                 words.add(s.name.id)
             case syntax.Binding() | syntax.For() | syntax.ScanDecl() | syntax.Indexed():
                 words.update(bound_names((s,)))
@@ -909,7 +937,7 @@ def declared_later(module: syntax.Module) -> dict[str, Span]:
         match s:
             case syntax.SizeDecl() | syntax.HyperDecl() | syntax.InputDecl() | syntax.IndexDecl():
                 names = [i.name for i in s.items]
-            case syntax.ParamDecl():
+            case syntax.ParamDecl() | syntax.State() | syntax.RandomDecl():
                 names = [s.name]
             case syntax.Binding():
                 names = list(s.targets)

@@ -106,6 +106,14 @@ def variable(model: Elaborator, name: syntax.Name) -> tuple[str, str] | None:
     entry = model.ev.entries.get(name.id)
     if entry is not None and isinstance(entry.value, Poison):
         return None
+    if entry is not None and entry.what in ("random value", "state"):
+        model.report(
+            "E273", f"{name.id} is {article(entry.what)}, and is a constant to differentiation", name.span,
+            labels=((entry.span, "declared here"),),
+            help="to differentiate for it, declare it as an input" if entry.what == "state"
+            else f"for the gradient of a value made of it, bind that value: z = mu + sigma * {name.id}",
+        )  # fmt: skip
+        return None
     if entry is not None:
         what = {"hyper": "a hyper", "size": "a size"}.get(entry.what, "not a real array")
         model.report(

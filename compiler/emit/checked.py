@@ -33,13 +33,13 @@ class CheckedWriter(KernelWriter):
         yield from super()._declarations()
         for slot, type_, _ in self.arguments:
             kind = slot.partition(":")[0]
-            if kind not in ("in", "theta", "frozen", "hyper") or type_ != "read":
+            if kind not in ("in", "theta", "frozen", "hyper", "state") or type_ != "read":
                 continue
             for place in self.nest.kernel.places:
                 if place.slot != slot:
                     continue
                 name = self.spell(place.value)
-                what = {"in": "the input", "hyper": "the hyper-parameter"}.get(kind, "the parameter")
+                what = {"in": "the input", "hyper": "the hyper-parameter", "state": "the state"}.get(kind, "the parameter")
                 look = self._look(f"{what} {place.value}", None)
                 if place.value in self.loaded:
                     yield f"    _look({name}, -1, {look})"

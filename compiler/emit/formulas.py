@@ -106,6 +106,14 @@ class Formulas:
             return Code(str(node.value), ATOM, "real")
         if op in E.LEAVES:
             return self._leaf(node)
+        if op == "place":  # a whole number, which float32 could not hold
+            a, b, c = args
+            return Code(f"{a.tight(7)}*{b.tight(8)} + {c.tight(6)}", 6, "int")
+        if op in E.DRAWS:
+            self.used.add(op)
+            numbers = [repr(float(a.number)) if a.number is not None else c.text
+                       for a, c in zip(node.args[4:], args[4:], strict=True)]  # fmt: skip
+            return Code(f"{op}({', '.join([*(a.text for a in args[:4]), *numbers])})", ATOM, "real")
         if op in _BINARY:
             sign, level = _BINARY[op]
             a, b = (self.real(x) if x.type == "bool" else x for x in args)

@@ -22,9 +22,10 @@ from .updates import spell_function, write_update
 DIRECTIVES = ("language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=False, "
               "annotation_typing=False, embedsignature=False")  # fmt: skip
 
-_TWO = ("max", "min", "atan2", "pow")
+_TWO = ("max", "min", "atan2", "polygamma", "pow")
+_GAMMA = frozenset(("lgamma", "digamma", "polygamma"))
 _TRANSCENDENTAL = frozenset(
-    ("exp log log1p expm1 sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus pow").split()
+    ("exp log log1p expm1 sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus pow lgamma digamma polygamma").split()
 )
 
 
@@ -190,7 +191,7 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     lines.append(f'    ctypedef {real} *write "gw_write_{width}"')
     lines.append('    ctypedef const long long *indices "gw_read_i64"')
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
-    special = {"block_sum", "gemm", "inf", "nan", "pi"}
+    special = {"block_sum", "gemm", "inf", "nan", "pi", "rank", *_GAMMA, *E.DRAWS}
     for name in sorted(used - special):
         arguments = f"{real}, {real}" if name in _TWO else real
         lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
@@ -199,6 +200,13 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
         for name in ("inf", "nan"):
             if name in used:
                 lines.append(f'    {real} {name} "{"INFINITY" if name == "inf" else "NAN"}"')
+    if used & set(E.DRAWS):
+        lines.append('cdef extern from "gradwright/random.h" nogil:')
+        lines.append("    # a random number is a function of seed, counter, stream and position")
+        for name in E.DRAWS:
+            if name in used:
+                numbers = "double p" if name == "draw_bernoulli" else "double, double"
+                lines.append(f'    {real} {name} "gw_{name}{suffix}"(long long, long long, long long, long long, {numbers}) noexcept')
     if "block_sum" in used:
         lines.append('cdef extern from "gradwright/sum.h" nogil:')
         lines.append(f'    {real} block_sum "gw_sum_{width}"(const {real} *, Py_ssize_t) noexcept')
@@ -209,6 +217,16 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
         lines.append(f"              const {real} *a, Py_ssize_t a_row, Py_ssize_t a_column,")
         lines.append(f"              const {real} *b, Py_ssize_t b_row, Py_ssize_t b_column,")
         lines.append(f"              {real} beta, {real} *c, Py_ssize_t c_row) noexcept")
+    if used & _GAMMA:
+        lines.append('cdef extern from "gradwright/gamma.h" nogil:')
+        for name in sorted(used & _GAMMA):
+            arguments = f"{real}, {real}" if name in _TWO else real
+            lines.append(f'    {real} {name} "gw_{name}{suffix}"({arguments}) noexcept')
+    if "rank" in used:
+        lines.append('cdef extern from "gradwright/order.h" nogil:')
+        lines.append("    # how many elements come before each, in ascending or descending order")
+        lines.append(f'    void rank "gw_rank_{width}"(Py_ssize_t n, const {real} *x, Py_ssize_t x_step, {real} *y, Py_ssize_t y_step,')
+        lines.append(f"              {real} *scratch, int descending) noexcept")
     lines += ["", f"ctypedef {real} real"]
     if "pi" in used:
         lines.append("cdef real pi = 3.141592653589793")
@@ -216,11 +234,6 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
         data = ", ".join(repr(float(x)) for x in const.data)
         lines.append(f"cdef real[{len(const.data)}] {const_name(name)} = [{data}]")
     return lines
-    if "rank" in used:
-        lines.append('cdef extern from "gradwright/order.h" nogil:')
-        lines.append("    # how many elements come before each, in ascending or descending order")
-        lines.append(f'    void rank "gw_rank_{width}"(Py_ssize_t n, const {real} *x, Py_ssize_t x_step, {real} *y, Py_ssize_t y_step,')
-        lines.append(f"              {real} *scratch, int descending) noexcept")
 
 
 def const_name(name: str) -> str:

@@ -37,8 +37,8 @@ _CALLS: Final = {"max": "np.maximum", "min": "np.minimum", "asin": "np.arcsin", 
                  "atan2": "np.arctan2", "sigmoid": "_sigmoid", "erf": "_erf", "softplus": "_softplus"}  # fmt: skip
 _REDUCTIONS: Final = {"+": "np.sum", "*": "np.prod", "max": "np.max", "min": "np.min", "argmax": "np.argmax",
                       "argmin": "np.argmin", "lse": "_logsumexp"}  # fmt: skip
-_NAMES: Final = ("np", "math", "real", "install", "t", "w", "g", "states", "hypers")
-_VECTORS: Final = ("theta", "frozen", "hyper", "kept", "grad")
+_NAMES: Final = (*E.DRAWS, "np", "math", "real", "install", "t", "w", "g", "states", "hypers")
+_VECTORS: Final = ("theta", "frozen", "hyper", "kept", "state", "next", "random", "grad")
 
 _HELPERS: Final = {
     "_sigmoid": '''\
@@ -113,7 +113,7 @@ def emit_numpy(plan: Plan, sources: Mapping[str, Source], *, version: str, diges
              f"    {_safe(command)}", '"""']  # fmt: skip
     helpers = [text for name, text in _HELPERS.items() if name in used]
     imports = ["import math", ""] if "_erf" in used else []
-    head += [*imports, "import numpy as np", "", "from gradwright.runtime.model import install", "", f"real = np.{model.dtype}"]
+    head += [*imports, "import numpy as np", "", *_draws(used), "from gradwright.runtime.model import install", "", f"real = np.{model.dtype}"]
     literals = _literals(plan, used)
     parts = ["\n".join([*head, *literals]) + "\n", *helpers, *(k + "\n" for k in kernels), *(u + "\n" for u in updates)]
     tail = [f"_KERNELS = {_tuple([f'_{k.name}_kernel' for k in plan.kernels])}",
@@ -121,6 +121,11 @@ def emit_numpy(plan: Plan, sources: Mapping[str, Source], *, version: str, diges
             "def _run(kernel, arrays, sizes):", '    with np.errstate(all="ignore"):',
             "        _KERNELS[kernel](*arrays, *sizes)", "", "", "install(globals())"]  # fmt: skip
     return {f"{model.name}.py": "\n\n".join([*parts, "\n".join(tail) + "\n"])}
+
+
+def _draws(used: set[str]) -> list[str]:
+    names = [name for name in E.DRAWS if name in used]
+    return [f"from gradwright.runtime.draws import {', '.join(names)}"] if names else []
 
 
 def _safe(text: str) -> str:
@@ -235,6 +240,13 @@ class _Formulas:
             return _Code(f"np.where({args[0].text}, {first}, {args[2].text})", _ATOM, tag, axes)
         if op in ("max", "min") and args[0].tag == args[1].tag != "py":
             return _Code(f"{_CALLS[op]}({args[0].text}, {args[1].text})", _ATOM, args[0].tag, axes)
+        if op == "place":
+            return _Code(f"{args[0].tight(7)}*{args[1].tight(8)} + {args[2].tight(6)}", 6, "int", axes)
+        if op in E.DRAWS:
+            self.used.add(op)
+            numbers = [repr(float(a.number)) if a.number is not None else c.text
+                       for a, c in zip(node.args[4:], args[4:], strict=True)]  # fmt: skip
+            return _Code(f"{op}({', '.join([*(a.text for a in args[:4]), *numbers])}, real)", _ATOM, "real", axes)
         args = [self.real(a) for a in args]
         python = all(a.tag == "py" for a in args)
         if op in _OPERATORS:
@@ -346,7 +358,7 @@ class _KernelWriter:
                 self.emit(f"{name} = {self.view(slots[place.slot], place.offset, value)}")
             self.text[value.name] = name
             # integers and booleans in memory of reals are numbers when they are read back
-            keeps = value.kind == "real" or (value.kind == "int" and place.slot.startswith(("in:", "out:")))
+            keeps = value.kind == "real" or (value.kind == "int" and place.slot.startswith(("in:", "out:", "random")))
             self.tags[value.name] = value.kind if keeps else "real"
             if value.name not in inputs:
                 self.stored[value.name] = name

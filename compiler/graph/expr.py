@@ -20,6 +20,7 @@ ARITHMETIC: Final = ("add", "sub", "mul", "div", "neg", "pow")
 COMPARISONS: Final = ("lt", "le", "gt", "ge", "eq", "ne")
 LOGIC: Final = ("and", "or", "not")
 CHOICES: Final = ("where", "max", "min")
+DRAWS: Final = ("draw_uniform", "draw_normal", "draw_bernoulli")  # random numbers: seed, counter, stream, position, numbers
 
 Value = Fraction | str | int | Dim | None
 
@@ -38,6 +39,8 @@ class Expr:
     add ... pow  two operands (neg: one)
     lt ... ne    comparisons, and, or, not: booleans, which count as 0 and 1 in arithmetic
     where        condition, then, else;  max, min: two operands
+    place        a * b + c of whole numbers, which stays a whole number: the position of an element
+    draw_...     a random number: seed, counter, stream, position, then what its distribution wants (runtime/draws.py)
     ===========  =======================================================================================
     """
 
@@ -230,6 +233,11 @@ def where(condition: Expr, a: Expr, b: Expr) -> Expr:
 def call(name: str, *args: Expr) -> Expr:
     """An elementary function of ``args``."""
     return make(name, *args)
+
+
+def is_drawn(body: Expr) -> bool:
+    """Whether this is the body of a random value. It stays an equation of its own: nothing looks through it."""
+    return body.op in DRAWS or (body.op == "ne" and body.args[0].op in DRAWS)
 
 
 def walk(*roots: Expr) -> Iterator[Expr]:

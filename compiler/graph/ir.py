@@ -396,6 +396,17 @@ class Hyper:
 
 
 @dataclass(frozen=True)
+class State:
+    """What is kept from call to call. ``next`` is the value in the graph that it takes after a training call."""
+
+    value: Value  # its shape is fixed
+    init: Init
+    next: str
+    doc: str
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True)
 class Output:
     """``name`` as the user sees it, ``value`` in the graph."""
 
@@ -434,8 +445,9 @@ class Update:
 
 @dataclass(frozen=True)
 class Model:
-    """A whole model: the graph and what stands around it. ``graph.inputs`` are the values of inputs, params, hypers, in
-    this order; ``graph.outputs`` are the values of ``outputs`` (the loss among them, last)."""
+    """A whole model: the graph and what stands around it. ``graph.inputs`` are the values of inputs, params, hypers, states,
+    ``training`` and ``generator``, in this order; ``graph.outputs`` are the values of ``outputs`` (the loss among them, last),
+    then the next values of the states."""
 
     name: str
     doc: str
@@ -452,6 +464,9 @@ class Model:
     updates: tuple[Update, ...]  # the optimisers that are compiled in
     optimizer: tuple[str, tuple[tuple[str, Fraction], ...]] | None  # ``minimize ... with``
     graph: Graph
+    states: tuple[State, ...] = ()
+    training: str | None = None  # the value that is True in training calls
+    generator: str | None = None  # the integers (seed, counter) that random values are made of
 
     def with_graph(self, graph: Graph) -> Model:
         return replace(self, graph=graph)

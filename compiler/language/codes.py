@@ -87,6 +87,8 @@ CODES: dict[str, str] = {
     "E269": "an update rule that is not complete",
     "E270": "an index without a bound",
     "E271": "a derivative that does not fit its function",
+    "E272": "a state and its `next` that do not fit",
+    "E273": "a gradient for what is drawn or kept",
     "E275": "a name of a layer that cannot be",
     "E276": "an array that a layer does not take",
     "E277": "a loop that cannot be unrolled",

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..graph.expr import Expr, evaluate
+from ...runtime import special
+from ..graph.expr import DRAWS, Expr, evaluate, is_drawn
 from ..graph.ir import Access, Const, Eqn, Gather, Graph, Ix, Kind, Quot, Scan, Value, outs
 from ..graph.shapes import Dim, Shape
 from ..graph.shapes import show as show_shape
@@ -390,6 +392,7 @@ def _real(value: Array, real: np.dtype[Any]) -> Array:
 
 def _body(body: Expr, args: Sequence[Array], grid: _Grid, real: np.dtype[Any]) -> Array:
     one = (1,) * len(grid.shape)
+    exact = np.dtype(np.float64) if is_drawn(body) else real  # a random number is rounded once, at its end
 
     def leaf(node: Expr) -> Array:
         value = node.value
@@ -400,7 +403,7 @@ def _body(body: Expr, args: Sequence[Array], grid: _Grid, real: np.dtype[Any]) -
         if node.op == "size" and isinstance(value, Dim):
             return np.full(one, value.evaluate(grid.sizes))
         if node.op == "const" and isinstance(value, Fraction):
-            return np.full(one, number(value), real)
+            return np.full(one, number(value), exact)
         if node.op == "named":
             return np.full(one, {"pi": math.pi, "inf": math.inf, "nan": math.nan}[str(value)], real)
         raise InterpretError(f"{grid.eqn.out.name}: the leaf {node.op} {value} has no value here")
@@ -409,6 +412,8 @@ def _body(body: Expr, args: Sequence[Array], grid: _Grid, real: np.dtype[Any]) -
         if name not in FUNCTIONS:
             raise InterpretError(f"{grid.eqn.out.name}: no function {name}")
         function = FUNCTIONS[name]
+        if name in DRAWS:
+            return partial(function, dtype=real)
         if name in _ANY_KIND:
             return function
         return lambda *operands: function(*(_real(a, real) for a in operands))
@@ -449,12 +454,21 @@ def _erf(x: Array) -> Array:
     return np.array([math.erf(v) for v in x.ravel().tolist()], x.dtype).reshape(x.shape)
 
 
+def _drawn(name: str, *operands: Array, dtype: DTypeLike = np.float64) -> Array:
+    """A random number for each place; the one meaning that the interpreter shares, for it is the definition."""
+    from gradwright.runtime import draws
+
+    result: Array = getattr(draws, name)(*operands, dtype=dtype)
+    return result
+
+
 def _where(c: Array, a: Array, b: Array) -> Array:
     return np.where(_truth(c), a, b)
 
 
 # these take numbers of any kind as they are; all others get reals
-_ANY_KIND: Final = frozenset(("lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not", "where", "max", "min", "stop", "given"))
+_ANY_KIND: Final = frozenset(("lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not", "where", "max", "min", "stop", "given",
+                               "place"))
 
 FUNCTIONS: Final[dict[str, Callable[..., Array]]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "neg": np.negative, "pow": np.power,
@@ -464,6 +478,9 @@ FUNCTIONS: Final[dict[str, Callable[..., Array]]] = {
     "exp": np.exp, "log": np.log, "log1p": np.log1p, "expm1": np.expm1, "sqrt": np.sqrt, "square": np.square,
     "abs": np.abs, "sign": np.sign, "sin": np.sin, "cos": np.cos, "tan": np.tan, "tanh": np.tanh, "sinh": np.sinh,
     "cosh": np.cosh, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "atan2": np.arctan2, "erf": _erf,
+    "lgamma": lambda x: special.over(special.lgamma, x), "digamma": lambda x: special.over(special.digamma, x),
+    "polygamma": lambda n, x: special.over(special.polygamma, n, x),
     "sigmoid": _sigmoid, "softplus": lambda x: np.logaddexp(x.dtype.type(0), x), "floor": np.floor,
-    "stop": lambda x: x, "given": lambda value, *_: value,
+    "stop": lambda x: x, "given": lambda value, *_: value, "place": lambda a, b, c: a * b + c,
+    **{name: partial(_drawn, name) for name in DRAWS},
 }  # fmt: skip

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from ..graph.bounds import floors, inside, never_negative
-from ..graph.expr import ARITHMETIC, CHOICES, COMPARISONS, LEAVES, LOGIC, Expr, walk
+from ..graph.expr import ARITHMETIC, CHOICES, COMPARISONS, DRAWS, LEAVES, LOGIC, Expr, walk
 from ..graph.ir import Access, Const, Eqn, Gather, Graph, Ix, Kind, Scan, Value, outs
 from ..graph.shapes import Dim, Shape, size
 from ..graph.shapes import show as show_shape
@@ -18,7 +18,7 @@ from .interpret import FUNCTIONS
 
 _REDUCES: Final = ("", "+", "*", "max", "min", "argmax", "argmin", "lse")
 _KINDS: Final = ("real", "int", "bool")
-_BINARY: Final = frozenset((*ARITHMETIC, *COMPARISONS, "and", "or", "max", "min", "atan2")) - {"neg"}
+_BINARY: Final = frozenset((*ARITHMETIC, *COMPARISONS, "and", "or", "max", "min", "atan2", "polygamma")) - {"neg"}
 
 
 class InternalError(Exception):
@@ -243,7 +243,7 @@ def _index(ix: Ix, values: Mapping[str, Value], extents: Mapping[str, Dim], chec
 # ---------------------------------------------------------------- bodies
 
 
-_WHOLE = frozenset(("add", "sub", "mul", "neg", "floor", "sign", "abs", "square", "stop", "given"))
+_WHOLE = frozenset(("add", "sub", "mul", "neg", "floor", "sign", "abs", "square", "stop", "given", "place"))
 
 
 def _body(eqn: Eqn, values: Mapping[str, Value], extents: Mapping[str, Dim], sizes: frozenset[str] | None) -> None:
@@ -256,6 +256,12 @@ def _body(eqn: Eqn, values: Mapping[str, Value], extents: Mapping[str, Dim], siz
         if node.op not in FUNCTIONS:
             raise _Broken(f"no function is called {node.op}")
         count = 3 if node.op == "where" else 2 if node.op in _BINARY else 1
+        if node.op in DRAWS:
+            count = 5 if node.op == "draw_bernoulli" else 6
+            if not all(whole[a] for a in node.args[:4]):
+                raise _Broken(f"{node.op} is given a place that is not whole")
+        if node.op == "place":
+            count = 3
         if node.op == "given":
             count = len(node.args) | 1
         if len(node.args) != count:

@@ -52,7 +52,7 @@ def _uses(graph: Graph) -> dict[str, int]:
 
 def _movable(eqn: Eqn, graph: Graph) -> bool:
     plain = eqn.reduce == "" and eqn.plain_out is not None and not eqn.drop
-    return plain and eqn.out.kind != "int" and eqn.out.name not in graph.outputs
+    return plain and eqn.out.kind != "int" and eqn.out.name not in graph.outputs and not E.is_drawn(eqn.body)
 
 
 def _moves_data(eqn: Eqn) -> bool:

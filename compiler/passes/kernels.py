@@ -12,7 +12,7 @@ from ..graph.rewrite import Namer
 from ..graph.shapes import Dim, size
 from ..language.source import Span
 from ..meaning.verify import verify, verify_gradients
-from . import AFTER, BEFORE, KERNEL, apply
+from . import AFTER, BEFORE, KERNEL, apply, known
 from .names import rename, sealed
 
 
@@ -27,8 +27,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Kernel:
-    """One function of the module. ``slots`` are its arguments in order: ``in:x``, ``theta``, ``frozen``, ``hyper``, ``out:p``,
-    ``kept``, ``up:f``, ``grad:f``, ``din:f:x``, ``dval:f:name``. Every input and every output of ``graph`` has a place."""
+    """One function of the module. ``slots`` are its arguments in order: ``in:x``, ``theta``, ``frozen``, ``hyper``, ``state``,
+    ``random``, ``out:p``, ``next``, ``kept``, ``up:f``, ``grad:f``, ``din:f:x``, ``dval:f:name``. Every input and every output of ``graph`` has a place."""
 
     name: str
     doc: str
@@ -171,7 +171,11 @@ def _kernels(model: Model, forward: Graph, whole: Graph, gradients: Sequence[_Gr
     shown = {o.name: o.value for o in model.outputs}
     rest = {name: value for name, value in shown.items() if value != model.loss}
     if model.loss is not None and rest:
-        yield _cut(model, "predict", "the outputs without the loss", whole, rest, (), (), {})
+        calm = _settled(model, whole, False)
+        yield _cut(model, "predict", "the outputs without the loss", calm, rest, (), (), {})
+        if model.training is not None and model.training in _ancestors(whole, rest.values()):
+            lively = _settled(model, whole, True)
+            yield _cut(model, "predict_training", "the outputs without the loss, in training", lively, rest, (), (), {})
     kept = _kept(whole, forward, gradients)
     yield _cut(model, "forward", "the outputs, and what the backward pass keeps", whole, shown, (), kept, {})
     if gradients:
@@ -182,7 +186,23 @@ def _kernels(model: Model, forward: Graph, whole: Graph, gradients: Sequence[_Gr
     trained = [g for g in gradients if g.target.value == model.loss and g.slot.startswith("grad:") and not g.target.declared]
     if model.loss is not None and trained:
         loss = {name: value for name, value in shown.items() if value == model.loss}
-        yield _cut(model, "train", "the loss and its gradient in one go", whole, loss, trained, (), {})
+        what = "the loss and its gradient in one go" + (", and what the states become" if model.states else "")
+        yield _cut(model, "train", what, _settled(model, whole, True), loss, trained, (), {}, step=True)
+
+
+def _settled(model: Model, whole: Graph, training: bool) -> Graph:
+    """The graph where it is known whether this is a training call."""
+    return whole if model.training is None else known.settle(whole, {model.training: E.ONE if training else E.ZERO})
+
+
+def state_offsets(model: Model) -> dict[str, Dim]:
+    """Where each state starts in the vector of them all."""
+    offsets: dict[str, Dim] = {}
+    end = Dim.of(0)
+    for s in model.states:
+        offsets[s.value.name] = end
+        end = end + size(s.value.shape)
+    return offsets
 
 
 def _kept(whole: Graph, forward: Graph, gradients: Sequence[_Gradient]) -> dict[str, Dim]:
@@ -219,11 +239,12 @@ def _ancestors(graph: Graph, names: Iterable[str]) -> set[str]:
     for eqn in reversed(graph.eqns):
         if any(o.name in needed for o in outs(eqn)):
             needed.update(eqn.reads())
+            needed.update(o.name for o in outs(eqn))
     return needed
 
 
 def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str], gradients: Sequence[_Gradient],
-         keep: dict[str, Dim] | tuple[()], kept: dict[str, Dim]) -> Kernel:  # fmt: skip
+         keep: dict[str, Dim] | tuple[()], kept: dict[str, Dim], step: bool = False) -> Kernel:  # fmt: skip
     """The part of the whole graph that computes ``shown``, ``gradients`` and ``keep`` from the inputs and ``kept``."""
     values = whole.values()
     fresh = Namer(values)
@@ -236,6 +257,8 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
         placed[value] = Place(value, "kept", offset)
     wanted = [(value, f"out:{label}", Dim.of(0)) for label, value in shown.items()]
     wanted += [(g.value, g.slot, g.offset) for g in gradients]
+    starts = state_offsets(model) if step else {}
+    wanted += [(s.next, "next", starts[s.value.name]) for s in model.states if step]
     made = {e.out.name: k for k, e in enumerate(eqns) if isinstance(e, Eqn)}
     after: dict[int, Eqn] = {}
     spans = _spans(whole)
@@ -284,6 +307,9 @@ def _input_places(model: Model, graph: Graph, kept: dict[str, Dim], whole: Graph
     params = {p.value.name: p for p in model.params}
     inputs = {i.value.name for i in model.inputs}
     hypers = {h.value.name: k for k, h in enumerate(model.hypers)}
+    if model.training is not None:
+        hypers[model.training] = len(hypers)
+    states = state_offsets(model)
     upstream = {v.name: v for v in whole.inputs}
     places: list[Place] = []
     for value in graph.inputs:
@@ -296,6 +322,10 @@ def _input_places(model: Model, graph: Graph, kept: dict[str, Dim], whole: Graph
             places.append(Place(name, "frozen" if params[name].frozen else "theta", offsets[name]))
         elif name in hypers:
             places.append(Place(name, "hyper", Dim.of(hypers[name])))
+        elif name in states:
+            places.append(Place(name, "state", states[name]))
+        elif name == model.generator:
+            places.append(Place(name, "random"))
         else:
             assert name in upstream
             places.append(Place(name, f"up:{name.removeprefix('upstream_')}"))
@@ -303,6 +333,6 @@ def _input_places(model: Model, graph: Graph, kept: dict[str, Dim], whole: Graph
 
 
 def _order(order: Mapping[str, Mapping[str, int]], slot: str) -> tuple[int, int, str]:
-    groups = ("in", "theta", "frozen", "hyper", "up", "out", "grad", "din", "dval", "kept")
+    groups = ("in", "theta", "frozen", "hyper", "state", "random", "up", "out", "next", "grad", "din", "dval", "kept")
     kind, _, label = slot.partition(":")
     return groups.index(kind), order["in" if kind == "in" else ""].get(label, 0), label

@@ -60,7 +60,7 @@ class View:
     def formula(self, eqn: Eqn) -> Expr | None:
         """The body of ``eqn`` as a formula over canonical axes; None where its output is not written plainly."""
         names = canonical(eqn)
-        if names is None:
+        if names is None or E.is_drawn(eqn.body):
             return None
         mapping = {old: at(new) for old, new in names.items()}
         extents = {names[a.name]: a.extent for a in eqn.axes}

@@ -1,0 +1,224 @@
+"""What lasts longer than a call: ``state`` and ``next``, ``random``, and ``training``.
+
+A random value is an equation like any other, whose body is a function of two run-time integers (the seed and the counter of the
+model's generator), of the number of its statement, and of the element's position. ``training`` is a scalar that a call brings
+along, as it does the hypers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+from ..graph import expr as E
+from ..graph.expr import Expr
+from ..graph.ir import Init, Kind, State, fixed
+from ..graph.shapes import Dim
+from ..graph.shapes import show as show_shape
+from ..language import syntax
+from ..language.source import Span
+from ..ops.declare import Read, Step, out_axes, plain
+from .expressions import describe
+from .scope import Env, Site, article
+from .values import POISON, Poison, Scalar, Val, Value
+
+if TYPE_CHECKING:
+    from .model import Elaborator
+
+DRAWN: Final[dict[str, tuple[tuple[str, Fraction | None], ...]]] = {
+    "normal": (("mean", Fraction(0)), ("std", Fraction(1))),
+    "uniform": (("low", Fraction(0)), ("high", Fraction(1))),
+    "bernoulli": (("p", None),),
+}
+MOST_STREAMS: Final = 1 << 16
+
+
+@dataclass(eq=False, slots=True)
+class Kept:
+    """A state. ``next`` is what it becomes, by the ``next`` in the call ``site``."""
+
+    val: Val
+    init: Init
+    doc: str
+    span: Span
+    env: Env
+    next: Val | None = None
+    site: Site | None = None
+    where: Span | None = None
+    failed: bool = False
+
+
+class Keeper:
+    """The states and random values of a model."""
+
+    def __init__(self, model: Elaborator) -> None:
+        self.model = model
+        self.states: dict[str, Kept] = {}  # by their names
+        self.training: Val | None = None
+        self.generator: Val | None = None
+        self.streams = 0
+
+    def inputs(self) -> list[Val]:
+        """What the graph reads beside inputs, params and hypers."""
+        return [k.val for k in self.states.values()] + [v for v in (self.training, self.generator) if v is not None]
+
+    def results(self) -> tuple[State, ...]:
+        return tuple(
+            State(k.val.graph_value, k.init, k.next.name, k.doc, k.span) for k in self.states.values() if k.next is not None
+        )
+
+    def inner(self, wanted: str) -> str:
+        """A name for a value that the user did not name."""
+        name = wanted
+        while name in self.model.taken or name in self.model.words:
+            name += "_"
+        self.model.taken.add(name)
+        return name
+
+    # ------------------------------------------------------------ training
+
+    def is_training(self) -> Val:
+        if self.training is None:
+            self.training = Val((), "bool", None, self.inner("training"), declared="training")
+        return self.training
+
+    # ------------------------------------------------------------ state and next
+
+    def state(self, node: syntax.State, env: Env, path: str) -> Value:
+        """The declaration of the state ``path``."""
+        model = self.model
+        if self.looping(node.span, "a state", env):
+            return POISON
+        shape = model.fixed_shape(node, env)
+        init = model.init(node, shape, env)
+        if shape is None or init is None:
+            return POISON
+        val = Val(shape, "real", None, path, declared="state")
+        span = node.span
+        if env.site is not None:
+            site = env.site
+            while site.outer is not None:
+                site = site.outer
+            span = site.span
+        model.taken.add(path)
+        self.states[path] = Kept(val, init, node.doc, span, env)
+        return val
+
+    def again(self, path: str, node: syntax.State, env: Env) -> Value:
+        """The state of a layer that is called once more: what the call before made of it, in a training call."""
+        kept = self.states.get(path)
+        if kept is None:
+            return POISON
+        if kept.next is None or kept.site is env.site:
+            return kept.val
+        part = node.value
+        values: list[Value] = [self.is_training(), kept.next, kept.val]
+        return self.model.ev.elementwise("where", lambda e: E.make("where", *e), "real", [part] * 3, values, part, env)
+
+    def next(self, node: syntax.Next, env: Env, path: str) -> None:
+        """``next m = EXPR``, where m is the state ``path``."""
+        model = self.model
+        kept = self.states.get(path)
+        start = len(model.ev.drafts)
+        value = model.ev.run(node.value, env)
+        if kept is None:
+            self.no_state(node, env)
+            return
+        if self.looping(node.span, "`next`", env):
+            kept.failed = True
+            return
+        if kept.where is not None and kept.site is env.site:
+            kept.failed = True
+            model.tell(
+                env, "E272", f"{node.name.id} has a `next` already", node.span, labels=((kept.where, "here"),),
+                help="a state has one next value: put the two formulas together",
+            )  # fmt: skip
+            return
+        kept.site, kept.where = env.site, node.span
+        if not isinstance(value, Poison) and not isinstance(value, Val | Scalar) and not hasattr(value, "shape"):
+            model.ev.not_an_array(node.value, value, env)
+            value = POISON
+        if isinstance(value, Poison):
+            kept.failed = True
+            return
+        val = model.ev.materialise(value, node.value.span, env)
+        if val.shape != kept.val.shape or val.kind != "real":
+            kept.failed = True
+            name = node.name.id
+            said = describe(val) if val.kind == "real" else f"{'truth values' if val.kind == 'bool' else 'integers'}, {describe(val)}"
+            model.tell(
+                env, "E272", f"{name} is {show_shape(kept.val.shape) if kept.val.shape else 'a scalar'}, and this is not",
+                node.value.span, labels=((node.value.span, f"this is {said}"),),
+                help="a state keeps real numbers in the shape of its declaration",
+            )  # fmt: skip
+            return
+        kept.next = val
+        model.settle(f"{path}_next", [(f"{path}_next", val)] if not val.name else [], start)
+
+    def no_state(self, node: syntax.Next, env: Env) -> None:
+        model, name = self.model, node.name.id
+        value = (env.names or {}).get(name)
+        entry = model.ev.entries.get(name) if env.names is None else None
+        if isinstance(value, Poison) or (entry is not None and isinstance(entry.value, Poison)) or model.ev.silent(name):
+            return
+        what = f"{name} is {article(entry.what)} and no state" if entry is not None else f"there is no state {name}"
+        model.tell(env, "E272", what, node.name.span, help=f"declare it: state {name} = 0")
+
+    def looping(self, span: Span, what: str, env: Env) -> bool:
+        if not getattr(self.model.ev, "loops", None):
+            return False
+        self.model.tell(
+            env, "E272", f"{what} cannot stand in a `scan`", span, notes=("a state changes once a call",),
+            help="`carry` what goes from step to step",
+        )  # fmt: skip
+        return True
+
+    def complete(self) -> None:
+        """Every state needs a ``next``."""
+        for path, kept in self.states.items():
+            if kept.next is None and not kept.failed and kept.where is None:
+                self.model.report(
+                    "E272", f"nothing ever changes the state {path}", kept.span,
+                    help=f"next {path} = ... says what it is after a training call; what never changes is a frozen param",
+                )  # fmt: skip
+
+    # ------------------------------------------------------------ random
+
+    def random(self, node: syntax.RandomDecl, env: Env) -> Value:
+        """An array that is drawn anew at each training call."""
+        model = self.model
+        shape = model.shape(node.shape, env)
+        init = model.distribution(node.draw, shape, env, DRAWN)
+        if shape is None or init is None:
+            return POISON
+        if self.generator is None:
+            self.generator = Val((Dim.of(2),), "int", None, self.inner("generator"), declared="generator")
+        if self.streams == MOST_STREAMS:
+            model.tell(env, "E273", f"a model draws at most {MOST_STREAMS} arrays", node.span)
+            return POISON
+        operands, position = self.times()
+        axes = out_axes(shape)
+        for axis, extent in zip(axes, shape, strict=True):
+            position = E.idx(axis.name) if position is None else E.make("place", position, E.dim(extent), E.idx(axis.name))
+        numbers = [E.const(x) for x in init.data]
+        stream = E.const(self.streams)
+        self.streams += 1
+        body = E.make(f"draw_{init.kind}", E.arg(0), E.arg(1), stream, position or E.ZERO, *numbers)
+        if init.kind == "bernoulli":
+            body = E.make("ne", body, E.ZERO)
+        reads = [Read(0, (fixed(0),)), Read(0, (fixed(1),)), *(Read(k + 1, ()) for k in range(len(operands)))]
+        kind: Kind = "bool" if init.kind == "bernoulli" else "real"
+        step = Step("random", shape, axes, plain(axes), tuple(reads), body, kind=kind)
+        return model.ev.emit(step, (self.generator, *operands), node.span, env)
+
+    def times(self) -> tuple[list[Val], Expr | None]:
+        """Inside loops: their variables, which are part of the position."""
+        operands: list[Val] = []
+        position: Expr | None = None
+        for loop in getattr(self.model.ev, "loops", ()):
+            moment = loop.sliced["time", Dim.of(1), loop.start]
+            operands.append(moment)
+            here = E.arg(1 + len(operands))
+            position = here if position is None else E.make("place", position, E.dim(loop.start + loop.extent), here)
+        return operands, position
