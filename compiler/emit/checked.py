@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from ..graph.ir import Access, Origin
 from ..graph.shapes import Dim
@@ -29,14 +29,14 @@ class CheckedWriter(KernelWriter):
         super().__init__(nest, free, single, sources)
         self.looks = looks
 
-    def _declarations(self) -> Iterator[str]:
-        yield from super()._declarations()
+    def _declarations(self, only: Collection[str] | None = None) -> Iterator[str]:
+        yield from super()._declarations(only)
         for slot, type_, _ in self.arguments:
             kind = slot.partition(":")[0]
             if kind not in ("in", "theta", "frozen", "hyper", "state") or type_ != "read":
                 continue
             for place in self.nest.kernel.places:
-                if place.slot != slot:
+                if place.slot != slot or (only is not None and place.value not in only):
                     continue
                 name = self.spell(place.value)
                 what = {"in": "the input", "hyper": "the hyper-parameter", "state": "the state"}.get(kind, "the parameter")
@@ -65,7 +65,7 @@ class CheckedWriter(KernelWriter):
 
     def _product(self, node: Product, pad: str) -> None:
         super()._product(node, pad)
-        name, offset = self.spell(self.storage[node.c.value].value.name), self._position(node.c)
+        name, offset = self._name(node.c.value), self._position(node.c)
         start = name if offset == "0" else f"{name} + {offset}"
         size = f"{dim_text(node.m, self.spell)}, {dim_text(node.n, self.spell)}, {dim_text(node.c_strides[0].const, self.spell)}"
         self.lines.add(f"{pad}_look_all({start}, {size}, {self._look(node.c.value, node.origin)})", node.origin)

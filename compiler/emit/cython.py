@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..graph import expr as E
@@ -10,6 +10,7 @@ from ..graph.expr import Expr
 from ..graph.ir import Access, Atom, Gather, Ix, Origin, Quot, Rem, Value
 from ..graph.shapes import Dim, Quotient, Shape
 from ..language.source import Source
+from ..loops.buffers import used
 from ..loops.ir import ArgBest, Assign, Leave, Loop, Nest, Node, Product, Rank, Storage, Zero
 from ..loops.schedule import BLOCKED
 from ..passes.kernels import Place
@@ -17,6 +18,7 @@ from .formulas import ATOM, Code, Formulas
 from .names import Speller
 
 SHOWN = 24  # lines of the model in one comment
+PIECE = 200  # statements of one C function: its compiler takes more than twice as long for twice as many
 BLOCK = 512  # elements of a long sum that are added at a time
 Sources = Mapping[str, Source]
 
@@ -102,6 +104,8 @@ class KernelWriter:
         self.formulas = Formulas(self._leaf, single, self.used)
         self._args: tuple[Access, ...] = ()
         self.temporaries = 0
+        self.shared: set[str] = set()  # values that pieces of the kernel hand on
+        self.calls: list[str] = []  # of these pieces
         self.held: dict[str, list[Place]] = {}  # what lives in each slot
         for place in nest.kernel.places:
             self.held.setdefault(place.slot, []).append(place)
@@ -153,19 +157,22 @@ class KernelWriter:
         return found
 
     def write(self) -> Lines:
-        body = Lines()
-        self.lines = body
-        for node in self.nest.body:
-            self._node(node, 1)
         out = Lines()
-        args = [f"{type_} {name}" for _, type_, name in self.arguments]
-        if self.nest.work.terms:
-            args.append("write work")
-        args += [f"Py_ssize_t {self.spell(n)}" for n in self.free]
-        head = f"cdef void {self.nest.kernel.name}("
-        for line in _wrap(head, args, ") noexcept nogil:"):
-            out.add(line)
+        pieces = _pieces(self.nest.body)
+        if len(pieces) > 1:
+            self._write_pieces(pieces, out)
+        else:
+            body = self.lines = Lines()
+            for node in self.nest.body:
+                self._node(node, 1)
+        self._head(out, self.nest.kernel.name, self.arguments, bool(self.nest.work.terms))
         out.add(f"    # {self.nest.kernel.doc}")
+        if len(pieces) > 1:
+            if self.shared:
+                out.add(f"    cdef _{self.nest.kernel.name}_shared _shared")
+            for call in self.calls:
+                out.add(f"    {call}")
+            return out
         for text in self._declarations():
             out.add(text)
         if not self.nest.body:
@@ -173,23 +180,79 @@ class KernelWriter:
         out.extend(body)
         return out
 
-    def _declarations(self) -> Iterator[str]:
+    def _head(self, out: Lines, name: str, arguments: Sequence[tuple[str, str, str]], work: bool, more: str = "") -> None:
+        args = [f"{type_} {spelled}" for _, type_, spelled in arguments]
+        args += ["write work"] if work else []
+        args += [f"Py_ssize_t {self.spell(n)}" for n in self.free]
+        args += [more] if more else []
+        for line in _wrap(f"cdef void {name}(", args, ") noexcept nogil:"):
+            out.add(line)
+
+    def _write_pieces(self, pieces: Sequence[Sequence[Node]], out: Lines) -> None:
+        """A long kernel as several functions. What lives in C variables and is used in several of them is handed on."""
+        name = self.nest.kernel.name
+        touched = [_used(piece) for piece in pieces]
+        where: dict[str, int] = {}
+        for k, values in enumerate(touched):
+            for value in values:
+                if where.setdefault(value, k) != k and value in self.storage and self.storage[value].kind in ("scalar", "stack"):
+                    self.shared.add(value)
+        if self.shared:
+            out.add(f"cdef struct _{name}_shared:")
+            doubles = self._doubles()
+            for s in self.nest.storage:
+                if s.value.name in self.shared:
+                    out.add(f"    {' '.join(self._variable_of(s, doubles))}")
+            out.add("")
+            out.add("")
+        for k, (piece, values) in enumerate(zip(pieces, touched, strict=True), 1):
+            self.locals, self.header, self.noted = {}, None, set()
+            body = self.lines = Lines()
+            for node in piece:
+                self._node(node, 1)
+            arguments = [a for a in self.arguments if a[0] in values or any(p.value in values for p in self.held[a[0]])]
+            work = any(self.storage[v].kind == "work" for v in values if v in self.storage)
+            handed = bool(self.shared & values.keys())
+            self._head(out, f"_{name}_{k}", arguments, work, f"_{name}_shared *_shared" if handed else "")
+            for text in self._declarations(values.keys()):
+                out.add(text)
+            out.extend(body)
+            out.add("")
+            out.add("")
+            given = [spelled for _, _, spelled in arguments] + ["work"] * work + [self.spell(n) for n in self.free]
+            self.calls.append(f"_{name}_{k}({', '.join(given + ['&_shared'] * handed)})")
+
+    def _variable_of(self, s: Storage, doubles: set[str]) -> tuple[str, str]:
+        """The C type and the declarator of a scalar or a small array."""
+        name = self.spell(s.value.name)
+        if s.kind == "scalar":
+            return "Py_ssize_t" if s.value.kind == "int" else "double" if s.value.name in doubles else "real", name
+        extent = Dim.of(1)
+        for e in s.extents:
+            extent = extent * e
+        return "real", f"{name}[{extent}]"
+
+    def _declarations(self, only: Collection[str] | None = None) -> Iterator[str]:
+        """``only``: the values and slots of a piece; None for all."""
         for slot, type_, name in self.arguments:
             kind = slot.partition(":")[0]
             if kind not in ("theta", "frozen", "hyper", "kept", "state", "next", "grad"):
                 continue
             parts = []
             for place in self.held[slot]:
-                if place.value not in self.loaded:
+                if place.value not in self.loaded and (only is None or place.value in only):
                     offset = dim_text(place.offset, self.spell)
                     parts.append(f"{self.spell(place.value)} = {name}" + (f" + {offset}" if offset != "0" else ""))
             yield from _wrap(f"    cdef {type_} ", parts, "") if parts else ()
         for value, text in self.loaded.items():
+            if only is not None and value not in only:
+                continue
             yield f"    cdef real {self.spell(value)} = {text}"
-        for s in self.nest.storage:
+        storage = [s for s in self.nest.storage if only is None or s.value.name in only]
+        for s in storage:
             if s.slot == "const":
                 yield f"    cdef read {self.spell(s.value.name)} = literal_{self.literals}{s.value.name}"
-        pieces = [s for s in self.nest.storage if s.kind == "work"]
+        pieces = [s for s in storage if s.kind == "work"]
         parts = []
         for s in pieces:
             offset = dim_text(s.offset, self.spell)
@@ -197,15 +260,9 @@ class KernelWriter:
         if parts:
             yield from _wrap("    cdef write ", parts, "")
         doubles = self._doubles()
-        for s in self.nest.storage:
-            if s.kind == "scalar":
-                type_ = "Py_ssize_t" if s.value.kind == "int" else "double" if s.value.name in doubles else "real"
-                self._local(type_, self.spell(s.value.name))
-            elif s.kind == "stack":
-                extent = Dim.of(1)
-                for e in s.extents:
-                    extent = extent * e
-                self._local("real", f"{self.spell(s.value.name)}[{extent}]")
+        for s in storage:
+            if s.kind in ("scalar", "stack") and s.value.name not in self.shared:
+                self._local(*self._variable_of(s, doubles))
         for type_ in ("real", "double", "bint", "Py_ssize_t"):
             names = self.locals.get(type_, {})
             plain = [n for n in names if "[" not in n]
@@ -400,10 +457,10 @@ class KernelWriter:
 
         def start(access: Access) -> str:
             offset = self._position(access)
-            name = self.spell(access.value)
+            name = self._name(access.value)
             return name if offset == "0" else f"{name} + {offset}"
 
-        count, scratch = dim_text(node.count, self.spell), self.spell(node.scratch)
+        count, scratch = dim_text(node.count, self.spell), self._name(node.scratch)
         steps = [dim_text(ix.const, self.spell) for ix in (node.source_stride, node.target_stride)]
         self.lines.add(f"{pad}rank({count}, {start(node.source)}, {steps[0]}, {start(node.target)}, {steps[1]}, {scratch}, "
                        f"{int(node.descending)})", node.origin)  # fmt: skip
@@ -414,7 +471,7 @@ class KernelWriter:
         def start(access: Access) -> str:
             s = self.storage[access.value]
             offset = self._position(access)
-            name = self.spell(s.value.name)
+            name = self._name(s.value.name)
             return name if offset == "0" else f"{name} + {offset}"
 
         def step(ix: Ix) -> str:
@@ -487,9 +544,13 @@ class KernelWriter:
         s = self.storage[access.value]
         return self._index(linear([access.index[d] for d in s.dims], s.extents))
 
+    def _name(self, value: str) -> str:
+        """A value as it is called inside of the function that is being written."""
+        return f"_shared.{self.spell(value)}" if value in self.shared else self.spell(value)
+
     def _element(self, access: Access) -> Code:
         s = self.storage[access.value]
-        name = self.spell(s.value.name)
+        name = self._name(s.value.name)
         if access.value in self.loaded:
             return Code(name, ATOM, "real")
         stored_as_int = s.value.kind == "int" and (s.kind == "scalar" or s.slot.startswith(("in:", "out:")))
@@ -545,6 +606,31 @@ def _origins(node: Node) -> Iterator[Origin]:
             yield from _origins(inner)
     else:
         yield node.origin
+
+
+def _weight(node: Node) -> int:
+    return sum(map(_weight, node.body)) if isinstance(node, Loop) else 1
+
+
+def _pieces(body: Sequence[Node]) -> list[list[Node]]:
+    """The nodes of a kernel in as many runs as it needs functions."""
+    pieces: list[list[Node]] = [[]]
+    count = 0
+    if sum(map(_weight, body)) <= 2 * PIECE:
+        return [[*body]]
+    for node in body:
+        weight = _weight(node)
+        if count and count + weight > PIECE:
+            pieces.append([])
+            count = 0
+        pieces[-1].append(node)
+        count += weight
+    return pieces
+
+
+def _used(nodes: Sequence[Node]) -> dict[str, None]:
+    """The values that nodes read or write, and the slots that they set to zero."""
+    return {**used(nodes), **dict.fromkeys(node.slot for node in _walk(nodes) if isinstance(node, Zero))}
 
 
 def _is_backward(origin: Origin) -> bool:

@@ -17,7 +17,8 @@ from ..passes.kernels import Kernel, Place
 from .ir import ArgBest, Assign, Leave, Loop, Nest, Node, Product, Rank, Storage, Zero
 from .schedule import best_name, schedule, walk
 
-ON_STACK = 256  # elements
+ON_STACK = 256  # elements of one value
+STACK = 1 << 15  # elements of all values
 
 
 @dataclass
@@ -35,6 +36,7 @@ def lower(kernel: Kernel) -> Nest:
     nodes, inner = schedule(graph)
     body = _zero_together(nodes, slots, graph)
     uses = _collect(body)
+    room = STACK
     storage: list[Storage] = []
     pieces = _Pieces()
     pending: list[tuple[int, _Uses, Value, tuple[int, ...]]] = []
@@ -52,8 +54,9 @@ def lower(kernel: Kernel) -> Nest:
             extent = size(tuple(value.shape[d] for d in dims))
             if not dims:
                 storage.append(Storage(value, "scalar", ()))
-            elif extent.value is not None and extent.value <= ON_STACK:
+            elif extent.value is not None and extent.value <= min(ON_STACK, room):
                 storage.append(Storage(value, "stack", dims))
+                room -= extent.value
             else:
                 pending.append((use.first, use, value, dims))
     for _, use, value, dims in sorted(pending, key=lambda p: p[0]):
@@ -140,6 +143,11 @@ def _all_values(graph: Graph) -> Iterator[Value]:
             yield out
             if out.kind == "int":
                 yield Value(best_name(out.name), out.shape)
+
+
+def used(nodes: Sequence[Node]) -> dict[str, None]:
+    """The values that nodes read or write."""
+    return dict.fromkeys(_collect(nodes))
 
 
 def _collect(body: Sequence[Node]) -> dict[str, _Uses]:

@@ -25,6 +25,7 @@ from .ir import ArgBest, Assign, Leave, Loop, Node, Product, Rank, Zero
 
 UNROLLED = 16  # a reduction that short stays innermost: the C compiler unrolls it
 BLOCKED = 64  # a sum that long is taken in blocks
+FUSED = 200  # equations that share one loop: registers and the C compiler have long run out of breath
 
 _INITIAL = {"+": E.ZERO, "*": E.ONE, "max": E.neg(E.INF), "min": E.INF}
 _STEP = {"": "=", "+": "+=", "*": "*=", "max": "max=", "min": "min="}
@@ -42,6 +43,19 @@ class Item:
     scan: Scan | None = None
     ready: bool = False  # the accumulator holds its first value
     bound: dict[str, Ix] = field(default_factory=dict)
+
+    _reads: dict[str, list[tuple[Ix, ...] | None]] | None = None
+
+    def reads(self) -> dict[str, list[tuple[Ix, ...] | None]]:
+        """The indices at which each value is read; None where outside of it something else is read."""
+        if self._reads is None:
+            self._reads = {}
+            for a in self.eqn.args:
+                self._reads.setdefault(a.value, []).append(a.index if a.fill is None else None)
+            for ix in (*(i for a in self.eqn.args for i in a.index), *self.eqn.out_index):
+                for g in ix.gathers():
+                    self._reads.setdefault(g.value, []).append(g.index)
+        return self._reads
 
     @property
     def starts(self) -> bool:
@@ -236,6 +250,8 @@ class _Scheduler:
             inside.setdefault(where[p.serial], []).append(p)
         for index in groups.candidates(kinds.values(), lowest):
             group = groups.all[index]
+            if len(group.members) >= FUSED:
+                continue
             kind = self._kind(str(group.axis))
             for axis in item.left:
                 if kinds[axis] != kind or self._mixes(item, axis, group):
@@ -262,14 +278,10 @@ class _Scheduler:
         if not dims:
             return False
         (d,) = dims[:1]
-        reads = [a.index for a in item.eqn.args if a.value == producer.target]
-        for ix in (*(i for a in item.eqn.args for i in a.index), *item.eqn.out_index):
-            reads.extend(g.index for g in ix.gathers() if g.value == producer.target)
+        reads = item.reads().get(producer.target, [])
         if item.accumulates and item.target == producer.target:
-            reads.append(item.eqn.out_index)
-        if any(a.fill is not None for a in item.eqn.args if a.value == producer.target):
-            return False
-        return all(index[d].plain == axis for index in reads)
+            reads = [*reads, item.eqn.out_index]
+        return all(index is not None and index[d].plain == axis for index in reads)
 
     def _first_axis(self, item: Item) -> str:
         """The outermost loop of a new nest: output axes first, the one that is contiguous in memory last."""

@@ -1,0 +1,71 @@
+"""Long models: no recursion limit, work in proportion to the text, and kernels in pieces that compute what whole ones do."""
+
+from __future__ import annotations
+
+import cProfile
+import pstats
+from typing import Any
+
+import numpy as np
+import pytest
+from gradwright.compiler import driver
+from gradwright.compiler.emit import cython
+from gradwright.compiler.loops import schedule
+
+from benchmarks.compile_time import FAMILIES, measure
+
+
+def work(text: str, stop: str = "cython") -> int:
+    """How many calls of functions the compiler makes for a model."""
+    profile = cProfile.Profile()
+    profile.enable()
+    measure(text, stop=stop)
+    profile.disable()
+    return sum(entry[1] for entry in pstats.Stats(profile).stats.values())  # type: ignore[attr-defined]
+
+
+QUICK = ("units", "outputs")
+
+
+@pytest.mark.parametrize("family", [f if f in QUICK else pytest.param(f, marks=pytest.mark.slow) for f in FAMILIES])
+def test_twice_the_model_is_twice_the_work(family: str) -> None:
+    make, n = FAMILIES[family], 40 if family in QUICK else 150
+    measure(make(n))
+    once, twice = work(make(n)), work(make(2 * n))
+    assert twice <= 2.3 * once
+
+
+@pytest.mark.parametrize(
+    "family", ["right", *(pytest.param(f, marks=pytest.mark.slow) for f in ("left", "calls", "balanced", "lines", "wide"))]
+)
+def test_ten_thousand_operations_are_checked(family: str) -> None:
+    assert driver.check_model(FAMILIES[family](10_000)).value.graph.eqns
+
+
+@pytest.mark.parametrize(("family", "n"), [("right", 300), ("calls", 300), pytest.param("right", 10_000, marks=pytest.mark.slow)])
+def test_deep_expressions_compile(family: str, n: int) -> None:
+    model = driver.load(FAMILIES[family](n), backend="numpy", name=f"deep_{family}").Model()
+    data = {"x": np.linspace(0, 1, 3), "upstream": np.ones(3)} | ({"t": 0.5} if family == "right" else {})
+    out, grads = model.value_and_grad(**data)
+    assert np.isfinite(out.y).all() and np.isfinite(grads.x).all()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("family", ["lines", "dense", "wide"])
+def test_a_kernel_in_pieces_computes_the_same(family: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = FAMILIES[family](48)
+    shapes: dict[str, Any] = {
+        "lines": {"x": (5,), "t": ()}, "units": {"x": (), "t": ()}, "dense": {"x": (5, 4)}, "gates": {"x": (5,)},
+        "wide": {"x": ()},
+    }  # fmt: skip
+    data = {name: np.random.default_rng(3).normal(size=shape) for name, shape in shapes[family].items()}
+    whole = driver.load(text, backend="numpy", dtype=dtype, name="whole").Model(seed=1)
+    monkeypatch.setattr(cython, "PIECE", 5)
+    monkeypatch.setattr(schedule, "FUSED", 4)
+    pieces = driver.load(text, dtype=dtype, optimize=0, name=f"pieces_{family}_{dtype}").Model(seed=1)
+    upstream = {"upstream": np.ones(5)} if family in ("lines", "gates") else {}
+    (a, ga), (b, gb) = whole.value_and_grad(**data, **upstream), pieces.value_and_grad(**data, **upstream)
+    tolerance = 1e-12 if dtype == "float64" else 2e-5
+    for left, right in ((a, b), (ga, gb)):
+        for one, two in zip(map(np.asarray, left), map(np.asarray, right), strict=True):
+            np.testing.assert_allclose(two, one, rtol=tolerance, atol=tolerance * max(1.0, float(np.abs(one).max(initial=0))))
