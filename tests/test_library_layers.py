@@ -160,7 +160,117 @@ def test_transformer_block(backend: str) -> None:
     against(text, theirs, taken, {"x": RNG.normal(size=(3, 4, 6))}, backend)
 
 
+CONVOLUTIONS = [  # channels, filters, kernel, stride, pad, dilation, groups, bias, images
+    (3, 4, 3, 1, 1, 1, 1, True, [(2, 5, 6), (1, 3, 3), (0, 4, 4), (2, 1, 1)]),
+    (4, 6, 2, 2, 0, 1, 2, True, [(2, 5, 7), (1, 2, 2)]),  # an even kernel, a stride that does not divide
+    (2, 2, 3, 3, 2, 2, 1, False, [(2, 7, 5)]),
+    (4, 4, 3, 1, 1, 1, 4, True, [(2, 4, 5)]),  # a kernel of its own for each channel
+    (3, 5, 1, 1, 0, 1, 1, True, [(2, 4, 3)]),
+    (1, 2, 5, 2, 4, 1, 1, True, [(2, 3, 2)]),  # more padding than image
+]
+
+
+@needs_torch
+@BACKENDS
+@pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
+def test_conv2d(case: tuple[Any, ...], backend: str) -> None:
+    c, f, k, stride, pad, dilation, groups, bias, images = case
+    call = f"conv2d(x, {f}, {k}, stride={stride}, pad={pad}, dilation={dilation}, groups={groups}, bias={bias}) as d"
+    text = f"size N, Y, X\ninput x[N, {c}, Y, X]\noutput y = {call}\n"
+    taken: dict[str, Any] = {"d.W": ("weight", same)} | ({"d.b": ("bias", same)} if bias else {})
+    for n, y, x in images:
+        theirs = torch.nn.Conv2d(c, f, k, stride, pad, dilation, groups, bias)
+        against(text, theirs, taken, {"x": RNG.normal(size=(n, c, y, x))}, backend)
+
+
+@needs_torch
+@BACKENDS
+@pytest.mark.parametrize("case", [(3, 4, 3, 1, 1, 1, 1), (4, 6, 2, 2, 0, 1, 2), (2, 3, 4, 1, 3, 2, 1)], ids=str)
+def test_conv1d(case: tuple[int, ...], backend: str) -> None:
+    c, f, k, stride, pad, dilation, groups = case
+    call = f"conv1d(x, {f}, {k}, stride={stride}, pad={pad}, dilation={dilation}, groups={groups}) as d"
+    text = f"size N, T\ninput x[N, {c}, T]\noutput y = {call}\n"
+    theirs = torch.nn.Conv1d(c, f, k, stride, pad, dilation, groups)
+    against(text, theirs, {"d.W": ("weight", same), "d.b": ("bias", same)}, {"x": RNG.normal(size=(2, c, 9))}, backend)
+
+
+class Plain:
+    """A function as a module without parameters."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+
+    def double(self) -> Any:
+        return self
+
+    def named_parameters(self) -> Any:
+        return []
+
+    def __call__(self, x: Any) -> Any:
+        return self.function(x)
+
+
+@needs_torch
+@BACKENDS
+@pytest.mark.parametrize("size,stride,pad", [(2, 0, 0), (3, 2, 1), (2, 1, 1), (3, 3, 0)])
+@pytest.mark.parametrize("kind", ["max", "avg"])
+def test_pooling(kind: str, size: int, stride: int, pad: int, backend: str) -> None:
+    text = f"size N, Y, X\ninput x[N, 2, Y, X]\noutput y = {kind}_pool2d(x, {size}, stride={stride}, pad={pad})\n"
+    pool = getattr(torch.nn, "MaxPool2d" if kind == "max" else "AvgPool2d")(size, stride or None, pad)
+    for shape in ((2, 2, 6, 7), (1, 2, 3, 3), (3, 2, 4, 5)):
+        against(text, Plain(pool), {}, {"x": RNG.normal(size=shape) - 2}, backend)  # negative: a padded 0 would win
+
+
+@needs_torch
+@BACKENDS
+def test_means_of_channels_and_flattening(backend: str) -> None:
+    x = {"x": RNG.normal(size=(2, 3, 4, 5))}
+    against("size N, Y, X\ninput x[N, 3, Y, X]\noutput y = global_avg_pool(x)\n", Plain(lambda v: v.mean((2, 3))), {}, x, backend)
+    against("size N\ninput x[N, 3, 4, 5]\noutput y = flatten(x)\n", Plain(lambda v: v.flatten(1)), {}, x, backend)
+
+
+class Recurrent:
+    """One of PyTorch's recurrent layers; ``single``: its second bias, which adds to the first, is 0 and not looked at."""
+
+    def __init__(self, name: str, inputs: int, units: int, last: bool) -> None:
+        self.inner = getattr(torch.nn, name)(inputs, units, batch_first=True)
+        self.single, self.last = name != "GRU", last
+        if self.single:
+            torch.nn.init.zeros_(self.inner.bias_hh_l0)
+
+    def double(self) -> Any:
+        self.inner.double()
+        return self
+
+    def named_parameters(self) -> Any:
+        return [(n, p) for n, p in self.inner.named_parameters() if not (self.single and n == "bias_hh_l0")]
+
+    def __call__(self, x: Any) -> Any:
+        y = self.inner(x)[0]
+        return y[:, -1] if self.last else y
+
+
+@needs_torch
+@BACKENDS
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("name", ["RNN", "GRU", "LSTM"])
+def test_recurrent_layers(name: str, last: bool, backend: str) -> None:
+    text = f"size N, T\ninput x[N, T, 4]\noutput y = {name.lower()}(x, 3, last={last}) as d\n"
+    taken: dict[str, Any] = {
+        "d.W": ("weight_ih_l0", turned), "d.U": ("weight_hh_l0", turned), "d.b": ("bias_ih_l0", same),
+    } | ({"d.c": ("bias_hh_l0", same)} if name == "GRU" else {})  # fmt: skip
+    for n, t in ((2, 5), (1, 1), (3, 2), (0, 3)):
+        against(text, Recurrent(name, 4, 3, last), taken, {"x": RNG.normal(size=(n, t, 4))}, backend)
+
+
 DIFFERENCES = {
+    "conv2d": "size N, Y, X\ninput x[N, 2, Y, X]\noutput y = conv2d(x, 2, 3, stride=2, pad=1, groups=2)\n",
+    "conv1d": "size N, T\ninput x[N, 2, T]\noutput y = conv1d(x, 3, 3, pad=1)\n",
+    "max_pool2d": "size N, Y, X\ninput x[N, 2, Y, X]\noutput y = max_pool2d(x, 3, stride=2, pad=1)\n",
+    "avg_pool2d": "size N, Y, X\ninput x[N, 2, Y, X]\noutput y = avg_pool2d(x, 2)\n",
+    "rnn": "size N, T\ninput x[N, T, 2]\noutput y = rnn(x, 3)\n",
+    "gru": "size N, T\ninput x[N, T, 2]\noutput y = gru(x, 3)\n",
+    "lstm": "size N, T\ninput x[N, T, 2]\noutput y = lstm(x, 3)\n",
     "dense": "size N\ninput x[N, 3]\noutput y = dense(x, 2)\n",
     "layer_norm": "size N\ninput x[N, 3]\noutput y = layer_norm(x)\n",
     "rms_norm": "size N\ninput x[N, 3]\noutput y = rms_norm(x)\n",
@@ -175,6 +285,31 @@ DIFFERENCES = {
 def test_gradients_against_differences(name: str) -> None:
     report = gradcheck(module(DIFFERENCES[name], backend="numpy", name="checked").Model(seed=3))
     assert report, report
+
+
+def test_the_convolution_of_the_course() -> None:
+    """The second assignment of CS231n: the first blocks of a convolution and of a maximum over windows."""
+    text = "size N, Y, X\ninput x[N, 3, Y, X]\noutput y = conv2d(x, 3, 4, stride=2, pad=1) as c\noutput z = max_pool2d(x, 2)\n"
+    model = module(text, backend="numpy", name="assignment").Model()
+    model.params.c.W = np.linspace(-0.2, 0.3, num=3 * 3 * 4 * 4).reshape(3, 3, 4, 4)
+    model.params.c.b = np.linspace(-0.1, 0.2, num=3)
+    y = model.forward(x=np.linspace(-0.1, 0.5, num=2 * 3 * 4 * 4).reshape(2, 3, 4, 4)).y
+    assert y.shape == (2, 3, 2, 2)
+    np.testing.assert_allclose(y[0, 0], [[-0.08759809, -0.10987781], [-0.18387192, -0.2109216]], atol=5e-9)
+    z = model.forward(x=np.linspace(-0.3, 0.4, num=2 * 3 * 4 * 4).reshape(2, 3, 4, 4)).z
+    np.testing.assert_allclose(z[0, 0], [[-0.26315789, -0.24842105], [-0.20421053, -0.18947368]], atol=5e-9)
+
+
+def test_the_shapes_of_the_course() -> None:
+    """32 x 32 x 3 and six 5 x 5 filters give 28 x 28 x 6; 7 x 7 and a 3 x 3 filter: 5 x 5, with stride 2 3 x 3, padded 7 x 7."""
+    text = """input x[2, 3, 32, 32], q[1, 1, 7, 7]
+output a = conv2d(x, 6, 5)
+output b = conv2d(q, 1, 3)
+output c = conv2d(q, 1, 3, stride=2)
+output d = conv2d(q, 1, 3, pad=1)
+"""
+    out = module(text, backend="numpy", name="shapes").Model().forward(x=np.zeros((2, 3, 32, 32)), q=np.zeros((1, 1, 7, 7)))
+    assert [v.shape[1:] for v in out] == [(6, 28, 28), (1, 5, 5), (1, 3, 3), (1, 7, 7)]
 
 
 def test_a_causal_block_does_not_look_ahead() -> None:
