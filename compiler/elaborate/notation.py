@@ -451,7 +451,7 @@ class Notation(Evaluator):
                 low, stop, v.low, v.stop = bounds
                 v.range_span = clause.range.span
                 if left is not None and (v.low.terms or v.stop.terms or v.low.const.terms):
-                    what = "starts at 0" if v.low == Ix() or v.low.terms == () else "is the same for all others"
+                    what = "is the same for all others" if v.low.terms or v.stop.terms else "starts at 0"
                     self.report(env, "E236", f"the range of a variable on the left {what}", clause.range.span)
                     points.failed = True
                 elif v.low.terms or v.stop.terms:
@@ -699,7 +699,8 @@ class Notation(Evaluator):
                     break
         if len(self.bag) == before:
             for v in waiting:
-                self.without_range(v, points)
+                if v.stop is None:  # else it waits for another
+                    self.without_range(v, points)
         if len(self.bag) > before:
             return False
         for reading in list(points.reads):
@@ -780,11 +781,11 @@ class Notation(Evaluator):
                 starts.append((ZERO, reading, k))
                 stops.append((top, reading, k))
             elif c > 0:
-                starts.append((-_floor(low, c), reading, k))
-                stops.append((_floor(extent - 1 - high, c) + 1, reading, k))
+                starts.append((-(low // c), reading, k))
+                stops.append(((extent - 1 - high) // c + 1, reading, k))
             else:
-                starts.append((-_floor(extent - 1 - high, -c), reading, k))
-                stops.append((_floor(low, -c) + 1, reading, k))
+                starts.append((-((extent - 1 - high) // -c), reading, k))
+                stops.append((low // -c + 1, reading, k))
         if not stops:
             return False
         first = stops[0]
@@ -1013,18 +1014,3 @@ def _called(part: syntax.Node) -> str:
     if isinstance(part, syntax.Ref):
         return part.id
     return _called(part.value) if isinstance(part, syntax.Subscript) else "this"
-
-
-def _floor(dim: Dim, by: int) -> Dim:
-    """``dim // by`` with what it divides pulled out."""
-    out, rest = ZERO, ZERO
-    for monomial, coefficient in dim.terms:
-        term = Dim(((monomial, coefficient),))
-        exact = term.divide_exactly(by)
-        if exact is not None:
-            out = out + exact
-        elif monomial == ():
-            out, rest = out + coefficient // by, rest + coefficient % by
-        else:
-            rest = rest + term
-    return out + rest // by

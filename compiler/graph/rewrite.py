@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from . import expr as E
 from .expr import Expr
@@ -76,6 +77,58 @@ def normalise(eqn: Eqn) -> Eqn:
         gone = {a.name for a in idle}
         eqn = replace(eqn, axes=tuple(a for a in eqn.axes if a.name not in gone), body=E.mul(eqn.body, E.dim(count)))
     return replace(eqn, reduce="" if not eqn.reduced else "+")
+
+
+_COMMUTATIVE: Final = ("add", "mul", "max", "min", "eq", "ne", "and", "or")
+_SMALL: Final = 12  # deeper bodies keep the order that they have
+
+
+def canonical(eqn: Eqn) -> Eqn:
+    """The equation in the one form in which equal ones are equal, whatever its axes are called and in which order its reduced
+    axes, its reads and the operands of its sums and products are written. What it computes is the same to the last bit but for
+    the order of a sum over several axes."""
+    eqn = prune(eqn)
+    reduced = {a.name for a in eqn.reduced} if eqn.plain_out is not None else set()
+    order = {a.name: f"a{k}" for k, a in enumerate(a for a in eqn.axes if a.name not in reduced)}
+    extents = eqn.extents
+    spelled = {a: f"{order.get(a) or '~'}<{d}" for a, d in extents.items()}
+    eqn = replace(eqn, args=tuple(replace(a, index=tuple(_sorted(ix, spelled) for ix in a.index)) for a in eqn.args))
+    if eqn.body.depth <= _SMALL:
+        ranks: dict[Expr, str] = {}
+        done: dict[Expr, Expr] = {}
+        for node in E.walk(eqn.body):
+            args = node.args
+            if node.op in _COMMUTATIVE and ranks[args[1]] < ranks[args[0]]:
+                args = (args[1], args[0])
+            done[node] = E.rebuild(node, tuple(done[a] for a in args)) if args else node
+            if node.op == "arg" and isinstance(node.value, int):
+                ranks[node] = _spell(eqn.args[node.value], spelled)
+            elif node.op == "idx":
+                ranks[node] = spelled[str(node.value)]
+            else:
+                ranks[node] = f"{node.op} {node.value} " + " ".join(ranks[a] for a in args)
+        eqn = prune(replace(eqn, body=done[eqn.body]))
+    for name in (n for access in eqn.args for ix in access.index for n in ix.axes()):
+        order.setdefault(name, f"a{len(order)}")
+    for name in (*(str(leaf.value) for leaf in E.leaves(eqn.body, "idx")), *extents):
+        order.setdefault(name, f"a{len(order)}")
+    eqn = rename_axes(eqn, order.__getitem__)
+    if not reduced:
+        return eqn
+    return replace(eqn, axes=tuple(sorted(eqn.axes, key=lambda a: int(a.name[1:]))))
+
+
+def _sorted(ix: Ix, axes: Mapping[str, str]) -> Ix:
+    if len(ix.terms) < 2:
+        return ix
+    return Ix(tuple(sorted(ix.terms, key=lambda t: (axes.get(t[0], t[0]) if isinstance(t[0], str) else "", str(t[1])))), ix.const)
+
+
+def _spell(access: Access, axes: Mapping[str, str]) -> str:
+    """The read without the names of its axes."""
+    if all(ix.plain for ix in access.index):
+        return f"{access.value}[{', '.join(axes[ix.plain or ''] for ix in access.index)}] {access.fill}"
+    return str(substitute_access(access, {a: at(s) for a, s in axes.items()}, {}))
 
 
 def _fresh(stem: str, taken: set[str]) -> str:

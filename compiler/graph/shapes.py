@@ -145,7 +145,18 @@ class Dim:
         if self.value is not None and divisor.value:
             return Dim.of(self.value // divisor.value)
         exact = self.divide_exactly(divisor) if divisor.terms else None
-        return exact if exact is not None else Dim(((((Quotient("//", self, divisor), 1),), 1),))
+        if exact is not None:
+            return exact
+        by = divisor.value
+        if by is None or by <= 0:
+            return Dim(((((Quotient("//", self, divisor), 1),), 1),))
+        # what divides is taken out, so that (N - 5)//2 + 1 and (N - 3)//2 are one size
+        out, rest = Dim.of(0), Dim.of(0)
+        for monomial, coefficient in self.terms:
+            whole = coefficient // by if monomial == () or coefficient % by == 0 else 0
+            out = out + Dim(((monomial, whole),) if whole else ())
+            rest = rest + Dim(((monomial, coefficient - whole * by),) if coefficient != whole * by else ())
+        return out + (Dim.of(rest.value // by) if rest.value is not None else Dim(((((Quotient("//", rest, divisor), 1),), 1),)))
 
     def __mod__(self, other: Dim | int | str) -> Dim:
         divisor = Dim.of(other)

@@ -5,26 +5,15 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import replace
 
-from ..graph import expr as E
-from ..graph.ir import Access, Eqn, Graph, Scan
-from ..graph.rewrite import prune, rename_axes
+from ..graph.ir import Eqn, Graph, Scan
+from ..graph.rewrite import canonical
 from .names import is_sealed, is_temporary, rename_reads
-
-_COMMUTATIVE = ("add", "mul", "max", "min", "eq", "ne", "and", "or")
 
 
 def key(eqn: Eqn) -> Hashable:
     """What the equation computes, whatever its axes and its result are called."""
-    order = {a.name: f"a{k}" for k, a in enumerate(eqn.axes)}
-    eqn = prune(rename_axes(eqn, order.__getitem__))
-    args, body = eqn.args, eqn.body
-    if body.op in _COMMUTATIVE and body.args == (E.arg(0), E.arg(1)) and _rank(args[1]) < _rank(args[0]):
-        args = (args[1], args[0])
-    return (eqn.axes, eqn.out_index, eqn.out.shape, eqn.out.kind, eqn.reduce, args, body, eqn.drop)
-
-
-def _rank(access: Access) -> str:
-    return str(access)
+    eqn = canonical(eqn)
+    return (eqn.axes, eqn.out_index, eqn.out.shape, eqn.out.kind, eqn.reduce, eqn.args, eqn.body, eqn.drop)
 
 
 def run(graph: Graph) -> Graph:
