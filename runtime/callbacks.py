@@ -64,16 +64,19 @@ class EarlyStopping:
         self.best, self.best_epoch = math.inf, -1
         self.stopped: str | None = None
         self._theta: Any = None
+        self._states: Any = None
         self._since, self._name = 0, ""
 
     def state_dict(self) -> dict[str, Any]:
         """The best value (negated for mode "max"), its epoch, how many came since, and its parameters as a float array."""
         state = {"best": self.best, "best_epoch": self.best_epoch, "since": self._since, "name": self._name}
-        return state if self._theta is None else {**state, "theta": self._theta}
+        state |= {} if self._theta is None else {"theta": self._theta}
+        return state if self._states is None else {**state, "state": self._states}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
         self._since, self._name, self._theta = int(state["since"]), str(state["name"]), state.get("theta")
+        self._states = state.get("state")
         self.stopped = self._reason()
 
     def _reason(self) -> str | None:
@@ -88,12 +91,15 @@ class EarlyStopping:
             self.best, self.best_epoch = value, info.epoch
             if self.restore_best:
                 self._theta = info.model.theta.copy()
+                self._states = info.model._state.copy() if info.model._state.size else None
         self._since, self._name = info.epoch - self.best_epoch, name
         return self._reason()
 
     def finished(self, model: Model) -> None:
         if self.restore_best and self._theta is not None:
             model.theta = self._theta
+            if self._states is not None:
+                model._state[...] = self._states
 
 
 class Every:

@@ -3,7 +3,7 @@
     model.save("xor.safetensors");  model = xor.Model.load("xor.safetensors")
     model.fit(data, ..., callbacks=Checkpoint("xor.safetensors", every=10));  model.fit(data, ..., resume="xor.safetensors")
 
-The tensors are the parameters by name, the optimiser's states as `optimizer:m:W1`, and arrays that callbacks remember as
+The tensors are the parameters and states by name, the optimiser's as `optimizer:m:W1`, and arrays that callbacks remember as
 `callback:EarlyStopping:theta`; any tool that reads safetensors reads them. The rest is JSON in the metadata.
 
 A file is written aside, as `.NAME.PROCESS.*.part` beside its target, and renamed, so that there is never half of one. What a
@@ -78,12 +78,15 @@ def save(model: Model, path: str | os.PathLike[str], *, notes: Mapping[str, Any]
     history, schedule, *more = model._run
     with model._lock:
         tensors = {name: view.copy() for name, view in engine.views(model._theta, model._frozen).items()}
+        tensors |= {name: view.copy() for name, view in engine.state_views(model._state).items()}
         state = model.optimizer_state
         about: dict[str, Any] = {
             "format": _FORMAT, "model": engine.name, "hash": engine.spec["hash"], "dtype": engine.spec["dtype"],
             "hypers": {name: model.hyper[name] for name in engine.hypers}, "notes": dict(notes or {}),
             "classes": {name: list(names) for name, names in model.classes.items()},
         }
+        if engine.lasting:
+            about["generator"] = model._random.tolist()
         if isinstance(state, State):
             about["optimizer"] = {"update": state.update, "step": state.step, "epoch": state.epoch,
                                   "rng": state.rng.bit_generator.state, "states": list(state.arrays)}
@@ -258,13 +261,14 @@ def restore(model: Model, path: str | os.PathLike[str], *, strict: bool = True) 
     tensors, about = _read(path)
     engine = model.engine
     given = {name: array for name, array in tensors.items() if not name.startswith(("optimizer:", "callback:"))}
-    wrong = [f"{name} is missing" for name in engine.shapes if name not in given]
-    wrong += [f"{name} is not in the model" for name in given if name not in engine.shapes]
-    wrong += [f"{name} is {given[name].shape} and should be {tuple(shape)}" for name, shape in engine.shapes.items()
+    shapes = {**engine.shapes, **engine.state_shapes}
+    wrong = [f"{name} is missing" for name in shapes if name not in given]
+    wrong += [f"{name} is not in the model" for name in given if name not in shapes]
+    wrong += [f"{name} is {given[name].shape} and should be {tuple(shape)}" for name, shape in shapes.items()
               if name in given and given[name].shape != tuple(shape)]
     wrong += [f"{name} holds {array.dtype}" for name, array in given.items() if array.dtype.kind not in "fiub"]
     fitting: dict[str, Array] = {}
-    for name, shape in engine.shapes.items():
+    for name, shape in shapes.items():
         if name in given and given[name].shape == tuple(shape) and given[name].dtype.kind in "fiub":
             try:
                 fitting[name] = _real(name, given[name], engine.real)
@@ -275,9 +279,11 @@ def restore(model: Model, path: str | os.PathLike[str], *, strict: bool = True) 
         raise CheckpointError(f"{os.fspath(path)}: this checkpoint{other} does not fit {engine.name}: {'; '.join(wrong)}. "
                               "strict=False loads what fits")
     with model._lock:
-        for name, view in engine.views(model._theta, model._frozen).items():
+        for name, view in {**engine.views(model._theta, model._frozen), **engine.state_views(model._state)}.items():
             if name in fitting:
                 view[...] = fitting[name]
+        if "generator" in about and engine.lasting:
+            model._random[...] = about["generator"]
         model._last = model._grad = model._stepper = None
     model.classes = {name: tuple(names) for name, names in about.get("classes", {}).items()} or model.classes
     for name, value in about.get("hypers", {}).items():

@@ -57,7 +57,8 @@ def philox(counter: tuple[Any, Any, Any, Any], key: tuple[Any, Any]) -> tuple[Ar
 
 def unit(seed: Any, counter: Any, stream: Any, position: Any) -> Array:
     """u between 0 and 1, neither of them: float64, in the shape of the arguments together. All are whole numbers from 0 up."""
-    seed, counter, stream, position = (np.asarray(x).astype(np.int64).astype(np.uint64) for x in (seed, counter, stream, position))
+    given = (seed, counter, stream, position)
+    seed, counter, stream, position = (np.asarray(x).astype(np.int64).astype(np.uint64) for x in given)
     high = (stream & np.uint64(0xFFFF)) << np.uint64(16) | (counter >> _HALF) & np.uint64(0xFFFF)
     words = philox((position & _LOW, position >> _HALF, counter & _LOW, high), (seed & _LOW, seed >> _HALF))
     bits = words[0] << _HALF | words[1]
@@ -82,7 +83,7 @@ def _log(x: Array) -> Array:
     odd = w * (_LOG[1] + w * (_LOG[3] + w * _LOG[5]))
     even = z * (_LOG[0] + w * (_LOG[2] + w * (_LOG[4] + w * _LOG[6])))
     half = 0.5 * (f * f)
-    return k * _LN2[0] - ((half - (s * (half + (odd + even)) + k * _LN2[1])) - f)
+    return np.asarray(k * _LN2[0] - ((half - (s * (half + (odd + even)) + k * _LN2[1])) - f))
 
 
 def quantile(p: Any) -> Array:
@@ -99,7 +100,7 @@ def draw_uniform(seed: Any, counter: Any, stream: Any, position: Any, low: Any, 
     low, high = np.float64(low), np.float64(high)
     value = np.asarray(low + (high - low) * unit(seed, counter, stream, position)).astype(dtype)
     top = np.dtype(dtype).type(high)
-    return np.where((value >= top) & (high > low), np.nextafter(top, np.dtype(dtype).type(-np.inf)), value)
+    return np.asarray(np.where((value >= top) & (high > low), np.nextafter(top, np.dtype(dtype).type(-np.inf)), value))
 
 
 def draw_normal(seed: Any, counter: Any, stream: Any, position: Any, mean: Any, std: Any, dtype: Any = np.float64) -> Array:

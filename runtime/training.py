@@ -10,7 +10,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import wraps
 from itertools import islice
@@ -122,6 +122,7 @@ class _Trainer:
         slots = [slot for slot, _, _ in plan.results]
         loss = engine.spec["loss"]
         self.loss, self.grad = self.results[slots.index(f"out:{loss}")], self.results[slots.index(f"grad:{loss}")]
+        self.next = self.results[slots.index("next")] if "next" in slots else np.zeros(0, engine.real)
         self.rows, self.batch, self.samples = 1, 0, 1
         self.sizes: tuple[int, ...] = ()
         self.slots: Any = ()
@@ -153,7 +154,10 @@ class _Trainer:
         spaces = model._spaces
         if spaces.get("sizes") != self.sizes:
             engine.reserve(spaces, self.sizes)
-        self.slots = self.plan.pick((*arrays, model._theta, model._frozen, hyper, spaces["kept"], spaces["work"], *self.results))
+        self.hyper = hyper
+        lasting = (model._state, model._random) if engine.lasting else ()
+        vectors = model._theta, model._frozen, hyper, *lasting, spaces["kept"], spaces["work"]
+        self.slots = self.plan.pick((*arrays, *vectors, *self.results))
         if not whole:
             slots = engine.spec["kernels"][self.plan.number]["slots"]
             self.bytes_of = np.array([rowbytes.get(slot, 0) for slot in slots], np.int64)
@@ -201,17 +205,37 @@ class _Trainer:
              done: Array) -> None:
         """One step on several batches together, which never lie in memory at once as one; `samples` counts their rows."""
         total, rows, piled = 0.0, 0, np.zeros(self.grad.shape, np.float64)
-        for batch in batches:
-            self.feed(batch, whole=True)
-            with self.model._lock:
-                self.engine.run(self.plan.number, self.slots, self.sizes)
-            total += float(self.loss[()]) * self.samples
-            piled += self.grad.astype(np.float64) * self.samples
-            rows += self.samples
-        self.grad[...] = piled / max(rows, 1)
-        self.loss[...] = total / max(rows, 1)
-        self.samples = rows
-        self.run(1, None, rates, clip_norm, clip_value, losses, done, kernel=-1)
+        model = self.model
+        before = model._state.copy(), model._random.copy()
+        try:
+            for batch in batches:       # each finds the states as the one before left them, and draws its own numbers
+                self.feed(batch, whole=True)
+                with model._lock, self._in_training():
+                    self.engine.run(self.plan.number, self.slots, self.sizes)
+                    model._state[...] = self.next
+                    model._random[1] += 1
+                total += float(self.loss[()]) * self.samples
+                piled += self.grad.astype(np.float64) * self.samples
+                rows += self.samples
+            self.grad[...] = piled / max(rows, 1)
+            self.loss[...] = total / max(rows, 1)
+            self.samples = rows
+            self.run(1, None, rates, clip_norm, clip_value, losses, done, kernel=-1)
+        finally:
+            if not done[1]:     # there was no such step
+                model._state[...], model._random[...] = before
+
+    @contextmanager
+    def _in_training(self) -> Iterator[None]:
+        """While a kernel runs, its hyper-parameters say that this is training; nobody else reads them then."""
+        if not self.engine.training:
+            yield
+            return
+        self.hyper[-1] = 1
+        try:
+            yield
+        finally:
+            self.hyper[-1] = 0
 
     def run(self, epochs: int, order: Array | None, rates: Array | None, clip_norm: float, clip_value: float,
             losses: Array, done: Array, kernel: int | None = None) -> None:
@@ -219,11 +243,11 @@ class _Trainer:
         state = self.state
         batches = (self.bytes_of, self.staging, order, epochs, self.rows, self.batch, self.loss, losses, done)
         rule = (self.model._theta, self.grad, tuple(state.arrays.values()), self.hypers, self.groups, self.rate, rates,
-                float(clip_norm), float(clip_value), float(state.step))
+                float(clip_norm), float(clip_value), float(state.step), self.model._state, self.next, self.model._random)
         try:
             with self.model._lock:
                 self.model._last = self.model._grad = None
-                with self.gate:
+                with self.gate, self._in_training():
                     self.train(self.plan.number if kernel is None else kernel, self.update, self.slots, self.sizes, batches, rule)
         finally:
             state.step += int(done[1])
@@ -256,7 +280,7 @@ def train_in_python(module: Mapping[str, Any]) -> Callable[..., int]:
 
     def train(kernel: int, update: int, slots: Any, sizes: Any, batches: Any, rule: Any) -> int:
         rowbytes, _, order, epochs, rows, batch, loss, losses, done = batches
-        theta, grad, states, hypers, groups, rate, rates, clip_norm, clip_value, t = rule
+        theta, grad, states, hypers, groups, rate, rates, clip_norm, clip_value, t, kept, following, random = rule
         steps = 0
         with _deferred_interrupt() as interrupted:
             for epoch in range(epochs):
@@ -290,6 +314,9 @@ def train_in_python(module: Mapping[str, Any]) -> Callable[..., int]:
                         for array, before in zip((theta, *states), safe, strict=True):
                             array[...] = before
                         raise
+                    if kernel >= 0:
+                        kept[...] = following
+                        random[1] += 1
                     steps += 1
                     start += size
                     done[1], losses[epoch] = steps, total
@@ -806,7 +833,8 @@ class _Evaluation:
             size = min(self.most, self.rows - start)
             arrays = tuple([a[start:start + size] if cut else a for a, cut in zip(self.arrays, self.cut, strict=True)])
             sizes = (size, *self.sizes[1:]) if self.rows else self.sizes
-            vectors = model._theta, model._frozen, self.hyper
+            lasting = (model._state, model._random) if engine.lasting else ()
+            vectors = model._theta, model._frozen, self.hyper, *lasting
             with model._lock:
                 parts.append(engine.evaluate(engine.forward, arrays, sizes, vectors, model._predicted))
             total += float(parts[-1][engine.spec["loss"]]) * (size if self.rows else 1)

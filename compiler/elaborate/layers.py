@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from ..graph.shapes import Dim, Shape
@@ -257,11 +257,11 @@ class LayerCaller(Caller):
             names[name] = owner.values[name] = self.declare(line, env, f"{owner.path}.{name}")
             return
         if isinstance(line, syntax.State | syntax.Next | syntax.RandomDecl) and env.owner is not None:
-            self.lasting(line, names, env, env.owner)
+            self.keeping(line, names, env, env.owner)
             return
         yield from super().inner_statement(line, names, env)
 
-    def lasting(
+    def keeping(
         self, line: syntax.State | syntax.Next | syntax.RandomDecl, names: dict[str, Value], env: Env, owner: Layer
     ) -> None:  # fmt: skip
         """A state of a layer, named as its params are; a random value, drawn anew at each call of the layer."""
@@ -369,3 +369,11 @@ def pattern(p: syntax.Parameter) -> str:
 
 def called(part: syntax.Expression) -> str:
     return part.id if isinstance(part, syntax.Ref) else "this"
+
+
+def library_layers(owner: Layer) -> Iterator[tuple[str, str]]:
+    """The paths of the library's own layers, with their definitions' names."""
+    for layer in owner.inner.values():
+        if layer.rule.frame.library:
+            yield layer.path, layer.rule.tree.name.id
+        yield from library_layers(layer)

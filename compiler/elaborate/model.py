@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Literal as OneOf
 from typing import cast
 
-from ..graph.ir import Const, Eqn, Graph, Hyper, Init, Input, Kind, Model, Output, Param, Target, Update
+from ..graph.ir import Const, Graph, Hyper, Init, Input, Kind, Model, Output, Param, Target, Update
 from ..graph.shapes import Dim, Shape
 from ..graph.shapes import show as show_shape
 from ..language import syntax
@@ -19,10 +19,10 @@ from ..ops.declare import Clash, Read, Step, broadcast_shapes, out_axes, plain
 from .calls import bound_names
 from .constants import broadcast_data, exact_number
 from .expressions import describe
-from .loops import LoopCaller
 from .lints import lint
-from .states import Keeper
+from .loops import LoopCaller
 from .scope import Entry, Env, Frame, Function, LayerRule, Rule, article
+from .states import Keeper
 from .targets import find_targets
 from .updates import all_updates, take_optimizer
 from .values import POISON, ConstDraft, Draft, Layer, Literal, Poison, Scalar, ScanDraft, Several, Text, Val, Value, made
@@ -344,6 +344,7 @@ class Elaborator:
             states,
             keeper.training.name if keeper.training is not None else None,
             keeper.generator.name if keeper.generator is not None else None,
+            tuple(library_layers(self.ev.root)),
         )
 
     def live(self) -> list[Draft | ScanDraft | ConstDraft]:
@@ -687,7 +688,8 @@ class Elaborator:
                 return None
             data = broadcast_data(value.shape, value.data, fixed)
             return Init("values", data[:1] if len(set(data)) == 1 else data)
-        self.tell(env, "E244", f"the initial value of a {word} is made of numbers that are known when the module is compiled", span)
+        message = f"the initial value of a {word} is made of numbers that are known when the module is compiled"
+        self.tell(env, "E244", message, span)
         return None
 
     def distribution(

@@ -146,7 +146,7 @@ class Keeper:
         if val.shape != kept.val.shape or val.kind != "real":
             kept.failed = True
             name = node.name.id
-            said = describe(val) if val.kind == "real" else f"{'truth values' if val.kind == 'bool' else 'integers'}, {describe(val)}"
+            said = {"real": "", "bool": "truth values, ", "int": "integers, "}[val.kind] + describe(val)
             model.tell(
                 env, "E272", f"{name} is {show_shape(kept.val.shape) if kept.val.shape else 'a scalar'}, and this is not",
                 node.value.span, labels=((node.value.span, f"this is {said}"),),

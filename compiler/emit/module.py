@@ -25,7 +25,8 @@ DIRECTIVES = ("language_level=3, boundscheck=False, wraparound=False, cdivision=
 _TWO = ("max", "min", "atan2", "polygamma", "pow")
 _GAMMA = frozenset(("lgamma", "digamma", "polygamma"))
 _TRANSCENDENTAL = frozenset(
-    ("exp log log1p expm1 sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus pow lgamma digamma polygamma").split()
+    ("exp log log1p expm1 sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus pow "
+     "lgamma digamma polygamma").split()  # fmt: skip
 )
 
 
@@ -205,8 +206,8 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
         lines.append("    # a random number is a function of seed, counter, stream and position")
         for name in E.DRAWS:
             if name in used:
-                numbers = "double p" if name == "draw_bernoulli" else "double, double"
-                lines.append(f'    {real} {name} "gw_{name}{suffix}"(long long, long long, long long, long long, {numbers}) noexcept')
+                formals = ", ".join(["long long"] * 4 + ["double"] * (1 if name == "draw_bernoulli" else 2))
+                lines.append(f'    {real} {name} "gw_{name}{suffix}"({formals}) noexcept')
     if "block_sum" in used:
         lines.append('cdef extern from "gradwright/sum.h" nogil:')
         lines.append(f'    {real} block_sum "gw_sum_{width}"(const {real} *, Py_ssize_t) noexcept')
@@ -225,8 +226,8 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     if "rank" in used:
         lines.append('cdef extern from "gradwright/order.h" nogil:')
         lines.append("    # how many elements come before each, in ascending or descending order")
-        lines.append(f'    void rank "gw_rank_{width}"(Py_ssize_t n, const {real} *x, Py_ssize_t x_step, {real} *y, Py_ssize_t y_step,')
-        lines.append(f"              {real} *scratch, int descending) noexcept")
+        lines.append(f'    void rank "gw_rank_{width}"(Py_ssize_t n, const {real} *x, Py_ssize_t x_step,')
+        lines.append(f"              {real} *y, Py_ssize_t y_step, {real} *scratch, int descending) noexcept")
     lines += ["", f"ctypedef {real} real"]
     if "pi" in used:
         lines.append("cdef real pi = 3.141592653589793")

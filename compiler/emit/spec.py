@@ -9,7 +9,7 @@ from ..graph.expr import leaves, walk
 from ..graph.ir import Eqn, Graph, Init, Model, Scan, Value, outs
 from ..graph.patterns import ranking
 from ..graph.shapes import Dim, Quotient, Shape, size
-from ..passes.kernels import Kernel, param_offsets
+from ..passes.kernels import Kernel, param_offsets, state_offsets
 
 SpecDim = int | str | tuple[Any, ...]
 
@@ -61,6 +61,20 @@ def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, versio
             return "value"
         return "param" if value in params else "input" if value in inputs else "value"
 
+    more: dict[str, Any] = {}  # what most models have not
+    if model.states:
+        starts = state_offsets(model)
+        more["states"] = tuple(
+            {"name": s.value.name, "shape": shape_spec(s.value.shape), "offset": starts[s.value.name].value,
+             "init": _init(s.init), "line": s.span.line, "doc": s.doc}
+            for s in model.states
+        )  # fmt: skip
+    if model.layers:
+        more["layers"] = dict(model.layers)
+    if model.training is not None:
+        more["training"] = True
+    if model.generator is not None:
+        more["random"] = True
     return {
         "gradwright": version,
         "name": model.name,
@@ -115,6 +129,7 @@ def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, versio
         "nonnegative": _nonnegative(model),
         "countable": _countable(model, kernels),
         "optimizer": None if model.optimizer is None else (model.optimizer[0], {n: float(v) for n, v in model.optimizer[1]}),
+        **more,
     }  # fmt: skip
 
 

@@ -28,7 +28,8 @@ class Place:
 @dataclass(frozen=True)
 class Kernel:
     """One function of the module. ``slots`` are its arguments in order: ``in:x``, ``theta``, ``frozen``, ``hyper``, ``state``,
-    ``random``, ``out:p``, ``next``, ``kept``, ``up:f``, ``grad:f``, ``din:f:x``, ``dval:f:name``. Every input and every output of ``graph`` has a place."""
+    ``random``, ``out:p``, ``next``, ``kept``, ``up:f``, ``grad:f``, ``din:f:x``, ``dval:f:name``. Every input and every
+    output of ``graph`` has a place."""
 
     name: str
     doc: str

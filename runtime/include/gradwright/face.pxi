@@ -203,6 +203,38 @@ class Params(Named):
         type(self).__setattr__(self, name, value)
 
 
+class Generator:
+    """What random values are made of: `model.generator.seed`, and `model.generator.counter`, the number of training steps since
+    it was 0. Both can be set. The same pair gives the same values, on any number of threads."""
+
+    def __init__(self, vector: Array) -> None:
+        self.__dict__["vector"] = vector
+
+    @property
+    def seed(self) -> int:
+        return int(self.__dict__["vector"][0])
+
+    @seed.setter
+    def seed(self, value: Any) -> None:
+        self.__dict__["vector"][0] = _whole("seed", value)
+
+    @property
+    def counter(self) -> int:
+        return int(self.__dict__["vector"][1])
+
+    @counter.setter
+    def counter(self, value: Any) -> None:
+        self.__dict__["vector"][1] = _whole("counter", value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in ("seed", "counter"):
+            raise AttributeError(f"no {name!r} here; there is seed, counter")
+        object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"Generator(seed={self.seed}, counter={self.counter})"
+
+
 class Hypers(Named):
     """Hyper-parameters by name: numbers, which the next call uses."""
 
@@ -322,6 +354,13 @@ def _number(name: str, value: Any, dtype: Any = None) -> float:
         told = f"an array of shape {array.shape}" if array.shape else repr(value)
         raise _error("ArgumentError", f"{name}: expected a number, got {told}")
     return float(_real(name, array, np.dtype(dtype or np.float64)))
+
+
+def _whole(name: str, value: Any) -> int:
+    """A whole number that 63 bits hold; of a larger seed, its low bits."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+        raise _error("ArgumentError", f"{name}: expected a whole number from 0 up, got {value!r}")
+    return int(value) & ((1 << 63) - 1)
 
 
 def _dim(dim: Any, sizes: dict[str, int]) -> int:
@@ -469,7 +508,7 @@ class _Plan:
         inputs = {spec["name"]: spec for spec in engine.spec["inputs"]}
         outputs = {spec["name"]: spec for spec in engine.spec["outputs"]}
         targets = {target["name"]: target for target in engine.spec["targets"]}
-        fixed = ["theta", "frozen", "hyper", "kept", "work"]
+        fixed = ["theta", "frozen", "hyper", *engine.lasting, "kept", "work"]
         for slot in kernel["slots"]:
             kind, _, rest = slot.partition(":")
             name, _, wrt = rest.partition(":")
@@ -479,6 +518,8 @@ class _Plan:
                 self.results.append((slot, outputs[name]["shape"], INT if outputs[name].get("kind") == "int" else engine.real))
             elif kind == "grad":
                 self.results.append((slot, (engine.count,), engine.real))
+            elif kind == "next":
+                self.results.append((slot, (engine.state_count,), engine.real))
             elif kind == "din":
                 self.results.append((slot, inputs[wrt]["shape"], engine.real))
             elif kind == "dval":
@@ -495,7 +536,7 @@ class _Plan:
 
     def _code(self, places: list[int], engine: "Engine") -> Array | None:
         """What `_call` in module.h makes and runs; None where it cannot, because a shape is computed."""
-        ends = [len(self.needs.names), 3, 1, 1, len(self.ups), len(self.results)]
+        ends = [len(self.needs.names), 3 + len(engine.lasting), 1, 1, len(self.ups), len(self.results)]
         pool = [(kind, place) for kind, length in enumerate(ends) for place in range(length)]
         code = [len(places), *(number for place in places for number in pool[place]), len(self.results)]
         sizes = {size: -1 - i for i, size in enumerate(engine.sizes)}
@@ -537,17 +578,27 @@ class Engine:
         self.shapes = {p["name"]: tuple(p["shape"]) for p in spec["params"]}
         self.count = sum(math.prod(p["shape"]) for p in self.trained)
         self.hypers = [h["name"] for h in spec["hypers"]]
-        self.defaults = np.array([h["default"] for h in spec["hypers"]], self.real)
+        self.training = "training" in spec          # the vector of hyper-parameters ends in whether this is a training call
+        self.defaults = np.array([*(h["default"] for h in spec["hypers"]), *([0.0] if self.training else [])], self.real)
+        self.states = spec.get("states", ())
+        self.state_shapes = {s["name"]: tuple(s["shape"]) for s in self.states}
+        self.state_count = sum(math.prod(shape) for shape in self.state_shapes.values())
+        self.lasting = ("state", "random") if self.states or "random" in spec else ()
+        self.words = [w for w in ("training", "seed", "counter", "state")      # keywords of a call that are no input's
+                      if w not in {s["name"] for s in (*spec["inputs"], *spec["hypers"])} | {*spec["sizes"], *spec["fixed"]}]
         kernels = {kernel["name"]: (number, kernel) for number, kernel in enumerate(spec["kernels"])}
         self.full = _Needs(spec["inputs"], self.sizes)
         self.plans = {name: _Plan(self, number, kernel, self.full)
-                      for name, (number, kernel) in kernels.items() if name != "predict"}
+                      for name, (number, kernel) in kernels.items() if not name.startswith("predict")}
+        for name in ("predict", "predict_training") if "predict" in kernels else ():
+            if name in kernels:
+                number, kernel = kernels[name]
+                needs = _Needs([s for s in spec["inputs"] if f"in:{s['name']}" in kernel["slots"]], self.sizes)
+                self.plans[name] = _Plan(self, number, kernel, needs)
         if "predict" in kernels:
-            number, kernel = kernels["predict"]
-            needs = _Needs([s for s in spec["inputs"] if f"in:{s['name']}" in kernel["slots"]], self.sizes)
-            self.plans["predict"] = _Plan(self, number, kernel, needs)
+            self.lively = self.plans.get("predict_training", self.plans["predict"])
         else:
-            self.plans["predict"] = self.plans["forward"]
+            self.plans["predict"] = self.lively = self.plans["forward"]
         self.forward, self.predict, self.backward = self.plans["forward"], self.plans["predict"], self.plans.get("backward")
         self.both = self.plans.get("value_and_grad")
         self.nonempty = spec.get("nonempty", ())
@@ -584,6 +635,14 @@ class Engine:
 
     def take(self, needs: _Needs, plan: _Plan, given: dict[str, Any], hyper: Array) -> Any:
         """(arrays, sizes, hyper) for a call with these keywords."""
+        if "training" in given and "training" in self.words:
+            given = dict(given)
+            flag = given.pop("training")
+            if not isinstance(flag, (bool, np.bool_)):
+                raise _error("ArgumentError", f"training: expected True or False, got {flag!r}")
+            if self.training:
+                hyper = hyper.copy()
+                hyper[-1] = flag
         if self.match is not None and len(given) == len(needs.names):
             try:
                 arrays = needs.pick(given)
@@ -595,6 +654,53 @@ class Engine:
                     return arrays, self.filled(sizes), hyper
         arrays, sizes, hyper = self.check(needs, plan, given, hyper)
         return arrays, self.filled(sizes), hyper
+
+    def prediction(self, given: dict[str, Any]) -> _Plan:
+        """The kernel of a prediction with these keywords."""
+        return self.lively if self.training and "training" in self.words and given.get("training") is True else self.predict
+
+    def lasts(self, given: dict[str, Any], state: Any, random: Any, pure: bool = False) -> Any:
+        """(keywords, vectors): what a call finds of the states and the generator, with its own seed=, counter= (and state=)."""
+        if not self.lasting:
+            return given, ()
+        for place, name in enumerate(("seed", "counter")):
+            if name in given and name in self.words and "random" in self.spec:
+                given, random = dict(given), random.copy()
+                random[place] = _whole(name, given.pop(name))
+        if pure and "state" in given and "state" in self.words:
+            given = dict(given)
+            state = self.filled_state(given.pop("state"))
+        return given, (state, random)
+
+    def filled_state(self, values: Any) -> Array:
+        """The states as they begin, with these values by name."""
+        vector = np.zeros(self.state_count, self.real)
+        for s, view in zip(self.states, self.state_views(vector).values(), strict=True):
+            view[...] = _draw(s["init"], tuple(s["shape"]), 0, s["name"])
+        if values is not None:
+            self.fill_state(vector, values)
+        return vector
+
+    def fill_state(self, vector: Array, values: Any) -> None:
+        if not _by_name(values):
+            raise _error("ArgumentError", f"state: expected arrays by name, got a {type(values).__name__}")
+        views = self.state_views(vector)
+        given = {_same(name, views): values[name] for name in list(values.keys())}
+        for name in given:
+            if name not in views:
+                raise _error("ArgumentError", f"state: {self.name} has no state {name!r}{_meant(name, views)}")
+        checked = {name: _shaped(name, value, views[name].shape, self.real) for name, value in given.items()}
+        for name, value in checked.items():
+            views[name][...] = value
+
+    def state_views(self, vector: Array) -> dict[str, Array]:
+        return {s["name"]: vector[s["offset"]:s["offset"] + math.prod(s["shape"])].reshape(s["shape"]) for s in self.states}
+
+    def of_model(self, params: Any) -> tuple[Array, Array]:
+        """(state, generator) for a pure function: of the model that was given, or as they begin."""
+        if self.lasting and isinstance(params, Model) and params.engine is self:
+            return params._state, params._random
+        return (self.filled_state(None), np.zeros(2, INT)) if self.lasting else (self.defaults, self.defaults)
 
     def filled(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
         """The sizes, where none is 0 of which the model takes a maximum or minimum, and none that it computes is negative."""
@@ -696,7 +802,8 @@ class Engine:
         return results
 
     def evaluate(self, plan: Any, arrays: Any, sizes: tuple[int, ...], vectors: Any, spaces: dict[str, Any]) -> Outputs:
-        """Run `predict` or `forward`. `vectors` are theta, frozen and hyper; `spaces` keeps the workspaces between calls."""
+        """Run `predict` or `forward`. `vectors` are theta, frozen, hyper (and, where there are such, state and generator);
+        `spaces` keeps the workspaces between calls."""
         if spaces.get("sizes") != sizes:
             self.reserve(spaces, sizes)
         results = self.call(plan, arrays, sizes, vectors, spaces, ())
@@ -922,6 +1029,10 @@ class Model:
             else:
                 theta[...] = _shaped("params", params, theta.shape, theta.dtype)
         self._hold(theta, frozen)
+        if seed is None and "random" in engine.spec:
+            seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+        self._random = np.array([_whole("seed", seed or 0), 0], INT)
+        self._hold_state(engine.filled_state(None))
         self._hyper_vector = engine.defaults.copy()
         self._hyper = Hypers(engine.hypers, self._hyper_vector, [float(h["default"]) for h in engine.spec["hypers"]])
         self.optimizer_state: Any = None            # what fit and step leave for the next fit
@@ -946,9 +1057,15 @@ class Model:
         self._params.__dict__[" vectors"] = theta, frozen, engine
         self._params.__dict__[" layout"] = engine.shapes
 
+    def _hold_state(self, state: Array) -> None:
+        self._state = state
+        self._states = Params(self.engine.state_views(state))
+        self._states.__dict__[" layout"] = self.engine.state_shapes
+
     def share(self, other: Any) -> None:
         """Make the parameters that `other`, a model of another file, has too one memory with its own: who trains one trains both.
-        Of the trained and of the frozen parameters, either all or none are shared, and `other` has them in the same order."""
+        Of the trained and of the frozen parameters, either all or none are shared, and `other` has them in the same order. So it
+        is with states."""
         engine, theirs = self.engine, other.engine
         if engine.real != theirs.real:
             raise _error("DtypeError", f"share: {engine.name} is of {engine.real} and {theirs.name} of {theirs.real}")
@@ -976,7 +1093,19 @@ class Model:
             found[-1] = memory[first["offset"]:first["offset"] + vector.size]
         if found[0] is self._theta and found[1] is self._frozen:
             raise _error("ArgumentError", f"share: {engine.name} and {theirs.name} have no parameter in common")
+        state = self._state
+        places = {s["name"]: s for s in theirs.states}
+        shared = [(s, places[s["name"]]) for s in engine.states if s["name"] in places]
+        if shared:
+            start = shared[0][1]["offset"]
+            if len(shared) < len(engine.states) or any(
+                tuple(own["shape"]) != tuple(s["shape"]) or s["offset"] - start != own["offset"] for own, s in shared
+            ):
+                raise _error("ArgumentError", f"share: declare {', '.join(engine.state_shapes)} in this order and shape "
+                             f"and nothing between them, in {theirs.name}")
+            state = other._state[start:start + state.size]
         with self._training, self._lock:
+            self._hold_state(state)
             self._hold(found[0], found[1])
             self._last = self._grad = self._stepper = None
         self._lock = other._lock
@@ -1003,6 +1132,20 @@ class Model:
         if not _by_name(value):
             raise _error("ArgumentError", f"params: expected arrays by name, got a {type(value).__name__}; theta takes a vector")
         self.engine.fill(self._theta, self._frozen, value)
+
+    @property
+    def state(self) -> Params:
+        """States by name: views, which training changes. Assigning a dict, or another model's, copies in those that it has."""
+        return self._states
+
+    @state.setter
+    def state(self, value: Any) -> None:
+        self.engine.fill_state(self._state, getattr(value, "state", value))
+
+    @property
+    def generator(self) -> Generator:
+        """The seed and the counter that random values are made of."""
+        return Generator(self._random)
 
     @property
     def hyper(self) -> Hypers:
@@ -1038,12 +1181,14 @@ class Model:
         """The outputs, and the loss if there is one, by name; keeps what backward() needs."""
         engine = self.engine
         self._last = None
+        inputs, lasting = engine.lasts(inputs, self._state, self._random)
         arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, self._hyper_vector)
         with self._lock:
-            vectors = self._theta, self._frozen, hyper.copy()
+            vectors = self._theta, self._frozen, hyper.copy(), *lasting[:1], *(random.copy() for random in lasting[1:])
             out = engine.evaluate(engine.forward, arrays, sizes, vectors, self._spaces)
+            watched = *arrays, self._theta, self._frozen, *lasting[:1]
             mark = engine.mark
-            self._last = arrays, sizes, vectors, [mark(array) for array in (*arrays, self._theta, self._frozen)], get_ident()
+            self._last = arrays, sizes, vectors, [mark(array) for array in watched], get_ident()
         return out
 
     def backward(self, upstream: Any = None) -> Gradients:
@@ -1055,8 +1200,8 @@ class Model:
             arrays, sizes, vectors, marks, thread = self._last
             if thread != get_ident():
                 raise _error("StateError", "the last forward() was another thread's; use value_and_grad(), or one Model a thread")
-            names = [*engine.full.names, "the parameters", "the frozen parameters"]
-            for name, array, mark in zip(names, (*arrays, *vectors[:2]), marks, strict=True):
+            names = [*engine.full.names, "the parameters", "the frozen parameters", "the states"][:len(marks)]
+            for name, array, mark in zip(names, (*arrays, *vectors[:2], *vectors[3:4]), marks, strict=True):
                 if engine.mark(array) != mark:
                     raise _error("StateError", f"{name}: overwritten between forward() and backward(); call forward() again")
             self._grad, named = engine.differentiate(arrays, sizes, vectors, upstream, self._spaces)
@@ -1067,8 +1212,9 @@ class Model:
         engine = self.engine
         if "upstream" in inputs and upstream is None and "upstream" not in engine.full.names:
             upstream = inputs.pop("upstream")
+        inputs, lasting = engine.lasts(inputs, self._state, self._random)
         arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, self._hyper_vector)
-        vectors = self._theta, self._frozen, hyper
+        vectors = self._theta, self._frozen, hyper, *lasting
         with self._lock:
             self._last = None
             out, self._grad, named = engine.value_and_grad(arrays, sizes, vectors, upstream, self._spaces)
@@ -1077,10 +1223,11 @@ class Model:
     def predict(self, /, **inputs: Any) -> Outputs:
         """The outputs without the loss, from only the inputs that they need."""
         engine = self.engine
-        plan = engine.predict
+        plan = engine.prediction(inputs)
+        inputs, lasting = engine.lasts(inputs, self._state, self._random)
         arrays, sizes, hyper = engine.take(plan.needs, plan, inputs, self._hyper_vector)
         with self._lock:
-            return engine.evaluate(plan, arrays, sizes, (self._theta, self._frozen, hyper), self._predicted)
+            return engine.evaluate(plan, arrays, sizes, (self._theta, self._frozen, hyper, *lasting), self._predicted)
 
     def step(self, optimizer: Any = None, /, **inputs: Any) -> float:
         """One training step on these inputs as they are; the loss before it."""
@@ -1106,15 +1253,19 @@ class Model:
         for name in self.engine.hypers:
             other.hyper[name] = self.hyper[name]
         other.classes = dict(self.classes)
+        other._state[...], other._random[...] = self._state, self._random
         return other
 
     def __getstate__(self) -> dict[str, Any]:
         state = {"theta": self._theta.copy(), "frozen": self._frozen.copy(), "optimizer_state": self.optimizer_state}
+        state |= {"state": self._state.copy(), "random": self._random.copy()} if self.engine.lasting else {}
         return {**state, "hypers": [self.hyper[name] for name in self.engine.hypers], "classes": self.classes}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Model.__init__(self, params=state["theta"])
         self._frozen[...] = state["frozen"]
+        if "state" in state:
+            self._state[...], self._random[...] = state["state"], state["random"]
         self.optimizer_state = state["optimizer_state"]
         self.classes = state["classes"]
         for name, value in zip(self.engine.hypers, state["hypers"], strict=True):
@@ -1166,24 +1317,27 @@ def install(module: dict[str, Any]) -> None:
 
     def forward(params: Any, /, **inputs: Any) -> Outputs:
         """The outputs, and the loss if there is one, for these parameters: a pure function of its arguments."""
+        inputs, lasting = engine.lasts(inputs, *engine.of_model(params), pure=True)
         arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, engine.defaults)
         with _Borrowed(engine.pool) as spaces:
-            return engine.evaluate(engine.forward, arrays, sizes, (*engine.vectors(params), hyper), spaces)
+            return engine.evaluate(engine.forward, arrays, sizes, (*engine.vectors(params), hyper, *lasting), spaces)
 
     def predict(params: Any, /, **inputs: Any) -> Outputs:
         """The outputs without the loss, for these parameters: a pure function of its arguments."""
-        plan = engine.predict
+        plan = engine.prediction(inputs)
+        inputs, lasting = engine.lasts(inputs, *engine.of_model(params), pure=True)
         arrays, sizes, hyper = engine.take(plan.needs, plan, inputs, engine.defaults)
         with _Borrowed(engine.pool) as spaces:
-            return engine.evaluate(plan, arrays, sizes, (*engine.vectors(params), hyper), spaces)
+            return engine.evaluate(plan, arrays, sizes, (*engine.vectors(params), hyper, *lasting), spaces)
 
     def value_and_grad(params: Any, upstream: Any = None, /, **inputs: Any) -> tuple[Outputs, Gradients]:
         """(outputs, gradients) for these parameters: a pure function of its arguments."""
         if "upstream" in inputs and upstream is None and "upstream" not in engine.full.names:
             upstream = inputs.pop("upstream")
+        inputs, lasting = engine.lasts(inputs, *engine.of_model(params), pure=True)
         arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, engine.defaults)
         with _Borrowed(engine.pool) as spaces:
-            out, _, named = engine.value_and_grad(arrays, sizes, (*engine.vectors(params), hyper), upstream, spaces)
+            out, _, named = engine.value_and_grad(arrays, sizes, (*engine.vectors(params), hyper, *lasting), upstream, spaces)
         return out, named
 
     def gradient(params: Any, upstream: Any = None, /, **inputs: Any) -> Gradients:

@@ -267,10 +267,11 @@ GWM_CLIP(gwm_clip_float, float)
             the rows of each epoch; batch 0: no batches, a step takes all; loss: the kernel's loss; losses float64[epochs] gets
             the means over the rows; done int64[3]: gets whole epochs and steps; has the row at which the first epoch goes on,
             whose losses up to there add up to losses[0]. A run that is stopped within an epoch leaves that sum in its place
-   rule     (theta, grad, states, hypers, groups, rate, rates, clip_norm, clip_value, t)
+   rule     (theta, grad, states, hypers, groups, rate, rates, clip_norm, clip_value, t, kept, following, random)
             hypers float64[groups, H] and groups int64[groups, 2]: which stretch of theta (start, length) is updated with which
             hypers; rates float64[steps] or None: factors on hyper number `rate`, step by step; a clip of 0 is none; t: steps
-            before this one
+            before this one; kept: the model's own states, which take what the kernel left in `following` when its step is done;
+            random int64[2]: seed and counter, which goes up by one for each step
 
    A checked module stops at the first NaN or infinity, with everything as the step before left it. */
 #ifdef GRADWRIGHT_CHECKED_H
@@ -284,6 +285,7 @@ static PyObject *gwm_train(PyObject *self, PyObject *const *args, Py_ssize_t giv
     Py_ssize_t number, update, epochs, rows, batch, rate, count, k, g, epoch, start, size, steps = 0, since = 0, every = 1;
     Py_ssize_t sizes[GWM_SIZES], width, groups, params;
     PyObject *rowbytes_, *staging_, *order_, *loss_, *losses_, *done_, *theta_, *grad_, *states_, *hypers_, *groups_, *rates_;
+    PyObject *kept_ = NULL, *following_ = NULL, *random_ = NULL;
     double clip_norm, clip_value, t, total, before = 0, last, now, own[GWM_SLOTS];
     const int64_t *rowbytes, *order, *places;
     const double *hypers, *rates;
@@ -298,8 +300,8 @@ static PyObject *gwm_train(PyObject *self, PyObject *const *args, Py_ssize_t giv
 
     if (gwm_expect("_train", given, 6) || gwm_sizes(args[3], sizes)
         || !PyArg_ParseTuple(args[4], "OOOnnnOOO", &rowbytes_, &staging_, &order_, &epochs, &rows, &batch, &loss_, &losses_, &done_)
-        || !PyArg_ParseTuple(args[5], "OOO!OOnOddd", &theta_, &grad_, &PyTuple_Type, &states_, &hypers_, &groups_, &rate, &rates_,
-                             &clip_norm, &clip_value, &t))
+        || !PyArg_ParseTuple(args[5], "OOO!OOnOddd|OOO", &theta_, &grad_, &PyTuple_Type, &states_, &hypers_, &groups_, &rate, &rates_,
+                             &clip_norm, &clip_value, &t, &kept_, &following_, &random_))
         return NULL;
     number = PyLong_AsSsize_t(args[0]);
     update = PyLong_AsSsize_t(args[1]);
@@ -382,6 +384,10 @@ static PyObject *gwm_train(PyObject *self, PyObject *const *args, Py_ssize_t giv
                 for (k = 0; k < PyTuple_GET_SIZE(states_); k++) memcpy(state[k], safe + (k + 1) * bytes, (size_t)bytes);
                 total = before;
                 break;
+            }
+            if (number >= 0 && random_) {
+                memcpy(gwm_data(kept_), gwm_data(following_), (size_t)(((gwm_array *)kept_)->dimensions[0] * gwm_width));
+                ((int64_t *)gwm_data(random_))[1]++;
             }
             ((int64_t *)gwm_data(done_))[1] = ++steps;
             /* The clock is read so seldom that it costs nothing, and signals are looked at every 50 ms. */
