@@ -40,7 +40,9 @@ ROOT = Path(__file__).resolve().parent.parent
 WRITTEN_BY_HAND = ("README.md", "docs/tutorial.md", "docs/language.md", "docs/api.md")
 # `load` takes the NumPy backend for all other models: the pages would compile for minutes.
 COMPILED = ("xor.gw", "digits.gw")
-FAMILIES = ("arithmetic", "comparison", "linear", "choice", "elementwise", "reduction", "movement", "gather", "made")
+FAMILIES = (
+    "arithmetic", "comparison", "linear", "choice", "elementwise", "reduction", "running", "movement", "ordering", "gather", "made",
+)  # fmt: skip
 LIBRARY = ROOT / "compiler" / "library"
 
 
@@ -231,8 +233,10 @@ def usage(op: ops.Op) -> str:
     """How an operation is called."""
     words = [f"{name[1:]}..." if name.startswith("*") else name for name in op.arrays]
     for option in op.options:
-        if option.kind == "sizes":
-            words.append({"axes": "*axes", "shape": "*sizes"}[option.name])
+        if option.kind == "text":
+            words.insert(0, option.name)
+        elif option.kind == "sizes":
+            words.append({"shape": "*sizes"}.get(option.name, f"*{option.name}"))
         else:
             words.append(option.name if option.required else f"{option.name}={option.default}")
     return f"{op.name}({', '.join(words)})"

@@ -13,8 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gradwright.compiler.graph.text import show_graph
+from gradwright.compiler.meaning.interpret import run
+from scipy import special
 from support.examine import examine
 from support.models import build, errors, values
+from support.modules import build_modules
 from support.programs import Program
 from support.twice import ours, torchs, twice
 
@@ -48,6 +52,25 @@ class Case:
 
 def axis_last(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x: function(x, -1)
+
+
+class LogGamma(torch.autograd.Function):
+    """The n-th derivative of log gamma by SciPy: PyTorch's own polygamma is right to 1e-10 only."""
+
+    @staticmethod
+    def forward(context: Any, x: Any, n: int) -> Any:
+        context.save_for_backward(x)
+        context.n = n
+        return torch.tensor(special.gammaln(x) if n == 0 else special.polygamma(n - 1, x))
+
+    @staticmethod
+    def backward(context: Any, up: Any) -> Any:
+        (x,) = context.saved_tensors
+        return up * LogGamma.apply(x, context.n + 1), None
+
+
+def log_gamma(n: int) -> Callable[..., Any]:
+    return lambda x: LogGamma.apply(x, n)
 
 
 def torch_norm(x: Any, **options: Any) -> Any:
@@ -139,6 +162,14 @@ CASES = [
     Case("x[N]", "x * arange(1, 2*N + 1, 2)", lambda x: x * np.arange(1, 2 * len(x) + 1, 2),
          lambda x: x * torch.arange(1, 2 * len(x) + 1, 2)),
     Case("x[N]", "x * arange(N, 0, -1)", lambda x: x * np.arange(len(x), 0, -1), lambda x: x * torch.arange(len(x), 0, -1)),
+    Case("x[N, 3]", "lgamma(x)", special.gammaln, log_gamma(0), 0.1, 12),
+    Case("x[N]", "lgamma(x)", special.gammaln, torch.lgamma, -0.95, -0.05),
+    Case("x[N, 3]", "digamma(x)", special.digamma, log_gamma(1), 0.1, 30),
+    Case("x[N, 3]", "polygamma(1, x)", lambda x: special.polygamma(1, x), log_gamma(2), 0.2, 30),
+    Case("x[N]", "polygamma(3, x)", lambda x: special.polygamma(3, x), log_gamma(4), 0.5, 9),
+    Case("x[N, 3]", "x * round(4*x) + ceil(x) - trunc(3*x) * x",
+         lambda x: x * np.round(4 * x) + np.ceil(x) - np.trunc(3 * x) * x,
+         lambda x: x * torch.round(4 * x) + torch.ceil(x) - torch.trunc(3 * x) * x),
     Case("x[N, 3]", "prod(x, axis=1)", lambda x: np.prod(x, 1), lambda x: torch.prod(x, 1)),
     Case("x[N, 3]", "logsumexp(x, axis=1)", lambda x: np.log(np.sum(np.exp(x), 1)), lambda x: torch.logsumexp(x, 1)),
     Case("x[N, 3]", "max(x, axis=1)", lambda x: np.max(x, 1), lambda x: torch.amax(x, 1)),
@@ -201,3 +232,127 @@ def test_backends(tmp_path: Path) -> None:
     programs = [(f"op{k}", Program(case.text)) for k, case in enumerate(CASES) if case.least == 0]
     report = examine(programs, tmp_path, sizes=[0, 1, 2, 5])
     assert not report.wrong, report.shown()
+
+
+# ---------------------------------------------------------------- what is said of single operations
+
+
+def graph_text(program: str) -> str:
+    return show_graph(build(program).graph)
+
+
+@pytest.mark.parametrize(
+    ("equation", "named"),
+    [
+        ('einsum("nd,dh->nh", x, W)', "x @ W"),
+        ('einsum("dh,nd->nh", W, x)', "x @ W"),
+        ('einsum("ab,bc", x, W)', "x @ W"),
+        ('einsum("bnd,bdh->bnh", u, V)', "u @ V"),
+        ('einsum("d,dh->h", v, W)', "v @ W"),
+        ('einsum("nd,d->n", x, v)', "x @ v"),
+        ('einsum("n,m->nm", v, v)', "outer(v, v)"),
+        ('einsum("nd->n", x)', "sum(x, axis=1)"),
+        ('einsum("nd->dn", x)', "transpose(x)"),
+        ('einsum("bnd->dbn", u)', "transpose(u, 2, 0, 1)"),
+    ],
+)
+def test_einsum_is_the_named_operation(equation: str, named: str) -> None:
+    program = "size N, B\ninput x[N, 3], W[3, 4], u[B, N, 3], V[B, 3, 2], v[3]\noutput f = "
+
+    def shown(call: str) -> str:
+        return re.sub(r"  +# (\w+)  [^\n]*", r" # \1", graph_text(program + call).replace(call, ""))
+
+    assert shown(equation) == shown(named)
+
+
+@pytest.mark.parametrize("at", [1e-200, 1e-320, 3e-170, 0.0, 1.0, 1e170, 1e300])
+def test_norm_neither_underflows_nor_overflows(at: float) -> None:
+    text = "size N\ninput x[N]\noutput f = norm(x)"
+    x = at * np.array([3.0, -4.0, 0.0])
+    value, first, _, given = ours(text, {"x": x}, {"N": 3})
+    np.testing.assert_allclose(value, 5 * at, rtol=1e-12 if at > 1e-300 else 1e-2)
+    want = given["up"] * (np.array([0.6, -0.8, 0.0]) if at else np.zeros(3))
+    np.testing.assert_allclose(first["x"], want, rtol=1e-2 if 0 < at < 1e-300 else 1e-12)
+
+
+def test_norm_squared_has_no_hole_at_zero() -> None:
+    value, first, _, _ = ours("input x[3]\noutput f = norm(x)**2", {"x": np.zeros(3)}, {})
+    assert value == 0 and not first["x"].any()
+
+
+def test_norm_in_float32() -> None:
+    text = "dtype float32\ninput x[2]\noutput f = norm(x)"
+    for scale in (1e-30, 1e-40, 1e30, 1.0):
+        x = np.array([3, 4], np.float32) * np.float32(scale)
+        got = run(build(text).graph, {"x": x}, {}, np.float32)["f"]
+        np.testing.assert_allclose(got, 5 * np.float32(scale), rtol=1e-3 if scale < 1e-38 else 1e-6)
+
+
+def test_variance_does_not_cancel() -> None:
+    x = 1e9 + np.array([0.0, 1.0, 2.0, 3.0])
+    assert values("input x[4]\noutput f = var(x)\n", x=x)["f"] == 1.25
+    _, first, _, given = ours("input x[4]\noutput f = std(x)", {"x": np.full(4, 7.0)}, {})
+    assert not first["x"].any()
+
+
+@pytest.mark.parametrize("zeros", [(), (1,), (0,), (1, 3), (0, 1, 2, 3, 4)])
+def test_cumprod_of_zeros(zeros: tuple[int, ...]) -> None:
+    x = np.array([1.5, -2.0, 0.5, 3.0, -1.0])
+    x[list(zeros)] = 0
+    text = "size N\ninput x[N]\noutput f = cumprod(x)"
+    value, first, second, given = ours(text, {"x": x}, {"N": 5})
+    want = torchs(lambda x: torch.stack([torch.prod(x[: k + 1]) for k in range(5)]), given, ["x"])
+    close(value, want[0], "value")
+    close(first["x"], want[1]["x"], "gradient")
+    close(second["x"], want[2]["x"], "second derivative")
+
+
+def test_sorting_is_stable_and_puts_nan_last() -> None:
+    x = np.array([2.0, np.nan, -1.0, 2.0, np.inf, -np.inf, np.nan, -0.0, 0.0, 2.0])
+    got = values("size N\ninput x[N]\noutput s = sort(x)\noutput a = argsort(x)", x=x)
+    np.testing.assert_array_equal(got["s"], np.sort(x))
+    np.testing.assert_array_equal(got["a"], np.argsort(x, kind="stable"))
+    top = values("input x[10]\noutput t = top_k(x, 4)", x=x)["t"]
+    np.testing.assert_array_equal(top, [np.nan, np.nan, np.inf, 2.0])
+    _, first, _, given = ours("input x[4]\noutput f = top_k(x, 2)", {"x": np.array([1.0, 3.0, 3.0, 3.0])}, {})
+    np.testing.assert_array_equal(first["x"], [0, given["up"][0], given["up"][1], 0])
+
+
+def test_long_arrays_are_sorted_and_summed_fast(tmp_path: Path) -> None:
+    """In all pairs of elements this would take hours."""
+    model = build("size N\ninput x[N, 2]\noutput s = sort(x, axis=0)\noutput t = top_k(x, 1)\noutput c = cumsum(x, axis=0)")
+    x = np.round(np.random.default_rng(0).normal(size=(100_003, 2)), 2)
+    for pair in build_modules([model], [{}], tmp_path):
+        for module in (pair.compiled, pair.numpy):
+            got = module.Model().forward(x=x)
+            np.testing.assert_array_equal(got.s, np.sort(x, 0))
+            np.testing.assert_array_equal(got.t, np.max(x, 1, keepdims=True))
+            np.testing.assert_allclose(got.c, np.cumsum(x, 0), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        ("input x[3]\noutput f = einsum(x)", "E281", "einsum needs one array"),
+        ('input x[3]\noutput f = einsum("ij->i", x)', "E216", "'ij' names 2 axes"),
+        ('input x[3], y[4]\noutput f = einsum("i,i->", x, y)', "E216", "the axis i has two different sizes"),
+        ('input x[3]\noutput f = einsum("i->j", x)', "E216", "the result has an axis j, and no array has"),
+        ('input x[3]\noutput f = einsum("i->ii", x)', "E216", "the result has the axis i twice"),
+        ('input x[3]\noutput f = einsum("i,j->ij", x)', "E216", "the equation is about 2 arrays, and there is one"),
+        ('input x[3]\noutput f = einsum("1->", x)', "E216", "'1' cannot name an axis"),
+        ("input x[3, 3]\noutput f = roll(x, 1)", "E205", "roll wants to know the axis"),
+        ("input x[3]\noutput f = flip(x, axis=1)", "E205", "there is no axis 1"),
+        ("input x[3]\noutput f = pad(x, -1)", "E213", "the widths of a border are whole numbers from 0 on"),
+        ("input x[3]\noutput f = pad(x, [1, 2, 3])", "E213", "these are not the widths of a border"),
+        ("size N\ninput x[N]\noutput f = top_k(x, 3)", "E210", "there may be fewer than 3"),
+        ("input x[3, 2]\noutput f = outer(x, x)", "E204", "outer wants two vectors"),
+        ("input x[3]\noutput f = trace(x)", "E205", "trace wants a matrix"),
+        ("input x[4]\noutput f = cross(x, x)", "E203", "a cross product wants vectors of 3 elements"),
+        ("input x[4]\noutput f = norm(x, ord=3)", "E285", "ord is 1, 2 or inf"),
+        ("input x[4]\noutput f = cumsum(x, axis=[0, 1])", "E205", "cumsum works along one axis"),
+        ("input x[4]\noutput f = linspace(0, x, 3)", "E203", "linspace goes from one number to another"),
+        ("input x[4]\noutput f = sum(x) + sum(arange(1, 2, 0))", "E213", "the step of a range is a number other than 0"),
+    ],
+)
+def test_misuse(text: str, code: str, message: str) -> None:
+    assert [(c, m) for c, _, m in errors(text)] == [(code, message)]

@@ -20,9 +20,11 @@ VERSION: Final = str(sp.__version__)
 _UNARY: Final[dict[str, Callable[[Any], Any]]] = {
     "exp": sp.exp, "log": sp.log, "sqrt": sp.sqrt, "sin": sp.sin, "cos": sp.cos, "tan": sp.tan, "tanh": sp.tanh,
     "sinh": sp.sinh, "cosh": sp.cosh, "asin": sp.asin, "acos": sp.acos, "atan": sp.atan, "erf": sp.erf,
+    "lgamma": sp.loggamma, "digamma": sp.digamma,
 }  # fmt: skip
 _OURS: Final = {sp.exp: "exp", sp.log: "log", sp.sin: "sin", sp.cos: "cos", sp.tan: "tan", sp.tanh: "tanh", sp.sinh: "sinh",
-                sp.cosh: "cosh", sp.asin: "asin", sp.acos: "acos", sp.atan: "atan", sp.atan2: "atan2", sp.erf: "erf"}  # fmt: skip
+                sp.cosh: "cosh", sp.asin: "asin", sp.acos: "acos", sp.atan: "atan", sp.atan2: "atan2", sp.erf: "erf",
+                sp.loggamma: "lgamma"}  # fmt: skip
 _SMALL: Final = 40  # operations; larger expressions are not rearranged: that takes long and makes them worse
 _TINY: Final = 14  # operations; larger ones are not given to ``simplify``
 
@@ -59,6 +61,8 @@ def to_sympy(root: Expr, leaf: Callable[[Expr], Any]) -> Any:
             done[node] = -a[0]
         elif op == "pow":
             done[node] = a[0] ** a[1]
+        elif op == "polygamma":
+            done[node] = sp.polygamma(a[0], a[1])
         elif op == "atan2":
             done[node] = sp.atan2(a[0], a[1])
         elif op in _UNARY:
@@ -109,6 +113,9 @@ def from_sympy(e: Any, names: dict[Any, Expr]) -> Expr:
             return E.div(E.ONE, from_sympy(e.base ** (-e.exp), names))
         base, exponent = from_sympy(e.base, names), from_sympy(e.exp, names)
         return E.call("sqrt", base) if exponent is E.HALF else E.power(base, exponent)
+    if e.func is sp.polygamma and e.args[0].is_Integer:
+        x = from_sympy(e.args[1], names)
+        return E.make("digamma", x) if e.args[0] == 0 else E.make("polygamma", E.const(int(e.args[0])), x)
     name = _OURS.get(e.func)
     if name is None or any(not getattr(a, "is_Atom", True) and a.is_Boolean for a in e.args):
         raise NotOurs(str(e.func))

@@ -12,7 +12,9 @@ from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Access, Eqn, Graph, Scan
 
-_WILD = frozenset(("exp", "log", "log1p", "expm1", "sqrt", "tan", "sinh", "cosh", "asin", "acos"))
+_WILD = frozenset(
+    ("exp", "log", "log1p", "expm1", "sqrt", "tan", "sinh", "cosh", "asin", "acos", "lgamma", "digamma", "polygamma")
+)
 
 
 class Facts:

@@ -139,6 +139,9 @@ def _sweep(node: Expr, total: _Part, give: Callable[..., None]) -> None:
         u = node.args[0]
         slope = call("sign", u)
         give(0, lambda d: times(d, slope), extra=(_Literal(make("ne", u, ZERO), True, soft=True),))
+    elif op == "polygamma":
+        n, x = node.args  # n is a whole number: there is no slope for it
+        give(1, lambda d: times(d, call("polygamma", add(n, ONE), x)), extra=_zero_wins(total, node))
     else:
         mapping = {OUT: node} | {arg(k): a for k, a in enumerate(node.args)}
         for k, local in enumerate(primitive(op)):

@@ -46,7 +46,8 @@ from .formula import FormulaError, parse
 
 RULES: Final = 2  # raised when the way answers are found changes: cached ones are then asked for again
 LARGEST: Final = 25  # nodes; a larger body is differentiated by the sweep alone
-PLAIN: Final = ("exp", "log", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asin", "acos", "atan", "atan2", "erf")
+PLAIN: Final = ("exp", "log", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asin", "acos", "atan", "atan2", "erf",
+                "lgamma", "digamma")
 COMPOSED: Final = ("log1p", "expm1", "square", "sigmoid", "softplus")
 PRIMITIVES: Final = (*PLAIN, *COMPOSED)  # abs, sign and floor have their rules in partials.py
 _EPS: Final = 2.0**-52
@@ -413,7 +414,8 @@ def _precise(form: Expr, values: Mapping[Expr, Fraction], y: Any) -> Any:
         "neg": lambda a: -a, "pow": lambda a, b: a**b, "square": lambda a: a * a,
         "sigmoid": lambda a: 1 / (1 + mp.exp(-a)), "softplus": lambda a: mp.log1p(mp.exp(a)),
         "log1p": mp.log1p, "expm1": mp.expm1,
-        **{n: getattr(mp, n) for n in PLAIN},
+        **{n: getattr(mp, n) for n in PLAIN if n != "lgamma"},
+        "lgamma": mp.loggamma, "polygamma": mp.psi,
     }  # fmt: skip
     if any(n.op not in functions and n.op not in LEAVES for n in walk(form)):
         return None
@@ -447,6 +449,8 @@ def _error(form: Expr, trials: Sequence[_Point], relative: bool = False) -> floa
 def doubles(form: Expr, values: Mapping[Expr, float], y: float) -> float:
     """``form`` in ordinary arithmetic, as generated code evaluates it; NaN outside its domain."""
 
+    from gradwright.runtime import special
+
     def leaf(node: Expr) -> float:
         if node.number is not None:
             return float(node.number)
@@ -478,7 +482,8 @@ def doubles(form: Expr, values: Mapping[Expr, float], y: float) -> float:
         "neg": lambda a: -a, "pow": guard(lambda a, b: a**b), "square": lambda a: a * a, "sigmoid": sigmoid,
         "softplus": lambda a: max(a, 0.0) + math.log1p(math.exp(-abs(a))),
         "log": lambda a: -math.inf if a == 0 else guard(math.log)(a),
-        **{n: guard(getattr(math, n)) for n in (*PLAIN, "log1p", "expm1") if n != "log"},
+        **{n: guard(getattr(math, n)) for n in (*PLAIN, "log1p", "expm1") if n not in ("log", "digamma")},
+        "digamma": special.digamma, "polygamma": special.polygamma,
     }  # fmt: skip
     return float(evaluate(form, leaf, functions))
 

@@ -113,6 +113,7 @@ _FUNCTIONS: dict[str, Callable[..., float]] = {
         "atan",
         "atan2",
         "erf",
+        "lgamma",
     )
 } | {
     "square": lambda x: x * x,

@@ -34,7 +34,8 @@ _SHORT: Final = 44  # a step that the user did not name, as short as this, is wr
 _OPERATORS: Final = {"add": ("+", 6), "sub": ("-", 6), "mul": ("*", 7), "div": ("/", 7)}
 _COMPARES: Final = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 _CALLS: Final = {"max": "np.maximum", "min": "np.minimum", "asin": "np.arcsin", "acos": "np.arccos", "atan": "np.arctan",
-                 "atan2": "np.arctan2", "sigmoid": "_sigmoid", "erf": "_erf", "softplus": "_softplus"}  # fmt: skip
+                 "atan2": "np.arctan2", "sigmoid": "_sigmoid", "erf": "_erf", "softplus": "_softplus",
+                 "lgamma": "_lgamma", "digamma": "_digamma", "polygamma": "_polygamma"}  # fmt: skip
 _REDUCTIONS: Final = {"+": "np.sum", "*": "np.prod", "max": "np.max", "min": "np.min", "argmax": "np.argmax",
                       "argmin": "np.argmin", "lse": "_logsumexp"}  # fmt: skip
 _NAMES: Final = (*E.DRAWS, "np", "math", "real", "install", "t", "w", "g", "states", "hypers")
@@ -55,6 +56,18 @@ def _softplus(x):
     "_erf": '''\
 def _erf(x):
     return np.array([math.erf(v) for v in np.ravel(x)], real).reshape(np.shape(x))
+''',
+    "_lgamma": '''\
+def _lgamma(x):
+    return special.over(special.lgamma, np.asarray(x, real))
+''',
+    "_digamma": '''\
+def _digamma(x):
+    return special.over(special.digamma, np.asarray(x, real))
+''',
+    "_polygamma": '''\
+def _polygamma(n, x):
+    return special.over(special.polygamma, n, np.asarray(x, real))
 ''',
     "_logsumexp": '''\
 def _logsumexp(x, axis=None, keepdims=False):
@@ -113,7 +126,8 @@ def emit_numpy(plan: Plan, sources: Mapping[str, Source], *, version: str, diges
              f"    {_safe(command)}", '"""']  # fmt: skip
     helpers = [text for name, text in _HELPERS.items() if name in used]
     imports = ["import math", ""] if "_erf" in used else []
-    head += [*imports, "import numpy as np", "", *_draws(used), "from gradwright.runtime.model import install", "", f"real = np.{model.dtype}"]
+    head += [*imports, "import numpy as np", "", *_draws(used), *_special(used),
+             "from gradwright.runtime.model import install", "", f"real = np.{model.dtype}"]
     literals = _literals(plan, used)
     parts = ["\n".join([*head, *literals]) + "\n", *helpers, *(k + "\n" for k in kernels), *(u + "\n" for u in updates)]
     tail = [f"_KERNELS = {_tuple([f'_{k.name}_kernel' for k in plan.kernels])}",
@@ -121,6 +135,10 @@ def emit_numpy(plan: Plan, sources: Mapping[str, Source], *, version: str, diges
             "def _run(kernel, arrays, sizes):", '    with np.errstate(all="ignore"):',
             "        _KERNELS[kernel](*arrays, *sizes)", "", "", "install(globals())"]  # fmt: skip
     return {f"{model.name}.py": "\n\n".join([*parts, "\n".join(tail) + "\n"])}
+
+
+def _special(used: set[str]) -> list[str]:
+    return ["from gradwright.runtime import special"] if used & {"_lgamma", "_digamma", "_polygamma"} else []
 
 
 def _draws(used: set[str]) -> list[str]:
@@ -781,7 +799,8 @@ class _Statement:
             code = self.read(ranks.source, wanted)
             text = self.over(code, wanted)
             descending = ", True" if ranks.descending else ""
-            return _Code(f"_rank({text}, {list(wanted).index(ranks.axis.name)}{descending})", _ATOM, "int", frozenset(wanted)), list(wanted)
+            place = list(wanted).index(ranks.axis.name)
+            return _Code(f"_rank({text}, {place}{descending})", _ATOM, "int", frozenset(wanted)), list(wanted)
         if eqn.reduce == "+":
             product = self.contraction(wanted, reduced)
             if product is not None:

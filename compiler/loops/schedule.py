@@ -441,8 +441,8 @@ class _Scheduler:
             scratch = Value(f"{item.target} order", (along.extent * 2,))
             self.values[scratch.name] = scratch
             self.inner.append(scratch)
-            node = Rank(along.extent, source, self._stride(ranks.source, along), target,
-                        self._stride(Access(item.target, eqn.out_index), along), scratch.name, ranks.descending, eqn.origin)  # fmt: skip
+            steps = self._stride(ranks.source, along), self._stride(Access(item.target, eqn.out_index), along)
+            node = Rank(along.extent, source, steps[0], target, steps[1], scratch.name, ranks.descending, eqn.origin)
         for variable, extent in reversed(loops):
             node = Loop(variable, extent, (node,))
         return [node]

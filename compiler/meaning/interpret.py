@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any, Final
 
 import numpy as np
+from gradwright.runtime import special
 from numpy.typing import DTypeLike, NDArray
 
-from ...runtime import special
 from ..graph.expr import DRAWS, Expr, evaluate, is_drawn
 from ..graph.ir import Access, Const, Eqn, Gather, Graph, Ix, Kind, Quot, Scan, Value, outs
 from ..graph.shapes import Dim, Shape

@@ -38,9 +38,7 @@ def _flip(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
     over = positions(options["axis"], len(x.shape))
     if not over:
         return Plan(())
-    index = tuple(
-        at(f"i{k}").scale(Dim.of(-1)) + fixed(d - 1) if k in over else at(f"i{k}") for k, d in enumerate(x.shape)
-    )
+    index = tuple(at(f"i{k}").scale(Dim.of(-1)) + fixed(d - 1) if k in over else at(f"i{k}") for k, d in enumerate(x.shape))
     return _moved("flip", x, x.shape, index)
 
 

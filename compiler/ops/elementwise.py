@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
-from ..graph.expr import ONE, Expr, make
+from ..graph.expr import HALF, ONE, ZERO, Expr, make
 from ..graph.ir import Kind
 from .declare import Op, define
 
@@ -119,6 +119,28 @@ power = define(
 )
 
 
+def _ceil(x: Expr) -> Expr:
+    return make("neg", make("floor", make("neg", x)))
+
+
+def _round(x: Expr) -> Expr:
+    """Up from a half on; at a half exactly whichever is even."""
+    low = make("floor", x)
+    rest = make("sub", x, low)
+    half = make("mul", HALF, low)
+    even = make("eq", make("floor", half), half)
+    high = make("add", low, ONE)
+    return make("where", make("lt", rest, HALF), low, make("where", make("gt", rest, HALF), high, make("where", even, low, high)))
+
+
+# these are made of floor
+_ROUNDED: Final[dict[str, Callable[[Expr], Expr]]] = {
+    "ceil": _ceil,
+    "trunc": lambda x: make("where", make("lt", x, ZERO), _ceil(x), make("floor", x)),
+    "round": _round,
+}
+
+
 def _function(
     name: str,
     doc: str,
@@ -133,7 +155,7 @@ def _function(
         "x[...] -> y[...]",
         doc=doc,
         family="elementwise",
-        body=lambda x: make(name, x),
+        body=_ROUNDED.get(name, lambda x: make(name, x)),
         definition=definition,
         numpy=numpy,
         samples=((low, high),),
@@ -192,6 +214,68 @@ atan2 = define(
     edges=(1.0, -1.0),
 )
 erf = _function("erf", "Error function.", lambda np, x: np.vectorize(math.erf, otypes=[float])(x), -6, 6, 0, 30)
+lgamma = _function(
+    "lgamma",
+    "Logarithm of the absolute value of the gamma function: lgamma(n + 1) is log(n!).",
+    lambda np, x: np.vectorize(math.lgamma, otypes=[float])(x),
+    0.1,
+    50,
+    0.5,
+    170,
+)
+
+
+def _digamma_numpy(np: Any, x: Any) -> Any:
+    """By differences of the reference for lgamma in longer arithmetic there is none: the series itself."""
+    x = np.asarray(x, np.longdouble)
+    total = np.zeros_like(x)
+    for _ in range(60):
+        total, x = total - 1 / x, x + 1
+    z = 1 / (x * x)
+    return np.asarray(total + np.log(x) - 0.5 / x - z * (1 / 12 - z * (1 / 120 - z * (1 / 252 - z / 240))), float)
+
+
+def _polygamma_numpy(np: Any, n: Any, x: Any) -> Any:
+    n, x = np.broadcast_arrays(np.asarray(n), np.asarray(x, np.longdouble))
+    total, s = np.zeros_like(x), n + 1
+    for _ in range(60):
+        total, x = total + x ** -s.astype(np.longdouble), x + 1
+    power = x ** -n.astype(np.longdouble)
+    tail = power / n + power / x / 2 + power * n * (s / 12 / (x * x) - s * (s + 1) * (s + 2) / 720 / x**4) / n
+    tail = tail + power * s * (s + 1) * (s + 2) * (s + 3) * (s + 4) / 30240 / x**6
+    factorial = np.vectorize(math.factorial, otypes=[float])(n)
+    return np.asarray(np.where(n % 2 == 1, 1, -1) * factorial * (total + tail), float)
+
+
+digamma = _function("digamma", "Derivative of lgamma.", _digamma_numpy, 0.1, 50, 0.5, 170)
+polygamma = define(
+    "polygamma",
+    "n[...], x[...] -> y[...]",
+    family="elementwise",
+    doc="The n-th derivative of digamma, for a whole number n; there is no derivative for n.",
+    body=lambda n, x: make("polygamma", n, x),
+    numpy=lambda np, n, x: _polygamma_numpy(np, np.round(np.asarray(n)), x),
+    samples=((1.0, 1.0), (0.2, 30.0)),
+    edges=(1.0, 2.0),
+)
+ceil = _function(
+    "ceil", "The least integer that is not below x; its gradient is 0.", lambda np, x: np.ceil(x), -20, 20, 0, 1.0, -0.5
+)
+trunc = _function("trunc", "x without its fraction; its gradient is 0.", lambda np, x: np.trunc(x), -20, 20, 0, 1.0, -0.5)
+round = _function(
+    "round",
+    "The nearest integer, of two the even one; its gradient is 0.",
+    lambda np, x: np.round(x),
+    -20,
+    20,
+    0,
+    0.5,
+    1.5,
+    -0.5,
+    2.5,
+    4503599627370497.0,
+    0.49999999999999994,
+)
 sigmoid = _function(
     "sigmoid",
     "Logistic gate, values in (0, 1).",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..graph.expr import arg, make
@@ -150,7 +151,10 @@ def _contraction(op: str, numbers: list[int], labels: list[list[str]], operands:
     shape = tuple(extents[c] for c in result)
     axes = (*out_axes(shape), *(Axis(name[c], extents[c]) for c in summed))
     reads = tuple(
-        Read(k, tuple(fixed(0) if d.is_one() and not extents[c].is_one() else at(name[c]) for c, d in zip(own, x.shape, strict=True)))
+        Read(
+            k,
+            tuple(fixed(0) if d.is_one() and not extents[c].is_one() else at(name[c]) for c, d in zip(own, x.shape, strict=True)),
+        )
         for k, own, x in zip(numbers, labels, operands, strict=True)
     )
     body = arg(0)
@@ -193,12 +197,10 @@ def _einsum(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
 
 def _named(step: Step, numbers: list[int], arrays: list[Operand]) -> Step:
     """The same equation as the operation of that name makes, where there is one."""
-    from dataclasses import replace
-
     if len(arrays) == 2:
         for order in ((0, 1), (1, 0)):
             first, second = (arrays[k] for k in order)
-            for op, planner in (("matmul", _matmul), ("outer", _outer)):
+            for planner in (_matmul, _outer):
                 try:
                     (other,) = planner((first, second), {}).steps
                 except Misfit:
@@ -234,7 +236,7 @@ einsum = define(
 def _outer(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
     for k, operand in enumerate(operands):
         if len(operand.shape) != 1:
-            raise Misfit("E204", "outer wants two vectors", labels=(k,), help=("reshape({%d}, -1) makes a vector" % k,))
+            raise Misfit("E204", "outer wants two vectors", labels=(k,), help=(f"reshape({{{k}}}, -1) makes a vector",))
     shape = (operands[0].shape[0], operands[1].shape[0])
     axes = out_axes(shape)
     reads = (Read(0, (at("i0"),)), Read(1, (at("i1"),)))

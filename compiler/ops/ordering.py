@@ -58,7 +58,13 @@ def _top_k(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
     if not never_negative(count):
         raise Misfit("E213", f"a size cannot be negative: {count}", at="k")
     if not never_negative(x.shape[k] - count):
-        raise Misfit("E210", f"there may be fewer than {count}", labels=(0,), at="k", notes=(f"axis {k} of {{0}} has {x.shape[k]} elements",))
+        raise Misfit(
+            "E210",
+            f"there may be fewer than {count}",
+            labels=(0,),
+            at="k",
+            notes=(f"axis {k} of {{0}} has {x.shape[k]} elements",),
+        )
     axes, index = _at_rank(x, len(steps), k)
     shape = tuple(count if j == k else d for j, d in enumerate(x.shape))
     steps.append(Step("top_k", shape, axes, index, (Read(source, plain(axes)),), arg(0), "+", drop=True))

@@ -239,7 +239,9 @@ def _norm(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
     total = Step("sum", first.shape, axes, here, first.reads, size_of, "+")
     outer = out_axes(first.shape)
     unit = Step("unit", first.shape, outer, plain(outer), (Read(1, plain(outer)),), _unit(arg(0)))
-    squares = Step("sum", first.shape, axes, here, (first.reads[0], Read(2, here)), make("square", make("div", arg(0), arg(1))), "+")
+    squares = Step(
+        "sum", first.shape, axes, here, (first.reads[0], Read(2, here)), make("square", make("div", arg(0), arg(1))), "+"
+    )
     reads = (Read(2, plain(outer)), Read(3, plain(outer)))
     root = Step("norm", first.shape, outer, plain(outer), reads, make("mul", arg(0), call("sqrt", arg(1))))
     return Plan((total, unit, squares, root))
@@ -303,7 +305,9 @@ def _truth(name: str, doc: str, numpy: Callable[..., Any]) -> Op:
 
 
 all = _truth("all", "Whether all are true (other than 0), over all axes or over `axis`.", lambda np, x, **o: np.all(x, **o))
-any = _truth("any", "Whether one of them is true (other than 0), over all axes or over `axis`.", lambda np, x, **o: np.any(x, **o))
+any = _truth(
+    "any", "Whether one of them is true (other than 0), over all axes or over `axis`.", lambda np, x, **o: np.any(x, **o)
+)
 
 
 def _arg(name: str, doc: str, reduce: Reduce, numpy: Callable[..., Any]) -> Op:

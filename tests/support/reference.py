@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from gradwright.compiler.graph.expr import Expr, walk
-from gradwright.compiler.graph.ir import Access, Const, Eqn, Gather, Graph, Ix, Quot
+from gradwright.compiler.graph.ir import Access, Const, Eqn, Gather, Graph, Ix, Quot, Scan
 from gradwright.compiler.graph.patterns import Ranking, ranking
 from gradwright.compiler.graph.shapes import Dim
 
@@ -41,7 +41,10 @@ class Reference:
             self.values[const.value.name] = self.array(self.literal(const))
         with np.errstate(all="ignore"):
             for eqn in self.graph.eqns:
-                assert isinstance(eqn, Eqn)
+                if isinstance(eqn, Scan):
+                    for out, value in zip(eqn.outs, self.scan(eqn), strict=True):
+                        self.values[out.name] = value if not moved or out.name not in moved else value + moved[out.name]
+                    continue
                 value = self.equation(eqn)
                 if self.torch is not None and eqn.out.kind == "real" and not value.requires_grad:
                     value = value.detach().clone().requires_grad_(True)  # a gradient may be asked for it
@@ -86,6 +89,34 @@ class Reference:
         if eqn.out.kind == "real":
             value = self.real(value)
         return value
+
+    def scan(self, scan: Scan) -> list[Any]:
+        """Step after step; what the steps look like is part of the pattern."""
+        count, last = len(scan.initial), scan.axis.extent.evaluate(self.sizes)
+        assert not scan.limit  # only backward passes have one
+        inner = Reference(scan.body, self.sizes, self.torch, self.most)
+        carries = [self.values[n] for n in scan.initial]
+        emitted: list[dict[int, Any]] = [{} for _ in scan.emits]
+        taken = 0
+        for t in reversed(range(last)) if scan.reverse else range(last):
+            given = (*carries, *(self.values[n][t] for n in scan.slices), *(self.values[n] for n in scan.captured))
+            inner.run({v.name: g for v, g in zip(scan.body.inputs, given, strict=True)})
+            results = [inner.values[n] for n in scan.body.outputs]
+            self.pattern += inner.pattern
+            self.kink, self.tie = self.kink or inner.kink, self.tie or inner.tie
+            carries, taken = results[:count], taken + 1
+            for k, found in enumerate(emitted):
+                found[t] = results[count + k]
+            if scan.until and bool(results[-1]):
+                break
+        stacks: list[Any] = []
+        for k, found in zip(scan.emits, emitted, strict=True):
+            shape = tuple(d.evaluate(self.sizes) for d in scan.outs[k].shape)
+            zero = np.zeros(shape[1:], {"real": np.float64, "int": np.int64, "bool": np.bool_}[scan.outs[k].kind])
+            rows = [found.get(t, self.array(zero)) for t in range(last)]
+            whole = self.array(np.zeros(shape, zero.dtype))
+            stacks.append((self.torch.stack(rows) if self.torch is not None else np.stack(rows)) if rows else whole)
+        return [*carries, *stacks, *([self.array(taken)] if scan.until else [])]
 
     def rank(self, eqn: Eqn, ranks: Ranking) -> Any:
         """Positions in the sorted order; two elements that are equal are at a kink."""
@@ -237,6 +268,12 @@ class Reference:
             return xp.sigmoid(a[0]) if self.torch is not None else np.exp(-np.logaddexp(0, -a[0]))
         if op == "softplus":
             return xp.logaddexp(xp.zeros_like(a[0]), a[0])
+        if op in ("lgamma", "digamma", "polygamma"):
+            from scipy import special
+
+            if self.torch is None:
+                return {"lgamma": special.gammaln, "digamma": special.digamma, "polygamma": special.polygamma}[op](*a)
+            return xp.polygamma(int(a[0].reshape(-1)[0]), a[1]) if op == "polygamma" else getattr(xp, op)(a[0])
         if op == "erf":
             return xp.erf(a[0]) if self.torch is not None else np.vectorize(math.erf, otypes=[float])(a[0])
         names = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2"}
