@@ -504,6 +504,8 @@ class _KernelWriter:
         for value in (scan.outs[k] for k in scan.emits):
             if value.name in self.stored:
                 stacks.append(self.stored[value.name])
+                if scan.until or scan.limit:  # the steps not taken
+                    self.emit(f"{stacks[-1]}[...] = 0")
             else:
                 stacks.append(self.spell(value.name))
                 self.emit(f"{stacks[-1]} = np.zeros({self.shape(value.shape)}, {_DTYPES[value.kind]})")

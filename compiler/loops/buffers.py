@@ -41,7 +41,8 @@ def lower(kernel: Kernel) -> Nest:
     pieces = _Pieces()
     pending: list[tuple[int, _Uses, Value, tuple[int, ...]]] = []
     consts = {c.value.name for c in graph.consts}
-    for value in (*_all_values(graph), *inner):
+    bests = [Value(best_name(v.name), v.shape) for v in inner if v.kind == "int"]
+    for value in (*_all_values(graph), *inner, *bests):
         if value.name in slots:
             place = slots[value.name]
             dims = tuple(range(len(value.shape)))

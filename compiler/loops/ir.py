@@ -110,7 +110,7 @@ class Zero:
     origin: Origin = field(compare=False)
 
 
-Node = Assign | ArgBest | Product | Rank | Loop | Zero
+Node = Assign | ArgBest | Product | Rank | Loop | Leave | Zero
 
 
 @dataclass(frozen=True, slots=True)
