@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final
 from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Init, Kind, State, fixed
-from ..graph.shapes import Dim
+from ..graph.shapes import Dim, Shape
 from ..graph.shapes import show as show_shape
 from ..language import syntax
 from ..language.source import Span
 from ..ops.declare import Read, Step, out_axes, plain
-from .expressions import describe
+from .expressions import describe, shape_of_value
 from .scope import Env, Site, article
-from .values import POISON, Poison, Scalar, Val, Value
+from .values import POISON, Layer, Poison, Scalar, Several, Text, Val, Value
 
 if TYPE_CHECKING:
     from .model import Elaborator
@@ -188,7 +188,7 @@ class Keeper:
     def random(self, node: syntax.RandomDecl, env: Env) -> Value:
         """An array that is drawn anew at each training call."""
         model = self.model
-        shape = model.shape(node.shape, env)
+        shape = self.shape(node, env)
         init = model.distribution(node.draw, shape, env, DRAWN)
         if shape is None or init is None:
             return POISON
@@ -211,6 +211,20 @@ class Keeper:
         kind: Kind = "bool" if init.kind == "bernoulli" else "real"
         step = Step("random", shape, axes, plain(axes), tuple(reads), body, kind=kind)
         return model.ev.emit(step, (self.generator, *operands), node.span, env)
+
+    def shape(self, node: syntax.RandomDecl, env: Env) -> Shape | None:
+        """As of any array, or ``[shape(x)]`` for that of another."""
+        model = self.model
+        part = node.shape[0] if len(node.shape) == 1 else None
+        if not (isinstance(part, syntax.Call) and part.func.id == "shape" and len(part.args) == 1 and not part.keywords):
+            return model.shape(node.shape, env)
+        value = model.ev.run(part.args[0], env)
+        if isinstance(value, Poison):
+            return None
+        if isinstance(value, Several | Text | Layer):
+            model.ev.not_an_array(part.args[0], value, env)
+            return None
+        return shape_of_value(value)
 
     def times(self) -> tuple[list[Val], Expr | None]:
         """Inside loops: their variables, which are part of the position."""

@@ -184,7 +184,7 @@ def _kernels(model: Model, forward: Graph, whole: Graph, gradients: Sequence[_Gr
     if model.loss is None and gradients:
         both = "the outputs and the adjoints in one go, nothing kept"
         yield _cut(model, "value_and_grad", both, whole, shown, gradients, (), {})
-    trained = [g for g in gradients if g.target.value == model.loss and g.slot.startswith("grad:") and not g.target.declared]
+    trained = [g for g in gradients if g.target.value == model.loss and g.slot.startswith("grad:")]
     if model.loss is not None and trained:
         loss = {name: value for name, value in shown.items() if value == model.loss}
         what = "the loss and its gradient in one go" + (", and what the states become" if model.states else "")
