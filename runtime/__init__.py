@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         ShapeError,
         StateError,
     )
+    from .interchange import load_state_dict
     from .loading import load
     from .measuring import bench
     from .optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
@@ -35,20 +36,21 @@ _PLACES = {
     "callbacks": ("EarlyStopping", "Every", "Info"),
     "errors": ("ArgumentError", "CheckpointError", "CheckpointWriteError", "DtypeError", "GradwrightError", "MissingError",
                "NotFiniteError", "RangeError", "ShapeError", "StateError"),
+    "interchange": ("load_state_dict",),
     "loading": ("load",),
     "measuring": ("bench",),
     "optimizers": ("SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSProp"),
     "schedules": ("Constant", "Cosine", "Exponential", "OneCycle", "ReduceOnPlateau", "Schedule", "Step"),
     "training": ("History", "fit", "step"),
 }
-_MODULES = ("callbacks", "checking", "checkpoints", "data", "errors", "loading", "logs", "measuring", "metrics", "model",
+_MODULES = ("callbacks", "checking", "checkpoints", "data", "errors", "interchange", "loading", "logs", "measuring", "metrics", "model",
             "optimizers", "pictures", "schedules", "streams", "summary", "training")
 
 __all__ = [
     "SGD", "AdaGrad", "Adam", "AdamW", "ArgumentError", "Checkpoint", "CheckpointError", "CheckpointWriteError", "Constant",
     "Cosine", "DtypeError", "EarlyStopping", "Every", "Exponential", "GradwrightError", "History", "Info", "MissingError",
     "NotFiniteError", "OneCycle", "Optimizer", "RMSProp", "RangeError", "ReduceOnPlateau", "Schedule", "ShapeError", "StateError",
-    "Step", "bench", "fit", "gradcheck", "load", "read_data", "sample_inputs", "step", "write_data",
+    "Step", "bench", "fit", "gradcheck", "load", "load_state_dict", "read_data", "sample_inputs", "step", "write_data",
 ]
 
 

@@ -467,6 +467,7 @@ class Model:
     states: tuple[State, ...] = ()
     training: str | None = None  # the value that is True in training calls
     generator: str | None = None  # the integers (seed, counter) that random values are made of
+    layers: tuple[tuple[str, str], ...] = ()  # where the library's layers are, and what they are called there
 
     def with_graph(self, graph: Graph) -> Model:
         return replace(self, graph=graph)
