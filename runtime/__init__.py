@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .interchange import load_state_dict
     from .loading import load
     from .measuring import bench
-    from .optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
+    from .optimizers import SGD, AdaDelta, AdaGrad, Adam, Adamax, AdamW, Lion, NAdam, Optimizer, RAdam, RMSProp
     from .schedules import Constant, Cosine, Exponential, OneCycle, ReduceOnPlateau, Schedule, Step
     from .training import History, fit, step
 
@@ -39,7 +39,7 @@ _PLACES = {
     "interchange": ("load_state_dict",),
     "loading": ("load",),
     "measuring": ("bench",),
-    "optimizers": ("SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSProp"),
+    "optimizers": ("SGD", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "Lion", "NAdam", "Optimizer", "RAdam", "RMSProp"),
     "schedules": ("Constant", "Cosine", "Exponential", "OneCycle", "ReduceOnPlateau", "Schedule", "Step"),
     "training": ("History", "fit", "step"),
 }
@@ -47,10 +47,12 @@ _MODULES = ("callbacks", "checking", "checkpoints", "data", "errors", "interchan
             "optimizers", "pictures", "schedules", "streams", "summary", "training")
 
 __all__ = [
-    "SGD", "AdaGrad", "Adam", "AdamW", "ArgumentError", "Checkpoint", "CheckpointError", "CheckpointWriteError", "Constant",
-    "Cosine", "DtypeError", "EarlyStopping", "Every", "Exponential", "GradwrightError", "History", "Info", "MissingError",
-    "NotFiniteError", "OneCycle", "Optimizer", "RMSProp", "RangeError", "ReduceOnPlateau", "Schedule", "ShapeError", "StateError",
-    "Step", "bench", "fit", "gradcheck", "load", "load_state_dict", "read_data", "sample_inputs", "step", "write_data",
+    "SGD", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "ArgumentError", "Checkpoint", "CheckpointError",
+    "CheckpointWriteError", "Constant", "Cosine", "DtypeError", "EarlyStopping", "Every", "Exponential", "GradwrightError",
+    "History", "Info", "Lion", "MissingError", "NAdam", "NotFiniteError", "OneCycle", "Optimizer", "RAdam", "RMSProp",
+    "RangeError", "ReduceOnPlateau", "Schedule", "ShapeError", "StateError", "Step", "bench", "fit", "gradcheck", "load",
+    "load_state_dict",
+    "read_data", "sample_inputs", "step", "write_data",
 ]
 
 

@@ -3,7 +3,7 @@ what is here are their names and numbers, which are checked against the module.
 
     model.fit(data, optimizer=Adam(lr=1e-2), ...)
     model.fit(data, optimizer=Adam(lr=1e-2, groups={"b*": {"weight_decay": 0}}), ...)    # other numbers for some parameters
-    model.fit(data, optimizer=Optimizer("lion", lr=1e-4), ...)                          # the user's own rule, by its name
+    model.fit(data, optimizer=Optimizer("mine", lr=1e-4), ...)                          # the user's own rule, by its name
 """
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _checked(name: str, key: str, value: Any) -> float:
         raise ArgumentError(f"{name}: {key} is {value!r}, which is no number") from None
     if not math.isfinite(number) or number < 0:
         raise ArgumentError(f"{name}: {key} is {value!r}; it must be finite and not negative")
-    if key in ("beta1", "beta2", "momentum", "alpha") and number > 1:
+    if key in ("beta1", "beta2", "momentum", "alpha", "rho") and number > 1:
         raise ArgumentError(f"{name}: {key} is {value!r}; it must be at most 1")
     return number
 
@@ -95,6 +95,47 @@ class AdamW(Optimizer):
     def __init__(self, lr: Rate = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
                  weight_decay: float = 0.01, groups: Groups | None = None) -> None:
         super().__init__("adamw", lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay, groups=groups)
+
+
+class AdaDelta(Optimizer):
+    """Steps as large as the running mean of earlier ones over that of the gradients: no rate needs to be found."""
+
+    def __init__(self, lr: Rate = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0.0,
+                 groups: Groups | None = None) -> None:
+        super().__init__("adadelta", lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, groups=groups)
+
+
+class Adamax(Optimizer):
+    """Adam with the largest gradient so far, fading, in place of the mean square."""
+
+    def __init__(self, lr: Rate = 2e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+                 weight_decay: float = 0.0, groups: Groups | None = None) -> None:
+        super().__init__("adamax", lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay, groups=groups)
+
+
+class NAdam(Optimizer):
+    """Adam with Nesterov's look ahead."""
+
+    def __init__(self, lr: Rate = 2e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+                 weight_decay: float = 0.0, momentum_decay: float = 4e-3, groups: Groups | None = None) -> None:
+        super().__init__("nadam", lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay,
+                         momentum_decay=momentum_decay, groups=groups)
+
+
+class RAdam(Optimizer):
+    """Adam that waits with the square until its variance is bounded."""
+
+    def __init__(self, lr: Rate = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+                 weight_decay: float = 0.0, groups: Groups | None = None) -> None:
+        super().__init__("radam", lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay, groups=groups)
+
+
+class Lion(Optimizer):
+    """Steps of the sign of a running mean, with weight decay that does not go through it."""
+
+    def __init__(self, lr: Rate = 1e-4, beta1: float = 0.9, beta2: float = 0.99, weight_decay: float = 0.0,
+                 groups: Groups | None = None) -> None:
+        super().__init__("lion", lr=lr, beta1=beta1, beta2=beta2, weight_decay=weight_decay, groups=groups)
 
 
 def resolve(spec: Mapping[str, Any], wanted: Any) -> Optimizer:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from gradwright.compiler import driver
-from gradwright.runtime import SGD, AdaGrad, Adam, AdamW, RMSProp
+from gradwright.runtime import SGD, AdaDelta, AdaGrad, Adam, Adamax, AdamW, Lion, NAdam, RAdam, RMSProp
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -28,6 +29,22 @@ minimize mean((h @ v - y)**2)
 @pytest.fixture(scope="module", params=["cython", "numpy"])
 def module(request: pytest.FixtureRequest) -> ModuleType:
     return driver.load(TEXT, backend=request.param, name="curve")
+
+
+@pytest.fixture
+def double() -> Iterator[Any]:
+    """PyTorch with float64 as its default: NAdam keeps the product of its mu in that type."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield torch
+    torch.set_default_dtype(before)
+
+
+@pytest.fixture(scope="module", params=["cython", "numpy"])
+def noise(request: pytest.FixtureRequest) -> ModuleType:
+    """The gradient is what it is given."""
+    return driver.load("input g[20]\nparam w[20] = 0\nminimize sum(g * w)\n", backend=request.param, name="noise")
 
 
 def data() -> dict[str, Array]:
@@ -103,6 +120,94 @@ def adamw(w: Array, g: Array, s: dict[str, Any], t: int, lr: float, weight_decay
     return adam(w * (1 - lr * weight_decay), g, s, t, lr, **rest)
 
 
+def adadelta(
+    w: Array, g: Array, s: dict[str, Any], t: int, lr: float = 1, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0
+) -> Array:
+    g = g + weight_decay * w
+    s["sq"] = rho * s.get("sq", 0) + (1 - rho) * g * g
+    step = np.sqrt(s.get("steps", 0) + eps) * g / np.sqrt(s["sq"] + eps)
+    s["steps"] = rho * s.get("steps", 0) + (1 - rho) * step * step
+    return w - lr * step
+
+
+def adamax(
+    w: Array,
+    g: Array,
+    s: dict[str, Any],
+    t: int,
+    lr: float = 2e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 0,
+) -> Array:
+    g = g + weight_decay * w
+    s["m"] = beta1 * s.get("m", 0) + (1 - beta1) * g
+    s["u"] = np.maximum(beta2 * s.get("u", 0), np.abs(g) + eps)
+    return w - lr / (1 - beta1**t) * s["m"] / s["u"]
+
+
+def nadam(
+    w: Array,
+    g: Array,
+    s: dict[str, Any],
+    t: int,
+    lr: float = 2e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 0,
+    momentum_decay: float = 4e-3,
+) -> Array:
+    def mu(k: int) -> float:
+        return beta1 * (1 - 0.96 ** (k * momentum_decay) / 2)
+
+    g = g + weight_decay * w
+    s["m"] = beta1 * s.get("m", 0) + (1 - beta1) * g
+    s["v"] = beta2 * s.get("v", 0) + (1 - beta2) * g * g
+    so_far = math.prod(mu(k) for k in range(1, t + 1))
+    ahead = mu(t + 1) * s["m"] / (1 - so_far * mu(t + 1)) + (1 - mu(t)) * g / (1 - so_far)
+    return w - lr * ahead / (np.sqrt(s["v"] / (1 - beta2**t)) + eps)
+
+
+def radam(
+    w: Array,
+    g: Array,
+    s: dict[str, Any],
+    t: int,
+    lr: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 0,
+) -> Array:
+    g = g + weight_decay * w
+    s["m"] = beta1 * s.get("m", 0) + (1 - beta1) * g
+    s["v"] = beta2 * s.get("v", 0) + (1 - beta2) * g * g
+    m = s["m"] / (1 - beta1**t)
+    most = 2 / (1 - beta2) - 1
+    length = most - 2 * t * beta2**t / (1 - beta2**t)
+    if length <= 5:
+        return w - lr * m
+    r = math.sqrt((length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length))
+    return w - lr * m * r * math.sqrt(1 - beta2**t) / (np.sqrt(s["v"]) + eps)
+
+
+def lion(
+    w: Array,
+    g: Array,
+    s: dict[str, Any],
+    t: int,
+    lr: float = 1e-4,
+    beta1: float = 0.9,
+    beta2: float = 0.99,
+    weight_decay: float = 0,
+) -> Array:
+    m = s.get("m", np.zeros_like(w))
+    s["m"] = beta2 * m + (1 - beta2) * g
+    return w - lr * (np.sign(beta1 * m + (1 - beta1) * g) + weight_decay * w)
+
+
 CASES: dict[str, tuple[Any, Any, str, dict[str, Any]]] = {
     "sgd": (SGD, sgd, "SGD", {"lr": 0.1}),
     "momentum": (SGD, sgd, "SGD", {"lr": 0.05, "momentum": 0.9}),
@@ -121,7 +226,24 @@ CASES: dict[str, tuple[Any, Any, str, dict[str, Any]]] = {
     "adam with all": (Adam, adam, "Adam", {"lr": 0.02, "beta1": 0.8, "beta2": 0.95, "eps": 1e-5, "weight_decay": 0.1}),
     "adamw": (AdamW, adamw, "AdamW", {"lr": 0.02}),
     "adamw with all": (AdamW, adamw, "AdamW", {"lr": 0.02, "beta1": 0.7, "beta2": 0.9, "eps": 1e-5, "weight_decay": 0.2}),
+    "adadelta": (AdaDelta, adadelta, "Adadelta", {}),
+    "adadelta with all": (AdaDelta, adadelta, "Adadelta", {"lr": 0.5, "rho": 0.8, "eps": 1e-4, "weight_decay": 0.1}),
+    "adamax": (Adamax, adamax, "Adamax", {"lr": 0.02}),
+    "adamax with all": (Adamax, adamax, "Adamax", {"lr": 0.02, "beta1": 0.8, "beta2": 0.9, "eps": 1e-5, "weight_decay": 0.1}),
+    "nadam": (NAdam, nadam, "NAdam", {"lr": 0.02}),
+    "nadam with all": (
+        NAdam,
+        nadam,
+        "NAdam",
+        {"lr": 0.02, "beta1": 0.8, "beta2": 0.95, "eps": 1e-5, "weight_decay": 0.1, "momentum_decay": 0.02},
+    ),
+    "radam": (RAdam, radam, "RAdam", {"lr": 0.02}),
+    "radam with all": (RAdam, radam, "RAdam", {"lr": 0.02, "beta1": 0.8, "beta2": 0.95, "eps": 1e-5, "weight_decay": 0.1}),
+    "radam that never trusts the square": (RAdam, radam, "RAdam", {"lr": 0.02, "beta1": 0.9, "beta2": 0.6}),
+    "lion": (Lion, lion, "", {"lr": 0.01}),
+    "lion with all": (Lion, lion, "", {"lr": 0.01, "beta1": 0.8, "beta2": 0.95, "weight_decay": 0.1}),
 }
+LATE = ("adadelta", "adamax", "nadam", "radam", "lion")
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -137,10 +259,41 @@ def test_an_optimiser_is_its_formula_step_by_step(case: str, module: ModuleType)
         np.testing.assert_allclose(model.theta, theta, rtol=1e-12, atol=1e-12, err_msg=f"step {t}")
 
 
+@pytest.mark.parametrize("seed", [11, 12, 13])
+@pytest.mark.parametrize("case", [c for c in CASES if c.partition(" ")[0] in LATE])
+def test_an_optimiser_is_its_formula_from_other_starts(case: str, seed: int, noise: ModuleType) -> None:
+    """Twenty steps of gradients that are nothing but noise, also zeros."""
+    ours, formula, _, numbers = CASES[case]
+    rng, state = np.random.default_rng(seed), dict[str, Any]()
+    model = noise.Model(params={"w": rng.normal(size=20)})
+    theta = model.theta.copy()
+    for t in range(1, 21):
+        g = rng.normal(size=20) * (rng.random(20) < 0.8)
+        theta = formula(theta, g, state, t, **numbers)
+        model.step(ours(**numbers), g=g)
+        np.testing.assert_allclose(model.theta, theta, rtol=1e-12, atol=1e-12, err_msg=f"step {t}")
+
+
+@pytest.mark.parametrize("backend", ["cython", "numpy"])
+@pytest.mark.parametrize("name", LATE)
+def test_a_rule_of_the_library_by_its_name(name: str, backend: Any) -> None:
+    """In `minimize ... with`, and as the name that fit and the command take."""
+    kind = {"adadelta": AdaDelta, "adamax": Adamax, "nadam": NAdam, "radam": RAdam, "lion": Lion}[name]
+    named = driver.load(f"{TEXT.rstrip()} with {name}(lr=0.01)\n", backend=backend, name="named").Model(seed=5)
+    plain = driver.load(TEXT, backend=backend, name="curve").Model(seed=5)
+    other = driver.load(TEXT, backend=backend, name="curve").Model(seed=5)
+    for _ in range(7):
+        named.step(**data())
+        plain.step(kind(lr=0.01), **data())
+        other.step(name, **data())
+    assert np.array_equal(named.theta, plain.theta)
+    assert not np.array_equal(other.theta, driver.load(TEXT, backend=backend, name="curve").Model(seed=5).theta)
+
+
 @pytest.mark.torch
-@pytest.mark.parametrize("case", CASES)
-def test_an_optimiser_is_pytorchs_step_by_step(case: str, module: ModuleType) -> None:
-    torch = pytest.importorskip("torch")
+@pytest.mark.parametrize("case", [c for c in CASES if CASES[c][2]])
+def test_an_optimiser_is_pytorchs_step_by_step(case: str, module: ModuleType, double: Any) -> None:
+    torch = double
     ours, _, name, numbers = CASES[case]
     renamed = {k: v for k, v in numbers.items() if not k.startswith("beta")}
     if "beta1" in numbers:
@@ -171,6 +324,10 @@ def test_the_defaults_are_pytorchs() -> None:
         RMSProp: {"lr": 0.01, "alpha": 0.99, "eps": 1e-8, "weight_decay": 0, "momentum": 0},
         Adam: {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0},
         AdamW: {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.01},
+        AdaDelta: {"lr": 1, "rho": 0.9, "eps": 1e-6, "weight_decay": 0},
+        Adamax: {"lr": 2e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0},
+        NAdam: {"lr": 2e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0, "momentum_decay": 4e-3},
+        RAdam: {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0},
     }
     for kind, numbers in wanted.items():
         made = kind()
