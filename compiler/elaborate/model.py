@@ -19,6 +19,7 @@ from ..ops.declare import Clash, Read, Step, broadcast_shapes, out_axes, plain
 from .calls import bound_names
 from .constants import broadcast_data, exact_number
 from .expressions import describe
+from .layers import library_layers
 from .lints import lint
 from .loops import LoopCaller
 from .scope import Entry, Env, Frame, Function, LayerRule, Rule, article
