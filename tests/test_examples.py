@@ -9,6 +9,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from gradwright.runtime import Adam, load
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,6 +55,21 @@ def test_digits_reach_97_percent_of_the_quarter_held_out() -> None:
     model, history, seen, unseen = train_digits.train()
     assert unseen >= 0.97 and seen > unseen
     assert history.loss[-1] < history.loss[0]
+
+
+def test_the_support_vector_machine_of_the_textbook_reads_digits() -> None:
+    """In index notation, and beside the same model with the library's hinge loss."""
+    pytest.importorskip("sklearn")
+    train, held_out = script("train_digits").data()
+    named = load((ROOT / "examples" / "svm_linear.gw").read_text(encoding="utf-8"), name="svm_linear").Model(seed=0)
+    model = load((ROOT / "examples" / "svm.gw").read_text(encoding="utf-8"), name="svm").Model(seed=0)
+    (out, g), (other, h) = (m.value_and_grad(**held_out) for m in (model, named))
+    np.testing.assert_allclose(out.s, other.scores, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose([out.loss, *g.W.ravel()], [other.loss, *h.W.ravel()], rtol=1e-10, atol=1e-14)
+    history = model.fit(train, optimizer=Adam(lr=0.01), epochs=60, batch_size=64)
+    found = model.predict(x=held_out["x"]).s.argmax(1)
+    assert history.loss[-1] < 0.2 * history.loss[0]
+    assert (found == held_out["y"]).mean() >= 0.94
 
 
 def test_the_same_seed_gives_the_same_bits() -> None:

@@ -15,6 +15,7 @@ from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Access, Axis, Eqn, Graph, Origin, Reduce, Scan, Value, at, outs
 from ..graph.rewrite import Namer, normalise, shape_axes
+from ..graph.text import show_access
 from .facts import Facts
 from .partials import partials
 from .scalar import function_partials
@@ -413,11 +414,15 @@ class _Sweep:
 
         def leaf(node: Expr) -> str:
             if node.op == "arg" and isinstance(node.value, int):
-                return eqn.out.name if node.value >= top else eqn.args[node.value].value
+                if node.value >= top:
+                    return eqn.out.name
+                access = eqn.args[node.value]
+                alone = all(a is access or a.value != access.value for a in eqn.args)
+                return access.value if alone else show_access(access)
             return str(node.value) if node.op == "size" else E.show(node)
 
         text = E.show(p, leaf)
-        return f"d {eqn.out.name} / d {eqn.args[k].value} = {text}" if len(text) <= 80 else ""
+        return f"d {eqn.out.name} / d {leaf(E.arg(k))} = {text}" if len(text) <= 80 else ""
 
     def _swap(self, eqn: Eqn, k: int, args: tuple[Access, ...], body: Expr, note: str) -> Eqn:
         """The contribution of ``eqn`` to the adjoint of its k-th operand: what was read is written, and the reverse."""

@@ -1,0 +1,409 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=False, annotation_typing=False, embedsignature=False
+"""svm: index notation, as it stands in the textbook
+
+Made by gradwright 0.1.0 from examples/svm.gw (sha256 ca1d013824c23311); edit the model and make it again:
+    gradwright compile examples/svm.gw
+
+Sizes        N is free, D = 64, C = 10
+Inputs       x[N, 64] y[N]
+Parameters   W[64, 10]: 640 float64, in this order in theta
+Kept         s[N, 10] for the backward pass
+Operations   the forward graph as written: 1341*N + 1283
+             predict 1280*N; bytes moved 592*N + 5120
+             forward 1341*N + 1283, 640 of them transcendental; bytes moved 680*N + 5136
+             backward 1480*N + 1280; bytes moved 680*N + 10248
+             train 2821*N + 2563, 640 of them transcendental; bytes moved 680*N + 10256
+"""
+
+cdef extern from "gradwright/scalar.h" nogil:
+    # restrict pointers: nothing read here is written here
+    ctypedef const double *read "gw_read_f64"
+    ctypedef double *write "gw_write_f64"
+    ctypedef const long long *indices "gw_read_i64"
+    ctypedef long long *write_indices "gw_write_i64"
+    double maximum "gw_max"(double, double) noexcept
+    double pow "gw_pow"(double, double) noexcept
+    double sqrt "gw_sqrt"(double) noexcept
+cdef extern from "gradwright/gemm.h" nogil:
+    # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns
+    void gemm "gw_gemm_f64"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, double alpha,
+              const double *a, Py_ssize_t a_row, Py_ssize_t a_column,
+              const double *b, Py_ssize_t b_row, Py_ssize_t b_column,
+              double beta, double *c, Py_ssize_t c_row) noexcept
+
+ctypedef double real
+
+
+cdef void predict(read x, read theta, write s, Py_ssize_t N) noexcept nogil:
+    # the outputs without the loss
+    cdef read W = theta
+    # examples/svm.gw:8   s[n, j] = sum(x[n, d] * W[d, j] for d)
+    gemm(N, 10, 64, 1,
+         x, 64, 1,
+         W, 10, 1,
+         0, s, 10)
+
+
+cdef void forward(read x, indices y, read theta, read hyper, write s, write loss, write kept,
+                  Py_ssize_t N) noexcept nogil:
+    # the outputs, and what the backward pass keeps
+    cdef read W = theta
+    cdef write s_kept = kept
+    cdef real reg = hyper[0]
+    cdef real L
+    cdef double loss_t1, loss_t4
+    cdef Py_ssize_t n, j, k
+    # examples/svm.gw:8   s[n, j] = sum(x[n, d] * W[d, j] for d)
+    gemm(N, 10, 64, 1,
+         x, 64, 1,
+         W, 10, 1,
+         0, s, 10)
+    # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
+    loss_t1 = 0
+    for n in range(N):
+        # examples/svm.gw:9   L[n]    = sum(max(0, s[n, j] - s[n, y[n]] + 1) for j if j != y[n])
+        L = 0
+        for j in range(10):
+            L += (maximum(0, s[10*n + j] - s[10*n + y[n]] + 1) if j != y[n] else 0.0)
+        # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
+        loss_t1 += L
+        for j in range(10):
+            s_kept[10*n + j] = s[10*n + j]
+    loss_t4 = 0
+    for j in range(64):
+        for k in range(10):
+            loss_t4 += W[10*j + k]*W[10*j + k]
+    loss[0] = loss_t1/N + reg*loss_t4
+
+
+cdef void backward(read x, indices y, read theta, read hyper, write grad, read kept, write work,
+                   Py_ssize_t N) noexcept nogil:
+    # the adjoints, from what the forward pass kept
+    cdef read W = theta
+    cdef write d_W = grad
+    cdef read s = kept
+    cdef real reg = hyper[0]
+    cdef write d_s = work
+    cdef real t1, t2
+    cdef Py_ssize_t n, j, k
+    # examples/svm.gw:9    backward of  L[n]    = sum(max(0, s[n, j] - s[n, y[n]] + 1) for j if j != y[n])
+    # examples/svm.gw:11                minimize mean(L) + reg * sum(W**2)
+    #     s is used 2 times: its adjoints add
+    #     d loss_t2 / d loss_t1 = 1 / N
+    for n in range(N):
+        for j in range(10):
+            t1 = s[10*n + j] - s[10*n + y[n]] + 1
+            d_s[10*n + j] = (((0.5 if 0 == t1 else 1.0) if 0 <= t1 else 0.0) if j != y[n] else 0.0)/N
+        for j in range(10):
+            t2 = s[10*n + j] - s[10*n + y[n]] + 1
+            d_s[10*n + y[n]] += ((-(0.5 if 0 == t2 else 1.0) if 0 <= t2 else 0.0) if j != y[n] else 0.0)/N
+    # examples/svm.gw:11   backward of  minimize mean(L) + reg * sum(W**2)
+    # examples/svm.gw:8                 s[n, j] = sum(x[n, d] * W[d, j] for d)
+    #     W is used 2 times: its adjoints add
+    #     d loss_t3 / d W = 2 * W
+    for j in range(64):
+        for k in range(10):
+            d_W[10*j + k] = reg*(2*W[10*j + k])
+    # examples/svm.gw:8   backward of  s[n, j] = sum(x[n, d] * W[d, j] for d)
+    gemm(64, 10, N, 1,
+         x, 1, 64,
+         d_s, 10, 1,
+         1, d_W, 10)
+
+
+cdef void train(read x, indices y, read theta, read hyper, write loss, write grad, write work,
+                Py_ssize_t N) noexcept nogil:
+    # the loss and its gradient in one go
+    cdef read W = theta
+    cdef write d_W = grad
+    cdef real reg = hyper[0]
+    cdef write s = work, d_s = work + 10*N
+    cdef real t1, t2, L
+    cdef double loss_t1, loss_t4
+    cdef Py_ssize_t n, j, k
+    # examples/svm.gw:8   s[n, j] = sum(x[n, d] * W[d, j] for d)
+    gemm(N, 10, 64, 1,
+         x, 64, 1,
+         W, 10, 1,
+         0, s, 10)
+    # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
+    loss_t1 = 0
+    for n in range(N):
+        # examples/svm.gw:9   L[n]    = sum(max(0, s[n, j] - s[n, y[n]] + 1) for j if j != y[n])
+        L = 0
+        for j in range(10):
+            L += (maximum(0, s[10*n + j] - s[10*n + y[n]] + 1) if j != y[n] else 0.0)
+        # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
+        loss_t1 += L
+        # examples/svm.gw:9    backward of  L[n]    = sum(max(0, s[n, j] - s[n, y[n]] + 1) for j if j != y[n])
+        # examples/svm.gw:11                minimize mean(L) + reg * sum(W**2)
+        #     s is used 2 times: its adjoints add
+        #     d loss_t2 / d loss_t1 = 1 / N
+        for j in range(10):
+            t1 = s[10*n + j] - s[10*n + y[n]] + 1
+            d_s[10*n + j] = (((0.5 if 0 == t1 else 1.0) if 0 <= t1 else 0.0) if j != y[n] else 0.0)/N
+        for j in range(10):
+            t2 = s[10*n + j] - s[10*n + y[n]] + 1
+            d_s[10*n + y[n]] += ((-(0.5 if 0 == t2 else 1.0) if 0 <= t2 else 0.0) if j != y[n] else 0.0)/N
+    # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
+    loss_t4 = 0
+    for j in range(64):
+        for k in range(10):
+            loss_t4 += W[10*j + k]*W[10*j + k]
+        # examples/svm.gw:11   backward of  minimize mean(L) + reg * sum(W**2)
+        # examples/svm.gw:8                 s[n, j] = sum(x[n, d] * W[d, j] for d)
+        #     W is used 2 times: its adjoints add
+        #     d loss_t3 / d W = 2 * W
+        for k in range(10):
+            d_W[10*j + k] = reg*(2*W[10*j + k])
+    # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
+    loss[0] = loss_t1/N + reg*loss_t4
+    # examples/svm.gw:8   backward of  s[n, j] = sum(x[n, d] * W[d, j] for d)
+    gemm(64, 10, N, 1,
+         x, 1, 64,
+         d_s, 10, 1,
+         1, d_W, 10)
+
+
+cdef void update_sgd(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD.
+    cdef write v = <write>states_[0]
+    cdef real lr = <real>hypers_[0]
+    cdef real momentum = <real>hypers_[1]
+    cdef real nesterov = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real c2, v_i
+    cdef bint c1
+    cdef Py_ssize_t i
+    c1 = nesterov != 0
+    for i in range(count):
+        # optimizers.gw:9   v = momentum * v + d
+        # optimizers.gw:10   w = w - lr * where(nesterov, d + momentum * v, v)
+        c2 = g[i] + weight_decay*w[i]
+        v_i = momentum*v[i] + c2
+        v[i] = v_i
+        w[i] = w[i] - lr*(c2 + momentum*v_i if c1 else v_i)
+
+
+cdef void update_adagrad(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # AdaGrad (Duchi et al., 2011): steps shrink with the sum of all squares so far. torch.optim.Adagrad.
+    cdef write s = <write>states_[0]
+    cdef real lr = <real>hypers_[0]
+    cdef real lr_decay = <real>hypers_[1]
+    cdef real eps = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real c1, c2, s_i
+    cdef Py_ssize_t i
+    c1 = lr/(1 + (t - 1)*lr_decay)
+    for i in range(count):
+        # optimizers.gw:16   s = s + d**2
+        # optimizers.gw:17   w = w - lr / (1 + (t - 1) * lr_decay) * d / (sqrt(s) + eps)
+        c2 = g[i] + weight_decay*w[i]
+        s_i = s[i] + c2*c2
+        s[i] = s_i
+        w[i] = w[i] - c1*c2/(sqrt(s_i) + eps)
+
+
+cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop.
+    cdef write s = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real alpha = <real>hypers_[1]
+    cdef real eps = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real momentum = <real>hypers_[4]
+    cdef real c1, c2, s_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - alpha
+    for i in range(count):
+        # optimizers.gw:24   s = alpha * s + (1 - alpha) * d**2
+        # optimizers.gw:25   v = momentum * v + d / (sqrt(s) + eps)
+        # optimizers.gw:26   w = w - lr * v
+        c2 = g[i] + weight_decay*w[i]
+        s_i = alpha*s[i] + c1*(c2*c2)
+        v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
+        s[i] = s_i
+        v[i] = v_i
+        w[i] = w[i] - lr*v_i
+
+
+cdef void update_adam(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # Adam (Kingma and Ba, 2015), with the bias of both running means corrected. torch.optim.Adam.
+    cdef write m = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real c1, c2, c3, c4, c5, m_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - beta1
+    c2 = 1 - pow(beta1, t)
+    c3 = 1 - beta2
+    c4 = 1 - pow(beta2, t)
+    for i in range(count):
+        # optimizers.gw:33   m = beta1 * m + (1 - beta1) * d
+        # optimizers.gw:34   v = beta2 * v + (1 - beta2) * d**2
+        # optimizers.gw:35   w = w - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)
+        c5 = g[i] + weight_decay*w[i]
+        m_i = beta1*m[i] + c1*c5
+        v_i = beta2*v[i] + c3*(c5*c5)
+        m[i] = m_i
+        v[i] = v_i
+        w[i] = w[i] - lr*(m_i/c2)/(sqrt(v_i/c4) + eps)
+
+
+cdef void update_adamw(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not go through the running means. torch.optim.AdamW.
+    cdef write m = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real c1, c2, c3, c4, c5, m_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - lr*weight_decay
+    c2 = 1 - beta1
+    c3 = 1 - pow(beta1, t)
+    c4 = 1 - beta2
+    c5 = 1 - pow(beta2, t)
+    for i in range(count):
+        # optimizers.gw:41   m = beta1 * m + (1 - beta1) * g
+        # optimizers.gw:42   v = beta2 * v + (1 - beta2) * g**2
+        # optimizers.gw:43   w = (1 - lr * weight_decay) * w - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)
+        m_i = beta1*m[i] + c2*g[i]
+        v_i = beta2*v[i] + c4*(g[i]*g[i])
+        m[i] = m_i
+        v[i] = v_i
+        w[i] = c1*w[i] - lr*(m_i/c3)/(sqrt(v_i/c5) + eps)
+
+
+# What follows is the same for every model but for its tables: from Python to the kernels above.
+
+ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil
+ctypedef void (*update_t)(write, read, real **, const double *, double, Py_ssize_t) noexcept nogil
+
+cdef void _call_predict(void **s, const Py_ssize_t *n) noexcept nogil:
+    predict(<read>s[0], <read>s[1], <write>s[2], n[0])
+
+cdef void _call_forward(void **s, const Py_ssize_t *n) noexcept nogil:
+    forward(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <write>s[5], <write>s[6], n[0])
+
+cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
+    backward(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <read>s[5], <write>s[6], n[0])
+
+cdef void _call_train(void **s, const Py_ssize_t *n) noexcept nogil:
+    train(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <write>s[5], <write>s[6], n[0])
+
+cdef kernel_t[4] _KERNELS = [_call_predict, _call_forward, _call_backward, _call_train]
+cdef update_t[5] _UPDATES = [update_sgd, update_adagrad, update_rmsprop, update_adam, update_adamw]
+
+_REAL = 'float64'
+# read as text: a literal of this size takes the Cython compiler a second
+from ast import literal_eval as _literal
+_SPEC = _literal("""{
+    'gradwright': '0.1.0',
+    'name': 'svm',
+    'doc': 'index notation, as it stands in the textbook',
+    'source': 'examples/svm.gw',
+    'hash': 'ca1d013824c23311674cb092d49384dc5c8f0fbd9229c7c1a14ecfda5b49ef6c',
+    'dtype': 'float64',
+    'backend': 'cython',
+    'sizes': ('N',),
+    'fixed': {'D': 64, 'C': 10},
+    'inputs': (
+        {'name': 'x', 'kind': 'real', 'shape': ('N', 64), 'below': None, 'declared': 'x[N, 64]', 'line': 4, 'doc': ''},
+        {'name': 'y', 'kind': 'index', 'shape': ('N',), 'below': 10, 'declared': 'y[N]', 'line': 5, 'doc': ''},
+    ),
+    'params': (
+        {
+            'name': 'W',
+            'shape': (64, 10),
+            'offset': 0,
+            'frozen': False,
+            'init': ('normal', 0.0, 0.01),
+            'line': 6,
+            'doc': '',
+        },
+    ),
+    'hypers': ({'name': 'reg', 'default': 0.0001, 'line': 3, 'doc': ''},),
+    'outputs': (
+        {'name': 's', 'kind': 'real', 'shape': ('N', 10), 'doc': ''},
+        {'name': 'loss', 'kind': 'real', 'shape': (), 'doc': 'the loss'},
+    ),
+    'loss': 'loss',
+    'targets': ({'name': 'loss', 'shape': (), 'declared': False, 'wrt': (('W', 'param'),)},),
+    'values': {'loss:W': (64, 10)},
+    'kept': (('s', 0, ('N', 10)),),
+    'lines': (
+        (8, 's', ('N', 10), ('*', 1280, 'N'), 8),
+        (9, 'L', ('N',), ('*', 60, 'N'), 8),
+        (11, 'loss', (), ('+', 'N', 1283), 8),
+    ),
+    'kernels': (
+        {'name': 'predict', 'slots': ('in:x', 'theta', 'out:s'), 'kept': 0, 'work': 0, 'sizes': ('N',)},
+        {
+            'name': 'forward',
+            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:s', 'out:loss', 'kept'),
+            'kept': ('*', 10, 'N'),
+            'work': 0,
+            'sizes': ('N',),
+        },
+        {
+            'name': 'backward',
+            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'grad:loss', 'kept', 'work'),
+            'kept': ('*', 10, 'N'),
+            'work': ('*', 10, 'N'),
+            'sizes': ('N',),
+        },
+        {
+            'name': 'train',
+            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:loss', 'grad:loss', 'work'),
+            'kept': 0,
+            'work': ('*', 20, 'N'),
+            'sizes': ('N',),
+        },
+    ),
+    'updates': (
+        {
+            'name': 'sgd',
+            'hypers': (('lr', 0.01), ('momentum', 0.0), ('nesterov', 0.0), ('weight_decay', 0.0)),
+            'states': (('v', 0.0),),
+            'doc': 'Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD.',
+        },
+        {
+            'name': 'adagrad',
+            'hypers': (('lr', 0.01), ('lr_decay', 0.0), ('eps', 1e-10), ('weight_decay', 0.0)),
+            'states': (('s', 0.0),),
+            'doc': 'AdaGrad (Duchi et al., 2011): steps shrink with the sum of all squares so far. torch.optim.Adagrad.',
+        },
+        {
+            'name': 'rmsprop',
+            'hypers': (('lr', 0.01), ('alpha', 0.99), ('eps', 1e-08), ('weight_decay', 0.0), ('momentum', 0.0)),
+            'states': (('s', 0.0), ('v', 0.0)),
+            'doc': 'RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop.',
+        },
+        {
+            'name': 'adam',
+            'hypers': (('lr', 0.001), ('beta1', 0.9), ('beta2', 0.999), ('eps', 1e-08), ('weight_decay', 0.0)),
+            'states': (('m', 0.0), ('v', 0.0)),
+            'doc': 'Adam (Kingma and Ba, 2015), with the bias of both running means corrected. torch.optim.Adam.',
+        },
+        {
+            'name': 'adamw',
+            'hypers': (('lr', 0.001), ('beta1', 0.9), ('beta2', 0.999), ('eps', 1e-08), ('weight_decay', 0.01)),
+            'states': (('m', 0.0), ('v', 0.0)),
+            'doc': 'AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not go through the running means. torch.optim.AdamW.',
+        },
+    ),
+    'nonempty': (),
+    'nonnegative': (),
+    'countable': (),
+    'optimizer': None,
+}""")
+
+include "gradwright/module.pxi"
