@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..graph.expr import leaves, walk
@@ -149,11 +149,11 @@ def _kept(model: Model, kernels: Sequence[Kernel]) -> tuple[tuple[str, SpecDim, 
 def _lines(model: Model) -> tuple[tuple[int, str, tuple[SpecDim, ...], SpecDim, int], ...]:
     """(line, name, shape, operations as written, bytes of an element) for each line of the model that computes something."""
     found: dict[int, tuple[Value, Dim]] = {}
-    for eqn in model.graph.eqns:
+    for eqn, steps in _equations(model.graph):
         spans = [s for s in eqn.origin.spans if s.file == model.source] or list(eqn.origin.spans)
         line = spans[0].line if spans else 0
         before = found[line][1] if line in found else Dim.of(0)
-        found[line] = outs(eqn)[0], before + _operations(eqn)
+        found[line] = outs(eqn)[0], before + (_operations(eqn) * steps if isinstance(eqn, Eqn) else 0)
     width = 8 if model.dtype == "float64" else 4
     labels = {o.value: o.name for o in model.outputs}
     return tuple(
@@ -162,27 +162,29 @@ def _lines(model: Model) -> tuple[tuple[int, str, tuple[SpecDim, ...], SpecDim, 
     )
 
 
-def _operations(eqn: Eqn | Scan) -> Dim:
-    if not isinstance(eqn, Eqn):  # a loop: its body, so many times
-        return _total(eqn.body) * eqn.axis.extent
+def _equations(graph: Graph, steps: Dim | None = None) -> Iterator[tuple[Eqn | Scan, Dim]]:
+    """Every equation, also those in loops, and how often it is computed."""
+    steps = Dim.of(1) if steps is None else steps
+    for eqn in graph.eqns:
+        if isinstance(eqn, Scan):
+            yield from _equations(eqn.body, steps * eqn.axis.extent)
+        yield eqn, steps
+
+
+def _operations(eqn: Eqn) -> Dim:
     each = sum(1 for node in walk(eqn.body) if node.args) + (1 if eqn.reduce else 0)
     return size(tuple(axis.extent for axis in eqn.axes)) * each
-
-
-def _total(graph: Graph) -> Dim:
-    total = Dim.of(0)
-    for eqn in graph.eqns:
-        total = total + _operations(eqn)
-    return total
 
 
 def _sizes(kernel: Kernel) -> set[str]:
     """The free sizes that a kernel reads."""
     found: set[str] = set()
-    for value in kernel.graph.values().values():
+    for value in kernel.graph.inputs:
         for dim in value.shape:
             found |= dim.free()
-    for eqn in kernel.graph.eqns:
+    for eqn, _ in _equations(kernel.graph):
+        for dim in (d for v in outs(eqn) for d in v.shape):
+            found |= dim.free()
         for axis in eqn.axes if isinstance(eqn, Eqn) else (eqn.axis,):
             found |= axis.extent.free()
         if isinstance(eqn, Eqn):
@@ -194,7 +196,7 @@ def _sizes(kernel: Kernel) -> set[str]:
 def _nonempty(model: Model) -> tuple[tuple[SpecDim, str, int], ...]:
     """Sizes that must not be 0, with the operation and the line that ask for it: a maximum of nothing does not exist."""
     found: dict[tuple[SpecDim, str, int], None] = {}
-    for eqn in model.graph.eqns:
+    for eqn, _ in _equations(model.graph):
         if isinstance(eqn, Eqn) and eqn.reduce in ("max", "min", "argmax", "argmin"):
             line = eqn.origin.spans[0].line if eqn.origin.spans else 0
             for axis in eqn.reduced:
@@ -206,8 +208,8 @@ def _nonempty(model: Model) -> tuple[tuple[SpecDim, str, int], ...]:
 def _nonnegative(model: Model) -> tuple[tuple[SpecDim, int], ...]:
     """Computed sizes that some free sizes would make negative (``N - 1``), with the first line that makes an array of them."""
     found: dict[SpecDim, int] = {}
-    for eqn in model.graph.eqns:
-        for extent in [d for v in eqn.outs for d in v.shape] if isinstance(eqn, Scan) else [a.extent for a in eqn.axes]:
+    for eqn, _ in _equations(model.graph):
+        for extent in [eqn.axis.extent] if isinstance(eqn, Scan) else [a.extent for a in eqn.axes]:
             if extent.value is None and _may_be_negative(extent):
                 found.setdefault(dim_spec(extent), eqn.origin.spans[0].line if eqn.origin.spans else 0)
     return tuple(found.items())
@@ -217,7 +219,7 @@ def _countable(model: Model, kernels: Sequence[Kernel]) -> tuple[tuple[SpecDim, 
     """Axes along which positions are stored among the model's reals, which count up to 2**24 if they are float32; lines."""
     found: dict[SpecDim, int] = {}
     if model.dtype == "float32":
-        for eqn in (e for k in kernels for e in k.graph.eqns if isinstance(e, Eqn) and _makes_positions(e)):
+        for eqn in (e for k in kernels for e, _ in _equations(k.graph) if isinstance(e, Eqn) and _makes_positions(e)):
             for extent in (a.extent for a in eqn.reduced):
                 if extent.value is None or extent.value > 1 << 24:
                     found.setdefault(dim_spec(extent), eqn.origin.spans[0].line if eqn.origin.spans else 0)
