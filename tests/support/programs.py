@@ -84,6 +84,12 @@ UNARY: tuple[tuple[str, Callable[[float], float], float], ...] = (
     ("sigmoid({x})", lambda b: 1, TAME),
     ("softplus({x})", lambda b: b + 1, TAME),
     ("floor({x})", lambda b: b + 1, TAME),
+    ("ceil({x})", lambda b: b + 1, TAME),
+    ("(0.5 * round(2 * {x}))", lambda b: b + 1, TAME),
+    ("({x} - trunc({x}))", lambda b: 1, TAME),
+    ("lgamma(1.5 + sin({x}))", lambda b: 1, TAME),
+    ("digamma(0.5 + square({x}))", lambda b: b + 2, TAME),
+    ("polygamma(1, 1 + abs({x}))", lambda b: 2, TAME),
     ("relu({x})", lambda b: b, TAME),
     ("leaky_relu({x})", lambda b: b, TAME),
     ("leaky_relu({x}, slope=0.2)", lambda b: b, TAME),
@@ -195,6 +201,21 @@ ROWS: tuple[tuple[str, Callable[[float], float], str], ...] = (
     ("sum(square({x}), axis=-1{k})", lambda b: 64 * b * b, "reduced"),
     ("(-sum(softmax({x}) * log_softmax({x}), axis=-1{k}))", lambda b: 5, "reduced"),
     ("log(mean(exp({x}), axis=-1{k}))", lambda b: b, "reduced"),
+    ("norm({x}, axis=-1{k})", lambda b: 8 * b, "reduced"),
+    ("norm({x}, axis=-1, ord=1{k})", lambda b: 64 * b, "reduced"),
+    ("var({x}, axis=-1{k})", lambda b: b * b, "reduced"),
+    ("sqrt(0.1 + var({x}, axis=-1{k}))", lambda b: b + 1, "reduced"),
+    ("(({x} - mean({x}, axis=-1, keepdims=True)) / (0.1 + std({x}, axis=-1, keepdims=True)))", lambda b: 8, "same"),
+    ("where(all({x} > -0.5, axis=-1, keepdims=True), {x}, 0.5 * {x})", lambda b: b, "same"),
+    ("where(any({x} > 1, axis=-1, keepdims=True), {x}**2, {x})", lambda b: b * b + 1, "same"),
+    ("cumsum({x}, axis=-1)", lambda b: 64 * b, "same"),
+    ("cumsum({x} / 8, axis=0)", lambda b: 8 * b, "same"),
+    ("flip(cumsum(flip({x}, axis=-1), axis=-1), axis=-1)", lambda b: 64 * b, "same"),
+    ("cumprod(1 + 0.02 * sin({x}), axis=-1)", lambda b: 4, "same"),
+    ("sort({x})", lambda b: b, "same"),
+    ("sort({x}, axis=0)", lambda b: b, "same"),
+    ("(0.1 * argsort({x}))", lambda b: 6.4, "same"),
+    ("(norm({x}, axis=-1, keepdims=True)**2 - {x})", lambda b: 65 * b * b, "same"),
     ("exp(log_softmax({x}))", lambda b: 1, "same"),
 )
 
@@ -388,6 +409,9 @@ class _Writer:
             self.transpose,
             self.reshape,
             self.slice,
+            self.arranged,
+            self.arranged,
+            self.einsum,
             self.concat,
             self.stack,
             self.call,
@@ -586,6 +610,82 @@ class _Writer:
         if any(d.value == 0 for d in shape):
             return None
         return V(f"{x.text}[{', '.join(items)}]", tuple(shape), x.bound)
+
+    def arranged(self, depth: int) -> V | None:
+        """Elements in other places."""
+        x = self.expr(depth)
+        if not x.shape:
+            return None
+        rank = len(x.shape)
+        at = self.pick(rank)
+        axis = at - rank if self.one_in(3) else at
+        kind = self.pick(9)
+        shape = list(x.shape)
+        if kind == 0:
+            text = f"flip({x.text}{self.choose(('', f', axis={axis}'))})"
+        elif kind == 1:
+            text = f"roll({x.text}, {self.choose((1, -1, 3, -5))}, axis={axis})"
+        elif kind == 2:
+            before, after = self.pick(3), self.pick(3)
+            text = f"pad({x.text}, [{', '.join(f'[{before}, {after}]' if k == at else '[0, 0]' for k in range(rank))}]"
+            text += self.choose((")", ", constant_values=0.5)"))
+            shape[at] = shape[at] + (before + after)
+        elif kind == 3:
+            reps = [self.choose((2, 1)) if k == at else 1 for k in range(rank)]
+            text = f"tile({x.text}, {', '.join(map(str, reps))})"
+            shape = [d * r for d, r in zip(shape, reps, strict=True)]
+        elif kind == 4:
+            text = f"repeat({x.text}, 2, axis={axis})"
+            shape[at] = shape[at] * 2
+        elif kind in (5, 6) and rank >= 2:
+            text = f"{self.choose(('triu', 'tril'))}({x.text}{self.choose(('', ', 1', ', k=-1'))})"
+        elif kind == 7 and (n := x.shape[at].value):
+            k = 1 + self.pick(n)
+            text = f"top_k({x.text}, {k}, axis={axis})"
+            shape[at] = Dim.of(k)
+        elif kind == 8 and rank == 1:
+            text = f"diag({x.text})"
+            shape = [x.shape[0], x.shape[0]]
+        elif kind == 8 and rank == 2 and x.shape[0] == x.shape[1]:
+            if self.one_in(2):
+                return V(f"trace({x.text})", (), 64 * x.bound)
+            text = f"diag({x.text})"
+            shape = shape[:1]
+        else:
+            n = x.shape[-1]
+            made = self.choose((f"linspace(-0.5, 1, {self.dim(n)})", f"(0.05 * arange({self.dim(n)}))"))
+            return V(f"({x.text} * {made})", x.shape, 4 * x.bound)
+        return V(text, tuple(shape), max(x.bound, 0.5))
+
+    def einsum(self, depth: int) -> V | None:
+        x = self.tame(self.expr(depth), 6)
+        y = self.tame(self.partner(x, depth), 6)
+        if not x.shape or not y.shape or len(x.shape) + len(y.shape) > 5:
+            return None
+        letters: dict[str, Dim] = {}
+
+        def label(d: Dim, used: str) -> str:
+            free = [c for c, e in letters.items() if e == d and c not in used]
+            if free and not self.one_in(3):
+                return str(self.choose(free))
+            c = "abcdefgh"[len(letters)]
+            letters[c] = d
+            return c
+
+        terms: list[str] = []
+        for v in (x, y):
+            term = ""
+            for d in v.shape:
+                term += label(d, term)
+            terms.append(term)
+        out = [c for c in letters if self.one_in(2)]
+        if len(out) > 3:
+            return None
+        if len(out) > 1 and self.one_in(2):
+            out = out[::-1]
+        summed = 64 ** sum(c not in out for c in letters)
+        shape = tuple(letters[c] for c in out)
+        return V(f'einsum("{",".join(terms)}->{"".join(out)}", {x.text}, {y.text})', shape, x.bound * y.bound * summed)
 
     def concat(self, depth: int) -> V | None:
         x = self.expr(depth)
