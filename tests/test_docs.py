@@ -371,7 +371,6 @@ def test_the_tables_miss_nothing_of_the_library() -> None:
 
 # What the page lists as not there yet, each in a model that would have it.
 MISSING = {
-    "s[n, j]": "s[i] = x[i]\noutput s",
     "state": "state m = 0\noutput y = x * m",
     "next": "next m = 1\noutput y = x",
     "random": "random e[3] ~ normal(0, 1)\noutput y = x + e",
