@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from . import __version__
+from .commands.fmt import fmt_command
 from .commands.machine import cache_command, doctor_command
 from .commands.models import STAGES, check_command, compile_command, derive_command, explain_command, graph_command
 from .commands.running import bench_command, gradcheck_command, predict_command, train_command
@@ -21,6 +22,7 @@ def main() -> None:
       gradwright compile examples/xor.gw            # then, in Python: from generated import xor
       gradwright derive examples/neuron.gw          # where each local derivative comes from
       gradwright train examples/xor.gw --data xor.npz --epochs 1000 --checkpoint xor.safetensors
+      gradwright fmt                                # every model here in one look
       gradwright doctor                             # what this machine can do
 
     \b
@@ -33,7 +35,7 @@ def main() -> None:
 
 
 for _command in (
-    compile_command, check_command, graph_command, derive_command, explain_command,
+    compile_command, check_command, graph_command, derive_command, explain_command, fmt_command,
     gradcheck_command, train_command, predict_command, bench_command, cache_command, doctor_command,
 ):  # fmt: skip
     main.add_command(_command)

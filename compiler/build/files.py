@@ -7,9 +7,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 
-def publish(path: Path, data: bytes, *, executable: bool = False) -> None:
-    """Write ``data`` aside and rename it to ``path``: a reader sees the old file or the new one, never a half."""
-    aside = _write_aside(path, data, executable)
+def publish(path: Path, data: bytes, *, executable: bool = False, mode: int | None = None) -> None:
+    """Write ``data`` aside and rename it to ``path``: a reader sees the old file or the new one, never a half.
+
+    ``mode`` are its permissions; without it, those of a new file."""
+    aside = _write_aside(path, data, executable, mode)
     try:
         os.replace(aside, path)
     except BaseException:
@@ -41,7 +43,7 @@ def holds(path: Path, data: bytes) -> bool:
         return False
 
 
-def _write_aside(path: Path, data: bytes, executable: bool) -> str:
+def _write_aside(path: Path, data: bytes, executable: bool, mode: int | None = None) -> str:
     import tempfile
 
     _sweep(path)
@@ -49,7 +51,7 @@ def _write_aside(path: Path, data: bytes, executable: bool) -> str:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-            os.fchmod(file.fileno(), (0o777 if executable else 0o666) & ~_umask())
+            os.fchmod(file.fileno(), (0o777 if executable else 0o666) & ~_umask() if mode is None else mode)
     except BaseException:
         Path(aside).unlink(missing_ok=True)
         raise

@@ -29,7 +29,7 @@ from .syntax import (
     UpdateDef,
 )
 
-__all__ = ["parse", "parse_expression"]
+__all__ = ["parse", "parse_expression", "parse_lines"]
 
 
 def parse(source: Source) -> tuple[Module | None, tuple[Diagnostic, ...]]:
@@ -37,14 +37,19 @@ def parse(source: Source) -> tuple[Module | None, tuple[Diagnostic, ...]]:
 
     With errors there is still a module: it has the statements that could be read, and the names the others would have bound.
     """
+    module, _, found = parse_lines(source)
+    return module, found
+
+
+def parse_lines(source: Source) -> tuple[Module, list[Line], tuple[Diagnostic, ...]]:
+    """The same, with the lines that it was read from: in their tokens, words are keywords where they are meant so."""
     bag = Bag()
     lines, doc = read_lines(source, bag)
     parser = _Parser(source, bag)
     statements = parser.block(lines, "line")
     # With any error there is at least one entry, if only the name "" that nothing has.
     broken = tuple(dict.fromkeys(parser.broken)) or (("",) if bag.has_errors else ())
-    module = Module(source, tuple(statements), doc, broken)
-    return module, bag.diagnostics
+    return Module(source, tuple(statements), doc, broken), lines, bag.diagnostics
 
 
 def parse_expression(text: str, file: str = "<expression>") -> tuple[Expression | None, tuple[Diagnostic, ...]]:
