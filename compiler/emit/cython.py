@@ -421,8 +421,8 @@ class KernelWriter:
         for name, text in before:
             self.lines.add(f"{pad}{name} = {text}", node.origin)
         text = self.formulas.real(code).text if code.type == "bool" else code.text
-        if element.type == "int" and code.type == "real" and not into:
-            text = f"<Py_ssize_t>({text})"
+        if element.type == "int" and code.type != "int" and not into:
+            text = f"<Py_ssize_t>({code.text})"
         if into or node.op == "=":
             self.lines.add(f"{pad}{target} = {text}", node.origin)
         elif node.op in ("+=", "*="):
