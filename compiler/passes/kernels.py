@@ -77,9 +77,11 @@ def _seal(graph: Graph, names: Sequence[str]) -> Graph:
     """No pass looks through the values of ``names``, for which a gradient is asked: they become inputs, their equations
     results. A gate that is recognised around such a value would not depend on it any more."""
     values, inner, shown = graph.values(), dict.fromkeys(names), set(graph.outputs)
+    def seal(value: Value) -> Value:
+        return replace(value, name=sealed(value.name)) if value.name in inner else value
+
     eqns = tuple(
-        replace(e, out=replace(e.out, name=sealed(e.out.name))) if isinstance(e, Eqn) and e.out.name in inner else e
-        for e in graph.eqns
+        replace(e, out=seal(e.out)) if isinstance(e, Eqn) else replace(e, outs=tuple(map(seal, e.outs))) for e in graph.eqns
     )
     inputs = (*graph.inputs, *(values[n] for n in inner))
     outputs = tuple(sealed(o) if o in inner else o for o in graph.outputs)

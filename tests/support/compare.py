@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from gradwright.compiler.graph.ir import Eqn, Model
+from gradwright.compiler.graph.ir import Graph, Model, Scan
 from gradwright.compiler.meaning.interpret import InterpretError, run
 
 from .modules import Modules
@@ -111,10 +111,12 @@ def inputs_of(model: Model, sizes: Mapping[str, int], rng: np.random.Generator) 
     return found
 
 
-def points(model: Model, sizes: Mapping[str, int]) -> int:
+def points(graph: Graph, sizes: Mapping[str, int]) -> int:
     most = 0
-    for eqn in model.graph.eqns:
-        assert isinstance(eqn, Eqn)
+    for eqn in graph.eqns:
+        if isinstance(eqn, Scan):
+            most = max(most, points(eqn.body, sizes) * eqn.axis.extent.evaluate(sizes))
+            continue
         count = 1
         for axis in eqn.axes:
             count *= axis.extent.evaluate(sizes)
@@ -126,7 +128,7 @@ def compare(model: Model, modules: Modules, sizes: Mapping[str, int], seed: int,
     """All comparisons at one random point."""
     rng = np.random.default_rng(seed)
     inputs = inputs_of(model, sizes, rng)
-    if inputs is None or points(model, sizes) > LARGE:
+    if inputs is None or points(model.graph, sizes) > LARGE:
         tally.skip("sizes")
         return
     faces = {"compiled": modules.compiled.Model(seed=seed), "numpy": modules.numpy.Model(seed=seed)}
@@ -245,7 +247,7 @@ def compare(model: Model, modules: Modules, sizes: Mapping[str, int], seed: int,
                 )
             else:
                 tally.skip("PyTorch's gradient is not finite")
-    if not single and points(model, sizes) < LARGE // 10:
+    if not single and points(model.graph, sizes) < LARGE // 10:
         slopes(model, reference, given, pattern, ups, grads, rng, tally, scale)
 
 

@@ -238,6 +238,7 @@ class _Writer:
     counts: dict[str, int] = field(default_factory=dict)
     bindings: list[tuple[str, V]] = field(default_factory=list)
     files: list[tuple[str, str]] = field(default_factory=list)
+    block: tuple[list[str], list[V]] | None = None  # in a loop: its lines, and what is seen only there
 
     # ---- choices
 
@@ -418,6 +419,8 @@ class _Writer:
             self.gather,
             self.constant,
             self.scaled,
+            self.noted,
+            self.noted,
         ]
         for _ in range(4):
             made = self.choose(makers)(depth - 1)
@@ -687,6 +690,78 @@ class _Writer:
         shape = tuple(letters[c] for c in out)
         return V(f'einsum("{",".join(terms)}->{"".join(out)}", {x.text}, {y.text})', shape, x.bound * y.bound * summed)
 
+    def noted(self, depth: int) -> V | None:
+        """Index notation: a statement of its own, or a comprehension in the expression."""
+        x = self.tame(self.expr(depth), 6)
+        rank = len(x.shape)
+        if not rank or rank > 3:
+            return None
+        names = list("ijkm"[:rank])
+        if self.one_in(3):
+            names = ["row", "col", "σ"][:rank]
+        read = f"{x.text}[{', '.join(names)}]"
+        formula, grow, most = self.choose([u for u in UNARY if "stack" not in u[0]])
+        value, bound = read, x.bound
+        if x.bound <= most and self.one_in(2):
+            value, bound = formula.format(x=read), grow(x.bound)
+        extents = dict(zip(names, x.shape, strict=True))
+        last, d = names[-1], x.shape[-1]
+        kind = self.pick(9)
+        ranges = ""
+        if kind == 0:  # over some of the axes
+            over = [n for n in names if self.one_in(2)] or [last]
+            name = self.choose(("sum", "mean", "max", "min", "logsumexp", "sum"))
+            value = f"{name}({value} for {self.choose((', ', ' for ')).join(over)})"
+            bound = bound * 64 ** len(over) if name == "sum" else bound + 13
+            names = [n for n in names if n not in over]
+        elif kind == 1:  # with a condition
+            value = f"sum({value} for {last} if {self.choose((f'{last} != 1', f'{read} > 0.1', f'not {last} < 2'))})"
+            names, bound = names[:-1], 64 * bound
+        elif kind == 2:  # a product
+            y = self.leaf(lambda v: 0 < len(v.shape) < 3 and v.shape[0] == d) or self.new((d, self.choose(self.extents)))
+            y = self.tame(y, 6)
+            others = ["p", "q"][: len(y.shape) - 1]
+            value = f"sum({value} * {y.text}[{', '.join([last, *others])}] for {last})"
+            extents |= dict(zip(others, y.shape[1:], strict=True))
+            names, bound = names[:-1] + others, 64 * bound * y.bound
+        elif kind == 3 and d.value:  # the element that a label names
+            label = self.index(x.shape[:-1], d).text + (f"[{', '.join(names[:-1])}]" if rank > 1 else "")
+            value = f"sum(max(0, {read} - {x.text}[{', '.join([*names[:-1], label])}] + 1) for {last} if {last} != {label})"
+            names, bound = names[:-1], 64 * (2 * x.bound + 1)
+        elif kind == 4:  # what stands before
+            inner = f"{x.text}[{', '.join([*names[:-1], 'q'])}]"
+            value = f"sum({inner} * (1 + q - {last}) / 64 for q in range({last} + 1))"
+            ranges, bound = f" for {last} in range({self.dim(d)})", 32 * x.bound
+        elif kind == 5:  # a window
+            y = self.leaf(lambda v: len(v.shape) == 1 and v.shape[0].value is not None) or self.param((Dim.of(3),))
+            inner = f"{x.text}[{', '.join([*names[:-1], f'{last} + u - 1'])}] pad"
+            value = f"sum({inner} * {self.tame(y, 3).text}[u] for u)"
+            ranges, bound = f" for {last} in range({self.dim(d)})", 5 * x.bound * 3
+        elif kind == 6:  # pooling
+            inner = f"{x.text}[{', '.join([*names[:-1], f'2*{last} + u - 1'])}] pad"
+            value = f"{self.choose(('max', 'min', 'mean'))}({inner} for u in range(3))"
+            ranges, bound = f" for {last} in range(({self.dim(d)} + 1)//2)", x.bound
+            extents[last] = (d + 1) // 2
+        elif kind == 7:
+            value = f"{x.text}[{', '.join(['2*' + names[0], *names[1:]])}]"
+            extents[names[0]] = (x.shape[0] + 1) // 2
+            bound = x.bound
+        else:  # as a number
+            value, bound = f"({value} + {last} / 32 - {self.choose(names)} * 0.01)", bound + 3
+        if not names:
+            return V(value, (), bound)
+        if len(names) > 1 and self.one_in(3):
+            names = names[::-1]
+        name = self.fresh("n")
+        v = V(name, tuple(extents[n] for n in names), bound)
+        line = f"{name}[{', '.join(names)}] = {value}{ranges}"
+        if self.block is None:
+            self.lines.append(line)
+        else:
+            self.block[0].append(f"    {line}")
+            self.block[1].append(v)
+        return self.known(v, False)
+
     def concat(self, depth: int) -> V | None:
         x = self.expr(depth)
         if not x.shape:
@@ -788,6 +863,46 @@ class _Writer:
         self.lines.append(f"{name} = {v.text}")
         self.bindings.append((name, self.known(V(name, v.shape, v.bound), not plain)))
 
+    def scan(self) -> None:
+        """A loop over an axis of something that has a name."""
+        v = self.leaf(lambda u: len(u.shape) > 0 and u.text.isidentifier())
+        if v is None:
+            return
+        axis = self.pick(len(v.shape))
+        steps, rest = v.shape[axis], (*v.shape[:axis], *v.shape[axis + 1 :])
+        t, s, row = self.fresh("t"), self.fresh("s"), self.fresh("row")
+        starts = ["zeros({})".format(", ".join(map(self.dim, rest))) if rest else "0.5"]
+        other = self.leaf(lambda u: u.shape == rest)
+        starts += [] if other is None else [f"tanh({other.text})"]
+        until = f" until sum({s}**2) > 0.5" if self.one_in(5) else ""
+        times = self.choose(("range({})", "reversed(range({}))")).format(self.dim(steps))
+        at = self.choose((t, t, f"{self.dim(steps)} - 1 - {t}"))
+        lines = [f"scan {t} in {times}{until}:", f"    carry {s} = {self.choose(starts)}"]
+        lines.append(f"    {row} = {v.text}[{', '.join([':'] * axis + [at])}]")
+        inside = [V(row, rest, v.bound), V(s, rest, 1), V(f"(0.1 * {t})", (), 6.4)]
+        self.pool += inside
+        self.block = lines, inside
+        if self.one_in(2):
+            local = self.fresh("q")
+            made = self.expr(2)
+            lines.append(f"    {local} = ({made.text}) * 1")
+            inside.append(V(local, made.shape, made.bound))
+            self.pool.append(inside[-1])
+        emits: list[V] = []
+        for _ in range(self.pick(3)):
+            made = self.expr(2)
+            emits.append(V(self.fresh("es"), (steps, *made.shape), made.bound))
+            lines.append(f"    emit {emits[-1].text} = {made.text}")
+        part = self.tame(self.expr(1), 3)
+        more = f" + 0.1 * sum({part.text})" if part.shape else f" + {part.text}"
+        first = self.choose(GATES)[0].format(x=s)
+        lines.append(f"    {s} = tanh({first} + {self.tame(inside[0], 3).text}{more})")
+        self.lines += lines
+        self.block = None
+        self.pool = [u for u in self.pool if u not in inside]
+        for made in (V(s, rest, 1), *emits):
+            self.bindings.append((made.text, self.known(made, True)))
+
     def scalar(self) -> V:
         """Something to minimize."""
         v = self.expr(2)
@@ -819,6 +934,8 @@ class _Writer:
             self.functions.append(("mine", 1, 3))
         for _ in range(1 + self.pick(self.steps)):
             self.bind()
+            if self.one_in(9):
+                self.scan()
         outputs: list[tuple[str, V]] = []
         for _ in range(1 + self.pick(2)):
             free = [b for b in self.bindings if b[0] not in [o for o, _ in outputs]]
