@@ -1,7 +1,7 @@
 # make demo        compile two models, show a derivation, train both
 # make test        the tests
 # make test-all    the tests, and those that take minutes
-# make lint        ruff and mypy
+# make lint        ruff, mypy, and the look of the models
 # make generated   compile the examples again, for generated/ as it is committed
 # make bench       the benchmarks of the README
 # make clean       remove what was built; the virtual environment stays (make distclean removes that too)
@@ -31,6 +31,7 @@ test-all: compiler $(VENV)/.test
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/mypy compiler runtime
+	$(BIN)/gradwright fmt --check examples compiler/library
 
 generated: compiler $(VENV)/.test
 	$(BIN)/python -m pytest -q tests --refresh -k "golden or generated or committed"

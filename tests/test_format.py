@@ -115,6 +115,15 @@ LOOKS: dict[str, tuple[str, str]] = {
         minimize (p - y) |> square |> mean with adam(lr=1e-2)
         """,
     ),
+    "declarations behind the longest word": (
+        "size  N\ninput x[N]\nparam W[N,2]\noutput x\n",
+        """\
+        size  N
+        input x[N]
+        param W[N, 2]
+        output x
+        """,
+    ),
     "what is aligned stays aligned": (
         "param  W1[2,H] ~ he_normal\nparam  b1[H]   = 0\n## the last\nparam  W10[H,1] ~ he_normal\n\nparam a = 0\n"
         "param  bb = 0\n\ns[n, j] = sum(x[n, j])\nL[n]    = sum(s[n, j] for j)\nlonger[n, j] = 1\n",
@@ -386,10 +395,12 @@ def scrambled(text: str, rng: Random, *, spaces_only: bool = False) -> str:
                 if broken:
                     out += some(0) + (comment() if rng.random() < 0.3 else "") + "\n"
                     out += "".join(f"{more}\n" for more in note(indent)) + indent + " " * rng.randint(1, 9)
+                elif before.line != token.line:
+                    out += " "
+                elif spaces_only and {before.type, token.type} & {"*", "/", "//", "%"}:
+                    out += " " * (before.end < token.column)  # products may be tight
                 elif before.type in ("(", "[", ",") or token.type in (")", "]", ",") or (token.type in ("(", "[") and place > 1):
                     out += some(0)
-                elif spaces_only or before.line != token.line:
-                    out += " " if before.line != token.line or before.end < token.column else ""
                 else:
                     out += some(int(before.end < token.column))
             depth += (token.type in ("(", "[")) - (token.type in (")", "]"))

@@ -21,7 +21,7 @@ __all__ = ["WIDTH", "FormatError", "format_source", "format_text"]
 
 WIDTH = 120
 _INDENT = 4
-_DECLARED = 7  # the column where what a declaration declares begins: that after `output `
+_DECLARED = 7  # the column where what declarations declare begins: that after `output `
 _COMMENTS = 35  # the column where comments behind code begin, if they can
 _SHORT = 60  # longer code does not push the comments around it to the right
 _FAR = 80  # a bracket that opens further right is a bad place to align lines with
@@ -146,8 +146,12 @@ class _Formatter:
         self.columns: list[int] = []  # where the blocks that are open now are indented to in the text
 
     def text(self) -> str:
+        declared = self.declared()
         for statement in self.statements:
-            statement.gaps = _gaps(statement.tokens, statement.depth)
+            tokens = statement.tokens
+            statement.gaps = _gaps(tokens)
+            if not statement.depth and tokens[0].type in _DECLARING:
+                statement.gaps[1] = max(declared - len(tokens[0].text), 1)
         self.align()
         before: _Statement | None = None
         for statement in self.statements:
@@ -201,6 +205,13 @@ class _Formatter:
         return depth
 
     # ------------------------------------------------------------ columns
+
+    def declared(self) -> int:
+        """Where what declarations declare begins: behind the longest word, if all do, or else with what `output` names."""
+        found = [s.tokens for s in self.statements if not s.depth and s.tokens[0].type in (*_DECLARING, "random")]
+        words = {len(tokens[0].text) for tokens in found}
+        columns = {tokens[1].column - tokens[0].column for tokens in found}
+        return max(words) + 1 if len(words) > 1 and columns == {max(words) + 1} else _DECLARED
 
     def align(self) -> None:
         """Statements in a row whose `=` and `~` stand in one column get one column."""
@@ -468,7 +479,7 @@ def _place_group(rows: Sequence[_Row]) -> None:
 # ---------------------------------------------------------------- spaces
 
 
-def _gaps(tokens: Sequence[Token], depth: int) -> list[int]:
+def _gaps(tokens: Sequence[Token]) -> list[int]:
     """The spaces before each token of a statement, were it one row."""
     spaced = _around(tokens)
     signs = _signs(tokens)
@@ -492,8 +503,6 @@ def _gaps(tokens: Sequence[Token], depth: int) -> list[int]:
         else:
             gap = 1
         gaps.append(gap)
-    if not depth and tokens[0].type in _DECLARING:
-        gaps[1] = _DECLARED - len(tokens[0].text)
     return gaps
 
 
