@@ -88,6 +88,10 @@ class Formulas:
             return Code(f"{code.text}.0" if not self._single else f"<real>{code.text}", 8, "real")
         return Code(f"<real>{code.tight(9)}", 8, "real")
 
+    def whole(self, code: Code) -> Code:
+        """The code as an integer: a whole number may live among the model's reals."""
+        return code if code.type == "int" else Code(f"<long long>{code.tight(9)}", 8, "int")
+
     def condition(self, code: Code) -> Code:
         return code if code.type == "bool" else Code(f"{code.tight(5)} != 0", 4, "bool")
 
@@ -107,13 +111,13 @@ class Formulas:
         if op in E.LEAVES:
             return self._leaf(node)
         if op == "place":  # a whole number, which float32 could not hold
-            a, b, c = args
+            a, b, c = map(self.whole, args)
             return Code(f"{a.tight(7)}*{b.tight(8)} + {c.tight(6)}", 6, "int")
         if op in E.DRAWS:
             self.used.add(op)
             numbers = [repr(float(a.number)) if a.number is not None else c.text
                        for a, c in zip(node.args[4:], args[4:], strict=True)]  # fmt: skip
-            return Code(f"{op}({', '.join([*(a.text for a in args[:4]), *numbers])})", ATOM, "real")
+            return Code(f"{op}({', '.join([*(self.whole(a).text for a in args[:4]), *numbers])})", ATOM, "real")
         if op in _BINARY:
             sign, level = _BINARY[op]
             a, b = (self.real(x) if x.type == "bool" else x for x in args)
