@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 from gradwright.compiler.derive.reverse import Seed, differentiate
-from gradwright.compiler.graph.ir import Eqn, Graph
+from gradwright.compiler.graph.ir import Axis, Eqn, Graph, Scan, at
+from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.graph.text import parse_graph, show_graph
 from gradwright.compiler.meaning.interpret import InterpretError, run
 from gradwright.compiler.meaning.verify import verify
@@ -231,3 +232,40 @@ def test_a_user_name_wins_over_a_temporary() -> None:
     changed = dce.run(cse.run(graph))
     unchanged(graph, changed)
     assert [e.out.name for e in changed.eqns if isinstance(e, Eqn)] == ["h", "b", "c"]
+
+
+@given(graphs(steps=7))
+@thoroughly(25)
+def test_what_differs_in_axes_of_extent_one_is_computed_once(case: Case) -> None:
+    """``keepdims``: every equation stands there again with an axis of extent 1 more, and reads the first then."""
+    rng = random.Random(case.seed)
+    eqns: list[Eqn | Scan] = []
+    again: dict[str, Eqn] = {}
+    for eqn in case.graph.eqns:
+        eqns.append(eqn)
+        if isinstance(eqn, Eqn) and eqn.plain_out is not None:
+            k = rng.randrange(len(eqn.out.shape) + 1)
+            shape, index = list(eqn.out.shape), list(eqn.out_index)
+            shape.insert(k, Dim.of(1))
+            index.insert(k, at("unit"))
+            out = replace(eqn.out, name=f"{eqn.out.name}_again", shape=tuple(shape))
+            again[out.name] = replace(eqn, out=out, axes=(Axis("unit", Dim.of(1)), *eqn.axes), out_index=tuple(index))
+            eqns.append(again[out.name])
+    graph = replace(case.graph, eqns=tuple(eqns), outputs=(*case.graph.outputs, *again))
+    verify(graph)
+    changed = cse.run(graph)
+    verify(changed, "cse")
+    same(case, graph, changed, exact=True)
+    assert cse.run(changed) == changed
+    for eqn in changed.eqns:
+        if isinstance(eqn, Eqn) and eqn.out.name in again:
+            idle = not eqn.args or (eqn.body.op == "arg" and not eqn.reduce)
+            assert idle, "it is computed again"
+
+
+def test_an_index_into_an_axis_of_extent_one_stays_checked() -> None:
+    """Which of one column is asked for at run time is not forgotten with the column."""
+    text = ("input x[N, M]\ninput k[N] int\na[i] = max r: x[i, r]  for i < N, r < M\n"
+            "b[i, u] = max r: x[i, r]  for i < N, u < 1, r < M\ny[i] = a[i] + b[i, k[i]]  for i < N")  # fmt: skip
+    changed = cse.run(graph_of(text, "y"))
+    assert "b[i, k[i]]" in show_graph(changed) and "b[i, u] = a[i]" in show_graph(changed)
