@@ -4,7 +4,7 @@ kinks, branches that are not taken, zeros, what the loss does not depend on."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from gradwright.compiler.derive.reverse import Backward, Seed, differentiate, differentiate_all
 from gradwright.compiler.graph.expr import arg, make
 from gradwright.compiler.graph.ir import Access, Eqn, Graph, Origin, Value, at
+from gradwright.compiler.graph.patterns import running
 from gradwright.compiler.graph.rewrite import shape_axes
 from gradwright.compiler.graph.text import parse_graph
 from gradwright.compiler.meaning.interpret import run
@@ -196,6 +197,69 @@ def test_a_product_over_two_axes_with_zeros_to_second_order() -> None:
             if (k, m) != (i, j):
                 expected[k, m] = np.prod([x[p] for p in np.ndindex(2, 2) if p not in ((i, j), (k, m))])
         np.testing.assert_array_equal(found, expected)
+
+
+PRODUCTS = {
+    "rows": "input x[3, 4]\nl[i] = prod r: x[i, r]  for i < 3, r < 4\nloss = sum i: l[i] * (i + 1)  for i < 3",
+    "columns": "input x[3, 4]\nl[i] = prod r: x[r, i]  for i < 4, r < 3\nloss = sum i: l[i] * (i + 1)  for i < 4",
+    "all": "input x[3, 4]\nloss = prod r, s: x[r, s]  for r < 3, s < 4",
+    "body": "input x[3, 4]\nl[i] = prod r: x[i, r] * x[0, r] + r - 1  for i < 3, r < 4\nloss = sum i: l[i]  for i < 3",
+    "running": "input x[3, 4]\nl[i, j] = prod r: where(r <= j, x[i, r], 1)  for i < 3, j < 4, r < 4\n"
+               "loss = sum i, j: l[i, j] * (j + 2)  for i < 3, j < 4",
+    "up": "input x[3, 4]\nl = prod r: x[k[r], r]  for r < 4\nloss = square(l)\n",
+}  # fmt: skip
+
+
+def torch_product(name: str) -> Callable[[Any], Any]:
+    import torch
+
+    ranks = [torch.arange(n, dtype=torch.float64) for n in (3, 4)]
+    return {
+        "rows": lambda x: (x.prod(1) * (ranks[0] + 1)).sum(),
+        "columns": lambda x: (x.prod(0) * (ranks[1] + 1)).sum(),
+        "all": lambda x: x.prod(),
+        "body": lambda x: (x * x[0] + ranks[1] - 1).prod(1).sum(),
+        "running": lambda x: sum((j + 2) * x[:, : j + 1].prod(1).sum() for j in range(4)),
+        "up": lambda x: x[torch.tensor([0, 2, 1, 0]), torch.arange(4)].prod() ** 2,
+    }[name]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("zeros", [0, 1, 2, 3])
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_a_product_with_zeros_to_second_order(name: str, zeros: int) -> None:
+    """The gradient, and its derivatives again, against PyTorch, with so many zeros in each row."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(zeros)
+    x = rng.uniform(0.5, 2, (3, 4)) * rng.choice([-1, 1], (3, 4))
+    for row in x:
+        row[rng.permutation(4)[:zeros]] = 0
+    arrays: dict[str, Any] = {"x": x} | ({"k": np.array([0, 2, 1, 0])} if name == "up" else {})
+    text = PRODUCTS[name].replace("\n", "\ninput k[4] int\n", 1) if name == "up" else PRODUCTS[name]
+    graph = parse_graph(f"graph test\n{text}\noutput loss\n")
+    first = backward(graph, "loss", ["x"])
+    leaf = torch.tensor(x, requires_grad=True)
+    (wanted,) = torch.autograd.grad(torch_product(name)(leaf), leaf, create_graph=True)
+    np.testing.assert_allclose(run(first.graph, arrays)[first.adjoints[0]], wanted.detach(), rtol=1e-12, atol=1e-14)
+    seeded = replace(first.graph, inputs=(*first.graph.inputs, Value("u", graph.inputs[0].shape)))
+    second = backward(seeded, first.adjoints[0], ["x"], Seed("u"))
+    u = rng.normal(size=(3, 4))
+    (wanted,) = torch.autograd.grad(wanted, leaf, torch.tensor(u)) if wanted.requires_grad else (torch.zeros(3, 4),)
+    found = run(second.graph, {**arrays, "u": u})[second.adjoints[0]]
+    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-13)
+
+
+def test_the_adjoint_of_a_product_takes_running_products_only() -> None:
+    """Work in proportion to the factors, and to the pairs of them only from the second derivative on."""
+    graph = parse_graph("graph test\ninput x[N, M]\nl[i] = prod r: x[i, r]  for i < N, r < M\nloss = sum i: l[i]  for i < N\n"
+                        "output loss\n")  # fmt: skip
+    first = backward(graph, "loss", ["x"])
+    products = [e for e in first.graph.eqns if isinstance(e, Eqn) and e.reduce == "*" and e.out.name != "l"]
+    assert len(products) == 2 and all(running(e) for e in products)
+    assert max(len(e.out.shape) for e in first.graph.eqns if isinstance(e, Eqn)) == 2
+    second = backward(first.graph, first.adjoints[0], ["x"], Seed("x"))
+    products = [e for e in second.graph.eqns if isinstance(e, Eqn) and e.reduce == "*" and e.out.name != "l"]
+    assert len(products) > 2 and all(running(e) for e in products)
 
 
 # ---------------------------------------------------------------- reads and writes are each other's adjoint

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from ..graph import expr as E
 from ..graph.expr import Expr
-from ..graph.ir import Access, Axis, Eqn, Graph, Origin, Reduce, Scan, Value, at, outs
+from ..graph.ir import Access, Axis, Eqn, Graph, Origin, Reduce, Scan, Value, at, fixed, outs
 from ..graph.rewrite import Namer, normalise, shape_axes
 from ..graph.text import show_access
 from .facts import Facts
@@ -372,8 +372,10 @@ class _Sweep:
             share = E.call("exp", E.sub(eqn.body, E.arg(len(args) - 1)))
             return E.mul(factor, share), "exp(t - logsumexp(t)): the softmax"
         assert eqn.reduce == "*"
-        args.append(Access(self._others(eqn), (*eqn.out_index, *(at(a.name) for a in eqn.reduced))))
-        return E.mul(factor, E.arg(len(args) - 1)), "the product of all other factors"
+        for other in self._others(eqn):
+            args.append(other)
+            factor = E.mul(factor, E.arg(len(args) - 1))
+        return factor, "the product of all other factors"
 
     def _winner(self, eqn: Eqn) -> str:
         """The position of the maximum, as an integer value beside it."""
@@ -384,27 +386,35 @@ class _Sweep:
         self.new.append(replace(eqn, out=out, reduce=reduce, op=reduce, origin=origin))
         return name
 
-    def _others(self, eqn: Eqn) -> str:
-        """For each factor the product of all others: right where factors are zero, and differentiable again."""
+    def _others(self, eqn: Eqn) -> list[Access]:
+        """Reads whose product is, for each factor, the product of all others: right where factors are zero, and differentiable
+        again. Along an axis these are the running products up to the place before and from the place after; of several axes
+        the last comes first, and then what its products are factors of."""
         plain = eqn.plain_out
         assert plain is not None
         extents = eqn.extents
-        shape = tuple(extents[n] for n in plain) + tuple(a.extent for a in eqn.reduced)
-        other = Namer(extents)
-        fresh = {a.name: other(f"{a.name}_o") for a in eqn.reduced}
-        kept = tuple(Axis(n, extents[n]) for n in plain)
-        index = tuple(at(a.name) for a in kept) + tuple(at(fresh[a.name]) for a in eqn.reduced)
-        axes = kept + tuple(Axis(fresh[a.name], a.extent) for a in eqn.reduced) + eqn.reduced
-        same: Expr | None = None
-        for a in eqn.reduced:
-            here = E.make("eq", E.idx(a.name), E.idx(fresh[a.name]))
-            same = here if same is None else E.make("and", same, here)
-        assert same is not None
-        name = self.name(f"{eqn.out.name}_others")
-        origin = replace(eqn.origin, rule=f"vjp {eqn.op}", note="the product of all other factors")
-        body = E.where(same, E.ONE, eqn.body)
-        self.new.append(Eqn(Value(name, shape), axes, index, "*", eqn.args, body, "prod", origin))
-        return name
+        kept, left = tuple(Axis(n, extents[n]) for n in plain), eqn.reduced
+        source, body = eqn.args, eqn.body
+        reads: list[Access] = []
+        while left:
+            *before, last = left
+            origin = replace(eqn.origin, rule=f"vjp {eqn.op}")
+            place = Axis(Namer(extents)(f"{last.name}_o"), last.extent)
+            axes = (*kept, *before)
+            index = tuple(at(a.name) for a in axes)
+            for side, order, step in (("before", "le", -1), ("after", "ge", 1)):
+                value = Value(self.name(f"{eqn.out.name}_{side}"), tuple(a.extent for a in (*axes, place)))
+                running = E.where(E.make(order, E.idx(last.name), E.idx(place.name)), body, E.ONE)
+                note = "the product of all factors " + ("up to each" if step < 0 else "from each on")
+                self.new.append(Eqn(value, (*axes, place, last), (*index, at(place.name)), "*", source, running, "cumprod",
+                                    replace(origin, note=note)))  # fmt: skip
+                reads.append(Access(value.name, (*index, at(last.name) + fixed(step)), E.ONE.number))
+            left = tuple(before)
+            if left:
+                value = Value(self.name(f"{eqn.out.name}_inner"), tuple(a.extent for a in axes))
+                self.new.append(Eqn(value, (*axes, last), index, "*", source, body, "prod", replace(origin, note="")))
+                source, body = (Access(value.name, index),), E.arg(0)
+        return reads
 
     def _note(self, eqn: Eqn, k: int, p: Expr) -> str:
         plain = eqn.body.op in ("add", "sub", "mul", "neg", "arg") and all(a.op == "arg" for a in eqn.body.args)
