@@ -108,10 +108,11 @@ def decision_boundary(model: Any, x: Any = None, y: Any = None, *, input: str | 
     if values.shape[:1] != plane.shape[:1] or values.ndim > 2:
         raise ShapeError(f"{output or found.keys()[0]} has shape {values.shape}: it must have one row for each point")
     ax = _axes(ax)
+    colours = None
     if values.ndim == 2 and values.shape[1] > 1:
         classes = values.argmax(axis=1).reshape(points, points)
-        edges = np.arange(values.shape[1] + 1) - 0.5
-        ax.contourf(across, up, classes, levels=edges, cmap="tab10" if values.shape[1] > 2 else "RdBu_r", alpha=0.4)
+        colours = _pyplot().get_cmap("tab10" if values.shape[1] > 2 else "RdBu_r", values.shape[1])
+        ax.contourf(across, up, classes, levels=np.arange(values.shape[1] + 1) - 0.5, cmap=colours, alpha=0.4)
         for k in range(values.shape[1] - 1):
             if classes.min() <= k < classes.max():
                 ax.contour(across, up, classes, levels=[k + 0.5], colors="black", linewidths=1)
@@ -125,8 +126,10 @@ def decision_boundary(model: Any, x: Any = None, y: Any = None, *, input: str | 
             ax.contour(across, up, values, levels=[level], colors="black", linewidths=1.5)
     if x is not None:
         labels = np.zeros(len(x)) if y is None else y.reshape(len(x))
-        several = values.ndim == 2 and len(np.unique(labels)) > 2
-        ax.scatter(x[:, 0], x[:, 1], c=labels, cmap="tab10" if several else "RdBu_r", edgecolors="black", zorder=3)
+        if colours is not None:     # each point in the colour of the region where it is right
+            ax.scatter(x[:, 0], x[:, 1], c=labels, cmap=colours, vmin=-0.5, vmax=colours.N - 0.5, edgecolors="black", zorder=3)
+        else:
+            ax.scatter(x[:, 0], x[:, 1], c=labels, cmap="RdBu_r", edgecolors="black", zorder=3)
     ax.set_xlim(across[0], across[-1])
     ax.set_ylim(up[0], up[-1])
     if len(names) == 2:

@@ -67,6 +67,20 @@ def test_boundaries_of_arrays_and_classes(plt: Any) -> None:
     decision_boundary(load(text, backend="numpy").Model(), x, np.arange(20) % 3).figure.canvas.draw()
 
 
+def test_points_have_the_colour_of_the_region_where_they_are_right(plt: Any) -> None:
+    from gradwright.runtime.pictures import decision_boundary
+
+    text = "size N\ninput x[N, 2]\nparam W[2, 3] = [[0, 2, 2], [0, 1, -1]]\noutput s = x @ W\n"
+    x = np.array([[-1.0, 0], [1, 1], [1, -1]])
+    labels = np.array([0, 1, 2])
+    ax = decision_boundary(load(text, backend="numpy").Model(), x, labels)
+    regions, points = ax.collections[0], ax.collections[-1]
+    ax.figure.canvas.draw()
+    for k in labels:
+        np.testing.assert_allclose(regions.get_facecolor()[k][:3], points.get_facecolor()[k][:3])
+    assert len({tuple(colour) for colour in points.get_facecolor()}) == 3
+
+
 def test_what_has_no_boundary(plt: Any) -> None:
     from gradwright.runtime.pictures import decision_boundary
 

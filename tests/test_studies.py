@@ -78,3 +78,17 @@ def test_two_losses_on_shared_parameters(script: Script, tmp_path: Path) -> None
     before, after = script("gan").main(steps=2000)
     assert after < 0.5 * before
     assert pictures(tmp_path) == ["gan.png"]
+
+
+@pytest.mark.slow
+def test_a_convolutional_network_reads_digits(script: Script, tmp_path: Path) -> None:
+    assert script("lenet").main(epochs=10) > 0.95
+    assert pictures(tmp_path) == ["lenet.png"]
+
+
+@pytest.mark.slow
+def test_a_linear_classifier_fails_on_spirals(script: Script, tmp_path: Path) -> None:
+    right = script("spiral").main(steps=2500)
+    assert right["softmax"] < 0.6 and right["100 units"] > 0.95
+    assert right["3 units"] < right["6 units"] and right["100 units, penalty 0.01"] < 0.9
+    assert pictures(tmp_path) == ["spiral.png"]
