@@ -22,6 +22,7 @@ from gradwright.compiler.derive.formula import FormulaError, parse
 from gradwright.compiler.derive.partials import partials
 from gradwright.compiler.graph import expr as E
 from gradwright.compiler.graph.expr import OUT, Expr, arg, call, make
+from gradwright.runtime import special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.answers import functions
@@ -42,6 +43,7 @@ PRECISE: dict[str, Callable[..., Any]] = {
     "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)), "softplus": lambda x: mpmath.log(1 + mpmath.exp(x)),
     "log1p": mpmath.log1p, "expm1": mpmath.expm1, "sqrt": mpmath.sqrt, "exp": mpmath.exp, "log": mpmath.log,
     **{n: getattr(mpmath, n) for n in ("sin", "cos", "tan", "tanh", "sinh", "cosh", "asin", "acos", "atan", "atan2", "erf")},
+    "lgamma": mpmath.loggamma, "digamma": mpmath.digamma, "polygamma": lambda n, x: mpmath.psi(int(n), x),
 }  # fmt: skip
 
 
@@ -82,6 +84,7 @@ def in_doubles(body: Expr, values: Mapping[int, float], out: float = math.nan) -
         "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal, "and": np.logical_and, "or": np.logical_or,
         "not": np.logical_not, "sigmoid": lambda x: np.exp(-np.logaddexp(0, -x)), "softplus": lambda x: np.logaddexp(0, x),
         "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "atan2": np.arctan2, "erf": lambda x: math.erf(x),
+        "lgamma": special.lgamma, "digamma": special.digamma, "polygamma": special.polygamma,
         **{n: getattr(np, n) for n in ("exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh")},
     }  # fmt: skip
     with np.errstate(all="ignore"):

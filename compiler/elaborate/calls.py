@@ -52,7 +52,6 @@ NUMPY_NAMES: Final = {
     "log_sigmoid": "logsigmoid",
     "variance": "var",
     "stdev": "std",
-    "nonzero": "where",
     "diagonal": "diag",
     "expand_dims": "reshape",
     "squeeze": "reshape",

@@ -243,7 +243,7 @@ def _polygamma_numpy(np: Any, n: Any, x: Any) -> Any:
     power = x ** -n.astype(np.longdouble)
     tail = power / n + power / x / 2 + power * n * (s / 12 / (x * x) - s * (s + 1) * (s + 2) / 720 / x**4) / n
     tail = tail + power * s * (s + 1) * (s + 2) * (s + 3) * (s + 4) / 30240 / x**6
-    factorial = np.vectorize(math.factorial, otypes=[float])(n)
+    factorial = np.vectorize(lambda k: math.factorial(int(k)), otypes=[float])(n)
     return np.asarray(np.where(n % 2 == 1, 1, -1) * factorial * (total + tail), float)
 
 
