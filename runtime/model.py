@@ -371,6 +371,8 @@ def _dim(dim: Any, sizes: dict[str, int]) -> int:
     op, a, b = dim[0], _dim(dim[1], sizes), _dim(dim[2], sizes)
     if op in ("//", "%") and b == 0:
         raise _error("ShapeError", f"{_dim_text(dim)}: division by a size that is 0")
+    if op == "root":
+        return math.isqrt(max(a - 1, 0)) + 1
     return a + b if op == "+" else a - b if op == "-" else a * b if op == "*" else a // b if op == "//" else a % b
 
 
@@ -656,12 +658,11 @@ class Engine:
 
     def prediction(self, given: dict[str, Any]) -> _Plan:
         """The kernel of a prediction with these keywords."""
-        return self.lively if self.training and "training" in self.words and given.get("training") is True else self.predict
+        flag = given.get("training", False) if "training" in self.words else False
+        return self.lively if isinstance(flag, (bool, np.bool_)) and flag else self.predict
 
     def lasts(self, given: dict[str, Any], state: Any, random: Any, pure: bool = False) -> Any:
         """(keywords, vectors): what a call finds of the states and the generator, with its own seed=, counter= (and state=)."""
-        if not self.lasting:
-            return given, ()
         for place, name in enumerate(("seed", "counter")):
             if name in given and name in self.words and "random" in self.spec:
                 given, random = dict(given), random.copy()
@@ -697,9 +698,9 @@ class Engine:
 
     def of_model(self, params: Any) -> tuple[Array, Array]:
         """(state, generator) for a pure function: of the model that was given, or as they begin."""
-        if self.lasting and isinstance(params, Model) and params.engine is self:
+        if isinstance(params, Model) and params.engine is self:
             return params._state, params._random
-        return (self.filled_state(None), np.zeros(2, INT)) if self.lasting else (self.defaults, self.defaults)
+        return self.filled_state(None), np.zeros(2, INT)
 
     def filled(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
         """The sizes, where none is 0 of which the model takes a maximum or minimum, and none that it computes is negative."""
@@ -1180,7 +1181,7 @@ class Model:
         """The outputs, and the loss if there is one, by name; keeps what backward() needs."""
         engine = self.engine
         self._last = None
-        inputs, lasting = engine.lasts(inputs, self._state, self._random)
+        inputs, lasting = engine.lasts(inputs, self._state, self._random) if engine.lasting else (inputs, ())
         arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, self._hyper_vector)
         with self._lock:
             vectors = self._theta, self._frozen, hyper.copy(), *lasting[:1], *(random.copy() for random in lasting[1:])
@@ -1211,7 +1212,7 @@ class Model:
         engine = self.engine
         if "upstream" in inputs and upstream is None and "upstream" not in engine.full.names:
             upstream = inputs.pop("upstream")
-        inputs, lasting = engine.lasts(inputs, self._state, self._random)
+        inputs, lasting = engine.lasts(inputs, self._state, self._random) if engine.lasting else (inputs, ())
         arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, self._hyper_vector)
         vectors = self._theta, self._frozen, hyper, *lasting
         with self._lock:
@@ -1222,8 +1223,8 @@ class Model:
     def predict(self, /, **inputs: Any) -> Outputs:
         """The outputs without the loss, from only the inputs that they need."""
         engine = self.engine
-        plan = engine.prediction(inputs)
-        inputs, lasting = engine.lasts(inputs, self._state, self._random)
+        plan = engine.prediction(inputs) if engine.training else engine.predict
+        inputs, lasting = engine.lasts(inputs, self._state, self._random) if engine.lasting else (inputs, ())
         arrays, sizes, hyper = engine.take(plan.needs, plan, inputs, self._hyper_vector)
         with self._lock:
             return engine.evaluate(plan, arrays, sizes, (self._theta, self._frozen, hyper, *lasting), self._predicted)
@@ -1316,15 +1317,15 @@ def install(module: dict[str, Any]) -> None:
 
     def forward(params: Any, /, **inputs: Any) -> Outputs:
         """The outputs, and the loss if there is one, for these parameters: a pure function of its arguments."""
-        inputs, lasting = engine.lasts(inputs, *engine.of_model(params), pure=True)
+        inputs, lasting = engine.lasts(inputs, *engine.of_model(params), pure=True) if engine.lasting else (inputs, ())
         arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, engine.defaults)
         with _Borrowed(engine.pool) as spaces:
             return engine.evaluate(engine.forward, arrays, sizes, (*engine.vectors(params), hyper, *lasting), spaces)
 
     def predict(params: Any, /, **inputs: Any) -> Outputs:
         """The outputs without the loss, for these parameters: a pure function of its arguments."""
-        plan = engine.prediction(inputs)
-        inputs, lasting = engine.lasts(inputs, *engine.of_model(params), pure=True)
+        plan = engine.prediction(inputs) if engine.training else engine.predict
+        inputs, lasting = engine.lasts(inputs, *engine.of_model(params), pure=True) if engine.lasting else (inputs, ())
         arrays, sizes, hyper = engine.take(plan.needs, plan, inputs, engine.defaults)
         with _Borrowed(engine.pool) as spaces:
             return engine.evaluate(plan, arrays, sizes, (*engine.vectors(params), hyper, *lasting), spaces)
@@ -1333,7 +1334,7 @@ def install(module: dict[str, Any]) -> None:
         """(outputs, gradients) for these parameters: a pure function of its arguments."""
         if "upstream" in inputs and upstream is None and "upstream" not in engine.full.names:
             upstream = inputs.pop("upstream")
-        inputs, lasting = engine.lasts(inputs, *engine.of_model(params), pure=True)
+        inputs, lasting = engine.lasts(inputs, *engine.of_model(params), pure=True) if engine.lasting else (inputs, ())
         arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, engine.defaults)
         with _Borrowed(engine.pool) as spaces:
             out, _, named = engine.value_and_grad(arrays, sizes, (*engine.vectors(params), hyper, *lasting), upstream, spaces)

@@ -509,6 +509,19 @@ minimize sum(hs)*sum(w**2)
         assert ("E272", "batch_norm: a state cannot stand in a `scan`") in [(c, m) for c, _, m in found]
 
 
+def test_the_stub_tells_of_states_and_of_what_a_call_may_be_told() -> None:
+    from gradwright.compiler.emit.stub import stub
+
+    text = stub(build(MEAN))
+    assert "class States:" in text and "    state: States" in text and "def generator" in text
+    (predict,) = [line for line in text.split("\n") if line.startswith("    def predict")]
+    assert "training: bool = ..., seed: int = ..., counter: int = ..." in predict and "state" not in predict
+    (pure,) = [line for line in text.split("\n") if line.startswith("def predict")]
+    assert "state: States | Mapping[str, ArrayLike] = ..." in pure
+    (step,) = [line for line in text.split("\n") if line.startswith("    def step")]
+    assert "training" not in step and "training" not in stub(build("input x\noutput y = x\n"))
+
+
 def test_the_graph_as_text_and_back() -> None:
     model = build(MEAN)
     shown = graph_text.show_graph(model.graph)

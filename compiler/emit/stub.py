@@ -121,6 +121,10 @@ class _Stub:
             [(h.value.name, "float", " ".join(filter(None, [f"Default {float(h.default):g}.", h.doc]))) for h in model.hypers],
             "float",
         )  # fmt: skip
+        if model.states:
+            states = [(s.value.name, "_Reals", self.about(s.value, s.doc)) for s in model.states]
+            what = "The states by name: views into the model's vector, which training changes. Assigning copies in."
+            yield from self.named("States", what, states, "ArrayLike")
         outputs = [(o.name, self.type(self.values[o.value]), self.about(self.values[o.value], o.doc)) for o in model.outputs]
         yield from self.named("Outputs", "What a forward pass returned.", outputs)
         predictions = "Outputs"
@@ -170,7 +174,16 @@ class _Stub:
                 needed.update(eqn.reads())
         return needed
 
-    def arguments(self, only: set[str] | None = None) -> tuple[list[str], str]:
+    def words(self, kind: str) -> list[tuple[str, str]]:
+        """What a call of such a model may be told beside its inputs; a step is always training."""
+        model = self.model
+        if kind == "step":
+            return []
+        found = [("training", "bool")] if model.training is not None else []
+        found += [("seed", "int"), ("counter", "int")] if model.generator is not None else []
+        return [*found, ("state", "States | Mapping[str, ArrayLike]")] if kind == "pure" and model.states else found
+
+    def arguments(self, only: set[str] | None = None, kind: str = "") -> tuple[list[str], str]:
         """Keyword arguments of a call, and their documentation."""
         model = self.model
         inputs = [i for i in model.inputs if only is None or i.value.name in only]
@@ -197,6 +210,7 @@ class _Stub:
                 texts.append(f"{h.value.name}: float = ...")
             else:
                 hidden = True
+        texts += [f"{word}: {type_} = ..." for word, type_ in self.words(kind) if self.fresh(word) == word]
         if hidden:
             texts.append(f"**{self.fresh('others')}: Any")
         keywords = [t for t in texts if not t.startswith("**")]
@@ -212,7 +226,7 @@ class _Stub:
     def call(
         self, indent: str, name: str, first: Sequence[str], result: str, doc: str, only: set[str] | None = None
     ) -> Iterator[str]:
-        keywords, rows = self.arguments(only)
+        keywords, rows = self.arguments(only, "step" if name == "step" else "" if indent else "pure")
         arguments = ", ".join([*first, "/", *keywords])
         yield f"{indent}def {name}({arguments}) -> {result}:"
         yield _doc(f"{indent}    ", doc + (f"\n\n{rows}" if rows else ""))
@@ -224,6 +238,12 @@ class _Stub:
         yield _doc("    ", self.model.doc.strip() or "A model with its parameters.")
         yield "    params: Params"
         yield "    hyper: Hypers"
+        if self.model.states:
+            yield "    state: States"
+        if self.model.generator is not None:
+            yield "    @property"
+            yield "    def generator(self) -> Any:"
+            yield '        """The seed and the counter of random values: `.seed` and `.counter`, which can be set."""'
         yield "    optimizer_state: Any"
         yield "    classes: dict[str, tuple[str, ...]]"
         yield f"    def __init__(self, seed: int | None = 0, params: {_GIVEN} | None = None) -> None: ..."
