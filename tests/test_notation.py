@@ -235,6 +235,17 @@ CASES: dict[str, Case] = {
         lambda x: _loops(x),
         ({"N": 3}, {"N": 0}),
     ),
+    "a loop at run time": Case(
+        """size N, T
+        input x[T, N, 3], w[3, 3], k[3]
+        scan t in range(T):
+            carry s = zeros(N, 3)
+            blurred[n, j] = sum(s[n, j + u - 1] pad * k[u] for u) for n in range(N) for j in range(3)
+            s[n, j] = tanh(sum(s[n, i] * w[i, j] for i) + x[t, n, j] * (t + 1) + blurred[n, j])
+        output y = s""",
+        lambda x, w, k: _recurrent(x, w, k),
+        NT,
+    ),
     "a literal": Case(
         "size N\ninput x[N]\ny[i] = sum([1, -2, 1][k] * x[i + k] for k)\noutput y",
         lambda x: x[:-2] - 2 * x[1:-1] + x[2:],
@@ -283,6 +294,13 @@ def _loops(x: Any) -> Any:
     for k in range(3):
         h = h * (h.sum(1) - h[:, k])[:, None] + x[:, k : k + 1]
     return h
+
+
+def _recurrent(x: Any, w: Any, k: Any) -> Any:
+    s = torch.zeros_like(x[0])
+    for t, now in enumerate(x):
+        s = torch.tanh(s @ w + now * (t + 1) + F.conv1d(s[:, None], k[None, None], padding=1)[:, 0])
+    return s
 
 
 def text_of(case: Case) -> str:

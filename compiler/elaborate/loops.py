@@ -582,6 +582,9 @@ class LoopCaller(LayerCaller):
         inner = Val(rest, value.kind, value.below, loop.name(f"{name}_{loop.variable}"), function=value.function)
         return loop.take(outer, inner, key)
 
+    def timed(self, item: syntax.Expression | syntax.Slice, env: Env) -> bool:
+        return bool(self.loops) and not isinstance(item, syntax.Slice) and self.affine(item, env) is not None
+
     def affine(self, node: syntax.Expression, env: Env) -> Affine | None:
         """``a*t + b`` of one loop variable t, with a number a other than 0 and a size b; None for everything else."""
         found = self.linear(node, env)
@@ -607,10 +610,13 @@ class LoopCaller(LayerCaller):
             case syntax.Unary() if node.op in ("-", "+"):
                 inner = self.linear(node.operand, env)
                 return inner if inner is None or node.op == "+" else ({m: -f for m, f in inner[0].items()}, -inner[1])
-            case syntax.Binary() if node.op in ("+", "-", "*"):
+            case syntax.Binary() if node.op in ("+", "-", "*", "//", "%"):
                 left, right = self.linear(node.left, env), self.linear(node.right, env)
                 if left is None or right is None:
                     return None
+                if node.op in ("//", "%"):  # sizes
+                    known = not left[0] and not right[0] and right[1].value != 0
+                    return ({}, left[1] // right[1] if node.op == "//" else left[1] % right[1]) if known else None
                 if node.op == "*":
                     if left[0] and right[0]:
                         return None

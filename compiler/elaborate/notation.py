@@ -544,10 +544,18 @@ class Notation(Evaluator):
         assert isinstance(points, Points)
         if not pad and not self.pointed((node.value, *node.items), env):
             return (yield from self.subscript(node, whole(env)))
-        value = yield node.value, env
+        items = list(node.items)
+        timed = [not pad and not self.pointed((node.value, item), env) and self.timed(item, env) for item in items]
+        if any(timed):  # a step's slice first
+            colon = syntax.Slice(None, None, None, span=node.span)
+            step = tuple(item if t else colon for item, t in zip(items, timed, strict=True))
+            value = yield from self.subscript(syntax.Subscript(node.value, step, span=node.span), whole(env))
+            items = [item for item, t in zip(items, timed, strict=True) if not t]
+        else:
+            value = yield node.value, env
         found: list[Value] = []
         good = not isinstance(value, Poison)
-        for item in node.items:
+        for item in items:
             if isinstance(item, syntax.Slice):
                 self.report(
                     env, "E234", "index notation reads one element, and a slice takes several", item.span,
@@ -567,15 +575,15 @@ class Notation(Evaluator):
         if isinstance(value, Literal):
             value = self.materialise(value, node.value.span, env)
         assert isinstance(value, Val)
-        if len(node.items) != len(value.shape):
+        if len(items) != len(value.shape):
             axes, given = (f"{n} {'axis' if what and n == 1 else 'axes' if what else 'index' if n == 1 else 'indices'}"
-                           for n, what in ((len(value.shape), True), (len(node.items), False)))  # fmt: skip
+                           for n, what in ((len(value.shape), True), (len(items), False)))  # fmt: skip
             return self.report(
                 env, "E234", f"{name} has {axes} and is read with {given}", node.span,
                 labels=((node.value.span, f"{name} is {describe(value)}"),),
             )  # fmt: skip
         index: list[Ix] = []
-        for k, (item, one) in enumerate(zip(node.items, found, strict=True)):
+        for k, (item, one) in enumerate(zip(items, found, strict=True)):
             ix = self.index(item, one, env, points)
             if ix is None:
                 return POISON
@@ -583,8 +591,12 @@ class Notation(Evaluator):
                 ix = ix + Ix((), value.shape[k])
             index.append(ix)
         fill = Fraction(0) if pad else None
-        reading = Reading(value, tuple(index), tuple(i.span for i in node.items), name, node.span, env, pad, fill)
+        reading = Reading(value, tuple(index), tuple(i.span for i in items), name, node.span, env, pad, fill)
         return points.read(reading)
+
+    def timed(self, item: syntax.Expression | syntax.Slice, env: Env) -> bool:
+        """Whether an index moves with the step of a loop: loops.py."""
+        return False
 
     def index(self, item: syntax.Expression | syntax.Slice, value: Value, env: Env, points: Points) -> Ix | None:
         """One index of a read; None after an error."""
@@ -654,9 +666,7 @@ class Notation(Evaluator):
         node: syntax.Expression, env: Env,
     ) -> Value:  # fmt: skip
         """An elementwise operation where something may be one number at a point."""
-        if not any(isinstance(v, Elem) for v in values) and any(
-            isinstance(v, Literal) or (isinstance(v, Val) and v.shape) for v in values
-        ):
+        if not any(isinstance(v, Elem) for v in values):
             return self.elementwise(name, build, kind, parts, values, node, whole(env))
         numbers = [self.one_number(part, value, env) for part, value in zip(parts, values, strict=True)]
         if any(n is None for n in numbers):
