@@ -295,3 +295,18 @@ output named = logsumexp(log_softmax(x), axis=1)
     np.testing.assert_allclose(out.first, [801 + np.log1p(np.exp(-1)), 0], rtol=1e-15)
     np.testing.assert_allclose(out.again, [0, 0], atol=801 * EPS)  # half an ulp of x - log(sum) at 801
     np.testing.assert_allclose(out.named, [0, 0], atol=801 * EPS)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_logarithm_of_an_empty_sum_of_centred_terms(backend: str) -> None:
+    """The mean of an empty row is NaN, and is never added to a sum of nothing."""
+    text = """size N, M
+input x[N, M]
+c = (x - mean(x, axis=1, keepdims=True)) / sqrt(mean((x - mean(x, axis=1, keepdims=True))**2, axis=1, keepdims=True) + 0.1)
+output y = log(sum(exp(c), axis=1))
+"""
+    model = driver.load(text, backend=backend, name=f"empty_centred_{backend}").Model()
+    np.testing.assert_array_equal(model.forward(x=np.zeros((2, 0))).y, [-np.inf, -np.inf])
+    x = np.array([[0.5, -1.0, 900.0], [1, 2, 3]])
+    c = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 0.1)
+    np.testing.assert_allclose(model.forward(x=x).y, np.log(np.exp(c).sum(1)), rtol=1e-14)

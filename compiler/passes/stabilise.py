@@ -55,7 +55,6 @@ class _Stabilise(LookThrough):
         self.totals: dict[str, _Total] = {}  # by the name of the sum
         self.pending: dict[str, _Later] = {}  # by their names, until they are computed
         self.sums: dict[str, tuple[Eqn, Expr]] = {}
-        self.endless: set[str] = set()
         self.shared: dict[object, str] = {}
         self.facts = Facts(graph)
         self.namer = Namer(graph.values())
@@ -72,12 +71,7 @@ class _Stabilise(LookThrough):
             self.sums[eqn.out.name] = eqn, formula
             self._sum_of_exponentials(eqn, formula)
         elif eqn.reduce == "lse":
-            self._note_endless(eqn, eqn.out.name)
             self.shared.setdefault(self._key(eqn, self.rewriter.forms(formula)), eqn.out.name)
-
-    def _note_endless(self, eqn: Eqn, name: str) -> None:
-        if any(a.extent.value is None for a in eqn.reduced):
-            self.endless.add(name)
 
     def _key(self, eqn: Eqn, form: Form) -> object:
         names = canonical(eqn) or {}
@@ -89,7 +83,8 @@ class _Stabilise(LookThrough):
         if single is None or single[0][0] or not single[0][1] or single[1] <= 0:
             return
         (_, expo), weight = single
-        inner = tuple((m, c) for m, c in expo if any(self._reduced(a) or self._endless(a) for a, _ in m))
+        empty = any(a.extent.value is None for a in eqn.reduced)
+        inner = tuple((m, c) for m, c in expo if any(self._reduced(a) or (empty and self._doubtful(a)) for a, _ in m))
         outer = tuple((m, c) for m, c in expo if (m, c) not in inner)
         if not any(self._reduced(atom) for m, _ in inner for atom, _ in m):
             return
@@ -103,7 +98,6 @@ class _Stabilise(LookThrough):
             note = f"log(sum(exp(t))) with {eqn.out.name} = sum(exp(t))"
             name = self._later(f"{eqn.out.name}_lse", _Later(eqn, "lse", forms.build(exponent), "logsumexp", note))
             self.shared[key] = name
-            self._note_endless(eqn, name)
         self.totals[eqn.out.name] = _Total(name, shift)
 
     def _later(self, wanted: str, later: _Later) -> str:
@@ -122,10 +116,14 @@ class _Stabilise(LookThrough):
                 return True
         return False
 
-    def _endless(self, atom: int) -> bool:
-        """Whether an atom reads a log-sum-exp of what may be nothing: -inf, which is not to be taken off a -inf."""
-        leaves = (leaf for leaf in E.walk(self.rewriter.forms.atoms[atom]) if leaf.op == "arg")
-        return any(self.view.access(leaf).value in self.endless for leaf in leaves)
+    def _doubtful(self, atom: int) -> bool:
+        """Whether an atom may be no number where the sum has no terms (a mean of nothing, a log-sum-exp of nothing): the
+        logarithm of such a sum is -inf, and nothing may be added to it. There is no maximum of nothing that could be."""
+        for leaf in E.walk(self.rewriter.forms.atoms[atom]):
+            producer = self.view.producers.get(self.view.access(leaf).value) if leaf.op == "arg" else None
+            if producer is not None and producer.reduce not in ("max", "min"):
+                return True
+        return False
 
     def _is_total(self, leaf: Expr) -> bool:
         return leaf.op == "arg" and self.view.access(leaf).value in self.totals and self.view.access(leaf).fill is None
