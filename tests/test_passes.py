@@ -44,8 +44,11 @@ from support.kernels import build_graphs
 from support.settings import thoroughly
 
 Array = NDArray[Any]
-PASSES = {"constants": constants.run, "given": given_derivatives.run, "cse": cse.run, "dce": dce.run, "expand": expand.run, "inline": inline.run,
-          "routes": routes.run, "share": share.run, "softmax": softmax.run}  # fmt: skip
+PASSES = {
+    "constants": constants.run, "given": given_derivatives.run, "cse": cse.run, "dce": dce.run,
+    "expand": expand.run, "inline": inline.run, "routes": routes.run, "share": share.run,
+    "softmax": softmax.run,
+}  # fmt: skip
 FOLDER = Path(__file__).parent / "golden" / "passes"
 LINE = "-" * 40 + "\n"
 GOLDEN = sorted(str(p.relative_to(FOLDER)) for p in FOLDER.glob("*/*.txt"))
