@@ -519,7 +519,7 @@ def test_the_stub_tells_of_states_and_of_what_a_call_may_be_told() -> None:
     (pure,) = [line for line in text.split("\n") if line.startswith("def predict")]
     assert "state: States | Mapping[str, ArrayLike] = ..." in pure
     (step,) = [line for line in text.split("\n") if line.startswith("    def step")]
-    assert "training" not in step and "training" not in stub(build("input x\noutput y = x\n"))
+    assert "training" not in step and "training:" not in stub(build("input x\noutput y = x\n"))
 
 
 def test_the_graph_as_text_and_back() -> None:
