@@ -172,6 +172,8 @@ def test_chosen_forms_are_right_to_a_few_eps_at_the_edges(name: str) -> None:
                 continue
             if x in (0.0, 1e-300, 1.0) and name in ("log", "sqrt", "asin", "acos"):
                 continue  # a pole, or beside one
+            if x in (0.0, 1e-300) and name in ("lgamma", "digamma"):
+                continue
             got = in_doubles(form, {0: x}, float(y))
             assert abs(got - wanted) <= 8 * 2.0**-52 * max(1, abs(wanted)), (x, got, wanted)
 
