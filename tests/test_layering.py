@@ -16,11 +16,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # A stage may import itself and the ones to its left.
-ORDER = ("language", "library", "graph", "ops", "meaning", "elaborate", "derive", "passes", "loops", "emit", "build", "driver",
-         "commands", "cli")  # fmt: skip
+ORDER = ("language", "pygments", "library", "graph", "ops", "meaning", "elaborate", "derive", "passes", "loops", "emit", "build",
+         "driver", "commands", "cli")  # fmt: skip
 # What a stage may import from outside the standard library. NumPy is for the interpreter; SymPy has one door.
 LIBRARIES = {
     "language": {"lark"},  # lalr.py alone, which makes tables.py from the grammar and does not run in the product
+    "pygments": {"pygments"},
     "ops": {"numpy"},
     "meaning": {"numpy"},
     "derive": {"sympy", "mpmath", "platformdirs"},
@@ -105,7 +106,7 @@ def test_only_the_build_starts_programs_and_nothing_evaluates_text(path: Path) -
 def test_dependencies_are_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = {re.split(r"[<>=!~ ]", d)[0].lower() for d in project["dependencies"]}
-    optional = {"lark", "matplotlib", "safetensors", "scipy"}
+    optional = {"lark", "matplotlib", "pygments", "safetensors", "scipy"}
     used = {
         name.split(".")[0].lower()
         for top in ("compiler", "runtime")

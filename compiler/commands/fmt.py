@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import stat
 import sys
@@ -115,6 +114,8 @@ def _stdin(check: bool, diff: bool) -> None:
 
 def _show(name: str, before: bytes, after: bytes) -> None:
     """The difference, as a patch."""
+    import difflib
+
     old, new = (data.decode("utf-8-sig").splitlines() for data in (before, after))
     paint = color(sys.stdout)
     for line in difflib.unified_diff(old, new, name, name, lineterm=""):
