@@ -113,6 +113,8 @@ def _terms(dim: Any, env: Mapping[str, int]) -> dict[tuple[str, ...], int]:
     if isinstance(dim, str):
         return {(): env[dim]} if dim in env else {(dim,): 1}
     op, a, b = dim
+    if op == "root":
+        return {(f"√({_count(a, env)})",): 1}
     if op in ("//", "%"):
         return {(f"({_count(a, env)} {op} {_count(b, env)})",): 1}
     left, right = _terms(a, env), _terms(b, env)

@@ -30,6 +30,7 @@ from gradwright.compiler.passes import (
     expand,
     inline,
     routes,
+    segments,
     share,
     softmax,
 )
@@ -46,7 +47,7 @@ from support.settings import thoroughly
 Array = NDArray[Any]
 PASSES = {
     "constants": constants.run, "given": given_derivatives.run, "cse": cse.run, "dce": dce.run,
-    "expand": expand.run, "inline": inline.run, "routes": routes.run, "share": share.run,
+    "expand": expand.run, "inline": inline.run, "routes": routes.run, "segments": segments.run, "share": share.run,
     "softmax": softmax.run,
 }  # fmt: skip
 FOLDER = Path(__file__).parent / "golden" / "passes"

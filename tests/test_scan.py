@@ -10,8 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from gradwright.compiler.driver import compile_model
+from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.graph.text import parse_graph, show_graph
+from gradwright.compiler.loops.buffers import lower
 from gradwright.compiler.meaning.interpret import run
+from gradwright.compiler.passes import BEFORE, apply
+from gradwright.compiler.passes.kernels import plan
 from gradwright.runtime import Adam, gradcheck, load
 from support.models import build, elaborated, errors, values, warnings
 from support.modules import Modules, build_modules
@@ -431,6 +435,55 @@ def test_what_is_kept_grows_as_steps_times_state(built: tuple[bool, dict[str, Mo
     forward = next(k for k in made.plan.kernels if k.name == "forward")
     kept = [forward.kept.evaluate({"N": 8, "T": t}) for t in (10, 20, 30)]
     assert kept[2] - kept[1] == kept[1] - kept[0] <= 10 * 8 * (2 * 4 + 3)  # h, c and at most the slice of x
+
+
+def again(text: str) -> str:
+    """With every loop run again for its gradient."""
+    return re.sub(r"^(\s*scan .*):$", r"\1 recompute:", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["lstm", "both_ways", "last_until"])
+def test_a_loop_that_is_run_again_gives_the_same_bits(name: str) -> None:
+    plain = load(CASES[name].text, backend="numpy", name="plain").Model(seed=1)
+    cut = load(again(CASES[name].text), backend="numpy", name="cut").Model(seed=1)
+    made = build(CASES[name].text)
+    for steps in (0, 1, 3, 4, 7, 30):
+        rng = np.random.default_rng(steps)
+        sizes = {"N": 2, "T": steps}
+        inputs = {i.value.name: rng.normal(size=tuple(d.evaluate(sizes) for d in i.value.shape)) for i in made.inputs}
+        out = plain.forward(**inputs)
+        ups = {o.name: rng.normal(size=out[o.name].shape) for o in made.outputs}
+        (a, g), (b, again_g) = plain.value_and_grad(ups, **inputs), cut.value_and_grad(ups, **inputs)
+        for o in made.outputs:
+            np.testing.assert_array_equal(a[o.name], b[o.name])
+            for key in (*inputs, *(p.value.name for p in made.params)):
+                np.testing.assert_array_equal(g[o.name][key], again_g[o.name][key])
+
+
+def test_a_loop_that_is_run_again_keeps_the_root_of_its_steps() -> None:
+    text = """size N, T, H = 4
+input h0[N, H], x[T]
+param U[H, H] ~ normal(0, 1)
+scan t in range(T):
+    carry h = h0
+    h = tanh(h @ U + x[t])
+minimize sum(h**2)
+"""
+
+    def memory(text: str, steps: int) -> int:
+        (kernel,) = [k for k in plan(build(text)).kernels if k.name == "train"]
+        return lower(kernel).work.evaluate({"N": 100, "T": steps}) // (100 * 4)  # in states
+
+    assert memory(text, 10_000) - memory(text, 100) >= 9_900
+    assert memory(again(text), 100) < 60 and memory(again(text), 10_000) < 300  # 2 * root(T), and the copies of x
+
+
+def test_a_loop_in_segments_prints_as_it_reads() -> None:
+    size = Dim.of("N") * 2 + 1
+    assert [size.root().evaluate({"N": k}) for k in (0, 1, 4, 5)] == [1, 2, 3, 4]
+    assert Dim.of(17).root() == Dim.of(5) and Dim.of(0).root() == Dim.of(1)
+    graph = apply(BEFORE, build(again(CASES["last_until"].text)).graph)
+    assert parse_graph(show_graph(graph)) == graph and "root(T)" in show_graph(graph)
 
 
 def test_gradients_are_those_of_differences() -> None:

@@ -251,11 +251,12 @@ class _Sweep:
         )
         captured = [k for k in wanted if k >= carries + len(scan.slices)]
         totals = {k: Value(name(f"sum_{body.inputs[k].name}"), body.inputs[k].shape) for k in captured}
+        eqns = list(step.graph.eqns)
         extra: list[Eqn] = []
         results: dict[int, str] = {}
         for k, adjoint in zip(wanted, step.adjoints, strict=True):
             results[k] = adjoint
-            if k in totals:
+            if k in totals and not (step.adjoints.count(adjoint) == 1 and _goes_on(eqns, adjoint, totals[k].name)):
                 axes = shape_axes(totals[k].shape)
                 index = tuple(at(a.name) for a in axes)
                 new = Value(name(f"next_{totals[k].name}"), totals[k].shape)
@@ -268,7 +269,7 @@ class _Sweep:
                        *body.inputs[carries + len(scan.slices) :])  # fmt: skip
         slices = [k for k in wanted if carries <= k < carries + len(scan.slices)]
         order = (*real, *captured, *slices)
-        inner = Graph(f"{body.name}_backward", body_inputs, step.graph.consts, (*step.graph.eqns, *extra),
+        inner = Graph(f"{body.name}_backward", body_inputs, step.graph.consts, (*eqns, *extra),
                       tuple(results[k] for k in order))  # fmt: skip
         values = inner.values()
         zeros = [self.constant(outer[k], E.ZERO, "the running sum starts at 0") for k in captured]
@@ -442,6 +443,24 @@ class _Sweep:
         part = Eqn(Value("", value.shape), eqn.axes, access.index, "+", args, body, f"vjp_{eqn.op}", origin,
                    access.fill is not None)  # fmt: skip
         return normalise(part)
+
+
+def _goes_on(eqns: list[Eqn | Scan], adjoint: str, total: str) -> bool:
+    """Where an adjoint is nothing but the running sum of an inner loop, that loop goes on with the outer one's."""
+    copy = next((e for e in eqns if isinstance(e, Eqn) and e.out.name == adjoint), None)
+    if copy is None or copy.op != "copy" or len(copy.args) != 1 or copy.body is not E.arg(0) or copy.args[0].index != copy.out_index:
+        return False
+    source = copy.args[0].value
+    made = {o.name: k for k, e in enumerate(eqns) for o in outs(e)}
+    loop = eqns[made[source]] if source in made else None
+    if not isinstance(loop, Scan) or sum(name in (source, adjoint) for e in eqns for name in e.reads()) != 1:
+        return False
+    place = [o.name for o in loop.outs].index(source)
+    start = eqns[made[loop.initial[place]]] if place < len(loop.initial) and loop.initial[place] in made else None
+    if not isinstance(start, Eqn) or start.body is not E.ZERO:
+        return False
+    eqns[made[source]] = replace(loop, initial=(*loop.initial[:place], total, *loop.initial[place + 1 :]))
+    return True
 
 
 def _has_choice(p: Expr) -> bool:

@@ -47,7 +47,9 @@ def dim_text(dim: Dim, spell: Callable[[str], str] = str) -> str:
     for monomial, coefficient in dim.terms:
         factors: list[str] = []
         for atom, power in monomial:
-            if isinstance(atom, Quotient):
+            if isinstance(atom, Quotient) and atom.op == "root":
+                text = f"root({dim_text(atom.a, spell)})"
+            elif isinstance(atom, Quotient):
                 text = f"(({dim_text(atom.a, spell)}) {atom.op} ({dim_text(atom.b, spell)}))"
             else:
                 text = spell(atom)
@@ -178,6 +180,8 @@ class KernelWriter:
         if not self.nest.body:
             out.add("    pass")
         out.extend(body)
+        if any("root(" in line for line in out.text):
+            self.used.add("root")
         return out
 
     def _head(self, out: Lines, name: str, arguments: Sequence[tuple[str, str, str]], work: bool, more: str = "") -> None:

@@ -192,10 +192,13 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     lines.append(f'    ctypedef {real} *write "gw_write_{width}"')
     lines.append('    ctypedef const long long *indices "gw_read_i64"')
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
-    special = {"block_sum", "gemm", "inf", "nan", "pi", "rank", *_GAMMA, *E.DRAWS}
+    special = {"block_sum", "gemm", "inf", "nan", "pi", "rank", "root", *_GAMMA, *E.DRAWS}
     for name in sorted(used - special):
         arguments = f"{real}, {real}" if name in _TWO else real
         lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
+    if "root" in used:
+        lines.append("    # the square root, rounded up")
+        lines.append('    Py_ssize_t root "gw_root"(Py_ssize_t) noexcept')
     if used & {"inf", "nan"}:
         lines.append('cdef extern from "math.h" nogil:')
         for name in ("inf", "nan"):

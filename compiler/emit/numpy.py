@@ -125,7 +125,7 @@ def emit_numpy(plan: Plan, sources: Mapping[str, Source], *, version: str, diges
     head += [f"Made by gradwright {version} from {_safe(model.source)} (sha256 {digest[:16]}); edit the model and make it again:",
              f"    {_safe(command)}", '"""']  # fmt: skip
     helpers = [text for name, text in _HELPERS.items() if name in used]
-    imports = ["import math", ""] if "_erf" in used else []
+    imports = ["import math", ""] if "_erf" in used or any("math.isqrt(" in k for k in kernels) else []
     head += [*imports, "import numpy as np", "", *_draws(used), *_special(used),
              "from gradwright.runtime.model import install", "", f"real = np.{model.dtype}"]
     literals = _literals(plan, used)
@@ -316,7 +316,9 @@ class _KernelWriter:
         for monomial, coefficient in dim.terms:
             factors: list[str] = []
             for atom, power in monomial:
-                if isinstance(atom, Quotient):
+                if isinstance(atom, Quotient) and atom.op == "root":
+                    factors += [f"(math.isqrt(max({self.dim(atom.a)} - 1, 0)) + 1)"] * power
+                elif isinstance(atom, Quotient):
                     factors += [f"(({self.dim(atom.a)}) {atom.op} ({self.dim(atom.b)}))"] * power
                 else:
                     factors += [self.sizes[atom]] * power
@@ -510,7 +512,7 @@ class _KernelWriter:
                 stacks.append(self.spell(value.name))
                 self.emit(f"{stacks[-1]} = np.zeros({self.shape(value.shape)}, {_DTYPES[value.kind]})")
         if scan.limit:
-            limit = self.text[scan.limit]
+            limit = f"int({self.text[scan.limit]})"
             steps = f"{steps} - {limit}, {steps}" if scan.high else limit
         taken = self.spell(scan.outs[-1].name) if scan.until else ""
         if taken:

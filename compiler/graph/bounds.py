@@ -77,6 +77,8 @@ def _shift(dim: Dim, known: Floors) -> Dim:
             part = Dim(((((atom, 1),), 1),))
             if isinstance(atom, str):
                 part = part + known.get(atom, 0)
+            elif atom.op == "root":
+                part = part + 1
             for _ in range(power):
                 product = product * part
         total = total + product
@@ -88,7 +90,7 @@ def _weaken(dim: Dim, known: Floors) -> Dim | None:
     least sizes; a%b is at most b-1."""
     for monomial, coefficient in dim.terms:
         for atom, power in monomial:
-            if not isinstance(atom, Quotient) or power != 1:
+            if not isinstance(atom, Quotient) or atom.op == "root" or power != 1:
                 continue
             term = Dim(((monomial, coefficient),))
             rest = Dim(((tuple(p for p in monomial if p[0] != atom), coefficient),))

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isqrt
 
 Monomial = tuple[tuple["Atom", int], ...]  # sorted (atom, power); () is the constant 1
 
 
 @dataclass(frozen=True)
 class Quotient:
-    """``a // b`` or ``a % b`` where the division is not exact for every value: an atom of its own."""
+    """``a // b`` or ``a % b`` where the division is not exact for every value: an atom of its own. So is ``root(a)``, the least
+    whole number whose square is a or more, and 1 at least (``op`` is then "root", and ``b`` 1)."""
 
     op: str
     a: Dim
     b: Dim
 
     def __str__(self) -> str:
-        return f"({self.a}){self.op}({self.b})"
+        return f"root({self.a})" if self.op == "root" else f"({self.a}){self.op}({self.b})"
 
 
 Atom = str | Quotient
@@ -166,6 +168,11 @@ class Dim:
             return Dim.of(0)
         return Dim(((((Quotient("%", self, divisor), 1),), 1),))
 
+    def root(self) -> Dim:
+        """The least whole number whose square is this or more, and 1 at least."""
+        atom = Dim(((((Quotient("root", self, Dim.of(1)), 1),), 1),))
+        return atom if self.value is None else Dim.of(atom.evaluate({}))
+
     def evaluate(self, sizes: Mapping[str, int]) -> int:
         """The number, given a value for each free size. Raises KeyError where one is missing."""
         total = 0
@@ -176,7 +183,7 @@ class Dim:
                     base = sizes[atom]
                 else:
                     a, b = atom.a.evaluate(sizes), atom.b.evaluate(sizes)
-                    base = a // b if atom.op == "//" else a % b
+                    base = a // b if atom.op == "//" else a % b if atom.op == "%" else isqrt(max(a - 1, 0)) + 1
                 product *= base**power
             total += product
         return total

@@ -42,7 +42,7 @@ _REDUCES: Final = {word: reduce for reduce, word in _WORDS.items()}
 _RESERVED: Final = frozenset(
     (*_REDUCES, "for", "into", "drop", "as", "args", "let", "in", "int", "bool", "pad", "size", "pi", "inf", "nan", "out",
      "and", "or", "not", "where", "negative", "input", "const", "output", "graph", "scan", "reverse", "carry", "slice",
-     "keep", "next", "emit", "until"))  # fmt: skip
+     "keep", "next", "emit", "until", "root"))  # fmt: skip
 _NAME: Final = re.compile(r"[^\W\d]\w*(?:\.\w+)*")
 _UNSAFE_FILE: Final = r'[\s"#]|^[-\[]|^$'
 _UNSAFE_RULE: Final = r'[\n\r\]]|^"|^$'
@@ -71,7 +71,9 @@ def show_dim(dim: Dim, axes: Collection[str] = ()) -> str:
     for monomial, coefficient in dim.terms:
         factors: list[str] = []
         for atom, power in monomial:
-            if isinstance(atom, Quotient):
+            if isinstance(atom, Quotient) and atom.op == "root":
+                text = f"root({show_dim(atom.a, axes)})"
+            elif isinstance(atom, Quotient):
                 text = f"({_wrapped(show_dim(atom.a, axes))} {atom.op} {_wrapped(show_dim(atom.b, axes))})"
             else:
                 text = f"size({_name(atom)})" if atom in axes else _name(atom)
@@ -434,6 +436,11 @@ class _Line:
             size = Dim.of(self.name())
             self.expect(")")
             return Ix((), size)
+        if self.peek() == "root" and self.peek(1) == "(":
+            self.at += 2
+            inner = self.index()
+            self.expect(")")
+            return Ix((), inner.const.root())
         name = self.name()
         if self.peek() == "[":
             return Ix(((Gather(name, self.indices()), Dim.of(1)),))

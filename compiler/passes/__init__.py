@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..graph.ir import Graph
 from ..meaning.verify import Checked, verify
-from . import constants, cse, dce, expand, given, inline, routes, share, softmax
+from . import constants, cse, dce, expand, given, inline, routes, segments, share, softmax
 from . import recognise as recognise
 from . import stabilise as stabilise
 
@@ -27,6 +27,7 @@ BEFORE: tuple[Pass, ...] = (
     Pass("stabilise", "formulas that overflow or cancel become equal ones that do not", stabilise.run),
     Pass("cse", "equal things are computed once", cse.run),
     Pass("dce", "what no output needs goes", dce.run),
+    Pass("segments", "a loop that is run again for its gradient is cut, and only where its segments start is saved", segments.run),
 )  # fmt: skip
 """What is done to the forward graph before it is differentiated. Recognition never comes later: σ(1 - σ) would turn back
 into σ(z) σ(-z)."""

@@ -36,6 +36,12 @@ typedef int64_t* __restrict__ gw_write_i64;
 
 #define GW_INLINE static inline __attribute__((always_inline, unused))
 
+/* The least whole number whose square is n or more, and 1 at least: how a long loop is cut. */
+GW_INLINE ptrdiff_t gw_root(ptrdiff_t n) {
+    ptrdiff_t root = n > 1 ? (ptrdiff_t)sqrt((double)(n - 1)) + 1 : 1;
+    return root;
+}
+
 /* ---- bits ---- */
 
 GW_INLINE uint64_t gw_bits(double x) { uint64_t u; memcpy(&u, &x, sizeof u); return u; }
