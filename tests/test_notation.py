@@ -133,6 +133,17 @@ CASES: dict[str, Case] = {
         lambda x: torch.cumprod(x, 0),
         ({"N": 5}, {"N": 1}, {"N": 0}),
     ),
+    "from the second on": Case(
+        """size N
+        input x[N]
+        a[i] = sum(x[j] * 2 for j in range(1, i)) for i in range(N)
+        y[i] = a[i] + 10 * argmax(x[j] for j in range(1, i + 1)) * x[0] for i in range(N)
+        output y""",
+        lambda x: torch.stack(
+            [2 * x[1 : max(i, 1)].sum() + 10 * (0 if i == 0 else 1 + x[1 : i + 1].argmax()) * x[0] for i in range(len(x))]
+        ),
+        ({"N": 5}, {"N": 1}, {"N": 2}),
+    ),
     "powers": Case(
         "size N, T\ninput c[T], x[N]\ny[n] = sum(c[j] * x[n]**j for j)\noutput y",
         lambda c, x: (c * x[:, None] ** torch.arange(len(c))).sum(1),
@@ -394,6 +405,8 @@ SAME: dict[str, tuple[str, ...]] = {
     "min(x)": ("y = min(x[n, d] for n, d)",),
     "prod(x, axis=0)": ("y[d] = prod(x[n, d] for n)",),
     "logsumexp(q, axis=-1)": ("y[n, t] = logsumexp(q[n, t, d] for d)",),
+    "cumsum(x, axis=1)": ("y[n, i] = sum(x[n, j] for j in range(i + 1)) for i in range(D)",),
+    "cumprod(u)": ("y[i] = prod(u[j] for j in range(i + 1)) for i in range(N)",),
     "x[:, ::2]": ("y[n, j] = x[n, 2*j]",),
     "x[1:, :-3]": ("y[n, j] = x[n + 1, j] for n in range(N - 1) for j in range(D - 3)",),
     "u * u[0]": ("y[n] = u[n] * u[0]", "y[n] = u[0] * u[n]"),

@@ -456,9 +456,10 @@ class Notation(Evaluator):
                     points.failed = True
                 elif v.low.terms or v.stop.terms:
                     v.guarded = True
-                    if v.low.terms:
+                    if v.low.terms or v.low.const.terms:
                         conditions.append(E.make("ge", number.expr, low.expr))
-                    conditions.append(E.make("lt", number.expr, stop.expr))
+                    if v.stop.terms:
+                        conditions.append(_before(number.expr, stop.expr))
         points.failed |= not good
         return (env, own, conditions) if good else None
 
@@ -1003,6 +1004,13 @@ class Notation(Evaluator):
 def whole(env: Env) -> Env:
     """The same place, where whole arrays are calculated with."""
     return replace(env, elem=None, indices=None)
+
+
+def _before(place: Expr, stop: Expr) -> Expr:
+    """``place < stop``; up to i + 1 is up to i, as the running sums of the library say it."""
+    if stop.op == "add" and E.ONE in stop.args:
+        return E.make("le", place, stop.args[0] if stop.args[1] is E.ONE else stop.args[1])
+    return E.make("lt", place, stop)
 
 
 def _known(ix: Ix | None) -> Ix:
