@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gradwright.compiler.graph.ir import Eqn
+from gradwright.compiler.graph.patterns import running
 from gradwright.compiler.graph.text import show_graph
 from gradwright.compiler.meaning.interpret import run
 from scipy import special
@@ -411,3 +413,25 @@ def test_long_arrays_are_sorted_and_summed_fast(tmp_path: Path) -> None:
 )
 def test_misuse(text: str, code: str, message: str) -> None:
     assert [(c, m) for c, _, m in errors(text)] == [(code, message)]
+
+
+@pytest.mark.parametrize(
+    ("total", "backwards"),
+    [
+        ("sum(x[j] for j in range(i + 1))", False),
+        ("sum(x[j] for j if j <= i)", False),
+        ("sum(x[j] for j if i >= j)", False),
+        ("sum(x[j] for j if not (j < i))", True),
+        ("sum(x[j]**2 for j if j + 1 > i)", True),
+    ],
+)
+def test_running_sums_in_index_notation(total: str, backwards: bool) -> None:
+    model = build(f"size N\ninput x[N], y[N]\nr[i] = y[i] * {total}\noutput r")
+    found = [runs for eqn in model.graph.eqns if isinstance(eqn, Eqn) and (runs := running(eqn)) is not None]
+    assert [runs.reverse for runs in found] == [backwards]
+
+
+def test_other_sums_over_pairs_do_not_run() -> None:
+    for total in ("sum(x[j] for j if j < i)", "sum(x[j] for j if j <= 2*i)", "sum(x[j] * y[i] for j if j <= i)"):
+        model = build(f"size N\ninput x[N], y[N]\nr[i] = y[i] * {total}\noutput r")
+        assert all(running(eqn) is None for eqn in model.graph.eqns if isinstance(eqn, Eqn)), total

@@ -6,6 +6,7 @@ Nothing but the loops and the NumPy backend needs to know: the meaning and the a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 from . import expr as E
@@ -72,17 +73,30 @@ def _unmasked(body: Expr, reduce: str, over: str, axes: dict[str, Axis]) -> tupl
 def _order(condition: Expr, over: str, axes: dict[str, Axis], negated: bool) -> tuple[Axis, bool] | None:
     if condition.op == "not":
         return _order(condition.args[0], over, axes, not negated)
-    if condition.op not in _MIRRORED or any(a.op != "idx" for a in condition.args):
+    if condition.op not in _MIRRORED:
         return None
-    left, right = (str(a.value) for a in condition.args)
+    (left, less), (right, more) = (_place(a) for a in condition.args)
     op = condition.op
     if right == over:
-        left, right, op = right, left, _MIRRORED[op]
+        left, right, less, more, op = right, left, more, less, _MIRRORED[op]
     if negated:
         op = _OPPOSITE[op]
-    if left != over or right == over or right not in axes or op not in ("le", "ge"):
+    if left != over or right == over or right not in axes:
         return None
-    return axes[right], op == "ge"
+    ahead = more - less  # over op axis + ahead
+    if (op == "le" and ahead == 0) or (op == "lt" and ahead == 1):
+        return axes[right], False
+    return (axes[right], True) if (op == "ge" and ahead == 0) or (op == "gt" and ahead == -1) else None
+
+
+def _place(e: Expr) -> tuple[str, Fraction]:
+    """An axis as a number plus a constant, as their pair; no name where it is anything else."""
+    if e.op in ("add", "sub"):
+        for a, b in (e.args, e.args[::-1])[: 1 if e.op == "sub" else 2]:
+            if b.number is not None:
+                name, constant = _place(a)
+                return name, constant + (b.number if e.op == "add" else -b.number)
+    return (str(e.value) if e.op == "idx" else ""), Fraction(0)
 
 
 # ---------------------------------------------------------------- ranks
