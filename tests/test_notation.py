@@ -526,6 +526,8 @@ MISTAKES: dict[str, tuple[str, list[tuple[str, str]]]] = {
         [("E214", "this index may be outside")],
     ),
     "a real index": ("size N\ninput s[N, 5], t[N]\ny[n] = s[n, t[n]]", [("E241", "an index is a whole number")]),
+    "a real in an index": ("size N\ninput s[N], t\ny[n] = s[n + t]", [("E241", "an index is a whole number")]),
+    "a range below 0": ("input x[3]\ny[i] = x[i] for i in range(1 - 3)", [("E236", "this range has -2 values")]),
     "half an index": (
         "size N\ninput s[N]\ny[n] = s[n / 2]",
         [("E237", "this is not a sum of whole multiples of index variables")],

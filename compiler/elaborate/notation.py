@@ -620,7 +620,11 @@ class Notation(Evaluator):
                 )  # fmt: skip
                 return None
             ix = points.affine(value.expr)
-            if ix is None:
+            real = [r for leaf in E.leaves(value.expr, "arg") if (r := points.reading(leaf)).kind != "int"]
+            if ix is None and real:
+                labels = ((real[0].span, "this is a real number"),)
+                self.report(env, "E241", "an index is a whole number", item.span, labels=labels)
+            elif ix is None:
                 self.report(
                     env, "E237", "this is not a sum of whole multiples of index variables", item.span,
                     notes=("indices are like 2*i + u - 1, y[n], i // 2 or i % 2",),
@@ -767,6 +771,8 @@ class Notation(Evaluator):
                 for _, factor in v.stop.terms:
                     extent = extent + factor if never_negative(factor) else extent
         if extent.value is not None and extent.value < 0:
+            if not v.guarded:
+                self.report(v.env, "E236", f"this range has {extent} values", v.range_span)
             extent = ZERO
         v.start, v.extent = start, extent
         return True
