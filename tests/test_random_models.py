@@ -188,3 +188,10 @@ def reference(name: str) -> Any:
     import math
 
     return math.erf if name == "erf" else getattr(np, {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}.get(name, name))
+
+
+def test_rows_counted_backwards_in_a_flattened_slice() -> None:
+    text = "size N, H = 3\nsize L = 3*N + 2\ninput x[L, H]\noutput y = reshape(reshape((x * 2)[:], H, L)[::-1, :], -1)\n"
+    x = np.arange(15.0).reshape(5, 3)
+    out = load(text, backend="numpy", name="backwards").Model().forward(x=x)
+    np.testing.assert_array_equal(out.y, (2 * x).reshape(3, 5)[::-1].ravel())
