@@ -295,6 +295,11 @@ LONG = {
         f"s[n] = sum({' * '.join(['weights[n, d, e]'] * 5)} + bias\n"
         "           for d for e in range(n, n + 2) if d != e)\n",
     ),
+    "not between the variables of a clause": (
+        f"s[n] = sum({' * '.join(['weights[n, d, e]'] * 5)} for d, e, f) for n in range(N)\n",
+        f"s[n] = sum({' * '.join(['weights[n, d, e]'] * 5)}\n"
+        "           for d, e, f) for n in range(N)\n",
+    ),
     "behind a bracket, if there is no other place": (
         f"{'y' * 60} = tanh({'x' * 60})\n",
         f"{'y' * 60} = tanh(\n    {'x' * 60})\n",

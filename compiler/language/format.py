@@ -282,6 +282,7 @@ class _Layout:
         self.indent = indent
         self.open = [_Open(indent + _INDENT, indent)]  # the first is the line itself
         self.chains = _chains(tokens)
+        self.commas = _separating(tokens)
 
     def rows(self, start: int, end: int) -> list[_Row]:
         """The tokens from ``start`` to ``end``, which stand in one row of the text, in as many as they need."""
@@ -347,7 +348,7 @@ class _Layout:
                     pass  # outside brackets
                 elif before in CLOSER and type not in OPENER:
                     what, bad, content = _COMMA, 1, indent + _INDENT
-                elif before == ",":
+                elif place - 1 in self.commas:
                     what, content = _COMMA, self.chained(place, around)
                 elif self.gaps[place] and (type not in ("+", "-") or before in VALUE_ENDS):
                     what = _PLACES.get(type)
@@ -431,6 +432,22 @@ def _chains(tokens: Sequence[Token]) -> set[int]:
                 if tokens[first].text == tokens[opened[-1] - 1].text == "where" and tokens[first - 1].type == ",":
                     chains.add(first)
     return chains
+
+
+def _separating(tokens: Sequence[Token]) -> set[int]:
+    """The commas in brackets that stand between arguments or elements, and not between the variables of a clause."""
+    commas: set[int] = set()
+    named = [True]  # for each open bracket: did a clause begin?
+    for place, token in enumerate(tokens):
+        if token.type in CLOSER:
+            named.append(False)
+        elif token.type in OPENER:
+            named.pop()
+        elif token.type == "for":
+            named[-1] = True
+        elif token.type == "," and not named[-1]:
+            commas.add(place)
+    return commas
 
 
 def _middle(tokens: Sequence[Token]) -> int | None:
