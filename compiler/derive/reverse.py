@@ -217,13 +217,14 @@ class _Sweep:
         note = f"{' and '.join(self.seeds)} does not depend on {name}" if adjoint is None else ""
         return self.constant(name, E.ZERO if adjoint is None else adjoint, note)
 
-    def constant(self, name: str, body: Expr, note: str) -> str:
+    def constant(self, name: str, body: Expr, note: str, origin: Origin | None = None) -> str:
         """An adjoint of ``name`` that is the same number everywhere."""
         value = self.values[name]
         axes = shape_axes(value.shape)
         index = tuple(at(a.name) for a in axes)
         total = self.name(f"d_{name}")
-        self.new.append(Eqn(Value(total, value.shape), axes, index, "", (), body, "const", Origin((), "vjp", note)))
+        self.new.append(Eqn(Value(total, value.shape), axes, index, "", (), body, "const",
+                            Origin(origin.spans if origin else (), "vjp", note)))  # fmt: skip
         return total
 
     # ------------------------------------------------------------ loops
@@ -235,7 +236,7 @@ class _Sweep:
         forward, saved = self._saving_carries(scan)
         real = [k for k in range(carries) if scan.outs[k].kind == "real"]
         emits = [k for k in scan.emits if scan.outs[k].kind == "real" and adjoints[k] is not None]
-        given = {k: self._held(scan.outs[k].name, adjoints[k]) for k in (*real, *emits)}
+        given = {k: self._held(scan.outs[k].name, adjoints[k], scan.origin) for k in (*real, *emits)}
         name = Namer((*body.values(), *self.values))
         upstream = {k: Value(name(f"d_{body.outputs[k]}"), body.values()[body.outputs[k]].shape) for k in given}
         rooted = any(a in self.singular for a in adjoints if isinstance(a, str)) or Facts(body).rooted
@@ -272,7 +273,7 @@ class _Sweep:
         inner = Graph(f"{body.name}_backward", body_inputs, step.graph.consts, (*eqns, *extra),
                       tuple(results[k] for k in order))  # fmt: skip
         values = inner.values()
-        zeros = [self.constant(outer[k], E.ZERO, "the running sum starts at 0") for k in captured]
+        zeros = [self.constant(outer[k], E.ZERO, "the running sum starts at 0", scan.origin) for k in captured]
         finals = [Value(self.name(f"d_{outer[k]}"), values[results[k]].shape) for k in (*real, *captured)]
         stacks = [Value(self.name(f"d_{outer[k]}"), (scan.axis.extent, *values[results[k]].shape)) for k in slices]
         note = "the same steps backwards" + (", as many as were taken" if scan.until else "")
@@ -289,9 +290,11 @@ class _Sweep:
                 part = Eqn(Value("", value.shape), axes, index, "", (Access(value.name, index),), E.arg(0), "copy", origin)
                 self.pending.setdefault(outer[k], []).append(Part(part, True, rooted))
 
-    def _held(self, name: str, adjoint: str | Expr | None) -> str:
+    def _held(self, name: str, adjoint: str | Expr | None, origin: Origin) -> str:
         """An adjoint as a value."""
-        return adjoint if isinstance(adjoint, str) else self.constant(name, adjoint or E.ZERO, f"nothing depends on {name}")
+        if isinstance(adjoint, str):
+            return adjoint
+        return self.constant(name, adjoint or E.ZERO, "" if adjoint else f"nothing depends on {name}", origin)
 
     def _saving_carries(self, scan: Scan) -> tuple[Scan, list[str]]:
         """The same loop, which also keeps what each step started from, where it does not yet."""

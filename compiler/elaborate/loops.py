@@ -167,6 +167,12 @@ class LoopCaller(LayerCaller):
                 self.loops[-1].settle(self.wishes, start, line.variable.id)
                 self.wishes.clear()
             return
+        if isinstance(line, syntax.Next) and self.loops:
+            self.report(
+                env, "E272", "a state cannot change in a `scan`", line.span, notes=("a state changes once a call",),
+                help=f"carry it through the loop, and write `next {line.name.id} = ...` after it",
+            )  # fmt: skip
+            return
         yield from super().inner_statement(line, names, env)
 
     def scan(self, node: syntax.ScanDecl, env: Env) -> Generator[tuple[syntax.Expression, Env], Value, dict[str, Value]]:

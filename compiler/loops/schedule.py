@@ -18,6 +18,7 @@ from ..graph.ir import Access, Atom, Axis, Eqn, Gather, Graph, Ix, Origin, Scan,
 from ..graph.patterns import ranking, running, special
 from ..graph.rewrite import Namer, prune, rename_axes, shape_axes, substitute_access, substitute_ix
 from ..graph.shapes import Dim
+from ..language.source import Span
 from ..passes import KERNEL, apply
 from ..passes.names import rename
 from ..passes.products import classify
@@ -472,9 +473,9 @@ class _Scheduler:
         now = at(step)
         if scan.reverse:
             now = Ix(((step, Dim.of(-1)),), scan.axis.extent - 1)
-        body = apply(KERNEL, with_own_results(scan.body))
+        body = apply(KERNEL, with_own_results(scan.body, scan.origin.spans))
         inner = body.values()
-        names = {name: f"{prefix}.{name}" for name in inner}
+        names = {name: f"{prefix}.{name}" if name in self.values else name for name in inner}
         for name, value in inner.items():
             self.values[names[name]] = replace(value, name=names[name])
         carried = [names[v.name] for v in scan.body.inputs[:count]]
@@ -500,7 +501,7 @@ class _Scheduler:
             before.append(Assign(taken, (), "=", E.ZERO, (), scan.origin))
             inside.append(Assign(taken, (), "=", E.add(E.idx(step), E.ONE), (), scan.origin))
             inside.append(Leave(E.make("ne", E.arg(0), E.ZERO), (Access(results[-1], ()),), scan.origin))
-        self.inner += [v for n, v in self.values.items() if n.startswith(f"{prefix}.") and n not in slices and n not in captured]
+        self.inner += [self.values[n] for n in names.values() if n not in slices and n not in captured]
         self.inner += [v for v in nested.inner if v not in self.inner]
         before += [n for k in range(count) for n in self._copy(scan.initial[k], carried[k], scan.origin)]
         after = [n for k in range(count) for n in self._copy(carried[k], scan.outs[k].name, scan.origin)]
@@ -604,7 +605,7 @@ def _placeholder(scan: Scan) -> Eqn:
     return Eqn(scan.outs[0], (), (), "", (), E.ZERO, "scan", scan.origin)
 
 
-def with_own_results(body: Graph) -> Graph:
+def with_own_results(body: Graph, spans: tuple[Span, ...] = ()) -> Graph:
     """A body whose results are values of its own: what goes straight through, or out twice, is copied."""
     made = {o.name for e in body.eqns for o in outs(e)}
     values = body.values()
@@ -617,7 +618,7 @@ def with_own_results(body: Graph) -> Graph:
             axes = shape_axes(value.shape)
             index = tuple(at(a.name) for a in axes)
             copy = Value(fresh(f"{name}_copy"), value.shape, value.kind)
-            origin = Origin((), "copy", f"{copy.name} is {name}")
+            origin = Origin(spans, "copy", f"{copy.name} is {name}")
             eqns.append(Eqn(copy, axes, index, "", (Access(name, index),), E.arg(0), "copy", origin))
             name = copy.name
         results.append(name)

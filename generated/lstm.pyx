@@ -1,0 +1,1054 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=False, annotation_typing=False, embedsignature=False
+"""lstm: a loop that stays a loop in the generated code
+
+Made by gradwright 0.1.0 from examples/lstm.gw (sha256 d1cb7f3a383547b2); edit the model and make it again:
+    gradwright compile examples/lstm.gw
+
+Sizes        N, T are free, D = 16, H = 32
+Inputs       x[N, T, 16] target[N, 32]
+Parameters   W[48, 128] b[128]: 6272 float64, in this order in theta
+Kept         h_start[N, 32] x_by_t[T, N, 16] h_before[T, N, 32] c_before[T, N, 32] loss_t1[N, 32] for the backward pass
+Operations   the forward graph as written: 96*N + 1
+             predict 12800*N*T, 160*N*T of them transcendental; bytes moved 512*N*T + 3200*N + 50176
+             forward 12800*N*T + 96*N + 1, 160*N*T + 32*N of them transcendental; bytes moved 1024*N*T + 4224*N + 50184
+             backward 38496*N*T + 64*N, 224*N*T of them transcendental; bytes moved 640*N*T + 4608*N + 296960
+             train 51296*N*T + 160*N + 1, 384*N*T + 32*N of them transcendental; bytes moved 768*N*T + 7808*N + 296968
+"""
+
+cdef extern from "gradwright/scalar.h" nogil:
+    # restrict pointers: nothing read here is written here
+    ctypedef const double *read "gw_read_f64"
+    ctypedef double *write "gw_write_f64"
+    ctypedef const long long *indices "gw_read_i64"
+    ctypedef long long *write_indices "gw_write_i64"
+    double absolute "gw_abs"(double) noexcept
+    double maximum "gw_max"(double, double) noexcept
+    double pow "gw_pow"(double, double) noexcept
+    double sigmoid "gw_sigmoid"(double) noexcept
+    double sign "gw_sign"(double) noexcept
+    double sqrt "gw_sqrt"(double) noexcept
+    double tanh "gw_tanh"(double) noexcept
+cdef extern from "gradwright/sum.h" nogil:
+    double block_sum "gw_sum_f64"(const double *, Py_ssize_t) noexcept
+cdef extern from "gradwright/gemm.h" nogil:
+    # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns
+    void gemm "gw_gemm_f64"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, double alpha,
+              const double *a, Py_ssize_t a_row, Py_ssize_t a_column,
+              const double *b, Py_ssize_t b_row, Py_ssize_t b_column,
+              double beta, double *c, Py_ssize_t c_row) noexcept
+
+ctypedef double real
+
+
+cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t N, Py_ssize_t T) noexcept nogil:
+    # the outputs without the loss
+    cdef read W = theta, b = theta + 6144
+    cdef write h_start = work, x_by_t = work + 32*N, h_h = work + 16*N*T + 32*N, h_c = work + 16*N*T + 64*N
+    cdef write i_t1 = work + 16*N*T + 96*N, i_t2 = work + 16*N*T + 144*N, c_2 = work, h_2 = work + 16*N*T + 272*N
+    cdef write h_2_copy = work + 16*N*T + 304*N
+    cdef real c, i, f, o, g
+    cdef real i_t3[128]
+    cdef Py_ssize_t n, j, t
+    # examples/lstm.gw:8   carry h = zeros(N, H)
+    for n in range(N):
+        for j in range(32):
+            h_start[32*n + j] = 0
+    # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    for t in range(T):
+        for n in range(N):
+            for j in range(16):
+                x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
+    # examples/lstm.gw:7   scan t in range(T):
+    for n in range(N):
+        for j in range(32):
+            h_h[32*n + j] = h_start[32*n + j]
+    for n in range(N):
+        for j in range(32):
+            h_c[32*n + j] = h_start[32*n + j]
+    for t in range(T):
+        # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+        for n in range(N):
+            for j in range(48):
+                i_t1[48*n + j] = ((x_by_t[16*N*t + 16*n + j] if 0 <= j < 16 else 0.0) if j < 16 else (h_h[32*n + j - 16] if 0 <= j - 16 < 32 else 0.0))
+        gemm(N, 128, 48, 1,
+             i_t1, 48, 1,
+             W, 128, 1,
+             0, i_t2, 128)
+        for n in range(N):
+            for j in range(128):
+                i_t3[j] = i_t2[128*n + j] + b[j]
+            for j in range(32):
+                i = i_t3[j]
+                f = i_t3[j + 32]
+                o = i_t3[j + 64]
+                g = i_t3[j + 96]
+                # examples/lstm.gw:11   c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+                c_2[32*n + j] = sigmoid(f)*h_c[32*n + j] + sigmoid(i)*tanh(g)
+                # examples/lstm.gw:12   h = sigmoid(o) * tanh(c)
+                h_2[32*n + j] = sigmoid(o)*tanh(c_2[32*n + j])
+                h_2_copy[32*n + j] = h_2[32*n + j]
+        # examples/lstm.gw:7   scan t in range(T):
+        for n in range(N):
+            for j in range(32):
+                hs[32*N*t + 32*n + j] = h_2_copy[32*n + j]
+        for n in range(N):
+            for j in range(32):
+                h_h[32*n + j] = h_2[32*n + j]
+        for n in range(N):
+            for j in range(32):
+                h_c[32*n + j] = c_2[32*n + j]
+    for n in range(N):
+        for j in range(32):
+            h[32*n + j] = h_h[32*n + j]
+    for n in range(N):
+        for j in range(32):
+            c = h_c[32*n + j]
+
+
+cdef void forward(read x, read target, read theta, write h, write hs, write loss, write kept, write work, Py_ssize_t N,
+                  Py_ssize_t T) noexcept nogil:
+    # the outputs, and what the backward pass keeps
+    cdef read W = theta, b = theta + 6144
+    cdef write h_start = kept, x_by_t = kept + 32*N, h_before = kept + 16*N*T + 32*N, c_before = kept + 48*N*T + 32*N
+    cdef write loss_t1 = kept + 80*N*T + 32*N
+    cdef write h_h = work, h_c = work + 32*N, i_t1 = work + 64*N, i_t2 = work + 112*N, c_2 = work + 240*N
+    cdef write h_2 = work + 272*N, h_2_copy = work + 304*N, h_copy = work + 336*N, c_copy = work + 368*N
+    cdef real c, i, f, o, g
+    cdef real i_t3[128]
+    cdef double loss_t3
+    cdef Py_ssize_t n, j, t
+    # examples/lstm.gw:8   carry h = zeros(N, H)
+    for n in range(N):
+        for j in range(32):
+            h_start[32*n + j] = 0
+    # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    for t in range(T):
+        for n in range(N):
+            for j in range(16):
+                x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
+    # examples/lstm.gw:7   scan t in range(T):
+    for n in range(N):
+        for j in range(32):
+            h_h[32*n + j] = h_start[32*n + j]
+    for n in range(N):
+        for j in range(32):
+            h_c[32*n + j] = h_start[32*n + j]
+    for t in range(T):
+        # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+        for n in range(N):
+            for j in range(48):
+                i_t1[48*n + j] = ((x_by_t[16*N*t + 16*n + j] if 0 <= j < 16 else 0.0) if j < 16 else (h_h[32*n + j - 16] if 0 <= j - 16 < 32 else 0.0))
+            for j in range(32):
+                h_copy[32*n + j] = h_h[32*n + j]
+            for j in range(32):
+                c_copy[32*n + j] = h_c[32*n + j]
+        gemm(N, 128, 48, 1,
+             i_t1, 48, 1,
+             W, 128, 1,
+             0, i_t2, 128)
+        for n in range(N):
+            for j in range(128):
+                i_t3[j] = i_t2[128*n + j] + b[j]
+            for j in range(32):
+                i = i_t3[j]
+                f = i_t3[j + 32]
+                o = i_t3[j + 64]
+                g = i_t3[j + 96]
+                # examples/lstm.gw:11   c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+                c_2[32*n + j] = sigmoid(f)*h_c[32*n + j] + sigmoid(i)*tanh(g)
+                # examples/lstm.gw:12   h = sigmoid(o) * tanh(c)
+                h_2[32*n + j] = sigmoid(o)*tanh(c_2[32*n + j])
+                h_2_copy[32*n + j] = h_2[32*n + j]
+        # examples/lstm.gw:7   scan t in range(T):
+        for n in range(N):
+            for j in range(32):
+                hs[32*N*t + 32*n + j] = h_2_copy[32*n + j]
+        for n in range(N):
+            for j in range(32):
+                h_before[32*N*t + 32*n + j] = h_copy[32*n + j]
+        for n in range(N):
+            for j in range(32):
+                c_before[32*N*t + 32*n + j] = c_copy[32*n + j]
+        for n in range(N):
+            for j in range(32):
+                h_h[32*n + j] = h_2[32*n + j]
+        for n in range(N):
+            for j in range(32):
+                h_c[32*n + j] = c_2[32*n + j]
+    for n in range(N):
+        for j in range(32):
+            h[32*n + j] = h_h[32*n + j]
+    for n in range(N):
+        for j in range(32):
+            c = h_c[32*n + j]
+    # examples/lstm.gw:16   minimize mean((h - target)**2)
+    loss_t3 = 0
+    for n in range(N):
+        for j in range(32):
+            loss_t1[32*n + j] = h[32*n + j] - target[32*n + j]
+        for j in range(32):
+            loss_t3 += loss_t1[32*n + j]*loss_t1[32*n + j]
+    loss[0] = loss_t3/(32*N)
+
+
+cdef void backward(read theta, write grad, read kept, write work, Py_ssize_t N, Py_ssize_t T) noexcept nogil:
+    # the adjoints, from what the forward pass kept
+    cdef read W = theta, b = theta + 6144
+    cdef write d_W_3 = grad, d_b_3 = grad + 6144
+    cdef read h_start = kept, x_by_t = kept + 32*N, h_before = kept + 16*N*T + 32*N, c_before = kept + 48*N*T + 32*N
+    cdef read loss_t1 = kept + 80*N*T + 32*N
+    cdef write d_h = work, d_W = work + 32*N, d_h_2 = work + 32*N + 6144, d_c_2 = work, sum_W = work + 64*N + 6144
+    cdef write i_t1 = work + 64*N + 12288, i_t2 = work + 112*N + 12288, d_i_t3 = work + 240*N + 12288
+    cdef write d_i_t1 = work + 368*N + 12288, d_h_start_d_h = work + 416*N + 12288, d_c = work + 448*N + 12288
+    cdef write next_sum_W = work + 32*N, d_W_2 = work + 32*N
+    cdef real d_h_start, d_h_start_2, i, f, o, g, c_t1, c_t3, c_t4, c_2, h_t1, h_t2, d_c_2_2, d_g
+    cdef real next_sum_b_block[512]
+    cdef real d_b[128]
+    cdef real d_b_2[128]
+    cdef real sum_b[128]
+    cdef real i_t3[128]
+    cdef real d_o[32]
+    cdef real d_f[32]
+    cdef real d_i[32]
+    cdef real next_sum_b[128]
+    cdef Py_ssize_t n, j, k, t, n_start, n_count, n_in
+    # examples/lstm.gw:16   backward of  minimize mean((h - target)**2)
+    #     d loss_t2 / d loss_t1 = 2 * loss_t1
+    #     d loss / d loss_t3 = 1 / 32*N
+    for n in range(N):
+        for j in range(32):
+            d_h[32*n + j] = 2*loss_t1[32*n + j]/(32*N)
+    # examples/lstm.gw:7   backward of  scan t in range(T):
+    #     the running sum starts at 0
+    for j in range(48):
+        for k in range(128):
+            d_W[128*j + k] = 0
+    for j in range(128):
+        d_b[j] = 0
+    #     the same steps backwards
+    for n in range(N):
+        for j in range(32):
+            d_h_2[32*n + j] = d_h[32*n + j]
+    for n in range(N):
+        for j in range(32):
+            d_c_2[32*n + j] = h_start[32*n + j]
+    for j in range(48):
+        for k in range(128):
+            sum_W[128*j + k] = d_W[128*j + k]
+    for j in range(128):
+        sum_b[j] = d_b[j]
+    for t in range(T):
+        for n in range(N):
+            # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+            for j in range(48):
+                i_t1[48*n + j] = ((x_by_t[-16*N*t + 16*n + j + 16*N*T - 16*N] if 0 <= -t + T - 1 < T and 0 <= j < 16 else 0.0) if j < 16 else (h_before[-32*N*t + 32*n + j + 32*N*T - 32*N - 16] if 0 <= -t + T - 1 < T and 0 <= j - 16 < 32 else 0.0))
+            # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+            #     i_t3 is used 4 times: its adjoints add
+            for j in range(128):
+                d_i_t3[128*n + j] = 0
+        # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+        gemm(N, 128, 48, 1,
+             i_t1, 48, 1,
+             W, 128, 1,
+             0, i_t2, 128)
+        for n in range(N):
+            for j in range(128):
+                i_t3[j] = i_t2[128*n + j] + b[j]
+            for j in range(32):
+                i = i_t3[j]
+                f = i_t3[j + 32]
+                o = i_t3[j + 64]
+                g = i_t3[j + 96]
+                # examples/lstm.gw:11   c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+                c_t1 = sigmoid(f)
+                c_t3 = sigmoid(i)
+                c_t4 = tanh(g)
+                c_2 = c_t1*c_before[-32*N*t + 32*n + j + 32*N*T - 32*N] + c_t3*c_t4
+                # examples/lstm.gw:12   h = sigmoid(o) * tanh(c)
+                h_t1 = sigmoid(o)
+                h_t2 = tanh(c_2)
+                # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+                # examples/lstm.gw:12                h = sigmoid(o) * tanh(c)
+                #     c_2 is used 2 times: its adjoints add
+                #     d h_t2 / d c_2 = 1 - h_t2**2
+                d_c_2_2 = d_c_2[32*n + j] + d_h_2[32*n + j]*h_t1*(1 - h_t2*h_t2)
+                # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+                #     d c_t4 / d g = 1 - c_t4**2
+                d_g = d_c_2_2*c_t3*(1 - c_t4*c_t4)
+                # examples/lstm.gw:12   backward of  h = sigmoid(o) * tanh(c)
+                #     d h_t1 / d o = h_t1 * (1 - h_t1)
+                d_o[j] = d_h_2[32*n + j]*h_t2*(h_t1*(1 - h_t1))
+                # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+                #     d c_t1 / d f = c_t1 * (1 - c_t1)
+                d_f[j] = d_c_2_2*c_before[-32*N*t + 32*n + j + 32*N*T - 32*N]*(c_t1*(1 - c_t1))
+                #     d c_t3 / d i = c_t3 * (1 - c_t3)
+                d_i[j] = d_c_2_2*c_t4*(c_t3*(1 - c_t3))
+                # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+                d_i_t3[128*n + j + 96] += d_g
+                # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+                d_c[32*n + j] = d_c_2_2*c_t1
+            # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+            for j in range(32):
+                d_i_t3[128*n + j + 64] += d_o[j]
+            for j in range(32):
+                d_i_t3[128*n + j + 32] += d_f[j]
+            for j in range(32):
+                d_i_t3[128*n + j] += d_i[j]
+        gemm(N, 48, 128, 1,
+             d_i_t3, 128, 1,
+             W, 1, 128,
+             0, d_i_t1, 48)
+        #     d i_t1 / d h = where(i1 < 16, 0, 1)
+        for n in range(N):
+            for j in range(32):
+                d_h_start_d_h[32*n + j] = 0
+            for j in range(48):
+                if 0 <= j - 16 < 32:
+                    d_h_start_d_h[32*n + j - 16] += d_i_t1[48*n + j]*(0.0 if j < 16 else 1.0)
+        # examples/lstm.gw:7   scan t in range(T):
+        for j in range(48):
+            for k in range(128):
+                next_sum_W[128*j + k] = sum_W[128*j + k]
+        # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+        gemm(48, 128, N, 1,
+             i_t1, 1, 48,
+             d_i_t3, 128, 1,
+             1, next_sum_W, 128)
+        for j in range(128):
+            # examples/lstm.gw:7   scan t in range(T):
+            next_sum_b[j] = sum_b[j]
+            # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+            for n_start in range(0, N, 512):
+                n_count = N - n_start if N - n_start < 512 else 512
+                for n_in in range(n_count):
+                    n = n_start + n_in
+                    next_sum_b_block[n_in] = d_i_t3[128*n + j]
+                next_sum_b[j] += block_sum(next_sum_b_block, n_count)
+        # examples/lstm.gw:7   backward of  scan t in range(T):
+        #     the same steps backwards
+        for n in range(N):
+            for j in range(32):
+                d_h_2[32*n + j] = d_h_start_d_h[32*n + j]
+        for n in range(N):
+            for j in range(32):
+                d_c_2[32*n + j] = d_c[32*n + j]
+        for j in range(48):
+            for k in range(128):
+                sum_W[128*j + k] = next_sum_W[128*j + k]
+        for j in range(128):
+            sum_b[j] = next_sum_b[j]
+    for n in range(N):
+        for j in range(32):
+            d_h_start = d_h_2[32*n + j]
+    for n in range(N):
+        for j in range(32):
+            d_h_start_2 = d_c_2[32*n + j]
+    for j in range(48):
+        for k in range(128):
+            d_W_2[128*j + k] = sum_W[128*j + k]
+    for j in range(128):
+        d_b_2[j] = sum_b[j]
+    for j in range(48):
+        for k in range(128):
+            d_W_3[128*j + k] = d_W_2[128*j + k]
+    for j in range(128):
+        d_b_3[j] = d_b_2[j]
+
+
+cdef void train(read x, read target, read theta, write loss, write grad, write work, Py_ssize_t N,
+                Py_ssize_t T) noexcept nogil:
+    # the loss and its gradient in one go
+    cdef read W = theta, b = theta + 6144
+    cdef write d_W_3 = grad, d_b_3 = grad + 6144
+    cdef write h_start = work, x_by_t = work + 32*N, h_h = work + 16*N*T + 32*N, h_c = work + 16*N*T + 64*N
+    cdef write h_before = work + 16*N*T + 96*N, c_before = work + 48*N*T + 96*N, i_t1 = work + 80*N*T + 96*N
+    cdef write i_t2 = work + 80*N*T + 144*N, c_2 = work + 80*N*T + 272*N, h_2 = work + 80*N*T + 304*N
+    cdef write h_copy = work + 80*N*T + 336*N, c_copy = work + 80*N*T + 368*N, h = work + 80*N*T + 272*N
+    cdef write d_h = work + 16*N*T + 32*N, d_W = work + 80*N*T + 400*N, d_h_2 = work + 16*N*T + 64*N
+    cdef write d_c_2 = work + 16*N*T + 32*N, sum_W = work + 80*N*T + 400*N + 6144
+    cdef write d_h_start_i_t1 = work + 80*N*T + 96*N, d_h_start_i_t2 = work + 80*N*T + 144*N
+    cdef write d_i_t3 = work + 80*N*T + 400*N + 12288, d_i_t1 = work + 80*N*T + 528*N + 12288, d_h_start_d_h = work
+    cdef write d_c = work + 80*N*T + 272*N, next_sum_W = work + 80*N*T + 400*N, d_W_2 = work + 80*N*T + 400*N
+    cdef real c, d_h_start, d_h_start_2, i, f, o, g, d_h_start_i, d_h_start_f, d_h_start_o, d_h_start_g, c_t1, c_t3
+    cdef real c_t4, d_h_start_c_2, h_t1, h_t2, d_c_2_2, d_g
+    cdef real next_sum_b_block[512]
+    cdef real loss_t1[32]
+    cdef real d_b[128]
+    cdef real d_b_2[128]
+    cdef real i_t3[128]
+    cdef real sum_b[128]
+    cdef real d_h_start_i_t3[128]
+    cdef real d_o[32]
+    cdef real d_f[32]
+    cdef real d_i[32]
+    cdef real next_sum_b[128]
+    cdef double loss_t3
+    cdef Py_ssize_t n, j, t, k, n_start, n_count, n_in
+    # examples/lstm.gw:8   carry h = zeros(N, H)
+    for n in range(N):
+        for j in range(32):
+            h_start[32*n + j] = 0
+    # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    for t in range(T):
+        for n in range(N):
+            for j in range(16):
+                x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
+    # examples/lstm.gw:7   scan t in range(T):
+    for n in range(N):
+        for j in range(32):
+            h_h[32*n + j] = h_start[32*n + j]
+    for n in range(N):
+        for j in range(32):
+            h_c[32*n + j] = h_start[32*n + j]
+    for t in range(T):
+        # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+        for n in range(N):
+            for j in range(48):
+                i_t1[48*n + j] = ((x_by_t[16*N*t + 16*n + j] if 0 <= j < 16 else 0.0) if j < 16 else (h_h[32*n + j - 16] if 0 <= j - 16 < 32 else 0.0))
+            for j in range(32):
+                h_copy[32*n + j] = h_h[32*n + j]
+            for j in range(32):
+                c_copy[32*n + j] = h_c[32*n + j]
+        gemm(N, 128, 48, 1,
+             i_t1, 48, 1,
+             W, 128, 1,
+             0, i_t2, 128)
+        for n in range(N):
+            for j in range(128):
+                i_t3[j] = i_t2[128*n + j] + b[j]
+            for j in range(32):
+                i = i_t3[j]
+                f = i_t3[j + 32]
+                o = i_t3[j + 64]
+                g = i_t3[j + 96]
+                # examples/lstm.gw:11   c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+                c_2[32*n + j] = sigmoid(f)*h_c[32*n + j] + sigmoid(i)*tanh(g)
+                # examples/lstm.gw:12   h = sigmoid(o) * tanh(c)
+                h_2[32*n + j] = sigmoid(o)*tanh(c_2[32*n + j])
+        # examples/lstm.gw:7   scan t in range(T):
+        for n in range(N):
+            for j in range(32):
+                h_before[32*N*t + 32*n + j] = h_copy[32*n + j]
+        for n in range(N):
+            for j in range(32):
+                c_before[32*N*t + 32*n + j] = c_copy[32*n + j]
+        for n in range(N):
+            for j in range(32):
+                h_h[32*n + j] = h_2[32*n + j]
+        for n in range(N):
+            for j in range(32):
+                h_c[32*n + j] = c_2[32*n + j]
+    for n in range(N):
+        for j in range(32):
+            h[32*n + j] = h_h[32*n + j]
+    for n in range(N):
+        for j in range(32):
+            c = h_c[32*n + j]
+    # examples/lstm.gw:16   minimize mean((h - target)**2)
+    loss_t3 = 0
+    for n in range(N):
+        for j in range(32):
+            loss_t1[j] = h[32*n + j] - target[32*n + j]
+            # examples/lstm.gw:16   backward of  minimize mean((h - target)**2)
+            #     d loss_t2 / d loss_t1 = 2 * loss_t1
+            #     d loss / d loss_t3 = 1 / 32*N
+            d_h[32*n + j] = 2*loss_t1[j]/(32*N)
+        # examples/lstm.gw:16   minimize mean((h - target)**2)
+        for j in range(32):
+            loss_t3 += loss_t1[j]*loss_t1[j]
+    loss[0] = loss_t3/(32*N)
+    # examples/lstm.gw:7   backward of  scan t in range(T):
+    #     the running sum starts at 0
+    for j in range(48):
+        for k in range(128):
+            d_W[128*j + k] = 0
+    for j in range(128):
+        d_b[j] = 0
+    #     the same steps backwards
+    for n in range(N):
+        for j in range(32):
+            d_h_2[32*n + j] = d_h[32*n + j]
+    for n in range(N):
+        for j in range(32):
+            d_c_2[32*n + j] = h_start[32*n + j]
+    for j in range(48):
+        for k in range(128):
+            sum_W[128*j + k] = d_W[128*j + k]
+    for j in range(128):
+        sum_b[j] = d_b[j]
+    for t in range(T):
+        for n in range(N):
+            # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+            for j in range(48):
+                d_h_start_i_t1[48*n + j] = ((x_by_t[-16*N*t + 16*n + j + 16*N*T - 16*N] if 0 <= -t + T - 1 < T and 0 <= j < 16 else 0.0) if j < 16 else (h_before[-32*N*t + 32*n + j + 32*N*T - 32*N - 16] if 0 <= -t + T - 1 < T and 0 <= j - 16 < 32 else 0.0))
+            # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+            #     i_t3 is used 4 times: its adjoints add
+            for j in range(128):
+                d_i_t3[128*n + j] = 0
+        # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+        gemm(N, 128, 48, 1,
+             d_h_start_i_t1, 48, 1,
+             W, 128, 1,
+             0, d_h_start_i_t2, 128)
+        for n in range(N):
+            for j in range(128):
+                d_h_start_i_t3[j] = d_h_start_i_t2[128*n + j] + b[j]
+            for j in range(32):
+                d_h_start_i = d_h_start_i_t3[j]
+                d_h_start_f = d_h_start_i_t3[j + 32]
+                d_h_start_o = d_h_start_i_t3[j + 64]
+                d_h_start_g = d_h_start_i_t3[j + 96]
+                # examples/lstm.gw:11   c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+                c_t1 = sigmoid(d_h_start_f)
+                c_t3 = sigmoid(d_h_start_i)
+                c_t4 = tanh(d_h_start_g)
+                d_h_start_c_2 = c_t1*c_before[-32*N*t + 32*n + j + 32*N*T - 32*N] + c_t3*c_t4
+                # examples/lstm.gw:12   h = sigmoid(o) * tanh(c)
+                h_t1 = sigmoid(d_h_start_o)
+                h_t2 = tanh(d_h_start_c_2)
+                # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+                # examples/lstm.gw:12                h = sigmoid(o) * tanh(c)
+                #     c_2 is used 2 times: its adjoints add
+                #     d h_t2 / d c_2 = 1 - h_t2**2
+                d_c_2_2 = d_c_2[32*n + j] + d_h_2[32*n + j]*h_t1*(1 - h_t2*h_t2)
+                # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+                #     d c_t4 / d g = 1 - c_t4**2
+                d_g = d_c_2_2*c_t3*(1 - c_t4*c_t4)
+                # examples/lstm.gw:12   backward of  h = sigmoid(o) * tanh(c)
+                #     d h_t1 / d o = h_t1 * (1 - h_t1)
+                d_o[j] = d_h_2[32*n + j]*h_t2*(h_t1*(1 - h_t1))
+                # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+                #     d c_t1 / d f = c_t1 * (1 - c_t1)
+                d_f[j] = d_c_2_2*c_before[-32*N*t + 32*n + j + 32*N*T - 32*N]*(c_t1*(1 - c_t1))
+                #     d c_t3 / d i = c_t3 * (1 - c_t3)
+                d_i[j] = d_c_2_2*c_t4*(c_t3*(1 - c_t3))
+                # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+                d_i_t3[128*n + j + 96] += d_g
+                # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+                d_c[32*n + j] = d_c_2_2*c_t1
+            # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+            for j in range(32):
+                d_i_t3[128*n + j + 64] += d_o[j]
+            for j in range(32):
+                d_i_t3[128*n + j + 32] += d_f[j]
+            for j in range(32):
+                d_i_t3[128*n + j] += d_i[j]
+        gemm(N, 48, 128, 1,
+             d_i_t3, 128, 1,
+             W, 1, 128,
+             0, d_i_t1, 48)
+        #     d i_t1 / d h = where(i1 < 16, 0, 1)
+        for n in range(N):
+            for j in range(32):
+                d_h_start_d_h[32*n + j] = 0
+            for j in range(48):
+                if 0 <= j - 16 < 32:
+                    d_h_start_d_h[32*n + j - 16] += d_i_t1[48*n + j]*(0.0 if j < 16 else 1.0)
+        # examples/lstm.gw:7   scan t in range(T):
+        for j in range(48):
+            for k in range(128):
+                next_sum_W[128*j + k] = sum_W[128*j + k]
+        # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+        gemm(48, 128, N, 1,
+             d_h_start_i_t1, 1, 48,
+             d_i_t3, 128, 1,
+             1, next_sum_W, 128)
+        for j in range(128):
+            # examples/lstm.gw:7   scan t in range(T):
+            next_sum_b[j] = sum_b[j]
+            # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+            for n_start in range(0, N, 512):
+                n_count = N - n_start if N - n_start < 512 else 512
+                for n_in in range(n_count):
+                    n = n_start + n_in
+                    next_sum_b_block[n_in] = d_i_t3[128*n + j]
+                next_sum_b[j] += block_sum(next_sum_b_block, n_count)
+        # examples/lstm.gw:7   backward of  scan t in range(T):
+        #     the same steps backwards
+        for n in range(N):
+            for j in range(32):
+                d_h_2[32*n + j] = d_h_start_d_h[32*n + j]
+        for n in range(N):
+            for j in range(32):
+                d_c_2[32*n + j] = d_c[32*n + j]
+        for j in range(48):
+            for k in range(128):
+                sum_W[128*j + k] = next_sum_W[128*j + k]
+        for j in range(128):
+            sum_b[j] = next_sum_b[j]
+    for n in range(N):
+        for j in range(32):
+            d_h_start = d_h_2[32*n + j]
+    for n in range(N):
+        for j in range(32):
+            d_h_start_2 = d_c_2[32*n + j]
+    for j in range(48):
+        for k in range(128):
+            d_W_2[128*j + k] = sum_W[128*j + k]
+    for j in range(128):
+        d_b_2[j] = sum_b[j]
+    for j in range(48):
+        for k in range(128):
+            d_W_3[128*j + k] = d_W_2[128*j + k]
+    for j in range(128):
+        d_b_3[j] = d_b_2[j]
+
+
+cdef void update_sgd(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD.
+    cdef write v = <write>states_[0]
+    cdef real lr = <real>hypers_[0]
+    cdef real momentum = <real>hypers_[1]
+    cdef real nesterov = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real c2, v_i
+    cdef bint c1
+    cdef Py_ssize_t i
+    c1 = nesterov != 0
+    for i in range(count):
+        # optimizers.gw:9   v = momentum * v + d
+        # optimizers.gw:10   w = w - lr * where(nesterov, d + momentum * v, v)
+        c2 = g[i] + weight_decay*w[i]
+        v_i = momentum*v[i] + c2
+        v[i] = v_i
+        w[i] = w[i] - lr*(c2 + momentum*v_i if c1 else v_i)
+
+
+cdef void update_adagrad(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # AdaGrad (Duchi et al., 2011): steps shrink with the sum of all squares so far. torch.optim.Adagrad.
+    cdef write s = <write>states_[0]
+    cdef real lr = <real>hypers_[0]
+    cdef real lr_decay = <real>hypers_[1]
+    cdef real eps = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real c1, c2, s_i
+    cdef Py_ssize_t i
+    c1 = lr/(1 + (t - 1)*lr_decay)
+    for i in range(count):
+        # optimizers.gw:16   s = s + d**2
+        # optimizers.gw:17   w = w - lr / (1 + (t - 1) * lr_decay) * d / (sqrt(s) + eps)
+        c2 = g[i] + weight_decay*w[i]
+        s_i = s[i] + c2*c2
+        s[i] = s_i
+        w[i] = w[i] - c1*c2/(sqrt(s_i) + eps)
+
+
+cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop.
+    cdef write s = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real alpha = <real>hypers_[1]
+    cdef real eps = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real momentum = <real>hypers_[4]
+    cdef real c1, c2, s_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - alpha
+    for i in range(count):
+        # optimizers.gw:24   s = alpha * s + (1 - alpha) * d**2
+        # optimizers.gw:25   v = momentum * v + d / (sqrt(s) + eps)
+        # optimizers.gw:26   w = w - lr * v
+        c2 = g[i] + weight_decay*w[i]
+        s_i = alpha*s[i] + c1*(c2*c2)
+        v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
+        s[i] = s_i
+        v[i] = v_i
+        w[i] = w[i] - lr*v_i
+
+
+cdef void update_adam(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # Adam (Kingma and Ba, 2015), with the bias of both running means corrected. torch.optim.Adam.
+    cdef write m = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real c1, c2, c3, c4, c5, m_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - beta1
+    c2 = 1 - pow(beta1, t)
+    c3 = 1 - beta2
+    c4 = 1 - pow(beta2, t)
+    for i in range(count):
+        # optimizers.gw:33   m = beta1 * m + (1 - beta1) * d
+        # optimizers.gw:34   v = beta2 * v + (1 - beta2) * d**2
+        # optimizers.gw:35   w = w - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)
+        c5 = g[i] + weight_decay*w[i]
+        m_i = beta1*m[i] + c1*c5
+        v_i = beta2*v[i] + c3*(c5*c5)
+        m[i] = m_i
+        v[i] = v_i
+        w[i] = w[i] - lr*(m_i/c2)/(sqrt(v_i/c4) + eps)
+
+
+cdef void update_adamw(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not go through the running means. torch.optim.AdamW.
+    cdef write m = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real c1, c2, c3, c4, c5, m_i, v_i
+    cdef Py_ssize_t i
+    c1 = 1 - lr*weight_decay
+    c2 = 1 - beta1
+    c3 = 1 - pow(beta1, t)
+    c4 = 1 - beta2
+    c5 = 1 - pow(beta2, t)
+    for i in range(count):
+        # optimizers.gw:41   m = beta1 * m + (1 - beta1) * g
+        # optimizers.gw:42   v = beta2 * v + (1 - beta2) * g**2
+        # optimizers.gw:43   w = (1 - lr * weight_decay) * w - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)
+        m_i = beta1*m[i] + c2*g[i]
+        v_i = beta2*v[i] + c4*(g[i]*g[i])
+        m[i] = m_i
+        v[i] = v_i
+        w[i] = c1*w[i] - lr*(m_i/c3)/(sqrt(v_i/c5) + eps)
+
+
+cdef void update_adadelta(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # AdaDelta (Zeiler, 2012): steps as large as the running mean of earlier ones over that of the gradients. torch.optim.Adadelta.
+    cdef write s = <write>states_[0]
+    cdef write a = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real rho = <real>hypers_[1]
+    cdef real eps = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real c1, c2, s_i, c4
+    cdef Py_ssize_t i
+    c1 = 1 - rho
+    for i in range(count):
+        # optimizers.gw:50   s = rho * s + (1 - rho) * d**2
+        # optimizers.gw:52   a = rho * a + (1 - rho) * step**2
+        # optimizers.gw:53   w = w - lr * step
+        c2 = g[i] + weight_decay*w[i]
+        s_i = rho*s[i] + c1*(c2*c2)
+        c4 = sqrt(a[i] + eps)/sqrt(s_i + eps)*c2
+        s[i] = s_i
+        a[i] = rho*a[i] + c1*(c4*c4)
+        w[i] = w[i] - lr*c4
+
+
+cdef void update_adamax(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # Adamax (Kingma and Ba, 2015): Adam with the largest gradient so far, fading, in place of the mean square. torch.optim.Adamax.
+    cdef write m = <write>states_[0]
+    cdef write u = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real c1, c2, c3, m_i, u_i
+    cdef Py_ssize_t i
+    c1 = 1 - beta1
+    c2 = lr/(1 - pow(beta1, t))
+    for i in range(count):
+        # optimizers.gw:60   m = beta1 * m + (1 - beta1) * d
+        # optimizers.gw:61   u = max(beta2 * u, abs(d) + eps)
+        # optimizers.gw:62   w = w - lr / (1 - beta1**t) * m / u
+        c3 = g[i] + weight_decay*w[i]
+        m_i = beta1*m[i] + c1*c3
+        u_i = maximum(beta2*u[i], absolute(c3) + eps)
+        m[i] = m_i
+        u[i] = u_i
+        w[i] = w[i] - c2*m_i/u_i
+
+
+cdef void update_nadam(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # NAdam (Dozat, 2016): Adam with Nesterov's look ahead; p is the product of all mu so far. torch.optim.NAdam.
+    cdef write m = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef write p = <write>states_[2]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real momentum_decay = <real>hypers_[5]
+    cdef real c1, c2, c3, c4, c5, c6, p_i, c8, m_i, v_i
+    cdef Py_ssize_t i
+    c1 = beta1*(1 - 0.5*pow(0.96, t*momentum_decay))
+    c2 = 1 - c1
+    c3 = beta1*(1 - 0.5*pow(0.96, (t + 1)*momentum_decay))
+    c4 = 1 - beta1
+    c5 = 1 - beta2
+    c6 = 1 - pow(beta2, t)
+    for i in range(count):
+        # optimizers.gw:70   m = beta1 * m + (1 - beta1) * d
+        # optimizers.gw:71   v = beta2 * v + (1 - beta2) * d**2
+        # optimizers.gw:74   p = p * mu
+        # optimizers.gw:75   w = w - lr * ((1 - mu) / (1 - p) * d + next_mu / (1 - p * next_mu) * m) / (sqrt(v / (1 - beta2**t)) + eps)
+        p_i = p[i]*c1
+        c8 = g[i] + weight_decay*w[i]
+        m_i = beta1*m[i] + c4*c8
+        v_i = beta2*v[i] + c5*(c8*c8)
+        m[i] = m_i
+        v[i] = v_i
+        p[i] = p_i
+        w[i] = w[i] - lr*(c2/(1 - p_i)*c8 + c3/(1 - p_i*c3)*m_i)/(sqrt(v_i/c6) + eps)
+
+
+cdef void update_radam(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # RAdam (Liu et al., 2020): Adam that waits with the square until its variance is bounded. torch.optim.RAdam.
+    cdef write m = <write>states_[0]
+    cdef write v = <write>states_[1]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real eps = <real>hypers_[3]
+    cdef real weight_decay = <real>hypers_[4]
+    cdef real c1, c2, c3, c4, c5, c6, c7, c8, c10, m_i, c12, c13, c14, c15, v_i
+    cdef bint c9
+    cdef Py_ssize_t i
+    c1 = 1 - beta2
+    c2 = 2/c1 - 1
+    c3 = pow(beta2, t)
+    c4 = 1 - c3
+    c5 = c2 - 2*t*c3/c4
+    c6 = 1 - beta1
+    c7 = 1 - pow(beta1, t)
+    c8 = sqrt((c5 - 4)*(c5 - 2)*c2/((c2 - 4)*(c2 - 2)*c5))*sqrt(c4)
+    c9 = c5 > 5
+    for i in range(count):
+        # optimizers.gw:82   m = beta1 * m + (1 - beta1) * d
+        # optimizers.gw:83   v = beta2 * v + (1 - beta2) * d**2
+        # optimizers.gw:88   w = w - lr * m / (1 - beta1**t) * step
+        c10 = g[i] + weight_decay*w[i]
+        m_i = beta1*m[i] + c6*c10
+        c12 = 2/c1 - 1
+        c13 = pow(beta2, t)
+        c14 = 1 - c13
+        c15 = c12 - 2*t*c13/c14
+        v_i = beta2*v[i] + c1*(c10*c10)
+        m[i] = m_i
+        v[i] = v_i
+        w[i] = w[i] - lr*m_i/c7*(c8/(sqrt(v_i) + eps) if c9 else 1.0)
+
+
+cdef void update_lion(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
+    # Lion (Chen et al., 2023): steps of the sign of a running mean, with a weight decay of their own.
+    cdef write m = <write>states_[0]
+    cdef real lr = <real>hypers_[0]
+    cdef real beta1 = <real>hypers_[1]
+    cdef real beta2 = <real>hypers_[2]
+    cdef real weight_decay = <real>hypers_[3]
+    cdef real c1, c2
+    cdef real w_i
+    cdef Py_ssize_t i
+    c1 = 1 - beta1
+    c2 = 1 - beta2
+    for i in range(count):
+        # optimizers.gw:94   m = beta2 * m + (1 - beta2) * g
+        # optimizers.gw:95   w = w - lr * (d + weight_decay * w)
+        w_i = w[i] - lr*(sign(beta1*m[i] + c1*g[i]) + weight_decay*w[i])
+        m[i] = beta2*m[i] + c2*g[i]
+        w[i] = w_i
+
+
+# What follows is the same for every model but for its tables: from Python to the kernels above.
+
+ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil
+ctypedef void (*update_t)(write, read, real **, const double *, double, Py_ssize_t) noexcept nogil
+
+cdef void _call_predict(void **s, const Py_ssize_t *n) noexcept nogil:
+    predict(<read>s[0], <read>s[1], <write>s[2], <write>s[3], <write>s[4], n[0], n[1])
+
+cdef void _call_forward(void **s, const Py_ssize_t *n) noexcept nogil:
+    forward(<read>s[0], <read>s[1], <read>s[2], <write>s[3], <write>s[4], <write>s[5], <write>s[6], <write>s[7], n[0], n[1])
+
+cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
+    backward(<read>s[0], <write>s[1], <read>s[2], <write>s[3], n[0], n[1])
+
+cdef void _call_train(void **s, const Py_ssize_t *n) noexcept nogil:
+    train(<read>s[0], <read>s[1], <read>s[2], <write>s[3], <write>s[4], <write>s[5], n[0], n[1])
+
+cdef kernel_t[4] _KERNELS = [_call_predict, _call_forward, _call_backward, _call_train]
+cdef update_t[10] _UPDATES = [update_sgd, update_adagrad, update_rmsprop, update_adam, update_adamw, update_adadelta, update_adamax, update_nadam, update_radam, update_lion]
+
+_REAL = 'float64'
+# read as text: a literal of this size takes the Cython compiler a second
+from ast import literal_eval as _literal
+_SPEC = _literal("""{
+    'gradwright': '0.1.0',
+    'name': 'lstm',
+    'doc': 'a loop that stays a loop in the generated code',
+    'source': 'examples/lstm.gw',
+    'hash': 'd1cb7f3a383547b295408b8ff325cd575674b6c7f66b0c59f18de90aa1135a0f',
+    'dtype': 'float64',
+    'backend': 'cython',
+    'sizes': ('N', 'T'),
+    'fixed': {'D': 16, 'H': 32},
+    'inputs': (
+        {
+            'name': 'x',
+            'kind': 'real',
+            'shape': ('N', 'T', 16),
+            'below': None,
+            'declared': 'x[N, T, 16]',
+            'line': 3,
+            'doc': '',
+        },
+        {
+            'name': 'target',
+            'kind': 'real',
+            'shape': ('N', 32),
+            'below': None,
+            'declared': 'target[N, 32]',
+            'line': 3,
+            'doc': '',
+        },
+    ),
+    'params': (
+        {
+            'name': 'W',
+            'shape': (48, 128),
+            'offset': 0,
+            'frozen': False,
+            'init': ('glorot_uniform',),
+            'line': 4,
+            'doc': '',
+        },
+        {
+            'name': 'b',
+            'shape': (128,),
+            'offset': 6144,
+            'frozen': False,
+            'init': ('values', (0.0,)),
+            'line': 5,
+            'doc': '',
+        },
+    ),
+    'hypers': (),
+    'outputs': (
+        {'name': 'h', 'kind': 'real', 'shape': ('N', 32), 'doc': ''},
+        {'name': 'hs', 'kind': 'real', 'shape': ('T', 'N', 32), 'doc': ''},
+        {'name': 'loss', 'kind': 'real', 'shape': (), 'doc': 'the loss'},
+    ),
+    'loss': 'loss',
+    'targets': ({'name': 'loss', 'shape': (), 'declared': False, 'wrt': (('W', 'param'), ('b', 'param'))},),
+    'values': {'loss:W': (48, 128), 'loss:b': (128,)},
+    'kept': (
+        ('h_start', 0, ('N', 32)),
+        ('x_by_t', ('*', 32, 'N'), ('T', 'N', 16)),
+        ('loss_t1', ('+', ('*', 80, ('*', 'N', 'T')), ('*', 32, 'N')), ('N', 32)),
+    ),
+    'lines': (
+        (7, 'h', ('N', 32), 0, 8),
+        (8, 'h_start', ('N', 32), 0, 8),
+        (9, 'c_start', ('N', 32), 0, 8),
+        (10, 'g', ('N', 32), ('*', 12512, ('*', 'N', 'T')), 8),
+        (11, 'c_2', ('N', 32), ('*', 192, ('*', 'N', 'T')), 8),
+        (12, 'h_2', ('N', 32), ('*', 96, ('*', 'N', 'T')), 8),
+        (16, 'loss', (), ('+', ('*', 96, 'N'), 1), 8),
+    ),
+    'kernels': (
+        {
+            'name': 'predict',
+            'slots': ('in:x', 'theta', 'out:h', 'out:hs', 'work'),
+            'kept': 0,
+            'work': ('+', ('*', 16, ('*', 'N', 'T')), ('*', 336, 'N')),
+            'sizes': ('N', 'T'),
+        },
+        {
+            'name': 'forward',
+            'slots': ('in:x', 'in:target', 'theta', 'out:h', 'out:hs', 'out:loss', 'kept', 'work'),
+            'kept': ('+', ('*', 80, ('*', 'N', 'T')), ('*', 64, 'N')),
+            'work': ('*', 400, 'N'),
+            'sizes': ('N', 'T'),
+        },
+        {
+            'name': 'backward',
+            'slots': ('theta', 'grad:loss', 'kept', 'work'),
+            'kept': ('+', ('*', 80, ('*', 'N', 'T')), ('*', 64, 'N')),
+            'work': ('+', ('*', 480, 'N'), 12288),
+            'sizes': ('N', 'T'),
+        },
+        {
+            'name': 'train',
+            'slots': ('in:x', 'in:target', 'theta', 'out:loss', 'grad:loss', 'work'),
+            'kept': 0,
+            'work': ('+', ('+', ('*', 80, ('*', 'N', 'T')), ('*', 576, 'N')), 12288),
+            'sizes': ('N', 'T'),
+        },
+    ),
+    'updates': (
+        {
+            'name': 'sgd',
+            'hypers': (('lr', 0.01), ('momentum', 0.0), ('nesterov', 0.0), ('weight_decay', 0.0)),
+            'states': (('v', 0.0),),
+            'doc': 'Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD.',
+        },
+        {
+            'name': 'adagrad',
+            'hypers': (('lr', 0.01), ('lr_decay', 0.0), ('eps', 1e-10), ('weight_decay', 0.0)),
+            'states': (('s', 0.0),),
+            'doc': 'AdaGrad (Duchi et al., 2011): steps shrink with the sum of all squares so far. torch.optim.Adagrad.',
+        },
+        {
+            'name': 'rmsprop',
+            'hypers': (('lr', 0.01), ('alpha', 0.99), ('eps', 1e-08), ('weight_decay', 0.0), ('momentum', 0.0)),
+            'states': (('s', 0.0), ('v', 0.0)),
+            'doc': 'RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop.',
+        },
+        {
+            'name': 'adam',
+            'hypers': (('lr', 0.001), ('beta1', 0.9), ('beta2', 0.999), ('eps', 1e-08), ('weight_decay', 0.0)),
+            'states': (('m', 0.0), ('v', 0.0)),
+            'doc': 'Adam (Kingma and Ba, 2015), with the bias of both running means corrected. torch.optim.Adam.',
+        },
+        {
+            'name': 'adamw',
+            'hypers': (('lr', 0.001), ('beta1', 0.9), ('beta2', 0.999), ('eps', 1e-08), ('weight_decay', 0.01)),
+            'states': (('m', 0.0), ('v', 0.0)),
+            'doc': 'AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not go through the running means. torch.optim.AdamW.',
+        },
+        {
+            'name': 'adadelta',
+            'hypers': (('lr', 1.0), ('rho', 0.9), ('eps', 1e-06), ('weight_decay', 0.0)),
+            'states': (('s', 0.0), ('a', 0.0)),
+            'doc': 'AdaDelta (Zeiler, 2012): steps as large as the running mean of earlier ones over that of the gradients. torch.optim.Adadelta.',
+        },
+        {
+            'name': 'adamax',
+            'hypers': (('lr', 0.002), ('beta1', 0.9), ('beta2', 0.999), ('eps', 1e-08), ('weight_decay', 0.0)),
+            'states': (('m', 0.0), ('u', 0.0)),
+            'doc': 'Adamax (Kingma and Ba, 2015): Adam with the largest gradient so far, fading, in place of the mean square. torch.optim.Adamax.',
+        },
+        {
+            'name': 'nadam',
+            'hypers': (
+                ('lr', 0.002),
+                ('beta1', 0.9),
+                ('beta2', 0.999),
+                ('eps', 1e-08),
+                ('weight_decay', 0.0),
+                ('momentum_decay', 0.004),
+            ),
+            'states': (('m', 0.0), ('v', 0.0), ('p', 1.0)),
+            'doc': "NAdam (Dozat, 2016): Adam with Nesterov's look ahead; p is the product of all mu so far. torch.optim.NAdam.",
+        },
+        {
+            'name': 'radam',
+            'hypers': (('lr', 0.001), ('beta1', 0.9), ('beta2', 0.999), ('eps', 1e-08), ('weight_decay', 0.0)),
+            'states': (('m', 0.0), ('v', 0.0)),
+            'doc': 'RAdam (Liu et al., 2020): Adam that waits with the square until its variance is bounded. torch.optim.RAdam.',
+        },
+        {
+            'name': 'lion',
+            'hypers': (('lr', 0.0001), ('beta1', 0.9), ('beta2', 0.99), ('weight_decay', 0.0)),
+            'states': (('m', 0.0),),
+            'doc': 'Lion (Chen et al., 2023): steps of the sign of a running mean, with a weight decay of their own.',
+        },
+    ),
+    'nonempty': (),
+    'nonnegative': (),
+    'countable': (),
+    'optimizer': None,
+}""")
+
+include "gradwright/module.pxi"
