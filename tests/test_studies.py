@@ -92,3 +92,40 @@ def test_a_linear_classifier_fails_on_spirals(script: Script, tmp_path: Path) ->
     assert right["softmax"] < 0.6 and right["100 units"] > 0.95
     assert right["3 units"] < right["6 units"] and right["100 units, penalty 0.01"] < 0.9
     assert pictures(tmp_path) == ["spiral.png"]
+
+
+def test_every_activation_beside_its_slope(script: Script, tmp_path: Path) -> None:
+    found, worst = script("activations").main(backend="numpy")
+    assert worst < 1e-8
+    library = (STUDIES.parent.parent / "compiler" / "library" / "activations.gw").read_text(encoding="utf-8")
+    assert {line[4:].partition("(")[0] for line in library.splitlines() if line.startswith("def ")} <= set(found)
+    assert pictures(tmp_path) == ["activations.png"]
+
+
+@pytest.mark.slow
+def test_a_recurrent_network_learns_to_carry(script: Script, tmp_path: Path) -> None:
+    found = script("adder").main(epochs=12)
+    assert found[6] > 0.97 and found[17] > 0.9
+    assert pictures(tmp_path) == ["adder.png"]
+
+
+@pytest.mark.slow
+def test_pieces_of_photographs(script: Script, tmp_path: Path) -> None:
+    module = script("cifar")
+    (seen, _), (unseen, _) = module.pieces(step=32)
+    assert seen.shape[1:] == unseen.shape[1:] == (32, 32, 3)
+    assert not {image.tobytes() for image in seen} & {image.tobytes() for image in unseen}
+    found = module.main(epochs=2)
+    assert all(learned > 0.4 and held_out > 0.25 for learned, held_out in found.values())  # by chance: 0.1
+    assert pictures(tmp_path) == ["cifar_linear.png", "cifar_three_layers.png", "cifar_two_layers.png"]
+
+
+def test_the_batches_of_cifar_are_read(script: Script, tmp_path: Path) -> None:
+    import pickle
+
+    images = np.arange(2 * 3072, dtype=np.uint8).reshape(2, 3072)
+    for name in (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"):
+        (tmp_path / name).write_bytes(pickle.dumps({b"data": images, b"labels": [3, 9]}))
+    (seen, labels), (unseen, _) = script("cifar").cifar(tmp_path)
+    assert seen.shape == (10, 32, 32, 3) and unseen.shape == (2, 32, 32, 3) and labels.tolist() == 5 * [3, 9]
+    np.testing.assert_array_equal(seen[0, :, :, 1].ravel(), images[0, 1024:2048])
