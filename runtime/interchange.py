@@ -47,7 +47,7 @@ _BLOCK: dict[str, _Source] = {
 LAYERS: dict[str, dict[str, _Source]] = {
     "dense": _DENSE, "conv1d": _KERNEL, "conv2d": _KERNEL, "embedding": {"W": (("weight",), _same)},
     "layer_norm": _NORM, "group_norm": _NORM, "rms_norm": {"gain": (("weight",), _same)},
-    "batch_norm": {**_NORM, "mean": (("running_mean",), _same), "variance": (("running_var",), _same)},
+    "batch_norm": {**_NORM, **{name: ((name,), _same) for name in ("running_mean", "running_var")}},
     "rnn": _RECURRENT, "lstm": _RECURRENT,
     "gru": {**_RECURRENT, "b": (("bias_ih_l0",), _same), "c": (("bias_hh_l0",), _same)},
     "attention": _ATTENTION, "transformer_block": _BLOCK,

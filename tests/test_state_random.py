@@ -686,3 +686,18 @@ def test_the_model_knows_its_states() -> None:
     assert (m.value.name, m.init.data, m.next) == ("m", (Fraction(1, 2),), "m_next") and count.value.shape == ()
     assert (model.training, model.generator) == ("training", "generator")
     assert model.graph.outputs == ("h", model.loss, "m_next", "count_next")
+
+
+def test_a_state_dict_brings_the_running_statistics() -> None:
+    torch = pytest.importorskip("torch")
+    from gradwright.runtime import load_state_dict
+
+    theirs = torch.nn.ModuleDict({"norm": torch.nn.BatchNorm1d(3), "head": torch.nn.Linear(3, 2)}).double()
+    theirs.train()
+    theirs["norm"](torch.tensor(X))
+    theirs.eval()
+    model = module("size N\ninput x[N, 3]\nuse layers\nh = batch_norm(x) as norm\noutput y = dense(h, 2) as head\n").Model()
+    loaded = load_state_dict(model, theirs.state_dict())
+    assert {"norm.running_mean", "norm.running_var", "norm.gain", "head.W"} <= set(loaded)
+    right = theirs["head"](theirs["norm"](torch.tensor(X))).detach().numpy()
+    assert np.allclose(model.predict(x=X).y, right, rtol=1e-12)

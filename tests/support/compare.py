@@ -148,6 +148,14 @@ def compare(model: Model, modules: Modules, sizes: Mapping[str, int], seed: int,
         if not any(n in d.free() and len(d.free()) == 1 and d.name for i in model.inputs for d in i.value.shape)
     }
     call = {**inputs, **by_name}
+    training = model.training is not None and seed % 2 == 1
+    if model.training is not None:
+        given[model.training] = np.array(training)
+        call["training"] = training
+    if model.generator is not None:
+        given[model.generator] = np.array([seed, 5])
+        call["counter"] = 5
+    given |= {s.value.name: np.asarray(faces["numpy"].state[s.value.name], np.float64) for s in model.states}
     reference = Reference(model.graph, sizes)
     try:
         values = dict(reference.run(given))
@@ -209,9 +217,10 @@ def compare(model: Model, modules: Modules, sizes: Mapping[str, int], seed: int,
         for pair, value in by_pair(model, face, both).items():
             tally.same(f"{name} value_and_grad", str(pair), value, grads[name][pair], tolerance)
         plan = face.engine.plans.get("train")
-        if plan is not None:
+        if plan is not None and training == (model.training is not None):
+            becomes = {s.value.name: interpreted[s.next] for s in model.states}
             loss = far.near("loss", outs["loss"], wanted["loss"])
-            train(face, call, plan, loss, grads[name], model, tally, name, tolerance, noise.get("loss", 0))
+            train(face, call, plan, loss, grads[name], becomes, model, tally, name, tolerance, noise.get("loss", 0))
     if not model.targets:
         return
     scale = 1e3 if single else 1
@@ -268,25 +277,29 @@ def train(
     plan: Any,
     loss: Any,
     grads: Mapping[tuple[str, str], Any],
+    becomes: Mapping[str, Any],
     model: Model,
     tally: Tally,
     name: str,
     tolerance: float,
     noise: float,
 ) -> None:
-    """The kernel of a training step gives the loss and its gradient."""
+    """The kernel of a training step gives the loss and its gradient, and what the states become."""
     engine = face.engine
-    arrays, sizes, hyper = engine.take(engine.full, plan, dict(call), face._hyper_vector)
+    given, lasting = engine.lasts(dict(call), face._state, face._random) if engine.lasting else (dict(call), ())
+    arrays, sizes, hyper = engine.take(engine.full, plan, given, face._hyper_vector)
     spaces: dict[str, Any] = {}
     engine.reserve(spaces, sizes)
     results = dict(
         zip(
             [r[0] for r in plan.results],
-            engine.call(plan, arrays, sizes, (face.theta, face._frozen, hyper), spaces, ()),
+            engine.call(plan, arrays, sizes, (face.theta, face._frozen, hyper, *lasting), spaces, ()),
             strict=True,
         )
     )
     tally.same(f"{name} train", "loss", results["out:loss"], loss, tolerance, noise)
+    for label, view in engine.state_views(results["next"]).items() if becomes else ():
+        tally.same(f"{name} next", label, view, becomes[label], tolerance, noise)
     views = engine.views(results["grad:loss"], face._frozen)
     for p in model.params:
         if not p.frozen and ("loss", p.value.name) in grads:

@@ -125,6 +125,8 @@ UNARY: tuple[tuple[str, Callable[[float], float], float], ...] = (
     ("where(True, {x}, log({x}))", lambda b: b, TAME),
     ("({x} * ({x} > 0))", lambda b: b, TAME),
     ("stack({x}, {x})[1]", lambda b: b, TAME),
+    ("where(training, {x}, 0.5 * {x})", lambda b: b, TAME),
+    ("({x} * (1.5 - training))", lambda b: 1.5 * b, TAME),
 )
 
 GATES: tuple[tuple[str, Callable[[float], float], float], ...] = (
@@ -235,6 +237,7 @@ class _Writer:
     rebound: set[str] = field(default_factory=set)
     functions: list[tuple[str, int, float]] = field(default_factory=list)
     hypers: list[V] = field(default_factory=list)
+    states: list[V] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     bindings: list[tuple[str, V]] = field(default_factory=list)
     files: list[tuple[str, str]] = field(default_factory=list)
@@ -332,6 +335,23 @@ class _Writer:
             options += [f" = [{', '.join(str(k / 4 - 0.5) for k in range(count))}]"]
         self.declare(f"param {name}{self.bracketed(shape)}{self.choose(options)}{' frozen' if self.one_in(6) else ''}")
         return self.known(V(name, shape, 1.5), True)
+
+    def drawn(self) -> None:
+        name, shape = self.fresh("e"), self.shape()
+        how = self.choose(("normal(0, 0.5)", "uniform(-1, 1)", "uniform", "bernoulli(0.75)", "normal(mean=0.25, std=0.5)"))
+        self.declare(f"random {name}{self.bracketed(shape)} ~ {how}")
+        self.known(V(f"(0.5 * {name})" if how.startswith("b") else name, shape, 1.5), False)
+
+    def state(self) -> None:
+        name, shape = self.fresh("m"), self.shape(fixed=True)
+        self.declare(f"state {name}{self.bracketed(shape)} = {self.choose(('0', '0.5', '-1/4'))}")
+        self.states.append(self.known(V(name, shape, 1.5), False))
+
+    def following(self) -> None:
+        """What the states become."""
+        for v in self.states:
+            other = self.tame(self.leaf(lambda u, v=v: u.shape == v.shape) or v)
+            self.lines.append(f"next {v.text} = 0.75 * {v.text} + 0.25 * {other.text}")
 
     def index(self, shape: Shape, below: Dim) -> V:
         found = [v for v in self.ints if v.shape == shape and v.below == below]
@@ -924,6 +944,10 @@ class _Writer:
             name = self.fresh("reg")
             self.declare(f"hyper {name} = {self.choose(('0.1', '1e-2', '1/3', '-0.5'))}")
             self.hypers.append(V(name, (), 0.5))
+        if self.one_in(4):
+            self.drawn()
+        if self.one_in(5):
+            self.state()
         for _ in range(self.choose((0, 0, 1, 2))):
             self.function()
         used = ""
@@ -955,6 +979,7 @@ class _Writer:
                 name = self.fresh("out")
                 self.lines.append(f"output {name} = {v.text}")
             outputs.append((name, v))
+        self.following()
         taken: set[str] = set()  # g.a1 is the gradient of the loss by a1, and cannot be those of an output a1 as well
         if self.one_in(2):
             loss = self.scalar()

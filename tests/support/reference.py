@@ -13,10 +13,11 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from gradwright.compiler.graph.expr import Expr, walk
+from gradwright.compiler.graph.expr import DRAWS, Expr, is_drawn, walk
 from gradwright.compiler.graph.ir import Access, Const, Eqn, Gather, Graph, Ix, Quot, Scan
 from gradwright.compiler.graph.patterns import Ranking, ranking
 from gradwright.compiler.graph.shapes import Dim
+from gradwright.runtime import draws
 
 NEAR = 1e-6  # closer than this to a kink is at it
 TIE = 1e-13  # closer than this, rounding decides
@@ -74,7 +75,7 @@ class Reference:
         if ranks is not None:
             return self.rank(eqn, ranks)
         args = [self.read(access, grid, tuple(extents)) for access in eqn.args]
-        value = self.body(eqn.body, args, grid, tuple(extents))
+        value = self.drawn(eqn, args, grid) if is_drawn(eqn.body) else self.body(eqn.body, args, grid, tuple(extents))
         value = self.full(value, tuple(extents))
         out_axes = [ix.plain for ix in eqn.out_index]
         if not all(out_axes):
@@ -89,6 +90,21 @@ class Reference:
         if eqn.out.kind == "real":
             value = self.real(value)
         return value
+
+    def drawn(self, eqn: Eqn, args: list[Any], grid: Mapping[str, Any]) -> Any:
+        """Random numbers: of the seed, the counter, the statement, the row-major position, and what the distribution wants."""
+        root = eqn.body if eqn.body.op in DRAWS else eqn.body.args[0]
+        position: Any = 0
+        for axis in eqn.axes:
+            position = position * axis.extent.evaluate(self.sizes) + grid[axis.name]
+        if len(args) > 2:  # in a loop, whose steps come first
+            step = 1
+            for axis in eqn.axes:
+                step *= axis.extent.evaluate(self.sizes)
+            position = self.plain(args[2]) * step + position
+        stream, *numbers = (float(n.number or 0) for n in (root.args[2], *root.args[4:]))
+        found = getattr(draws, root.op)(self.plain(args[0]), self.plain(args[1]), stream, position, *numbers)
+        return self.array(found != 0 if eqn.out.kind == "bool" else found)
 
     def scan(self, scan: Scan) -> list[Any]:
         """Step after step; what the steps look like is part of the pattern."""
