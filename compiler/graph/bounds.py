@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from .ir import Gather, Ix, Quot
-from .shapes import Dim, Quotient
+from .ir import Access, Gather, Ix, Quot
+from .shapes import Dim, Quotient, Shape
 
 Floors = Mapping[str, int]  # the least value of each free size, where that is above 0
 
@@ -170,6 +170,13 @@ def inside(ix: Ix, extent: Dim, extents: Mapping[str, Dim]) -> bool:
     known = floors(extents)
     found = index_range(ix, extents, known)
     return found is not None and never_negative(found[0], known) and below(found[1], extent, known)
+
+
+def read_inside(access: Access, shape: Shape, extents: Mapping[str, Dim]) -> bool:
+    """Whether every read is proved to be inside an array of ``shape``, or is filled, or gathers."""
+    if access.fill is not None:
+        return True
+    return all(any(ix.gathers()) or inside(ix, dim, extents) for ix, dim in zip(access.index, shape, strict=True))
 
 
 def outside(ix: Ix, extent: Dim, extents: Mapping[str, Dim]) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from ..graph import expr as E
+from ..graph.bounds import read_inside
 from ..graph.expr import Expr
 from ..graph.ir import Access, Eqn, Graph, Ix, Scan
 from ..graph.patterns import special
@@ -89,6 +90,8 @@ def _moved(eqn: Eqn, available: dict[str, Eqn], shapes: dict[str, Shape]) -> Eqn
         plain = producer.plain_out
         assert plain is not None
         moved = substitute_access(producer.args[0], dict(zip(plain, access.index, strict=True)), extents)
+        if not read_inside(moved, shapes[moved.value], extents):  # right, and more than can be proved: a copy stays
+            continue
         args[k] = moved if access.fill is None else replace(moved, fill=access.fill)
         used.append(producer)
     if not used:

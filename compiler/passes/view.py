@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from ..derive.catalogue import Rewriter
 from ..graph import expr as E
+from ..graph.bounds import read_inside
 from ..graph.expr import Expr
 from ..graph.ir import Access, Atom, Axis, Eqn, Gather, Graph, Ix, Origin, Quot, Rem, Scan, Value, at, fixed
 from ..graph.rewrite import substitute_access
@@ -331,13 +332,18 @@ class LookThrough:
         return self.graph.with_eqns(tuple(self.eqns)) if changed else self.graph
 
     def _stands(self, formula: Expr, eqn: Eqn) -> bool:
-        """Whether a formula uses only the axes of ``eqn``. Equal formulas may differ in what cancels in them, as in
-        ``abs(u - u)``, and so one that was met before may come from elsewhere."""
-        names = set((canonical(eqn) or {}).values())
+        """Whether a formula uses only the axes of ``eqn``, and reads what is proved to be there. Equal formulas may differ in
+        what cancels in them, as in ``abs(u - u)``, and so one that was met before may come from elsewhere."""
+        names = canonical(eqn) or {}
+        extents = {names[a.name]: a.extent for a in eqn.axes if a.name in names}
         for leaf in E.walk(formula):
-            if leaf.op == "arg" and not names.issuperset(a for ix in self.view.access(leaf).index for a in ix.axes()):
-                return False
-            if leaf.op == "idx" and str(leaf.value) not in names:
+            if leaf.op == "arg":
+                access = self.view.access(leaf)
+                if not extents.keys() >= {a for ix in access.index for a in ix.axes()}:
+                    return False
+                if not read_inside(access, self.view.values[access.value].shape, extents):
+                    return False
+            if leaf.op == "idx" and str(leaf.value) not in extents:
                 return False
         return True
 
