@@ -451,7 +451,9 @@ class _Sweep:
 def _goes_on(eqns: list[Eqn | Scan], adjoint: str, total: str) -> bool:
     """Where an adjoint is nothing but the running sum of an inner loop, that loop goes on with the outer one's."""
     copy = next((e for e in eqns if isinstance(e, Eqn) and e.out.name == adjoint), None)
-    if copy is None or copy.op != "copy" or len(copy.args) != 1 or copy.body is not E.arg(0) or copy.args[0].index != copy.out_index:
+    if copy is None or copy.op != "copy" or len(copy.args) != 1 or copy.body is not E.arg(0):
+        return False
+    if copy.args[0].index != copy.out_index:
         return False
     source = copy.args[0].value
     made = {o.name: k for k, e in enumerate(eqns) for o in outs(e)}

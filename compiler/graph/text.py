@@ -42,7 +42,7 @@ _REDUCES: Final = {word: reduce for reduce, word in _WORDS.items()}
 _RESERVED: Final = frozenset(
     (*_REDUCES, "for", "into", "drop", "as", "args", "let", "in", "int", "bool", "pad", "size", "pi", "inf", "nan", "out",
      "and", "or", "not", "where", "negative", "input", "const", "output", "graph", "scan", "reverse", "carry", "slice",
-     "keep", "next", "emit", "until", "root"))  # fmt: skip
+     "keep", "next", "emit", "until"))  # fmt: skip
 _NAME: Final = re.compile(r"[^\W\d]\w*(?:\.\w+)*")
 _UNSAFE_FILE: Final = r'[\s"#]|^[-\[]|^$'
 _UNSAFE_RULE: Final = r'[\n\r\]]|^"|^$'

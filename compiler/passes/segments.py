@@ -70,18 +70,20 @@ def _cut(scan: Scan, values: dict[str, Value], name: Namer) -> list[Eqn | Scan]:
             for v, i in zip((values[n] for n in scan.slices), scan.body.inputs[count:], strict=False)]  # fmt: skip
     limit = Value(inner("steps"), (), "int")
     finals = [Value(inner(f"{v.name}_after"), v.shape, v.kind) for v in carries]
-    emits = [Value(inner(f"{scan.outs[k].name}_cut"), (long, *scan.outs[k].shape[1:]), scan.outs[k].kind) for k in scan.emits]
+    emits = [Value(inner(f"{o.name}_cut"), (long, *o.shape[1:]), o.kind) for o in scan.outs[count:ends]]
     extra: list[Eqn | Scan] = []
     results: list[str] = [v.name for v in finals]
     segment_carries, segment_initial = list(carries), list(scan.initial)
     outer_outs = list(scan.outs[:count])
+    known = tuple(v.name for v in captured)
     loop = Scan((*finals, *emits), Axis(scan.axis.name, long), False, tuple(v.name for v in carries),
-                tuple(v.name for v in here), tuple(v.name for v in captured), scan.body, scan.origin, limit=limit.name)  # fmt: skip
+                tuple(v.name for v in here), known, scan.body, scan.origin, limit=limit.name)  # fmt: skip
     if scan.until:  # what ended a segment ends the whole: as a carry it comes out of the inner loop
         flag, was = scan.body.outputs[-1], Namer(scan.body.values())("was_done")
         body = replace(scan.body, inputs=(*carries, Value(was, (), "bool"), *scan.body.inputs[count:]),
                        outputs=(*scan.body.outputs[:count], flag, *scan.body.outputs[count:]))  # fmt: skip
-        start, done, taken = Value(inner("not_done"), (), "bool"), Value(inner("done"), (), "bool"), Value(inner("taken"), (), "int")
+        start, done = Value(inner("not_done"), (), "bool"), Value(inner("done"), (), "bool")
+        taken = Value(inner("taken"), (), "int")
         so_far, more = Value(inner("so_far"), (), "int"), Value(inner("more"), (), "int")
         extra.append(Eqn(start, (), (), "", (), E.ZERO, "constant", origin))
         loop = replace(loop, outs=(*finals, done, *emits, taken), initial=(*loop.initial, start.name), body=body, until=True)
@@ -96,7 +98,7 @@ def _cut(scan: Scan, values: dict[str, Value], name: Namer) -> list[Eqn | Scan]:
         extra += [loop, *tail]
     else:
         extra.append(loop)
-    stacked = [Value(name(f"{scan.outs[k].name}_cut"), (many, long, *scan.outs[k].shape[1:]), scan.outs[k].kind) for k in scan.emits]
+    stacked = [Value(name(f"{o.name}_cut"), (many, long, *o.shape[1:]), o.kind) for o in scan.outs[count:ends]]
     segments = [Value(name("segments"), (), "int")] if scan.until else []
     body = Graph(f"{scan.body.name}_segment", (*segment_carries, *here, limit, *captured), (), tuple(extra),
                  (*results, *(v.name for v in emits), *((loop.outs[count].name,) if scan.until else ())))  # fmt: skip
