@@ -14,20 +14,23 @@ from typing import Any
 import numpy as np
 import pytest
 from gradwright.compiler.derive.reverse import Seed, differentiate
-from gradwright.compiler.graph.ir import Axis, Eqn, Graph, Scan, at
+from gradwright.compiler.graph.expr import arg, const, make, walk
+from gradwright.compiler.graph.ir import Access, Axis, Eqn, Graph, Origin, Scan, Value, at, outs
 from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.graph.text import parse_graph, show_graph
 from gradwright.compiler.meaning.interpret import InterpretError, run
-from gradwright.compiler.meaning.verify import verify
+from gradwright.compiler.meaning.verify import InternalError, verify
 from gradwright.compiler.passes import (
     AFTER,
     BEFORE,
     KERNEL,
+    Pass,
     apply,
     constants,
     cse,
     dce,
     expand,
+    hoist,
     inline,
     routes,
     segments,
@@ -45,10 +48,11 @@ from support.kernels import build_graphs
 from support.settings import thoroughly
 
 Array = NDArray[Any]
+ORIGIN = Origin((), "test")
 PASSES = {
     "constants": constants.run, "given": given_derivatives.run, "cse": cse.run, "dce": dce.run,
-    "expand": expand.run, "inline": inline.run, "routes": routes.run, "segments": segments.run, "share": share.run,
-    "softmax": softmax.run,
+    "expand": expand.run, "hoist": hoist.run, "inline": inline.run, "routes": routes.run, "segments": segments.run,
+    "share": share.run, "softmax": softmax.run,
 }  # fmt: skip
 FOLDER = Path(__file__).parent / "golden" / "passes"
 LINE = "-" * 40 + "\n"
@@ -276,3 +280,105 @@ def test_an_index_into_an_axis_of_extent_one_stays_checked() -> None:
             "b[i, u] = max r: x[i, r]  for i < N, u < 1, r < M\ny[i] = a[i] + b[i, k[i]]  for i < N")  # fmt: skip
     changed = cse.run(graph_of(text, "y"))
     assert "b[i, k[i]]" in show_graph(changed) and "b[i, u] = a[i]" in show_graph(changed)
+
+
+# ---------------------------------------------------------------- loops
+
+
+def loop(body: str, outputs: str = "last") -> Graph:
+    return graph_of(f"""input xs[M, N]
+input h[N]
+input w[N, N]
+scan t < M in body: last[N], all[M, N]                                                           # scan
+    carry c[N] = h
+    slice x[N] = xs
+    keep a[N, N] = w
+    keep b[N, N] = w
+{body}""", outputs)  # fmt: skip
+
+
+def inside(graph: Graph) -> Scan:
+    (scan,) = (e for e in graph.eqns if isinstance(e, Scan))
+    return scan
+
+
+def test_passes_go_into_loops() -> None:
+    """Equal things once, a softmax from its sum, and what is captured but not read any more goes."""
+    graph = loop("""    l_t1 = lse r: x[r] + c[r]  for r < N
+    k_t2[u] = lse r: x[r] + c[r]  for u < 1, r < N
+    p[i] = exp(x[i] + c[i] - l_t1)  for i < N
+    q[i] = exp(x[i] + c[i] - k_t2[0])  for i < N
+    z_t3[i, j] = 0 * b[i, j]  for i < N, j < N
+    y_t4[i] = sum j: a[i, j] * q[j]  for i < N, j < N
+    y_t5[i] = sum j: b[i, j] * p[j]  for i < N, j < N
+    n[i] = y_t4[i] * y_t5[i] + p[i]  for i < N
+    next n
+    emit p""", "last, all")
+    for passes in (BEFORE, (*BEFORE, *AFTER), (*BEFORE, *AFTER, *KERNEL)):
+        changed = apply(passes, graph)
+        scan = inside(changed)
+        made = [e for e in scan.body.eqns if isinstance(e, Eqn)]
+        assert scan.captured == ("w",) and len(scan.body.inputs) == 3
+        assert sum(e.reduce == "+" and len(e.args) == 2 and "w" not in e.out.name and "a" in e.reads() for e in made) == 1
+        if passes is BEFORE:
+            assert [e.out.name for e in made] == ["l_t1", "p", "y_t4", "n"]
+        else:
+            assert sum(n.op == "exp" for e in made for n in walk(e.body)) == 1
+        for n in (0, 1, 4):
+            inputs, sizes = arrays(graph, n) if n else ({"xs": np.ones((3, 1)), "h": np.ones(1), "w": np.ones((1, 1))}, None)
+            first, second = run(graph, inputs, sizes), run(changed, inputs, sizes)
+            for name in graph.outputs:
+                np.testing.assert_allclose(second[name], first[name], rtol=1e-13)
+
+
+def test_a_pass_that_breaks_a_loop_is_named() -> None:
+    graph = loop("    n[i] = sum j: a[i, j] * c[j]  for i < N, j < N\n    next n\n    emit n")
+    broken = Pass("breaks", "for a test", lambda g: replace(g, eqns=()) if g.name == "body" else g)
+    with pytest.raises(InternalError, match="after breaks"):
+        apply((broken,), graph)
+
+
+def test_what_a_loop_repeats_stays_where_it_may_fail() -> None:
+    """An index that is known at run time only is looked up where the text says; a result stays, too."""
+    graph = graph_of("""input xs[M, N]
+input k[N] int
+input h[N]
+input w[N, N]
+scan t < M in body: last[N], all[M, N]                                                           # scan
+    carry c[N] = h
+    slice x[N] = xs
+    keep a[N, N] = w
+    keep j[N] int = k
+    g[i] = sum r: a[i, j[r]] * a[r, i]  for i < N, r < N
+    m_t1[i] = max r: a[i, r]  for i < N, r < N
+    p[i] = sum r: a[i, r] * a[r, i]  for i < N, r < N
+    n[i] = c[i] + g[i] + m_t1[i] + x[i]  for i < N
+    next n
+    emit p""", "last, all")
+    assert hoist.run(graph) == graph
+
+
+@given(graphs(loss=True, steps=6))
+@thoroughly(25)
+def test_what_is_computed_outside_is_read_in_a_loop(case: Case) -> None:
+    """All equations of a graph once more as the body of a loop that captures all inputs: nothing is left in it."""
+    graph = replace(case.graph, outputs=("loss",))
+    made = {o.name for e in graph.eqns for o in outs(e)}
+    if any(not isinstance(e, Eqn) or not e.args for e in graph.eqns) or graph.consts or "loss" not in made:
+        return
+    names = {v: f"{v}_in" for v in (*made, *(v.name for v in graph.inputs))}
+    inner = rename(graph, names)
+    start, again = Value("start_in", ()), Value("sum_in", ())
+    total = Eqn(again, (), (), "", (Access("start_in", ()), Access("loss_in", ())), make("add", arg(0), arg(1)), "add", ORIGIN)
+    body = replace(inner, name="body", inputs=(start, *(replace(v, name=names[v.name]) for v in graph.inputs)),
+                   eqns=(*inner.eqns, total), outputs=("sum_in",))  # fmt: skip
+    zero = Eqn(Value("start", ()), (), (), "", (), const(0), "const", ORIGIN)
+    captured = tuple(v.name for v in graph.inputs)
+    scan = Scan((Value("last", ()),), Axis("t", Dim.of(3)), False, ("start",), (), captured, body, ORIGIN)
+    whole = replace(graph, eqns=(*graph.eqns, zero, scan), outputs=("loss", "last"))
+    verify(whole)
+    changed = dce.run(hoist.run(whole))
+    verify(changed, "hoist")
+    rest = [e for e in inside(changed).body.eqns if isinstance(e, Eqn) and e.args]
+    assert [e.out.name for e in rest] == ["sum_in"]
+    same(case, whole, changed, exact=True)

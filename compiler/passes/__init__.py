@@ -4,62 +4,80 @@ verified after each one, and the pass that broke it is named."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..graph.ir import Graph
+from ..graph.ir import Graph, Scan
 from ..meaning.verify import Checked, verify
-from . import constants, cse, dce, expand, given, inline, routes, segments, share, softmax
+from . import constants, cse, dce, expand, given, hoist, inline, routes, segments, share, softmax
 from . import recognise as recognise
 from . import stabilise as stabilise
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
+    """``enters``: it goes into the bodies of loops by itself; any other is run in each of them, too."""
+
     name: str
     reason: str
     run: Callable[[Graph], Graph]
+    enters: bool = False
 
 
 BEFORE: tuple[Pass, ...] = (
-    Pass("routes", "a maximum over several axes, one axis at a time: each has one winner to route the gradient to", routes.run),
+    Pass("routes", "a maximum over several axes, one axis at a time: each has one winner to route the gradient to", routes.run,
+         True),
     Pass("recognise", "a gate that is spelled out becomes one gate, so that its derivative is written with its value",
-         recognise.run),
-    Pass("stabilise", "formulas that overflow or cancel become equal ones that do not", stabilise.run),
+         recognise.run, True),
+    Pass("stabilise", "formulas that overflow or cancel become equal ones that do not", stabilise.run, True),
     Pass("cse", "equal things are computed once", cse.run),
-    Pass("dce", "what no output needs goes", dce.run),
-    Pass("segments", "a loop that is run again for its gradient is cut, and only where its segments start is saved", segments.run),
+    Pass("hoist", "what is the same at every step of a loop is read from outside", hoist.run, True),
+    Pass("dce", "what no output needs goes", dce.run, True),
+    Pass("segments", "a loop that is run again for its gradient is cut, and only where its segments start is saved", segments.run,
+         True),
 )  # fmt: skip
 """What is done to the forward graph before it is differentiated. Recognition never comes later: σ(1 - σ) would turn back
 into σ(z) σ(-z)."""
 
 AFTER: tuple[Pass, ...] = (
-    Pass("given", "hand-made derivatives have served their turn", given.run),
+    Pass("given", "hand-made derivatives have served their turn", given.run, True),
     Pass("constants", "the seed and 1/N are carried into the products that they scale", constants.run),
     Pass("cse", "the backward pass asks for what the forward pass holds", cse.run),
     Pass("softmax", "exp(t - logsumexp(t)) is a term over the sum that log-sum-exp takes anyway", softmax.run),
     Pass("share", "a derivative is written with the gates that are there already", share.run),
     Pass("cse", "sharing makes equations equal", cse.run),
-    Pass("dce", "what no output needs goes", dce.run),
+    Pass("dce", "what no output needs goes", dce.run, True),
 )
 """What is done to the forward and backward graph together."""
 
 KERNEL: tuple[Pass, ...] = (
-    Pass("dce", "each kernel computes only what it gives", dce.run),
+    Pass("dce", "each kernel computes only what it gives", dce.run, True),
     Pass("inline", "a step used once is written where it is used", inline.run),
-    Pass("dce", "what was written elsewhere goes", dce.run),
+    Pass("dce", "what was written elsewhere goes", dce.run, True),
     Pass("expand", "log-sum-exp takes its maximum away, a cross-entropy what cancels", expand.run),
     Pass("cse", "the expansions of several kernels' sums meet", cse.run),
-    Pass("dce", "what no output needs goes", dce.run),
+    Pass("dce", "what no output needs goes", dce.run, True),
 )
 """What is done to the graph of each kernel."""
 
 
 def apply(passes: Iterable[Pass], graph: Graph) -> Graph:
-    """The graph after all of ``passes``, verified after each."""
+    """The graph after all of ``passes``, each in the bodies of its loops as well, verified after each."""
     checked: Checked = {}
     for step in passes:
         after = step.run(graph)
+        if not step.enters:
+            after = _in_loops(step, after)
         if after is not graph:
             verify(after, step.name, checked=checked)
         graph = after
     return graph
+
+
+def _in_loops(step: Pass, graph: Graph) -> Graph:
+    eqns = tuple(_in_loop(step, e) if isinstance(e, Scan) else e for e in graph.eqns)
+    return graph.with_eqns(eqns) if any(a is not b for a, b in zip(eqns, graph.eqns, strict=True)) else graph
+
+
+def _in_loop(step: Pass, scan: Scan) -> Scan:
+    body = _in_loops(step, step.run(scan.body))
+    return scan if body is scan.body else replace(scan, body=body)

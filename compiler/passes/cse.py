@@ -10,7 +10,7 @@ from ..graph import expr as E
 from ..graph.ir import Access, Axis, Eqn, Graph, Ix, Scan, Value, at
 from ..graph.rewrite import canonical, prune, substitute_access
 from ..graph.shapes import Shape
-from .names import is_sealed, is_temporary, rename_reads
+from .names import is_sealed, is_temporary, rename, rename_reads
 
 
 def key(eqn: Eqn) -> Hashable:
@@ -31,7 +31,7 @@ def run(graph: Graph) -> Graph:
     for eqn in graph.eqns:
         eqn = rename_reads(eqn, same)
         if not isinstance(eqn, Eqn):
-            eqns.append(eqn)
+            eqns.append(_given_once(eqn))
             continue
         eqn = _looked_through(eqn, views)
         if is_sealed(eqn.out.name):  # what is only equal to it does not depend on it
@@ -61,6 +61,28 @@ def run(graph: Graph) -> Graph:
         elif name in outputs:
             eqns.append(_view(eqn, views[first][1]) if first in views else eqn)
     return graph.with_eqns(tuple(rename_reads(eqn, shown) for eqn in eqns) if shown else tuple(eqns))
+
+
+def _given_once(scan: Scan) -> Scan:
+    """The loop given each of its slices and of what it captures once."""
+    carries, sliced = len(scan.initial), len(scan.initial) + len(scan.slices)
+    given = (*scan.initial, *scan.slices, *scan.captured)
+    first: dict[tuple[str, bool], str] = {}
+    same: dict[str, str] = {}
+    kept = list(range(carries))
+    for k in range(carries, len(given)):
+        inner = scan.body.inputs[k].name
+        known = first.setdefault((given[k], k < sliced), inner)
+        if known == inner:
+            kept.append(k)
+        else:
+            same[inner] = known
+    if not same:
+        return scan
+    body = rename(scan.body, same)
+    return replace(scan, slices=tuple(given[k] for k in kept if carries <= k < sliced),
+                   captured=tuple(given[k] for k in kept if k >= sliced),
+                   body=replace(body, inputs=tuple(body.inputs[k] for k in kept)))  # fmt: skip
 
 
 # ---------------------------------------------------------------- axes of extent 1
