@@ -366,7 +366,7 @@ def derivations(model: str | os.PathLike[str], *, dtype: str | None = None, size
     """The local derivative of every function in a model's graph, after gates that are spelled out were recognised: the
     result's ``job.values["derivations"]`` has, for each, the function, the text, and the pieces of the model where it stands."""
     from .derive.scalar import derivation
-    from .graph.expr import LEAVES, walk
+    from .graph.expr import LEAVES, is_drawn, walk
     from .graph.ir import Eqn
     from .passes import BEFORE, apply
 
@@ -374,7 +374,7 @@ def derivations(model: str | os.PathLike[str], *, dtype: str | None = None, size
     linear = {*LEAVES, "add", "sub", "mul", "neg"}  # whose derivatives need no explanation
     found: dict[Any, tuple[str, str, list[Span]]] = {}
     for eqn in apply(BEFORE, result.value.graph).eqns:
-        if isinstance(eqn, Eqn) and any(node.op not in linear for node in walk(eqn.body)):
+        if isinstance(eqn, Eqn) and not is_drawn(eqn.body) and any(node.op not in linear for node in walk(eqn.body)):
             if eqn.body not in found:
                 found[eqn.body] = (eqn.op, derivation(eqn.op, eqn.body), [])
             known = found[eqn.body][2]

@@ -1277,7 +1277,9 @@ class Model:
                            for p in engine.spec["params"])
         hypers = ", ".join(f"{name}={self.hyper[name]:g}" for name in engine.hypers)
         count = f"{engine.count} {engine.real} parameter{'s' * (engine.count != 1)}"
-        return f"{engine.name}.Model({count}{': ' if params else ''}{params}{'; ' if hypers else ''}{hypers})"
+        states = ", ".join(f"{s['name']}[{', '.join(map(str, s['shape']))}]" for s in engine.states)
+        rest = "".join(f"; {text}" for text in (hypers, f"state {states}" if states else "") if text)
+        return f"{engine.name}.Model({count}{': ' if params else ''}{params}{rest})"
 
 
 _modules: dict[str, Any] = {}

@@ -71,6 +71,8 @@ def summary(model: Any, sizes: Mapping[str, int] | None = None) -> Summary:
     for p in spec["params"]:
         count = math.prod(p["shape"])
         rows.append(Line(p["line"], p["name"], tuple(p["shape"]), count, 0, count * width))
+    for s in spec.get("states", ()):
+        rows.append(Line(s["line"], s["name"], tuple(s["shape"]), 0, 0, math.prod(s["shape"]) * width))
     total: Any = 0
     for line, name, shape, operations, each in spec.get("lines", ()):
         rows.append(Line(line, name, _shape(shape, env), 0, _count(operations, env), _count(_product(shape, each), env)))

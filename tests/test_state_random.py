@@ -680,6 +680,15 @@ def test_a_random_value_that_nothing_reads() -> None:
     assert warnings("input x\nrandom e ~ normal(0, 1)\noutput y = x\n") == [("W303", 2, "the random value e is never used")]
 
 
+def test_states_are_shown_and_random_values_have_nothing_to_derive() -> None:
+    model = module(MEAN).Model()
+    assert repr(model) == "model.Model(3 float64 parameters: w[3]; state m[3], count[])"
+    assert [row.bytes for row in model.summary(N=2).lines if row.declared in ("m[3]", "count", "e[2, 3]")] == [24, 8, 48]
+    from gradwright.compiler.driver import derivations
+
+    assert "random" not in [name for name, _, _ in derivations(MEAN).job.values["derivations"]]
+
+
 def test_the_model_knows_its_states() -> None:
     model = build(MEAN)
     (m, count) = model.states
