@@ -125,7 +125,7 @@ def last_until(x: Any, N: int, T: int) -> dict[str, Any]:
     for t in reversed(range(T)):
         s = s * 0.5 + x[t]
         seen[t] = s * s
-        k += 1
+        k += 1  # noqa: SIM113
         if k >= 3:
             break
     return {"s": s, "seen": stacked([seen.get(t, zeros(N, like=x)) for t in range(T)], N, like=x)}
@@ -503,7 +503,7 @@ def test_second_derivatives_through_a_loop() -> None:
     from gradwright.compiler.graph.ir import Access, Axis, Eqn, Origin, Value, at
     from gradwright.compiler.graph.shapes import Dim
 
-    dot = Eqn(Value("dot", ()), (Axis("i", Dim.of("T")),), (), "+", (Access(first.adjoints[0], (at("i"),)), Access("v", (at("i"),))),
+    dot = Eqn(Value("dot", ()), (Axis("i", Dim.of("T")),), (), "+", (Access(first.adjoints[0], (at("i"),)), Access("v", (at("i"),))),  # noqa: E501
               E.make("mul", E.arg(0), E.arg(1)), "dot", Origin((), "test"))  # fmt: skip
     second = differentiate(replace(first.graph, eqns=(*first.graph.eqns, dot)), "dot", ["x"], Seed(None))
     rng = np.random.default_rng(0)
@@ -619,22 +619,22 @@ BAD: dict[str, tuple[str, list[tuple[str, int, str]]]] = {
                [("E251", 4, "this loop would run 1000000000000 times, and 2147483647 is the most")]),
     "with a step": ("scan t in range(0, T, 2):\n    carry s = 0\n    s = s + t\noutput s\n",
                     [("E251", 4, "the range of a `scan` has a start and an end, and no step")]),
-    "over an array": ("scan v in w:\n    carry s = 0\n    s = s + v\noutput s\n", [("E251", 4, "a `scan` runs over `range(...)`")]),
+    "over an array": ("scan v in w:\n    carry s = 0\n    s = s + v\noutput s\n", [("E251", 4, "a `scan` runs over `range(...)`")]),  # noqa: E501
     "over a number": ("scan t in range(reg):\n    carry s = 0\n    s = s + t\noutput s\n",
                       [("E251", 4, "the range of a `scan` is made of sizes and whole numbers")]),
-    "shadows": ("t = 1\nscan t in range(T):\n    carry s = 0\n    s = s + t\noutput s\n", [("E221", 5, "t is a binding already")]),
+    "shadows": ("t = 1\nscan t in range(T):\n    carry s = 0\n    s = s + t\noutput s\n", [("E221", 5, "t is a binding already")]),  # noqa: E501
     "shadows a size": ("scan N in range(T):\n    carry s = 0\n    s = s + N\noutput s\n", [("E221", 4, "N is a size already")]),
     "shadows in a loop": (
-        "scan t in range(T):\n    carry s = 0\n    scan t in range(S):\n        carry r = 0\n        r = r + w[t]\n    s = s + r\noutput s\n",
+        "scan t in range(T):\n    carry s = 0\n    scan t in range(S):\n        carry r = 0\n        r = r + w[t]\n    s = s + r\noutput s\n",  # noqa: E501
         [("E221", 6, "t is something else already")]),
-    "emitted twice": ("scan t in range(T):\n    emit a = x[:, t]\n    emit a = t\noutput a\n", [("E252", 6, "a is emitted twice")]),
+    "emitted twice": ("scan t in range(T):\n    emit a = x[:, t]\n    emit a = t\noutput a\n", [("E252", 6, "a is emitted twice")]),  # noqa: E501
     "emit of a carry's name": (
         "scan t in range(T):\n    carry s = 0\n    s = s + t\n    emit s\noutput s\n",
         [("E252", 7, "s is a carry: after the loop it is the last one, and cannot be all of them")]),
     "emit read inside": (
         "scan t in range(T):\n    carry s = 0\n    s = s + a\n    emit a = s\noutput s\n",
         [("E252", 6, "a is emitted, and is there only after the loop")]),
-    "nothing comes out": ("scan t in range(T):\n    s = x[:, t]\noutput x\n", [("E252", 4, "nothing of this loop is there after it")]),
+    "nothing comes out": ("scan t in range(T):\n    s = x[:, t]\noutput x\n", [("E252", 4, "nothing of this loop is there after it")]),  # noqa: E501
     "carried twice": ("scan t in range(T):\n    carry s = 0\n    carry s = 1\n    s = s + t\noutput s\n",
                       [("E253", 6, "s is carried twice")]),
     "no carry": ("s = 0\nscan t in range(T):\n    s = s + w[0]\n    emit a = s\noutput a\n",
