@@ -129,3 +129,17 @@ def test_the_batches_of_cifar_are_read(script: Script, tmp_path: Path) -> None:
     (seen, labels), (unseen, _) = script("cifar").cifar(tmp_path)
     assert seen.shape == (10, 32, 32, 3) and unseen.shape == (2, 32, 32, 3) and labels.tolist() == 5 * [3, 9]
     np.testing.assert_array_equal(seen[0, :, :, 1].ravel(), images[0, 1024:2048])
+
+
+@pytest.mark.slow
+def test_recurrent_networks_learn_a_text(script: Script, tmp_path: Path) -> None:
+    found = script("char_recurrent").main(epochs=2, length=60_000)
+    assert all(bits < 4.2 for bits in found.values())  # 4.8 from how often each character comes
+    assert pictures(tmp_path) == ["char_recurrent.png"]
+
+
+@pytest.mark.slow
+def test_a_variational_autoencoder_of_digits(script: Script, tmp_path: Path) -> None:
+    before, after, part = script("vae").main(epochs=60)
+    assert after < 0.65 * before and part > 0.4  # by chance: 0.1
+    assert pictures(tmp_path) == ["vae.png"]
