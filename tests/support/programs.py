@@ -98,6 +98,21 @@ UNARY: tuple[tuple[str, Callable[[float], float], float], ...] = (
     ("gelu({x})", lambda b: b, TAME),
     ('gelu({x}, approximate="tanh")', lambda b: b, TAME),
     ("silu({x})", lambda b: b, TAME),
+    ("relu6({x})", lambda b: 6, TAME),
+    ("prelu({x}, 0.3)", lambda b: b, TAME),
+    ("celu({x}, 0.5)", lambda b: b, TAME),
+    ("selu({x})", lambda b: 2 * b + 2, TAME),
+    ("mish({x})", lambda b: b, TAME),
+    ("logsigmoid({x})", lambda b: b + 1, TAME),
+    ("softsign({x})", lambda b: 1, TAME),
+    ("tanhshrink({x})", lambda b: b, TAME),
+    ("softshrink({x}, 0.3)", lambda b: b, TAME),
+    ("hardshrink({x})", lambda b: b, TAME),
+    ("hardtanh({x}, -0.75, high=1.25)", lambda b: 1.25, TAME),
+    ("hardsigmoid({x})", lambda b: 1, TAME),
+    ("hardswish({x})", lambda b: b, TAME),
+    ("threshold({x}, 0.2, -0.5)", lambda b: b + 1, TAME),
+    ("poisson_nll({x}, 2)", lambda b: 2.8**b + 2 * b, 3),
     ("clip({x}, -1, 0.75)", lambda b: 1, TAME),
     ("maximum({x}, 0.25)", lambda b: b + 1, TAME),
     ("minimum({x}, -0.25)", lambda b: b + 1, TAME),
@@ -174,6 +189,9 @@ BINARY: tuple[tuple[str, Callable[[float, float], float]], ...] = (
     ("power(1 + sigmoid({x}), sin({y}))", lambda a, b: 2),
     ("huber({x}, {y})", lambda a, b: (a + b) * 1),
     ("huber({x}, {y}, delta=0.5)", lambda a, b: a + b),
+    ("binary_hinge({x}, {y})", lambda a, b: a * b + 1),
+    ("binary_squared_hinge({x}, tanh({y}), delta=0.5)", lambda a, b: (a + 1) ** 2),
+    ("poisson_nll(0.5 + sigmoid({x}), 1.5 + sin({y}), log_input=False, full=True)", lambda a, b: 5),
     ("binary_cross_entropy({x}, sigmoid({y}), with_logits=True)", lambda a, b: a + 1),
     ("binary_cross_entropy(sigmoid({x}), 0.5 + 0.4 * sin({y}))", lambda a, b: a + 1),
     ("atan2(2 + sin({x}), {y})", lambda a, b: 3.2),
@@ -189,6 +207,9 @@ ROWS: tuple[tuple[str, Callable[[float], float], str], ...] = (
     ("(exp({x}) / sum(exp({x}), axis=-1, keepdims=True))", lambda b: 1, "same"),
     ("softmax({x})", lambda b: 1, "same"),
     ("softmax({x}, axis=0)", lambda b: 1, "same"),
+    ("softmin({x})", lambda b: 1, "same"),
+    ("glu(concat({x}, sin({x}), axis=-1))", lambda b: b, "same"),
+    ("maxout(concat({x}, 0.5 - {x}, axis=-1), 2)", lambda b: b + 1, "same"),
     ("log_softmax({x})", lambda b: 2 * b + 5, "same"),
     ("log_softmax({x}, axis=0)", lambda b: 2 * b + 5, "same"),
     ("(mean({x}**2, axis=-1{k}) - mean({x}, axis=-1{k})**2)", lambda b: b * b, "reduced"),
@@ -838,13 +859,30 @@ class _Writer:
             return None
         kind = self.pick(4)
         if kind == 0 and len(x.shape) >= 2:
-            return V(f"softmax_cross_entropy({x.text}, {self.index(lead, last).text})", lead, 2 * x.bound + 3)
+            y = self.index(lead, last).text
+            call = self.choose((
+                f"softmax_cross_entropy({x.text}, {y})",
+                f"softmax_cross_entropy({x.text}, {y}, label_smoothing=0.1)",
+                f"softmax_cross_entropy({x.text}, {y}, [{', '.join(str(1 + k / 4) for k in range(last.value))}])",
+                f"nll(log_softmax({x.text}), {y})",
+            ))  # fmt: skip
+            return V(call, lead, 4 * x.bound + 6)
         if kind == 1 and len(x.shape) >= 2:
             option = self.choose(("", ", delta=0.5"))
-            return V(f"hinge({x.text}, {self.index(lead, last).text}{option})", lead, 20 * x.bound)
+            name = self.choose(("hinge", "hinge", "squared_hinge"))
+            bound = 20 * x.bound if name == "hinge" else 20 * (2 * x.bound + 1) ** 2
+            return V(f"{name}({x.text}, {self.index(lead, last).text}{option})", lead, bound)
         if kind == 2:
             target = self.leaf(lambda v: v.shape == x.shape) or self.new(x.shape)
-            return V(f"softmax_cross_entropy({x.text}, softmax({target.text}))", lead, 2 * x.bound + 3)
+            p = f"softmax({target.text})"
+            call = self.choose((
+                f"softmax_cross_entropy({x.text}, {p})",
+                f"softmax_cross_entropy({x.text}, {p}, label_smoothing=0.2)",
+                f"kl_divergence(log_softmax({x.text}), {p})",
+                f"cosine_similarity({x.text}, 2 + sin({target.text}))",
+                f"triplet({x.text}, sin({target.text}), 2 * {target.text})",
+            ))  # fmt: skip
+            return V(call, lead, 4 * x.bound + 20)
         first = x.shape[0]
         if first.value:
             y = self.index((self.choose(self.extents),), first)
