@@ -7,10 +7,10 @@ Made by gradwright 0.1.0 from examples/linear_softmax.gw (sha256 0f8ae50c4d3504c
 Sizes        N is free, D = 64, C = 10
 Inputs       x[N, 64] y[N]
 Parameters   W[64, 10] b[10]: 650 float64, in this order in theta
-Kept         loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
+Kept         p_t1_exp[N, 1, 10] p_t1_sum[N, 1] for the backward pass
 Operations   the forward graph as written: 1342*N + 1283
              predict 1367*N, 21*N of them transcendental; bytes moved 680*N + 5200
-             forward 1415*N + 1283, 32*N + 640 of them transcendental; bytes moved 776*N + 5216
+             forward 1369*N + 1283, 21*N + 640 of them transcendental; bytes moved 776*N + 5216
              backward 1313*N + 1280; bytes moved 688*N + 10328
              train 2651*N + 2563, 11*N + 640 of them transcendental; bytes moved 680*N + 10416
 """
@@ -46,6 +46,7 @@ cdef void predict(read x, read theta, write p, write_indices guess, write work, 
     cdef write scores_t1 = work
     cdef real t1, p_t1_max, p_t1_shift, p_t1_sum, p_t1, guess_best
     cdef real scores[10]
+    cdef real p_t1_exp[10]
     cdef Py_ssize_t n, j
     # examples/linear_softmax.gw:9   scores = x @ W + b
     gemm(N, 10, 64, 1,
@@ -71,10 +72,12 @@ cdef void predict(read x, read theta, write p, write_indices guess, write work, 
                 guess[n] = j
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         p_t1_shift = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
-        p_t1_sum = 0
         #     at most 1 each
         for j in range(10):
-            p_t1_sum += exp(scores[j] - p_t1_shift)
+            p_t1_exp[j] = exp(scores[j] - p_t1_shift)
+        p_t1_sum = 0
+        for j in range(10):
+            p_t1_sum += p_t1_exp[j]
         #     in softmax
         p_t1 = p_t1_shift + log(p_t1_sum)
         for j in range(10):
@@ -85,10 +88,10 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
                   write work, Py_ssize_t N) noexcept nogil:
     # the outputs, and what the backward pass keeps
     cdef read W = theta, b = theta + 640
-    cdef write loss_t1_exp = kept, loss_t1_sum = kept + 10*N
+    cdef write p_t1_exp = kept, p_t1_sum = kept + 10*N
     cdef real reg = hyper[0]
     cdef write scores_t1 = work
-    cdef real t1, p_t1_max, p_t1_shift, p_t1_sum, p_t1, guess_best, loss_t1_max, loss_t1_shift
+    cdef real t1, p_t1_max, p_t1_shift, p_t1, guess_best
     cdef real scores[10]
     cdef double loss_t4, loss_t7
     cdef Py_ssize_t n, j, k
@@ -108,8 +111,6 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
         # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
         guess[n] = 0
         guess_best = -inf
-        # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-        loss_t1_max = -inf
         for j in range(10):
             # examples/linear_softmax.gw:10   output p = softmax(scores)
             #     the largest, taken away below
@@ -119,30 +120,24 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
             if t1 > guess_best or (j == 0) or (t1 != t1 and guess_best == guess_best):
                 guess_best = t1
                 guess[n] = j
-            # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-            #     the largest, taken away below
-            loss_t1_max = maximum(loss_t1_max, scores[j])
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         p_t1_shift = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
-        # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-        loss_t1_shift = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
-        # examples/linear_softmax.gw:10   output p = softmax(scores)
-        p_t1_sum = 0
         #     at most 1 each
         for j in range(10):
-            p_t1_sum += exp(scores[j] - p_t1_shift)
+            p_t1_exp[10*n + j] = exp(scores[j] - p_t1_shift)
+        p_t1_sum[n] = 0
+        for j in range(10):
+            p_t1_sum[n] += p_t1_exp[10*n + j]
         #     in softmax
-        p_t1 = p_t1_shift + log(p_t1_sum)
+        p_t1 = p_t1_shift + log(p_t1_sum[n])
+        # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+        #     in softmax_cross_entropy
+        loss_t4 += p_t1 - scores[y[n]]
+        # examples/linear_softmax.gw:10   output p = softmax(scores)
+        #     in softmax
         for j in range(10):
             p[10*n + j] = exp(scores[j] - p_t1)
-            # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-            #     at most 1 each
-            loss_t1_exp[10*n + j] = exp(scores[j] - loss_t1_shift)
-        loss_t1_sum[n] = 0
-        for j in range(10):
-            loss_t1_sum[n] += loss_t1_exp[10*n + j]
-        #     in softmax_cross_entropy
-        loss_t4 += loss_t1_shift + log(loss_t1_sum[n]) - scores[y[n]]
+    # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     loss_t7 = 0
     for j in range(64):
         for k in range(10):
@@ -155,7 +150,7 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     # the adjoints, from what the forward pass kept
     cdef read W = theta
     cdef write d_W = grad, d_b = grad + 640
-    cdef read loss_t1_exp = kept, loss_t1_sum = kept + 10*N
+    cdef read p_t1_exp = kept, p_t1_sum = kept + 10*N
     cdef real reg = hyper[0]
     cdef write d_scores = work
     cdef Py_ssize_t j, n, k
@@ -164,12 +159,15 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
         d_b[j] = 0
     for n in range(N):
         # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+        # examples/linear_softmax.gw:10                output p = softmax(scores)
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
         #     d loss_t5 / d loss_t4 = 1 / N
-        #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
+        #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / (p_t1_sum * N)
         for j in range(10):
-            d_scores[10*n + j] = loss_t1_exp[10*n + j]/(loss_t1_sum[n]*N)
+            d_scores[10*n + j] = p_t1_exp[10*n + j]/(p_t1_sum[n]*N)
+        # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+        #     d loss_t5 / d loss_t4 = 1 / N
         d_scores[10*n + y[n]] -= 1.0/N
         # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
         for j in range(10):
@@ -195,9 +193,9 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef write d_W = grad, d_b = grad + 640
     cdef real reg = hyper[0]
     cdef write scores_t1 = work, d_scores = work + 10*N
-    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum
+    cdef real p_t1_max, p_t1_shift, p_t1_sum
     cdef real scores[10]
-    cdef real loss_t1_exp[10]
+    cdef real p_t1_exp[10]
     cdef double loss_t4, loss_t7
     cdef Py_ssize_t j, n, k
     # examples/linear_softmax.gw:9   scores = x @ W + b
@@ -206,6 +204,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
          W, 10, 1,
          0, scores_t1, 10)
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+    # examples/linear_softmax.gw:10   output p = softmax(scores)
     loss_t4 = 0
     # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
     for j in range(10):
@@ -214,27 +213,33 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         # examples/linear_softmax.gw:9   scores = x @ W + b
         for j in range(10):
             scores[j] = scores_t1[10*n + j] + b[j]
-        # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-        loss_t1_max = -inf
+        # examples/linear_softmax.gw:10   output p = softmax(scores)
+        p_t1_max = -inf
         #     the largest, taken away below
         for j in range(10):
-            loss_t1_max = maximum(loss_t1_max, scores[j])
-        loss_t1_shift = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
+            p_t1_max = maximum(p_t1_max, scores[j])
+        p_t1_shift = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
         #     at most 1 each
         for j in range(10):
-            loss_t1_exp[j] = exp(scores[j] - loss_t1_shift)
-        loss_t1_sum = 0
+            p_t1_exp[j] = exp(scores[j] - p_t1_shift)
+        p_t1_sum = 0
         for j in range(10):
-            loss_t1_sum += loss_t1_exp[j]
+            p_t1_sum += p_t1_exp[j]
+        # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+        # examples/linear_softmax.gw:10   output p = softmax(scores)
         #     in softmax_cross_entropy
-        loss_t4 += loss_t1_shift + log(loss_t1_sum) - scores[y[n]]
+        #     in softmax
+        loss_t4 += p_t1_shift + log(p_t1_sum) - scores[y[n]]
         # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+        # examples/linear_softmax.gw:10                output p = softmax(scores)
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
         #     d loss_t5 / d loss_t4 = 1 / N
-        #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
+        #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / (p_t1_sum * N)
         for j in range(10):
-            d_scores[10*n + j] = loss_t1_exp[j]/(loss_t1_sum*N)
+            d_scores[10*n + j] = p_t1_exp[j]/(p_t1_sum*N)
+        # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+        #     d loss_t5 / d loss_t4 = 1 / N
         d_scores[10*n + y[n]] -= 1.0/N
         # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
         for j in range(10):
