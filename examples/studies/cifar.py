@@ -1,9 +1,10 @@
 """Images of 32 by 32 pixels in three colours by a linear classifier and by nets 3072-100-10 and 3072-100-100-10, and the
 templates that they look for.
 
-The images are pieces of the two photographs that come with scikit-learn. Each photograph is cut into five strips, and the class
-of a piece is the strip of the photograph where it was cut. Pieces that are held out share no pixel with those that are learned
-from. With --cifar they are those of CIFAR-10, from a folder with the batches of its Python version (data_batch_1 to 5 and test_batch).
+The images are pieces of the two photographs that come with scikit-learn. Each photograph is cut into five strips, and the
+class of a piece is the strip of the photograph where it was cut. Pieces that are held out share no pixel with those that are
+learned from. With --cifar they are those of CIFAR-10, from a folder with the batches of its Python version (data_batch_1 to 5
+and test_batch).
 
 Measured: of the pieces held out, the linear classifier has 37.4 % right, two layers 38.0 %, three layers 38.0 %; by chance it
 would be 10 %.

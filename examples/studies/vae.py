@@ -1,7 +1,7 @@
 """A variational auto-encoder of handwritten digits: 64 grey values become a point of the plane, and points become digits.
 
-Measured: the bound on the negative log-likelihood of an image held out falls from 45.5 to 24.7 nats; of the digits held out, 76.7 %
-lie among digits of their kind.
+Measured: the bound on the negative log-likelihood of an image held out falls from 45.5 to 24.7 nats; of the digits held out,
+76.7 % lie among digits of their kind.
 
     python examples/studies/vae.py [FOLDER]
 """
