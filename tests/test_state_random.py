@@ -724,3 +724,11 @@ def test_a_state_dict_brings_the_running_statistics() -> None:
     assert {"norm.running_mean", "norm.running_var", "norm.gain", "head.W"} <= set(loaded)
     right = theirs["head"](theirs["norm"](torch.tensor(X))).detach().numpy()
     assert np.allclose(model.predict(x=X).y, right, rtol=1e-12)
+
+
+def test_what_stands_behind_batch_norm_stays_a_matrix_product() -> None:
+    """The square root of a variance is finite, and so no zero needs to win in the products of the backward pass."""
+    text = "size N\ninput x[N, 64], y[N, 64]\nuse layers\nh = dense(x, 64) |> batch_norm() |> relu\n"
+    text += "h = dense(h, 64) |> layer_norm() |> relu\nminimize mse(dense(h, 64), y)\n"
+    train = compile_model(text, stop_after="loops").text.split("kernel train")[1]
+    assert sum("d_dense_" in line and "@" in line for line in train.split("\n")) == 3

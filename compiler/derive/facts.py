@@ -46,6 +46,8 @@ class Facts:
         for node in E.walk(body):
             if node.op == "arg" and isinstance(node.value, int) and self._prone.get(args[node.value].value, False):
                 return True
+            if node.op == "sqrt" and self.sign(node.args[0], args) > 0:
+                continue
             if node.op in _WILD:
                 return True
             if node.op == "div" and not self._nonzero(node.args[1], args):
