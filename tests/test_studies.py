@@ -153,3 +153,10 @@ def test_attention_learns_a_text_and_shows_what_it_looks_at(script: Script, tmp_
     np.testing.assert_allclose(looks.sum(axis=3), 1, rtol=1e-5)
     assert looks.shape == (2, 4, 10, 10) and not np.triu(looks, 1).any()
     assert pictures(tmp_path) == ["char_transformer.png"]
+
+
+@pytest.mark.slow
+def test_a_turing_machine_learns_to_copy(script: Script, tmp_path: Path) -> None:
+    history, found = script("turing").main(steps=1200)
+    assert history.loss[-1] < 0.2 and found[4] < 0.15  # by chance: 0.5
+    assert pictures(tmp_path) == ["turing.png"]
