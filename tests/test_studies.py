@@ -160,3 +160,10 @@ def test_a_turing_machine_learns_to_copy(script: Script, tmp_path: Path) -> None
     history, found = script("turing").main(steps=1200)
     assert history.loss[-1] < 0.2 and found[4] < 0.15  # by chance: 0.5
     assert pictures(tmp_path) == ["turing.png"]
+
+
+def test_the_shapes_of_the_course(script: Script, tmp_path: Path) -> None:
+    shapes, weights = script("shapes").main(backend="numpy")
+    assert shapes == {"maps": (6, 28, 28), "stride_1": (1, 5, 5), "stride_2": (1, 3, 3), "padded": (1, 7, 7)}
+    assert weights == 6 * (5 * 5 * 3 + 1)
+    assert pictures(tmp_path) == ["shapes.png"]
