@@ -34,7 +34,7 @@ def draw(image, maps):
 
 def main(backend="cython"):
     model, image, out = found(backend)
-    shapes = {name: out[name].shape[1:] for name in out.keys()}
+    shapes = {name: value.shape[1:] for name, value in out._asdict().items()}
     for name, shape in shapes.items():
         print(f"shapes  {name:9} {' x '.join(map(str, shape))}")
     weights = int(model.params["six.W"].size + model.params["six.b"].size)
