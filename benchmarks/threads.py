@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=0.5, help="of one model, alone")
     arguments = parser.parse_args()
-    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}; times faster than one after the other, median (least–most)")
+    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}; times faster than in turn, median (least–most)")
     for name, rows, batch in WORK:
         jobs = [Job(name, rows, batch, seed) for seed in (1, 2)]
         while seconds(jobs[0].run) < arguments.seconds / 2:
@@ -60,9 +60,9 @@ def main() -> None:
         alone, threads, processes = [], [], []
         with ThreadPoolExecutor(2) as pool:
             for _ in range(arguments.rounds):
-                alone.append(seconds(lambda: [job.run() for job in jobs]))
-                threads.append(seconds(lambda: list(pool.map(Job.run, jobs))))
-                processes.append(seconds(lambda: in_processes(jobs)))
+                alone.append(seconds(lambda jobs=jobs: [job.run() for job in jobs]))
+                threads.append(seconds(lambda jobs=jobs: list(pool.map(Job.run, jobs))))
+                processes.append(seconds(lambda jobs=jobs: in_processes(jobs)))
         title = f"{name}, {rows} rows, " + (f"batches of {batch}" if batch else "all at once")
         print(f"{title:<40} threads {ratio(alone, threads)}   processes {ratio(alone, processes)}", flush=True)
 

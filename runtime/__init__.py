@@ -43,8 +43,8 @@ _PLACES = {
     "schedules": ("Constant", "Cosine", "Exponential", "OneCycle", "ReduceOnPlateau", "Schedule", "Step"),
     "training": ("History", "fit", "step"),
 }
-_MODULES = ("callbacks", "checking", "checkpoints", "data", "errors", "interchange", "loading", "logs", "measuring", "metrics", "model",
-            "optimizers", "pictures", "schedules", "streams", "summary", "training")
+_MODULES = ("callbacks", "checking", "checkpoints", "data", "errors", "interchange", "loading", "logs", "measuring",
+            "metrics", "model", "optimizers", "pictures", "schedules", "streams", "summary", "training")
 
 __all__ = [
     "SGD", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "ArgumentError", "Checkpoint", "CheckpointError",

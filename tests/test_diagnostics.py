@@ -322,7 +322,8 @@ def test_one_mistake_one_error(text: str) -> None:
 def test_an_argument_is_named_without_a_line_of_the_model() -> None:
     text = "size N, H = 2\ninput x[N, H]\noutput f = sum(x)\n"
     for arguments, want in (
-        ({"dtype": "float16"}, "error[E243]: dtype: there is no real type float16\n  --> model.gw\n   = help: float64 or float32"),
+        ({"dtype": "float16"},
+         "error[E243]: dtype: there is no real type float16\n  --> model.gw\n   = help: float64 or float32"),
         ({"sizes": {"h": 3}}, "error[E266]: sizes: there is no size h to set\n  --> model.gw\n   = help: did you mean H?"),
         ({"sizes": {"K": 3}}, "error[E266]: sizes: there is no size K to set\n  --> model.gw\n"
                               "   = help: the model's sizes are N, H"),

@@ -313,7 +313,8 @@ output d = conv2d(q, 1, 3, pad=1)
 
 
 def test_a_causal_block_does_not_look_ahead() -> None:
-    model = module("size N, T\ninput x[N, T, 4]\noutput y = transformer_block(x, 2, causal=True)\n", backend="numpy").Model(seed=1)
+    text = "size N, T\ninput x[N, T, 4]\noutput y = transformer_block(x, 2, causal=True)\n"
+    model = module(text, backend="numpy").Model(seed=1)
     x = RNG.normal(size=(2, 6, 4))
     before = model.forward(x=x).y
     x[:, 4:] += 1

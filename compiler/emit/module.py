@@ -26,7 +26,7 @@ _TWO = ("max", "min", "atan2", "polygamma", "pow")
 _GAMMA = frozenset(("lgamma", "digamma", "polygamma"))
 _TRANSCENDENTAL = frozenset(
     ("exp log log1p expm1 sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus pow "
-     "lgamma digamma polygamma").split()  # fmt: skip
+     "lgamma digamma polygamma").split()
 )
 
 

@@ -42,7 +42,7 @@ def make_tables(debug: bool = False) -> str:
     while todo:
         state = todo.pop(0)
         order.append(state)
-        for _, (action, argument) in sorted(table.states[state].items(), key=lambda entry: symbol(entry[0])):
+        for _, (action, argument) in sorted(table.states[state].items(), key=lambda entry: (symbol(entry[0]), entry[0])):
             if action is Shift and argument not in seen:
                 seen.add(argument)
                 todo.append(argument)
@@ -54,7 +54,7 @@ def make_tables(debug: bool = False) -> str:
     for state in order:
         terminals: list[str] = ["$END 0"] if state in ends else []  # to accept looks like a shift
         nonterminals: list[str] = []
-        for name, (action, argument) in sorted(table.states[state].items(), key=lambda entry: symbol(entry[0])):
+        for name, (action, argument) in sorted(table.states[state].items(), key=lambda entry: (symbol(entry[0]), entry[0])):
             if action is Shift:
                 entry = f"{symbol(name)} {number[argument]}"
                 (nonterminals if name not in literal and name.islower() else terminals).append(entry)
