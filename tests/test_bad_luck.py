@@ -42,14 +42,6 @@ DATA = {"x": RNG.standard_normal((64, 2)), "y": (RNG.random((64, 1)) < 0.5).asty
 HELD = {"x": RNG.standard_normal((16, 2)), "y": (RNG.random((16, 1)) < 0.5).astype(float)}
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Ctrl-C raises KeyboardInterrupt here, also where a parallel test runner ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def ctrl_c() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 

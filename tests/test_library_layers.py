@@ -62,6 +62,8 @@ def close(found: Any, wanted: Any) -> None:
 
 
 BACKENDS = pytest.mark.parametrize("backend", ["numpy", "cython"])
+# Compiled, these take the C compiler long; tests/test_notation.py and tests/test_scan.py build their like in every run.
+MOSTLY_NUMPY = pytest.mark.parametrize("backend", ["numpy", pytest.param("cython", marks=pytest.mark.slow)])
 
 
 @needs_torch
@@ -86,7 +88,7 @@ def test_layer_norm(shape: tuple[int, ...], backend: str) -> None:
 
 
 @needs_torch
-@BACKENDS
+@MOSTLY_NUMPY
 @pytest.mark.parametrize("n", [3, 1, 0])
 def test_rms_norm(n: int, backend: str) -> None:
     text = "size N\ninput x[N, 5]\noutput y = rms_norm(x, eps=1e-4) as d\n"
@@ -94,7 +96,7 @@ def test_rms_norm(n: int, backend: str) -> None:
 
 
 @needs_torch
-@BACKENDS
+@MOSTLY_NUMPY
 @pytest.mark.parametrize("shape,groups", [((2, 6, 4, 3), 3), ((1, 4, 1, 2), 1), ((3, 2, 2, 2), 2)])
 def test_group_norm(shape: tuple[int, ...], groups: int, backend: str) -> None:
     text = f"size N, H, W\ninput x[N, {shape[1]}, H, W]\noutput y = group_norm(x, {groups}) as d\n"
@@ -132,7 +134,7 @@ class SelfAttention:
 
 
 @needs_torch
-@BACKENDS
+@MOSTLY_NUMPY
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("n,t", [(2, 5), (1, 1), (3, 2), (0, 3)])
 def test_attention(n: int, t: int, causal: bool, backend: str) -> None:
@@ -171,7 +173,7 @@ CONVOLUTIONS = [  # channels, filters, kernel, stride, pad, dilation, groups, bi
 
 
 @needs_torch
-@BACKENDS
+@MOSTLY_NUMPY
 @pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
 def test_conv2d(case: tuple[Any, ...], backend: str) -> None:
     c, f, k, stride, pad, dilation, groups, bias, images = case
@@ -184,7 +186,7 @@ def test_conv2d(case: tuple[Any, ...], backend: str) -> None:
 
 
 @needs_torch
-@BACKENDS
+@MOSTLY_NUMPY
 @pytest.mark.parametrize("case", [(3, 4, 3, 1, 1, 1, 1), (4, 6, 2, 2, 0, 1, 2), (2, 3, 4, 1, 3, 2, 1)], ids=str)
 def test_conv1d(case: tuple[int, ...], backend: str) -> None:
     c, f, k, stride, pad, dilation, groups = case
@@ -211,7 +213,7 @@ class Plain:
 
 
 @needs_torch
-@BACKENDS
+@MOSTLY_NUMPY
 @pytest.mark.parametrize("size,stride,pad", [(2, 0, 0), (3, 2, 1), (2, 1, 1), (3, 3, 0)])
 @pytest.mark.parametrize("kind", ["max", "avg"])
 def test_pooling(kind: str, size: int, stride: int, pad: int, backend: str) -> None:
@@ -251,7 +253,7 @@ class Recurrent:
 
 
 @needs_torch
-@BACKENDS
+@MOSTLY_NUMPY
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("name", ["RNN", "GRU", "LSTM"])
 def test_recurrent_layers(name: str, last: bool, backend: str) -> None:

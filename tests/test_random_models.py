@@ -171,6 +171,7 @@ def test_what_cancels_in_a_sum_is_not_read_outside_of_it() -> None:
     np.testing.assert_allclose(out.o, np.full(4, 0.25), rtol=1e-15)
 
 
+@pytest.mark.slow
 def test_no_composition_of_functions_makes_a_number_of_nan() -> None:
     """gcc 12 makes 1 of sin(atan(NaN)) when it knows what the two are."""
     names = ("sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "erf", "exp", "log", "sqrt")

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -327,14 +326,6 @@ def test_early_stopping_puts_the_best_parameters_back(xor: ModuleType) -> None:
 
 
 # ---- the ends of a run
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Ctrl-C raises KeyboardInterrupt here, also where a parallel test runner ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def interrupt_soon(seconds: float) -> threading.Timer:
