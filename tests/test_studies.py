@@ -21,6 +21,8 @@ def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Script]:
     pytest.importorskip("matplotlib").use("Agg")
     monkeypatch.syspath_prepend(str(STUDIES))
     monkeypatch.setattr(sys, "argv", ["script", str(tmp_path)])
+    for path in STUDIES.glob("*.py"):  # a model of that name may have been loaded
+        sys.modules.pop(path.stem, None)
     before = set(sys.modules)
     yield importlib.import_module
     import matplotlib.pyplot as plt
