@@ -693,3 +693,14 @@ def test_a_checked_module_names_the_line_in_the_loop() -> None:
     model = load(text, name="checked", checked=True, optimize=1).Model()
     with pytest.raises(Exception, match="model.gw:5|checked.gw:5"):
         model.forward(x=np.array([4.0, -1.0, 4.0]))
+
+
+def test_a_gradient_of_what_a_loop_emits_by_itself() -> None:
+    """Nothing of the loop's backward pass is needed then."""
+    text = "size N\ninput x[N, 2]\nscan t in range(N):\n    carry s = 0.5\n    emit e = 2 * x[t]\n    s = tanh(s + sum(x[t]))\n"
+    model = load(text + "output e\noutput s\ngradient e wrt e\n", backend="numpy", name="itself").Model()
+    x = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    assert (model.forward(x=x).e == 2 * x).all()
+    g = model.backward(upstream={"e": np.ones((3, 2)), "s": 0.0})
+    np.testing.assert_array_equal(g.e.e, np.ones((3, 2)))
+    np.testing.assert_array_equal(g.e.x, 2 * np.ones((3, 2)))

@@ -110,7 +110,7 @@ def _differentiate(model: Model, forward: Graph) -> tuple[Graph, list[_Gradient]
         wrt = [value for _, value in target.wrt]
         before = len(tape.eqns)
         adjoints = tape.sweep(((target.value, seed),), wrt)
-        own.update(outs(e)[0].name for e in tape.eqns[before:])
+        own.update(o.name for e in tape.eqns[before:] for o in outs(e)[:1])
         pairs = list(zip(wrt, adjoints, strict=True))
         verify_gradients(forward, pairs, f"differentiating {target.name}", tape.values)
         for (shown, value), adjoint in zip(target.wrt, adjoints, strict=True):
