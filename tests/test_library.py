@@ -1,7 +1,7 @@
 """The functions of the library, activations and losses, against NumPy and against PyTorch's of the same name.
 
-Values and gradients on both backends, second derivatives as differences of gradients at a smooth point; norm-wise, kinks
-left out. The tails of activations are against 50 digits."""
+Values and gradients on both backends, norm-wise, kinks left out. The tails of activations are against 50 digits.
+Second derivatives, of some of them, are in tests/test_operations.py."""
 
 from __future__ import annotations
 

@@ -131,6 +131,9 @@ def test_the_batches_of_cifar_are_read(script: Script, tmp_path: Path) -> None:
     (seen, labels), (unseen, _) = script("cifar").cifar(tmp_path)
     assert seen.shape == (10, 32, 32, 3) and unseen.shape == (2, 32, 32, 3) and labels.tolist() == 5 * [3, 9]
     np.testing.assert_array_equal(seen[0, :, :, 1].ravel(), images[0, 1024:2048])
+    (tmp_path / "test_batch").write_bytes(pickle.dumps({b"data": Path, b"labels": []}))
+    with pytest.raises(pickle.UnpicklingError, match="has no place in a file of images"):
+        script("cifar").cifar(tmp_path)
 
 
 @pytest.mark.slow
