@@ -591,7 +591,7 @@ def test_a_forked_child_does_not_wait_for_threads_it_has_not(tmp_path_factory: p
 def test_headers_export_nothing(tmp_path: Path) -> None:
     """Every name is static: two modules, or a module and libc, cannot be bound to each other's functions."""
     text, binary = tmp_path / "all.c", tmp_path / "all.o"
-    text.write_text("".join(f'#include "gradwright/{h}.h"\n' for h in ("scalar", "sum", "gemm")))
+    text.write_text("".join(f'#include "gradwright/{h}.h"\n' for h in ("scalar", "sum", "gemm", "contract")))
     assert CC is not None
     subprocess.run([CC, "-std=gnu11", "-O1", f"-I{INCLUDE}", "-c", str(text), "-o", str(binary)], check=True)
     if shutil.which("nm") is None or sys.platform != "linux":
