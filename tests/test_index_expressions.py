@@ -21,6 +21,7 @@ from gradwright.compiler.meaning.interpret import run
 from gradwright.compiler.meaning.verify import verify, verify_gradients
 from gradwright.compiler.passes import AFTER, BEFORE, apply
 from gradwright.compiler.passes.kernels import Kernel, Place
+from gradwright.compiler.passes.products import Level
 from numpy.typing import NDArray
 from support.kernels import Runner, build_graphs, build_nests
 
@@ -253,17 +254,18 @@ def update_nest() -> Nest:
     values = {v.name: v for v in (value("x", "N", 20), value("y", "N", 5), value("lr"), value("decay"), value("W", 20, 5),
                                   value("z", "N", 5), value("loss"))}  # fmt: skip
 
-    def size(dim: Dim) -> Ix:
-        return Ix((), dim)
+    one, none = Dim.of(1), Dim.of(0)
 
-    one = size(Dim.of(1))
-    forward = Product(n, j, d, read("x", Ix(), Ix()), (size(d), one), read("W", Ix(), Ix()), (size(pitch), one),
-                      read("z", Ix(), Ix()), (size(j), one), E.ONE, E.ZERO, ORIGIN)  # fmt: skip
+    def level(extent: Dim, a: Dim, b: Dim, c: Dim) -> Level:
+        return Level((), extent, a, b, c)
+
+    forward = Product((level(n, d, none, j),), (level(d, one, pitch, none),), level(j, none, one, one),
+                      read("x", Ix(), Ix()), read("W", Ix(), Ix()), read("z", Ix(), Ix()), E.ONE, E.ZERO, ORIGIN)  # fmt: skip
     element = read("z", "n", "j")
     residual = Assign("z", element.index, "=", E.make("sub", X, Y), (element, read("y", "n", "j")), ORIGIN)
     error = Assign("loss", (), "+=", E.make("mul", E.HALF, E.make("square", X)), (element,), ORIGIN)
-    step = Product(d, j, n, read("x", Ix(), Ix()), (one, size(d)), read("z", Ix(), Ix()), (size(j), one),
-                   read("W", Ix(), Ix()), (size(pitch), one),
+    step = Product((level(d, one, none, pitch),), (level(n, d, j, none),), level(j, none, one, one),
+                   read("x", Ix(), Ix()), read("z", Ix(), Ix()), read("W", Ix(), Ix()),
                    E.neg(X), E.sub(E.ONE, E.mul(X, Y)), ORIGIN, (lr, decay))  # fmt: skip
     body = (forward, Assign("loss", (), "=", E.ZERO, (), ORIGIN), Loop("n", n, (Loop("j", j, (residual, error)),)), step)
     graph = Graph("update", tuple(values[k] for k in ("x", "y", "lr", "decay", "W", "z", "loss")), (), (), ())

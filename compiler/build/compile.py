@@ -21,6 +21,7 @@ from .toolchain import BuildError, Toolchain, ToolchainError, toolchain
 __all__ = ["binary_interface", "build_module", "headers", "suffix", "translate"]
 
 _cython: Final = threading.Lock()  # Cython keeps its state in its modules
+_THREADED: Final = ("cython.parallel", "gradwright/gemm.h", "gradwright/contract.h", "gradwright/guarded.h")
 _LAST: Final = 30  # lines of a compiler's complaint that go into the message
 
 
@@ -40,7 +41,7 @@ def build_module(name: str, pyx: str, out_dir: Path, *, tools: Toolchain | None 
         target = folder / f"{name}{suffix()}"
         try:
             c_file = translate(name, pyx, folder)
-            tools.compile(c_file, target, include=(headers(),), threads="cython.parallel" in pyx or "gradwright/gemm.h" in pyx)
+            tools.compile(c_file, target, include=(headers(),), threads=any(word in pyx for word in _THREADED))
         except BuildError as error:
             raise _with_log(error, name, folder) from None
         result = Path(out_dir) / target.name

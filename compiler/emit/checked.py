@@ -18,7 +18,7 @@ EXTERN = (
     'cdef extern from "gradwright/checked.h" nogil:',
     "    # the first value that is not finite is remembered: its position, and which of _LOOKS found it",
     '    void _look "gw_look"(double, Py_ssize_t, int) noexcept',
-    '    void _look_all "gw_look_all"(const real *, Py_ssize_t, Py_ssize_t, Py_ssize_t, int) noexcept',
+    '    void _look_all "gw_look_all"(const real *, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, int) noexcept',
 )
 
 
@@ -47,7 +47,7 @@ class CheckedWriter(KernelWriter):
                 count = Dim.of(1)
                 for extent in self.storage[place.value].extents:
                     count = count * extent
-                yield f"    _look_all({name}, 1, {dim_text(count, self.spell)}, 0, {look})"
+                yield f"    _look_all({name}, 0, 1, {dim_text(count, self.spell)}, 0, 1, {look})"
 
     def _assign(self, node: Assign, pad: str, into: str | None = None) -> None:
         super()._assign(node, pad, into)
@@ -65,10 +65,15 @@ class CheckedWriter(KernelWriter):
 
     def _product(self, node: Product, pad: str) -> None:
         super()._product(node, pad)
-        name, offset = self._name(node.c.value), self._position(node.c)
-        start = name if offset == "0" else f"{name} + {offset}"
-        size = f"{dim_text(node.m, self.spell)}, {dim_text(node.n, self.spell)}, {dim_text(node.c_strides[0].const, self.spell)}"
-        self.lines.add(f"{pad}_look_all({start}, {size}, {self._look(node.c.value, node.origin)})", node.origin)
+        start, look = self._position(node.c), self._look(node.c.value, node.origin)
+        *around, rows = node.rows
+        for lv in around:
+            variable = self.spell.fresh("look_at")
+            self._local("Py_ssize_t", variable)
+            self.lines.add(f"{pad}for {variable} in range({dim_text(lv.extent, self.spell)}):", node.origin)
+            start, pad = f"{start} + {dim_text(lv.c, self.spell)}*{variable}", pad + "    "
+        size = ", ".join(dim_text(d, self.spell) for d in (rows.extent, node.columns.extent, rows.c, node.columns.c))
+        self.lines.add(f"{pad}_look_all({self._name(node.c.value)}, {start}, {size}, {look})", node.origin)
 
     def _look(self, what: str, origin: Origin | None) -> int:
         """The number of a look, with where it stands."""

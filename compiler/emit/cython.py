@@ -14,6 +14,7 @@ from ..loops.buffers import used
 from ..loops.ir import ArgBest, Assign, Leave, Loop, Nest, Node, Product, Rank, Storage, Zero
 from ..loops.schedule import BLOCKED
 from ..passes.kernels import Place
+from ..passes.products import LEVELS, Level
 from .formulas import ATOM, Code, Formulas
 from .names import Speller
 
@@ -458,38 +459,47 @@ class KernelWriter:
 
     def _rank(self, node: Rank, pad: str) -> None:
         self.used.add("rank")
-
-        def start(access: Access) -> str:
-            offset = self._position(access)
-            name = self._name(access.value)
-            return name if offset == "0" else f"{name} + {offset}"
-
         count, scratch = dim_text(node.count, self.spell), self._name(node.scratch)
         steps = [dim_text(ix.const, self.spell) for ix in (node.source_stride, node.target_stride)]
-        self.lines.add(f"{pad}rank({count}, {start(node.source)}, {steps[0]}, {start(node.target)}, {steps[1]}, {scratch}, "
-                       f"{int(node.descending)})", node.origin)  # fmt: skip
+        source, target = self._start(node.source), self._start(node.target)
+        self.lines.add(f"{pad}rank({count}, {source}, {steps[0]}, {target}, {steps[1]}, {scratch}, {int(node.descending)})",
+                       node.origin)  # fmt: skip
+
+    def _start(self, access: Access) -> str:
+        """Where an array is read or written from on."""
+        offset = self._position(access)
+        name = self._name(access.value)
+        return name if offset == "0" else f"{name} + {offset}"
 
     def _product(self, node: Product, pad: str) -> None:
-        self.used.add("gemm")
-
-        def start(access: Access) -> str:
-            s = self.storage[access.value]
-            offset = self._position(access)
-            name = self._name(s.value.name)
-            return name if offset == "0" else f"{name} + {offset}"
-
-        def step(ix: Ix) -> str:
-            return dim_text(ix.const, self.spell)
-
         self._args = node.args
         before, (alpha, beta) = self.formulas.lines([node.alpha, node.beta], self._temporary)
         for name, text in before:
             self.lines.add(f"{pad}{name} = {text}", node.origin)
-        size = ", ".join(dim_text(d, self.spell) for d in (node.m, node.n, node.k))
-        self.lines.add(f"{pad}gemm({size}, {alpha.text},", node.origin)
-        self.lines.add(f"{pad}     {start(node.a)}, {step(node.a_strides[0])}, {step(node.a_strides[1])},", node.origin)
-        self.lines.add(f"{pad}     {start(node.b)}, {step(node.b_strides[0])}, {step(node.b_strides[1])},", node.origin)
-        self.lines.add(f"{pad}     {beta.text}, {start(node.c)}, {step(node.c_strides[0])})", node.origin)
+        a, b, c = map(self._start, (node.a, node.b, node.c))
+
+        def sizes(*dims: Dim) -> str:
+            return ", ".join(dim_text(d, self.spell) for d in dims)
+
+        columns = node.columns
+        if len(node.rows) == len(node.depth) == 1 and columns.c.is_one() and not node.guard:
+            (rows,), (depth,) = node.rows, node.depth
+            self.used.add("gemm")
+            self.lines.add(f"{pad}gemm({sizes(rows.extent, columns.extent, depth.extent)}, {alpha.text},", node.origin)
+            self.lines.add(f"{pad}     {a}, {sizes(rows.a, depth.a)},", node.origin)
+            self.lines.add(f"{pad}     {b}, {sizes(depth.b, columns.b)},", node.origin)
+            self.lines.add(f"{pad}     {beta.text}, {c}, {sizes(rows.c)})", node.origin)
+            return
+        call = f"contract_guarded({int(node.guard == 'b')}, " if node.guard else "contract("
+        self.used.add(call.partition("(")[0])
+        none = Level((), Dim.of(1), Dim.of(0), Dim.of(0), Dim.of(0))
+        rows_text = [sizes(lv.extent, lv.a, lv.c) for lv in (*(none,) * (LEVELS - len(node.rows)), *node.rows)]
+        depth_text = [sizes(lv.extent, lv.a, lv.b) for lv in (*(none,) * (LEVELS - len(node.depth)), *node.depth)]
+        self.lines.add(f"{pad}{call}{',  '.join(rows_text)},", node.origin)
+        inner = pad + " " * (call.index("(") + 1)
+        self.lines.add(f"{inner}{',  '.join(depth_text)},", node.origin)
+        self.lines.add(f"{inner}{sizes(columns.extent, columns.b, columns.c)},", node.origin)
+        self.lines.add(f"{inner}{alpha.text}, {a}, {b}, {beta.text}, {c})", node.origin)
 
     # ------------------------------------------------------------ names and elements
 

@@ -161,7 +161,7 @@ def _operations(body: Sequence[Node]) -> tuple[Dim, Dim]:
             inner, costly = _operations(node.body)
             total, heavy = total + inner * node.extent, heavy + costly * node.extent
         elif isinstance(node, Product):
-            total = total + node.m * node.n * node.k * 2
+            total = total + size(tuple(lv.extent for lv in node.levels)) * 2
         elif isinstance(node, Rank):
             total = total + node.count * 100
         elif isinstance(node, Assign | ArgBest):
@@ -192,7 +192,7 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     lines.append(f'    ctypedef {real} *write "gw_write_{width}"')
     lines.append('    ctypedef const long long *indices "gw_read_i64"')
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
-    special = {"block_sum", "gemm", "inf", "nan", "pi", "rank", "root", *_GAMMA, *E.DRAWS}
+    special = {"block_sum", "contract", "contract_guarded", "gemm", "inf", "nan", "pi", "rank", "root", *_GAMMA, *E.DRAWS}
     for name in sorted(used - special):
         arguments = f"{real}, {real}" if name in _TWO else real
         lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
@@ -221,6 +221,22 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
         lines.append(f"              const {real} *a, Py_ssize_t a_row, Py_ssize_t a_column,")
         lines.append(f"              const {real} *b, Py_ssize_t b_row, Py_ssize_t b_column,")
         lines.append(f"              {real} beta, {real} *c, Py_ssize_t c_row) noexcept")
+    for name in ("contract", "contract_guarded"):
+        if name not in used:
+            continue
+        guarded = name == "contract_guarded"
+        lines.append(f'cdef extern from "gradwright/{"guarded" if guarded else "contract"}.h" nogil:')
+        if guarded:
+            lines.append("    # contract, in which a zero of a (guard 0) or of b (guard 1) wins, whatever it is multiplied by")
+        else:
+            lines.append("    # c[i, j] = alpha * sum(a[i, l] * b[l, j] for l) + beta * c[i, j]: three loops over rows,")
+            lines.append("    # each with its extent and its steps in a and c; three over depth, in a and b; one over columns")
+        lines.append(f'    void {name} "gw_{name}_{width}"({"Py_ssize_t guard," if guarded else ""}')
+        for loop, at, (first, second) in ("m", "i", "ac"), ("k", "l", "ab"):
+            steps = [f"Py_ssize_t {loop}{k}, Py_ssize_t {first}_{at}{k}, Py_ssize_t {second}_{at}{k}" for k in range(3)]
+            lines.append(f"        {', '.join(steps)},")
+        lines.append("        Py_ssize_t n, Py_ssize_t b_j, Py_ssize_t c_j,")
+        lines.append(f"        {real} alpha, const {real} *a, const {real} *b, {real} beta, {real} *c) noexcept")
     if used & _GAMMA:
         lines.append('cdef extern from "gradwright/gamma.h" nogil:')
         for name in sorted(used & _GAMMA):

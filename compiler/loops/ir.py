@@ -9,6 +9,7 @@ from ..graph.expr import Expr
 from ..graph.ir import Access, Ix, Origin, Value
 from ..graph.shapes import Dim
 from ..passes.kernels import Kernel
+from ..passes.products import Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +42,28 @@ class ArgBest:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """``c = alpha * a @ b + beta * c`` left to the matrix kernel: the extents, and for each array a start and strides.
+    """``c = alpha * a @ b + beta * c`` left to the matrix kernel: loops over rows and over depth, from the outside in, and over
+    columns, each with its step in the three arrays. What the accesses say is where they start.
 
-    ``a`` is (access, row stride, column stride) and so on, in elements; ``index`` 0 on the axes of the product. The epilogue
-    of an SGD step on parameters (also in a packed layout, by its strides) is ``alpha = -lr, beta = 1 - lr*decay``, over the
-    scalars in ``args``.
+    The epilogue of an SGD step on parameters (also in a packed layout, by its strides) is ``alpha = -lr, beta = 1 - lr*decay``,
+    over the scalars in ``args``. Where ``guard`` is "a" or "b", a zero of that one wins, whatever it is multiplied by.
     """
 
-    m: Dim
-    n: Dim
-    k: Dim
+    rows: tuple[Level, ...]
+    depth: tuple[Level, ...]
+    columns: Level
     a: Access
-    a_strides: tuple[Ix, Ix]
     b: Access
-    b_strides: tuple[Ix, Ix]
     c: Access
-    c_strides: tuple[Ix, Ix]
     alpha: Expr
     beta: Expr
     origin: Origin = field(compare=False)
     args: tuple[Access, ...] = ()
+    guard: Literal["", "a", "b"] = ""
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        return (*self.rows, *self.depth, self.columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from ..graph.shapes import Dim
 from ..language.source import Span
 from ..passes import KERNEL, apply
 from ..passes.names import rename
-from ..passes.products import classify
+from ..passes.products import arrange, classify, step
 from .ir import ArgBest, Assign, Leave, Loop, Node, Product, Rank, Zero
 
 UNROLLED = 16  # a reduction that short stays innermost: the C compiler unrolls it
@@ -311,7 +311,7 @@ class _Scheduler:
             (item, _), = group.members.values()
             if item.scan is not None:
                 return self._scan(item.scan)
-            return self._special(item) or [self._product(item)]
+            return self._special(item) or self._product(item)
         if group.axis is None:
             nodes: list[Node] = []
             for item, _ in group.members.values():
@@ -448,22 +448,24 @@ class _Scheduler:
             node = Loop(variable, extent, (node,))
         return [node]
 
-    def _product(self, item: Item) -> Product:
+    def _product(self, item: Item) -> list[Node]:
+        """A call of the matrix kernel, in loops over what the kernel does not run over itself."""
         eqn = item.eqn
-        product = classify(eqn)
-        assert product is not None
-        (m,), (n,), (k,) = product.m, product.n, product.k
-        a, b = (eqn.args[1], eqn.args[0]) if product.swapped else (eqn.args[0], eqn.args[1])
-        zero = {axis.name: Ix() for axis in (m, n, k)} | item.bound
-        start = [substitute_access(x, zero, {}) for x in (a, b, Access(item.target, eqn.out_index))]
-        beta = E.ONE if item.accumulates else E.ZERO
-        return Product(
-            m.extent, n.extent, k.extent,
-            start[0], (self._stride(a, m), self._stride(a, k)),
-            start[1], (self._stride(b, k), self._stride(b, n)),
-            start[2], (self._stride(Access(item.target, eqn.out_index), m), self._stride(Access(item.target, eqn.out_index), n)),
-            E.ONE, beta, eqn.origin,
-        )  # fmt: skip
+        way = arrange(eqn, lambda name: self.values[name].shape, item.bound)
+        zero: dict[str, Ix] = {a.name: Ix() for lv in (*way.rows, *way.depth, way.columns) for a in lv.axes} | item.bound
+        loops: list[tuple[str, Dim]] = []
+        for axis in way.outer:
+            variable = self._fresh(axis.name, axis.extent)
+            loops.append((variable, axis.extent))
+            zero[axis.name] = at(variable)
+        before = self._start(item) if way.around and not item.accumulates and not item.ready else []
+        a, b, c = (substitute_access(x, zero, dict(loops))
+                   for x in (eqn.args[way.a], eqn.args[1 - way.a], Access(item.target, eqn.out_index)))  # fmt: skip
+        beta = E.ONE if item.accumulates or way.around else E.ZERO
+        nodes: list[Node] = [Product(way.rows, way.depth, way.columns, a, b, c, E.ONE, beta, eqn.origin, guard=way.guard)]
+        for variable, extent in reversed(loops):
+            nodes = [Loop(variable, extent, tuple(nodes))]
+        return [*before, *nodes]
 
     def _scan(self, scan: Scan) -> list[Node]:
         """A loop over time: the carries in place, the body scheduled for itself, its slices and emits read and written at t."""
@@ -528,16 +530,7 @@ class _Scheduler:
 
     def _stride(self, access: Access, axis: Axis) -> Ix:
         """How many elements lie between neighbours along ``axis`` (a size, as an index without axes)."""
-        shape = self.values[access.value].shape
-        total = Dim.of(0)
-        for d, ix in enumerate(access.index):
-            step = Dim.of(1)
-            for extent in shape[d + 1 :]:
-                step = step * extent
-            for atom, factor in ix.terms:
-                if atom == axis.name:
-                    total = total + factor * step
-        return Ix((), total)
+        return Ix((), step(access, axis.name, self.values[access.value].shape))
 
     # ------------------------------------------------------------ names of loop variables
 

@@ -44,8 +44,10 @@ def _body(nodes: Sequence[Node], depth: int) -> Iterator[str]:
                 order = "descending" if node.descending else "ascending"
                 yield f"{pad}{node.target} = rank of {node.source} among {node.count}, {order}"
             case Product():
-                sizes = f"{node.m} x {node.n} x {node.k}"
-                yield f"{pad}{node.c} = {show(node.alpha)} * {node.a} @ {node.b} + {show(node.beta)} * {node.c}    # {sizes}"
+                high, deep = (" ".join(str(lv.extent) for lv in levels) for levels in (node.rows, node.depth))
+                sizes = f"{high} x {node.columns.extent} x {deep}"
+                what = f"# {sizes}" + (f", zeros of {node.guard} win" if node.guard else "")
+                yield f"{pad}{node.c} = {show(node.alpha)} * {node.a} @ {node.b} + {show(node.beta)} * {node.c}    {what}"
 
 
 def _formula(node: Assign | ArgBest | Leave) -> str:

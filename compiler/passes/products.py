@@ -1,19 +1,24 @@
-"""Which equations are matrix products, and how they lie in memory."""
+"""Which equations are contractions (matrix products, batched products, convolutions), and how they lie in memory."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from ..graph import expr as E
 from ..graph.ir import Access, Axis, Eqn
-from ..graph.shapes import Dim
+from ..graph.shapes import Dim, Shape
 
 LARGE = 512  # products of the known extents from which a register-blocked kernel beats a loop in place
+LEVELS = 3  # how many loops over rows, and over depth, the kernel has itself
+USUAL = 64  # what a free size is taken for where two ways are compared
 
 
 def is_product(eqn: Eqn) -> bool:
-    """A sum of products of two reads, large enough to be left to a matrix kernel."""
-    return classify(eqn) is not None
+    """A sum of products of two reads, large enough to be left to a matrix kernel; its reads may be filled with zeros outside,
+    and it may be scattered."""
+    return roles(eqn) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,54 +30,153 @@ class Product:
     n: tuple[Axis, ...]
     k: tuple[Axis, ...]
     swapped: bool  # the equation's first operand is b
+    guard: int | None = None  # the operand whose zeros win, whatever the other one is
 
 
 def classify(eqn: Eqn) -> Product | None:
-    """The roles of the axes, or None where this is no large matrix product."""
-    if eqn.reduce != "+" or len(eqn.args) != 2 or eqn.plain_out is None or eqn.body.op != "mul":
+    """The roles of the axes where a kernel can take the equation as it stands: written plainly, nothing read outside."""
+    if eqn.plain_out is None or any(a.fill is not None for a in eqn.args):
         return None
-    if {*eqn.body.args} != {E.arg(0), E.arg(1)} or any(a.fill is not None for a in eqn.args):
+    return roles(eqn)
+
+
+def roles(eqn: Eqn) -> Product | None:
+    """The roles of the axes, or None where this is no large contraction."""
+    if eqn.reduce != "+" or len(eqn.args) != 2:
+        return None
+    body, guard = eqn.body, None
+    if body.op == "where" and body.args[1] is E.ZERO:  # the gradient behind a branch not taken
+        guard = next((g for g in (0, 1) if body.args[0] == E.make("eq", E.arg(g), E.ZERO)), None)
+        body = body.args[2] if guard is not None else body
+    if body.op != "mul" or {*body.args} != {E.arg(0), E.arg(1)}:
+        return None
+    if any(a.fill not in (None, 0) for a in eqn.args):
         return None
     left, right = _axes(eqn.args[0]), _axes(eqn.args[1])
-    if left is None or right is None:
+    out = _axes(Access(eqn.out.name, eqn.out_index))
+    if left is None or right is None or out is None:
         return None
-    out = set(eqn.plain_out)
     axes = [a for a in eqn.axes if not a.extent.is_one()]
     if any(a.name not in left and a.name not in right for a in axes):
         return None
+    scattered = eqn.plain_out is None  # then an axis of the output may be one that is summed over as well
     batch = tuple(a for a in axes if a.name in out and a.name in left and a.name in right)
     m = tuple(a for a in axes if a.name in out and a.name in left and a.name not in right)
     n = tuple(a for a in axes if a.name in out and a.name in right and a.name not in left)
     k = tuple(a for a in axes if a.name not in out)
-    if not k or not m or not n or batch or any(a.name not in left or a.name not in right for a in k):
-        return None
-    if len(m) > 1 or len(n) > 1 or len(k) > 1:
+    if not m or not n or (not k and not scattered) or any(a.name not in left or a.name not in right for a in k):
         return None
     known = 1
     for a in (*m, *n, *k):
         known *= a.extent.value if a.extent.value is not None else 1
     if known < LARGE:
         return None
-    first_n = eqn.plain_out.index(n[0].name)
-    if first_n < eqn.plain_out.index(m[0].name):
-        return Product(batch, n, m, k, True)
-    return Product(batch, m, n, k, False)
+    first = [n_ for ix in eqn.out_index for n_ in ix.axes()]
+    if first.index(n[0].name) < first.index(m[0].name):
+        return Product(batch, n, m, k, True, guard)
+    return Product(batch, m, n, k, False, guard)
 
 
 def _axes(access: Access) -> set[str] | None:
+    """The axes of an affine index; None where it is anything else."""
     names: set[str] = set()
     for ix in access.index:
-        if len(ix.terms) > 1:
-            return None
         for atom, _ in ix.terms:
-            if not isinstance(atom, str) or atom in names:
+            if not isinstance(atom, str):
                 return None
             names.add(atom)
     return names
 
 
-def flops(eqn: Eqn) -> Dim:
-    total = Dim.of(2)
-    for a in eqn.axes:
-        total = total * a.extent
+# ---------------------------------------------------------------- how it lies in memory
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A loop of the kernel, over one axis or over several that follow each other evenly: how many, and the step in each array."""
+
+    axes: tuple[Axis, ...]  # from the outside in
+    extent: Dim
+    a: Dim
+    b: Dim
+    c: Dim
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """The loops of the kernel, and those around it. ``a`` is the number of the operand that is read by rows."""
+
+    a: int
+    outer: tuple[Axis, ...]
+    rows: tuple[Level, ...]  # each of these from the outside in
+    depth: tuple[Level, ...]
+    columns: Level
+    around: tuple[Axis, ...]  # of ``outer``, those that are summed over
+    guard: Literal["", "a", "b"]  # the one whose zeros win
+
+
+def step(access: Access, axis: str, shape: Shape) -> Dim:
+    """How many elements lie between neighbours along ``axis``."""
+    total, here = Dim.of(0), Dim.of(1)
+    for ix, extent in zip(reversed(access.index), reversed(shape), strict=True):
+        for atom, factor in ix.terms:
+            if atom == axis:
+                total = total + factor * here
+        here = here * extent
     return total
+
+
+def guess(dim: Dim) -> int:
+    """The size where free sizes are usual ones."""
+    return dim.value if dim.value is not None else dim.evaluate(dict.fromkeys(dim.free(), USUAL))
+
+
+def arrange(eqn: Eqn, shape: Callable[[str], Shape], within: Mapping[str, object] = {}) -> Arrangement:
+    """The better of the two ways to read the equation as rows times columns. Axes that are in ``within`` are loops already."""
+    product = classify(eqn)
+    assert product is not None
+    ways = [_arranged(eqn, product, shape, within, swapped) for swapped in (product.swapped, not product.swapped)]
+    return max(ways, key=_quality)  # the first of equals
+
+
+def _arranged(eqn: Eqn, product: Product, shape: Callable[[str], Shape], within: Mapping[str, object],
+              swapped: bool) -> Arrangement:  # fmt: skip
+    a, b = (eqn.args[1], eqn.args[0]) if swapped else (eqn.args[0], eqn.args[1])
+    c = Access(eqn.out.name, eqn.out_index)
+    m, n = (product.m, product.n) if swapped == product.swapped else (product.n, product.m)
+
+    def level(axis: Axis) -> Level:
+        return Level((axis,), axis.extent, *(step(x, axis.name, shape(x.value)) for x in (a, b, c)))
+
+    columns = _merged([level(x) for x in n if x.name not in within], "c")
+    rows = _merged([level(x) for x in m if x.name not in within], "c")
+    depth = _merged([level(x) for x in product.k if x.name not in within], "a")
+    # the columns are those that lie together, in the result and then in b; of several, the most
+    chosen = max(columns, key=lambda lv: (lv.c.is_one(), lv.b.is_one(), guess(lv.extent)))
+    spare = [*(lv for lv in columns if lv is not chosen), *rows[: max(0, len(rows) - LEVELS)]]
+    around = [x for lv in depth[: max(0, len(depth) - LEVELS)] for x in lv.axes]
+    outer = [*(x for x in product.batch if x.name not in within), *(x for lv in spare for x in lv.axes), *around]
+    guard: Literal["", "a", "b"] = "" if product.guard is None else "a" if product.guard == swapped else "b"
+    return Arrangement(1 if swapped else 0, tuple(outer), tuple(rows[-LEVELS:]), tuple(depth[-LEVELS:]), chosen,
+                       tuple(around), guard)  # fmt: skip
+
+
+def _merged(levels: Sequence[Level], order: str) -> list[Level]:
+    """The levels by their steps in one array, the widest first, with those as one that follow each other evenly everywhere."""
+    merged: list[Level] = []
+    for lv in sorted(levels, key=lambda lv: -abs(guess(getattr(lv, order)))):
+        last = merged[-1] if merged else None
+        if last is not None and all(getattr(last, x) == lv.extent * getattr(lv, x) for x in "abc"):
+            merged[-1] = Level((*last.axes, *lv.axes), last.extent * lv.extent, lv.a, lv.b, lv.c)
+        else:
+            merged.append(lv)
+    return merged
+
+
+def _quality(way: Arrangement) -> tuple[bool, bool, int]:
+    """Columns that lie together, few calls."""
+    calls = 1
+    for axis in way.outer:
+        calls *= guess(axis.extent)
+    return way.columns.c.is_one(), way.columns.b.is_one(), -calls
+

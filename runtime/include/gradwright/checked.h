@@ -18,12 +18,14 @@ static inline void gw_look(double value, Py_ssize_t at, int look)
 }
 
 /* rows of `columns` reals each, `step` apart */
-#define gw_look_all(values, rows, columns, step, look)                                                   \
-    do {                                                                                                 \
-        Py_ssize_t gw_row, gw_column;                                                                    \
-        for (gw_row = 0; gw_row < (rows) && gw_found < 0; gw_row++)                                      \
-            for (gw_column = 0; gw_column < (columns) && gw_found < 0; gw_column++)                      \
-                gw_look((double)(values)[gw_row * (step) + gw_column], gw_row * (step) + gw_column, look); \
+#define gw_look_all(values, start, rows, columns, step, jump, look)                         \
+    do {                                                                                    \
+        Py_ssize_t gw_row, gw_column;                                                       \
+        for (gw_row = 0; gw_row < (rows) && gw_found < 0; gw_row++)                         \
+            for (gw_column = 0; gw_column < (columns) && gw_found < 0; gw_column++) {       \
+                const Py_ssize_t gw_place = (start) + gw_row * (step) + gw_column * (jump); \
+                gw_look((double)(values)[gw_place], gw_place, look);                        \
+            }                                                                               \
     } while (0)
 
 static void gw_look_again(void) { gw_found = -1; }
