@@ -447,15 +447,15 @@ class KernelWriter:
         best = self._element(Access(node.best, node.index)).text
         target = self._element(Access(node.target, node.index)).text
         variable = self.variables[node.variable]
-        candidate = self._temporary(E.ZERO, "real")
+        candidate, take = self._temporary(E.ZERO, "real"), self._temporary(E.ZERO, "bool")
         self.lines.add(f"{pad}{candidate} = {code.text}", node.origin)
         sign = ">" if node.largest else "<"
-        # the first NaN wins, as NumPy's argmax has it
-        nan = f"({candidate} != {candidate} and {best} == {best})"
-        first = f"({variable} == 0)"
-        self.lines.add(f"{pad}if {candidate} {sign} {best} or {first} or {nan}:", node.origin)
-        self.lines.add(f"{pad}    {best} = {candidate}", node.origin)
-        self.lines.add(f"{pad}    {target} = {variable}", node.origin)
+        # the first NaN wins, as NumPy's argmax has it; no branch, so that the C compiler can take several at a time
+        nan = f"(({candidate} != {candidate}) & ({best} == {best}))"
+        self.lines.add(f"{pad}{take} = ({candidate} {sign} {best}) | {nan}", node.origin)
+        self.lines.add(f"{pad}{best} = {candidate} if {take} else {best}", node.origin)
+        place = variable if self._element(Access(node.target, node.index)).type == "int" else f"<real>{variable}"
+        self.lines.add(f"{pad}{target} = {place} if {take} else {target}", node.origin)
 
     def _rank(self, node: Rank, pad: str) -> None:
         self.used.add("rank")

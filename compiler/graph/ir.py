@@ -129,29 +129,34 @@ def fixed(value: Dim | int | str) -> Ix:
 def quotient(a: Ix, b: Dim, extents: dict[str, Dim]) -> Ix:
     """``a // b``, resolved where the axes' extents prove it."""
     high, low = _split(a, b, extents)
-    return high if low is not None else (a if b.is_one() else Ix(((Quot(a, b), Dim.of(1)),)))
+    if low is not None:
+        return high
+    high, low = _exact(a, b)  # (b*h + l) // b is h + l // b
+    return high + (low if b.is_one() else Ix(((Quot(low, b), Dim.of(1)),)))
 
 
 def remainder(a: Ix, b: Dim, extents: dict[str, Dim]) -> Ix:
     """``a % b``, resolved where the axes' extents prove it."""
     _, low = _split(a, b, extents)
-    return low if low is not None else (fixed(0) if b.is_one() else Ix(((Rem(a, b), Dim.of(1)),)))
+    if low is not None:
+        return low
+    _, low = _exact(a, b)
+    return fixed(0) if b.is_one() else Ix(((Rem(low, b), Dim.of(1)),))
+
+
+def _exact(a: Ix, b: Dim) -> tuple[Ix, Ix]:
+    """``a = b*high + low``, with all in ``high`` that is a multiple of b as it is written."""
+    high, low = Ix(), Ix()
+    for atom, factor in a.terms:
+        exact = factor.divide_exactly(b)
+        high, low = (high + Ix(((atom, exact),)), low) if exact is not None else (high, low + Ix(((atom, factor),)))
+    exact = a.const.divide_exactly(b) if a.const.terms else Dim.of(0)
+    return (high + Ix((), exact), low) if exact is not None else (high, low + Ix((), a.const))
 
 
 def _split(a: Ix, b: Dim, extents: dict[str, Dim]) -> tuple[Ix, Ix | None]:
     """``a = b*high + low`` with 0 <= low < b, where that can be seen; otherwise (a, None)."""
-    high, low = Ix(), Ix()
-    for atom, factor in a.terms:
-        exact = factor.divide_exactly(b)
-        if exact is not None:
-            high = high + Ix(((atom, exact),))
-        else:
-            low = low + Ix(((atom, factor),))
-    exact = a.const.divide_exactly(b) if a.const.terms else Dim.of(0)
-    if exact is not None:
-        high = high + Ix((), exact)
-    else:
-        low = low + Ix((), a.const)
+    high, low = _exact(a, b)
     # low is at most the sum of factor*(extent-1): inside when that is below b
     if low.const.value is None or low.const.value < 0:
         return a, None

@@ -12,10 +12,46 @@ from typing import Final
 from . import expr as E
 from .expr import Expr
 from .ir import Access, Axis, Eqn, Ix, at
+from .shapes import Dim
 
 _MIRRORED: Final = {"le": "ge", "lt": "gt", "ge": "le", "gt": "lt"}
 _OPPOSITE: Final = {"le": "gt", "lt": "ge", "ge": "lt", "gt": "le"}
 _NEUTRAL: Final = {"+": E.ZERO, "*": E.ONE}
+
+
+# ---------------------------------------------------------------- scatters that add nothing up
+
+
+def written_once(eqn: Eqn) -> bool:
+    """Whether no element of the result is written by two points of the axes."""
+    return not eqn.reduced and _digits(eqn) is not None
+
+
+def written_all(eqn: Eqn) -> bool:
+    """Whether every element of the result is written by exactly one point of the axes."""
+    digits = None if eqn.drop or eqn.reduced else _digits(eqn)
+    return digits is not None and all(start.value == 0 and dense and top == d
+                                      for (start, dense, top), d in zip(digits, eqn.out.shape, strict=True))  # fmt: skip
+
+
+def _digits(eqn: Eqn) -> list[tuple[Dim, bool, Dim]] | None:
+    """Where each index of the result is a number whose digits are axes of their own: where it starts, whether no number is left
+    out, and how many there would be."""
+    extents, seen = eqn.extents, set[str]()
+    found: list[tuple[Dim, bool, Dim]] = []
+    for ix in eqn.out_index:
+        top, dense = Dim.of(1), True
+        for atom, factor in sorted(ix.terms, key=lambda t: (t[1].value is None, t[1].value or 0)):
+            if not isinstance(atom, str) or atom in seen:
+                return None
+            seen.add(atom)
+            if factor != top:
+                if factor.value is None or top.value is None or factor.value < top.value:
+                    return None
+                dense = False
+            top = factor * extents[atom]
+        found.append((ix.const, dense, top))
+    return found
 
 
 # ---------------------------------------------------------------- running sums and products

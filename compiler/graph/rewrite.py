@@ -162,11 +162,12 @@ def _split_axes(eqn: Eqn) -> Eqn:
                 axis = next(a for a in eqn.axes if a.name == atom.a.plain)
                 high = axis.extent.divide_exactly(atom.b)
                 if high is not None:
-                    return _split_axes(_split_axis(eqn, axis, high, atom.b))
+                    return _split_axes(split_axis(eqn, axis, high, atom.b))
     return eqn
 
 
-def _split_axis(eqn: Eqn, axis: Axis, high: Dim, low: Dim) -> Eqn:
+def split_axis(eqn: Eqn, axis: Axis, high: Dim, low: Dim) -> Eqn:
+    """``eqn`` with two axes in place of one of extent high*low."""
     taken = {a.name for a in eqn.axes}
     q, r = _fresh(axis.name + "q", taken), _fresh(axis.name + "r", taken)
     axes: list[Axis] = []

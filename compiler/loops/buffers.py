@@ -7,12 +7,13 @@ larger ones shares the scratch vector by liveness: a piece is free again after t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 
 from ..graph import expr as E
 from ..graph.ir import Graph, Ix, Origin, Value, outs
 from ..graph.shapes import Dim, size
+from ..passes import MEMORY, apply
 from ..passes.kernels import Kernel, Place
 from .ir import ArgBest, Assign, Leave, Loop, Nest, Node, Product, Rank, Storage, Zero
 from .schedule import best_name, schedule, walk
@@ -31,7 +32,8 @@ class _Uses:
 
 def lower(kernel: Kernel) -> Nest:
     """The kernel as loop nests with a place for every value."""
-    graph = kernel.graph
+    graph = apply(MEMORY, kernel.graph)
+    kernel = replace(kernel, graph=graph)
     slots = {p.value: p for p in kernel.places}
     nodes, inner = schedule(graph)
     body = _zero_together(nodes, slots, graph)

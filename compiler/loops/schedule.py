@@ -15,11 +15,11 @@ from itertools import islice
 from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Access, Atom, Axis, Eqn, Gather, Graph, Ix, Origin, Scan, Value, at, outs
-from ..graph.patterns import ranking, running, special
+from ..graph.patterns import ranking, running, special, written_all, written_once
 from ..graph.rewrite import Namer, prune, rename_axes, shape_axes, substitute_access, substitute_ix
 from ..graph.shapes import Dim
 from ..language.source import Span
-from ..passes import KERNEL, apply
+from ..passes import KERNEL, MEMORY, apply
 from ..passes.names import rename
 from ..passes.products import arrange, classify, step
 from .ir import ArgBest, Assign, Leave, Loop, Node, Product, Rank, Zero
@@ -61,7 +61,9 @@ class Item:
     @property
     def starts(self) -> bool:
         """Needs a first value: reductions and scatters of their own."""
-        return not self.accumulates and (self.eqn.reduce not in ("",) or self.eqn.plain_out is None)
+        if self.accumulates or (self.eqn.plain_out is None and written_all(self.eqn)):
+            return False
+        return self.eqn.reduce != "" or self.eqn.plain_out is None
 
 
 class Classes:
@@ -402,7 +404,9 @@ class _Scheduler:
             nodes.append(ArgBest(item.target, index, best_name(eqn.out.name), eqn.reduce == "argmax", variable, body, args,
                                  eqn.origin))  # fmt: skip
             return nodes
-        op = "+=" if item.accumulates or (eqn.plain_out is None) else _STEP[eqn.reduce]
+        op = _STEP[eqn.reduce]
+        if item.accumulates or eqn.plain_out is None:
+            op = "+=" if item.accumulates or not written_once(eqn) else "="
         nodes.append(Assign(item.target, index, op, body, args, eqn.origin, eqn.drop))  # type: ignore[arg-type]
         return nodes
 
@@ -475,7 +479,7 @@ class _Scheduler:
         now = at(step)
         if scan.reverse:
             now = Ix(((step, Dim.of(-1)),), scan.axis.extent - 1)
-        body = apply(KERNEL, with_own_results(scan.body, scan.origin.spans))
+        body = apply((*KERNEL, *MEMORY), with_own_results(scan.body, scan.origin.spans))
         inner = body.values()
         names = {name: f"{prefix}.{name}" if name in self.values else name for name in inner}
         for name, value in inner.items():

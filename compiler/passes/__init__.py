@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..graph.ir import Graph, Scan
 from ..meaning.verify import Checked, verify
-from . import constants, cse, dce, expand, given, hoist, inline, routes, segments, share, softmax
+from . import constants, cse, dce, digits, expand, given, hoist, inline, layouts, routes, segments, share, softmax, windows
 from . import recognise as recognise
 from . import stabilise as stabilise
 
@@ -58,6 +58,13 @@ KERNEL: tuple[Pass, ...] = (
     Pass("dce", "what no output needs goes", dce.run, True),
 )
 """What is done to the graph of each kernel."""
+
+MEMORY: tuple[Pass, ...] = (
+    Pass("windows", "a contraction over windows is written once and read inside: from a copy with zeros around it", windows.run),
+    Pass("digits", "a flattened axis runs as the axes that it was made of: nothing is divided", digits.run),
+    Pass("layouts", "channels last where convolutions are: what their kernel runs along lies together", layouts.run),
+)
+"""What is done to the graph of each kernel when it is made into loops."""
 
 
 def apply(passes: Iterable[Pass], graph: Graph) -> Graph:

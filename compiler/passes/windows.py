@@ -1,0 +1,219 @@
+"""Contractions over windows (convolutions and their gradients) in the form that a matrix kernel takes: every result is written
+once, and nothing is read outside.
+
+- A read or a write that is proved to be inside needs no look.
+- A scatter ``d_x[i + u - 1] += d[i] * w[u]`` becomes the gather ``d_x[p] = sum u: d[p - u + 1] * w[u]``, in which d is 0
+  outside. With a stride, ``d_x[2*i + u] += ...``, there is one for each remainder, and they are interleaved.
+- What a contraction reads outside, where zeros are meant, is read from a copy with zeros around it. The gradient of the weights
+  reads the same copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..graph import expr as E
+from ..graph.bounds import floors, index_range, inside, never_negative
+from ..graph.ir import Access, Axis, Eqn, Graph, Ix, Scan, Value, at, fixed
+from ..graph.rewrite import Namer, normalise, substitute_access, substitute_ix
+from ..graph.shapes import Dim, Shape, size
+from .products import classify, roles
+
+STRIDE = 4  # up to this one, a scatter is taken apart by its remainders
+
+
+def run(graph: Graph) -> Graph:
+    windows = _Windows(graph)
+    eqns: list[Eqn | Scan] = []
+    for eqn in graph.eqns:
+        eqns.extend(windows.rewrite(eqn) if isinstance(eqn, Eqn) else (eqn,))
+    same = len(eqns) == len(graph.eqns) and all(a is b for a, b in zip(eqns, graph.eqns, strict=True))
+    return graph if same else graph.with_eqns(tuple(eqns))
+
+
+class _Windows:
+    def __init__(self, graph: Graph) -> None:
+        self.shapes = {name: v.shape for name, v in graph.values().items()}
+        self.name = Namer(self.shapes)
+        self.padded: dict[tuple[object, ...], str] = {}
+
+    def rewrite(self, eqn: Eqn) -> Iterator[Eqn]:
+        eqn = self._inside(eqn)
+        if roles(eqn) is None or classify(eqn) is not None:
+            yield eqn
+            return
+        parts = [eqn] if eqn.plain_out is not None else self._gathered(eqn)
+        found: list[Eqn] = []
+        for part in parts:
+            copies, part = self._filled(part)
+            if classify(part) is None:  # a gather of a kind that no kernel takes: the scatter stays
+                yield eqn
+                return
+            found += [*copies, part]
+        yield from found
+        if len(parts) > 1 or parts[0].out != eqn.out:
+            yield from self._interleaved(eqn, parts)
+
+    def _inside(self, eqn: Eqn) -> Eqn:
+        """Without looks at what is proved to be inside."""
+        extents = eqn.extents
+
+        def proved(index: tuple[Ix, ...], shape: Shape) -> bool:
+            return all(not any(ix.gathers()) and inside(ix, d, extents) for ix, d in zip(index, shape, strict=True))
+
+        args = tuple(replace(a, fill=None) if a.fill is not None and proved(a.index, self.shapes[a.value]) else a
+                     for a in eqn.args)  # fmt: skip
+        drop = eqn.drop and not proved(eqn.out_index, eqn.out.shape)
+        return eqn if args == eqn.args and drop == eqn.drop else replace(eqn, args=args, drop=drop)
+
+    # ------------------------------------------------------------ scatters
+
+    def _gathered(self, eqn: Eqn) -> list[Eqn]:
+        """The scatter as gathers; of several, each is dense and has its place noted in ``self.places``."""
+        parts = [(eqn, tuple((Dim.of(1), Dim.of(0)) for _ in eqn.out.shape))]
+        for d, ix in enumerate(eqn.out_index):
+            if ix.plain is not None and eqn.extents[ix.plain] == eqn.out.shape[d]:
+                continue
+            after = []
+            for part, places in parts:
+                for made, place in self._along(part, d):
+                    after.append((made, (*places[:d], place, *places[d + 1 :])))
+            parts = after
+        found: list[Eqn] = []
+        self.places = {}
+        for part, places in parts:
+            if len(parts) > 1:
+                part = replace(part, out=replace(part.out, name=self.name(f"{eqn.out.name}_part")))
+                self.shapes[part.out.name] = part.out.shape
+            found.append(normalise(part))
+            self.places[part.out.name] = places
+        return found
+
+    def _along(self, eqn: Eqn, d: int) -> Iterator[tuple[Eqn, tuple[Dim, Dim]]]:
+        """``eqn`` as gathers along one dimension of its result, each with the step and the start of what it is; or itself."""
+        ix, extents = eqn.out_index[d], eqn.extents
+        found = next((f for f in self._moving(eqn, d) if 1 <= (f[1].value or 0) <= STRIDE), None)
+        if found is None:
+            yield eqn, (Dim.of(1), Dim.of(0))
+            return
+        axis, factor, k, at_dim = found
+        step = factor.value or 1
+        rest = Ix(tuple(t for t in ix.terms if t[0] != axis), ix.const)  # ix = step*axis + rest
+        other = next((t for t in rest.terms if t[1].is_one()), None) if step > 1 else None
+        if step > 1 and (rest.const.value is None or other is None or len(rest.terms) != 1 or not isinstance(other[0], str)):
+            yield eqn, (Dim.of(1), Dim.of(0))
+            return
+        for phase in range(step):
+            part, before = eqn, rest
+            place = Namer(extents)(f"p{d}")
+            count = (eqn.out.shape[d] - phase + (step - 1)) // step
+            if other is not None:  # the places p = step*place + phase are met by every step-th u only
+                u = str(other[0])
+                start = (phase - (rest.const.value or 0)) % step
+                moved = {u: at(u).scale(Dim.of(step)) + fixed(start)}
+                axes = tuple(Axis(a.name, (a.extent - start + (step - 1)) // step) if a.name == u else a for a in eqn.axes)
+                part = replace(eqn, axes=axes, args=tuple(substitute_access(a, moved, extents) for a in eqn.args))
+                before = Ix(((u, Dim.of(1)),), Dim.of(((rest.const.value or 0) + start - phase) // step))
+            # the window is walked backwards, so that what is read moves forwards
+            elsewhere = {n for m, i in enumerate(eqn.out_index) if m != d for n in i.axes()}
+            flipped = {str(t): Ix(((t, Dim.of(-1)),), a.extent - 1) for t, f in before.terms if (f.value or 0) > 0
+                       for a in part.axes if a.name == t and t not in elsewhere}  # fmt: skip
+            before = substitute_ix(before, flipped, {})
+            part = replace(part, args=tuple(substitute_access(a, flipped, {}) for a in part.args))
+            back = at(place) + before.scale(Dim.of(-1))
+            args = []
+            for j, a in enumerate(part.args):
+                index = tuple(back if (j, m) == (k, at_dim) else i for m, i in enumerate(a.index))
+                args.append(replace(a, index=index, fill=E.ZERO.number) if j == k else a)
+            shape = (*part.out.shape[:d], count, *part.out.shape[d + 1 :])
+            axes = (Axis(place, count), *(a for a in part.axes if a.name != axis))
+            index = (*part.out_index[:d], at(place), *part.out_index[d + 1 :])
+            written = {n for i in index for n in i.axes()}
+            axes = (*(a for a in axes if a.name in written), *(a for a in axes if a.name not in written))
+            yield (replace(part, out=replace(part.out, shape=shape), axes=axes, out_index=index, args=tuple(args)),
+                   (Dim.of(step), Dim.of(phase)))  # fmt: skip
+
+    def _moving(self, eqn: Eqn, d: int) -> Iterator[tuple[str, Dim, int, int]]:
+        """The axes of one dimension of the result that can be solved for: each with its factor, and the operand and dimension
+        in which it stands, alone and over all of it."""
+        for axis, factor in eqn.out_index[d].terms:
+            if not isinstance(axis, str) or any(axis in ix.axes() for m, ix in enumerate(eqn.out_index) if m != d):
+                continue
+            places = [(k, m) for k, a in enumerate(eqn.args) for m, ix in enumerate(a.index) if axis in ix.axes()]
+            if len(places) != 1:
+                continue
+            ((k, m),) = places
+            access = eqn.args[k]
+            if access.index[m].plain == axis and eqn.extents[axis] == self.shapes[access.value][m] and access.fill in (None, 0):
+                yield axis, factor, k, m
+
+    def _interleaved(self, eqn: Eqn, parts: list[Eqn]) -> Iterator[Eqn]:
+        """The result of the scatter, of which each part is every so-manyth place."""
+        names: list[str] = []
+        for part in parts:
+            axes = tuple(Axis(f"i{k}", extent) for k, extent in enumerate(part.out.shape))
+            index = tuple(at(a.name).scale(step) + Ix((), start)
+                          for a, (step, start) in zip(axes, self.places[part.out.name], strict=True))  # fmt: skip
+            value = Value(self.name(f"{part.out.name}_apart"), eqn.out.shape)
+            read = Access(part.out.name, tuple(at(a.name) for a in axes))
+            yield Eqn(value, axes, index, "+", (read,), E.arg(0), "interleave", replace(eqn.origin, note=""))
+            names.append(value.name)
+        axes = tuple(Axis(f"i{k}", extent) for k, extent in enumerate(eqn.out.shape))
+        index = tuple(at(a.name) for a in axes)
+        body = E.arg(0)
+        for k in range(1, len(names)):
+            body = E.make("add", body, E.arg(k))
+        yield Eqn(eqn.out, axes, index, "", tuple(Access(n, index) for n in names), body, "add", replace(eqn.origin, note=""))
+
+    # ------------------------------------------------------------ zeros around
+
+    def _filled(self, eqn: Eqn) -> tuple[list[Eqn], Eqn]:
+        """``eqn`` reading from copies with zeros around them, and the copies that are new."""
+        copies: list[Eqn] = []
+        args = list(eqn.args)
+        for k, access in enumerate(eqn.args):
+            if access.fill is None:
+                continue
+            low_high = self._reach(access, eqn)
+            if low_high is None:
+                continue
+            key = (access.value, low_high)
+            name = self.padded.get(key)
+            if name is None:
+                copy = self._copy(access.value, low_high, eqn)
+                name = self.padded[key] = copy.out.name
+                self.shapes[name] = copy.out.shape
+                copies.append(copy)
+            index = tuple(ix + Ix((), -low) for ix, (low, _) in zip(access.index, low_high, strict=True))
+            args[k] = Access(name, index)
+        return copies, replace(eqn, args=tuple(args))
+
+    def _reach(self, access: Access, eqn: Eqn) -> tuple[tuple[Dim, Dim], ...] | None:
+        """From where to where each dimension is read; None where that cannot be told, or is mostly zeros."""
+        known = floors(eqn.extents)
+        reach: list[tuple[Dim, Dim]] = []
+        for ix, extent in zip(access.index, self.shapes[access.value], strict=True):
+            found = index_range(ix, eqn.extents, known)
+            if found is None:
+                return None
+            low, high = found
+            within = never_negative(low, known) and never_negative(extent - 1 - high, known)
+            reach.append((Dim.of(0), extent) if within else (low, high + 1))
+        shape = self.shapes[access.value]
+        whole, copy = size(shape).value, size(tuple(high - low for low, high in reach)).value
+        if whole is not None and copy is not None and copy > 4 * whole + 4096:
+            return None
+        return tuple(reach)
+
+    def _copy(self, source: str, reach: tuple[tuple[Dim, Dim], ...], eqn: Eqn) -> Eqn:
+        shape = self.shapes[source]
+        axes = tuple(Axis(f"i{k}", extent) for k, extent in enumerate(shape))
+        index = tuple(at(a.name) + Ix((), -low) for a, (low, _) in zip(axes, reach, strict=True))
+        out = Value(self.name(f"{source}_pad"), tuple(high - low for low, high in reach))
+        extents = {a.name: a.extent for a in axes}
+        drop = not all(inside(ix, d, extents) for ix, d in zip(index, out.shape, strict=True))
+        read = Access(source, tuple(at(a.name) for a in axes))
+        origin = replace(eqn.origin, note=f"{source} with zeros around it")
+        return normalise(Eqn(out, axes, tuple(substitute_ix(ix, {}, extents) for ix in index), "+", (read,), E.arg(0), "pad",
+                             origin, drop))  # fmt: skip
