@@ -49,6 +49,14 @@
 #define GW_HOLD(x)
 #endif
 
+/* Where there are masks, a tile that hangs over the right edge of C writes its columns by them. Where half a vector takes half the
+   time of a whole one, or no longer, a strip may be half a vector wide. */
+#if defined(__AVX512F__) && defined(__AVX512VL__)
+#define GW_MASKS 1
+#else
+#define GW_MASKS 0
+#endif
+
 /* The lower and the upper halves of two vectors, interleaved. */
 #if GW_VECTOR_BYTES == 64
 #define GW_LOW4 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
@@ -138,18 +146,21 @@ GW_INLINE ptrdiff_t gw_whole_rows(ptrdiff_t k, ptrdiff_t n, ptrdiff_t row, ptrdi
 #define GW_NAME(name) name##_f32
 #define GW_LOW GW_LOW4
 #define GW_HIGH GW_HIGH4
-#define GW_PAIRS (GW_VECTOR_BYTES == 64)
+#define GW_MOVE "vmovups"
+#define GW_PAIRS GW_MASKS
 #include "contract_real.h"
 #undef GW_REAL
 #undef GW_NAME
 #undef GW_LOW
 #undef GW_HIGH
 #undef GW_PAIRS
+#undef GW_MOVE
 
 #define GW_REAL double
 #define GW_NAME(name) name##_f64
 #define GW_LOW GW_LOW8
 #define GW_HIGH GW_HIGH8
+#define GW_MOVE "vmovupd"
 #define GW_PAIRS 0
 #include "contract_real.h"
 #undef GW_REAL
@@ -157,6 +168,7 @@ GW_INLINE ptrdiff_t gw_whole_rows(ptrdiff_t k, ptrdiff_t n, ptrdiff_t row, ptrdi
 #undef GW_LOW
 #undef GW_HIGH
 #undef GW_PAIRS
+#undef GW_MOVE
 
 #if !defined(__clang__)
 #pragma GCC pop_options

@@ -1,6 +1,6 @@
 /* The body of contract.h, included once for each real type. */
 
-static __thread GW_REAL GW_NAME(gw_packed_b)[GW_DEPTH * GW_COLUMN_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64), unused));
+static __thread GW_REAL GW_NAME(gw_packed_b)[(GW_DEPTH + 16) * GW_COLUMN_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64), unused));
 static __thread GW_REAL GW_NAME(gw_packed_a)[(GW_DEPTH + 16) * GW_BLOCK] __attribute__((aligned(64), unused));
 
 #if defined(__clang__)
@@ -17,17 +17,15 @@ typedef struct {
     const gw_run* runs;
     ptrdiff_t count, a_step, b_step;
     GW_REAL alpha, beta;
+    uint16_t mask; /* the columns of the last vector */
 } GW_NAME(gw_depth);
+static const GW_REAL GW_NAME(gw_zeros)[3 * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64), unused));
 
-#if GW_VECTOR_BYTES == 64
+#if GW_MASKS
 typedef GW_REAL GW_NAME(gw_half) __attribute__((vector_size(GW_VECTOR_BYTES / 2)));
 typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES / 2), aligned(sizeof(GW_REAL)), may_alias));
 #endif
 
-#define GW_MEM1 GW_NAME(gw_mem)
-#define GW_MEM2 GW_NAME(gw_mem)
-#define GW_MEM3 GW_NAME(gw_mem)
-#define GW_MEMh GW_NAME(gw_half_mem)
 #define GW_ROW(i) const GW_REAL* const p##i = a + a_at[i];
 #define GW_ZERO1(i) GW_NAME(gw_vec) c##i##_0 = {0};
 #define GW_ZERO2(i) GW_ZERO1(i) GW_NAME(gw_vec) c##i##_1 = {0};
@@ -41,23 +39,39 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
 #define GW_READ2 GW_READ1 GW_NAME(gw_vec) b1 = GW_LOAD(b + GW_W); GW_HOLD(b1);
 #define GW_READ3 GW_READ2 GW_NAME(gw_vec) b2 = GW_LOAD(b + 2 * GW_W); GW_HOLD(b2);
 #define GW_READh GW_NAME(gw_half) b0 = *(const GW_NAME(gw_half_mem)*)b; GW_HOLD(b0);
-#define GW_PUT(type, i, j) *(type*)(to + j * GW_W) = alpha * c##i##_##j;
-#define GW_PUT1(i) { GW_REAL* const to = c + c_at[i]; GW_PUT(GW_MEM1, i, 0) }
-#define GW_PUT2(i) { GW_REAL* const to = c + c_at[i]; GW_PUT(GW_MEM1, i, 0) GW_PUT(GW_MEM1, i, 1) }
-#define GW_PUT3(i) { GW_REAL* const to = c + c_at[i]; GW_PUT(GW_MEM1, i, 0) GW_PUT(GW_MEM1, i, 1) GW_PUT(GW_MEM1, i, 2) }
-#define GW_PUTh(i) { GW_REAL* const to = c + c_at[i]; GW_PUT(GW_MEMh, i, 0) }
-#define GW_ADD(type, i, j) *(type*)(to + j * GW_W) = alpha * c##i##_##j + beta * *(const type*)(to + j * GW_W);
-#define GW_ADD1(i) { GW_REAL* const to = c + c_at[i]; GW_ADD(GW_MEM1, i, 0) }
-#define GW_ADD2(i) { GW_REAL* const to = c + c_at[i]; GW_ADD(GW_MEM1, i, 0) GW_ADD(GW_MEM1, i, 1) }
-#define GW_ADD3(i) { GW_REAL* const to = c + c_at[i]; GW_ADD(GW_MEM1, i, 0) GW_ADD(GW_MEM1, i, 1) GW_ADD(GW_MEM1, i, 2) }
-#define GW_ADDh(i) { GW_REAL* const to = c + c_at[i]; GW_ADD(GW_MEMh, i, 0) }
+#if GW_MASKS
+#define GW_LAST(part, i, j) GW_NAME(gw_put_##part)(to + j * GW_W, alpha * c##i##_##j, beta, from + j * GW_W, mask);
+#else
+#define GW_LAST(part, i, j) GW_PUT(i, j)
+#endif
+#define GW_PUT(i, j) GW_STORE(to + j * GW_W, alpha * c##i##_##j + beta * GW_LOAD(from + j * GW_W));
+#define GW_OUT(i) GW_REAL* const to = c + c_at[i]; const GW_REAL* const from = old + (c_at[i] & kept);
+#define GW_PUT1(i) { GW_OUT(i) GW_LAST(part, i, 0) }
+#define GW_PUT2(i) { GW_OUT(i) GW_PUT(i, 0) GW_LAST(part, i, 1) }
+#define GW_PUT3(i) { GW_OUT(i) GW_PUT(i, 0) GW_PUT(i, 1) GW_LAST(part, i, 2) }
+#define GW_PUTh(i) { GW_OUT(i) GW_LAST(half, i, 0) }
+
+#if GW_MASKS
+/* The columns of the mask: *to = x + beta * *from. */
+#define GW_PUT_MASKED(name, vec, mem)     GW_INLINE void GW_NAME(name)(GW_REAL* to, GW_NAME(vec) x, GW_REAL beta, const GW_REAL* from, uint16_t mask) {         GW_NAME(vec) y;         __asm__(GW_MOVE " %1, %0%{%2%}%{z%}" : "=v"(y) : "m"(*(const GW_NAME(mem)*)from), "Yk"(mask));         x += beta * y;         __asm__(GW_MOVE " %1, %0%{%2%}" : "+m"(*(GW_NAME(mem)*)to) : "v"(x), "Yk"(mask));     }
+GW_PUT_MASKED(gw_put_part, gw_vec, gw_mem)
+GW_PUT_MASKED(gw_put_half, gw_half, gw_half_mem)
+#undef GW_PUT_MASKED
+#endif
+
+/* Where beta is zero, what is kept of C is read from zeros. */
+#define GW_EPILOGUE \
+    const GW_REAL alpha = depth->alpha, beta = depth->beta, *const old = beta == 0 ? GW_NAME(gw_zeros) : c; \
+    const ptrdiff_t kept = beta == 0 ? 0 : -1; \
+    const uint16_t mask = depth->mask; \
+    (void)mask;
 
 #define GW_TILE(R, V) \
     GW_CALLED void GW_NAME(gw_tile_##R##x##V)(const GW_NAME(gw_depth)* depth, const GW_REAL* a, const ptrdiff_t* a_at, \
                                               const GW_REAL* b, GW_REAL* c, const ptrdiff_t* c_at) { \
         const gw_run *run = depth->runs, *const end = run + depth->count; \
         ptrdiff_t a_step = depth->a_step, b_step = depth->b_step; \
-        const GW_REAL alpha = depth->alpha, beta = depth->beta; \
+        GW_EPILOGUE \
         __asm__("" : "+r"(a_step), "+r"(b_step)); /* or gcc compiles the loop again for strides of 1 */ \
         GW_EACH_##R(GW_ROW) \
         GW_EACH_##R(GW_ZERO##V) \
@@ -71,7 +85,7 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
                 b += b_step; \
             } \
         } \
-        if (beta == 0) { GW_EACH_##R(GW_PUT##V) } else { GW_EACH_##R(GW_ADD##V) } \
+        GW_EACH_##R(GW_PUT##V) \
     }
 
 #if GW_TILE_ROWS == 8
@@ -85,7 +99,7 @@ GW_TILE(4, 1)
 GW_TILE(2, 3)
 GW_TILE(2, 2)
 GW_TILE(2, 1)
-#if GW_VECTOR_BYTES == 64
+#if GW_MASKS
 GW_TILE(8, h)
 #endif
 
@@ -93,7 +107,7 @@ GW_TILE(8, h)
    and interleaved in the packed B. An odd one at the end has zero beside it on both sides. */
 #if GW_PAIRS
 #define GW_PAIR(i) c##i##_0 += GW_NAME(gw_two)(p##i + l) * b0;
-#define GW_LAST(i) c##i##_0 += GW_NAME(gw_one)(p##i + l) * b0;
+#define GW_ODD(i) c##i##_0 += GW_NAME(gw_one)(p##i + l) * b0;
 #define GW_SPREAD(x) (twins){x, x, x, x, x, x, x, x}
 #define GW_SUM(i, j) \
     GW_STORE(sums + i * half, GW_INTERLEAVE(c##i##_0, c##j##_0, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30) + \
@@ -114,7 +128,7 @@ GW_CALLED void GW_NAME(gw_tile_8xp)(const GW_NAME(gw_depth)* depth, const GW_REA
                                     GW_REAL* c, const ptrdiff_t* c_at) {
     enum { half = GW_VECTOR_BYTES / sizeof(GW_REAL) / 2 };
     const gw_run *run = depth->runs, *const end = run + depth->count;
-    const GW_REAL alpha = depth->alpha, beta = depth->beta;
+    GW_EPILOGUE
     GW_REAL sums[8 * half] __attribute__((aligned(64)));
     GW_EACH_8(GW_ROW)
     GW_EACH_8(GW_ZERO1)
@@ -128,14 +142,14 @@ GW_CALLED void GW_NAME(gw_tile_8xp)(const GW_NAME(gw_depth)* depth, const GW_REA
         }
         if (run->k % 2) {
             GW_READ1
-            GW_EACH_8(GW_LAST)
+            GW_EACH_8(GW_ODD)
             b += GW_W;
         }
     }
     GW_SUM(0, 1) GW_SUM(2, 3) GW_SUM(4, 5) GW_SUM(6, 7)
     for (int i = 0; i < 8; i++) {
-        GW_NAME(gw_half_mem) *const to = (GW_NAME(gw_half_mem)*)(c + c_at[i]), *const from = (GW_NAME(gw_half_mem)*)(sums + i * half);
-        *to = beta == 0 ? alpha * *from : alpha * *from + beta * *to;
+        GW_OUT(i)
+        GW_NAME(gw_put_half)(to, alpha * *(const GW_NAME(gw_half_mem)*)(sums + i * half), beta, from, mask);
     }
 }
 #endif
@@ -164,7 +178,7 @@ GW_INLINE void GW_NAME(gw_copy)(GW_REAL* __restrict__ to, const GW_REAL* __restr
 enum { GW_NAME(gw_strip_half) = 4, GW_NAME(gw_strip_pairs) = 5 };
 
 /* m rows by one strip of B, of which cols columns exist. After the last row, a_at holds it again up to a multiple of eight. */
-GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, const GW_NAME(gw_depth)* depth, const GW_REAL* a,
+GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW_NAME(gw_depth)* depth, const GW_REAL* a,
                                  const ptrdiff_t* a_at, const GW_REAL* b, GW_REAL* c, const ptrdiff_t* c_at, ptrdiff_t c_j) {
     static const GW_NAME(gw_tile) tiles[5][3] = {
         {GW_NAME(gw_tile_8x1), GW_NAME(gw_tile_4x1), GW_NAME(gw_tile_2x1)},
@@ -175,7 +189,7 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, co
         {0, GW_NAME(gw_tile_4x2), GW_NAME(gw_tile_2x2)},
         {0, GW_NAME(gw_tile_4x3), GW_NAME(gw_tile_2x3)},
 #endif
-#if GW_VECTOR_BYTES == 64
+#if GW_MASKS
         {GW_NAME(gw_tile_8xh), 0, 0},
 #endif
 #if GW_PAIRS
@@ -187,12 +201,13 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, co
     GW_REAL aside[8 * 3 * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64)));
     const ptrdiff_t aside_at[8] = {0, width, 2 * width, 3 * width, 4 * width, 5 * width, 6 * width, 7 * width};
     int cleared = 0;
+    depth->mask = (uint16_t)(0xffffu >> (16 - (kind <= 3 ? cols - (kind - 1) * GW_W : cols)));
     for (ptrdiff_t i = 0, rows; i < m; i += rows) {
         const ptrdiff_t left = m - i;
         int size = left > 6 || !tile[1] ? 0 : left > 2 ? 1 : 2;
         if (!tile[size]) size = 1;
         rows = left < 8 >> size ? left : 8 >> size;
-        if (rows == 8 >> size && cols == width && c_j == 1) {
+        if (rows == 8 >> size && (GW_MASKS || cols == width) && c_j == 1) {
             tile[size](depth, a, a_at + i, b, c, c_at + i);
             continue;
         }
@@ -206,7 +221,12 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, co
                 else
                     for (ptrdiff_t j = 0; j < cols; j++) aside[r * width + j] = from[j * c_j];
             }
-        tile[size](depth, a, a_at + i, b, aside, aside_at);
+        {
+            const uint16_t mask = depth->mask;
+            depth->mask = 0xffff;
+            tile[size](depth, a, a_at + i, b, aside, aside_at);
+            depth->mask = mask;
+        }
         for (ptrdiff_t r = 0; r < rows; r++) {
             GW_REAL* to = c + c_at[i + r];
             if (c_j == 1)
@@ -239,8 +259,8 @@ GW_UNROLLED void GW_NAME(gw_square)(ptrdiff_t cols, const GW_REAL* from, ptrdiff
     for (int j = 0; j < W; j++) GW_STORE(to + j * to_row, x[j]);
 }
 
-/* k rows of a strip of B, one after the other. What lies beyond cols columns is never stored: it may be anything
-   that can be read, and the first `whole` rows can be read beyond cols; elsewhere it is zero. */
+/* k rows of a strip of B, one after the other. What lies beyond cols columns is never stored: it may be anything that can be read,
+   and the first `whole` rows can be read beyond cols; elsewhere it is zero. */
 GW_CALLED void GW_NAME(gw_pack_strip)(ptrdiff_t k, ptrdiff_t width, ptrdiff_t cols, ptrdiff_t whole, const GW_REAL* b,
                                       ptrdiff_t b_row, ptrdiff_t b_col, GW_REAL* __restrict__ to) {
     ptrdiff_t l = 0;
@@ -268,9 +288,18 @@ GW_CALLED void GW_NAME(gw_pack_strip)(ptrdiff_t k, ptrdiff_t width, ptrdiff_t co
         }
     } else if (b_row == 1 && width >= GW_W) {
         /* transposed: squares of W by W through the shuffle of gw_square */
-        for (; l + GW_W <= k; l += GW_W)
-            for (ptrdiff_t j = 0; j < width; j += GW_W)
-                GW_NAME(gw_square)(cols - j, b + l + j * b_col, b_col, to + l * width + j, width);
+        for (; l < k; l += GW_W)
+            for (ptrdiff_t j = 0; j < width; j += GW_W) {
+                GW_REAL corner[GW_VECTOR_BYTES / sizeof(GW_REAL) * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64)));
+                const GW_REAL* from = b + l + j * b_col;
+                if (k - l >= GW_W) {
+                    GW_NAME(gw_square)(cols - j, from, b_col, to + l * width + j, width);
+                    continue;
+                }
+                for (ptrdiff_t i = 0; i < GW_W && i < cols - j; i++) GW_NAME(gw_copy)(corner + i * GW_W, from + i * b_col, k - l);
+                GW_NAME(gw_square)(cols - j, corner, GW_W, to + l * width + j, width); /* beyond k: room for more, or the next strip's */
+            }
+        l = k;
     }
     for (; l < k; l++) {
         for (ptrdiff_t j = 0; j < cols; j++) to[l * width + j] = b[l * b_row + j * b_col];
@@ -324,17 +353,15 @@ GW_CALLED void GW_NAME(gw_pack_rows)(ptrdiff_t m, ptrdiff_t k, ptrdiff_t whole, 
         }
         return;
     }
-    for (ptrdiff_t i = 0; i < m; i += 16) {
-        const ptrdiff_t rows = m - i < 16 ? m - i : 16;
-        GW_REAL* panel = to + i * k;
-        ptrdiff_t l = 0;
-        for (ptrdiff_t j = 0; j < rows; j++) at[i + j] = i * k + j;
-        if (a_row == 1)
-            for (const ptrdiff_t end = rows == 16 ? k : whole; l < end; l++)
-                for (ptrdiff_t j = 0; j < 16; j += GW_W) GW_STORE(panel + l * 16 + j, GW_LOAD(a + i + l * a_col + j));
-        for (; l < k; l++)
-            for (ptrdiff_t j = 0; j < rows; j++) panel[l * 16 + j] = a[(i + j) * a_row + l * a_col];
-    }
+    for (ptrdiff_t i = 0; i < m; i++) at[i] = i / 16 * 16 * k + i % 16;
+    for (ptrdiff_t l = 0; l < k; l++) /* along the columns: they are far apart */
+        for (ptrdiff_t i = 0; i < m; i += 16) {
+            GW_REAL* panel = to + i * k + l * 16;
+            if (a_row == 1 && (m - i >= 16 || l < whole))
+                for (ptrdiff_t j = 0; j < 16; j += GW_W) GW_STORE(panel + j, GW_LOAD(a + i + l * a_col + j));
+            else
+                for (ptrdiff_t j = 0; j < 16 && j < m - i; j++) panel[j] = a[(i + j) * a_row + l * a_col];
+        }
 }
 
 /* ---- products with a vector: y = alpha A x + beta y ---- */
@@ -393,11 +420,12 @@ GW_CALLED void GW_NAME(gw_gemv)(ptrdiff_t m, ptrdiff_t k, GW_REAL alpha, const G
 
 /* ---- contractions ---- */
 
-/* What strip comes next where n columns are left: threes of vectors, but no single one after them. */
-GW_INLINE ptrdiff_t GW_NAME(gw_strip_kind)(ptrdiff_t n, int pairs) {
-    const ptrdiff_t v = (n + GW_W - 1) / GW_W;
-    if (GW_VECTOR_BYTES == 64 && 2 * n <= GW_W) return GW_PAIRS && pairs ? GW_NAME(gw_strip_pairs) : GW_NAME(gw_strip_half);
-    return v == 4 ? 2 : v < 3 ? v : 3;
+/* What strip comes next where n columns are left: threes of vectors, but no single one after them; where few are over, half a
+   vector takes them. */
+GW_INLINE ptrdiff_t GW_NAME(gw_strip_kind)(ptrdiff_t n, int halves, int pairs) {
+    const ptrdiff_t h = halves ? (2 * n + GW_W - 1) / GW_W : (n + GW_W - 1) / GW_W * 2;
+    if (h == 1) return GW_PAIRS && pairs ? GW_NAME(gw_strip_pairs) : GW_NAME(gw_strip_half);
+    return h < 4 ? 1 : h < 6 || h == 8 || h == 9 ? 2 : 3;
 }
 
 /* Rows [row, row + m) and columns [column, column + n) of a contraction. */
@@ -447,7 +475,7 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                 }
                 for (ptrdiff_t i = in; i < in + 8; i++) a_at[i] = a_at[in - 1];
                 for (ptrdiff_t j = 0, width; j < jn; j += width) {
-                    const ptrdiff_t kind = GW_NAME(gw_strip_kind)(jn - j, pairs);
+                    const ptrdiff_t kind = GW_NAME(gw_strip_kind)(jn - j, GW_MASKS && what->m > 4, pairs);
                     width = kind <= 3 ? kind * GW_W : GW_W / 2;
                     const ptrdiff_t cols = jn - j < width ? jn - j : width;
                     const GW_REAL* from = b + b_start + (column + j0 + j) * b_col;
@@ -552,7 +580,7 @@ GW_CALLED void GW_NAME(gw_contract_plain)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
     if ((double)m * n * k <= GW_SMALL) {
         if (b_col == 1 && c_col == 1 && m <= 16 && (n == GW_W || n == 2 * GW_W || n == 3 * GW_W)) {
             const gw_run run = {0, 0, k};
-            const GW_NAME(gw_depth) depth = {&run, 1, a_col, b_row, alpha, beta};
+            GW_NAME(gw_depth) depth = {&run, 1, a_col, b_row, alpha, beta, 0};
             ptrdiff_t a_at[24], c_at[16];
             for (ptrdiff_t i = 0; i < m; i++) a_at[i] = i * a_row, c_at[i] = i * c_row;
             for (ptrdiff_t i = m; i < m + 8; i++) a_at[i] = a_at[m - 1];
@@ -596,7 +624,7 @@ GW_CALLED void GW_NAME(gw_contract)(ptrdiff_t m0, ptrdiff_t a_i0, ptrdiff_t c_i0
     what.m = x[0].extent * x[1].extent * x[2].extent;
     what.k = y[0].extent * y[1].extent * y[2].extent;
     const int plain = what.m == x[2].extent && what.k == y[2].extent;
-    if (!plain && n > 1 && what.m > 1 && (double)what.m * n * what.k > GW_SMALL) {
+    if (!plain && what.m > 1 && (double)what.m * n * what.k > GW_SMALL) {
         GW_NAME(gw_contract_all)(&what, alpha, a, b, beta, c);
         return;
     }
@@ -616,10 +644,6 @@ GW_CALLED void GW_NAME(gw_gemm_any)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_RE
 }
 
 #undef GW_INTERLEAVE
-#undef GW_MEM1
-#undef GW_MEM2
-#undef GW_MEM3
-#undef GW_MEMh
 #undef GW_ROW
 #undef GW_ZERO1
 #undef GW_ZERO2
@@ -634,17 +658,15 @@ GW_CALLED void GW_NAME(gw_gemm_any)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_RE
 #undef GW_READ3
 #undef GW_READh
 #undef GW_PUT
+#undef GW_OUT
+#undef GW_LAST
+#undef GW_EPILOGUE
 #undef GW_PUT1
 #undef GW_PUT2
 #undef GW_PUT3
 #undef GW_PUTh
-#undef GW_ADD
-#undef GW_ADD1
-#undef GW_ADD2
-#undef GW_ADD3
-#undef GW_ADDh
 #undef GW_TILE
 #undef GW_PAIR
-#undef GW_LAST
+#undef GW_ODD
 #undef GW_SPREAD
 #undef GW_SUM
