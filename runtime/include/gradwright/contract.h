@@ -6,22 +6,172 @@
 
    Levels are outer to inner, each with its extent and its strides in reals; those that are not needed have extent 1. Strides may be
    anything, zero included for A and B; C overlaps neither. With beta == 0, C is only written. A matrix product has one level of
-   each; a convolution has its windows in the depth. */
+   each (gemm.h). A convolution, channels last, has rows (image, y, x) and depth (u, v, channel); the gradient of its weights has
+   these exchanged.
+
+   A tile of C, eight rows by up to three vectors, stays in registers while a block of the depth goes by. Its rows are found through
+   a table, so that they may lie in different lines of an image, and the depth is a list of runs, in each of which the steps are
+   even: nothing is gathered beforehand. Every element of C is the sum over l in blocks of at most GW_DEPTH, each in order (in one
+   of the narrowest strip the even l of a run and the odd ones apart), whatever tile computes it and whatever thread: the same bits
+   with any number of threads.
+
+   Nothing depends on the machine but the width of its vectors (vector.h) and the number of its registers. */
 #ifndef GRADWRIGHT_CONTRACT_H
 #define GRADWRIGHT_CONTRACT_H
 
-#include "gemm.h"
+#include "team.h"
+#include "vector.h"
+
+/* Rows of the largest tile of two or three vectors: 24 accumulators where there are 32 registers and 12 where there are 16. */
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define GW_TILE_ROWS 8
+#else
+#define GW_TILE_ROWS 4
+#endif
+
+/* A block of A, GW_BLOCK rows by GW_DEPTH, and one of B, GW_DEPTH by GW_COLUMN_BYTES, stay in the second-level cache. */
+#define GW_DEPTH 320
+#define GW_BLOCK 128
+#define GW_COLUMN_BYTES 1024
+
+/* Up to this many multiply-adds, nothing is packed and no table is made. */
+#define GW_SMALL 256.0
+
+/* A vector of B is read once for all rows of a tile. Left to itself, gcc reads it again for each of four rows, and a tile of
+   4 x 2 goes at 70% of the peak instead of 98%. */
+#if defined(__AVX512F__)
+#define GW_HOLD(x) __asm__("" : "+v"(x))
+#elif defined(__FMA__)
+#define GW_HOLD(x) __asm__("" : "+x"(x))
+#elif defined(__aarch64__)
+#define GW_HOLD(x) __asm__("" : "+w"(x))
+#else
+#define GW_HOLD(x)
+#endif
+
+/* Where there are masks, a tile that hangs over the right edge of C writes its columns by them. Where half a vector takes half the
+   time of a whole one, or no longer, a strip may be half a vector wide. */
+#if defined(__AVX512F__) && defined(__AVX512VL__)
+#define GW_MASKS 1
+#else
+#define GW_MASKS 0
+#endif
+
+/* The lower and the upper halves of two vectors, interleaved. */
+#if GW_VECTOR_BYTES == 64
+#define GW_LOW4 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define GW_HIGH4 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#define GW_LOW8 0, 8, 1, 9, 2, 10, 3, 11
+#define GW_HIGH8 4, 12, 5, 13, 6, 14, 7, 15
+#elif GW_VECTOR_BYTES == 32
+#define GW_LOW4 0, 8, 1, 9, 2, 10, 3, 11
+#define GW_HIGH4 4, 12, 5, 13, 6, 14, 7, 15
+#define GW_LOW8 0, 4, 1, 5
+#define GW_HIGH8 2, 6, 3, 7
+#else
+#define GW_LOW4 0, 4, 1, 5
+#define GW_HIGH4 2, 6, 3, 7
+#define GW_LOW8 0, 2
+#define GW_HIGH8 1, 3
+#endif
+
+/* What must be unrolled is written out below; compiling the rest for -O3 takes half as long again and gains nothing. */
+#if defined(__clang__)
+#define GW_UNROLLED GW_CALLED
+#else
+#define GW_UNROLLED GW_CALLED __attribute__((optimize("O3")))
+#pragma GCC push_options
+#pragma GCC optimize("O2")
+#endif
+
+/* ---- rows and depth ---- */
+
+/* `other` is the stride in C of a level of rows, and in B of a level of the depth. */
+typedef struct { ptrdiff_t extent, a, other; } gw_level;
+typedef struct { gw_level rows[3], depth[3]; ptrdiff_t m, k, n, b_j, c_j; } gw_contraction;
+/* k steps of the depth from a on; before them, B is moved on by `skip`. */
+typedef struct { ptrdiff_t a, skip, k; } gw_run;
+
+/* Levels that are one, or that continue each other, go; what remains are the innermost ones. */
+GW_CALLED void gw_merge(gw_level* levels) {
+    gw_level kept[3] = {{1, 0, 0}, {1, 0, 0}, {1, 0, 0}};
+    int top = 3;
+    for (int t = 2; t >= 0; t--) {
+        const gw_level x = levels[t];
+        if (x.extent == 1) continue;
+        if (top < 3 && x.a == kept[top].extent * kept[top].a && x.other == kept[top].extent * kept[top].other)
+            kept[top].extent *= x.extent;
+        else
+            kept[--top] = x;
+    }
+    memcpy(levels, kept, sizeof kept);
+}
+
+/* Where `count` rows from `first` on begin, in A and in C. */
+GW_CALLED void gw_places(const gw_level* rows, ptrdiff_t first, ptrdiff_t count, ptrdiff_t* a_at, ptrdiff_t* c_at) {
+    ptrdiff_t i2 = first % rows[2].extent, rest = first / rows[2].extent;
+    while (count > 0) {
+        const ptrdiff_t i1 = rest % rows[1].extent, i0 = rest / rows[1].extent;
+        ptrdiff_t a = i0 * rows[0].a + i1 * rows[1].a + i2 * rows[2].a;
+        ptrdiff_t c = i0 * rows[0].other + i1 * rows[1].other + i2 * rows[2].other;
+        const ptrdiff_t line = rows[2].extent - i2 < count ? rows[2].extent - i2 : count;
+        for (ptrdiff_t i = 0; i < line; i++, a += rows[2].a, c += rows[2].other) a_at[i] = a, c_at[i] = c;
+        a_at += line, c_at += line, count -= line, i2 = 0, rest++;
+    }
+}
+
+/* The runs of `count` steps of the depth from `first` on, and where B begins. */
+GW_CALLED ptrdiff_t gw_runs(const gw_level* depth, ptrdiff_t first, ptrdiff_t count, gw_run* runs, ptrdiff_t* b_start) {
+    ptrdiff_t l2 = first % depth[2].extent, rest = first / depth[2].extent, number = 0, b_end = 0;
+    while (count > 0) {
+        const ptrdiff_t l1 = rest % depth[1].extent, l0 = rest / depth[1].extent;
+        const ptrdiff_t b = l0 * depth[0].other + l1 * depth[1].other + l2 * depth[2].other;
+        const ptrdiff_t length = depth[2].extent - l2 < count ? depth[2].extent - l2 : count;
+        if (number == 0) *b_start = b_end = b;
+        runs[number++] = (gw_run){l0 * depth[0].a + l1 * depth[1].a + l2 * depth[2].a, b - b_end, length};
+        b_end = b + length * depth[2].other;
+        count -= length, l2 = 0, rest++;
+    }
+    return number;
+}
+
+/* Of k rows of n contiguous reals, how many can be read up to column `end` >= n without leaving the matrix. */
+GW_INLINE ptrdiff_t gw_whole_rows(ptrdiff_t k, ptrdiff_t n, ptrdiff_t row, ptrdiff_t end) {
+    if (row < n) return 0;
+    const ptrdiff_t over = (end - n + row - 1) / row;
+    return over < k ? k - over : 0;
+}
 
 #define GW_REAL float
 #define GW_NAME(name) name##_f32
+#define GW_LOW GW_LOW4
+#define GW_HIGH GW_HIGH4
+#define GW_MOVE "vmovups"
+#define GW_PAIRS GW_MASKS
 #include "contract_real.h"
 #undef GW_REAL
 #undef GW_NAME
+#undef GW_LOW
+#undef GW_HIGH
+#undef GW_PAIRS
+#undef GW_MOVE
 
 #define GW_REAL double
 #define GW_NAME(name) name##_f64
+#define GW_LOW GW_LOW8
+#define GW_HIGH GW_HIGH8
+#define GW_MOVE "vmovupd"
+#define GW_PAIRS 0
 #include "contract_real.h"
 #undef GW_REAL
 #undef GW_NAME
+#undef GW_LOW
+#undef GW_HIGH
+#undef GW_PAIRS
+#undef GW_MOVE
+
+#if !defined(__clang__)
+#pragma GCC pop_options
+#endif
 
 #endif

@@ -1,15 +1,612 @@
 /* The body of contract.h, included once for each real type. */
 
-/* Where columns of C lie apart: element by element. */
-GW_CALLED void GW_NAME(gw_contract_apart)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_i,
-                                          ptrdiff_t a_l, const GW_REAL* b, ptrdiff_t b_l, ptrdiff_t b_j, GW_REAL beta, GW_REAL* c,
-                                          ptrdiff_t c_i, ptrdiff_t c_j) {
-    for (ptrdiff_t i = 0; i < m; i++)
-        for (ptrdiff_t j = 0; j < n; j++) {
-            GW_REAL sum = 0, *to = c + i * c_i + j * c_j;
-            for (ptrdiff_t l = 0; l < k; l++) sum += a[i * a_i + l * a_l] * b[l * b_l + j * b_j];
+static __thread GW_REAL GW_NAME(gw_packed_b)[(GW_DEPTH + 16) * GW_COLUMN_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64), unused));
+static __thread GW_REAL GW_NAME(gw_packed_a)[(GW_DEPTH + 16) * GW_BLOCK] __attribute__((aligned(64), unused));
+
+#if defined(__clang__)
+#define GW_INTERLEAVE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
+#else
+#define GW_INTERLEAVE(x, y, ...) __builtin_shuffle(x, y, (GW_NAME(gw_lanes)){__VA_ARGS__})
+#endif
+GW_INLINE GW_NAME(gw_vec) GW_NAME(gw_low)(GW_NAME(gw_vec) x, GW_NAME(gw_vec) y) { return GW_INTERLEAVE(x, y, GW_LOW); }
+GW_INLINE GW_NAME(gw_vec) GW_NAME(gw_high)(GW_NAME(gw_vec) x, GW_NAME(gw_vec) y) { return GW_INTERLEAVE(x, y, GW_HIGH); }
+
+/* ---- tiles: R rows by 1, 2 or 3 vectors, or by half of one, all of it in registers ---- */
+
+typedef struct {
+    const gw_run* runs;
+    ptrdiff_t count, a_step, b_step;
+    GW_REAL alpha, beta;
+    uint16_t mask; /* the columns of the last vector */
+} GW_NAME(gw_depth);
+static const GW_REAL GW_NAME(gw_zeros)[3 * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64), unused));
+
+#if GW_MASKS
+typedef GW_REAL GW_NAME(gw_half) __attribute__((vector_size(GW_VECTOR_BYTES / 2)));
+typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES / 2), aligned(sizeof(GW_REAL)), may_alias));
+#endif
+
+#define GW_ROW(i) const GW_REAL* const p##i = a + a_at[i];
+#define GW_ZERO1(i) GW_NAME(gw_vec) c##i##_0 = {0};
+#define GW_ZERO2(i) GW_ZERO1(i) GW_NAME(gw_vec) c##i##_1 = {0};
+#define GW_ZERO3(i) GW_ZERO2(i) GW_NAME(gw_vec) c##i##_2 = {0};
+#define GW_ZEROh(i) GW_NAME(gw_half) c##i##_0 = {0};
+#define GW_FMA1(i) { const GW_REAL x = p##i[l]; c##i##_0 += x * b0; }
+#define GW_FMA2(i) { const GW_REAL x = p##i[l]; c##i##_0 += x * b0; c##i##_1 += x * b1; }
+#define GW_FMA3(i) { const GW_REAL x = p##i[l]; c##i##_0 += x * b0; c##i##_1 += x * b1; c##i##_2 += x * b2; }
+#define GW_FMAh GW_FMA1
+#define GW_READ1 GW_NAME(gw_vec) b0 = GW_LOAD(b); GW_HOLD(b0);
+#define GW_READ2 GW_READ1 GW_NAME(gw_vec) b1 = GW_LOAD(b + GW_W); GW_HOLD(b1);
+#define GW_READ3 GW_READ2 GW_NAME(gw_vec) b2 = GW_LOAD(b + 2 * GW_W); GW_HOLD(b2);
+#define GW_READh GW_NAME(gw_half) b0 = *(const GW_NAME(gw_half_mem)*)b; GW_HOLD(b0);
+#if GW_MASKS
+#define GW_LAST(part, i, j) GW_NAME(gw_put_##part)(to + j * GW_W, alpha * c##i##_##j, beta, from + j * GW_W, mask);
+#else
+#define GW_LAST(part, i, j) GW_PUT(i, j)
+#endif
+#define GW_PUT(i, j) GW_STORE(to + j * GW_W, alpha * c##i##_##j + beta * GW_LOAD(from + j * GW_W));
+#define GW_OUT(i) GW_REAL* const to = c + c_at[i]; const GW_REAL* const from = old + (c_at[i] & kept);
+#define GW_PUT1(i) { GW_OUT(i) GW_LAST(part, i, 0) }
+#define GW_PUT2(i) { GW_OUT(i) GW_PUT(i, 0) GW_LAST(part, i, 1) }
+#define GW_PUT3(i) { GW_OUT(i) GW_PUT(i, 0) GW_PUT(i, 1) GW_LAST(part, i, 2) }
+#define GW_PUTh(i) { GW_OUT(i) GW_LAST(half, i, 0) }
+
+#if GW_MASKS
+/* The columns of the mask: *to = x + beta * *from. */
+#define GW_PUT_MASKED(name, vec, mem)     GW_INLINE void GW_NAME(name)(GW_REAL* to, GW_NAME(vec) x, GW_REAL beta, const GW_REAL* from, uint16_t mask) {         GW_NAME(vec) y;         __asm__(GW_MOVE " %1, %0%{%2%}%{z%}" : "=v"(y) : "m"(*(const GW_NAME(mem)*)from), "Yk"(mask));         x += beta * y;         __asm__(GW_MOVE " %1, %0%{%2%}" : "+m"(*(GW_NAME(mem)*)to) : "v"(x), "Yk"(mask));     }
+GW_PUT_MASKED(gw_put_part, gw_vec, gw_mem)
+GW_PUT_MASKED(gw_put_half, gw_half, gw_half_mem)
+#undef GW_PUT_MASKED
+#endif
+
+/* Where beta is zero, what is kept of C is read from zeros. */
+#define GW_EPILOGUE \
+    const GW_REAL alpha = depth->alpha, beta = depth->beta, *const old = beta == 0 ? GW_NAME(gw_zeros) : c; \
+    const ptrdiff_t kept = beta == 0 ? 0 : -1; \
+    const uint16_t mask = depth->mask; \
+    (void)mask;
+
+#define GW_TILE(R, V) \
+    GW_CALLED void GW_NAME(gw_tile_##R##x##V)(const GW_NAME(gw_depth)* depth, const GW_REAL* a, const ptrdiff_t* a_at, \
+                                              const GW_REAL* b, GW_REAL* c, const ptrdiff_t* c_at) { \
+        const gw_run *run = depth->runs, *const end = run + depth->count; \
+        ptrdiff_t a_step = depth->a_step, b_step = depth->b_step; \
+        GW_EPILOGUE \
+        __asm__("" : "+r"(a_step), "+r"(b_step)); /* or gcc compiles the loop again for strides of 1 */ \
+        GW_EACH_##R(GW_ROW) \
+        GW_EACH_##R(GW_ZERO##V) \
+        for (; run != end; run++) { \
+            ptrdiff_t l = run->a; \
+            b += run->skip; \
+            for (ptrdiff_t left = run->k; left; left--) { \
+                GW_READ##V \
+                GW_EACH_##R(GW_FMA##V) \
+                l += a_step; \
+                b += b_step; \
+            } \
+        } \
+        GW_EACH_##R(GW_PUT##V) \
+    }
+
+#if GW_TILE_ROWS == 8
+GW_TILE(8, 3)
+GW_TILE(8, 2)
+#endif
+GW_TILE(8, 1)
+GW_TILE(4, 3)
+GW_TILE(4, 2)
+GW_TILE(4, 1)
+GW_TILE(2, 3)
+GW_TILE(2, 2)
+GW_TILE(2, 1)
+#if GW_MASKS
+GW_TILE(8, h)
+#endif
+
+/* Half a vector of columns in whole vectors: the even and the odd elements of each run side by side, which are two neighbours in A
+   and interleaved in the packed B. An odd one at the end has zero beside it on both sides. */
+#if GW_PAIRS
+#define GW_PAIR(i) c##i##_0 += GW_NAME(gw_two)(p##i + l) * b0;
+#define GW_ODD(i) c##i##_0 += GW_NAME(gw_one)(p##i + l) * b0;
+#define GW_SPREAD(x) (twins){x, x, x, x, x, x, x, x}
+#define GW_SUM(i, j) \
+    GW_STORE(sums + i * half, GW_INTERLEAVE(c##i##_0, c##j##_0, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30) + \
+                                  GW_INTERLEAVE(c##i##_0, c##j##_0, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31));
+GW_INLINE GW_NAME(gw_vec) GW_NAME(gw_two)(const GW_REAL* p) {
+    typedef int64_t twins __attribute__((vector_size(GW_VECTOR_BYTES)));
+    int64_t x;
+    memcpy(&x, p, sizeof x);
+    return (GW_NAME(gw_vec))GW_SPREAD(x);
+}
+GW_INLINE GW_NAME(gw_vec) GW_NAME(gw_one)(const GW_REAL* p) {
+    typedef int64_t twins __attribute__((vector_size(GW_VECTOR_BYTES)));
+    uint32_t x;
+    memcpy(&x, p, sizeof x);
+    return (GW_NAME(gw_vec))GW_SPREAD((int64_t)x);
+}
+GW_CALLED void GW_NAME(gw_tile_8xp)(const GW_NAME(gw_depth)* depth, const GW_REAL* a, const ptrdiff_t* a_at, const GW_REAL* b,
+                                    GW_REAL* c, const ptrdiff_t* c_at) {
+    enum { half = GW_VECTOR_BYTES / sizeof(GW_REAL) / 2 };
+    const gw_run *run = depth->runs, *const end = run + depth->count;
+    GW_EPILOGUE
+    GW_REAL sums[8 * half] __attribute__((aligned(64)));
+    GW_EACH_8(GW_ROW)
+    GW_EACH_8(GW_ZERO1)
+    for (; run != end; run++) {
+        ptrdiff_t l = run->a;
+        for (ptrdiff_t left = run->k / 2; left; left--) {
+            GW_READ1
+            GW_EACH_8(GW_PAIR)
+            l += 2;
+            b += GW_W;
+        }
+        if (run->k % 2) {
+            GW_READ1
+            GW_EACH_8(GW_ODD)
+            b += GW_W;
+        }
+    }
+    GW_SUM(0, 1) GW_SUM(2, 3) GW_SUM(4, 5) GW_SUM(6, 7)
+    for (int i = 0; i < 8; i++) {
+        GW_OUT(i)
+        GW_NAME(gw_put_half)(to, alpha * *(const GW_NAME(gw_half_mem)*)(sums + i * half), beta, from, mask);
+    }
+}
+#endif
+
+typedef void (*GW_NAME(gw_tile))(const GW_NAME(gw_depth)*, const GW_REAL*, const ptrdiff_t*, const GW_REAL*, GW_REAL*,
+                                 const ptrdiff_t*);
+
+/* A row of n reals: vectors, then halves of them. */
+GW_INLINE void GW_NAME(gw_copy)(GW_REAL* __restrict__ to, const GW_REAL* __restrict__ from, ptrdiff_t n) {
+    for (; n >= GW_W; n -= GW_W, to += GW_W, from += GW_W) GW_STORE(to, GW_LOAD(from));
+#define GW_COPY_PART(bytes) \
+    if (GW_VECTOR_BYTES > bytes && n >= (ptrdiff_t)(bytes / sizeof(GW_REAL))) { \
+        memcpy(to, from, bytes); \
+        to += bytes / sizeof(GW_REAL); \
+        from += bytes / sizeof(GW_REAL); \
+        n -= bytes / sizeof(GW_REAL); \
+    }
+    GW_COPY_PART(32)
+    GW_COPY_PART(16)
+    GW_COPY_PART(8)
+#undef GW_COPY_PART
+    if (n > 0) *to = *from;
+}
+
+/* The kinds of strips: as many vectors, or half of one, or half of one in pairs. */
+enum { GW_NAME(gw_strip_half) = 4, GW_NAME(gw_strip_pairs) = 5 };
+
+/* m rows by one strip of B, of which cols columns exist. After the last row, a_at holds it again up to a multiple of eight. */
+GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW_NAME(gw_depth)* depth, const GW_REAL* a,
+                                 const ptrdiff_t* a_at, const GW_REAL* b, GW_REAL* c, const ptrdiff_t* c_at, ptrdiff_t c_j) {
+    static const GW_NAME(gw_tile) tiles[5][3] = {
+        {GW_NAME(gw_tile_8x1), GW_NAME(gw_tile_4x1), GW_NAME(gw_tile_2x1)},
+#if GW_TILE_ROWS == 8
+        {GW_NAME(gw_tile_8x2), GW_NAME(gw_tile_4x2), GW_NAME(gw_tile_2x2)},
+        {GW_NAME(gw_tile_8x3), GW_NAME(gw_tile_4x3), GW_NAME(gw_tile_2x3)},
+#else
+        {0, GW_NAME(gw_tile_4x2), GW_NAME(gw_tile_2x2)},
+        {0, GW_NAME(gw_tile_4x3), GW_NAME(gw_tile_2x3)},
+#endif
+#if GW_MASKS
+        {GW_NAME(gw_tile_8xh), 0, 0},
+#endif
+#if GW_PAIRS
+        {GW_NAME(gw_tile_8xp), 0, 0},
+#endif
+    };
+    const ptrdiff_t width = kind <= 3 ? kind * GW_W : GW_W / 2;
+    const GW_NAME(gw_tile)* tile = tiles[kind - 1];
+    GW_REAL aside[8 * 3 * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64)));
+    const ptrdiff_t aside_at[8] = {0, width, 2 * width, 3 * width, 4 * width, 5 * width, 6 * width, 7 * width};
+    int cleared = 0;
+    depth->mask = (uint16_t)(0xffffu >> (16 - (kind <= 3 ? cols - (kind - 1) * GW_W : cols)));
+    for (ptrdiff_t i = 0, rows; i < m; i += rows) {
+        const ptrdiff_t left = m - i;
+        int size = left > 6 || !tile[1] ? 0 : left > 2 ? 1 : 2;
+        if (!tile[size]) size = 1;
+        rows = left < 8 >> size ? left : 8 >> size;
+        if (rows == 8 >> size && (GW_MASKS || cols == width) && c_j == 1) {
+            tile[size](depth, a, a_at + i, b, c, c_at + i);
+            continue;
+        }
+        /* the tile hangs over an edge of C, or the columns of C lie apart: it is computed aside */
+        if (!cleared) memset(aside, 0, (size_t)(8 * width) * sizeof(GW_REAL)), cleared = 1;
+        if (depth->beta != 0)
+            for (ptrdiff_t r = 0; r < rows; r++) {
+                const GW_REAL* from = c + c_at[i + r];
+                if (c_j == 1)
+                    GW_NAME(gw_copy)(aside + r * width, from, cols);
+                else
+                    for (ptrdiff_t j = 0; j < cols; j++) aside[r * width + j] = from[j * c_j];
+            }
+        {
+            const uint16_t mask = depth->mask;
+            depth->mask = 0xffff;
+            tile[size](depth, a, a_at + i, b, aside, aside_at);
+            depth->mask = mask;
+        }
+        for (ptrdiff_t r = 0; r < rows; r++) {
+            GW_REAL* to = c + c_at[i + r];
+            if (c_j == 1)
+                GW_NAME(gw_copy)(to, aside + r * width, cols);
+            else
+                for (ptrdiff_t j = 0; j < cols; j++) to[j * c_j] = aside[r * width + j];
+        }
+    }
+}
+
+/* ---- packing ---- */
+
+/* to[l][j] = from[j][l] for a square of W by W of which cols columns exist: log2(W) rounds, each of which interleaves row r
+   with row r + W/2. */
+GW_UNROLLED void GW_NAME(gw_square)(ptrdiff_t cols, const GW_REAL* from, ptrdiff_t from_row, GW_REAL* __restrict__ to,
+                                  ptrdiff_t to_row) {
+    enum { W = GW_VECTOR_BYTES / sizeof(GW_REAL) };
+    GW_NAME(gw_vec) x[W], y[W];
+    for (int j = 0; j < W; j++) {
+        x[j] = (GW_NAME(gw_vec)){0};
+        if (j < cols) x[j] = GW_LOAD(from + j * from_row);
+    }
+    for (int round = 1; round < W; round *= 2) {
+        for (int j = 0; j < W / 2; j++) {
+            y[2 * j] = GW_NAME(gw_low)(x[j], x[j + W / 2]);
+            y[2 * j + 1] = GW_NAME(gw_high)(x[j], x[j + W / 2]);
+        }
+        for (int j = 0; j < W; j++) x[j] = y[j];
+    }
+    for (int j = 0; j < W; j++) GW_STORE(to + j * to_row, x[j]);
+}
+
+/* k rows of a strip of B, one after the other. What lies beyond cols columns is never stored: it may be anything that can be read,
+   and the first `whole` rows can be read beyond cols; elsewhere it is zero. */
+GW_CALLED void GW_NAME(gw_pack_strip)(ptrdiff_t k, ptrdiff_t width, ptrdiff_t cols, ptrdiff_t whole, const GW_REAL* b,
+                                      ptrdiff_t b_row, ptrdiff_t b_col, GW_REAL* __restrict__ to) {
+    ptrdiff_t l = 0;
+    if (b_col == 1) {
+        if (cols == width || whole > k) whole = k;
+        if (width == GW_W) {
+            for (; l < whole; l++) GW_STORE(to + l * GW_W, GW_LOAD(b + l * b_row));
+        } else if (width == 2 * GW_W) {
+            for (; l < whole; l++) {
+                GW_STORE(to + l * width, GW_LOAD(b + l * b_row));
+                GW_STORE(to + l * width + GW_W, GW_LOAD(b + l * b_row + GW_W));
+            }
+        } else if (width == 3 * GW_W) {
+            for (; l < whole; l++) {
+                GW_STORE(to + l * width, GW_LOAD(b + l * b_row));
+                GW_STORE(to + l * width + GW_W, GW_LOAD(b + l * b_row + GW_W));
+                GW_STORE(to + l * width + 2 * GW_W, GW_LOAD(b + l * b_row + 2 * GW_W));
+            }
+        } else {
+            for (; l < whole; l++) memcpy(to + l * width, b + l * b_row, GW_VECTOR_BYTES / 2);
+        }
+        for (; l < k; l++) {
+            memset(to + l * width, 0, (size_t)width * sizeof(GW_REAL));
+            GW_NAME(gw_copy)(to + l * width, b + l * b_row, cols);
+        }
+    } else if (b_row == 1 && width >= GW_W) {
+        /* transposed: squares of W by W through the shuffle of gw_square */
+        for (; l < k; l += GW_W)
+            for (ptrdiff_t j = 0; j < width; j += GW_W) {
+                GW_REAL corner[GW_VECTOR_BYTES / sizeof(GW_REAL) * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64)));
+                const GW_REAL* from = b + l + j * b_col;
+                if (k - l >= GW_W) {
+                    GW_NAME(gw_square)(cols - j, from, b_col, to + l * width + j, width);
+                    continue;
+                }
+                for (ptrdiff_t i = 0; i < GW_W && i < cols - j; i++) GW_NAME(gw_copy)(corner + i * GW_W, from + i * b_col, k - l);
+                GW_NAME(gw_square)(cols - j, corner, GW_W, to + l * width + j, width); /* beyond k: room for more, or the next strip's */
+            }
+        l = k;
+    }
+    for (; l < k; l++) {
+        for (ptrdiff_t j = 0; j < cols; j++) to[l * width + j] = b[l * b_row + j * b_col];
+        for (ptrdiff_t j = cols; j < width; j++) to[l * width + j] = 0;
+    }
+}
+
+#if GW_PAIRS
+/* k rows of half a vector, each two of them interleaved; returns where the next run goes. */
+GW_CALLED GW_REAL* GW_NAME(gw_pack_pairs)(ptrdiff_t k, ptrdiff_t cols, ptrdiff_t whole, const GW_REAL* b, ptrdiff_t b_row,
+                                          ptrdiff_t b_col, GW_REAL* __restrict__ to) {
+    enum { half = GW_VECTOR_BYTES / sizeof(GW_REAL) / 2 };
+    ptrdiff_t l = 0;
+    if (b_col == 1) {
+        if (cols == half || whole > k) whole = k;
+        for (; l + 2 <= whole; l += 2, to += GW_W) {
+            GW_REAL two[2 * half];
+            GW_NAME(gw_vec) x;
+            if (b_row == half) {
+                x = GW_LOAD(b + l * b_row);
+            } else {
+                memcpy(two, b + l * b_row, sizeof two / 2);
+                memcpy(two + half, b + (l + 1) * b_row, sizeof two / 2);
+                x = GW_LOAD(two);
+            }
+            GW_STORE(to, GW_INTERLEAVE(x, x, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15));
+        }
+    }
+    for (; l < k; l += 2, to += GW_W) {
+        GW_STORE(to, (GW_NAME(gw_vec)){0});
+        for (ptrdiff_t j = 0; j < cols; j++) {
+            to[2 * j] = b[l * b_row + j * b_col];
+            if (l + 1 < k) to[2 * j + 1] = b[(l + 1) * b_row + j * b_col];
+        }
+    }
+    return to;
+}
+#endif
+
+/* m rows of A, k deep: panels of sixteen rows, in which the sixteen of one column lie together; for rows that are contiguous
+   (a_col == 1) simply the rows, GW_DEPTH + 16 apart. The first `whole` columns of a transposed A can be read in sixteens. */
+GW_CALLED void GW_NAME(gw_pack_rows)(ptrdiff_t m, ptrdiff_t k, ptrdiff_t whole, const GW_REAL* a, ptrdiff_t a_row, ptrdiff_t a_col,
+                                     GW_REAL* __restrict__ to, ptrdiff_t* at) {
+    if (a_col == 1) {
+        for (ptrdiff_t i = 0; i < m; i++) {
+            GW_REAL* row = to + i * (GW_DEPTH + 16);
+            ptrdiff_t l = 0;
+            at[i] = row - to;
+            for (; l + GW_W <= k; l += GW_W) GW_STORE(row + l, GW_LOAD(a + i * a_row + l));
+            for (; l < k; l++) row[l] = a[i * a_row + l];
+        }
+        return;
+    }
+    for (ptrdiff_t i = 0; i < m; i++) at[i] = i / 16 * 16 * k + i % 16;
+    for (ptrdiff_t l = 0; l < k; l++) /* along the columns: they are far apart */
+        for (ptrdiff_t i = 0; i < m; i += 16) {
+            GW_REAL* panel = to + i * k + l * 16;
+            if (a_row == 1 && (m - i >= 16 || l < whole))
+                for (ptrdiff_t j = 0; j < 16; j += GW_W) GW_STORE(panel + j, GW_LOAD(a + i + l * a_col + j));
+            else
+                for (ptrdiff_t j = 0; j < 16 && j < m - i; j++) panel[j] = a[(i + j) * a_row + l * a_col];
+        }
+}
+
+/* ---- products with a vector: y = alpha A x + beta y ---- */
+
+GW_CALLED void GW_NAME(gw_gemv)(ptrdiff_t m, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row, ptrdiff_t a_col,
+                                const GW_REAL* x, ptrdiff_t x_step, GW_REAL beta, GW_REAL* y, ptrdiff_t y_step) {
+    enum { W = GW_VECTOR_BYTES / sizeof(GW_REAL) };
+    GW_REAL part[8 * W] __attribute__((aligned(64)));
+    ptrdiff_t rows;
+    for (ptrdiff_t i = 0; i < m; i += rows) {
+        const GW_REAL* p = a + i * a_row;
+        if (a_row == 1 && m - i >= W) {
+            /* a combination of columns: eight vectors of y together, or one */
+            GW_EACH_8(GW_ZERO1)
+            rows = m - i >= 8 * W ? 8 * W : W;
+            if (rows == W) {
+                for (ptrdiff_t l = 0; l < k; l++) c0_0 += x[l * x_step] * GW_LOAD(p + l * a_col);
+            } else {
+                for (ptrdiff_t l = 0; l < k; l++, p += a_col) {
+                    const GW_REAL f = x[l * x_step];
+#define GW_AXPY(j) c##j##_0 += f * GW_LOAD(p + j * W);
+                    GW_EACH_8(GW_AXPY)
+#undef GW_AXPY
+                }
+            }
+#define GW_PART(j) GW_STORE(part + j * W, c##j##_0);
+            GW_EACH_8(GW_PART)
+#undef GW_PART
+        } else {
+            /* the inner product of a row */
+            GW_REAL sum = 0;
+            ptrdiff_t l = 0;
+            rows = 1;
+            if (a_col == 1 && x_step == 1 && k >= W) {
+                GW_EACH_4(GW_ZERO1)
+                for (; l + 4 * W <= k; l += 4 * W) {
+#define GW_DOT(j) c##j##_0 += GW_LOAD(p + l + j * W) * GW_LOAD(x + l + j * W);
+                    GW_EACH_4(GW_DOT)
+#undef GW_DOT
+                }
+                for (; l + W <= k; l += W) c0_0 += GW_LOAD(p + l) * GW_LOAD(x + l);
+                GW_STORE(part, (c0_0 + c1_0) + (c2_0 + c3_0));
+                for (ptrdiff_t half = W / 2; half >= 1; half /= 2)
+                    for (ptrdiff_t j = 0; j < half; j++) part[j] += part[j + half];
+                sum = part[0];
+            }
+            for (; l < k; l++) sum += p[l * a_col] * x[l * x_step];
+            part[0] = sum;
+        }
+        for (ptrdiff_t j = 0; j < rows; j++) {
+            GW_REAL* to = y + (i + j) * y_step;
+            *to = beta == 0 ? alpha * part[j] : alpha * part[j] + beta * *to;
+        }
+    }
+}
+
+/* ---- contractions ---- */
+
+/* What strip comes next where n columns are left: threes of vectors, but no single one after them; where few are over, half a
+   vector takes them. */
+GW_INLINE ptrdiff_t GW_NAME(gw_strip_kind)(ptrdiff_t n, int halves, int pairs) {
+    const ptrdiff_t h = halves ? (2 * n + GW_W - 1) / GW_W : (n + GW_W - 1) / GW_W * 2;
+    if (h == 1) return GW_PAIRS && pairs ? GW_NAME(gw_strip_pairs) : GW_NAME(gw_strip_half);
+    return h < 4 ? 1 : h < 6 || h == 8 || h == 9 ? 2 : 3;
+}
+
+/* Rows [row, row + m) and columns [column, column + n) of a contraction. */
+GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t row, ptrdiff_t m, ptrdiff_t column, ptrdiff_t n,
+                                         GW_REAL alpha, const GW_REAL* a, const GW_REAL* b, GW_REAL beta, GW_REAL* c) {
+    const gw_level *const outer = what->depth + 1, depth = what->depth[2], rows = what->rows[2];
+    const ptrdiff_t columns = GW_COLUMN_BYTES / sizeof(GW_REAL) / (3 * GW_W) * (3 * GW_W);
+    const ptrdiff_t blocks = (what->k + GW_DEPTH - 1) / GW_DEPTH, deep = ((what->k + blocks - 1) / blocks + 15) / 16 * 16;
+    const ptrdiff_t b_row = depth.other, b_col = what->b_j;
+    const int plain = what->m == rows.extent && what->k == depth.extent;
+    /* whether the rows of B are evenly spaced through all of the depth */
+    const int even = (outer[0].extent == 1 || outer[0].other == depth.extent * b_row) &&
+                     (outer[-1].extent == 1 || outer[-1].other == outer[0].extent * outer[0].other);
+    GW_REAL *const packed_a = GW_NAME(gw_packed_a), *const packed_b = GW_NAME(gw_packed_b);
+    gw_run runs[GW_DEPTH], together[GW_DEPTH];
+    ptrdiff_t a_at[GW_BLOCK + 8], c_at[GW_BLOCK + 8];
+    /* A is used where it is, unless its rows (or columns) all fall on the same lines of the cache; columns, of which a tile
+       takes half a line at a time, are collected when more than one strip or more than one block of depth goes over them. */
+    const ptrdiff_t stride = (depth.a == 1 ? rows.a : depth.a) * (ptrdiff_t)sizeof(GW_REAL) % 4096;
+    const int crowded = stride < 64 || stride > 4096 - 64, worth = plain && what->m >= 8 && what->k >= 8;
+    const int pack_a = depth.a == 1  ? worth && what->n > 3 * GW_W && crowded
+                       : rows.a == 1 ? worth && (what->n > 3 * GW_W || (what->n > GW_W && (crowded || what->k > GW_DEPTH)))
+                                     : plain;
+    const int pairs = GW_PAIRS && !pack_a && depth.a == 1 && what->m >= 64 && (depth.extent % 2 == 0 || depth.extent >= 9);
+    /* Few rows do not pay for the packing of B, unless its own rows crowd the cache. */
+    const int direct = b_col == 1 && (m <= 2 * GW_TILE_ROWS || (m <= 64 && b_row * sizeof(GW_REAL) <= 1024));
+    GW_NAME(gw_depth) with = {.alpha = alpha};
+    for (ptrdiff_t j0 = 0; j0 < n; j0 += columns) {
+        const ptrdiff_t jn = n - j0 < columns ? n - j0 : columns;
+        for (ptrdiff_t l0 = 0; l0 < what->k; l0 += deep) {
+            const ptrdiff_t ln = what->k - l0 < deep ? what->k - l0 : deep;
+            ptrdiff_t b_start = 0;
+            with.count = gw_runs(what->depth, l0, ln, runs, &b_start);
+            with.beta = l0 == 0 ? beta : 1;
+            for (ptrdiff_t r = 0; r < with.count; r++) together[r] = (gw_run){runs[r].a, 0, runs[r].k};
+            for (ptrdiff_t i0 = 0; i0 < m; i0 += GW_BLOCK) {
+                const ptrdiff_t in = m - i0 < GW_BLOCK ? m - i0 : GW_BLOCK;
+                const GW_REAL* from_a = a;
+                with.a_step = depth.a;
+                gw_places(what->rows, row + i0, in, a_at, c_at);
+                if (pack_a) {
+                    GW_NAME(gw_pack_rows)(in, ln, gw_whole_rows(what->k, what->m, depth.a, row + (i0 + in + 15) / 16 * 16) - l0,
+                                          a + (row + i0) * rows.a + l0 * depth.a, rows.a, depth.a, packed_a, a_at);
+                    from_a = packed_a;
+                    with.a_step = depth.a == 1 ? 1 : 16;
+                    runs[0].a = together[0].a = 0;
+                }
+                for (ptrdiff_t i = in; i < in + 8; i++) a_at[i] = a_at[in - 1];
+                for (ptrdiff_t j = 0, width; j < jn; j += width) {
+                    const ptrdiff_t kind = GW_NAME(gw_strip_kind)(jn - j, GW_MASKS && what->m > 4, pairs);
+                    width = kind <= 3 ? kind * GW_W : GW_W / 2;
+                    const ptrdiff_t cols = jn - j < width ? jn - j : width;
+                    const GW_REAL* from = b + b_start + (column + j0 + j) * b_col;
+                    GW_REAL *strip = packed_b + j * ln, *to = c + (column + j0 + j) * what->c_j;
+                    if (cols == width && kind != GW_NAME(gw_strip_pairs) && (direct || (b_col == 1 && b_row == width))) {
+                        with.runs = runs;
+                        with.b_step = b_row;
+                        GW_NAME(gw_strip)(in, kind, cols, &with, from_a, a_at, from, to, c_at, what->c_j);
+                        continue;
+                    }
+                    if (i0 == 0) {
+                        const ptrdiff_t whole =
+                            even ? gw_whole_rows(what->k, what->n, b_row, column + j0 + j + width) - l0 : 0;
+#if GW_PAIRS
+                        if (kind == GW_NAME(gw_strip_pairs)) {
+                            GW_REAL* end = strip;
+                            ptrdiff_t l = 0;
+                            for (ptrdiff_t r = 0; r < with.count; l += runs[r].k, from += runs[r++].k * b_row)
+                                end = GW_NAME(gw_pack_pairs)(runs[r].k, cols, whole - l, from += runs[r].skip, b_row, b_col, end);
+                        } else
+#endif
+                        if (even) {
+                            GW_NAME(gw_pack_strip)(ln, width, cols, whole, from, b_row, b_col, strip);
+                        } else {
+                            GW_REAL* end = strip;
+                            for (ptrdiff_t r = 0; r < with.count; end += runs[r].k * width, from += runs[r++].k * b_row)
+                                GW_NAME(gw_pack_strip)(runs[r].k, width, cols, 0, from += runs[r].skip, b_row, b_col, end);
+                        }
+                    }
+                    with.runs = together;
+                    with.b_step = width;
+                    GW_NAME(gw_strip)(in, kind, cols, &with, from_a, a_at, strip, to, c_at, what->c_j);
+                }
+            }
+        }
+    }
+}
+
+GW_CALLED void GW_NAME(gw_contract_all)(const gw_contraction* what, GW_REAL alpha, const GW_REAL* a, const GW_REAL* b, GW_REAL beta,
+                                        GW_REAL* c) {
+#ifdef _OPENMP
+    const ptrdiff_t m = what->m, n = what->n;
+    if ((double)m * n * what->k >= GW_PARALLEL) {
+        /* Columns are divided where there are enough of them, so that a weight stays with one core; rows elsewhere. */
+        const int by_columns = n >= 6 * GW_W;
+        const ptrdiff_t unit = by_columns ? 3 * GW_W : 16, units = ((by_columns ? n : m) + unit - 1) / unit;
+        const ptrdiff_t most = gw_team_size(), team = units < most ? units : most;
+        if (team > 1) {
+            gw_trial* const trial = gw_trial_of(m, n, what->k, (ptrdiff_t)sizeof(GW_REAL) + 16 * team);
+            const double start = gw_now();
+            const int alone = gw_trial_alone(trial, start);
+            if (alone) {
+                GW_NAME(gw_contract_part)(what, 0, m, 0, n, alpha, a, b, beta, c);
+            } else {
+#pragma omp parallel num_threads((int)team)
+                {
+                    const ptrdiff_t size = omp_get_num_threads(), me = omp_get_thread_num();
+                    const ptrdiff_t first = units * me / size * unit, end = units * (me + 1) / size * unit;
+                    if (by_columns)
+                        GW_NAME(gw_contract_part)(what, 0, m, first, (end < n ? end : n) - first, alpha, a, b, beta, c);
+                    else
+                        GW_NAME(gw_contract_part)(what, first, (end < m ? end : m) - first, 0, n, alpha, a, b, beta, c);
+                }
+            }
+            gw_trial_took(trial, alone, start, gw_now());
+            return;
+        }
+    }
+#endif
+    GW_NAME(gw_contract_part)(what, 0, what->m, 0, what->n, alpha, a, b, beta, c);
+}
+
+/* A few multiplications, where everything lies: four columns (two doubles) at a time where they are contiguous. */
+GW_CALLED void GW_NAME(gw_contract_few)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row,
+                                        ptrdiff_t a_col, const GW_REAL* b, ptrdiff_t b_row, ptrdiff_t b_col, GW_REAL beta,
+                                        GW_REAL* c, ptrdiff_t c_row, ptrdiff_t c_col) {
+    typedef GW_REAL quad __attribute__((vector_size(16)));
+    typedef GW_REAL anywhere __attribute__((vector_size(16), aligned(sizeof(GW_REAL)), may_alias));
+    enum { Q = 16 / sizeof(GW_REAL) };
+    for (ptrdiff_t i = 0; i < m; i++, a += a_row, c += c_row) {
+        ptrdiff_t j = 0;
+        if (b_col == 1 && c_col == 1)
+            for (; j + Q <= n; j += Q) {
+                quad sum = {0};
+                for (ptrdiff_t l = 0; l < k; l++) sum += a[l * a_col] * *(const anywhere*)(b + l * b_row + j);
+                *(anywhere*)(c + j) = beta == 0 ? alpha * sum : alpha * sum + beta * *(const anywhere*)(c + j);
+            }
+        for (; j < n; j++) {
+            GW_REAL sum = 0, *to = c + j * c_col;
+            for (ptrdiff_t l = 0; l < k; l++) sum += a[l * a_col] * b[l * b_row + j * b_col];
             *to = beta == 0 ? alpha * sum : alpha * sum + beta * *to;
         }
+    }
+}
+
+/* One level of rows and one of depth. */
+GW_CALLED void GW_NAME(gw_contract_plain)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row,
+                                          ptrdiff_t a_col, const GW_REAL* b, ptrdiff_t b_row, ptrdiff_t b_col, GW_REAL beta,
+                                          GW_REAL* c, ptrdiff_t c_row, ptrdiff_t c_col) {
+    if (m <= 0 || n <= 0) return;
+    if (k <= 0) k = 0;
+    if ((double)m * n * k <= GW_SMALL) {
+        if (b_col == 1 && c_col == 1 && m <= 16 && (n == GW_W || n == 2 * GW_W || n == 3 * GW_W)) {
+            const gw_run run = {0, 0, k};
+            GW_NAME(gw_depth) depth = {&run, 1, a_col, b_row, alpha, beta, 0};
+            ptrdiff_t a_at[24], c_at[16];
+            for (ptrdiff_t i = 0; i < m; i++) a_at[i] = i * a_row, c_at[i] = i * c_row;
+            for (ptrdiff_t i = m; i < m + 8; i++) a_at[i] = a_at[m - 1];
+            GW_NAME(gw_strip)(m, n / GW_W, n, &depth, a, a_at, b, c, c_at, 1);
+        } else {
+            GW_NAME(gw_contract_few)(m, n, k, alpha, a, a_row, a_col, b, b_row, b_col, beta, c, c_row, c_col);
+        }
+        return;
+    }
+    if (n == 1) {
+        GW_NAME(gw_gemv)(m, k, alpha, a, a_row, a_col, b, b_row, beta, c, c_row);
+        return;
+    }
+    if (m == 1) {
+        GW_NAME(gw_gemv)(n, k, alpha, b, b_col, b_row, a, a_col, beta, c, c_col);
+        return;
+    }
+    gw_contraction what = {{{1, 0, 0}, {1, 0, 0}, {m, a_row, c_row}}, {{1, 0, 0}, {1, 0, 0}, {k, a_col, b_row}}, m, k, n, b_col, c_col};
+    if (c_col != 1 && c_row == 1) { /* what is stored is its transpose */
+        what.rows[2] = (gw_level){n, b_col, c_col};
+        what.depth[2] = (gw_level){k, b_row, a_col};
+        what.m = n, what.n = m, what.b_j = a_row, what.c_j = 1;
+        GW_NAME(gw_contract_all)(&what, alpha, b, a, beta, c);
+        return;
+    }
+    GW_NAME(gw_contract_all)(&what, alpha, a, b, beta, c);
 }
 
 GW_CALLED void GW_NAME(gw_contract)(ptrdiff_t m0, ptrdiff_t a_i0, ptrdiff_t c_i0, ptrdiff_t m1, ptrdiff_t a_i1, ptrdiff_t c_i1,
@@ -17,18 +614,59 @@ GW_CALLED void GW_NAME(gw_contract)(ptrdiff_t m0, ptrdiff_t a_i0, ptrdiff_t c_i0
                                     ptrdiff_t k1, ptrdiff_t a_l1, ptrdiff_t b_l1, ptrdiff_t k2, ptrdiff_t a_l2, ptrdiff_t b_l2,
                                     ptrdiff_t n, ptrdiff_t b_j, ptrdiff_t c_j, GW_REAL alpha, const GW_REAL* a, const GW_REAL* b,
                                     GW_REAL beta, GW_REAL* c) {
+    gw_contraction what = {{{m0, a_i0, c_i0}, {m1, a_i1, c_i1}, {m2, a_i2, c_i2}},
+                           {{k0, a_l0, b_l0}, {k1, a_l1, b_l1}, {k2, a_l2, b_l2}}, 0, 0, n, b_j, c_j};
+    gw_level *const x = what.rows, *const y = what.depth;
     if (m0 <= 0 || m1 <= 0 || m2 <= 0 || n <= 0) return;
-    if (k0 <= 0 || k1 <= 0 || k2 <= 0) k0 = k1 = 1, k2 = 0;
-    for (ptrdiff_t i0 = 0; i0 < m0; i0++)
-        for (ptrdiff_t i1 = 0; i1 < m1; i1++)
-            for (ptrdiff_t l0 = 0; l0 < k0; l0++)
-                for (ptrdiff_t l1 = 0; l1 < k1; l1++) {
-                    const GW_REAL *from = a + i0 * a_i0 + i1 * a_i1 + l0 * a_l0 + l1 * a_l1, *with = b + l0 * b_l0 + l1 * b_l1;
-                    const GW_REAL keep = l0 + l1 == 0 ? beta : 1;
-                    GW_REAL* to = c + i0 * c_i0 + i1 * c_i1;
-                    if (c_j == 1)
-                        GW_NAME(gw_gemm)(m2, n, k2, alpha, from, a_i2, a_l2, with, b_l2, b_j, keep, to, c_i2);
-                    else
-                        GW_NAME(gw_contract_apart)(m2, n, k2, alpha, from, a_i2, a_l2, with, b_l2, b_j, keep, to, c_i2, c_j);
-                }
+    if (k0 <= 0 || k1 <= 0 || k2 <= 0) y[0].extent = y[1].extent = 1, y[2].extent = 0;
+    gw_merge(x);
+    gw_merge(y);
+    what.m = x[0].extent * x[1].extent * x[2].extent;
+    what.k = y[0].extent * y[1].extent * y[2].extent;
+    const int plain = what.m == x[2].extent && what.k == y[2].extent;
+    if (!plain && what.m > 1 && (double)what.m * n * what.k > GW_SMALL) {
+        GW_NAME(gw_contract_all)(&what, alpha, a, b, beta, c);
+        return;
+    }
+    for (ptrdiff_t i0 = 0; i0 < x[0].extent; i0++)
+        for (ptrdiff_t i1 = 0; i1 < x[1].extent; i1++)
+            for (ptrdiff_t l0 = 0; l0 < y[0].extent; l0++)
+                for (ptrdiff_t l1 = 0; l1 < y[1].extent; l1++)
+                    GW_NAME(gw_contract_plain)(x[2].extent, n, y[2].extent, alpha, a + i0 * x[0].a + i1 * x[1].a + l0 * y[0].a + l1 * y[1].a,
+                                               x[2].a, y[2].a, b + l0 * y[0].other + l1 * y[1].other, y[2].other, b_j,
+                                               l0 + l1 == 0 ? beta : 1, c + i0 * x[0].other + i1 * x[1].other, x[2].other, c_j);
 }
+
+GW_CALLED void GW_NAME(gw_gemm_any)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row,
+                                    ptrdiff_t a_col, const GW_REAL* b, ptrdiff_t b_row, ptrdiff_t b_col, GW_REAL beta, GW_REAL* c,
+                                    ptrdiff_t c_row) {
+    GW_NAME(gw_contract_plain)(m, n, k, alpha, a, a_row, a_col, b, b_row, b_col, beta, c, c_row, 1);
+}
+
+#undef GW_INTERLEAVE
+#undef GW_ROW
+#undef GW_ZERO1
+#undef GW_ZERO2
+#undef GW_ZERO3
+#undef GW_ZEROh
+#undef GW_FMA1
+#undef GW_FMA2
+#undef GW_FMA3
+#undef GW_FMAh
+#undef GW_READ1
+#undef GW_READ2
+#undef GW_READ3
+#undef GW_READh
+#undef GW_PUT
+#undef GW_OUT
+#undef GW_LAST
+#undef GW_EPILOGUE
+#undef GW_PUT1
+#undef GW_PUT2
+#undef GW_PUT3
+#undef GW_PUTh
+#undef GW_TILE
+#undef GW_PAIR
+#undef GW_ODD
+#undef GW_SPREAD
+#undef GW_SUM
