@@ -24,18 +24,22 @@ from gradwright.compiler.passes import (
     AFTER,
     BEFORE,
     KERNEL,
+    MEMORY,
     Pass,
     apply,
     constants,
     cse,
     dce,
+    digits,
     expand,
     hoist,
     inline,
+    layouts,
     routes,
     segments,
     share,
     softmax,
+    windows,
 )
 from gradwright.compiler.passes import (
     given as given_derivatives,
@@ -52,7 +56,7 @@ ORIGIN = Origin((), "test")
 PASSES = {
     "constants": constants.run, "given": given_derivatives.run, "cse": cse.run, "dce": dce.run,
     "expand": expand.run, "hoist": hoist.run, "inline": inline.run, "routes": routes.run, "segments": segments.run,
-    "share": share.run, "softmax": softmax.run,
+    "share": share.run, "softmax": softmax.run, "windows": windows.run, "digits": digits.run, "layouts": layouts.run,
 }  # fmt: skip
 FOLDER = Path(__file__).parent / "golden" / "passes"
 LINE = "-" * 40 + "\n"
@@ -68,9 +72,9 @@ def after(name: str) -> Graph:
 
 
 def test_every_pass_has_an_example() -> None:
-    listed = {step.name for step in (*BEFORE, *AFTER, *KERNEL)} - {"recognise", "stabilise"}
+    listed = {step.name for step in (*BEFORE, *AFTER, *KERNEL, *MEMORY)} - {"recognise", "stabilise"}
     assert {name.split("/")[0] for name in GOLDEN} == listed == set(PASSES)
-    assert all(step.reason for step in (*BEFORE, *AFTER, *KERNEL))
+    assert all(step.reason for step in (*BEFORE, *AFTER, *KERNEL, *MEMORY))
 
 
 @pytest.mark.parametrize("name", GOLDEN)

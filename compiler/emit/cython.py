@@ -446,16 +446,18 @@ class KernelWriter:
             self.lines.add(f"{pad}{name} = {text}", node.origin)
         best = self._element(Access(node.best, node.index)).text
         target = self._element(Access(node.target, node.index)).text
-        variable = self.variables[node.variable]
+        variable = self._index(node.place)
         candidate, take = self._temporary(E.ZERO, "real"), self._temporary(E.ZERO, "bool")
         self.lines.add(f"{pad}{candidate} = {code.text}", node.origin)
-        sign = ">" if node.largest else "<"
         # the first NaN wins, as NumPy's argmax has it; no branch, so that the C compiler can take several at a time
-        nan = f"(({candidate} != {candidate}) & ({best} == {best}))"
-        self.lines.add(f"{pad}{take} = ({candidate} {sign} {best}) | {nan}", node.origin)
-        self.lines.add(f"{pad}{best} = {candidate} if {take} else {best}", node.origin)
-        place = variable if self._element(Access(node.target, node.index)).type == "int" else f"<real>{variable}"
-        self.lines.add(f"{pad}{target} = {place} if {take} else {target}", node.origin)
+        name = "above" if node.largest else "below"
+        self.used |= {name, "pick"}
+        self.lines.add(f"{pad}{take} = {name}({candidate}, {best})", node.origin)
+        self.lines.add(f"{pad}{best} = pick({take}, {candidate}, {best})", node.origin)
+        if self._element(Access(node.target, node.index)).type == "int":
+            self.lines.add(f"{pad}{target} = {variable} if {take} else {target}", node.origin)
+        else:
+            self.lines.add(f"{pad}{target} = pick({take}, {variable}, {target})", node.origin)
 
     def _rank(self, node: Rank, pad: str) -> None:
         self.used.add("rank")

@@ -192,10 +192,15 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     lines.append(f'    ctypedef {real} *write "gw_write_{width}"')
     lines.append('    ctypedef const long long *indices "gw_read_i64"')
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
-    special = {"block_sum", "contract", "contract_guarded", "gemm", "inf", "nan", "pi", "rank", "root", *_GAMMA, *E.DRAWS}
-    for name in sorted(used - special):
+    own = ("above below block_sum contract contract_guarded gemm inf nan pi pick rank root".split(), _GAMMA, E.DRAWS)
+    for name in sorted(used.difference(*own)):
         arguments = f"{real}, {real}" if name in _TWO else real
         lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
+    for name in ("above", "below"):
+        if name in used:
+            lines.append(f'    bint {name} "gw_{name}{suffix}"({real} x, {real} best) noexcept')
+    if "pick" in used:
+        lines.append(f'    {real} pick "gw_pick{suffix}"(bint condition, {real} if_true, {real} otherwise) noexcept')
     if "root" in used:
         lines.append("    # the square root, rounded up")
         lines.append('    Py_ssize_t root "gw_root"(Py_ssize_t) noexcept')

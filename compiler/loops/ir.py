@@ -28,13 +28,13 @@ class Assign:
 
 @dataclass(frozen=True, slots=True)
 class ArgBest:
-    """Inside the loop over ``variable``: keep in ``target[index]`` the first position of the largest (smallest) body."""
+    """At one place of the axis: keep in ``target[index]`` the first position of the largest (smallest) body."""
 
     target: str
     index: tuple[Ix, ...]
     best: str  # the scalar that holds the best value so far
     largest: bool
-    variable: str
+    place: Ix  # where along the axis this is: the loop's variable, or a number where the loop is written out
     body: Expr
     args: tuple[Access, ...]
     origin: Origin = field(compare=False)

@@ -14,7 +14,7 @@ from itertools import islice
 
 from ..graph import expr as E
 from ..graph.expr import Expr
-from ..graph.ir import Access, Atom, Axis, Eqn, Gather, Graph, Ix, Origin, Scan, Value, at, outs
+from ..graph.ir import Access, Atom, Axis, Eqn, Gather, Graph, Ix, Origin, Scan, Value, at, fixed, outs
 from ..graph.patterns import ranking, running, special, written_all, written_once
 from ..graph.rewrite import Namer, prune, rename_axes, shape_axes, substitute_access, substitute_ix
 from ..graph.shapes import Dim
@@ -25,6 +25,7 @@ from ..passes.products import arrange, classify, step
 from .ir import ArgBest, Assign, Leave, Loop, Node, Product, Rank, Zero
 
 UNROLLED = 16  # a reduction that short stays innermost: the C compiler unrolls it
+WRITTEN_OUT = 4  # so many elements of a window are written one after the other, without a loop
 BLOCKED = 64  # a sum that long is taken in blocks
 FUSED = 200  # equations that share one loop: registers and the C compiler have long run out of breath
 
@@ -44,6 +45,7 @@ class Item:
     scan: Scan | None = None
     ready: bool = False  # the accumulator holds its first value
     bound: dict[str, Ix] = field(default_factory=dict)
+    short: frozenset[str] = frozenset()  # axes of windows that are written out: no loop
 
     _reads: dict[str, list[tuple[Ix, ...] | None]] | None = None
 
@@ -183,7 +185,13 @@ class _Scheduler:
             self.extent[axis.name] = axis.extent
         bound = {a.name: Ix() for a in eqn.axes if a.extent.is_one()}
         left = [a.name for a in eqn.axes if a.name not in bound]
-        return Item(eqn, target, accumulates, serial, left, bound=bound)
+        return Item(eqn, target, accumulates, serial, left, bound=bound, short=self._short(eqn))
+
+    def _short(self, eqn: Eqn) -> frozenset[str]:
+        """The axes of windows of a few elements. They come last and are written out, so that the loop around them, along what
+        lies together in memory, is the innermost one."""
+        moved = {n for a in (*eqn.args, Access("", eqn.out_index)) for ix in a.index if len(ix.terms) > 1 for n in ix.axes()}
+        return frozenset(n for n in moved if n in self.extent and (self.extent[n].value or UNROLLED) <= WRITTEN_OUT)
 
     def _classify(self, item: Item) -> None:
         for access in (*item.eqn.args, Access(item.target, item.eqn.out_index)):
@@ -296,8 +304,9 @@ class _Scheduler:
             fastest = self._contiguous(item)
             if not short and fastest in out and eqn.reduce in ("+", "max", "min", "*"):
                 order = [n for n in out if n != fastest] + reduced + [fastest]
-                return order[0]
-        return (out + reduced)[0]
+                return next((n for n in order if n not in item.short), order[0])
+        order = out + reduced
+        return next((n for n in order if n not in item.short), order[0])
 
     def _contiguous(self, item: Item) -> str:
         votes = dict.fromkeys(item.left, 0)
@@ -332,7 +341,11 @@ class _Scheduler:
             item.left.remove(axis)
             members.append(item)
         body = self._fuse(members, (*outer, variable))
-        return [*before, self._loop(variable, self.extent[group.axis], body)]
+        extent = self.extent[group.axis]
+        short = any(axis in item.short for item, axis in group.members.values())
+        if short and all(isinstance(n, Assign | ArgBest) for n in body):
+            return [*before, *(_written_at(n, variable, k) for k in range(extent.value or 0) for n in body)]
+        return [*before, self._loop(variable, extent, body)]
 
     def _covers(self, item: Item, axis: str) -> bool:
         """The axis runs over a whole dimension of the output and no other, so that each point starts by itself."""
@@ -398,10 +411,10 @@ class _Scheduler:
         body = E.substitute(eqn.body, {E.idx(n): _number(ix) for n, ix in mapping.items()})
         if eqn.reduce in ("argmax", "argmin"):
             (axis,) = eqn.reduced
-            variable = mapping[axis.name].plain
-            if variable is None:  # over an axis of extent 1: the first
+            place = mapping[axis.name]
+            if place.plain is None:  # over an axis of extent 1: the first
                 return [*nodes, Assign(item.target, index, "=", E.ZERO, (), eqn.origin)]
-            nodes.append(ArgBest(item.target, index, best_name(eqn.out.name), eqn.reduce == "argmax", variable, body, args,
+            nodes.append(ArgBest(item.target, index, best_name(eqn.out.name), eqn.reduce == "argmax", place, body, args,
                                  eqn.origin))  # fmt: skip
             return nodes
         op = _STEP[eqn.reduce]
@@ -587,6 +600,15 @@ class _Groups:
         """The groups of several kinds from ``lowest`` on."""
         lists = [self._open.get(kind, []) for kind in dict.fromkeys(kinds)]
         return merge(*(islice(found, bisect_left(found, lowest), None) for found in lists))
+
+
+def _written_at(node: Node, variable: str, k: int) -> Node:
+    """The statement where the loop's variable is k."""
+    assert isinstance(node, Assign | ArgBest)
+    here, number = {variable: fixed(k)}, {E.idx(variable): E.dim(Dim.of(k))}
+    node = replace(node, index=tuple(substitute_ix(ix, here, {}) for ix in node.index), body=E.substitute(node.body, number),
+                   args=tuple(substitute_access(a, here, {}) for a in node.args))  # fmt: skip
+    return replace(node, place=substitute_ix(node.place, here, {})) if isinstance(node, ArgBest) else node
 
 
 def _innermost(item: Item) -> bool:

@@ -34,7 +34,7 @@ def _body(nodes: Sequence[Node], depth: int) -> Iterator[str]:
                 yield f"{pad}{_at(node.target, node.index)} {node.op} {_formula(node)}{inside}"
             case ArgBest():
                 what = "largest" if node.largest else "smallest"
-                yield f"{pad}{_at(node.target, node.index)} = {node.variable} where {_formula(node)} is {what} ({node.best})"
+                yield f"{pad}{_at(node.target, node.index)} = {node.place} where {_formula(node)} is {what} ({node.best})"
             case Leave():
                 yield f"{pad}{'on' if node.again else 'out'} where {_formula(node)}"
             case Zero():

@@ -33,15 +33,15 @@ class Product:
     guard: int | None = None  # the operand whose zeros win, whatever the other one is
 
 
-def classify(eqn: Eqn) -> Product | None:
+def classify(eqn: Eqn, least: int = LARGE) -> Product | None:
     """The roles of the axes where a kernel can take the equation as it stands: written plainly, nothing read outside."""
     if eqn.plain_out is None or any(a.fill is not None for a in eqn.args):
         return None
-    return roles(eqn)
+    return roles(eqn, least)
 
 
-def roles(eqn: Eqn) -> Product | None:
-    """The roles of the axes, or None where this is no large contraction."""
+def roles(eqn: Eqn, least: int = LARGE) -> Product | None:
+    """The roles of the axes, or None where this is no contraction of at least so many products."""
     if eqn.reduce != "+" or len(eqn.args) != 2:
         return None
     body, guard = eqn.body, None
@@ -69,7 +69,7 @@ def roles(eqn: Eqn) -> Product | None:
     known = 1
     for a in (*m, *n, *k):
         known *= a.extent.value if a.extent.value is not None else 1
-    if known < LARGE:
+    if known < least:
         return None
     first = [n_ for ix in eqn.out_index for n_ in ix.axes()]
     if first.index(n[0].name) < first.index(m[0].name):

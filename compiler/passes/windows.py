@@ -47,7 +47,7 @@ class _Windows:
         found: list[Eqn] = []
         for part in parts:
             copies, part = self._filled(part)
-            if classify(part) is None:  # a gather of a kind that no kernel takes: the scatter stays
+            if classify(part, 1) is None:  # a gather of a kind that no kernel takes: the scatter stays
                 yield eqn
                 return
             found += [*copies, part]
@@ -83,7 +83,7 @@ class _Windows:
         found: list[Eqn] = []
         self.places = {}
         for part, places in parts:
-            if len(parts) > 1:
+            if any(place != (Dim.of(1), Dim.of(0)) for place in places):
                 part = replace(part, out=replace(part.out, name=self.name(f"{eqn.out.name}_part")))
                 self.shapes[part.out.name] = part.out.shape
             found.append(normalise(part))
@@ -108,9 +108,13 @@ class _Windows:
             part, before = eqn, rest
             place = Namer(extents)(f"p{d}")
             count = (eqn.out.shape[d] - phase + (step - 1)) // step
+            if count.value == 0:
+                continue
             if other is not None:  # the places p = step*place + phase are met by every step-th u only
                 u = str(other[0])
                 start = (phase - (rest.const.value or 0)) % step
+                if any(a.name == u and a.extent.value is not None and a.extent.value <= start for a in eqn.axes):
+                    continue  # no place of this kind is met: it stays 0
                 moved = {u: at(u).scale(Dim.of(step)) + fixed(start)}
                 axes = tuple(Axis(a.name, (a.extent - start + (step - 1)) // step) if a.name == u else a for a in eqn.axes)
                 part = replace(eqn, axes=axes, args=tuple(substitute_access(a, moved, extents) for a in eqn.args))
@@ -177,6 +181,9 @@ class _Windows:
                 continue
             low_high = self._reach(access, eqn)
             if low_high is None:
+                continue
+            if all(not low.terms and high == d for (low, high), d in zip(low_high, self.shapes[access.value], strict=True)):
+                args[k] = replace(access, fill=None)
                 continue
             key = (access.value, low_high)
             name = self.padded.get(key)

@@ -290,10 +290,26 @@ GW_INLINE float gw_softplusf(float x) {
 
 /* ---- choices: a NaN of either operand is the answer, as in NumPy's maximum and minimum ---- */
 
-GW_INLINE double gw_max(double a, double b) { return (a >= b) | (a != a) ? a : b; }
-GW_INLINE double gw_min(double a, double b) { return (a <= b) | (a != a) ? a : b; }
-GW_INLINE float gw_maxf(float a, float b) { return (a >= b) | (a != a) ? a : b; }
-GW_INLINE float gw_minf(float a, float b) { return (a <= b) | (a != a) ? a : b; }
+/* The bits of a where the condition holds, and those of b elsewhere. A choice by ?: is a branch as soon as gcc knows something
+   about two of them in a row (that one decides the other), and a loop with branches is not vectorised. */
+GW_INLINE double gw_pick(int condition, double a, double b) {
+    const uint64_t mask = -(uint64_t)condition;
+    return gw_real((gw_bits(a) & mask) | (gw_bits(b) & ~mask));
+}
+GW_INLINE float gw_pickf(int condition, float a, float b) {
+    const uint32_t mask = -(uint32_t)condition;
+    return gw_realf((gw_bitsf(a) & mask) | (gw_bitsf(b) & ~mask));
+}
+GW_INLINE double gw_max(double a, double b) { return gw_pick((b > a) | (b != b), b, a); }
+GW_INLINE double gw_min(double a, double b) { return gw_pick((b < a) | (b != b), b, a); }
+GW_INLINE float gw_maxf(float a, float b) { return gw_pickf((b > a) | (b != b), b, a); }
+GW_INLINE float gw_minf(float a, float b) { return gw_pickf((b < a) | (b != b), b, a); }
+
+/* whether x takes the place of the largest (smallest) so far: the first of equals stays, and the first NaN stays */
+GW_INLINE int gw_above(double x, double best) { return (x > best) | ((x != x) & (best == best)); }
+GW_INLINE int gw_below(double x, double best) { return (x < best) | ((x != x) & (best == best)); }
+GW_INLINE int gw_abovef(float x, float best) { return (x > best) | ((x != x) & (best == best)); }
+GW_INLINE int gw_belowf(float x, float best) { return (x < best) | ((x != x) & (best == best)); }
 GW_INLINE double gw_sign(double x) { return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x; }
 GW_INLINE float gw_signf(float x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x; }
 
