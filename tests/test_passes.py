@@ -33,9 +33,13 @@ from gradwright.compiler.passes import (
     hoist,
     inline,
     routes,
+    save,
     segments,
     share,
+    sink,
     softmax,
+    split,
+    transposes,
 )
 from gradwright.compiler.passes import (
     given as given_derivatives,
@@ -51,8 +55,9 @@ Array = NDArray[Any]
 ORIGIN = Origin((), "test")
 PASSES = {
     "constants": constants.run, "given": given_derivatives.run, "cse": cse.run, "dce": dce.run,
-    "expand": expand.run, "hoist": hoist.run, "inline": inline.run, "routes": routes.run, "segments": segments.run,
-    "share": share.run, "softmax": softmax.run,
+    "expand": expand.run, "hoist": hoist.run, "inline": inline.run, "routes": routes.run, "save": save.run,
+    "segments": segments.run, "share": share.run, "sink": sink.run, "softmax": softmax.run, "split": split.run,
+    "transposes": transposes.run,
 }  # fmt: skip
 FOLDER = Path(__file__).parent / "golden" / "passes"
 LINE = "-" * 40 + "\n"
