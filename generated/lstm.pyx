@@ -7,12 +7,12 @@ Made by gradwright 0.1.0 from examples/lstm.gw (sha256 d1cb7f3a383547b2); edit t
 Sizes        N, T are free, D = 16, H = 32
 Inputs       x[N, T, 16] target[N, 32]
 Parameters   W[48, 128] b[128]: 6272 float64, in this order in theta
-Kept         h_start[N, 32] x_by_t[T, N, 16] h_before[T, N, 32] c_before[T, N, 32] loss_t1[N, 32] for the backward pass
+Kept         h_start[N, 32] x_by_t[T, N, 16] h_before[T, N, 32] c_before[T, N, 32] c_t1_steps[T, N, 32] c_t3_steps[T, N, 32] c_t4_steps[T, N, 32] h_t1_steps[T, N, 32] h_t2_steps[T, N, 32] loss_t1[N, 32] for the backward pass
 Operations   the forward graph as written: 96*N + 1
-             predict 12800*N*T, 160*N*T of them transcendental; bytes moved 512*N*T + 3200*N + 50176
-             forward 12800*N*T + 96*N + 1, 160*N*T + 32*N of them transcendental; bytes moved 1024*N*T + 4224*N + 50184
-             backward 38496*N*T + 64*N, 224*N*T of them transcendental; bytes moved 640*N*T + 4608*N + 296960
-             train 51296*N*T + 160*N + 1, 384*N*T + 32*N of them transcendental; bytes moved 768*N*T + 7808*N + 296968
+             predict 12832*N*T, 160*N*T of them transcendental; bytes moved 1536*N*T + 2048*N + 50176
+             forward 12832*N*T + 96*N + 1, 160*N*T + 32*N of them transcendental; bytes moved 3328*N*T + 2560*N + 50184
+             backward 21312*N*T + 64*N, 64*N*T of them transcendental; bytes moved 2944*N*T + 1280*N + 181248
+             train 34144*N*T + 160*N + 1, 224*N*T + 32*N of them transcendental; bytes moved 4096*N*T + 3072*N + 182280
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -28,8 +28,6 @@ cdef extern from "gradwright/scalar.h" nogil:
     double sign "gw_sign"(double) noexcept
     double sqrt "gw_sqrt"(double) noexcept
     double tanh "gw_tanh"(double) noexcept
-cdef extern from "gradwright/sum.h" nogil:
-    double block_sum "gw_sum_f64"(const double *, Py_ssize_t) noexcept
 cdef extern from "gradwright/gemm.h" nogil:
     # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns
     void gemm "gw_gemm_f64"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, double alpha,
@@ -43,9 +41,8 @@ ctypedef double real
 cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t N, Py_ssize_t T) noexcept nogil:
     # the outputs without the loss
     cdef read W = theta, b = theta + 6144
-    cdef write h_start = work, x_by_t = work + 32*N, h_h = work + 16*N*T + 32*N, h_c = work + 16*N*T + 64*N
-    cdef write i_t1 = work + 16*N*T + 96*N, i_t2 = work + 16*N*T + 144*N, c_2 = work, h_2 = work + 16*N*T + 272*N
-    cdef write h_2_copy = work + 16*N*T + 304*N
+    cdef write h_start = work, x_by_t = work + 32*N, i_t2_part1 = work + 16*N*T + 32*N, h_h = work + 144*N*T + 32*N
+    cdef write h_c = work + 144*N*T + 64*N, i_t2_part2 = work + 144*N*T + 96*N
     cdef real c, i, f, o, g
     cdef real i_t3[128]
     cdef Py_ssize_t n, j, t
@@ -58,6 +55,10 @@ cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t 
         for n in range(N):
             for j in range(16):
                 x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
+    gemm(N*T, 128, 16, 1,
+         x_by_t, 16, 1,
+         W, 128, 1,
+         0, i_t2_part1, 128)
     # examples/lstm.gw:7   scan t in range(T):
     for n in range(N):
         for j in range(32):
@@ -67,36 +68,25 @@ cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t 
             h_c[32*n + j] = h_start[32*n + j]
     for t in range(T):
         # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+        gemm(N, 128, 32, 1,
+             h_h, 32, 1,
+             W + 2048, 128, 1,
+             0, i_t2_part2, 128)
         for n in range(N):
-            for j in range(48):
-                i_t1[48*n + j] = ((x_by_t[16*N*t + 16*n + j] if 0 <= j < 16 else 0.0) if j < 16 else (h_h[32*n + j - 16] if 0 <= j - 16 < 32 else 0.0))
-        gemm(N, 128, 48, 1,
-             i_t1, 48, 1,
-             W, 128, 1,
-             0, i_t2, 128)
-        for n in range(N):
+            #     in parts, of which not all wait for the step before
             for j in range(128):
-                i_t3[j] = i_t2[128*n + j] + b[j]
+                i_t3[j] = i_t2_part1[128*N*t + 128*n + j] + i_t2_part2[128*n + j] + b[j]
             for j in range(32):
                 i = i_t3[j]
                 f = i_t3[j + 32]
                 o = i_t3[j + 64]
                 g = i_t3[j + 96]
                 # examples/lstm.gw:11   c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-                c_2[32*n + j] = sigmoid(f)*h_c[32*n + j] + sigmoid(i)*tanh(g)
+                h_c[32*n + j] = sigmoid(f)*h_c[32*n + j] + sigmoid(i)*tanh(g)
                 # examples/lstm.gw:12   h = sigmoid(o) * tanh(c)
-                h_2[32*n + j] = sigmoid(o)*tanh(c_2[32*n + j])
-                h_2_copy[32*n + j] = h_2[32*n + j]
-        # examples/lstm.gw:7   scan t in range(T):
-        for n in range(N):
-            for j in range(32):
-                hs[32*N*t + 32*n + j] = h_2_copy[32*n + j]
-        for n in range(N):
-            for j in range(32):
-                h_h[32*n + j] = h_2[32*n + j]
-        for n in range(N):
-            for j in range(32):
-                h_c[32*n + j] = c_2[32*n + j]
+                h_h[32*n + j] = sigmoid(o)*tanh(h_c[32*n + j])
+                hs[32*N*t + 32*n + j] = h_h[32*n + j]
+    # examples/lstm.gw:7   scan t in range(T):
     for n in range(N):
         for j in range(32):
             h[32*n + j] = h_h[32*n + j]
@@ -110,9 +100,10 @@ cdef void forward(read x, read target, read theta, write h, write hs, write loss
     # the outputs, and what the backward pass keeps
     cdef read W = theta, b = theta + 6144
     cdef write h_start = kept, x_by_t = kept + 32*N, h_before = kept + 16*N*T + 32*N, c_before = kept + 48*N*T + 32*N
-    cdef write loss_t1 = kept + 80*N*T + 32*N
-    cdef write h_h = work, h_c = work + 32*N, i_t1 = work + 64*N, i_t2 = work + 112*N, c_2 = work + 240*N
-    cdef write h_2 = work + 272*N, h_2_copy = work + 304*N, h_copy = work + 336*N, c_copy = work + 368*N
+    cdef write c_t1_steps = kept + 80*N*T + 32*N, c_t3_steps = kept + 112*N*T + 32*N
+    cdef write c_t4_steps = kept + 144*N*T + 32*N, h_t1_steps = kept + 176*N*T + 32*N
+    cdef write h_t2_steps = kept + 208*N*T + 32*N, loss_t1 = kept + 240*N*T + 32*N
+    cdef write i_t2_part1 = work, h_h = work + 128*N*T, h_c = work + 128*N*T + 32*N, i_t2_part2 = work + 128*N*T + 64*N
     cdef real c, i, f, o, g
     cdef real i_t3[128]
     cdef double loss_t3
@@ -126,6 +117,10 @@ cdef void forward(read x, read target, read theta, write h, write hs, write loss
         for n in range(N):
             for j in range(16):
                 x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
+    gemm(N*T, 128, 16, 1,
+         x_by_t, 16, 1,
+         W, 128, 1,
+         0, i_t2_part1, 128)
     # examples/lstm.gw:7   scan t in range(T):
     for n in range(N):
         for j in range(32):
@@ -134,47 +129,36 @@ cdef void forward(read x, read target, read theta, write h, write hs, write loss
         for j in range(32):
             h_c[32*n + j] = h_start[32*n + j]
     for t in range(T):
+        for n in range(N):
+            for j in range(32):
+                h_before[32*N*t + 32*n + j] = h_h[32*n + j]
+            for j in range(32):
+                c_before[32*N*t + 32*n + j] = h_c[32*n + j]
         # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+        gemm(N, 128, 32, 1,
+             h_h, 32, 1,
+             W + 2048, 128, 1,
+             0, i_t2_part2, 128)
         for n in range(N):
-            for j in range(48):
-                i_t1[48*n + j] = ((x_by_t[16*N*t + 16*n + j] if 0 <= j < 16 else 0.0) if j < 16 else (h_h[32*n + j - 16] if 0 <= j - 16 < 32 else 0.0))
-            for j in range(32):
-                h_copy[32*n + j] = h_h[32*n + j]
-            for j in range(32):
-                c_copy[32*n + j] = h_c[32*n + j]
-        gemm(N, 128, 48, 1,
-             i_t1, 48, 1,
-             W, 128, 1,
-             0, i_t2, 128)
-        for n in range(N):
+            #     in parts, of which not all wait for the step before
             for j in range(128):
-                i_t3[j] = i_t2[128*n + j] + b[j]
+                i_t3[j] = i_t2_part1[128*N*t + 128*n + j] + i_t2_part2[128*n + j] + b[j]
             for j in range(32):
                 i = i_t3[j]
                 f = i_t3[j + 32]
                 o = i_t3[j + 64]
                 g = i_t3[j + 96]
                 # examples/lstm.gw:11   c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-                c_2[32*n + j] = sigmoid(f)*h_c[32*n + j] + sigmoid(i)*tanh(g)
+                c_t1_steps[32*N*t + 32*n + j] = sigmoid(f)
+                c_t3_steps[32*N*t + 32*n + j] = sigmoid(i)
+                c_t4_steps[32*N*t + 32*n + j] = tanh(g)
+                h_c[32*n + j] = c_t1_steps[32*N*t + 32*n + j]*h_c[32*n + j] + c_t3_steps[32*N*t + 32*n + j]*c_t4_steps[32*N*t + 32*n + j]
                 # examples/lstm.gw:12   h = sigmoid(o) * tanh(c)
-                h_2[32*n + j] = sigmoid(o)*tanh(c_2[32*n + j])
-                h_2_copy[32*n + j] = h_2[32*n + j]
-        # examples/lstm.gw:7   scan t in range(T):
-        for n in range(N):
-            for j in range(32):
-                hs[32*N*t + 32*n + j] = h_2_copy[32*n + j]
-        for n in range(N):
-            for j in range(32):
-                h_before[32*N*t + 32*n + j] = h_copy[32*n + j]
-        for n in range(N):
-            for j in range(32):
-                c_before[32*N*t + 32*n + j] = c_copy[32*n + j]
-        for n in range(N):
-            for j in range(32):
-                h_h[32*n + j] = h_2[32*n + j]
-        for n in range(N):
-            for j in range(32):
-                h_c[32*n + j] = c_2[32*n + j]
+                h_t1_steps[32*N*t + 32*n + j] = sigmoid(o)
+                h_t2_steps[32*N*t + 32*n + j] = tanh(h_c[32*n + j])
+                h_h[32*n + j] = h_t1_steps[32*N*t + 32*n + j]*h_t2_steps[32*N*t + 32*n + j]
+                hs[32*N*t + 32*n + j] = h_h[32*n + j]
+    # examples/lstm.gw:7   scan t in range(T):
     for n in range(N):
         for j in range(32):
             h[32*n + j] = h_h[32*n + j]
@@ -193,25 +177,18 @@ cdef void forward(read x, read target, read theta, write h, write hs, write loss
 
 cdef void backward(read theta, write grad, read kept, write work, Py_ssize_t N, Py_ssize_t T) noexcept nogil:
     # the adjoints, from what the forward pass kept
-    cdef read W = theta, b = theta + 6144
+    cdef read W = theta
     cdef write d_W_3 = grad, d_b_3 = grad + 6144
     cdef read h_start = kept, x_by_t = kept + 32*N, h_before = kept + 16*N*T + 32*N, c_before = kept + 48*N*T + 32*N
-    cdef read loss_t1 = kept + 80*N*T + 32*N
-    cdef write d_h = work, d_W = work + 32*N, d_h_2 = work + 32*N + 6144, d_c_2 = work, sum_W = work + 64*N + 6144
-    cdef write i_t1 = work + 64*N + 12288, i_t2 = work + 112*N + 12288, d_i_t3 = work + 240*N + 12288
-    cdef write d_i_t1 = work + 368*N + 12288, d_h_start_d_h = work + 416*N + 12288, d_c = work + 448*N + 12288
-    cdef write next_sum_W = work + 32*N, d_W_2 = work + 32*N
-    cdef real d_h_start, d_h_start_2, i, f, o, g, c_t1, c_t3, c_t4, c_2, h_t1, h_t2, d_c_2_2, d_g
-    cdef real next_sum_b_block[512]
+    cdef read c_t1_steps = kept + 80*N*T + 32*N, c_t3_steps = kept + 112*N*T + 32*N, c_t4_steps = kept + 144*N*T + 32*N
+    cdef read h_t1_steps = kept + 176*N*T + 32*N, h_t2_steps = kept + 208*N*T + 32*N, loss_t1 = kept + 240*N*T + 32*N
+    cdef write d_h = work, W_T = work + 32*N, d_h_2 = work + 32*N + 4096, d_c_2 = work
+    cdef write d_i_t2_part1 = work + 64*N + 4096, d_W_part2_sum = work + 32*N, d_W_part1 = work + 128*N*T + 64*N + 4096
+    cdef real d_h_start, d_h_start_2, d_c_2_2, d_g, d_o, d_f, d_i
     cdef real d_b[128]
     cdef real d_b_2[128]
     cdef real sum_b[128]
-    cdef real i_t3[128]
-    cdef real d_o[32]
-    cdef real d_f[32]
-    cdef real d_i[32]
-    cdef real next_sum_b[128]
-    cdef Py_ssize_t n, j, k, t, n_start, n_count, n_in
+    cdef Py_ssize_t n, j, k, t
     # examples/lstm.gw:16   backward of  minimize mean((h - target)**2)
     #     d loss_t2 / d loss_t1 = 2 * loss_t1
     #     d loss / d loss_t3 = 1 / 32*N
@@ -220,11 +197,14 @@ cdef void backward(read theta, write grad, read kept, write work, Py_ssize_t N, 
             d_h[32*n + j] = 2*loss_t1[32*n + j]/(32*N)
     # examples/lstm.gw:7   backward of  scan t in range(T):
     #     the running sum starts at 0
-    for j in range(48):
-        for k in range(128):
-            d_W[128*j + k] = 0
     for j in range(128):
         d_b[j] = 0
+    # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    #     transposed once for all steps
+    for j in range(128):
+        for k in range(32):
+            W_T[32*j + k] = W[128*k + j + 2048]
+    # examples/lstm.gw:7   backward of  scan t in range(T):
     #     the same steps backwards
     for n in range(N):
         for j in range(32):
@@ -232,125 +212,72 @@ cdef void backward(read theta, write grad, read kept, write work, Py_ssize_t N, 
     for n in range(N):
         for j in range(32):
             d_c_2[32*n + j] = h_start[32*n + j]
-    for j in range(48):
-        for k in range(128):
-            sum_W[128*j + k] = d_W[128*j + k]
     for j in range(128):
         sum_b[j] = d_b[j]
     for t in range(T):
         for n in range(N):
-            # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-            for j in range(48):
-                i_t1[48*n + j] = ((x_by_t[-16*N*t + 16*n + j + 16*N*T - 16*N] if 0 <= -t + T - 1 < T and 0 <= j < 16 else 0.0) if j < 16 else (h_before[-32*N*t + 32*n + j + 32*N*T - 32*N - 16] if 0 <= -t + T - 1 < T and 0 <= j - 16 < 32 else 0.0))
-            # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-            #     i_t3 is used 4 times: its adjoints add
-            for j in range(128):
-                d_i_t3[128*n + j] = 0
-        # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-        gemm(N, 128, 48, 1,
-             i_t1, 48, 1,
-             W, 128, 1,
-             0, i_t2, 128)
-        for n in range(N):
-            for j in range(128):
-                i_t3[j] = i_t2[128*n + j] + b[j]
             for j in range(32):
-                i = i_t3[j]
-                f = i_t3[j + 32]
-                o = i_t3[j + 64]
-                g = i_t3[j + 96]
-                # examples/lstm.gw:11   c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-                c_t1 = sigmoid(f)
-                c_t3 = sigmoid(i)
-                c_t4 = tanh(g)
-                c_2 = c_t1*c_before[-32*N*t + 32*n + j + 32*N*T - 32*N] + c_t3*c_t4
-                # examples/lstm.gw:12   h = sigmoid(o) * tanh(c)
-                h_t1 = sigmoid(o)
-                h_t2 = tanh(c_2)
                 # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
                 # examples/lstm.gw:12                h = sigmoid(o) * tanh(c)
                 #     c_2 is used 2 times: its adjoints add
                 #     d h_t2 / d c_2 = 1 - h_t2**2
-                d_c_2_2 = d_c_2[32*n + j] + d_h_2[32*n + j]*h_t1*(1 - h_t2*h_t2)
+                d_c_2_2 = d_c_2[32*n + j] + d_h_2[32*n + j]*h_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - h_t2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*h_t2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
                 # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
                 #     d c_t4 / d g = 1 - c_t4**2
-                d_g = d_c_2_2*c_t3*(1 - c_t4*c_t4)
+                d_g = d_c_2_2*c_t3_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - c_t4_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*c_t4_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
                 # examples/lstm.gw:12   backward of  h = sigmoid(o) * tanh(c)
                 #     d h_t1 / d o = h_t1 * (1 - h_t1)
-                d_o[j] = d_h_2[32*n + j]*h_t2*(h_t1*(1 - h_t1))
+                d_o = d_h_2[32*n + j]*h_t2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(h_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - h_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]))
                 # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
                 #     d c_t1 / d f = c_t1 * (1 - c_t1)
-                d_f[j] = d_c_2_2*c_before[-32*N*t + 32*n + j + 32*N*T - 32*N]*(c_t1*(1 - c_t1))
+                d_f = d_c_2_2*c_before[-32*N*t + 32*n + j + 32*N*T - 32*N]*(c_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - c_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]))
                 #     d c_t3 / d i = c_t3 * (1 - c_t3)
-                d_i[j] = d_c_2_2*c_t4*(c_t3*(1 - c_t3))
+                d_i = d_c_2_2*c_t4_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(c_t3_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - c_t3_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]))
                 # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-                d_i_t3[128*n + j + 96] += d_g
+                d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 96] = d_g
+                d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 64] = d_o
+                d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 32] = d_f
+                d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N] = d_i
                 # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-                d_c[32*n + j] = d_c_2_2*c_t1
+                d_c_2[32*n + j] = d_c_2_2*c_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]
             # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-            for j in range(32):
-                d_i_t3[128*n + j + 64] += d_o[j]
-            for j in range(32):
-                d_i_t3[128*n + j + 32] += d_f[j]
-            for j in range(32):
-                d_i_t3[128*n + j] += d_i[j]
-        gemm(N, 48, 128, 1,
-             d_i_t3, 128, 1,
-             W, 1, 128,
-             0, d_i_t1, 48)
-        #     d i_t1 / d h = where(i1 < 16, 0, 1)
-        for n in range(N):
-            for j in range(32):
-                d_h_start_d_h[32*n + j] = 0
-            for j in range(48):
-                if 0 <= j - 16 < 32:
-                    d_h_start_d_h[32*n + j - 16] += d_i_t1[48*n + j]*(0.0 if j < 16 else 1.0)
-        # examples/lstm.gw:7   scan t in range(T):
-        for j in range(48):
-            for k in range(128):
-                next_sum_W[128*j + k] = sum_W[128*j + k]
-        # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-        gemm(48, 128, N, 1,
-             i_t1, 1, 48,
-             d_i_t3, 128, 1,
-             1, next_sum_W, 128)
-        for j in range(128):
-            # examples/lstm.gw:7   scan t in range(T):
-            next_sum_b[j] = sum_b[j]
-            # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-            for n_start in range(0, N, 512):
-                n_count = N - n_start if N - n_start < 512 else 512
-                for n_in in range(n_count):
-                    n = n_start + n_in
-                    next_sum_b_block[n_in] = d_i_t3[128*n + j]
-                next_sum_b[j] += block_sum(next_sum_b_block, n_count)
-        # examples/lstm.gw:7   backward of  scan t in range(T):
-        #     the same steps backwards
-        for n in range(N):
-            for j in range(32):
-                d_h_2[32*n + j] = d_h_start_d_h[32*n + j]
-        for n in range(N):
-            for j in range(32):
-                d_c_2[32*n + j] = d_c[32*n + j]
-        for j in range(48):
-            for k in range(128):
-                sum_W[128*j + k] = next_sum_W[128*j + k]
-        for j in range(128):
-            sum_b[j] = next_sum_b[j]
+            for j in range(128):
+                sum_b[j] += d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N]
+        gemm(N, 32, 128, 1,
+             d_i_t2_part1 + -128*N*t + 128*N*T - 128*N, 128, 1,
+             W_T, 32, 1,
+             0, d_h_2, 32)
+    # examples/lstm.gw:7   backward of  scan t in range(T):
+    #     the same steps backwards
     for n in range(N):
         for j in range(32):
             d_h_start = d_h_2[32*n + j]
     for n in range(N):
         for j in range(32):
             d_h_start_2 = d_c_2[32*n + j]
-    for j in range(48):
-        for k in range(128):
-            d_W_2[128*j + k] = sum_W[128*j + k]
     for j in range(128):
         d_b_2[j] = sum_b[j]
-    for j in range(48):
+    # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    gemm(32, 128, N*T, 1,
+         h_before, 1, 32,
+         d_i_t2_part1, 128, 1,
+         0, d_W_part2_sum, 128)
+    # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    # examples/lstm.gw:7                 scan t in range(T):
+    #     the same steps backwards
+    gemm(16, 128, N*T, 1,
+         x_by_t, 1, 16,
+         d_i_t2_part1, 128, 1,
+         0, d_W_part1, 128)
+    # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    for j in range(32):
         for k in range(128):
-            d_W_3[128*j + k] = d_W_2[128*j + k]
+            d_W_3[128*j + k + 2048] = d_W_part2_sum[128*j + k]
+    for j in range(16):
+        for k in range(128):
+            d_W_3[128*j + k] = d_W_part1[128*j + k]
+    # examples/lstm.gw:7   backward of  scan t in range(T):
+    #     the same steps backwards
     for j in range(128):
         d_b_3[j] = d_b_2[j]
 
@@ -360,30 +287,22 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
     # the loss and its gradient in one go
     cdef read W = theta, b = theta + 6144
     cdef write d_W_3 = grad, d_b_3 = grad + 6144
-    cdef write h_start = work, x_by_t = work + 32*N, h_h = work + 16*N*T + 32*N, h_c = work + 16*N*T + 64*N
-    cdef write h_before = work + 16*N*T + 96*N, c_before = work + 48*N*T + 96*N, i_t1 = work + 80*N*T + 96*N
-    cdef write i_t2 = work + 80*N*T + 144*N, c_2 = work + 80*N*T + 272*N, h_2 = work + 80*N*T + 304*N
-    cdef write h_copy = work + 80*N*T + 336*N, c_copy = work + 80*N*T + 368*N, h = work + 80*N*T + 272*N
-    cdef write d_h = work + 16*N*T + 32*N, d_W = work + 80*N*T + 400*N, d_h_2 = work + 16*N*T + 64*N
-    cdef write d_c_2 = work + 16*N*T + 32*N, sum_W = work + 80*N*T + 400*N + 6144
-    cdef write d_h_start_i_t1 = work + 80*N*T + 96*N, d_h_start_i_t2 = work + 80*N*T + 144*N
-    cdef write d_i_t3 = work + 80*N*T + 400*N + 12288, d_i_t1 = work + 80*N*T + 528*N + 12288, d_h_start_d_h = work
-    cdef write d_c = work + 80*N*T + 272*N, next_sum_W = work + 80*N*T + 400*N, d_W_2 = work + 80*N*T + 400*N
-    cdef real c, d_h_start, d_h_start_2, i, f, o, g, d_h_start_i, d_h_start_f, d_h_start_o, d_h_start_g, c_t1, c_t3
-    cdef real c_t4, d_h_start_c_2, h_t1, h_t2, d_c_2_2, d_g
-    cdef real next_sum_b_block[512]
+    cdef write h_start = work, x_by_t = work + 32*N, i_t2_part1 = work + 16*N*T + 32*N, h_h = work + 144*N*T + 32*N
+    cdef write h_c = work + 144*N*T + 64*N, h_before = work + 144*N*T + 96*N, c_before = work + 176*N*T + 96*N
+    cdef write c_t1_steps = work + 208*N*T + 96*N, c_t3_steps = work + 240*N*T + 96*N
+    cdef write c_t4_steps = work + 272*N*T + 96*N, h_t1_steps = work + 304*N*T + 96*N
+    cdef write h_t2_steps = work + 336*N*T + 96*N, i_t2_part2 = work + 368*N*T + 96*N, h = work + 368*N*T + 224*N
+    cdef write d_h = work + 144*N*T + 32*N, W_T = work + 368*N*T + 256*N, d_h_2 = work + 144*N*T + 64*N
+    cdef write d_c_2 = work + 144*N*T + 32*N, d_i_t2_part1 = work + 16*N*T + 32*N
+    cdef write d_W_part2_sum = work + 368*N*T + 256*N, d_W_part1 = work + 368*N*T + 256*N + 4096
+    cdef real c, d_h_start, d_h_start_2, i, f, o, g, d_c_2_2, d_g, d_o, d_f, d_i
     cdef real loss_t1[32]
     cdef real d_b[128]
     cdef real d_b_2[128]
     cdef real i_t3[128]
     cdef real sum_b[128]
-    cdef real d_h_start_i_t3[128]
-    cdef real d_o[32]
-    cdef real d_f[32]
-    cdef real d_i[32]
-    cdef real next_sum_b[128]
     cdef double loss_t3
-    cdef Py_ssize_t n, j, t, k, n_start, n_count, n_in
+    cdef Py_ssize_t n, j, t, k
     # examples/lstm.gw:8   carry h = zeros(N, H)
     for n in range(N):
         for j in range(32):
@@ -393,6 +312,10 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
         for n in range(N):
             for j in range(16):
                 x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
+    gemm(N*T, 128, 16, 1,
+         x_by_t, 16, 1,
+         W, 128, 1,
+         0, i_t2_part1, 128)
     # examples/lstm.gw:7   scan t in range(T):
     for n in range(N):
         for j in range(32):
@@ -401,43 +324,35 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
         for j in range(32):
             h_c[32*n + j] = h_start[32*n + j]
     for t in range(T):
+        for n in range(N):
+            for j in range(32):
+                h_before[32*N*t + 32*n + j] = h_h[32*n + j]
+            for j in range(32):
+                c_before[32*N*t + 32*n + j] = h_c[32*n + j]
         # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+        gemm(N, 128, 32, 1,
+             h_h, 32, 1,
+             W + 2048, 128, 1,
+             0, i_t2_part2, 128)
         for n in range(N):
-            for j in range(48):
-                i_t1[48*n + j] = ((x_by_t[16*N*t + 16*n + j] if 0 <= j < 16 else 0.0) if j < 16 else (h_h[32*n + j - 16] if 0 <= j - 16 < 32 else 0.0))
-            for j in range(32):
-                h_copy[32*n + j] = h_h[32*n + j]
-            for j in range(32):
-                c_copy[32*n + j] = h_c[32*n + j]
-        gemm(N, 128, 48, 1,
-             i_t1, 48, 1,
-             W, 128, 1,
-             0, i_t2, 128)
-        for n in range(N):
+            #     in parts, of which not all wait for the step before
             for j in range(128):
-                i_t3[j] = i_t2[128*n + j] + b[j]
+                i_t3[j] = i_t2_part1[128*N*t + 128*n + j] + i_t2_part2[128*n + j] + b[j]
             for j in range(32):
                 i = i_t3[j]
                 f = i_t3[j + 32]
                 o = i_t3[j + 64]
                 g = i_t3[j + 96]
                 # examples/lstm.gw:11   c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-                c_2[32*n + j] = sigmoid(f)*h_c[32*n + j] + sigmoid(i)*tanh(g)
+                c_t1_steps[32*N*t + 32*n + j] = sigmoid(f)
+                c_t3_steps[32*N*t + 32*n + j] = sigmoid(i)
+                c_t4_steps[32*N*t + 32*n + j] = tanh(g)
+                h_c[32*n + j] = c_t1_steps[32*N*t + 32*n + j]*h_c[32*n + j] + c_t3_steps[32*N*t + 32*n + j]*c_t4_steps[32*N*t + 32*n + j]
                 # examples/lstm.gw:12   h = sigmoid(o) * tanh(c)
-                h_2[32*n + j] = sigmoid(o)*tanh(c_2[32*n + j])
-        # examples/lstm.gw:7   scan t in range(T):
-        for n in range(N):
-            for j in range(32):
-                h_before[32*N*t + 32*n + j] = h_copy[32*n + j]
-        for n in range(N):
-            for j in range(32):
-                c_before[32*N*t + 32*n + j] = c_copy[32*n + j]
-        for n in range(N):
-            for j in range(32):
-                h_h[32*n + j] = h_2[32*n + j]
-        for n in range(N):
-            for j in range(32):
-                h_c[32*n + j] = c_2[32*n + j]
+                h_t1_steps[32*N*t + 32*n + j] = sigmoid(o)
+                h_t2_steps[32*N*t + 32*n + j] = tanh(h_c[32*n + j])
+                h_h[32*n + j] = h_t1_steps[32*N*t + 32*n + j]*h_t2_steps[32*N*t + 32*n + j]
+    # examples/lstm.gw:7   scan t in range(T):
     for n in range(N):
         for j in range(32):
             h[32*n + j] = h_h[32*n + j]
@@ -459,11 +374,14 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
     loss[0] = loss_t3/(32*N)
     # examples/lstm.gw:7   backward of  scan t in range(T):
     #     the running sum starts at 0
-    for j in range(48):
-        for k in range(128):
-            d_W[128*j + k] = 0
     for j in range(128):
         d_b[j] = 0
+    # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    #     transposed once for all steps
+    for j in range(128):
+        for k in range(32):
+            W_T[32*j + k] = W[128*k + j + 2048]
+    # examples/lstm.gw:7   backward of  scan t in range(T):
     #     the same steps backwards
     for n in range(N):
         for j in range(32):
@@ -471,125 +389,72 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
     for n in range(N):
         for j in range(32):
             d_c_2[32*n + j] = h_start[32*n + j]
-    for j in range(48):
-        for k in range(128):
-            sum_W[128*j + k] = d_W[128*j + k]
     for j in range(128):
         sum_b[j] = d_b[j]
     for t in range(T):
         for n in range(N):
-            # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-            for j in range(48):
-                d_h_start_i_t1[48*n + j] = ((x_by_t[-16*N*t + 16*n + j + 16*N*T - 16*N] if 0 <= -t + T - 1 < T and 0 <= j < 16 else 0.0) if j < 16 else (h_before[-32*N*t + 32*n + j + 32*N*T - 32*N - 16] if 0 <= -t + T - 1 < T and 0 <= j - 16 < 32 else 0.0))
-            # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-            #     i_t3 is used 4 times: its adjoints add
-            for j in range(128):
-                d_i_t3[128*n + j] = 0
-        # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-        gemm(N, 128, 48, 1,
-             d_h_start_i_t1, 48, 1,
-             W, 128, 1,
-             0, d_h_start_i_t2, 128)
-        for n in range(N):
-            for j in range(128):
-                d_h_start_i_t3[j] = d_h_start_i_t2[128*n + j] + b[j]
             for j in range(32):
-                d_h_start_i = d_h_start_i_t3[j]
-                d_h_start_f = d_h_start_i_t3[j + 32]
-                d_h_start_o = d_h_start_i_t3[j + 64]
-                d_h_start_g = d_h_start_i_t3[j + 96]
-                # examples/lstm.gw:11   c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-                c_t1 = sigmoid(d_h_start_f)
-                c_t3 = sigmoid(d_h_start_i)
-                c_t4 = tanh(d_h_start_g)
-                d_h_start_c_2 = c_t1*c_before[-32*N*t + 32*n + j + 32*N*T - 32*N] + c_t3*c_t4
-                # examples/lstm.gw:12   h = sigmoid(o) * tanh(c)
-                h_t1 = sigmoid(d_h_start_o)
-                h_t2 = tanh(d_h_start_c_2)
                 # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
                 # examples/lstm.gw:12                h = sigmoid(o) * tanh(c)
                 #     c_2 is used 2 times: its adjoints add
                 #     d h_t2 / d c_2 = 1 - h_t2**2
-                d_c_2_2 = d_c_2[32*n + j] + d_h_2[32*n + j]*h_t1*(1 - h_t2*h_t2)
+                d_c_2_2 = d_c_2[32*n + j] + d_h_2[32*n + j]*h_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - h_t2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*h_t2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
                 # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
                 #     d c_t4 / d g = 1 - c_t4**2
-                d_g = d_c_2_2*c_t3*(1 - c_t4*c_t4)
+                d_g = d_c_2_2*c_t3_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - c_t4_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*c_t4_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
                 # examples/lstm.gw:12   backward of  h = sigmoid(o) * tanh(c)
                 #     d h_t1 / d o = h_t1 * (1 - h_t1)
-                d_o[j] = d_h_2[32*n + j]*h_t2*(h_t1*(1 - h_t1))
+                d_o = d_h_2[32*n + j]*h_t2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(h_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - h_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]))
                 # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
                 #     d c_t1 / d f = c_t1 * (1 - c_t1)
-                d_f[j] = d_c_2_2*c_before[-32*N*t + 32*n + j + 32*N*T - 32*N]*(c_t1*(1 - c_t1))
+                d_f = d_c_2_2*c_before[-32*N*t + 32*n + j + 32*N*T - 32*N]*(c_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - c_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]))
                 #     d c_t3 / d i = c_t3 * (1 - c_t3)
-                d_i[j] = d_c_2_2*c_t4*(c_t3*(1 - c_t3))
+                d_i = d_c_2_2*c_t4_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(c_t3_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - c_t3_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]))
                 # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-                d_i_t3[128*n + j + 96] += d_g
+                d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 96] = d_g
+                d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 64] = d_o
+                d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 32] = d_f
+                d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N] = d_i
                 # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-                d_c[32*n + j] = d_c_2_2*c_t1
+                d_c_2[32*n + j] = d_c_2_2*c_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]
             # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-            for j in range(32):
-                d_i_t3[128*n + j + 64] += d_o[j]
-            for j in range(32):
-                d_i_t3[128*n + j + 32] += d_f[j]
-            for j in range(32):
-                d_i_t3[128*n + j] += d_i[j]
-        gemm(N, 48, 128, 1,
-             d_i_t3, 128, 1,
-             W, 1, 128,
-             0, d_i_t1, 48)
-        #     d i_t1 / d h = where(i1 < 16, 0, 1)
-        for n in range(N):
-            for j in range(32):
-                d_h_start_d_h[32*n + j] = 0
-            for j in range(48):
-                if 0 <= j - 16 < 32:
-                    d_h_start_d_h[32*n + j - 16] += d_i_t1[48*n + j]*(0.0 if j < 16 else 1.0)
-        # examples/lstm.gw:7   scan t in range(T):
-        for j in range(48):
-            for k in range(128):
-                next_sum_W[128*j + k] = sum_W[128*j + k]
-        # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-        gemm(48, 128, N, 1,
-             d_h_start_i_t1, 1, 48,
-             d_i_t3, 128, 1,
-             1, next_sum_W, 128)
-        for j in range(128):
-            # examples/lstm.gw:7   scan t in range(T):
-            next_sum_b[j] = sum_b[j]
-            # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-            for n_start in range(0, N, 512):
-                n_count = N - n_start if N - n_start < 512 else 512
-                for n_in in range(n_count):
-                    n = n_start + n_in
-                    next_sum_b_block[n_in] = d_i_t3[128*n + j]
-                next_sum_b[j] += block_sum(next_sum_b_block, n_count)
-        # examples/lstm.gw:7   backward of  scan t in range(T):
-        #     the same steps backwards
-        for n in range(N):
-            for j in range(32):
-                d_h_2[32*n + j] = d_h_start_d_h[32*n + j]
-        for n in range(N):
-            for j in range(32):
-                d_c_2[32*n + j] = d_c[32*n + j]
-        for j in range(48):
-            for k in range(128):
-                sum_W[128*j + k] = next_sum_W[128*j + k]
-        for j in range(128):
-            sum_b[j] = next_sum_b[j]
+            for j in range(128):
+                sum_b[j] += d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N]
+        gemm(N, 32, 128, 1,
+             d_i_t2_part1 + -128*N*t + 128*N*T - 128*N, 128, 1,
+             W_T, 32, 1,
+             0, d_h_2, 32)
+    # examples/lstm.gw:7   backward of  scan t in range(T):
+    #     the same steps backwards
     for n in range(N):
         for j in range(32):
             d_h_start = d_h_2[32*n + j]
     for n in range(N):
         for j in range(32):
             d_h_start_2 = d_c_2[32*n + j]
-    for j in range(48):
-        for k in range(128):
-            d_W_2[128*j + k] = sum_W[128*j + k]
     for j in range(128):
         d_b_2[j] = sum_b[j]
-    for j in range(48):
+    # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    gemm(32, 128, N*T, 1,
+         h_before, 1, 32,
+         d_i_t2_part1, 128, 1,
+         0, d_W_part2_sum, 128)
+    # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    # examples/lstm.gw:7                 scan t in range(T):
+    #     the same steps backwards
+    gemm(16, 128, N*T, 1,
+         x_by_t, 1, 16,
+         d_i_t2_part1, 128, 1,
+         0, d_W_part1, 128)
+    # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    for j in range(32):
         for k in range(128):
-            d_W_3[128*j + k] = d_W_2[128*j + k]
+            d_W_3[128*j + k + 2048] = d_W_part2_sum[128*j + k]
+    for j in range(16):
+        for k in range(128):
+            d_W_3[128*j + k] = d_W_part1[128*j + k]
+    # examples/lstm.gw:7   backward of  scan t in range(T):
+    #     the same steps backwards
     for j in range(128):
         d_b_3[j] = d_b_2[j]
 
@@ -935,7 +800,7 @@ _SPEC = _literal("""{
     'kept': (
         ('h_start', 0, ('N', 32)),
         ('x_by_t', ('*', 32, 'N'), ('T', 'N', 16)),
-        ('loss_t1', ('+', ('*', 80, ('*', 'N', 'T')), ('*', 32, 'N')), ('N', 32)),
+        ('loss_t1', ('+', ('*', 240, ('*', 'N', 'T')), ('*', 32, 'N')), ('N', 32)),
     ),
     'lines': (
         (7, 'h', ('N', 32), 0, 8),
@@ -951,28 +816,28 @@ _SPEC = _literal("""{
             'name': 'predict',
             'slots': ('in:x', 'theta', 'out:h', 'out:hs', 'work'),
             'kept': 0,
-            'work': ('+', ('*', 16, ('*', 'N', 'T')), ('*', 336, 'N')),
+            'work': ('+', ('*', 144, ('*', 'N', 'T')), ('*', 224, 'N')),
             'sizes': ('N', 'T'),
         },
         {
             'name': 'forward',
             'slots': ('in:x', 'in:target', 'theta', 'out:h', 'out:hs', 'out:loss', 'kept', 'work'),
-            'kept': ('+', ('*', 80, ('*', 'N', 'T')), ('*', 64, 'N')),
-            'work': ('*', 400, 'N'),
+            'kept': ('+', ('*', 240, ('*', 'N', 'T')), ('*', 64, 'N')),
+            'work': ('+', ('*', 128, ('*', 'N', 'T')), ('*', 192, 'N')),
             'sizes': ('N', 'T'),
         },
         {
             'name': 'backward',
             'slots': ('theta', 'grad:loss', 'kept', 'work'),
-            'kept': ('+', ('*', 80, ('*', 'N', 'T')), ('*', 64, 'N')),
-            'work': ('+', ('*', 480, 'N'), 12288),
+            'kept': ('+', ('*', 240, ('*', 'N', 'T')), ('*', 64, 'N')),
+            'work': ('+', ('+', ('*', 128, ('*', 'N', 'T')), ('*', 64, 'N')), 6144),
             'sizes': ('N', 'T'),
         },
         {
             'name': 'train',
             'slots': ('in:x', 'in:target', 'theta', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
-            'work': ('+', ('+', ('*', 80, ('*', 'N', 'T')), ('*', 576, 'N')), 12288),
+            'work': ('+', ('+', ('*', 368, ('*', 'N', 'T')), ('*', 256, 'N')), 6144),
             'sizes': ('N', 'T'),
         },
     ),

@@ -36,9 +36,13 @@ from gradwright.compiler.passes import (
     inline,
     layouts,
     routes,
+    save,
     segments,
     share,
+    sink,
     softmax,
+    split,
+    transposes,
     windows,
 )
 from gradwright.compiler.passes import (
@@ -55,8 +59,9 @@ Array = NDArray[Any]
 ORIGIN = Origin((), "test")
 PASSES = {
     "constants": constants.run, "given": given_derivatives.run, "cse": cse.run, "dce": dce.run,
-    "expand": expand.run, "hoist": hoist.run, "inline": inline.run, "routes": routes.run, "segments": segments.run,
-    "share": share.run, "softmax": softmax.run, "windows": windows.run, "digits": digits.run, "layouts": layouts.run,
+    "expand": expand.run, "hoist": hoist.run, "inline": inline.run, "routes": routes.run, "save": save.run,
+    "segments": segments.run, "share": share.run, "sink": sink.run, "softmax": softmax.run, "split": split.run,
+    "transposes": transposes.run, "windows": windows.run, "digits": digits.run, "layouts": layouts.run,
 }  # fmt: skip
 FOLDER = Path(__file__).parent / "golden" / "passes"
 LINE = "-" * 40 + "\n"

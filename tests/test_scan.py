@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
+from gradwright.compiler.derive.reverse import Seed, differentiate_all
 from gradwright.compiler.driver import compile_model
+from gradwright.compiler.graph.ir import Eqn, Graph, Scan, Value
 from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.graph.text import parse_graph, show_graph
 from gradwright.compiler.loops.buffers import lower
 from gradwright.compiler.meaning.interpret import run
-from gradwright.compiler.passes import BEFORE, apply
+from gradwright.compiler.passes import AFTER, BEFORE, apply
+from gradwright.compiler.passes.costs import multiplies
 from gradwright.compiler.passes.kernels import plan
 from gradwright.runtime import Adam, gradcheck, load
 from support.models import build, elaborated, errors, values, warnings
@@ -41,13 +44,14 @@ def stacked(rows: list[Any], *shape: int, like: Any) -> Any:
 
 
 def lstm(x: Any, W: Any, b: Any, N: int, T: int) -> dict[str, Any]:
-    h, c, hs = zeros(N, 4, like=x), zeros(N, 4, like=x), []
+    H = len(b) // 4
+    h, c, hs = zeros(N, H, like=x), zeros(N, H, like=x), []
     for t in range(T):
-        i, f, o, g = (torch.cat([x[:, t], h], 1) @ W + b).split(4, 1)
+        i, f, o, g = (torch.cat([x[:, t], h], 1) @ W + b).split(H, 1)
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
         h = o.sigmoid() * c.tanh()
         hs.append(h)
-    return {"h": h, "c": c, "hs": stacked(hs, N, 4, like=x)}
+    return {"h": h, "c": c, "hs": stacked(hs, N, H, like=x)}
 
 
 def gru(x: Any, Wz: Any, Wr: Any, Wn: Any, h0: Any, N: int, T: int) -> dict[str, Any]:
@@ -58,11 +62,12 @@ def gru(x: Any, Wz: Any, Wr: Any, Wn: Any, h0: Any, N: int, T: int) -> dict[str,
         n = (torch.cat([x[t], r * h], 1) @ Wn).tanh()
         h = (1 - z) * n + z * h
         hs.append(h)
-    return {"h": h, "hs": stacked(hs, N, 4, like=x)}
+    return {"h": h, "hs": stacked(hs, N, h0.shape[1], like=x)}
 
 
 def rnn(x: Any, W: Any, U: Any, N: int, T: int) -> dict[str, Any]:
-    forward, backward = zeros(N, 4, like=x), zeros(N, 4, like=x)
+    H = len(U)
+    forward, backward = zeros(N, H, like=x), zeros(N, H, like=x)
     fs, bs = [], [None] * T
     for t in range(T):
         forward = (x[:, t] @ W + forward @ U).tanh()
@@ -70,7 +75,7 @@ def rnn(x: Any, W: Any, U: Any, N: int, T: int) -> dict[str, Any]:
     for t in reversed(range(T)):
         backward = (x[:, t] @ W + backward @ U).tanh()
         bs[t] = backward
-    both = torch.cat([stacked(fs, N, 4, like=x), stacked(bs, N, 4, like=x)], 2)
+    both = torch.cat([stacked(fs, N, H, like=x), stacked(bs, N, H, like=x)], 2)
     return {"both": both, "back": backward}
 
 
@@ -148,6 +153,43 @@ def layered(x: Any, **p: Any) -> dict[str, Any]:
             q = (q @ p[f"mix_{k}.W"] + 0.5 * k).tanh()
         h = h + q - 0.1 * h**2
     return {"f": h * h, "g": (x.sum(1) if T else zeros(N, 3, like=x)) * 1.0}
+
+
+def head(x: Any, W: Any, U: Any, V: Any, N: int, T: int) -> dict[str, Any]:
+    h, ys, total = zeros(N, 12, like=x), [], zeros(like=x)
+    for t in range(T):
+        h = (x[t] @ W + h @ U).tanh()
+        y = h @ V
+        ys.append(y.sigmoid())
+        total = total + (y**2).sum() / (t + 1)
+    return {"ys": stacked(ys, N, 10, like=x), "total": total, "h": h}
+
+
+def inner(x: Any, W: Any, U: Any, R: Any, N: int, T: int) -> dict[str, Any]:
+    """A loop in a loop, with products of what the inner steps wait for, of what only the outer ones do, and of neither."""
+    h, hs = zeros(N, 12, like=x), []
+    for t in range(T):
+        q = h
+        for k in reversed(range(3)):
+            q = (x[t] @ W + h @ R + q @ U * (k + 1) / 3).tanh()
+        h = q + h / 2
+        hs.append(h @ R)
+    return {"h": h, "hs": stacked(hs, N, 12, like=x)}
+
+
+def settling(x: Any, W: Any, U: Any, N: int, T: int) -> dict[str, Any]:
+    h, hs = zeros(N, 12, like=x), []
+    for t in range(min(T, 4)):
+        h = (torch.cat([x[t], h], 1) @ torch.cat([W, U])).tanh()
+        hs.append(h @ U)
+    return {"h": h, "hs": stacked(hs + [zeros(N, 12, like=x)] * (T - len(hs)), N, 12, like=x)}
+
+
+def read(words: Any, E: Any, W: Any, U: Any, N: int, T: int) -> dict[str, Any]:
+    h = zeros(N, 12, like=E)
+    for t in range(T):
+        h = (E[words[:, t]] @ W + h @ U).tanh()
+    return {"h": h}
 
 
 CASES: dict[str, Case] = {
@@ -293,10 +335,111 @@ scan t in range(T):
 output f = h * h
 output g = total(x)
 """, layered),
+    # so wide that products leave the loop
+    "wide_lstm": Case(
+        """size N, T, D = 8, H = 16
+input x[N, T, D]
+param W[D + H, 4*H] ~ glorot_uniform
+param b[4*H] ~ normal(0, 1)
+scan t in range(T):
+    carry h = zeros(N, H)
+    carry c = zeros(N, H)
+    i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+    h = sigmoid(o) * tanh(c)
+    emit hs = h
+output h, c, hs
+""", lstm),
+    "wide_gru": Case(
+        """size N, T, D = 9, H = 10
+input x[T, N, D], h0[N, H]
+param Wz[D + H, H] ~ glorot_uniform
+param Wr[D + H, H] ~ glorot_uniform
+param Wn[D + H, H] ~ glorot_uniform
+scan t in range(T):
+    carry h = h0
+    both = concat(x[t], h, axis=1)
+    z = sigmoid(both @ Wz)
+    r = sigmoid(both @ Wr)
+    n = tanh(concat(x[t], r * h, axis=1) @ Wn)
+    h = (1 - z) * n + z * h
+    emit hs = h
+output h, hs
+""", gru),
+    "wide_both_ways": Case(
+        """size N, T, D = 20, H = 30
+input x[N, T, D]
+param W[D, H] ~ glorot_uniform
+param U[H, H] ~ glorot_uniform
+scan t in range(T):
+    carry forth = zeros(N, H)
+    forth = tanh(x[:, t] @ W + forth @ U)
+    emit fs = forth
+scan t in reversed(range(T)):
+    carry back = zeros(N, H)
+    back = tanh(x[:, t] @ W + back @ U)
+    emit bs = back
+output both = concat(fs, bs, axis=2)
+output back
+""", rnn),
+    "head": Case(
+        """size N, T, D = 8, H = 12, C = 10
+input x[T, N, D]
+param W[D, H] ~ glorot_uniform
+param U[H, H] ~ glorot_uniform
+param V[H, C] ~ glorot_uniform
+scan t in range(T):
+    carry h = zeros(N, H)
+    carry total = 0
+    h = tanh(x[t] @ W + h @ U)
+    y = h @ V
+    emit ys = sigmoid(y)
+    total = total + sum(y**2) / (t + 1)
+output ys, total, h
+""", head),
+    "inner": Case(
+        """size N, T, H = 12
+input x[T, N, H]
+param W[H, H] ~ glorot_uniform
+param U[H, H] ~ glorot_uniform
+param R[H, H] ~ glorot_uniform
+scan t in range(T):
+    carry h = zeros(N, H)
+    scan k in reversed(range(3)):
+        carry q = h
+        q = tanh(x[t] @ W + h @ R + q @ U * (k + 1) / 3)
+    h = q + h / 2
+    emit hs = h @ R
+output h, hs
+""", inner),
+    "settling": Case(
+        """size N, T, H = 12
+input x[T, N, H]
+param W[H, H] ~ glorot_uniform
+param U[H, H] ~ glorot_uniform
+scan t in range(T) until k >= 4:
+    carry h = zeros(N, H)
+    carry k = 0
+    h = tanh(concat(x[t], h, axis=1) @ concat(W, U, axis=0))
+    emit hs = h @ U
+    k = k + 1
+output h, hs
+""", settling),
+    "read": Case(
+        """size N, T, V = 5, H = 12
+index words[N, T] < V
+param E[V, H] ~ normal(0, 1)
+param W[H, H] ~ normal(0, 1)
+param U[H, H] ~ normal(0, 1)
+scan t in range(T):
+    carry h = zeros(N, H)
+    h = tanh(E[words[:, t]] @ W + h @ U)
+output h
+""", read),
 }  # fmt: skip
 
 
-NARROW = ("lstm", "grid", "last_until", "tokens")  # in float32 as well
+NARROW = ("lstm", "grid", "last_until", "tokens", "wide_lstm", "inner")  # in float32 as well
 
 
 @pytest.fixture(scope="module", params=["float64", "float32"])
@@ -391,6 +534,59 @@ def test_the_interpreter_agrees(name: str, built: tuple[bool, dict[str, Modules]
             close(found[o.value], out[o.name], 1e-5 if built[0] else 1e-13, o.name)
 
 
+# ---------------------------------------------------------------- where carries and emits lie
+
+STEPS = {
+    "each in its place": "    c = 0.5 * c + x[t]\n    d = d * c\n    emit e = c",
+    "exchanged": "    was = c\n    c = d\n    d = was + x[t]\n    emit e = c",
+    "what was": "    emit e = c\n    was = c\n    c = c + x[t]\n    d = d + was * c",
+    "turned": "    n[i, j] = d[i, 2 - j] for i in range(N) for j in range(3)\n    d = n + x[t]\n    emit e = d",
+    "moved on": "    c = concat(c[:, 1:], x[t, :, :1], axis=1)\n    emit e = c * d",
+    "rows": "    c = c - mean(c, axis=1, keepdims=True) + x[t]\n    emit e = c",
+    "columns": "    c = c - mean(c, axis=0) + x[t]\n    emit e = c",
+    "added up": "    c = c + x[t] @ W\n    d[i, j] = d[i, j] + sum(x[t, k, i] * W[k, j] for k if k < N)"
+                " for i in range(N) for j in range(3)\n    emit e = x[t]",
+    "twice": "    c = c + x[t]\n    emit e = c\n    emit f = c\n    emit g = x[t]",
+    "parts": "    p, q, r = split(c, 3, axis=1)\n    c = concat(r * x[t, :, :1], p, q, axis=1) + d\n    emit e = p",
+    "early": "    c = c + x[t]\n    emit e = c",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_no_carry_is_overwritten_before_it_is_read(name: str) -> None:
+    """Generated code computes carries and emits where they lie as far as it may; the interpreter knows nothing of that."""
+    until = " until c[0, 0] > 2" if name == "early" else ""
+    text = f"""size N, T
+input x[T, N, 3], c0[N, 3], d0[N, 3]
+param W[3, 3] ~ normal(0, 1)
+scan t in range(T){until}:
+    carry c = c0
+    carry d = d0
+{STEPS[name]}
+output c, d, e{", f, g" if name == "twice" else ""}
+minimize sum(c * d) + sum(e**2)
+"""
+    if name == "added up":
+        text = text.replace(" if k < N", "").replace("for k)", "for k in range(N))").replace("W[k, j]", "x[t, k, j]")
+        text = text.replace("d0[N, 3]", "d0[3, 3]").replace("for i in range(N) for j", "for i in range(3) for j")
+        text = text.replace("sum(c * d)", "sum(c) * sum(d)")
+    model = load(text, backend="cython", optimize=1, name="places").Model(seed=1)
+    graph = build(text).graph
+    for steps in (0, 1, 4):
+        rng = np.random.default_rng(steps)
+        sizes = {"N": 2, "T": steps}
+        inputs = {v.name: rng.normal(size=tuple(d.evaluate(sizes) for d in v.shape)) for v in graph.inputs}
+        W = inputs.pop("W", None)
+        if W is not None:
+            model.params["W"] = W
+        out, g = model.value_and_grad(**inputs)
+        wanted = run(graph, inputs | ({} if W is None else {"W": W}), sizes)
+        shown = {o.name: o.value for o in build(text).outputs}
+        for key, value in shown.items():
+            close(out[key], wanted[value], 1e-13, f"{name}: {key}")
+        assert gradcheck(model, **inputs)
+
+
 # ---------------------------------------------------------------- unrolled
 
 STEP = """    both = concat(x[:, t], h, axis=1)
@@ -434,7 +630,64 @@ def test_what_is_kept_grows_as_steps_times_state(built: tuple[bool, dict[str, Mo
     made = built[1]["lstm"]
     forward = next(k for k in made.plan.kernels if k.name == "forward")
     kept = [forward.kept.evaluate({"N": 8, "T": t}) for t in (10, 20, 30)]
-    assert kept[2] - kept[1] == kept[1] - kept[0] <= 10 * 8 * (2 * 4 + 3)  # h, c and at most the slice of x
+    assert kept[2] - kept[1] == kept[1] - kept[0] <= 10 * 8 * (7 * 4 + 3)  # h, c, five gates and at most the slice of x
+
+
+def products(graph: Graph) -> list[list[str]]:
+    """The products in each loop of a graph, one in another among them."""
+    found: list[list[str]] = []
+    for eqn in graph.eqns:
+        if isinstance(eqn, Scan):
+            found.append([e.out.name for e in eqn.body.eqns if isinstance(e, Eqn) and multiplies(e)])
+            found += products(eqn.body)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "forward", "backward"),
+    [
+        ("wide_lstm", [1], [1]),  # h @ W[D:], and d_z @ W[D:].T: no weight's gradient, nothing that is taken of x
+        ("wide_gru", [3], [3]),
+        ("wide_both_ways", [1, 1], [1, 1]),
+        ("head", [1], [1]),  # nothing of V, neither where it is emitted nor where it is only summed
+        ("inner", [1, 1], [2, 1, 1]),  # h @ R in the outer loop, q @ U in the inner one, which is run again for its gradient
+        ("settling", [2], [4]),  # it may end early: nothing is done ahead
+        ("read", [1], [1]),
+    ],
+)
+def test_only_products_that_wait_for_a_step_are_in_a_loop(name: str, forward: list[int], backward: list[int]) -> None:
+    loss = {"head": "sum(ys**2) + total + sum(h**2)", "inner": "sum(h**2) + sum(hs**2)"}.get(name, "sum(h**2)")
+    if name in ("wide_both_ways", "settling"):
+        loss = "sum(both**2)" if name == "wide_both_ways" else "sum(h**2) + sum(hs**2)"
+    made = plan(build(f"{CASES[name].text}minimize {loss}\n"))
+    assert [len(p) for p in products(made.forward)] == forward
+    assert [len(p) for p in products(made.whole)] == [*forward, *backward]
+
+
+@pytest.mark.parametrize("name", ["wide_lstm", "wide_gru", "head"])
+def test_what_leaves_a_loop_leaves_its_values(name: str) -> None:
+    """The graphs that the passes make are equal to those that they are made of; also where a loop saves memory."""
+    plain, cut = build(CASES[name].text), build(again(CASES[name].text))
+    for steps in (0, 1, 2, 9):
+        rng = np.random.default_rng(steps)
+        sizes = {"N": 3, "T": steps}
+        inputs = {v.name: rng.normal(size=tuple(d.evaluate(sizes) for d in v.shape)) for v in plain.graph.inputs}
+        wanted = [t.value for t in plain.targets]
+        seeds = {f"up_{t}": rng.normal(size=np.shape(run(plain.graph, inputs, sizes)[t])) for t in wanted}
+        found: list[dict[str, Any]] = []
+        for model in (plain, cut):
+            for before, after in (((), ()), (BEFORE, AFTER)):
+                graph = apply(before, model.graph)
+                values = graph.values()
+                graph = replace(graph, inputs=(*graph.inputs, *(Value(f"up_{t}", values[t].shape) for t in wanted)))
+                back = differentiate_all(graph, [(t, Seed(f"up_{t}")) for t in wanted], [v.name for v in model.graph.inputs])
+                whole = apply(after, replace(back.graph, outputs=tuple(dict.fromkeys((*wanted, *back.adjoints)))))
+                out = run(whole, inputs | seeds, sizes)
+                found.append({t: out[t] for t in wanted} | {f"d {v.name}": out[a] for v, a in
+                                                          zip(model.graph.inputs, back.adjoints, strict=True)})  # fmt: skip
+        for other in found[1:]:
+            for key, value in found[0].items():
+                close(other[key], value, 1e-13, f"{name}, {steps} steps: {key}")
 
 
 def again(text: str) -> str:

@@ -36,6 +36,7 @@ _WISHES: Final[tuple[tuple[tuple[str, ...], ...], ...]] = (
     (("-ffp-contract=fast",), ()),
     (("-fno-math-errno",), ()),
     (("-fno-trapping-math",), ()),
+    (("--param=vect-max-version-for-alias-checks=100",), ()),  # a fused loop has many arrays; gcc gives up at ten pairs
     (("-fopenmp-simd",), ()),  # only the simd pragmas: no threads, no library
     (("-fvisibility=hidden",), ()),
 )

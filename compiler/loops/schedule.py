@@ -46,6 +46,7 @@ class Item:
     ready: bool = False  # the accumulator holds its first value
     bound: dict[str, Ix] = field(default_factory=dict)
     short: frozenset[str] = frozenset()  # axes of windows that are written out: no loop
+    tile: bool = False  # writes a part of its target that nothing else writes
 
     _reads: dict[str, list[tuple[Ix, ...] | None]] | None = None
 
@@ -63,7 +64,7 @@ class Item:
     @property
     def starts(self) -> bool:
         """Needs a first value: reductions and scatters of their own."""
-        if self.accumulates or (self.eqn.plain_out is None and written_all(self.eqn)):
+        if self.accumulates or self.tile or (self.eqn.plain_out is None and written_all(self.eqn)):
             return False
         return self.eqn.reduce != "" or self.eqn.plain_out is None
 
@@ -101,6 +102,7 @@ class _Scheduler:
         self.classes = Classes()
         self.extent: dict[str, Dim] = {}
         self.taken = taken
+        self.grows: dict[str, str] = {}  # what is only added to: the value before, in whose place it is
 
     def run(self) -> tuple[Node, ...]:
         items = self._items()
@@ -112,6 +114,8 @@ class _Scheduler:
 
     def _items(self) -> list[Item]:
         into, first = self._accumulations()
+        self.grows = {new: old for new, old in self.grows.items() if new in first and first[new].body is E.arg(0)
+                      and first[new].args[0].value == old}  # fmt: skip
         items: list[Item] = []
         waiting: dict[str, list[Eqn]] = {}
         for eqn in self.graph.eqns:
@@ -122,9 +126,12 @@ class _Scheduler:
                 waiting.setdefault(into[eqn.out.name], []).append(eqn)
                 continue
             if eqn.out.name in first:
-                items.append(self._item(first[eqn.out.name], eqn.out.name, False, len(items)))
-                for part in waiting[eqn.out.name]:
-                    items.append(self._item(part, eqn.out.name, True, len(items)))
+                target, parts = self.grows.get(eqn.out.name, eqn.out.name), waiting[eqn.out.name]
+                tiled = first[eqn.out.name].body is E.ZERO and _tiles(parts, eqn.out)
+                if target == eqn.out.name and not tiled:
+                    items.append(self._item(first[eqn.out.name], target, False, len(items)))
+                for part in parts:
+                    items.append(replace(self._item(part, target, not tiled, len(items)), tile=tiled))
                 continue
             items.append(self._item(eqn, eqn.out.name, False, len(items)))
         return items
@@ -419,7 +426,7 @@ class _Scheduler:
             return nodes
         op = _STEP[eqn.reduce]
         if item.accumulates or eqn.plain_out is None:
-            op = "+=" if item.accumulates or not written_once(eqn) else "="
+            op = "+=" if item.accumulates or not (item.tile or written_once(eqn)) else "="
         nodes.append(Assign(item.target, index, op, body, args, eqn.origin, eqn.drop))  # type: ignore[arg-type]
         return nodes
 
@@ -502,15 +509,21 @@ class _Scheduler:
         captured = {names[v.name]: outer for v, outer in zip(scan.body.inputs[count + sliced :], scan.captured, strict=True)}
         nested = _Scheduler(rename(replace(body, inputs=()), names), self.values, self.taken, f"{step}.e")
         nested.extent = self.extent
-        inside = [_at_step(node, slices, captured, now) for node in nested.run()]
+        nested.grows = _growing(body, names, carried)
         results = [names[name] for name in body.outputs]
+        stacks = slices | {results[k]: scan.outs[k].name for k in scan.emits}  # emitted where they are computed
+        inside = [_at_step(node, stacks, captured, now) for node in nested.run()]
         before: list[Node] = []
         for k in scan.emits:
-            inside += self._copy(results[k], scan.outs[k].name, scan.origin, (), (now,))
             if scan.until or scan.limit:  # the emits of steps not taken
                 before += self._fill(scan.outs[k].name, scan.origin)
         for k in range(count):
-            inside += self._copy(results[k], carried[k], scan.origin)
+            if results[k] in nested.grows:
+                continue
+            if _may_replace(inside, carried[k], results[k]):
+                inside = [n for node in inside for n in _in_place(node, results[k], carried[k])]
+            else:
+                inside += self._copy(results[k], carried[k], scan.origin)
         if scan.limit:
             t, limit = _number(now), (Access(scan.limit, ()),)
             last = E.make("lt", E.add(t, E.arg(0)), E.dim(scan.axis.extent)) if scan.high else E.make("ge", t, E.arg(0))
@@ -629,6 +642,7 @@ def with_own_results(body: Graph, spans: tuple[Span, ...] = ()) -> Graph:
     made = {o.name for e in body.eqns for o in outs(e)}
     values = body.values()
     fresh = Namer(values)
+    first: list[Eqn | Scan] = []  # what comes in: as long as it is there
     eqns = list(body.eqns)
     results: list[str] = []
     for name in body.outputs:
@@ -638,14 +652,15 @@ def with_own_results(body: Graph, spans: tuple[Span, ...] = ()) -> Graph:
             index = tuple(at(a.name) for a in axes)
             copy = Value(fresh(f"{name}_copy"), value.shape, value.kind)
             origin = Origin(spans, "copy", f"{copy.name} is {name}")
-            eqns.append(Eqn(copy, axes, index, "", (Access(name, index),), E.arg(0), "copy", origin))
+            eqn = Eqn(copy, axes, index, "", (Access(name, index),), E.arg(0), "copy", origin)
+            (eqns if name in made else first).append(eqn)
             name = copy.name
         results.append(name)
-    return replace(body, eqns=tuple(eqns), outputs=tuple(results))
+    return replace(body, eqns=(*first, *eqns), outputs=tuple(results))
 
 
 def _at_step(node: Node, slices: dict[str, str], captured: dict[str, str], now: Ix) -> Node:
-    """The node with what is sliced read at the step, and what is captured read where it is."""
+    """The node with what is sliced read, and what is emitted written, at the step; and what is captured read where it is."""
 
     def place(value: str, index: tuple[Ix, ...]) -> tuple[str, tuple[Ix, ...]]:
         index = tuple(within(ix) for ix in index)
@@ -666,16 +681,111 @@ def _at_step(node: Node, slices: dict[str, str], captured: dict[str, str], now: 
         return Access(value, index, access.fill)
 
     if isinstance(node, Loop):
-        return replace(node, body=tuple(_at_step(n, slices, captured, now) for n in node.body))
+        sums = tuple(slices.get(name, name) for name in node.sums)
+        return replace(node, body=tuple(_at_step(n, slices, captured, now) for n in node.body), sums=sums)
     if isinstance(node, Zero):
         return node
     if isinstance(node, Rank):
-        return replace(node, source=read(node.source))
+        return replace(node, source=read(node.source), target=read(node.target))
     if isinstance(node, Product):
-        return replace(node, a=read(node.a), b=read(node.b), args=tuple(read(a) for a in node.args))
+        return replace(node, a=read(node.a), b=read(node.b), c=read(node.c), args=tuple(read(a) for a in node.args))
     if isinstance(node, Leave):
         return replace(node, args=tuple(read(a) for a in node.args))
-    return replace(node, index=tuple(within(ix) for ix in node.index), args=tuple(read(a) for a in node.args))
+    target, index = place(node.target, node.index)
+    return replace(node, target=target, index=index, args=tuple(read(a) for a in node.args))
+
+
+def _tiles(parts: Sequence[Eqn], out: Value) -> bool:
+    """Whether the parts lie one after the other along one dimension and fill it: each place is written once, needs no zero."""
+    along: set[int] = set()
+    ends: list[tuple[Dim, Dim]] = []
+    for part in parts:
+        axes = [n for ix in part.out_index for n in ix.axes()]
+        if part.drop or part.reduced or len(axes) != len(set(axes)) or len(axes) != len(part.axes):
+            return False
+        for d, (ix, extent) in enumerate(zip(part.out_index, out.shape, strict=True)):
+            if len(ix.terms) != 1 or not isinstance(ix.terms[0][0], str) or not ix.terms[0][1].is_one():
+                return False
+            reach = part.extents[ix.terms[0][0]]
+            if reach != extent:
+                along.add(d)
+                ends.append((ix.const, ix.const + reach))
+    if len(along) != 1 or len(ends) != len(parts):
+        return False
+    place = Dim.of(0)
+    while ends:  # the next one begins where the last one ended
+        following = [end for start, end in ends if start == place]
+        if len(following) != 1 or following[0] == place:
+            return False
+        ends.remove((place, following[0]))
+        place = following[0]
+    return place == out.shape[along.pop()]
+
+
+def _growing(body: Graph, names: dict[str, str], carried: Sequence[str]) -> dict[str, str]:
+    """The next value of each carry that nothing but the next value reads, and the other way round."""
+    reads = [name for eqn in body.eqns for name in eqn.reads()]
+    pairs = zip(body.outputs, body.inputs, strict=False)
+    return {names[new]: old for (new, inner), old in zip(pairs, carried, strict=False)
+            if reads.count(inner.name) == 1 and new not in reads and inner.name not in body.outputs}  # fmt: skip
+
+
+def _may_replace(nodes: Sequence[Node], old: str, new: str) -> bool:
+    """Whether ``new`` may be computed where ``old`` lies: each element of that has been read for the last time when the one that
+    takes its place is written."""
+    reads = [k for k, node in enumerate(nodes) if any(name == old for name, _ in _touched(node))]
+    writes = [k for k, node in enumerate(nodes) if any(name == new for name, _ in _touched(node))]
+    if not reads or not writes or reads[-1] < writes[0]:
+        return True
+    if reads[-1] > writes[0]:
+        return False
+    node = nodes[writes[0]]
+    places = [index for name, index in _touched(node) if name in (old, new)]
+    if isinstance(node, Assign):
+        return node.op == "=" and all(index == node.index for index in places)
+    if not isinstance(node, Loop) or None in places:
+        return False
+    here = at(node.variable)  # each round has a part of both that is its own
+    own = any(all(index is not None and index[d] == here for index in places) for d in range(len(places[0] or ())))
+    return own and _may_replace(node.body, old, new)
+
+
+def _touched(node: Node) -> Iterable[tuple[str, tuple[Ix, ...] | None]]:
+    """What a node reads and writes, and where; None for several places at once."""
+    if isinstance(node, Loop):
+        for inner in node.body:
+            yield from _touched(inner)
+        return
+    indices: list[Ix] = []
+    if isinstance(node, Product):
+        for access in (node.a, node.b, node.c):
+            yield access.value, None
+            indices += access.index
+    elif isinstance(node, Rank):
+        for access in (node.source, node.target):
+            yield access.value, None
+            indices += access.index
+    elif isinstance(node, Assign | ArgBest):
+        yield node.target, node.index
+        indices += node.index
+    if not isinstance(node, Rank | Zero):
+        for access in node.args:
+            yield access.value, access.index
+            indices += access.index
+    for ix in indices:
+        for gather in ix.gathers():
+            yield gather.value, None
+
+
+def _in_place(node: Node, new: str, old: str) -> list[Node]:
+    """The node with ``new`` where ``old`` lies; nothing is left of a copy of the one to the other."""
+    if isinstance(node, Loop):
+        body = tuple(n for inner in node.body for n in _in_place(inner, new, old))
+        return [replace(node, body=body, sums=tuple(old if s == new else s for s in node.sums))] if body else []
+    node = _at_step(node, {}, {new: old}, Ix())
+    if isinstance(node, Assign) and node.op == "=" and node.body is E.arg(0):
+        return [] if node.args[0] == Access(node.target, node.index) else [node]
+    return [node]
 
 
 def _terms(body: Expr) -> list[Expr]:

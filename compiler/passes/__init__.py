@@ -8,7 +8,26 @@ from dataclasses import dataclass, replace
 
 from ..graph.ir import Graph, Scan
 from ..meaning.verify import Checked, verify
-from . import constants, cse, dce, digits, expand, given, hoist, inline, layouts, routes, segments, share, softmax, windows
+from . import (
+    constants,
+    cse,
+    dce,
+    digits,
+    expand,
+    given,
+    hoist,
+    inline,
+    layouts,
+    routes,
+    save,
+    segments,
+    share,
+    sink,
+    softmax,
+    split,
+    transposes,
+    windows,
+)
 from . import recognise as recognise
 from . import stabilise as stabilise
 
@@ -30,7 +49,9 @@ BEFORE: tuple[Pass, ...] = (
          recognise.run, True),
     Pass("stabilise", "formulas that overflow or cancel become equal ones that do not", stabilise.run, True),
     Pass("cse", "equal things are computed once", cse.run),
-    Pass("hoist", "what is the same at every step of a loop is read from outside", hoist.run, True),
+    Pass("split", "a product over what the steps of a loop hand on and what they do not is two", split.run, True),
+    Pass("hoist", "what the steps of a loop do not wait for each other for is done before it", hoist.run, True),
+    Pass("sink", "what no later step waits for is done behind the loop", sink.run, True),
     Pass("dce", "what no output needs goes", dce.run, True),
     Pass("segments", "a loop that is run again for its gradient is cut, and only where its segments start is saved", segments.run,
          True),
@@ -45,6 +66,8 @@ AFTER: tuple[Pass, ...] = (
     Pass("softmax", "exp(t - logsumexp(t)) is a term over the sum that log-sum-exp takes anyway", softmax.run),
     Pass("share", "a derivative is written with the gates that are there already", share.run),
     Pass("cse", "sharing makes equations equal", cse.run),
+    Pass("save", "a loop run backwards reads what is dear to compute again", save.run, True),
+    Pass("sink", "the gradient of a weight is one product over all steps", sink.run, True),
     Pass("dce", "what no output needs goes", dce.run, True),
 )
 """What is done to the forward and backward graph together."""
@@ -53,6 +76,7 @@ KERNEL: tuple[Pass, ...] = (
     Pass("dce", "each kernel computes only what it gives", dce.run, True),
     Pass("inline", "a step used once is written where it is used", inline.run),
     Pass("dce", "what was written elsewhere goes", dce.run, True),
+    Pass("transposes", "what every step of a loop would read across its rows is transposed once", transposes.run, True),
     Pass("expand", "log-sum-exp takes its maximum away, a cross-entropy what cancels", expand.run),
     Pass("cse", "the expansions of several kernels' sums meet", cse.run),
     Pass("dce", "what no output needs goes", dce.run, True),

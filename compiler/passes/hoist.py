@@ -1,5 +1,6 @@
-"""What a loop's body computes the same at every step: where it is there already outside, it is read from there, and a product of
-values that the loop only captures is taken once, before the loop."""
+"""What no step of a loop waits for. What is the same at every step and there already outside is read from there, and a product
+of it is taken once, before the loop. A product of what a step is given, as x[:, t] @ W, is taken for all steps at once, and each
+step reads its own: where it takes longer than to be written and read (``costs``)."""
 
 from __future__ import annotations
 
@@ -10,8 +11,10 @@ from ..graph import expr as E
 from ..graph.ir import Eqn, Graph, Scan, Value
 from ..graph.rewrite import Namer
 from ..graph.shapes import Shape
+from . import costs
 from .cse import key
 from .names import is_sealed, rename_reads
+from .steps import ancestors, carried, for_all, whole
 
 Known = dict[Hashable, dict[Shape, str]]  # what is computed, by shape
 
@@ -27,8 +30,9 @@ def run(graph: Graph) -> Graph:
         if isinstance(eqn, Scan):
             inner = run(eqn.body)
             taken, after = _out_of(eqn if inner is eqn.body else replace(eqn, body=inner), known, name)
+            given, after = _for_all_steps(after, name)
             changed = changed or after is not eqn
-            eqns += taken
+            eqns += [*taken, *given]
             eqn = after
         elif not is_sealed(eqn.out.name):
             known.setdefault(key(eqn), {}).setdefault(eqn.out.shape, eqn.out.name)
@@ -69,3 +73,45 @@ def _is_product(eqn: Eqn) -> bool:
     factors = eqn.body.op == "mul" and all(a.op == "arg" for a in eqn.body.args)
     return eqn.reduce == "+" and factors and eqn.plain_out is not None and not any(g for a in eqn.args for i in a.index
                                                                                   for g in i.gathers())  # fmt: skip
+
+
+def _for_all_steps(scan: Scan, name: Namer) -> tuple[list[Eqn], Scan]:
+    """The products that wait for no step, and what they are made of: now before the loop, with the steps as an axis. And the
+    loop that is given them."""
+    if not whole(scan):
+        return [], scan
+    body, first, last = scan.body, len(scan.initial), len(scan.initial) + len(scan.slices)
+    waiting = carried(scan, body)
+    free = [e for e in body.eqns if isinstance(e, Eqn) and e.out.name not in waiting]
+    varying = {v.name: outer for v, outer in zip(body.inputs[first:last], scan.slices, strict=False)}
+    names = {v.name: outer for v, outer in zip(body.inputs[last:], scan.captured, strict=True)}
+    products: list[Eqn] = []
+    moves = set(varying)
+    for eqn in free:
+        if not moves.isdisjoint(eqn.reads()):
+            moves.add(eqn.out.name)
+            if costs.is_product(eqn) and eqn.out.name not in body.outputs:
+                products.append(eqn)
+    needed = ancestors(free, (e.out.name for e in products))
+    if not products:
+        return [], scan
+    taken: list[Eqn] = []
+    for eqn in free:
+        inner = eqn.out
+        if inner.name not in needed:
+            continue
+        outer = name(inner.name)
+        if inner.name in moves:
+            taken.append(for_all(eqn, scan.axis, varying, names, Value(outer, (scan.axis.extent, *inner.shape), inner.kind)))
+            varying[inner.name] = outer
+        else:
+            moved = rename_reads(eqn, names)
+            assert isinstance(moved, Eqn)
+            taken.append(replace(moved, out=replace(inner, name=outer)))
+            names[inner.name] = outer
+    read = {n for e in body.eqns if e not in products for n in e.reads()}
+    given = [e.out for e in products if e.out.name in read]
+    gone = {v.name for v in given}
+    body = replace(body, inputs=(*body.inputs[:last], *given, *body.inputs[last:]),
+                   eqns=tuple(e for e in body.eqns if not isinstance(e, Eqn) or e.out.name not in gone))  # fmt: skip
+    return taken, replace(scan, body=body, slices=(*scan.slices, *(varying[v.name] for v in given)))
