@@ -127,6 +127,8 @@ CASES = [
     Case("x[N, 3]", "tile(x, 2)", lambda x: np.tile(x, 2), lambda x: torch.tile(x, (2,))),
     Case("x[N, 3]", "tile(x, 3, 1)", lambda x: np.tile(x, (3, 1)), lambda x: torch.tile(x, (3, 1))),
     Case("x[N]; y[1]", "tile(x, 2, 1, 3) * y", lambda x, y: np.tile(x, (2, 1, 3)) * y, lambda x, y: torch.tile(x, (2, 1, 3)) * y),
+    Case("x[N]; y[M]", "tile(concat(x, x, y), 2)", lambda x, y: np.tile(np.concatenate([x, x, y]), 2),
+         lambda x, y: torch.tile(torch.cat([x, x, y]), (2,))),
     Case("x[N, 3]", "repeat(x, 2, axis=1)", lambda x: np.repeat(x, 2, 1), lambda x: torch.repeat_interleave(x, 2, 1)),
     Case("x[N, 3]", "repeat(x, 3, axis=0)", lambda x: np.repeat(x, 3, 0), lambda x: torch.repeat_interleave(x, 3, 0)),
     Case("x[N, 3]", "repeat(x, 2)", lambda x: np.repeat(x, 2), lambda x: torch.repeat_interleave(x, 2)),

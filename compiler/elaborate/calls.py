@@ -481,6 +481,8 @@ class Caller(Notation):
         """A function with hand-made derivatives: ``given(value, argument, derivative...)``. The value's own derivative does not
         go through these arguments."""
         tree = function.tree
+        if env.elem is None:
+            names = {n: self.materialise(v, node.span, env) if isinstance(v, Literal) else v for n, v in names.items()}
         lifter = env.elem or Lifter()
         scope = Env(function.frame, {}, inner, lifter)
         try:

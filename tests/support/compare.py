@@ -344,6 +344,8 @@ def slopes(
     scale: float,
 ) -> None:
     """Directional derivatives by differences, where no choice changes along the way."""
+    reference.run(given)
+    held = reference.stopped
     for target in model.targets:
         up = ups.get(target.name, np.ones(()))
         wrt = {value: rng.uniform(-1, 1, np.shape(grads["compiled"][target.name, shown])) for shown, value in target.wrt}
@@ -351,7 +353,7 @@ def slopes(
         def along(step: float, target: Any = target, up: Any = up, wrt: Any = wrt) -> tuple[float, bool]:
             moved = {n: step * d for n, d in wrt.items()}
             start = {n: v + moved[n] if n in moved else v for n, v in given.items()}
-            value = float(np.sum(reference.run(start, moved)[target.value] * up))
+            value = float(np.sum(reference.run(start, moved, held)[target.value] * up))
             return value, len(pattern) == len(reference.pattern) and all(map(np.array_equal, pattern, reference.pattern))
 
         samples = [along(k * STEP) for k in (-2, -1, 1, 2)]
