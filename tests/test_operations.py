@@ -15,6 +15,7 @@ from gradwright.compiler.graph.ir import Eqn
 from gradwright.compiler.graph.patterns import running
 from gradwright.compiler.graph.text import show_graph
 from gradwright.compiler.meaning.interpret import run
+from gradwright.compiler.ops import table
 from scipy import special
 from support.examine import examine
 from support.models import build, errors, values
@@ -52,6 +53,7 @@ class Case:
     low: float = -2.0
     high: float = 2.0
     least: int = 0  # of a free size
+    before: str = ""  # lines in front
 
     @property
     def text(self) -> str:
@@ -59,7 +61,7 @@ class Case:
         lines = [f"size {', '.join(free)}"] if free else []
         for item in self.declared.split("; "):
             lines.append(item if item.startswith("index") else f"input {item}")
-        return "\n".join([*lines, f"output f = {self.call}", ""])
+        return "\n".join([*lines, *self.before.splitlines(), f"output f = {self.call}", ""])
 
     @property
     def label(self) -> str:
@@ -250,6 +252,20 @@ CASES = [
     Case("x[N, 3]", "sum(x**3, axis=0)", lambda x: np.sum(x**3, 0), lambda x: torch.sum(x**3, 0)),
     Case("x[N, 2, 3]", "max(x, axis=[0, 2])", lambda x: np.max(x, (0, 2)), lambda x: torch.amax(x, (0, 2)), least=1),
     Case("x[N, 2, 3]", "prod(x, axis=[1, 2])", lambda x: np.prod(x, (1, 2)), lambda x: torch.prod(torch.prod(x, 2), 1)),
+    Case("x[N]; y[M]", "roll(concat(x, y), -1, axis=0)", lambda x, y: np.roll(np.concatenate([x, y]), -1),
+         lambda x, y: torch.roll(torch.cat([x, y]), -1)),
+    Case("x[N, 4]", "parts(x)", lambda x: x[:, :2] * x[:, 2:], lambda x: x[:, :2] * x[:, 2:],
+         before="def parts(u):\n    a, b = split(u, 2, axis=1)\n    return a * b"),
+    Case("x[6, N]", "parts(x)", lambda x: x[:2] * x[2:4] - x[4:], lambda x: x[:2] * x[2:4] - x[4:],
+         before="def parts(u):\n    a, b, c = split(u, 3)\n    return a * b - c"),
+    Case("x[N, 3]", "power(x, 3) * (zeros(N, 1) + 2 * ones(3)) - eye(3)[0]", lambda x: 2 * x**3 - np.eye(3)[0],
+         lambda x: 2 * x**3 - torch.eye(3)[0]),
+    Case("x[N, 3]", "x[argmax(x, axis=0)] ** 2 * argmin(x, axis=1, keepdims=True)[0]", least=1,
+         numpy=lambda x: x[np.argmax(x, 0)] ** 2 * np.argmin(x, 1)[0],
+         torch=lambda x: x[torch.argmax(x, 0)] ** 2 * torch.argmin(x, 1)[0]),
+    Case("x[N, 3]; y[3]", "where(not (x < y or x >= 1) and y != 0 and x <= 2 or x == y or y > 1, -x * y, x**2)",
+         lambda x, y: np.where((~((x < y) | (x >= 1)) & (y != 0) & (x <= 2)) | (x == y) | (y > 1), -x * y, x**2),
+         lambda x, y: torch.where((~((x < y) | (x >= 1)) & (y != 0) & (x <= 2)) | (x == y) | (y > 1), -x * y, x**2)),
     Case("x[N, 3]", "clip(x, -0.5, 1)", lambda x: np.clip(x, -0.5, 1), lambda x: torch.clip(x, -0.5, 1)),
 ]  # fmt: skip
 
@@ -299,6 +315,13 @@ def test_values_and_two_derivatives(case: Case) -> None:
             if its_first[n] is not None:
                 close(first[n], its_first[n], f"gradient by {n} at {sizes}")
                 close(second[n], its_second[n], f"second derivative by {n} at {sizes}")
+
+
+def test_every_operation_is_compared() -> None:
+    text = " ".join(f"{case.before} {case.call}" for case in CASES)
+    shown = {op.name: (f"{op.name}(", f"{op.symbol} " if op.symbol else f"{op.name}(") for op in table().values()}
+    shown |= {"slice": ("x[:, 1:4]",) * 2, "neg": ("-x",) * 2}
+    assert not [name for name, spellings in shown.items() if not any(s in text for s in spellings)]
 
 
 @pytest.mark.slow

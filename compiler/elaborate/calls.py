@@ -124,6 +124,11 @@ class Caller(Notation):
             return self.report(
                 env, "E223", f"{name} is a value and not a function", node.func.span, help="a product is written with *"
             )
+        if env.names is not None and name in env.names:  # an argument
+            return self.report(
+                env, "E223", f"{name} is a value, and not a layer or a function", node.func.span,
+                notes=("it is called here, which wants a layer that was made, as `dense(4)`",),
+            )  # fmt: skip
         known = [
             *env.frame.functions,
             *env.frame.layers,

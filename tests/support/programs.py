@@ -835,8 +835,9 @@ class _Writer:
             bound = x.bound
         else:  # as a number
             value, bound = f"({value} + {last} / 32 - {self.choose(names)} * 0.01)", bound + 3
-        if not names:
-            return V(value, (), bound)
+        if not names:  # a name of its own, since what stands around it may have the same index variables
+            name = self.fresh("n")
+            return self.line(f"{name} = {value}", V(name, (), bound))
         if len(names) > 1 and self.one_in(3):
             names = names[::-1]
         name = self.fresh("n")

@@ -312,7 +312,9 @@ class Reference:
             from scipy import special
 
             if self.torch is None:
-                return {"lgamma": special.gammaln, "digamma": special.digamma, "polygamma": special.polygamma}[op](*a)
+                # which SciPy does not have in a type of larger range
+                function = {"lgamma": special.gammaln, "digamma": special.digamma, "polygamma": special.polygamma}[op]
+                return function(*(np.asarray(v, np.float64) for v in a)).astype(np.result_type(*a))
             return xp.polygamma(int(a[0].reshape(-1)[0]), a[1]) if op == "polygamma" else getattr(xp, op)(a[0])
         if op == "erf":
             return xp.erf(a[0]) if self.torch is not None else np.vectorize(math.erf, otypes=[float])(a[0])
