@@ -16,6 +16,7 @@ from gradwright.compiler.graph.patterns import running
 from gradwright.compiler.graph.text import show_graph
 from gradwright.compiler.meaning.interpret import run
 from gradwright.compiler.ops import table
+from gradwright.runtime import load
 from scipy import special
 from support.examine import examine
 from support.models import build, errors, values
@@ -455,6 +456,45 @@ def test_long_arrays_are_sorted_and_summed_fast(tmp_path: Path) -> None:
 )
 def test_misuse(text: str, code: str, message: str) -> None:
     assert [(c, m) for c, _, m in errors(text)] == [(code, message)]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "cython"])
+def test_slices_between_sizes(backend: Any) -> None:
+    text = """size N, T
+param E[5, 2] ~ normal(0, 1)
+input x[N, T]
+output first = E[:T]
+output last = E[T:] * sum(x)
+output other = x[:T]
+output few = x[1:N + 2]
+output middle = E[1:T + 1:2]
+minimize sum(x @ E[:T]**2)
+"""
+    model = load(text, backend=backend, optimize=0, name="sliced").Model(seed=1)
+    E = np.array(model.params.E)
+    for n, t in ((4, 4), (3, 2), (1, 0), (3, 3)):
+        x = np.random.default_rng(n).normal(size=(n, t))
+        out, g = model.value_and_grad(x=x)
+        np.testing.assert_array_equal(out.first, E[:t])
+        np.testing.assert_allclose(out.last, E[t:] * x.sum(), rtol=1e-14)
+        np.testing.assert_array_equal(out.other, x[:t])
+        np.testing.assert_array_equal(out.few, x[1:])
+        np.testing.assert_array_equal(out.middle, E[1 : t + 1 : 2])
+        wanted = np.zeros((5, 2))
+        wanted[:t] = 2 * E[:t] * x.sum(0)[:, None]
+        np.testing.assert_allclose(g.E, wanted, rtol=1e-12)
+    for shape, message in (
+        ((6, 6), "with N = 6, T = 6, line 5 of the model makes an array of size -1"),
+        ((6, 5), "with N = 6, T = 5, line 8 of the model takes 6 places of an axis of 5"),
+        ((3, 4), "with N = 3, T = 4, line 6 of the model takes 4 places of an axis of 3"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            model.forward(x=np.zeros(shape))
+
+
+def test_a_slice_that_nothing_needs_asks_for_nothing() -> None:
+    text = "size T\ninput x[T], E[3]\ndef f(u, v, on=False) = where(on, u + v[:T], u)\noutput y = f(x, E) + 0 * sum(E)\n"
+    assert load(text, backend="numpy", name="unasked").Model().forward(x=np.ones(5), E=np.ones(3)).y.shape == (5,)
 
 
 @pytest.mark.parametrize(

@@ -688,6 +688,11 @@ class _Writer:
                 items.append(text)
                 shape.append(extent)
             else:
+                if n > 0 and self.one_in(12):  # as many as a free size says
+                    free = self.extents[0]
+                    items.append(f"{self.choose(('', '0'))}:{self.dim(free)}")
+                    shape.append(free)
+                    continue
                 kind = self.pick(5)
                 if kind == 0 and n > 0:
                     items.append(str(self.pick(2 * n) - n))
