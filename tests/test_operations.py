@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradwright.compiler.graph.ir import Eqn
+from gradwright.compiler.graph.ir import Eqn, Scan
 from gradwright.compiler.graph.patterns import running
 from gradwright.compiler.graph.text import show_graph
 from gradwright.compiler.meaning.interpret import run
@@ -407,6 +407,39 @@ def test_cumprod_of_zeros(zeros: tuple[int, ...]) -> None:
     close(second["x"], want[2]["x"], "second derivative")
 
 
+@pytest.mark.skipif(not HAVE_TORCH, reason="PyTorch is not installed")
+@pytest.mark.parametrize("zeros", [(), (1,), (0,), (4,), (1, 3), (0, 1, 2, 3, 4)])
+@pytest.mark.parametrize("call", ["prod(x)", "prod(x, axis=1)", "prod(x, axis=0)", "flip(cumprod(flip(x), axis=0))"])
+def test_products_of_zeros(call: str, zeros: tuple[int, ...]) -> None:
+    x = np.array([1.5, -2.0, 0.5, 3.0, -1.0])
+    x[list(zeros)] = 0
+    x = np.stack([x, x[::-1] + 0.5])
+
+    def wanted(x: Any) -> Any:
+        if call == "prod(x)":
+            x = x.reshape(1, -1)
+        along = 0 if call == "prod(x, axis=0)" else 1
+        rows = list(torch.unbind(torch.flip(x, [0]) if "flip" in call else x, 0 if "flip" in call else along))
+        for k in range(1, len(rows)):
+            rows[k] = rows[k - 1] * rows[k]
+        if "flip" in call:
+            return torch.flip(torch.stack(rows), [0])
+        return rows[-1][0] if call == "prod(x)" else rows[-1]
+
+    value, first, second, given = ours(f"size N, M\ninput x[N, M]\noutput f = {call}", {"x": x}, {"N": 2, "M": 5})
+    want = torchs(wanted, given, ["x"])
+    close(value, want[0], "value")
+    close(first["x"], want[1]["x"], "gradient")
+    close(second["x"], want[2]["x"], "second derivative")
+
+
+@pytest.mark.parametrize("call", ["cumprod(x)", "prod(x)", "prod(sin(x))", "flip(cumprod(flip(x)))"])
+def test_no_derivative_of_a_product_takes_all_pairs(call: str) -> None:
+    graph = twice(f"size N\ninput x[N]\noutput f = {call}")[1]
+    eqns = [e for g in (graph, *(e.body for e in graph.eqns if isinstance(e, Scan))) for e in g.eqns if isinstance(e, Eqn)]
+    assert all(len(e.axes) < 2 or running(e) is not None for e in eqns)
+
+
 def test_sorting_is_stable_and_puts_nan_last() -> None:
     x = np.array([2.0, np.nan, -1.0, 2.0, np.inf, -np.inf, np.nan, -0.0, 0.0, 2.0])
     got = values("size N\ninput x[N]\noutput s = sort(x)\noutput a = argsort(x)", x=x)
@@ -416,6 +449,23 @@ def test_sorting_is_stable_and_puts_nan_last() -> None:
     np.testing.assert_array_equal(top, [np.nan, np.nan, np.inf, 2.0])
     _, first, _, given = ours("input x[4]\noutput f = top_k(x, 2)", {"x": np.array([1.0, 3.0, 3.0, 3.0])}, {})
     np.testing.assert_array_equal(first["x"], [0, given["up"][0], given["up"][1], 0])
+
+
+def test_long_products_are_fast(tmp_path: Path) -> None:
+    """In all pairs of elements this would take hours."""
+    model = build("size N\ninput x[N]\noutput p = prod(x)\noutput c = cumprod(x)")
+    x = 1 + 1e-5 * np.random.default_rng(0).normal(size=100_003)
+    x[70_000] = 0
+    up = np.random.default_rng(1).normal(size=x.shape)
+    for pair in build_modules([model], [{}], tmp_path):
+        for module in (pair.compiled, pair.numpy):
+            out, g = module.Model().value_and_grad({"p": 1.0, "c": up}, x=x)
+            np.testing.assert_allclose(out.c, np.cumprod(x), rtol=1e-11)
+            others = np.where(x == 0, np.prod(np.where(x == 0, 1, x)), 0)
+            np.testing.assert_allclose(g.p.x, others, rtol=1e-11)
+            before = np.concatenate([[1.0], np.cumprod(x)[:-1]])
+            after = np.cumsum((up * np.cumprod(np.where(x == 0, 1, x)))[::-1])[::-1] / np.cumprod(np.where(x == 0, 1, x))
+            np.testing.assert_allclose(g.c.x[70_000:], (before * after)[70_000:], rtol=1e-9, atol=1e-9)
 
 
 def test_long_arrays_are_sorted_and_summed_fast(tmp_path: Path) -> None:
