@@ -321,7 +321,8 @@ class _Sweep:
         if not wanted or eqn.reduce in ("argmax", "argmin"):
             return
         if eqn.reduce == "*" and (runs := running(eqn)) is not None:
-            return self._through_running_product(eqn, runs, adjoint, active)
+            self._through_running_product(eqn, runs, adjoint, active)
+            return
         args = list(eqn.args)
         factor: Expr
         masked = singular = False

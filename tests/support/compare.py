@@ -140,8 +140,8 @@ def outside(model: Model, sizes: Mapping[str, int]) -> Iterator[bool]:
                     if all(isinstance(atom, str) for atom, _ in ix.terms) and ix.terms:
                         ((atom, factor),) = ix.terms
                         steps = next(a.extent for a in eqn.axes if a.name == atom).evaluate(sizes) - 1
-                        last = ix.const.evaluate(sizes) + max(-1, factor.evaluate(sizes) * steps)
-                        yield last >= extent.evaluate(sizes)
+                        by = factor.evaluate(sizes)
+                        yield by > 0 and ix.const.evaluate(sizes) + by * steps >= extent.evaluate(sizes)
 
     return within(model.graph)
 
