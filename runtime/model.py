@@ -604,6 +604,7 @@ class Engine:
         self.both = self.plans.get("value_and_grad")
         self.nonempty = spec.get("nonempty", ())
         self.nonnegative, self.countable = spec.get("nonnegative", ()), spec.get("countable", ())
+        self.reached = spec.get("reached", ())
         self.kept = {name: (offset, shape) for name, offset, shape in spec.get("kept", ())}
         written = {line[1] for line in spec.get("lines", ())}
         self.listed = [name for name in self.kept if name in written or not written]      # no temporaries of a formula
@@ -703,7 +704,8 @@ class Engine:
         return self.filled_state(None), np.zeros(2, INT)
 
     def filled(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
-        """The sizes, where none is 0 of which the model takes a maximum or minimum, and none that it computes is negative."""
+        """The sizes, where none is 0 of which the model takes a maximum or minimum, none that it computes is negative, and no
+        slice reaches further than its axis."""
         for dim, operation, line in self.nonempty:
             if _dim(dim, dict(zip(self.sizes, sizes, strict=True))) <= 0:
                 why = f"line {line} of the model takes its {operation}, and the {operation} of nothing does not exist"
@@ -713,6 +715,12 @@ class Engine:
             if number < 0:
                 known = ", ".join(f"{name} = {size}" for name, size in zip(self.sizes, sizes, strict=True))
                 raise _error("ShapeError", f"with {known}, line {line} of the model makes an array of size {number}")
+        for end, extent, line in self.reached:
+            numbers = dict(zip(self.sizes, sizes, strict=True))
+            last, there = _dim(end, numbers), _dim(extent, numbers)
+            if last > there:
+                known = ", ".join(f"{name} = {size}" for name, size in numbers.items())
+                raise _error("ShapeError", f"with {known}, line {line} of the model takes {last} places of an axis of {there}")
         for dim, line in self.countable:
             number = _dim(dim, dict(zip(self.sizes, sizes, strict=True)))
             if number > 1 << 24:

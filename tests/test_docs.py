@@ -279,15 +279,23 @@ def special() -> str:
 
 def documented(file: str, keyword: str) -> Iterator[tuple[str, str, str]]:
     """(signature, documentation, body) of each definition of a library file."""
-    pattern = rf"^## (.*)\n{keyword} (\w+\(.*?\))((?: of| =|:).*\n(?:    .*\n)*)"
+    pattern = rf"^((?:## .*\n)+){keyword} (\w+\(.*?\))((?: of| =|:).*\n(?:    .*\n)*)"
     for doc, signature, body in re.findall(pattern, (LIBRARY / file).read_text(encoding="utf-8") + "\n", re.MULTILINE):
-        yield signature, doc, body
+        yield signature, " ".join(line.removeprefix("##").strip() for line in doc.splitlines()), body
 
 
 def functions(file: str) -> str:
     text = row("function", "meaning") + row("---", "---")
     for signature, doc, _ in documented(file, "def"):
         text += row(f"`{signature}`", doc)
+    return text
+
+
+def layers() -> str:
+    text = row("layer", "its params and states", "meaning") + row("---", "---", "---")
+    for signature, doc, body in documented("layers.gw", "layer"):
+        owned = re.findall(r"^    (?:param|state) (\w+\[.*?\])", body, re.MULTILINE)
+        text += row(f"`{signature}`", ", ".join(f"`{name}`" for name in owned), doc)
     return text
 
 
@@ -341,6 +349,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "special": special,
     "activations": lambda: functions("activations.gw"),
     "losses": lambda: functions("losses.gw"),
+    "layers": layers,
     "optimisers": optimisers,
     "codes": codes,
 }
@@ -363,9 +372,9 @@ def test_the_reference_lists_what_there_is(name: str, refresh: bool) -> None:
 
 def test_the_tables_miss_nothing_of_the_library() -> None:
     """The expression that reads the library files finds all that the compiler finds there."""
-    for file in ("activations.gw", "losses.gw", "optimizers.gw"):
+    for file in ("activations.gw", "losses.gw", "optimizers.gw", "layers.gw"):
         text = (LIBRARY / file).read_text(encoding="utf-8")
-        for keyword in ("def", "update"):
+        for keyword in ("def", "update", "layer"):
             names = re.findall(rf"^{keyword} (\w+)", text, re.MULTILINE)
             assert [s.partition("(")[0] for s, _, _ in documented(file, keyword)] == names
 

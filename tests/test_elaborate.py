@@ -511,6 +511,7 @@ minimize mean(binary_cross_entropy(p, y))
         ("output o = x + z", "E203"),
         ("output o = x + u", "E203"),
         ("output o = x[:3]", "E210"),
+        ("output o = x[:-N]", "E210"),
         ("output o = x[:, 7]", "E206"),
         ("output o = x[x]", "E241"),
         ("output o = softmax_cross_entropy(x, k)", "E214"),

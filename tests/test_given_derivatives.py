@@ -30,6 +30,11 @@ gradient g wrt x
     assert g.g.x == pytest.approx(2 * 3 + 0.3)  # by e as given, by d the compiler's own: |e| - d
 
 
+def test_a_given_derivative_of_an_array_of_numbers() -> None:
+    text = "def wave(u) = sin(2 * u)\nderivative wave(u) wrt u = 2 * cos(2 * u)\noutput f = wave([[1, 0.5], [0, 2]])\n"
+    np.testing.assert_allclose(values(text)["f"], np.sin([[2, 1], [0, 4]]), rtol=1e-15)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_straight_through_a_step(backend: str) -> None:
     """Bengio et al. 2013: the step's derivative is taken to be 1 within the unit interval."""

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradwright.compiler.graph.ir import Eqn
+from gradwright.compiler.graph.ir import Eqn, Scan
 from gradwright.compiler.graph.patterns import running
 from gradwright.compiler.graph.text import show_graph
 from gradwright.compiler.meaning.interpret import run
+from gradwright.compiler.ops import table
+from gradwright.runtime import load
 from scipy import special
 from support.examine import examine
 from support.models import build, errors, values
@@ -52,6 +54,7 @@ class Case:
     low: float = -2.0
     high: float = 2.0
     least: int = 0  # of a free size
+    before: str = ""  # lines in front
 
     @property
     def text(self) -> str:
@@ -59,7 +62,7 @@ class Case:
         lines = [f"size {', '.join(free)}"] if free else []
         for item in self.declared.split("; "):
             lines.append(item if item.startswith("index") else f"input {item}")
-        return "\n".join([*lines, f"output f = {self.call}", ""])
+        return "\n".join([*lines, *self.before.splitlines(), f"output f = {self.call}", ""])
 
     @property
     def label(self) -> str:
@@ -127,6 +130,8 @@ CASES = [
     Case("x[N, 3]", "tile(x, 2)", lambda x: np.tile(x, 2), lambda x: torch.tile(x, (2,))),
     Case("x[N, 3]", "tile(x, 3, 1)", lambda x: np.tile(x, (3, 1)), lambda x: torch.tile(x, (3, 1))),
     Case("x[N]; y[1]", "tile(x, 2, 1, 3) * y", lambda x, y: np.tile(x, (2, 1, 3)) * y, lambda x, y: torch.tile(x, (2, 1, 3)) * y),
+    Case("x[N]; y[M]", "tile(concat(x, x, y), 2)", lambda x, y: np.tile(np.concatenate([x, x, y]), 2),
+         lambda x, y: torch.tile(torch.cat([x, x, y]), (2,))),
     Case("x[N, 3]", "repeat(x, 2, axis=1)", lambda x: np.repeat(x, 2, 1), lambda x: torch.repeat_interleave(x, 2, 1)),
     Case("x[N, 3]", "repeat(x, 3, axis=0)", lambda x: np.repeat(x, 3, 0), lambda x: torch.repeat_interleave(x, 3, 0)),
     Case("x[N, 3]", "repeat(x, 2)", lambda x: np.repeat(x, 2), lambda x: torch.repeat_interleave(x, 2)),
@@ -248,6 +253,20 @@ CASES = [
     Case("x[N, 3]", "sum(x**3, axis=0)", lambda x: np.sum(x**3, 0), lambda x: torch.sum(x**3, 0)),
     Case("x[N, 2, 3]", "max(x, axis=[0, 2])", lambda x: np.max(x, (0, 2)), lambda x: torch.amax(x, (0, 2)), least=1),
     Case("x[N, 2, 3]", "prod(x, axis=[1, 2])", lambda x: np.prod(x, (1, 2)), lambda x: torch.prod(torch.prod(x, 2), 1)),
+    Case("x[N]; y[M]", "roll(concat(x, y), -1, axis=0)", lambda x, y: np.roll(np.concatenate([x, y]), -1),
+         lambda x, y: torch.roll(torch.cat([x, y]), -1)),
+    Case("x[N, 4]", "parts(x)", lambda x: x[:, :2] * x[:, 2:], lambda x: x[:, :2] * x[:, 2:],
+         before="def parts(u):\n    a, b = split(u, 2, axis=1)\n    return a * b"),
+    Case("x[6, N]", "parts(x)", lambda x: x[:2] * x[2:4] - x[4:], lambda x: x[:2] * x[2:4] - x[4:],
+         before="def parts(u):\n    a, b, c = split(u, 3)\n    return a * b - c"),
+    Case("x[N, 3]", "power(x, 3) * (zeros(N, 1) + 2 * ones(3)) - eye(3)[0]", lambda x: 2 * x**3 - np.eye(3)[0],
+         lambda x: 2 * x**3 - torch.eye(3)[0]),
+    Case("x[N, 3]", "x[argmax(x, axis=0)] ** 2 * argmin(x, axis=1, keepdims=True)[0]", least=1,
+         numpy=lambda x: x[np.argmax(x, 0)] ** 2 * np.argmin(x, 1)[0],
+         torch=lambda x: x[torch.argmax(x, 0)] ** 2 * torch.argmin(x, 1)[0]),
+    Case("x[N, 3]; y[3]", "where(not (x < y or x >= 1) and y != 0 and x <= 2 or x == y or y > 1, -x * y, x**2)",
+         lambda x, y: np.where((~((x < y) | (x >= 1)) & (y != 0) & (x <= 2)) | (x == y) | (y > 1), -x * y, x**2),
+         lambda x, y: torch.where((~((x < y) | (x >= 1)) & (y != 0) & (x <= 2)) | (x == y) | (y > 1), -x * y, x**2)),
     Case("x[N, 3]", "clip(x, -0.5, 1)", lambda x: np.clip(x, -0.5, 1), lambda x: torch.clip(x, -0.5, 1)),
 ]  # fmt: skip
 
@@ -297,6 +316,13 @@ def test_values_and_two_derivatives(case: Case) -> None:
             if its_first[n] is not None:
                 close(first[n], its_first[n], f"gradient by {n} at {sizes}")
                 close(second[n], its_second[n], f"second derivative by {n} at {sizes}")
+
+
+def test_every_operation_is_compared() -> None:
+    text = " ".join(f"{case.before} {case.call}" for case in CASES)
+    shown = {op.name: (f"{op.name}(", f"{op.symbol} " if op.symbol else f"{op.name}(") for op in table().values()}
+    shown |= {"slice": ("x[:, 1:4]",) * 2, "neg": ("-x",) * 2}
+    assert not [name for name, spellings in shown.items() if not any(s in text for s in spellings)]
 
 
 @pytest.mark.slow
@@ -381,6 +407,39 @@ def test_cumprod_of_zeros(zeros: tuple[int, ...]) -> None:
     close(second["x"], want[2]["x"], "second derivative")
 
 
+@pytest.mark.skipif(not HAVE_TORCH, reason="PyTorch is not installed")
+@pytest.mark.parametrize("zeros", [(), (1,), (0,), (4,), (1, 3), (0, 1, 2, 3, 4)])
+@pytest.mark.parametrize("call", ["prod(x)", "prod(x, axis=1)", "prod(x, axis=0)", "flip(cumprod(flip(x), axis=0))"])
+def test_products_of_zeros(call: str, zeros: tuple[int, ...]) -> None:
+    x = np.array([1.5, -2.0, 0.5, 3.0, -1.0])
+    x[list(zeros)] = 0
+    x = np.stack([x, x[::-1] + 0.5])
+
+    def wanted(x: Any) -> Any:
+        if call == "prod(x)":
+            x = x.reshape(1, -1)
+        along = 0 if call == "prod(x, axis=0)" else 1
+        rows = list(torch.unbind(torch.flip(x, [0]) if "flip" in call else x, 0 if "flip" in call else along))
+        for k in range(1, len(rows)):
+            rows[k] = rows[k - 1] * rows[k]
+        if "flip" in call:
+            return torch.flip(torch.stack(rows), [0])
+        return rows[-1][0] if call == "prod(x)" else rows[-1]
+
+    value, first, second, given = ours(f"size N, M\ninput x[N, M]\noutput f = {call}", {"x": x}, {"N": 2, "M": 5})
+    want = torchs(wanted, given, ["x"])
+    close(value, want[0], "value")
+    close(first["x"], want[1]["x"], "gradient")
+    close(second["x"], want[2]["x"], "second derivative")
+
+
+@pytest.mark.parametrize("call", ["cumprod(x)", "prod(x)", "prod(sin(x))", "flip(cumprod(flip(x)))"])
+def test_no_derivative_of_a_product_takes_all_pairs(call: str) -> None:
+    graph = twice(f"size N\ninput x[N]\noutput f = {call}")[1]
+    eqns = [e for g in (graph, *(e.body for e in graph.eqns if isinstance(e, Scan))) for e in g.eqns if isinstance(e, Eqn)]
+    assert all(len(e.axes) < 2 or running(e) is not None for e in eqns)
+
+
 def test_sorting_is_stable_and_puts_nan_last() -> None:
     x = np.array([2.0, np.nan, -1.0, 2.0, np.inf, -np.inf, np.nan, -0.0, 0.0, 2.0])
     got = values("size N\ninput x[N]\noutput s = sort(x)\noutput a = argsort(x)", x=x)
@@ -390,6 +449,23 @@ def test_sorting_is_stable_and_puts_nan_last() -> None:
     np.testing.assert_array_equal(top, [np.nan, np.nan, np.inf, 2.0])
     _, first, _, given = ours("input x[4]\noutput f = top_k(x, 2)", {"x": np.array([1.0, 3.0, 3.0, 3.0])}, {})
     np.testing.assert_array_equal(first["x"], [0, given["up"][0], given["up"][1], 0])
+
+
+def test_long_products_are_fast(tmp_path: Path) -> None:
+    """In all pairs of elements this would take hours."""
+    model = build("size N\ninput x[N]\noutput p = prod(x)\noutput c = cumprod(x)")
+    x = 1 + 1e-5 * np.random.default_rng(0).normal(size=100_003)
+    x[70_000] = 0
+    up = np.random.default_rng(1).normal(size=x.shape)
+    for pair in build_modules([model], [{}], tmp_path):
+        for module in (pair.compiled, pair.numpy):
+            out, g = module.Model().value_and_grad({"p": 1.0, "c": up}, x=x)
+            np.testing.assert_allclose(out.c, np.cumprod(x), rtol=1e-11)
+            others = np.where(x == 0, np.prod(np.where(x == 0, 1, x)), 0)
+            np.testing.assert_allclose(g.p.x, others, rtol=1e-11)
+            before = np.concatenate([[1.0], np.cumprod(x)[:-1]])
+            after = np.cumsum((up * np.cumprod(np.where(x == 0, 1, x)))[::-1])[::-1] / np.cumprod(np.where(x == 0, 1, x))
+            np.testing.assert_allclose(g.c.x[70_000:], (before * after)[70_000:], rtol=1e-9, atol=1e-9)
 
 
 def test_long_arrays_are_sorted_and_summed_fast(tmp_path: Path) -> None:
@@ -430,6 +506,45 @@ def test_long_arrays_are_sorted_and_summed_fast(tmp_path: Path) -> None:
 )
 def test_misuse(text: str, code: str, message: str) -> None:
     assert [(c, m) for c, _, m in errors(text)] == [(code, message)]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "cython"])
+def test_slices_between_sizes(backend: Any) -> None:
+    text = """size N, T
+param E[5, 2] ~ normal(0, 1)
+input x[N, T]
+output first = E[:T]
+output last = E[T:] * sum(x)
+output other = x[:T]
+output few = x[1:N + 2]
+output middle = E[1:T + 1:2]
+minimize sum(x @ E[:T]**2)
+"""
+    model = load(text, backend=backend, optimize=0, name="sliced").Model(seed=1)
+    E = np.array(model.params.E)
+    for n, t in ((4, 4), (3, 2), (1, 0), (3, 3)):
+        x = np.random.default_rng(n).normal(size=(n, t))
+        out, g = model.value_and_grad(x=x)
+        np.testing.assert_array_equal(out.first, E[:t])
+        np.testing.assert_allclose(out.last, E[t:] * x.sum(), rtol=1e-14)
+        np.testing.assert_array_equal(out.other, x[:t])
+        np.testing.assert_array_equal(out.few, x[1:])
+        np.testing.assert_array_equal(out.middle, E[1 : t + 1 : 2])
+        wanted = np.zeros((5, 2))
+        wanted[:t] = 2 * E[:t] * x.sum(0)[:, None]
+        np.testing.assert_allclose(g.E, wanted, rtol=1e-12)
+    for shape, message in (
+        ((6, 6), "with N = 6, T = 6, line 5 of the model makes an array of size -1"),
+        ((6, 5), "with N = 6, T = 5, line 8 of the model takes 6 places of an axis of 5"),
+        ((3, 4), "with N = 3, T = 4, line 6 of the model takes 4 places of an axis of 3"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            model.forward(x=np.zeros(shape))
+
+
+def test_a_slice_that_nothing_needs_asks_for_nothing() -> None:
+    text = "size T\ninput x[T], E[3]\ndef f(u, v, on=False) = where(on, u + v[:T], u)\noutput y = f(x, E) + 0 * sum(E)\n"
+    assert load(text, backend="numpy", name="unasked").Model().forward(x=np.ones(5), E=np.ones(3)).y.shape == (5,)
 
 
 @pytest.mark.parametrize(

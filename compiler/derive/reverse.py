@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Access, Axis, Eqn, Graph, Origin, Reduce, Scan, Value, at, fixed, outs
+from ..graph.patterns import Running, running
 from ..graph.rewrite import Namer, normalise, shape_axes
 from ..graph.text import show_access
 from .facts import Facts
@@ -319,6 +320,9 @@ class _Sweep:
         wanted = tuple(k for k, a in enumerate(eqn.args) if a.value in active and self.values[a.value].kind == "real")
         if not wanted or eqn.reduce in ("argmax", "argmin"):
             return
+        if eqn.reduce == "*" and (runs := running(eqn)) is not None:
+            self._through_running_product(eqn, runs, adjoint, active)
+            return
         args = list(eqn.args)
         factor: Expr
         masked = singular = False
@@ -380,6 +384,50 @@ class _Sweep:
             args.append(other)
             factor = E.mul(factor, E.arg(len(args) - 1))
         return factor, "the product of all other factors"
+
+    def _through_running_product(self, eqn: Eqn, runs: Running, adjoint: str | Expr, active: set[str]) -> None:
+        """Of ``y[i]``, the product of all ``f[j]`` up to i, the adjoint for ``f[j]`` is ``y[j-1]`` times what comes after:
+        ``s[j] = d_y[j] + f[j+1] * s[j+1]``, a loop the other way. Nothing is divided by, so zeros are no exception."""
+        plain, over, step = eqn.plain_out, runs.over, -1 if runs.reverse else 1
+        assert plain is not None
+        kept = tuple(Axis(n, eqn.extents[n]) for n in plain if n != runs.axis.name)
+        inner = tuple(at(a.name) for a in kept)
+        axes, index, shape = (over, *kept), (at(over.name), *inner), (over.extent, *(a.extent for a in kept))
+        here = tuple(at(over.name if n == runs.axis.name else n) for n in plain)
+        before = tuple(at(over.name) + fixed(-step) if n == runs.axis.name else at(n) for n in plain)
+        origin = replace(eqn.origin, rule=f"vjp {eqn.op}", note="")
+        named = eqn.out.name
+
+        def emit(name: str, reads: tuple[Access, ...], body: Expr, op: str, note: str = "") -> Eqn:
+            made = Eqn(Value(self.name(name), shape), axes, index, "", reads, body, op, replace(origin, note=note))
+            self.new.append(made)
+            return made
+
+        factor = emit(f"{named}_factor", eqn.args, runs.inner, "copy" if runs.inner is E.arg(0) else eqn.op)
+        up = emit(f"d_{named}_step", (Access(self._held(named, adjoint, origin), here),), E.arg(0), "copy")
+        following = (at(over.name) + fixed(step), *inner)
+        after = emit(f"{named}_after", (Access(factor.out.name, following, E.ZERO.number),), E.arg(0), "slice")
+        start = Value(self.name(f"{named}_start"), shape[1:])
+        self.new.append(Eqn(start, kept, inner, "", (), E.ZERO, "const", origin))
+        name = Namer(self.values)
+        carry, slope, ahead, total = (Value(name(n), shape[1:]) for n in ("s", "d_y", "f", "next_s"))
+        reads = tuple(Access(v.name, inner) for v in (slope, ahead, carry))
+        body = E.make("add", E.arg(0), E.make("mul", E.arg(1), E.arg(2)))
+        graph = Graph(f"{named}_backward", (carry, slope, ahead), (), (Eqn(total, kept, inner, "", reads, body, "add", origin),),
+                      (total.name, total.name))  # fmt: skip
+        last, sums = Value(self.name(f"{named}_end"), shape[1:]), Value(self.name(f"{named}_sums"), shape)
+        note = "s[j] = d_y[j] + f[j+1]*s[j+1], for running products y of f" if step > 0 else \
+            "s[j] = d_y[j] + f[j-1]*s[j-1], for running products y of f from the end"  # fmt: skip
+        self.new.append(Scan((last, sums), over, not runs.reverse, (start.name,), (up.out.name, after.out.name), (), graph,
+                             replace(origin, note=note)))  # fmt: skip
+        masked, singular = adjoint in self.masked, adjoint in self.singular
+        product = E.mul(E.arg(0), E.arg(1))
+        if masked:
+            product = E.where(E.make("eq", E.arg(0), E.ZERO), E.ZERO, product)
+        slopes = (Access(sums.name, index), Access(named, before, E.ONE.number))
+        given = emit(f"d_{factor.out.name}", slopes, product, f"vjp_{eqn.op}", "times the product of the factors before")
+        self._mark(given.out.name, masked, singular)
+        self._propagate(factor, given.out.name, active)
 
     def _winner(self, eqn: Eqn) -> str:
         """The position of the maximum, as an integer value beside it."""

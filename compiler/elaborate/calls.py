@@ -124,6 +124,11 @@ class Caller(Notation):
             return self.report(
                 env, "E223", f"{name} is a value and not a function", node.func.span, help="a product is written with *"
             )
+        if env.names is not None and name in env.names:  # an argument
+            return self.report(
+                env, "E223", f"{name} is a value, and not a layer or a function", node.func.span,
+                notes=("it is called here, which wants a layer that was made, as `dense(4)`",),
+            )  # fmt: skip
         known = [
             *env.frame.functions,
             *env.frame.layers,
@@ -481,6 +486,8 @@ class Caller(Notation):
         """A function with hand-made derivatives: ``given(value, argument, derivative...)``. The value's own derivative does not
         go through these arguments."""
         tree = function.tree
+        if env.elem is None:
+            names = {n: self.materialise(v, node.span, env) if isinstance(v, Literal) else v for n, v in names.items()}
         lifter = env.elem or Lifter()
         scope = Env(function.frame, {}, inner, lifter)
         try:

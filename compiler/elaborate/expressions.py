@@ -428,6 +428,10 @@ class Evaluator:
         name = node.id
         if self.function(name, env.frame) is not None or name in self.ops or name in SPECIAL:
             return self.report(env, "E223", f"{name} is a function and not a value", node.span, help=f"call it: {name}(...)")
+        if name in env.frame.layers:
+            return self.report(
+                env, "E223", f"{name} is the definition of a layer and not a value", node.span, help=f"make one: {name}(...)"
+            )
         notes: tuple[str, ...] = ()
         known = list(env.names or ())
         if env.frame.main and not env.rule:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..graph.bounds import index_range, inside
 from ..graph.expr import leaves, walk
 from ..graph.ir import Eqn, Graph, Init, Model, Scan, Value, outs
 from ..graph.patterns import ranking
@@ -75,6 +76,8 @@ def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, versio
         more["training"] = True
     if model.generator is not None:
         more["random"] = True
+    if reached := _reached(model):
+        more["reached"] = reached
     return {
         "gradwright": version,
         "name": model.name,
@@ -213,6 +216,33 @@ def _nonnegative(model: Model) -> tuple[tuple[SpecDim, int], ...]:
             if extent.value is None and _may_be_negative(extent):
                 found.setdefault(dim_spec(extent), eqn.origin.spans[0].line if eqn.origin.spans else 0)
     return tuple(found.items())
+
+
+def _reached(model: Model) -> tuple[tuple[SpecDim, SpecDim, int], ...]:
+    """How far slices reach that may ask for more than there is (``x[:T]``), the axis' size, and the line."""
+    found: dict[tuple[SpecDim, SpecDim, int], None] = {}
+    for eqn, values in _asked(model.graph):
+        extents = {a.name: a.extent for a in eqn.axes}
+        for access in eqn.args if eqn.op == "slice" else ():
+            for ix, extent in zip(access.index, values[access.value].shape, strict=True):
+                moves = any(isinstance(atom, str) for atom, _ in ix.terms)
+                last = index_range(ix, extents)
+                if moves and last is not None and not inside(ix, extent, extents):
+                    line = eqn.origin.spans[0].line if eqn.origin.spans else 0
+                    found[(dim_spec(last[1] + 1), dim_spec(extent), line)] = None
+    return tuple(reversed(found))
+
+
+def _asked(graph: Graph) -> Iterator[tuple[Eqn, Mapping[str, Value]]]:
+    """The equations that results need, those in loops too, from the last to the first, with the values of their graph."""
+    needed, values = set(graph.outputs), graph.values()
+    for eqn in reversed(graph.eqns):
+        if any(o.name in needed for o in outs(eqn)):
+            needed.update(eqn.reads())
+            if isinstance(eqn, Scan):
+                yield from _asked(eqn.body)
+            else:
+                yield eqn, values
 
 
 def _countable(model: Model, kernels: Sequence[Kernel]) -> tuple[tuple[SpecDim, int], ...]:

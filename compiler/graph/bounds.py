@@ -63,6 +63,17 @@ def never_negative(dim: Dim, known: Floors | None = None) -> bool:
     return False
 
 
+def never_zero(dim: Dim, extents: Mapping[str, Dim]) -> bool:
+    """Whether ``dim >= 1`` is proved where every axis has a point."""
+    if never_negative(dim - 1, floors(extents)):
+        return True
+    if not all(c >= 0 for _, c in dim.terms):
+        return False
+    # were it 0, so would be each of its terms, and an axis made of these would have no point
+    zeros = {m for m, _ in dim.terms}
+    return any(all(m in zeros if m else c <= 0 for m, c in extent.terms) for extent in extents.values())
+
+
 def below(a: Dim, b: Dim, known: Floors | None = None) -> bool:
     """Whether ``a < b`` is proved."""
     return never_negative(b - a - 1, known)

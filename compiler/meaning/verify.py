@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Final
 
-from ..graph.bounds import floors, inside, never_negative
+from ..graph.bounds import inside, never_zero
 from ..graph.expr import ARITHMETIC, CHOICES, COMPARISONS, DRAWS, LEAVES, LOGIC, Expr, walk
 from ..graph.ir import Access, Const, Eqn, Gather, Graph, Ix, Kind, Scan, Value, outs
 from ..graph.shapes import Dim, Shape, size
@@ -236,7 +236,7 @@ def _index(ix: Ix, values: Mapping[str, Value], extents: Mapping[str, Dim], chec
                     raise _Broken(f"the index {show_index(inner)} into {value.name} is not proved to be inside {dim}")
         else:
             _index(atom.a, values, extents, checked)
-            if not never_negative(atom.b - 1, floors(extents)):
+            if not never_zero(atom.b, extents):
                 raise _Broken(f"the index {show_index(ix)} divides by {atom.b}, which may be 0")
 
 

@@ -189,7 +189,9 @@ def _slice(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
                 fill = "nan" if x.kind == "real" else Fraction(0)
             index.append(fixed(position))
         else:
-            begin, count = _span(piece, extent, place)
+            begin, count, inside = _span(piece, extent, place)
+            if not inside:
+                fill = "nan" if x.kind == "real" else Fraction(0)
             index.append(at(f"i{len(shape)}").scale(Dim.of(piece.step)) + fixed(begin))
             shape.append(count)
     axes = out_axes(tuple(shape))
@@ -213,46 +215,55 @@ def _position(index: Dim, extent: Dim, where: str) -> tuple[Dim, bool]:
     return index, never_negative(low) and never_negative(high)
 
 
-def _span(piece: Piece, extent: Dim, where: str) -> tuple[Dim, Dim]:
-    """First position and number of positions of a slice, as Python counts them."""
+def _span(piece: Piece, extent: Dim, where: str) -> tuple[Dim, Dim, bool]:
+    """First position and number of positions of a slice, as Python counts them, and whether all are certainly inside.
+
+    A slice between sizes, ``x[:T]``, asks for so many places, and a call in which the axis has fewer is an error.
+    """
     step = piece.step
     assert step is not None
     bounds = [None if b is None else b.value for b in (piece.start, piece.stop)]
     known = all(b is None or v is not None for b, v in zip((piece.start, piece.stop), bounds, strict=True))
     if extent.value is not None and known:
         start, stop, _ = slice(bounds[0], bounds[1], step).indices(extent.value)
-        return Dim.of(start), Dim.of(len(range(start, stop, step)))
+        return Dim.of(start), Dim.of(len(range(start, stop, step))), True
 
     def clamp(b: Dim | None, default: Dim) -> Dim:
         if b is None:
             return default
+        if b.value is None and never_negative(-b):  # -T, which is 0 where T is, and then does not count from the end
+            raise _undecided(extent, where, f"write {extent + b} for {b}")
         return extent + b if b.value is not None and b.value < 0 else b
 
     if step > 0:
         begin, end = clamp(piece.start, Dim.of(0)), clamp(piece.stop, extent)
+        end = extent if never_negative(end - extent) else end
         inside = never_negative(begin) and never_negative(extent - end)
-        offcut = end == extent and begin.value is not None  # x[2:], whose length is N - 2
+        offcut = end == extent and never_negative(begin)  # x[2:], whose length is N - 2
         front = begin.value == 0 and (extent - end).value is not None  # x[:-2]
-        if not (inside or offcut or front):
+        asked = end.value is None and never_negative(begin) and not never_negative(-end)  # x[:T]
+        if not (inside or offcut or front or asked):
             raise _undecided(extent, where)
         span = end - begin
-        return begin, span if step == 1 else (span + (step - 1)) // step
+        return begin, span if step == 1 else (span + (step - 1)) // step, inside or offcut or front
     if piece.stop is not None:
         raise _undecided(extent, where)
     begin = clamp(piece.start, extent - 1)
     if not never_negative(extent - 1 - begin):
         raise _undecided(extent, where)
-    return begin, (begin + 1) if step == -1 else (begin + 1 + (-step - 1)) // -step
+    return begin, (begin + 1) if step == -1 else (begin + 1 + (-step - 1)) // -step, True
 
 
-def _undecided(extent: Dim, where: str) -> Misfit:
+def _undecided(
+    extent: Dim, where: str, help: str = "give the size a value, or count from both ends as in x[1:-1]"
+) -> Misfit:
     return Misfit(
         "E210",
         "how much this slice takes is not known when the module is compiled",
         labels=(0,),
         at=where,
         notes=(f"the axis has {extent} elements, which may be fewer than the slice asks for",),
-        help=("give the size a value, or count from both ends as in x[1:-1]",),
+        help=(help,),
     )
 
 

@@ -63,7 +63,7 @@ cumsum = _running(
 cumprod = _running(
     "cumprod",
     "Product of all elements up to each place along `axis`; without `axis` of the flattened array. Zeros are no exception: "
-    "the gradient, which takes a product for each pair of places, is right with any number of them.",
+    "the gradient is right with any number of them.",
     "*",
     1,
     lambda np, x, axis=None: np.cumprod(x, axis),

@@ -11,9 +11,8 @@ from random import Random
 from types import FrameType
 from typing import Any
 
-from gradwright.compiler.graph.ir import Model
 from gradwright.compiler.language.source import Source
-from gradwright.compiler.passes.kernels import plan
+from gradwright.compiler.passes.kernels import Plan, plan
 
 from .compare import Tally, compare
 from .models import elaborated
@@ -57,7 +56,7 @@ def examine(
 ) -> Report:
     """Compile and compare; what fails in any way is in the report."""
     report = report or Report()
-    ready: list[tuple[str, Program, Model, dict[str, Source]]] = []
+    ready: list[tuple[str, Program, Plan, dict[str, Source]]] = []
     before = signal.signal(signal.SIGALRM, _late) if hasattr(signal, "SIGALRM") else None
     for label, program in programs:
         tally = Tally()
@@ -70,8 +69,7 @@ def examine(
             if model is None:
                 tally.wrong.append(f"not legal: {shown}")
             else:
-                plan(model)
-                ready.append((label, program, model, {f"{label}.gw": Source(f"{label}.gw", program.text)}))
+                ready.append((label, program, plan(model), {f"{label}.gw": Source(f"{label}.gw", program.text)}))
         except Exception:
             tally.wrong.append(traceback.format_exc()[-1500:])
         finally:
@@ -94,8 +92,8 @@ def examine(
         tally.wrong.append(traceback.format_exc()[-3000:])
         report.add(ready[0][0], ready[0][1], tally)
         return report
-    for (label, program, model, _), modules in zip(ready, built, strict=True):
-        tally = Tally()
+    for (label, program, made, _), modules in zip(ready, built, strict=True):
+        tally, model = Tally(), made.model
         rng = Random(label)
         order = list(sizes)
         rng.shuffle(order)

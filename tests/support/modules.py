@@ -44,10 +44,10 @@ def numpy_module(made: Plan, sources: Mapping[str, Source], name: str) -> Any:
 
 
 def build_modules(
-    models: Sequence[Model], sources: Sequence[Mapping[str, Source]], folder: Path, single: bool = False, level: int = 1
+    models: Sequence[Model | Plan], sources: Sequence[Mapping[str, Source]], folder: Path, single: bool = False, level: int = 1
 ) -> list[Modules]:
-    """All ``models`` (of one real type) with their kernels in one C file."""
-    plans = [plan(m) for m in models]
+    """All ``models`` (of one real type; some may be planned already) with their kernels in one C file."""
+    plans = [m if isinstance(m, Plan) else plan(m) for m in models]
     nests, frees, spans = [], [], []
     for made in plans:
         start = len(nests)

@@ -142,6 +142,8 @@ UNARY: tuple[tuple[str, Callable[[float], float], float], ...] = (
     ("stack({x}, {x})[1]", lambda b: b, TAME),
     ("where(training, {x}, 0.5 * {x})", lambda b: b, TAME),
     ("({x} * (1.5 - training))", lambda b: 1.5 * b, TAME),
+    ("(0.5 * {x} + sin(stop_gradient({x})))", lambda b: b, TAME),
+    ("(stop_gradient({x}) * cos({x}))", lambda b: b, TAME),
 )
 
 GATES: tuple[tuple[str, Callable[[float], float], float], ...] = (
@@ -165,6 +167,42 @@ GATES: tuple[tuple[str, Callable[[float], float], float], ...] = (
     ("((1 - cos({x})) / 2)", lambda b: 1, TAME),
     ("(1 - tanh({x})**2)", lambda b: 1, TAME),
     ("(sigmoid({x}) * (1 - sigmoid({x})))", lambda b: 1, TAME),
+)
+
+# formulas of u with their derivatives
+SLOPES: tuple[tuple[str, str], ...] = (
+    ("u**2 / 2", "u"),
+    ("sin(2 * u)", "2 * cos(2 * u)"),
+    ("exp(-square(u))", "-2 * u * exp(-u**2)"),
+    ("u * sigmoid(u)", "sigmoid(u) + u * sigmoid(u) * (1 - sigmoid(u))"),
+    ("where(u > 0, u, 0.5 * expm1(u))", "where(u > 0, 1, 0.5 * exp(u))"),
+)
+
+# the library's layers, of rows, of sequences [N, T, D], of channels [N, C, T], of images [N, C, H, W] made from sequences;
+# {x}, and {d} a width; what becomes of the shape ("units": the last axis has {d} elements)
+LAYERS: tuple[tuple[str, int, str], ...] = (
+    ("dense({x}, {d})", 1, "units"),
+    ("dense({x}, {d}, bias=False)", 1, "units"),
+    ("({x} |> dense({d}) |> tanh |> dense({d}))", 1, "units"),
+    ("layer_norm({x}, eps=0.1)", 1, "same"),
+    ("rms_norm({x}, eps=0.1)", 1, "same"),
+    ("dropout({x}, 0.25)", 1, "same"),
+    ("batch_norm({x}, eps=0.1)", 2, "channels"),
+    ("rnn({x}, {d})", 3, "units"),
+    ("rnn({x}, {d}, last=True)", 3, "last"),
+    ("gru({x}, {d})", 3, "units"),
+    ("lstm({x}, {d})", 3, "units"),
+    ("lstm({x}, {d}, last=True)", 3, "last"),
+    ("attention({x}, 1)", 3, "same"),
+    ("attention({x}, 1, causal=True)", 3, "same"),
+    ("transformer_block({x}, 1, mult=2, causal=True)", 3, "same"),
+    ("transpose(conv1d(transpose({x}, 0, 2, 1), {d}, 3, pad=1), 0, 2, 1)", 3, "units"),
+    ("transpose(conv1d(transpose({x}, 0, 2, 1), {d}, 3, pad=2, dilation=2), 0, 2, 1)", 3, "units"),
+    ("conv2d({image}, {d}, 3, pad=1)[:, 0]", 3, "same"),
+    ("conv2d({image}, 2, 2, stride=2, pad=1, groups=1)[:, 1]", 3, "halves"),
+    ("max_pool2d({image}, 3, stride=2, pad=1)[:, 0]", 3, "odd halves"),
+    ("avg_pool2d({image}, 2, stride=2, pad=1)[:, 0]", 3, "halves"),
+    ("group_norm(stack({x}, sin({x}), axis=1), 2, eps=0.1)[:, 1]", 3, "same"),
 )
 
 # of two that broadcast, with their bounds
@@ -263,6 +301,9 @@ class _Writer:
     bindings: list[tuple[str, V]] = field(default_factory=list)
     files: list[tuple[str, str]] = field(default_factory=list)
     block: tuple[list[str], list[V]] | None = None  # in a loop: its lines, and what is seen only there
+    used: bool = False  # whether the library's layers are
+    own_layers: list[str] = field(default_factory=list)
+    layers_made: int = 0
 
     # ---- choices
 
@@ -392,8 +433,12 @@ class _Writer:
         """A function of the user's own, with a formula of the tables in it."""
         name = self.fresh("gate")
         a = self.choose(UNARY)[0].format(x="u")
-        kind = self.pick(5)
-        if kind == 0:
+        kind = self.pick(6)
+        if kind == 5:
+            value, slope = self.choose(SLOPES)
+            self.defs += [f"def {name}(u) = {value}", f"derivative {name}(u) wrt u = {slope}"]
+            self.functions.append((name, 1, 3))
+        elif kind == 0:
             self.defs.append(f"def {name}(u) = {a}")
             self.functions.append((name, 1, 3))
         elif kind == 1:
@@ -462,6 +507,7 @@ class _Writer:
             self.scaled,
             self.noted,
             self.noted,
+            self.layer,
         ]
         for _ in range(4):
             made = self.choose(makers)(depth - 1)
@@ -642,6 +688,11 @@ class _Writer:
                 items.append(text)
                 shape.append(extent)
             else:
+                if n > 0 and self.one_in(12):  # as many as a free size says
+                    free = self.extents[0]
+                    items.append(f"{self.choose(('', '0'))}:{self.dim(free)}")
+                    shape.append(free)
+                    continue
                 kind = self.pick(5)
                 if kind == 0 and n > 0:
                     items.append(str(self.pick(2 * n) - n))
@@ -789,19 +840,104 @@ class _Writer:
             bound = x.bound
         else:  # as a number
             value, bound = f"({value} + {last} / 32 - {self.choose(names)} * 0.01)", bound + 3
-        if not names:
-            return V(value, (), bound)
+        if not names:  # a name of its own, since what stands around it may have the same index variables
+            name = self.fresh("n")
+            return self.line(f"{name} = {value}", V(name, (), bound))
         if len(names) > 1 and self.one_in(3):
             names = names[::-1]
         name = self.fresh("n")
         v = V(name, tuple(extents[n] for n in names), bound)
-        line = f"{name}[{', '.join(names)}] = {value}{ranges}"
+        return self.line(f"{name}[{', '.join(names)}] = {value}{ranges}", v)
+
+    def line(self, text: str, v: V) -> V:
+        """A statement here, in the loop where there is one."""
         if self.block is None:
-            self.lines.append(line)
+            self.lines.append(text)
         else:
-            self.block[0].append(f"    {line}")
+            self.block[0].append(f"    {text}")
             self.block[1].append(v)
         return self.known(v, False)
+
+    def layer(self, depth: int) -> V | None:
+        """A call of a layer, as a statement of its own."""
+        if self.layers_made > 2:
+            return None
+        if self.block is None and self.one_in(3):  # a sequence
+            widths = [e for e in self.extents if e.value]
+            found = self.leaf(lambda v: len(v.shape) == 3 and bool(v.shape[-1].value))
+            x = self.tame(found or self.input((self.choose(self.extents), self.choose(self.extents), self.choose(widths))), 3)
+        else:
+            x = self.tame(self.expr(depth), 3)
+        if not x.shape or x.shape[-1].value in (None, 0):
+            return None
+        self.layers_made += 1
+        name = self.fresh("g")
+        alias = f" as {self.fresh('part_')}" if self.block is None and self.one_in(3) else ""
+        if self.one_in(3):
+            if not self.own_layers or self.one_in(2):
+                self.own_layer()
+            made = self.choose(self.own_layers)
+            if self.one_in(3):  # made once, called twice
+                enc = self.fresh("enc")
+                self.lines.append(f"{enc} = {made}({self.choose(('', '0.25', 'scale=2'))}){alias}")
+                return self.line(f"{name} = {enc}({x.text}) - 0.5 * {enc}(sin({x.text}))", V(name, x.shape, 3 * x.bound + 3))
+            return self.line(f"{name} = {made}({x.text}){alias}", V(name, x.shape, 2 * x.bound + 2))
+        self.used = True
+        if self.one_in(8) and x.shape[0].value:
+            below = self.choose([e for e in self.extents if e.value])
+            d = self.choose([e for e in self.extents if e.value is not None])
+            call = f"embedding({self.index((x.shape[0],), below).text}, {self.dim(below)}, {self.dim(d)}){alias}"
+            return self.line(f"{name} = {call}", V(name, (x.shape[0], d), 4))
+        call, rank, becomes = self.choose([c for c in LAYERS if c[1] == 1 or c[1] == len(x.shape)])
+        if rank > 1 and not (self.block is None and isinstance(x.text, str)):
+            return None  # in the step of a loop it would take long
+        d = self.choose([e for e in self.extents if e.value is not None and e.value > 0])
+        if rank == 2 and "batch_norm" in call and self.block is not None:
+            return None
+        if not x.text.isidentifier():
+            whole = self.fresh("u")
+            x = self.line(f"{whole} = ({x.text}) * 1", V(whole, x.shape, x.bound))
+        sides = [self.dim(e) for e in x.shape]
+        image = f"reshape({x.text}, {sides[0]}, 1, {', '.join(sides[1:])})"
+        text = call.format(x=x.text, d=self.dim(d), image=image)
+        shape = {
+            "units": (*x.shape[:-1], d),
+            "last": (x.shape[0], d),
+            "halves": (*x.shape[:1], *((e + 2 - 2) // 2 + 1 for e in x.shape[1:])),
+            "odd halves": (*x.shape[:1], *((e + 2 - 3) // 2 + 1 for e in x.shape[1:])),
+        }.get(becomes, x.shape)
+        if text.endswith(")") and text.count("(") == call.count("(") and call.find("|>") < 0 and not call.startswith("transpose"):
+            text += alias
+        return self.line(f"{name} = {text}", V(name, shape, 8 * x.bound + 4))
+
+    def own_layer(self) -> None:
+        name, formula = self.fresh("block"), self.choose(UNARY)[0].format(x="u")
+        kind = self.pick(3)
+        if kind == 0:
+            self.defs += [
+                f"layer {name}(u[..., D], scale=0.5):",
+                "    param gain[D] = 0.75",
+                f"    return scale * gain * tanh({formula})",
+            ]
+        elif kind == 1:
+            self.used = True
+            self.defs += [
+                f"layer {name}(u[..., D], scale=0.5):",
+                "    h = tanh(dense(u, 2) as first)",
+                "    for k in range(2):",
+                "        h = h + sin(h * (k + 1))",
+                "    return u + scale * dense(h, D) as second",
+            ]
+        else:
+            self.defs += [
+                f"layer {name}(u[..., D], scale=0.5):",
+                "    param W[D, D] ~ normal(0, 0.5)",
+                "    param b[D] = 0.1",
+                "    random keep[shape(u)] ~ bernoulli(0.75)",
+                "    v = sin(u @ W + scale * b)",
+                "    return where(keep, v, 0.5 * v)",
+            ]
+        self.own_layers.append(name)
 
     def concat(self, depth: int) -> V | None:
         x = self.expr(depth)
@@ -933,9 +1069,10 @@ class _Writer:
         other = self.leaf(lambda u: u.shape == rest)
         starts += [] if other is None else [f"tanh({other.text})"]
         until = f" until sum({s}**2) > 0.5" if self.one_in(5) else ""
+        again = " recompute" if self.one_in(4) else ""
         times = self.choose(("range({})", "reversed(range({}))")).format(self.dim(steps))
         at = self.choose((t, t, f"{self.dim(steps)} - 1 - {t}"))
-        lines = [f"scan {t} in {times}{until}:", f"    carry {s} = {self.choose(starts)}"]
+        lines = [f"scan {t} in {times}{until}{again}:", f"    carry {s} = {self.choose(starts)}"]
         lines.append(f"    {row} = {v.text}[{', '.join([':'] * axis + [at])}]")
         inside = [V(row, rest, v.bound), V(s, rest, 1), V(f"(0.1 * {t})", (), 6.4)]
         self.pool += inside
@@ -946,6 +1083,8 @@ class _Writer:
             lines.append(f"    {local} = ({made.text}) * 1")
             inside.append(V(local, made.shape, made.bound))
             self.pool.append(inside[-1])
+        if self.one_in(4):
+            self.inner_scan(lines, inside)
         emits: list[V] = []
         for _ in range(self.pick(3)):
             made = self.expr(2)
@@ -960,6 +1099,38 @@ class _Writer:
         self.pool = [u for u in self.pool if u not in inside]
         for made in (V(s, rest, 1), *emits):
             self.bindings.append((made.text, self.known(made, True)))
+
+    def inner_scan(self, lines: list[str], inside: list[V]) -> None:
+        """A loop in a loop, over something from outside or of the body."""
+        v = self.leaf(lambda u: len(u.shape) in (1, 2) and u.text.isidentifier())
+        if v is None:
+            return
+        t, c, kept = self.fresh("t"), self.fresh("c"), self.fresh("cs")
+        rest, carried = v.shape[1:], inside[1]
+        read = self.tame(V(f"{v.text}[{t}]", rest, v.bound), 3)
+        lines += [
+            f"    scan {t} in range({self.dim(v.shape[0])}):",
+            f"        carry {c} = {'zeros({})'.format(', '.join(map(self.dim, rest))) if rest else '0.25'}",
+            f"        {c} = tanh(0.5 * {c} + {read.text} * mean({carried.text}) + 0.1 * {t})",
+            f"        emit {kept} = {c} * 2",
+        ]
+        for made in (V(c, rest, 1), V(kept, v.shape, 2)):
+            inside.append(made)
+            self.pool.append(made)
+
+    def unrolled(self) -> None:
+        """A loop that is written out."""
+        v = self.leaf(lambda u: u.text.isidentifier())
+        if v is None:
+            return
+        name = self.fresh("r")
+        values = self.choose(("range(3)", "reversed(range(2))", "[2, 0.5]", "range(1, 4, 2)"))
+        gate = self.choose(GATES)[0].format(x=f"tanh({v.text})")
+        steps = (f"{name} + k * {gate}", f"0.5 * {name} + sin({name} * (k + 1)) + {gate}", f"tanh({name}) - {gate} / (k + 1)")
+        step = self.choose(steps)
+        self.lines += [f"{name} = {v.text}", f"for k in {values}:", f"    {name} = {step}"]
+        self.rebound.add(name)
+        self.bindings.append((name, self.known(V(name, v.shape, 4 * v.bound + 12), False)))
 
     def scalar(self) -> V:
         """Something to minimize."""
@@ -998,6 +1169,8 @@ class _Writer:
             self.bind()
             if self.one_in(9):
                 self.scan()
+            if self.one_in(12):
+                self.unrolled()
         outputs: list[tuple[str, V]] = []
         for _ in range(1 + self.pick(2)):
             free = [b for b in self.bindings if b[0] not in [o for o, _ in outputs]]
@@ -1026,6 +1199,10 @@ class _Writer:
                 params = [v for v in self.pool if v.text in self.wrt and v.text[0] in "Wbw"]
                 text += f" + {self.hypers[0].text} * sum({params[0].text}**2)" if params else ""
             stage = self.choose(("", "", " with adam(lr=1e-2)", " with sgd", " with mine_rule(rate=0.1)"))
+            params = [k for k, line in enumerate(self.declared) if line.startswith("param") and "frozen" not in line]
+            if params and self.one_in(3):
+                k = self.choose(params)
+                self.declared[k] += self.choose((" with l2(0.01)", " with l1(0.02)"))
             self.lines.append(f"minimize {text}{stage}")
             if "mine_rule" in stage:
                 self.lines += [
@@ -1047,7 +1224,8 @@ class _Writer:
         head = ["# random.gw: made by chance"] + (
             ["dtype float32"] if self.one_in(6) else ["dtype float64"] if self.one_in(6) else []
         )
-        return Program("\n".join([*head, *self.declared, *([used] if used else []), "", *body, ""]), tuple(self.files))
+        uses = ["use layers"] * self.used + ([used] if used else [])
+        return Program("\n".join([*head, *self.declared, *uses, "", *body, ""]), tuple(self.files))
 
 
 def eval_slice(text: str) -> slice:

@@ -8,7 +8,7 @@ out, and whether any was at its kink, where derivatives of different libraries m
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -32,10 +32,18 @@ class Reference:
         self.values: dict[str, Any] = {}
         self.pattern: list[Any] = []
         self.kink = self.tie = False
+        self.stopped: list[Any] = []  # what no gradient goes through, in the order of the latest run
+        self.held: Iterator[Any] | None = None
 
-    def run(self, inputs: Mapping[str, Any], moved: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Every value; ``moved`` has what is added to values in between."""
-        self.values, self.pattern, self.kink, self.tie = {}, [], False, False
+    def run(
+        self, inputs: Mapping[str, Any], moved: Mapping[str, Any] | None = None, held: Iterable[Any] | None = None
+    ) -> dict[str, Any]:
+        """Every value; ``moved`` has what is added to values in between, ``held`` what stopped values stay at."""
+        self.held = None if held is None else iter(held)
+        return self._run(inputs, moved)
+
+    def _run(self, inputs: Mapping[str, Any], moved: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        self.values, self.pattern, self.kink, self.tie, self.stopped = {}, [], False, False, []
         for name, value in inputs.items():
             self.values[name] = value
         for const in self.graph.consts:
@@ -116,7 +124,9 @@ class Reference:
         taken = 0
         for t in reversed(range(last)) if scan.reverse else range(last):
             given = (*carries, *(self.values[n][t] for n in scan.slices), *(self.values[n] for n in scan.captured))
-            inner.run({v.name: g for v, g in zip(scan.body.inputs, given, strict=True)})
+            inner.held = self.held
+            inner._run({v.name: g for v, g in zip(scan.body.inputs, given, strict=True)})
+            self.stopped += inner.stopped
             results = [inner.values[n] for n in scan.body.outputs]
             self.pattern += inner.pattern
             self.kink, self.tie = self.kink or inner.kink, self.tie or inner.tie
@@ -225,8 +235,13 @@ class Reference:
 
     def body(self, root: Expr, args: list[Any], grid: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
         done: dict[Expr, Any] = {}
+        # the value of a function whose derivative is given stops its arguments; to differences it has that slope all the same
+        inner = {n for given in walk(root) if given.op == "given" for n in walk(given.args[0]) if n.op == "stop"}
         for node in walk(root):
             if node in done:
+                continue
+            if self.torch is None and node in inner:
+                done[node] = done[node.args[0]]
                 continue
             value = node.value
             if node.op == "arg":
@@ -261,6 +276,15 @@ class Reference:
         if op == "where":
             return xp.where(a[0] if self.plain(a[0]).dtype == bool else a[0] != 0, self.real(a[1]), self.real(a[2]))
         a = [self.real(v) for v in a]
+        if op == "stop":
+            value = a[0] if self.held is None else self.array(next(self.held))
+            self.stopped.append(self.plain(value))
+            return value.detach() if self.torch is not None else value
+        if op == "given":  # the value, and its slopes as the user has them
+            value, pairs = a[0], zip(a[1::2], a[2::2], strict=True)
+            if self.torch is None:
+                return value
+            return value + sum(slope.detach() * (x - x.detach()) for x, slope in pairs)
         if op in ("max", "min"):
             self.note(self.plain(a[0]) > self.plain(a[1]), self.plain(a[0]) - self.plain(a[1]))
             return (xp.maximum if op == "max" else xp.minimum)(a[0], a[1])
@@ -288,7 +312,9 @@ class Reference:
             from scipy import special
 
             if self.torch is None:
-                return {"lgamma": special.gammaln, "digamma": special.digamma, "polygamma": special.polygamma}[op](*a)
+                # which SciPy does not have in a type of larger range
+                function = {"lgamma": special.gammaln, "digamma": special.digamma, "polygamma": special.polygamma}[op]
+                return function(*(np.asarray(v, np.float64) for v in a)).astype(np.result_type(*a))
             return xp.polygamma(int(a[0].reshape(-1)[0]), a[1]) if op == "polygamma" else getattr(xp, op)(a[0])
         if op == "erf":
             return xp.erf(a[0]) if self.torch is not None else np.vectorize(math.erf, otypes=[float])(a[0])

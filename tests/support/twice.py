@@ -23,14 +23,14 @@ Arrays = dict[str, Any]
 def twice(text: str) -> tuple[Model, Graph, str, tuple[str, ...], tuple[str, ...]]:
     """The model, a graph with both backward passes, its output, its gradients by input, its second derivatives by input.
 
-    The graph has inputs ``up`` of the output's shape, and ``v.x`` of the shape of each real input x: the gradients are
+    The graph has inputs ``up`` of the output's shape, and ``v.x`` of the shape of each real input and param x: the gradients are
     ``up``'s products with the Jacobian, the second derivatives those of the gradients' Jacobian with all ``v.x`` together.
     """
     model = build(text)
     graph = apply(BEFORE, model.graph)
     (output,) = (o.value for o in model.outputs)
     values = graph.values()
-    names = [i.value.name for i in model.inputs if i.value.kind == "real"]
+    names = moving(model)
     up = Value("up", values[output].shape)
     graph = replace(graph, inputs=(*graph.inputs, up))
     once = differentiate(graph, output, names, Seed("up"))
@@ -43,6 +43,11 @@ def twice(text: str) -> tuple[Model, Graph, str, tuple[str, ...], tuple[str, ...
     return model, whole, output, once.adjoints, second.adjoints
 
 
+def moving(model: Model) -> list[str]:
+    """What there are derivatives for: the real inputs, then the params."""
+    return [v.name for v in (*(i.value for i in model.inputs), *(p.value for p in model.params)) if v.kind == "real"]
+
+
 def ours(text: str, inputs: Mapping[str, Any], sizes: Mapping[str, int], seed: int = 0) -> tuple[Any, Arrays, Arrays, Arrays]:
     """Value, gradients, second derivatives, and what was taken for the upstream and the directions."""
     model, graph, output, first, second = twice(text)
@@ -52,7 +57,7 @@ def ours(text: str, inputs: Mapping[str, Any], sizes: Mapping[str, int], seed: i
         if value.name not in given:
             given[value.name] = rng.normal(size=tuple(d.evaluate(sizes) for d in value.shape))
     found = run(graph, given, sizes)
-    names = [i.value.name for i in model.inputs if i.value.kind == "real"]
+    names = moving(model)
     return (
         found[output],
         {n: found[a] for n, a in zip(names, first, strict=True)},
