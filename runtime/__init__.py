@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .measuring import bench
     from .optimizers import SGD, AdaDelta, AdaGrad, Adam, Adamax, AdamW, Lion, NAdam, Optimizer, RAdam, RMSProp
     from .schedules import Constant, Cosine, Exponential, OneCycle, ReduceOnPlateau, Schedule, Step
-    from .training import History, fit, step
+    from .training import Bound, History, bind, fit, step
 
 _PLACES = {
     "checking": ("gradcheck", "sample_inputs"),
@@ -41,7 +41,7 @@ _PLACES = {
     "measuring": ("bench",),
     "optimizers": ("SGD", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "Lion", "NAdam", "Optimizer", "RAdam", "RMSProp"),
     "schedules": ("Constant", "Cosine", "Exponential", "OneCycle", "ReduceOnPlateau", "Schedule", "Step"),
-    "training": ("History", "fit", "step"),
+    "training": ("Bound", "History", "bind", "fit", "step"),
 }
 _MODULES = ("callbacks", "checking", "checkpoints", "data", "errors", "interchange", "loading", "logs", "measuring",
             "metrics", "model", "optimizers", "pictures", "schedules", "streams", "summary", "training")

@@ -1003,6 +1003,105 @@ def _draw(init: Any, shape: tuple[int, ...], seed: int | None, name: str) -> Any
     raise _error("ArgumentError", f"{name}: unknown initialiser {kind!r}")
 
 
+class _Point:
+    """A model of a few numbers as a function of them, in order: the inputs, the parameters, and, if wanted, the hyper-parameters.
+    All lies in one vector, in cells: the constants, then what is given, what comes out, and what lies between."""
+
+    def __init__(self, engine: Engine, name: str, gradients: bool) -> None:
+        spec, self.engine, self.name = engine.spec, engine, name
+        plans = [engine.both] if gradients and engine.both else [engine.forward, engine.backward if gradients else None]
+        kernels = [(plan, spec["kernels"][plan.number]["slots"]) for plan in plans if plan is not None]
+        shapes: dict[str, tuple[int, ...]] = {"hyper": engine.defaults.shape}
+        for plan, _ in kernels:
+            shapes |= {f"up:{up}": shape for up, shape in plan.ups}
+        fixed = len(shapes)
+        shapes |= {f"in:{s['name']}": tuple(s["shape"]) for s in spec["inputs"]}
+        shapes |= {"theta": (engine.count,), "frozen": (sum(math.prod(p["shape"]) for p in engine.frozen),)}
+        for plan, _ in kernels:
+            shapes |= {slot: tuple(shape) for slot, shape, _ in plan.results}
+        shapes |= {"kept": (max(plan.kept for plan, _ in kernels),), "work": (max(plan.work for plan, _ in kernels),)}
+        places, cells = {}, 0
+        for number, (slot, shape) in enumerate(shapes.items()):
+            places[slot] = cells
+            cells += math.prod(shape)
+            if number + 1 == fixed:
+                self.constants = np.ones(cells, engine.real)
+        self.constants[:engine.defaults.size] = engine.defaults
+        self.cells = cells
+        self.arguments = [(s["name"], tuple(s["shape"]), places[f"in:{s['name']}"]) for s in spec["inputs"]]
+        self.arguments += [(p["name"], tuple(p["shape"]), places["frozen" if p["frozen"] else "theta"] + p["offset"])
+                           for p in spec["params"]]
+        self.needed = len(self.arguments)
+        self.arguments += [(hyper, (), k) for k, hyper in enumerate(engine.hypers)]
+        self.runs = [(plan.number, [(places[slot], shapes[slot]) for slot in slots]) for plan, slots in kernels]
+        self.results = [(o["name"], tuple(o["shape"]), places[f"out:{o['name']}"]) for o in spec["outputs"]]
+        offsets = {p["name"]: p["offset"] for p in engine.trained}
+        for target in spec["targets"] if gradients else ():
+            for wrt, kind, *_ in target["wrt"]:
+                slot = f"{'din' if kind == 'input' else 'dval'}:{target['name']}:{wrt}"
+                if kind == "param" and wrt in offsets:
+                    shape, place = engine.shapes[wrt], places[f"grad:{target['name']}"] + offsets[wrt]
+                else:
+                    shape, place = shapes[slot], places[slot]
+                self.results.append((f"d{target['name']}/d{wrt}", shape, place))
+
+    def code(self) -> Array:
+        """What `_at` in module.h wants."""
+        long = sum(_dim(line[3], {}) for line in self.engine.spec["lines"]) > 10_000
+        code = [self.constants.size, self.needed, len(self.arguments), int(long), len(self.runs)]
+        for _, shape, place in self.arguments:
+            code += [place, -1 if not shape else shape[0] if len(shape) == 1 else -2]
+        for number, slots in self.runs:
+            code += [number, len(slots), *(place for place, _ in slots)]
+        code.append(len(self.results))
+        for _, shape, place in self.results:
+            code += [place, len(shape), *shape]
+        return np.array(code, INT)
+
+    def filled(self, given: tuple[Any, ...]) -> Array:
+        """The vector with these arguments in it."""
+        names = [name for name, _, _ in self.arguments]
+        if not self.needed <= len(given) <= len(names):
+            count = f"{self.needed}" if self.needed == len(names) else f"{self.needed} to {len(names)}"
+            count += " arguments" if count != "1" else " argument"
+            lacks = f": {', '.join(names[len(given):self.needed])} missing" if len(given) < self.needed else ""
+            raise _error("ArgumentError", f"{self.name}({', '.join(names)}) takes {count}, got {len(given)}{lacks}")
+        cells = np.zeros(self.cells, self.engine.real)
+        cells[:self.constants.size] = self.constants
+        for (name, shape, place), value in zip(self.arguments, given, strict=False):
+            cells[place:place + math.prod(shape)] = _shaped(name, value, shape, self.engine.real).ravel()
+        return cells
+
+    def __call__(self, *given: Any) -> Any:
+        cells = self.filled(given)
+        for number, slots in self.runs:
+            self.engine.run(number, tuple([cells[place:place + math.prod(shape)].reshape(shape) for place, shape in slots]), ())
+        found = [_nested(cells[place:place + math.prod(shape)].reshape(shape).tolist()) for _, shape, place in self.results]
+        return found[0] if len(found) == 1 else tuple(found)
+
+    def function(self, doc: str) -> Any:
+        names = [name for name, _, _ in self.arguments]
+        shown = [name + "=..." * (k >= self.needed) for k, name in enumerate(names)]
+        results = ", ".join(name for name, _, _ in self.results)
+        doc += f"\n\nTakes {', '.join(names) or 'nothing'}; returns {results if len(self.results) == 1 else f'({results})'}."
+        module = self.engine.module
+        make, slots = module.get("_at"), max(len(slots) for _, slots in self.runs)
+        if make is not None and self.cells <= 512 and slots <= 64:
+            signed = all(name.isidentifier() for name in names)
+            head = f"{self.name}({', '.join([*shown, '/'] if names else [])})\n--\n\n" if signed else ""
+            return make(self.name, head + doc, self.code(), self.constants, self.filled, module.get("__name__", self.engine.name))
+
+        def function(*given: Any) -> Any:
+            return self(*given)
+        function.__name__ = function.__qualname__ = self.name
+        function.__doc__, function.__module__ = doc, module.get("__name__", self.engine.name)
+        return function
+
+
+def _nested(value: Any) -> Any:
+    return tuple([_nested(v) for v in value]) if isinstance(value, list) else value
+
+
 # ---- the model
 
 _models: Any = None         # all that live, where processes fork
@@ -1013,7 +1112,7 @@ def _after_fork() -> None:
     fresh: dict[int, Any] = {}      # models that share their memory share a lock
     for model in list(_models or ()):
         model._lock = fresh.setdefault(id(model._lock), Lock())
-        model._training, model._fitting = RLock(), None
+        model._training, model._fitting, model._bound = RLock(), None, None
 
 
 if hasattr(os, "register_at_fork"):
@@ -1043,7 +1142,8 @@ class Model:
         self._hold_state(engine.filled_state(None))
         self._hyper_vector = engine.defaults.copy()
         self._hyper = Hypers(engine.hypers, self._hyper_vector, [float(h["default"]) for h in engine.spec["hypers"]])
-        self.optimizer_state: Any = None            # what fit and step leave for the next fit
+        self._optimizer_state: Any = None           # what fit and step leave for the next fit
+        self._bound: Any = None                     # the optimiser's state with which a bound step may go straight on
         self.classes: dict[str, tuple[str, ...]] = {}   # names for the numbers of an index input
         self._spaces: dict[str, Any] = {}
         self._predicted: dict[str, Any] = {}      # the workspaces of predict, so that it spoils no forward
@@ -1115,7 +1215,7 @@ class Model:
         with self._training, self._lock:
             self._hold_state(state)
             self._hold(found[0], found[1])
-            self._last = self._grad = self._stepper = None
+            self._last = self._grad = self._stepper = self._bound = None
         self._lock = other._lock
 
     @property
@@ -1170,6 +1270,15 @@ class Model:
                 hyper[name] = value[name]
 
     @property
+    def optimizer_state(self) -> Any:
+        """What an optimiser knows beside the parameters; None makes the next step a first one."""
+        return self._optimizer_state
+
+    @optimizer_state.setter
+    def optimizer_state(self, value: Any) -> None:
+        self._bound, self._optimizer_state = None, value
+
+    @property
     def theta(self) -> Array:
         """All trained parameters in one vector. Assigning copies in."""
         return self._theta
@@ -1197,6 +1306,7 @@ class Model:
             watched = *arrays, self._theta, self._frozen, *lasting[:1]
             mark = engine.mark
             self._last = arrays, sizes, vectors, [mark(array) for array in watched], get_ident()
+            self._bound = None
         return out
 
     def backward(self, upstream: Any = None) -> Gradients:
@@ -1213,6 +1323,7 @@ class Model:
                 if engine.mark(array) != mark:
                     raise _error("StateError", f"{name}: overwritten between forward() and backward(); call forward() again")
             self._grad, named = engine.differentiate(arrays, sizes, vectors, upstream, self._spaces)
+            self._bound = None
         return named
 
     def value_and_grad(self, upstream: Any = None, /, **inputs: Any) -> tuple[Outputs, Gradients]:
@@ -1224,7 +1335,7 @@ class Model:
         arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, self._hyper_vector)
         vectors = self._theta, self._frozen, hyper, *lasting
         with self._lock:
-            self._last = None
+            self._last = self._bound = None
             out, self._grad, named = engine.value_and_grad(arrays, sizes, vectors, upstream, self._spaces)
         return out, named
 
@@ -1241,6 +1352,11 @@ class Model:
         """One training step on these inputs as they are; the loss before it."""
         loss: float = _training().step(self, optimizer, inputs)
         return loss
+
+    def bind(self, optimizer: Any = None, /, **inputs: Any) -> Any:
+        """A training step on these very arrays as a function: run() does one step, run(1000) a thousand; the loss before the
+        last of them. `run.inputs` are the arrays that are bound: one of the model's type is bound itself, of another a copy."""
+        return _training().bind(self, optimizer, inputs)
 
     def fit(self, data: Any, optimizer: Any = None, **options: Any) -> Any:
         """Train on `data`, a dict of arrays by input name: see gradwright.runtime.training.fit for epochs, batch_size, ..."""
@@ -1359,5 +1475,10 @@ def install(module: dict[str, Any]) -> None:
         function.__module__ = name
         function.__qualname__ = function.__name__
         module[function.__name__] = function
+    if engine.spec.get("point"):
+        module["value_at"] = _Point(engine, "value_at", False).function("The outputs at a point: numbers for numbers, in order.")
+        if engine.backward is not None and not any(shape for _, shape in engine.backward.ups):
+            what = "The outputs and the gradients at a point: numbers for numbers, in order."
+            module["value_and_grad_at"] = _Point(engine, "value_and_grad_at", True).function(what)
     doc = engine.spec["doc"] or Model.__doc__
     module["Model"] = type("Model", (Model,), {"engine": engine, "__module__": name, "__doc__": doc})

@@ -7,11 +7,11 @@ However it is cut, the numbers are the same.
 from __future__ import annotations
 
 import math
+import operator
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
 from functools import wraps
 from itertools import islice
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
@@ -90,17 +90,28 @@ class History:
         return plot_history(self, names, ax)
 
 
-@dataclass
 class State:
     """What an optimiser knows beside the parameters. It stays in `model.optimizer_state`, so that the next `fit` or `step`
     with the same update goes on where the last one stopped (its numbers, like lr, may differ); another update starts anew.
     Set `model.optimizer_state = None` to start anew with the same."""
 
-    update: str
-    arrays: dict[str, Array]
-    step: int = 0
-    epoch: int = 0
-    rng: np.random.Generator = field(default_factory=lambda: np.random.Generator(np.random.PCG64(0)))
+    def __init__(self, update: str, arrays: dict[str, Array], step: int = 0, epoch: int = 0,
+                 rng: np.random.Generator | None = None) -> None:
+        self.update, self.arrays, self.epoch = update, arrays, epoch
+        self.rng = np.random.Generator(np.random.PCG64(0)) if rng is None else rng
+        self.counter = np.array([step], np.int64)       # where bound steps count
+
+    @property
+    def step(self) -> int:
+        """How many steps were done."""
+        return int(self.counter[0])
+
+    @step.setter
+    def step(self, value: int) -> None:
+        self.counter[0] = value
+
+    def __repr__(self) -> str:
+        return f"State({self.update!r}, {', '.join(self.arrays) or 'no arrays'}, step={self.step}, epoch={self.epoch})"
 
 
 # ---- one model, one optimiser, one set of arrays
@@ -145,10 +156,23 @@ class _Trainer:
         """Take these arrays; `whole` takes them in one step, and looks for no batches in them."""
         engine, model = self.engine, self.model
         arrays, sizes, hyper = engine.take(engine.full, self.plan, dict(data), model._hyper_vector)
-        if not whole:       # an input that shares memory with the parameters would change as they do
-            arrays = tuple([a.copy() if np.may_share_memory(a, model._theta) else a for a in arrays])
-        self.rows, self.batch, rowbytes = (1, 0, {}) if whole else self._cut(arrays, sizes, batch_size)
-        self.sizes = (self.batch, *sizes[1:]) if self.batch else sizes
+        if whole:
+            self.place(arrays, sizes, hyper)
+            return
+        # an input that shares memory with the parameters would change as they do
+        arrays = tuple([a.copy() if np.may_share_memory(a, model._theta) else a for a in arrays])
+        rows, batch, rowbytes = self._cut(arrays, sizes, batch_size)
+        self.place(arrays, sizes, hyper, rows, batch)
+        slots = engine.spec["kernels"][self.plan.number]["slots"]
+        self.bytes_of = np.array([rowbytes.get(slot, 0) for slot in slots], np.int64)
+        room = sum((max(self.batch, 1) * b + 63) // 64 * 64 for b in self.bytes_of.tolist())
+        self.staging = np.empty(room + 64, np.uint8)
+
+    def place(self, arrays: Any, sizes: tuple[int, ...], hyper: Array, rows: int = 1, batch: int = 0) -> None:
+        """Put these arrays, which are checked, into the kernel's slots."""
+        engine, model = self.engine, self.model
+        self.rows, self.batch = rows, batch
+        self.sizes = (batch, *sizes[1:]) if batch else sizes
         self.samples = sizes[0] if self.has_rows else 1
         model._last = model._grad = None
         spaces = model._spaces
@@ -158,11 +182,6 @@ class _Trainer:
         lasting = (model._state, model._random) if engine.lasting else ()
         vectors = model._theta, model._frozen, hyper, *lasting, spaces["kept"], spaces["work"]
         self.slots = self.plan.pick((*arrays, *vectors, *self.results))
-        if not whole:
-            slots = engine.spec["kernels"][self.plan.number]["slots"]
-            self.bytes_of = np.array([rowbytes.get(slot, 0) for slot in slots], np.int64)
-            room = sum((max(self.batch, 1) * b + 63) // 64 * 64 for b in self.bytes_of.tolist())
-            self.staging = np.empty(room + 64, np.uint8)
 
     def _numbers(self) -> Any:
         handle = self.optimizer
@@ -237,18 +256,25 @@ class _Trainer:
         finally:
             self.hyper[-1] = 0
 
-    def run(self, epochs: int, order: Array | None, rates: Array | None, clip_norm: float, clip_value: float,
-            losses: Array, done: Array, kernel: int | None = None) -> None:
-        """Train on what was fed. The kernel -1 takes the loss and the gradient as they are."""
+    def arguments(self, epochs: int, order: Array | None, rates: Array | None, clip_norm: float, clip_value: float,
+                  losses: Array, done: Array, kernel: int | None = None) -> tuple[Any, ...]:
+        """What the module's `_train` takes."""
         state = self.state
         batches = (self.bytes_of, self.staging, order, epochs, self.rows, self.batch, self.loss, losses, done)
         rule = (self.model._theta, self.grad, tuple(state.arrays.values()), self.hypers, self.groups, self.rate, rates,
                 float(clip_norm), float(clip_value), float(state.step), self.model._state, self.next, self.model._random)
+        return self.plan.number if kernel is None else kernel, self.update, self.slots, self.sizes, batches, rule
+
+    def run(self, epochs: int, order: Array | None, rates: Array | None, clip_norm: float, clip_value: float,
+            losses: Array, done: Array, kernel: int | None = None) -> None:
+        """Train on what was fed. The kernel -1 takes the loss and the gradient as they are."""
+        state = self.state
+        arguments = self.arguments(epochs, order, rates, clip_norm, clip_value, losses, done, kernel)
         try:
             with self.model._lock:
                 self.model._last = self.model._grad = None
                 with self.gate, self._in_training():
-                    self.train(self.plan.number if kernel is None else kernel, self.update, self.slots, self.sizes, batches, rule)
+                    self.train(*arguments)
         finally:
             state.step += int(done[1])
             state.epoch += int(done[0])
@@ -409,14 +435,14 @@ def _alone(function: Callable[Concatenate[Model, Arguments], Result]) -> Callabl
     @wraps(function)
     def call(model: Model, /, *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
         free = model._training.acquire(blocking=False)
-        if not free and model._fitting is None and function.__name__ == "step":
+        if not free and model._fitting is None and function.__name__ != "fit":
             free = model._training.acquire()
         if not free:
             raise StateError(f"another thread is training this {model.engine.name}; wait for it, or take model.copy()")
         before = model._fitting
         try:
             if function.__name__ == "fit":
-                model._fitting = True
+                model._fitting, model._bound = True, None
             return function(model, *arguments, **options)
         finally:
             model._fitting = before
@@ -447,6 +473,89 @@ def step(model: Model, optimizer: Any, inputs: Mapping[str, Any], *, clip_norm: 
         rates = trainer.optimizer.schedule.factors(trainer.state.step, 1, 1, sys.maxsize)
     trainer.run(1, None, rates, clip_norm, clip_value, losses, done)
     return float(losses[0])
+
+
+def bind(model: Model, optimizer: Any, inputs: Mapping[str, Any], *, clip_norm: float = 0.0, clip_value: float = 0.0) -> Any:
+    """A training step on these arrays as a function: `run()` does one step, `run(1000)` a thousand in one call. It returns the
+    loss before the last of them.
+
+    An array of the model's type is bound itself: what is written into it later is what later steps read. Of anything else a copy
+    is bound, which is in `run.inputs`. The optimiser's numbers are those that it has now; a schedule goes on with the steps."""
+    return _Binding(model, optimizer, inputs, _bounds(clip_norm, clip_value)).run
+
+
+class _Binding:
+    """What stands behind a bound step, and is asked whenever that cannot go straight on."""
+
+    def __init__(self, model: Model, optimizer: Any, inputs: Mapping[str, Any], clips: tuple[float, ...]) -> None:
+        self.model = model
+        self.clip_norm, self.clip_value = clips
+        self.trainer = _Trainer(model, optimizer, None, None)
+        engine = model.engine
+        arrays, sizes, hyper = engine.take(engine.full, self.trainer.plan, dict(inputs), model._hyper_vector)
+        self.fixed = arrays, sizes, None if hyper is model._hyper_vector else hyper
+        self.losses, self.done = np.zeros(1), np.zeros(3, np.int64)
+        self.held: Any = None
+        self.run: Any = None
+        if "_bind" not in engine.module:
+            self.run = Bound(self.again)
+        self._hold()
+        self.run.inputs, self.run.optimizer = Named(dict(zip(engine.full.names, arrays, strict=True))), self.trainer.optimizer
+
+    def _hold(self) -> None:
+        """Bind to what the model has now: its parameters and states may be another's, its optimiser's state may be new."""
+        model, engine, trainer = self.model, self.model.engine, self.trainer
+        held = model._theta, model._frozen, model._state, model._random, model._lock, model.optimizer_state
+        if self.held is not None and all(map(operator.is_, held, self.held)):
+            return
+        trainer.state = _state(model, trainer.optimizer)
+        self.held = *held[:-1], trainer.state
+        arrays, sizes, hyper = self.fixed
+        trainer.place(arrays, sizes, model._hyper_vector if hyper is None else hyper)
+        if "_bind" in engine.module:
+            arguments = trainer.arguments(1, None, None, self.clip_norm, self.clip_value, self.losses, self.done)
+            self.run = engine.module["_bind"](self.run, arguments, model.__dict__, trainer.state, model._lock.locked,
+                                              trainer.state.counter, self.again)
+
+    def again(self, count: int = 1) -> float:
+        """Any number of steps, with all that must be looked at before."""
+        return bound_steps(self.model, self, count)
+
+
+@_alone
+def bound_steps(model: Model, binding: _Binding, count: int) -> float:
+    if not (_whole(count) and count >= 1):
+        raise ArgumentError(f"a bound step takes the number of steps, a whole number from 1 up, got {count!r}")
+    binding._hold()
+    trainer, schedule = binding.trainer, binding.trainer.optimizer.schedule
+    state, steps = trainer.state, model.engine.module.get("_steps")
+    rates = None if schedule is None else np.ascontiguousarray(schedule.factors(state.step, int(count), 1, sys.maxsize))
+    if steps is not None:
+        with model._lock:
+            model._last = model._grad = None
+            with trainer._in_training():
+                loss: float = steps(binding.run, int(count), rates)
+        if model._fitting is None:
+            model._bound = state
+        return loss
+    for k in range(int(count)):
+        binding.done[:] = 0
+        here = None if rates is None else rates[k:]
+        trainer.run(1, None, here, binding.clip_norm, binding.clip_value, binding.losses, binding.done)
+        state.epoch -= 1
+    return float(binding.losses[0])
+
+
+class Bound:
+    """Training steps on arrays that are bound: `run()` does one and `run(1000)` a thousand; the loss before the last of them."""
+
+    def __init__(self, again: Callable[[int], float]) -> None:
+        self._again = again
+        self.inputs: Any = None
+        self.optimizer: Any = None
+
+    def __call__(self, count: int = 1, /) -> float:
+        return self._again(count)
 
 
 @_alone

@@ -52,10 +52,11 @@ def loop(name: str, operands: str = "x") -> str:
 
 
 SOURCE_SCALAR = (
-    '#include "gradwright/scalar.h"\n'
+    '#include "gradwright/scalar.h"\n#include "gradwright/power.h"\n'
     + "".join(loop(name) for name in (*ULP, *LIBM, *EXACT))
     + "".join(loop(name, "xz") for name in BINARY)
     + """
+double step_power(double base, double step) { return gw_step_power(base, step); }
 double powi_f64(double x, int n) { return gw_powi(x, n); }
 float powi_f32(float x, int n) { return gw_powif(x, n); }
 void gather(char* to, const char* from, const int64_t* rows, ptrdiff_t n, ptrdiff_t size) {
@@ -248,6 +249,42 @@ EDGES: dict[str, list[tuple[float, float]]] = {
     "floor": [(-0.5, -1.0), (2.7, 2.0), (-INF, -INF), (NAN, NAN)],
     "square": [(-3.0, 9.0), (NAN, NAN), (-INF, INF)],
 }
+
+
+BASES = (0.9, 0.999, 0.5, 0.9999, 1.0, 0.0, 0.123456789, -0.7)
+
+
+def _step_powers(scalar: ctypes.CDLL) -> Callable[[float, float], float]:
+    scalar.step_power.restype, scalar.step_power.argtypes = ctypes.c_double, [ctypes.c_double, ctypes.c_double]
+    power: Callable[[float, float], float] = scalar.step_power
+    return power
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_a_power_of_the_step_is_one_within_32_units(scalar: ctypes.CDLL, base: float) -> None:
+    power = _step_powers(scalar)
+    for step in (*range(1, 300), 10**6, 10**6 + 1, 123_456_789):
+        with mpmath.workdps(50):
+            exact = mpmath.mpf(base) ** step
+            if abs(exact) > 1e-300:
+                assert abs(power(base, step) - exact) <= 33 * np.spacing(abs(float(exact)))
+            elif not exact:
+                assert power(base, step) == 0
+
+
+def test_a_power_of_the_step_does_not_depend_on_the_calls_before(scalar: ctypes.CDLL) -> None:
+    """On a run, on one that begins anywhere, on steps asked for twice, and on more bases than are remembered."""
+    power = _step_powers(scalar)
+    run = {base: [power(base, t) for t in range(1, 200)] for base in BASES}
+    together = list(zip(*([power(base, t) for t in range(1, 200)] for base in BASES), strict=True))
+    assert [list(row) for row in zip(*run.values(), strict=True)] == [list(row) for row in together]
+    rng = np.random.default_rng(0)
+    for _ in range(2000):
+        base, t = BASES[rng.integers(len(BASES))], int(rng.integers(1, 199))
+        assert power(base, t) == run[base][t - 1]
+        assert power(base, t + 1) == run[base][t]
+        assert power(base, t + 1) == run[base][t]
+    assert np.isnan(power(NAN, 3)) and power(INF, 3) == INF
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

@@ -77,7 +77,7 @@ def translate(name: str, pyx: str, folder: Path) -> Path:
         if listing.is_file():
             complaint = listing.read_text(encoding="utf-8", errors="replace") + complaint
         raise BuildError(f"Cython failed on {name}.pyx\n{_without(folder, complaint).strip()}")
-    c_file.write_text(_guarded(name, _calm(c_file.read_text(encoding="utf-8"))), encoding="utf-8", newline="\n")
+    c_file.write_text(_guarded(name, _calm(_rolled(c_file.read_text(encoding="utf-8")))), encoding="utf-8", newline="\n")
     return c_file
 
 
@@ -100,6 +100,14 @@ def _guarded(name: str, text: str) -> str:
     ).replace("for a processor", "for processors")
     head, rest = text[: first.start()], text[first.start() :]
     return f'{head}#include "gradwright/machine.h"\n{rest.replace(_ENTRY, check + _ENTRY)}'
+
+
+_SHORT: Final = re.compile(r"^( +)(for \((__pyx_t_\d+) = 0; \3 < (8|12|16); \3\+=1\) \{)$", re.MULTILINE)
+
+
+def _rolled(text: str) -> str:
+    """Keep gcc from unrolling loops of a vector or two before it comes to vectorising: it makes scalars of them."""
+    return _SHORT.sub(r"#pragma GCC unroll 1\n\1\2", text)
 
 
 def _calm(text: str) -> str:

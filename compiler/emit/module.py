@@ -192,7 +192,7 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     lines.append(f'    ctypedef {real} *write "gw_write_{width}"')
     lines.append('    ctypedef const long long *indices "gw_read_i64"')
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
-    own = ("above below block_sum contract contract_guarded gemm inf nan pi pick rank root".split(), _GAMMA, E.DRAWS)
+    own = ("above below block_sum contract contract_guarded gemm inf nan pi pick rank root step_power".split(), _GAMMA, E.DRAWS)
     for name in sorted(used.difference(*own)):
         arguments = f"{real}, {real}" if name in _TWO else real
         lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
@@ -209,6 +209,10 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
         for name in ("inf", "nan"):
             if name in used:
                 lines.append(f'    {real} {name} "{"INFINITY" if name == "inf" else "NAN"}"')
+    if "step_power" in used:
+        lines.append('cdef extern from "gradwright/power.h" nogil:')
+        lines.append("    # a power of the step's number, whose last value is remembered")
+        lines.append('    double step_power "gw_step_power"(double, double) noexcept')
     if used & set(E.DRAWS):
         lines.append('cdef extern from "gradwright/random.h" nogil:')
         lines.append("    # a random number is a function of seed, counter, stream and position")

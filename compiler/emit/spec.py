@@ -49,6 +49,20 @@ def _init(init: Init) -> tuple[Any, ...]:
     return init.kind, *(float(x) for x in init.data)
 
 
+POINT = 256  # numbers
+
+
+def pointwise(model: Model) -> bool:
+    """Whether it is a function of a few real numbers, which may be given one by one."""
+    values = model.graph.values()
+    shown = [values[o.value] for o in model.outputs]
+    within = [*model.graph.inputs, *shown, *(values[value] for t in model.targets for _, value in t.wrt)]
+    counts = [size(v.shape).value for v in within]
+    if model.states or model.generator is not None or any(i.below is not None for i in model.inputs):
+        return False
+    return all(v.kind == "real" for v in shown) and None not in counts and sum(c or 0 for c in counts) <= POINT
+
+
 def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, version: str, digest: str,
          backend: str) -> dict[str, Any]:  # fmt: skip
     """The description of a module whose kernels are ``kernels``, each with so much scratch."""
@@ -70,6 +84,8 @@ def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, versio
              "init": _init(s.init), "line": s.span.line, "doc": s.doc}
             for s in model.states
         )  # fmt: skip
+    if pointwise(model):
+        more["point"] = True
     if model.layers:
         more["layers"] = dict(model.layers)
     if model.training is not None:

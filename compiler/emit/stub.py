@@ -9,6 +9,7 @@ from typing import Final
 from ..graph.ir import Kind, Model, Target, Value, outs
 from ..graph.shapes import show
 from ..passes.kernels import Plan
+from .spec import pointwise
 
 # what the annotations of a class use: an attribute of that name would stand before it
 _USED: Final = frozenset(("_Reals", "_Integers", "_Truths", "_Real", "_Upstream", "np", "Any", "Iterator", "ArrayLike", "None",
@@ -28,7 +29,7 @@ _NAMED_METHODS: Final = {
 # A module is used where the package is not installed, too: these are Any there.
 _RUNTIME = [
     f"from gradwright.runtime.{place} import {name} as _{name}  # type: ignore[import-not-found, unused-ignore]"
-    for place, name in (("summary", "Summary"), ("training", "History"))
+    for place, name in (("summary", "Summary"), ("training", "Bound"), ("training", "History"))
 ]
 
 
@@ -226,7 +227,7 @@ class _Stub:
     def call(
         self, indent: str, name: str, first: Sequence[str], result: str, doc: str, only: set[str] | None = None
     ) -> Iterator[str]:
-        keywords, rows = self.arguments(only, "step" if name == "step" else "" if indent else "pure")
+        keywords, rows = self.arguments(only, "step" if name in ("step", "bind") else "" if indent else "pure")
         arguments = ", ".join([*first, "/", *keywords])
         yield f"{indent}def {name}({arguments}) -> {result}:"
         yield _doc(f"{indent}    ", doc + (f"\n\n{rows}" if rows else ""))
@@ -264,6 +265,8 @@ class _Stub:
                              self.needed())  # fmt: skip
         yield from self.call("    ", "step", [this, f"{self.fresh('optimizer')}: Any = None"], "float",
                              "One training step on these inputs; the loss before it.")  # fmt: skip
+        yield from self.call("    ", "bind", [this, f"{self.fresh('optimizer')}: Any = None"], "_Bound",
+                             "Training steps on these very arrays as a function; see _Bound.")  # fmt: skip
         yield "    def fit(self, data: Any, optimizer: Any = None, *, epochs: int = 1,"
         yield "            batch_size: int | None = 32, shuffle: bool = True, seed: int | None = None,"
         yield "            progress: bool | None = None, validation: Any = None, metrics: Any = None, callbacks: Any = (),"
@@ -293,3 +296,24 @@ class _Stub:
         yield from self.call("", "value_and_grad", [params, upstream], "tuple[Outputs, Gradients]",
                              f"Outputs and gradients for these parameters: {pure}")  # fmt: skip
         yield from self.call("", "gradient", [params, upstream], "Gradients", f"The gradients for these parameters: {pure}")
+        if pointwise(model := self.model):
+            shown = [(o.name, self.values[o.value]) for o in model.outputs]
+            yield from self.point("value_at", "The outputs at a point: numbers for numbers, in order.", shown)
+            if model.targets and not any(self.values[t.value].shape for t in model.targets):
+                shown += [(f"d{t.name}/d{name}", self.values[value]) for t in model.targets for name, value in t.wrt]
+                what = "The outputs and the gradients at a point: numbers for numbers, in order."
+                yield from self.point("value_and_grad_at", what, shown)
+
+    def point(self, name: str, doc: str, shown: Sequence[tuple[str, Value]]) -> Iterator[str]:
+        """A function of numbers by their order."""
+        given = [i.value for i in (*self.model.inputs, *self.model.params)]
+        rows = [(v.name, "ArrayLike" if v.shape else "float") for v in given]
+        rows += [(h.value.name, "float = ...") for h in self.model.hypers]
+        fine = all(_attribute(n) for n, _ in rows) and len({n for n, _ in rows}) == len(rows)
+        arguments = [f"{n if fine else f'_{k}'}: {type_}" for k, (n, type_) in enumerate(rows)]
+        results = ["tuple[Any, ...]" if v.shape else "float" for _, v in shown]
+        result = results[0] if len(results) == 1 else f"tuple[{', '.join(results)}]"
+        yield f"def {name}({', '.join([*arguments, '/'] if arguments else [])}) -> {result}:"
+        names = ", ".join(n for n, _ in shown)
+        taken = ", ".join(n for n, _ in rows) or "nothing"
+        yield _doc("    ", f"{doc}\n\nTakes {taken}; returns {names if len(shown) == 1 else f'({names})'}.")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from ..graph import expr as E
 from ..graph.expr import Expr
@@ -12,6 +13,7 @@ from .cython import Lines
 from .formulas import ATOM, Code, Formulas
 from .names import Speller
 
+STEP: Final = E.sym("t")
 
 def write_update(update: Update, single: bool, used: set[str], sources: Mapping[str, Source],
                  look: Callable[[str, Origin], int] | None = None) -> Lines:  # fmt: skip
@@ -22,18 +24,19 @@ def write_update(update: Update, single: bool, used: set[str], sources: Mapping[
     hypers = {name: spell.fresh(name) for name, _ in update.hypers}
     elements = {update.weight: "w[i]", update.gradient: "g[i]"} | {n: f"{s}[i]" for n, s in states.items()}
 
+    codes_of: dict[str, Code] = {}
+
     def leaf(node: Expr) -> Code:
         name = str(node.value)
+        if name in codes_of:
+            return codes_of[name]
         if name in elements:
             return Code(elements[name], ATOM, "real")
         return Code(hypers.get(name, "t"), ATOM, "real")
 
-    formulas = Formulas(leaf, single, used)
-    results = [_tidy(r) for r in update.results]
-    varying: set[Expr] = set()
-    for node in E.walk(*results):
-        if (node.op == "sym" and str(node.value) in elements) or any(a in varying for a in node.args):
-            varying.add(node)
+    formulas = _Rule(leaf, single, used)
+    results = _multiply([_tidy(r) for r in update.results], elements)
+    varying = _varying(results, elements)
     invariant: dict[Expr, None] = {}
     for node in E.walk(*results):
         for child in node.args:
@@ -66,7 +69,10 @@ def write_update(update: Update, single: bool, used: set[str], sources: Mapping[
             return name
         return name_it(node, type_)
 
-    inside, roots = formulas.lines(results, name_element, given)
+    placed = {node: E.sym(f" {k}") for k, node in enumerate(given)}  # what is computed outside is not looked into
+    codes_of.update({str(sym.value): given[node] for node, sym in placed.items()})
+    state_roots = {E.substitute(root, placed): name for root, name in state_roots.items()}
+    inside, roots = formulas.lines([E.substitute(r, placed) for r in results], name_element)
     out = Lines()
     arguments = "write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count"
     head = spell_function(update.name)
@@ -119,6 +125,39 @@ def write_update(update: Update, single: bool, used: set[str], sources: Mapping[
 
 def spell_function(name: str) -> str:
     return f"update_{name}"
+
+
+class _Rule(Formulas):
+    """The formulas of a rule; a power of the step's number takes one multiplication a step."""
+
+    def _pow(self, node: Expr, args: list[Code]) -> Code:
+        if node.args[1] is not STEP:
+            return super()._pow(node, args)
+        self.used.add("step_power")
+        return Code(f"step_power({self.real(args[0]).text}, {args[1].text})", ATOM, "real")
+
+
+def _varying(results: Sequence[Expr], elements: Mapping[str, str]) -> set[Expr]:
+    """What depends on the element."""
+    varying: set[Expr] = set()
+    for node in E.walk(*results):
+        if (node.op == "sym" and str(node.value) in elements) or any(a in varying for a in node.args):
+            varying.add(node)
+    return varying
+
+
+def _multiply(results: Sequence[Expr], elements: Mapping[str, str]) -> list[Expr]:
+    """A division by what is the same for all elements becomes a multiplication by its reciprocal: one rounding more, and a
+    fraction of the time."""
+    varying = _varying(results, elements)
+    done: dict[Expr, Expr] = {}
+    for node in E.walk(*results):
+        args = tuple(done[a] for a in node.args)
+        if node.op == "div" and node.args[0] in varying and node.args[1] not in varying and E.leaves(node.args[1], "sym"):
+            done[node] = E.make("mul", args[0], E.make("div", E.ONE, args[1]))
+        else:
+            done[node] = E.rebuild(node, args) if node.args else node
+    return [done[r] for r in results]
 
 
 def _tidy(root: Expr) -> Expr:

@@ -28,6 +28,8 @@ UNROLLED = 16  # a reduction that short stays innermost: the C compiler unrolls 
 WRITTEN_OUT = 4  # so many elements of a window are written one after the other, without a loop
 BLOCKED = 64  # a sum that long is taken in blocks
 FUSED = 200  # equations that share one loop: registers and the C compiler have long run out of breath
+SMALL = 256  # points of an equation, whose value is worth no pass over memory saved
+_GATES = frozenset("exp log log1p expm1 sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus pow".split())
 
 _INITIAL = {"+": E.ZERO, "*": E.ONE, "max": E.neg(E.INF), "min": E.INF}
 _STEP = {"": "=", "+": "+=", "*": "*=", "max": "max=", "min": "min="}
@@ -272,7 +274,7 @@ class _Scheduler:
                 continue
             kind = self._kind(str(group.axis))
             for axis in item.left:
-                if kinds[axis] != kind or self._mixes(item, axis, group):
+                if kinds[axis] != kind or self._mixes(item, axis, group) or self._slows(item, axis, group):
                     continue
                 if all(self._aligned(p, group.axis_of(p), item, axis) for p in inside.get(index, ())):
                     return index, axis
@@ -285,6 +287,26 @@ class _Scheduler:
         if extent is None or extent >= BLOCKED or extent < 4 or not _innermost(item):
             return False
         return (not self._runs(item, axis)) in group.kinds
+
+    def _slows(self, item: Item, axis: str, group: _Group) -> bool:
+        """Would a gate be computed one number at a time, in a loop with loops inside? Where all is small it has a loop of its
+        own, which is vectorised."""
+        extent = self.extent[axis].value
+        if extent is None or not 4 <= extent < BLOCKED or not self._small(item):
+            return False
+        if _innermost(item):
+            return _gate(item) and any(self._deep(m, a) and self._small(m) for m, a in group.members.values())
+        return self._deep(item, axis) and any(_innermost(m) and _gate(m) for m, _ in group.members.values())
+
+    def _deep(self, item: Item, axis: str | None) -> bool:
+        """Has it a loop inside, longer than what the C compiler unrolls before anything else?"""
+        return any((self.extent[a].value or UNROLLED) > 4 for a in item.left if a != axis)
+
+    def _small(self, item: Item) -> bool:
+        points = 1
+        for axis in item.eqn.axes:
+            points *= axis.extent.value or SMALL + 1
+        return points <= SMALL
 
     def _runs(self, item: Item, axis: str) -> bool:
         """A reduction along ``axis`` into one place."""
@@ -626,6 +648,11 @@ def _written_at(node: Node, variable: str, k: int) -> Node:
 
 def _innermost(item: Item) -> bool:
     return len(item.left) <= 1
+
+
+def _gate(item: Item) -> bool:
+    """Does it take a function that costs as much as many operations, and is vectorised?"""
+    return any(node.op in _GATES for node in E.walk(item.eqn.body))
 
 
 def best_name(target: str) -> str:

@@ -51,6 +51,7 @@ def _look_everywhere(module):
     if engine.fast is not None:
         engine.fast = _looking(engine.fast)
     module["_train"] = _looking(module["_train"])
+    module["_steps"] = _looking(module["_steps"])
 
 
 _look_everywhere(globals())

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#include <structmember.h>
 #include <time.h>
 
 typedef struct {
@@ -131,6 +132,166 @@ static PyObject *gwm_call(PyObject *self, PyObject *const *args, Py_ssize_t give
     Py_END_ALLOW_THREADS
     if (slots != few) PyMem_Free(slots);
     return results;
+}
+
+/* _at(name, doc, code, constants, look, module): a function of numbers, for models of a few: one argument for each input and
+   parameter in order, a number or (for a vector) a tuple or list of numbers; numbers come back. Everything lies in one small
+   vector on the stack, in cells of a real each: the constants first, then what was given, what comes out, what lies between.
+   code: how many constants, how many arguments are needed, how many are the most, whether the work is long, the number of kernels;
+   for each argument its first cell and its length (-1 for a number, -2 for what only the face takes apart); for each kernel its
+   number, the number of its slots, the first cell of each; the number of results; for each its first cell, its axes, its dims.
+   Whatever is not plain goes to look(arguments), which returns the filled vector, or raises the error. */
+enum { GWM_CELLS = 512 };
+
+static int gwm_number(PyObject *value, double *number)
+{
+    if (PyFloat_Check(value)) *number = PyFloat_AS_DOUBLE(value);
+    else if (PyLong_CheckExact(value)) {
+        int beyond;
+        *number = (double)PyLong_AsLongLongAndOverflow(value, &beyond);
+        if (beyond) return 0;
+    }
+    else return 0;
+    return gwm_width == 8 || !isfinite(*number) || isfinite((float)*number);
+}
+
+static int gwm_put(char *cells, int64_t place, PyObject *value)
+{
+    double number;
+    if (!gwm_number(value, &number)) return 0;
+    if (gwm_width == 8) ((double *)cells)[place] = number;
+    else ((float *)cells)[place] = (float)number;
+    return 1;
+}
+
+static PyObject *gwm_get(const char *cells, int64_t *place, const int64_t *dims, int64_t axes)
+{
+    PyObject *tuple, *item;
+    Py_ssize_t k;
+    if (!axes) {
+        k = (Py_ssize_t)(*place)++;
+        return PyFloat_FromDouble(gwm_width == 8 ? ((const double *)cells)[k] : ((const float *)cells)[k]);
+    }
+    if (!(tuple = PyTuple_New((Py_ssize_t)*dims))) return NULL;
+    for (k = 0; k < *dims; k++) {
+        if (!(item = gwm_get(cells, place, dims + 1, axes - 1))) {
+            Py_DECREF(tuple);
+            return NULL;
+        }
+        PyTuple_SET_ITEM(tuple, k, item);
+    }
+    return tuple;
+}
+
+static PyObject *gwm_looked(PyObject *look, PyObject *const *args, Py_ssize_t given, char *cells)
+{
+    PyObject *tuple = PyTuple_New(given), *filled;
+    Py_ssize_t k;
+    if (!tuple) return NULL;
+    for (k = 0; k < given; k++) {
+        Py_INCREF(args[k]);
+        PyTuple_SET_ITEM(tuple, k, args[k]);
+    }
+    filled = PyObject_CallFunctionObjArgs(look, tuple, NULL);
+    Py_DECREF(tuple);
+    if (filled) memcpy(cells, gwm_data(filled), (size_t)(((gwm_array *)filled)->dimensions[0] * gwm_width));
+    return filled;
+}
+
+/* For loops of a few rounds: vectors would only make them slower. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define GWM_FEW __attribute__((optimize("no-tree-vectorize", "no-unroll-loops")))
+#else
+#define GWM_FEW
+#endif
+
+/* The arguments into their cells, if all are plain. */
+GWM_FEW static int gwm_take(char *cells, const int64_t *word, PyObject *const *args, Py_ssize_t given)
+{
+    Py_ssize_t k, at;
+    if (gwm_width == 8) { /* floats by themselves, without looking further */
+        for (k = 0; k < given && word[2 * k + 1] == -1 && PyFloat_CheckExact(args[k]); k++)
+            ((double *)cells)[word[2 * k]] = PyFloat_AS_DOUBLE(args[k]);
+        if (k == given) return 1;
+    }
+    for (k = 0; k < given; k++, word += 2) {
+        if (word[1] == -1) {
+            if (!gwm_put(cells, word[0], args[k])) return 0;
+        }
+        else if (word[1] >= 0 && (PyTuple_CheckExact(args[k]) || PyList_CheckExact(args[k]))) {
+            if (PySequence_Fast_GET_SIZE(args[k]) != word[1]) return 0;
+            for (at = 0; at < word[1]; at++)
+                if (!gwm_put(cells, word[0] + at, PySequence_Fast_GET_ITEM(args[k], at))) return 0;
+        }
+        else return 0;
+    }
+    return 1;
+}
+
+GWM_FEW static PyObject *gwm_at(PyObject *self, PyObject *const *args, Py_ssize_t given)
+{
+    double room[GWM_CELLS];
+    char *cells = (char *)room;
+    const int64_t *code = gwm_data(PyTuple_GET_ITEM(self, 0)), *word = code + 5 + 2 * code[2];
+    const char *constants = gwm_data(PyTuple_GET_ITEM(self, 1));
+    PyObject *results, *item;
+    Py_ssize_t k, count, bytes = (Py_ssize_t)code[0] * gwm_width;
+    int64_t place;
+    void *slots[GWM_SLOTS];
+
+    for (k = 0; k + 8 <= bytes; k += 8) memcpy(cells + k, constants + k, 8);
+    if (k < bytes) memcpy(cells + k, constants + k, 4);
+    if (given < code[1] || given > code[2] || !gwm_take(cells, code + 5, args, given)) {
+        if (!(results = gwm_looked(PyTuple_GET_ITEM(self, 2), args, given, cells))) return NULL;
+        Py_DECREF(results);
+    }
+    for (count = (Py_ssize_t)code[4]; count > 0; count--, word += 2 + word[1]) {
+        for (k = 0; k < word[1]; k++) slots[k] = cells + word[2 + k] * gwm_width;
+        if (code[3]) {
+            Py_BEGIN_ALLOW_THREADS
+            gwm_kernel((Py_ssize_t)word[0], slots, NULL);
+            Py_END_ALLOW_THREADS
+        }
+        else gwm_kernel((Py_ssize_t)word[0], slots, NULL);
+    }
+    count = (Py_ssize_t)*word++;
+    if (count == 1) { /* as it is */
+        place = word[0];
+        return gwm_get(cells, &place, word + 2, word[1]);
+    }
+    if (!(results = PyTuple_New(count))) return NULL;
+    for (k = 0; k < count; k++, word += 2 + word[1]) {
+        place = word[0];
+        if (word[1] == 0 && gwm_width == 8) item = PyFloat_FromDouble(room[place]);
+        else item = gwm_get(cells, &place, word + 2, word[1]);
+        if (!item) {
+            Py_DECREF(results);
+            return NULL;
+        }
+        PyTuple_SET_ITEM(results, k, item);
+    }
+    return results;
+}
+
+static PyObject *gwm_make_at(PyObject *self, PyObject *const *args, Py_ssize_t given)
+{
+    PyObject *method, *own, *function, *module;
+    PyMethodDef *def;
+    (void)self;
+    if (gwm_expect("_at", given, 6)) return NULL;
+    /* CPython lets what a function belongs to keep its definition alive */
+    if (!(method = PyBytes_FromStringAndSize(NULL, sizeof(PyMethodDef)))) return NULL;
+    def = (PyMethodDef *)PyBytes_AS_STRING(method);
+    def->ml_name = PyUnicode_AsUTF8(args[0]);
+    def->ml_doc = PyUnicode_AsUTF8(args[1]);
+    def->ml_meth = (PyCFunction)(void (*)(void))gwm_at;
+    def->ml_flags = METH_FASTCALL;
+    module = args[5];
+    own = def->ml_name && def->ml_doc ? PyTuple_Pack(6, args[2], args[3], args[4], method, args[0], args[1]) : NULL;
+    function = own ? PyCFunction_NewEx(def, own, module) : NULL;
+    Py_DECREF(method);
+    Py_XDECREF(own);
+    return function;
 }
 
 /* An ndarray itself (no subclass) of this dtype, which is native, C-contiguous (1) and aligned (0x100). */
@@ -280,138 +441,387 @@ GWM_CLIP(gwm_clip_float, float)
 #define GWM_FOUND 0
 #endif
 
-static PyObject *gwm_train(PyObject *self, PyObject *const *args, Py_ssize_t given)
-{
-    Py_ssize_t number, update, epochs, rows, batch, rate, count, k, g, epoch, start, size, steps = 0, since = 0, every = 1;
-    Py_ssize_t sizes[GWM_SIZES], width, groups, params;
-    PyObject *rowbytes_, *staging_, *order_, *loss_, *losses_, *done_, *theta_, *grad_, *states_, *hypers_, *groups_, *rates_;
-    PyObject *kept_ = NULL, *following_ = NULL, *random_ = NULL;
-    double clip_norm, clip_value, t, total, before = 0, last, now, own[GWM_SLOTS];
+/* A run of training steps, taken apart from the arguments of `_train`. */
+typedef struct {
+    Py_ssize_t number, update, epochs, rows, batch, rate, count, states, groups, width, params, bytes, resumed, kept_bytes;
+    Py_ssize_t sizes[GWM_SIZES];
+    void *state[GWM_SIZES];
+    double clip_norm, clip_value, t;
     const int64_t *rowbytes, *order, *places;
     const double *hypers, *rates;
     double *losses;
-    Py_ssize_t bytes, resumed;
-    void *state[GWM_SIZES], *part[GWM_SIZES];
-    char **whole, *staging, *staged, *theta, *grad, *safe = NULL;
+    int64_t *done, *random;
+    char **whole, *staging, *theta, *grad, *loss, *safe, *kept;
+    const char *following;
     void **slots;
-    int stopped = 0;
+} gwm_job;
+
+static void gwm_free(gwm_job *job)
+{
+    PyMem_Free(job->whole);
+    PyMem_Free(job->safe);
+    job->whole = NULL;
+    job->safe = NULL;
+}
+
+/* args: those of `_train`; what they hold must stay while the job is used. */
+static int gwm_prepare(gwm_job *job, PyObject *const *args)
+{
+    PyObject *rowbytes, *staging, *order, *loss, *losses, *done, *theta, *grad, *states, *hypers, *groups, *rates;
+    PyObject *kept = NULL, *following = NULL, *random = NULL;
+    Py_ssize_t k;
+
+    memset(job, 0, sizeof *job);
+    if (gwm_sizes(args[3], job->sizes)
+        || !PyArg_ParseTuple(args[4], "OOOnnnOOO", &rowbytes, &staging, &order, &job->epochs, &job->rows, &job->batch, &loss,
+                             &losses, &done)
+        || !PyArg_ParseTuple(args[5], "OOO!OOnOddd|OOO", &theta, &grad, &PyTuple_Type, &states, &hypers, &groups, &job->rate,
+                             &rates, &job->clip_norm, &job->clip_value, &job->t, &kept, &following, &random))
+        return -1;
+    job->number = PyLong_AsSsize_t(args[0]);
+    job->update = PyLong_AsSsize_t(args[1]);
+    job->count = PyTuple_GET_SIZE(args[2]);
+    job->rowbytes = gwm_data(rowbytes);
+    job->staging = gwm_data(staging);
+    job->order = order == Py_None ? NULL : gwm_data(order);
+    job->theta = gwm_data(theta);
+    job->grad = gwm_data(grad);
+    job->params = ((gwm_array *)theta)->dimensions[0];
+    job->bytes = job->params * gwm_width;
+    job->hypers = gwm_data(hypers);
+    job->groups = ((gwm_array *)hypers)->dimensions[0];
+    job->width = ((gwm_array *)hypers)->dimensions[1];
+    job->places = gwm_data(groups);
+    job->rates = rates == Py_None ? NULL : gwm_data(rates);
+    job->loss = gwm_data(loss);
+    job->losses = gwm_data(losses);
+    job->done = gwm_data(done);
+    job->resumed = ((gwm_array *)done)->dimensions[0] > 2 ? (Py_ssize_t)job->done[2] : 0;
+    if (random) {
+        job->kept = gwm_data(kept);
+        job->kept_bytes = ((gwm_array *)kept)->dimensions[0] * gwm_width;
+        job->following = gwm_data(following);
+        job->random = gwm_data(random);
+    }
+    if (PyErr_Occurred()) return -1;
+    job->states = PyTuple_GET_SIZE(states);
+    if (job->states > GWM_SIZES || job->width > GWM_SLOTS) {
+        PyErr_SetString(PyExc_ValueError, "too many states or hyper-parameters of an update");
+        return -1;
+    }
+    for (k = 0; k < job->states; k++) job->state[k] = gwm_data(PyTuple_GET_ITEM(states, k));
+    if (!(job->whole = PyMem_Malloc((size_t)(2 * job->count + 1) * sizeof(char *)))) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    job->slots = (void **)(job->whole + job->count);
+    for (k = 0; k < job->count; k++) job->slots[k] = job->whole[k] = gwm_data(PyTuple_GET_ITEM(args[2], k));
+    if (job->batch == 0) job->rows = 1;
+#ifdef GRADWRIGHT_CHECKED_H
+    if (!(job->safe = PyMem_Malloc((size_t)((job->states + 1) * job->bytes + 1)))) {
+        gwm_free(job);
+        PyErr_NoMemory();
+        return -1;
+    }
+#endif
+    return 0;
+}
+
+static double gwm_loss(const gwm_job *job)
+{
+    return gwm_width == 4 ? (double)*(float *)job->loss : *(double *)job->loss;
+}
+
+/* One step on what lies in the slots, whose rate is `factor` times its hyper-parameter; 0 where it met what is not finite, and
+   then everything is as it was. */
+static int gwm_step(gwm_job *job, double factor)
+{
+    Py_ssize_t k, g;
+    double own[GWM_SLOTS];
+    const double *hypers;
+    void *part[GWM_SIZES], **states;
+
+    if (job->number >= 0) gwm_kernel(job->number, job->slots, job->sizes); /* else loss and gradient are there already */
+    if (GWM_FOUND) return 0;
+    if (job->safe) {
+        memcpy(job->safe, job->theta, (size_t)job->bytes);
+        for (k = 0; k < job->states; k++) memcpy(job->safe + (k + 1) * job->bytes, job->state[k], (size_t)job->bytes);
+    }
+    if (job->clip_norm > 0 || job->clip_value > 0) {
+        if (gwm_width == 4) gwm_clip_float((float *)job->grad, job->params, job->clip_norm, job->clip_value);
+        else gwm_clip_double((double *)job->grad, job->params, job->clip_norm, job->clip_value);
+    }
+    job->t += 1;
+    for (g = 0; g < job->groups && !GWM_FOUND; g++) {
+        const Py_ssize_t offset = (Py_ssize_t)job->places[2 * g] * gwm_width;
+        hypers = job->hypers + g * job->width;
+        if (factor != 1) {
+            memcpy(own, hypers, (size_t)job->width * sizeof(double));
+            own[job->rate] *= factor;
+            hypers = own;
+        }
+        states = job->state;
+        if (offset) {
+            for (k = 0; k < job->states; k++) part[k] = (char *)job->state[k] + offset;
+            states = part;
+        }
+        gwm_update(job->update, job->theta + offset, job->grad + offset, states, hypers, job->t, (Py_ssize_t)job->places[2 * g + 1]);
+#ifdef GRADWRIGHT_CHECKED_H
+        if (GWM_FOUND) gw_found_at += (Py_ssize_t)job->places[2 * g]; /* counted along theta */
+#endif
+    }
+    if (job->safe && GWM_FOUND) {
+        memcpy(job->theta, job->safe, (size_t)job->bytes);
+        for (k = 0; k < job->states; k++) memcpy(job->state[k], job->safe + (k + 1) * job->bytes, (size_t)job->bytes);
+        return 0;
+    }
+    if (job->number >= 0 && job->random) {
+        memcpy(job->kept, job->following, (size_t)job->kept_bytes);
+        job->random[1]++;
+    }
+    return 1;
+}
+
+/* Whether a signal ended the run: the clock is read so seldom that it costs nothing, and signals are looked at every 50 ms. */
+typedef struct {
     PyThreadState *thread;
+    double last;
+    Py_ssize_t since, every;
+} gwm_watch;
+
+static void gwm_watch_begin(gwm_watch *watch)
+{
+    watch->thread = PyEval_SaveThread();
+    watch->last = gwm_seconds();
+    watch->since = 0;
+    watch->every = 1;
+}
+
+static int gwm_signalled(gwm_watch *watch)
+{
+    double now;
+    int stopped = 0;
+    if (++watch->since < watch->every) return 0;
+    watch->since = 0;
+    now = gwm_seconds();
+    if (now - watch->last > 0.05) {
+        watch->last = now;
+        watch->every = watch->every > 1 ? watch->every / 2 : 1;
+        PyEval_RestoreThread(watch->thread);
+        stopped = PyErr_CheckSignals();
+        watch->thread = PyEval_SaveThread();
+    }
+    else if (now - watch->last < 0.005 && watch->every < 65536) watch->every *= 2;
+    return stopped;
+}
+
+static PyObject *gwm_train(PyObject *self, PyObject *const *args, Py_ssize_t given)
+{
+    Py_ssize_t k, epoch, start, size, steps = 0;
+    double total;
+    char *staged;
+    int stopped = 0;
+    gwm_job own, *job = &own;
+    gwm_watch watch;
     (void)self;
 
-    if (gwm_expect("_train", given, 6) || gwm_sizes(args[3], sizes)
-        || !PyArg_ParseTuple(args[4], "OOOnnnOOO", &rowbytes_, &staging_, &order_, &epochs, &rows, &batch, &loss_, &losses_, &done_)
-        || !PyArg_ParseTuple(args[5], "OOO!OOnOddd|OOO", &theta_, &grad_, &PyTuple_Type, &states_, &hypers_, &groups_, &rate, &rates_,
-                             &clip_norm, &clip_value, &t, &kept_, &following_, &random_))
-        return NULL;
-    number = PyLong_AsSsize_t(args[0]);
-    update = PyLong_AsSsize_t(args[1]);
-    count = PyTuple_GET_SIZE(args[2]);
-    rowbytes = gwm_data(rowbytes_);
-    staging = gwm_data(staging_);
-    order = order_ == Py_None ? NULL : gwm_data(order_);
-    theta = gwm_data(theta_);
-    grad = gwm_data(grad_);
-    params = ((gwm_array *)theta_)->dimensions[0];
-    hypers = gwm_data(hypers_);
-    groups = ((gwm_array *)hypers_)->dimensions[0];
-    width = ((gwm_array *)hypers_)->dimensions[1];
-    places = gwm_data(groups_);
-    rates = rates_ == Py_None ? NULL : gwm_data(rates_);
-    if (PyErr_Occurred()) return NULL;
-    if (PyTuple_GET_SIZE(states_) > GWM_SIZES || width > GWM_SLOTS) {
-        PyErr_SetString(PyExc_ValueError, "too many states or hyper-parameters of an update");
-        return NULL;
-    }
-    for (k = 0; k < PyTuple_GET_SIZE(states_); k++) state[k] = gwm_data(PyTuple_GET_ITEM(states_, k));
-    if (!(whole = PyMem_Malloc((size_t)(2 * count + 1) * sizeof(char *)))) return PyErr_NoMemory();
-    slots = (void **)(whole + count);
-    for (k = 0; k < count; k++) slots[k] = whole[k] = gwm_data(PyTuple_GET_ITEM(args[2], k));
-    if (batch == 0) rows = 1;
-    losses = gwm_data(losses_);
-    resumed = ((gwm_array *)done_)->dimensions[0] > 2 ? (Py_ssize_t)((int64_t *)gwm_data(done_))[2] : 0;
-    bytes = params * gwm_width;
-#ifdef GRADWRIGHT_CHECKED_H
-    if (!(safe = PyMem_Malloc((size_t)((PyTuple_GET_SIZE(states_) + 1) * bytes + 1)))) {
-        PyMem_Free(whole);
-        return PyErr_NoMemory();
-    }
-#endif
-
-    thread = PyEval_SaveThread();
-    last = gwm_seconds();
-    for (epoch = 0; epoch < epochs && !stopped; epoch++) {
-        start = epoch == 0 ? resumed : 0;
-        for (total = start > 0 ? losses[0] : 0; start < rows && !stopped; start += size) {
-            size = batch == 0 ? 1 : rows - start < batch ? rows - start : batch;
-            if (batch > 0) {
-                sizes[0] = size;
-                for (k = 0, staged = staging; k < count; k++) {
-                    if (rowbytes[k] == 0) continue;
-                    if (!order) {
-                        slots[k] = whole[k] + start * rowbytes[k];
+    if (gwm_expect("_train", given, 6) || gwm_prepare(job, args)) return NULL;
+    gwm_watch_begin(&watch);
+    for (epoch = 0; epoch < job->epochs && !stopped; epoch++) {
+        start = epoch == 0 ? job->resumed : 0;
+        for (total = start > 0 ? job->losses[0] : 0; start < job->rows && !stopped; start += size) {
+            size = job->batch == 0 ? 1 : job->rows - start < job->batch ? job->rows - start : job->batch;
+            if (job->batch > 0) {
+                job->sizes[0] = size;
+                for (k = 0, staged = job->staging; k < job->count; k++) {
+                    if (job->rowbytes[k] == 0) continue;
+                    if (!job->order) {
+                        job->slots[k] = job->whole[k] + start * job->rowbytes[k];
                         continue;
                     }
-                    gwm_gather(staged, whole[k], order + epoch * rows + start, size, (Py_ssize_t)rowbytes[k]);
-                    slots[k] = staged;
-                    staged += (batch * rowbytes[k] + 63) / 64 * 64;
+                    gwm_gather(staged, job->whole[k], job->order + epoch * job->rows + start, size, (Py_ssize_t)job->rowbytes[k]);
+                    job->slots[k] = staged;
+                    staged += (job->batch * job->rowbytes[k] + 63) / 64 * 64;
                 }
             }
-            if (number >= 0) gwm_kernel(number, slots, sizes); /* else loss and gradient are there already */
-            if (GWM_FOUND) break;
-            before = total;
-            if (safe) {
-                memcpy(safe, theta, (size_t)bytes);
-                for (k = 0; k < PyTuple_GET_SIZE(states_); k++) memcpy(safe + (k + 1) * bytes, state[k], (size_t)bytes);
-            }
-            total += (gwm_width == 4 ? (double)*(float *)gwm_data(loss_) : *(double *)gwm_data(loss_)) * (double)size;
-            if (clip_norm > 0 || clip_value > 0) {
-                if (gwm_width == 4) gwm_clip_float((float *)grad, params, clip_norm, clip_value);
-                else gwm_clip_double((double *)grad, params, clip_norm, clip_value);
-            }
-            t += 1;
-            for (g = 0; g < groups && !GWM_FOUND; g++) {
-                const Py_ssize_t offset = (Py_ssize_t)places[2 * g] * gwm_width;
-                memcpy(own, hypers + g * width, (size_t)width * sizeof(double));
-                if (rates) own[rate] *= rates[steps];
-                for (k = 0; k < PyTuple_GET_SIZE(states_); k++) part[k] = (char *)state[k] + offset;
-                gwm_update(update, theta + offset, grad + offset, part, own, t, (Py_ssize_t)places[2 * g + 1]);
-#ifdef GRADWRIGHT_CHECKED_H
-                if (GWM_FOUND) gw_found_at += (Py_ssize_t)places[2 * g]; /* counted along theta */
-#endif
-            }
-            if (safe && GWM_FOUND) {
-                memcpy(theta, safe, (size_t)bytes);
-                for (k = 0; k < PyTuple_GET_SIZE(states_); k++) memcpy(state[k], safe + (k + 1) * bytes, (size_t)bytes);
-                total = before;
-                break;
-            }
-            if (number >= 0 && random_) {
-                memcpy(gwm_data(kept_), gwm_data(following_), (size_t)(((gwm_array *)kept_)->dimensions[0] * gwm_width));
-                ((int64_t *)gwm_data(random_))[1]++;
-            }
-            ((int64_t *)gwm_data(done_))[1] = ++steps;
-            /* The clock is read so seldom that it costs nothing, and signals are looked at every 50 ms. */
-            if (++since >= every) {
-                since = 0;
-                now = gwm_seconds();
-                if (now - last > 0.05) {
-                    last = now;
-                    every = every > 1 ? every / 2 : 1;
-                    PyEval_RestoreThread(thread);
-                    stopped = PyErr_CheckSignals();
-                    thread = PyEval_SaveThread();
-                }
-                else if (now - last < 0.005 && every < 65536) every *= 2;
-            }
+            if (!gwm_step(job, job->rates ? job->rates[steps] : 1)) break;
+            total += gwm_loss(job) * (double)size;
+            job->done[1] = ++steps;
+            stopped = gwm_signalled(&watch);
         }
-        losses[epoch] = start < rows ? total : total / (double)rows;
-        if (start < rows) break; /* stopped within the epoch */
-        ((int64_t *)gwm_data(done_))[0] = epoch + 1;
+        job->losses[epoch] = start < job->rows ? total : total / (double)job->rows;
+        if (start < job->rows) break; /* stopped within the epoch */
+        job->done[0] = epoch + 1;
     }
-    PyEval_RestoreThread(thread);
-    PyMem_Free(whole);
-    PyMem_Free(safe);
+    PyEval_RestoreThread(watch.thread);
+    gwm_free(job);
     return stopped ? NULL : PyLong_FromSsize_t(steps);
+}
+
+/* ---- steps whose arrays are bound already
+
+   A bound step is called as run() or run(count). What it was bound to is a job whose batch is 0. It goes straight to the kernels
+   where the model's dictionary says that nothing has come between (`_bound` is the mark that it was given) and no other thread
+   runs a kernel (the lock is free); else `again(count)` of the face sees to it, which ends in `_steps(run, count)`. */
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc call;
+    PyObject *dict, *weak, *args, *model, *mark, *locked, *again;
+    int64_t *counter; /* of the optimiser's steps */
+    gwm_job job;
+    int brief; /* a step takes so little that other threads may wait for it */
+} gwm_bound;
+
+static PyTypeObject *gwm_bound_type;
+static PyObject *gwm_bound_name;
+
+static PyObject *gwm_bound_call(PyObject *self, PyObject *const *args, size_t flags, PyObject *names)
+{
+    gwm_bound *run = (gwm_bound *)self;
+    const Py_ssize_t given = PyVectorcall_NARGS(flags);
+    PyObject *answer;
+    int free;
+    if (given == 0 && !names && run->brief && PyDict_GetItemWithError(run->model, gwm_bound_name) == run->mark) {
+        if (!(answer = PyObject_CallNoArgs(run->locked))) return NULL;
+        free = answer == Py_False;
+        Py_DECREF(answer);
+        if (free) {
+            run->job.t = (double)*run->counter;
+            gwm_step(&run->job, 1);
+            ++*run->counter;
+            return PyFloat_FromDouble(gwm_loss(&run->job));
+        }
+    }
+    if (PyErr_Occurred()) return NULL;
+    return PyObject_Vectorcall(run->again, args, flags, names);
+}
+
+/* _steps(run, count, rates): so many steps without the GIL; the loss before the last of them. */
+static PyObject *gwm_steps(PyObject *self, PyObject *const *args, Py_ssize_t given)
+{
+    gwm_bound *run;
+    Py_ssize_t count, steps;
+    const double *rates;
+    double began, took;
+    int stopped = 0, fine = 1;
+    gwm_watch watch;
+    (void)self;
+    if (gwm_expect("_steps", given, 3)) return NULL;
+    run = (gwm_bound *)args[0];
+    count = PyLong_AsSsize_t(args[1]);
+    if (count == -1 && PyErr_Occurred()) return NULL;
+    rates = args[2] == Py_None ? NULL : gwm_data(args[2]);
+    run->job.t = (double)*run->counter;
+    gwm_watch_begin(&watch);
+    began = watch.last;
+    for (steps = 0; steps < count && fine && !stopped; steps++) {
+        fine = gwm_step(&run->job, rates ? rates[steps] : 1);
+        if (!fine) break;
+        ++*run->counter;
+        stopped = gwm_signalled(&watch);
+    }
+    took = gwm_seconds() - began;
+    PyEval_RestoreThread(watch.thread);
+    run->brief = !run->job.safe && !rates && took < 1e-4 * (double)steps;
+    return stopped ? NULL : PyFloat_FromDouble(gwm_loss(&run->job));
+}
+
+static int gwm_bound_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    gwm_bound *run = (gwm_bound *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(run->dict);
+    Py_VISIT(run->args);
+    Py_VISIT(run->model);
+    Py_VISIT(run->mark);
+    Py_VISIT(run->locked);
+    Py_VISIT(run->again);
+    return 0;
+}
+
+static int gwm_bound_clear(PyObject *self)
+{
+    gwm_bound *run = (gwm_bound *)self;
+    run->brief = 0;
+    Py_CLEAR(run->dict);
+    Py_CLEAR(run->args);
+    Py_CLEAR(run->model);
+    Py_CLEAR(run->mark);
+    Py_CLEAR(run->locked);
+    return 0;
+}
+
+static void gwm_bound_dealloc(PyObject *self)
+{
+    gwm_bound *run = (gwm_bound *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (run->weak) PyObject_ClearWeakRefs(self);
+    gwm_bound_clear(self);
+    Py_CLEAR(run->again);
+    gwm_free(&run->job);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+/* _bind(run or None, arguments of _train as a tuple, model's dictionary, mark, locked, counter, again): a bound step, or one that
+   is bound anew. */
+static PyObject *gwm_bind(PyObject *self, PyObject *const *args, Py_ssize_t given)
+{
+    gwm_bound *run;
+    gwm_job job;
+    (void)self;
+    if (gwm_expect("_bind", given, 7)) return NULL;
+    if (gwm_prepare(&job, &PyTuple_GET_ITEM(args[1], 0))) return NULL;
+    if (args[0] == Py_None) {
+        if (!(run = PyObject_GC_New(gwm_bound, gwm_bound_type))) {
+            gwm_free(&job);
+            return NULL;
+        }
+        memset((char *)run + sizeof(PyObject), 0, sizeof *run - sizeof(PyObject));
+        run->call = gwm_bound_call;
+        PyObject_GC_Track(run);
+    }
+    else {
+        run = (gwm_bound *)args[0];
+        Py_INCREF(run);
+        gwm_free(&run->job);
+    }
+    run->brief = 0;
+    run->job = job;
+    run->counter = gwm_data(args[5]);
+    Py_INCREF(args[1]);
+    Py_XSETREF(run->args, args[1]);
+    Py_INCREF(args[2]);
+    Py_XSETREF(run->model, args[2]);
+    Py_INCREF(args[3]);
+    Py_XSETREF(run->mark, args[3]);
+    Py_INCREF(args[4]);
+    Py_XSETREF(run->locked, args[4]);
+    Py_INCREF(args[6]);
+    Py_XSETREF(run->again, args[6]);
+    return (PyObject *)run;
+}
+
+static int gwm_make_type(void)
+{
+    static PyMemberDef members[] = {
+        {"__vectorcalloffset__", T_PYSSIZET, offsetof(gwm_bound, call), READONLY, NULL},
+        {"__dictoffset__", T_PYSSIZET, offsetof(gwm_bound, dict), READONLY, NULL},
+        {"__weaklistoffset__", T_PYSSIZET, offsetof(gwm_bound, weak), READONLY, NULL},
+        {NULL, 0, 0, 0, NULL},
+    };
+    static PyType_Slot slots[] = {
+        {Py_tp_doc, "Training steps on arrays that are bound: run() does one and run(1000) does a thousand; the loss before the last."},
+        {Py_tp_call, PyVectorcall_Call}, {Py_tp_traverse, gwm_bound_traverse}, {Py_tp_clear, gwm_bound_clear},
+        {Py_tp_dealloc, gwm_bound_dealloc}, {Py_tp_members, members}, {0, NULL},
+    };
+    static PyType_Spec spec = {"gradwright.Bound", sizeof(gwm_bound), 0,
+                               Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL
+                                   | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE, slots};
+    gwm_bound_name = PyUnicode_InternFromString("_bound");
+    gwm_bound_type = (PyTypeObject *)PyType_FromSpec(&spec);
+    return gwm_bound_name && gwm_bound_type ? 0 : -1;
 }
 
 /* Put these functions into the module. */
@@ -421,14 +831,20 @@ static int gwm_install(PyObject *module, gwm_kernel_t kernel, gwm_update_t updat
         {"_run", (PyCFunction)(void (*)(void))gwm_run, METH_FASTCALL, "_run(kernel, arrays, sizes)"},
         {"_call", (PyCFunction)(void (*)(void))gwm_call, METH_FASTCALL, "_call(kernel, code, arrays, sizes, vectors, kept, work, ups)"},
         {"_match", (PyCFunction)(void (*)(void))gwm_match, METH_FASTCALL, "_match(arrays, code, count)"},
+#ifndef GRADWRIGHT_CHECKED_H
+        {"_at", (PyCFunction)(void (*)(void))gwm_make_at, METH_FASTCALL, "_at(name, doc, code, constants, look, module)"},
+#endif
         {"_mark", (PyCFunction)(void (*)(void))gwm_mark, METH_FASTCALL, "_mark(array)"},
         {"_train", (PyCFunction)(void (*)(void))gwm_train, METH_FASTCALL, "_train(kernel, update, slots, sizes, batches, rule)"},
+        {"_bind", (PyCFunction)(void (*)(void))gwm_bind, METH_FASTCALL, "_bind(run, arguments, model, mark, locked, counter, again)"},
+        {"_steps", (PyCFunction)(void (*)(void))gwm_steps, METH_FASTCALL, "_steps(run, count, rates)"},
         {NULL, NULL, 0, NULL},
     };
     PyMethodDef *each;
     PyObject *function, *numpy, *interface = NULL, *core = NULL;
     int failed = 0;
 
+    if (gwm_make_type()) return -1;
     gwm_kernel = kernel;
     gwm_update = update;
     gwm_width = width;

@@ -1,0 +1,169 @@
+"""`value_at` and `value_and_grad_at`: a model of a few numbers as a function of them."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from gradwright.compiler import driver
+from gradwright.runtime.errors import ArgumentError, DtypeError, NotFiniteError, RangeError, ShapeError
+
+PRODUCT = "input x, y, z\nq = x + y\noutput f = q * z\n"
+NEURON = "input x[2]\nparam w[3]\noutput f = 1 / (1 + exp(-(w[0]*x[0] + w[1]*x[1] + w[2])))\n"
+LOSS = """\
+input x[2], y
+param W[2, 3] ~ normal(0, 1)
+param b[3] = 0
+param s = 1 frozen
+hyper reg = 0.5
+h = tanh(x @ W + b) * s
+output h
+minimize (sum(h) - y)**2 + reg * sum(W**2)
+"""
+BACKENDS = ("cython", "numpy")
+
+
+def module(text: str, backend: str = "cython", **options: Any) -> ModuleType:
+    return driver.load(text, backend=backend, name="point", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_numbers_go_in_and_numbers_come_out_in_order(backend: str) -> None:
+    product = module(PRODUCT, backend)
+    assert product.value_and_grad_at(-2.0, 5.0, -4.0) == (-12.0, -4.0, -4.0, 3.0)
+    assert product.value_at(-2.0, 5.0, -4.0) == -12.0
+    assert all(type(number) is float for number in product.value_and_grad_at(1, 2, 3))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_arrays_are_tuples(backend: str) -> None:
+    neuron = module(NEURON, backend)
+    x, w = (-1.0, -2.0), (2.0, -3.0, -3.0)
+    f, d_x, d_w = neuron.value_and_grad_at(x, w)
+    out, g = neuron.value_and_grad({"w": w}, x=x)
+    assert f == out.f and type(d_x) is tuple
+    assert d_x == tuple(g.x) and d_w == tuple(g.w)
+    for given in ([-1, -2], np.array(x), np.float32([-1, -2])):
+        assert neuron.value_and_grad_at(given, w) == (f, d_x, d_w)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_loss_has_its_parameters_and_hyper_parameters_as_arguments(backend: str, dtype: str) -> None:
+    net = module(LOSS, backend, dtype=dtype)
+    W, b = [[0.5, -0.25, 1.0], [0.125, 2.0, -1.5]], (0.25, 0.5, 0.75)
+    model = net.Model(params={"W": W, "b": b, "s": 2.0})
+    for more, hyper in (((), 0.5), ((0.0,), 0.0), ((3,), 3.0)):
+        h, loss, d_W, d_b = net.value_and_grad_at((1.0, -1.0), 0.5, W, b, 2.0, *more)
+        out, g = model.value_and_grad(x=[1.0, -1.0], y=0.5, reg=hyper)
+        assert h == tuple(out.h.tolist()) and loss == float(out.loss)
+        np.testing.assert_array_equal(d_W, g.W)
+        assert type(d_W[0]) is tuple and d_b == tuple(g.b.tolist())
+        assert net.value_at((1.0, -1.0), 0.5, W, b, 2.0, *more) == (h, loss)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_several_targets_come_one_after_the_other(backend: str) -> None:
+    both = module("input x, y\nf = x * y\ng = x / y\noutput f, g\n", backend)
+    assert both.value_and_grad_at(3.0, 2.0) == (6.0, 1.5, 2.0, 3.0, 0.5, -0.75)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_is_no_number_is_named(backend: str) -> None:
+    product = module(PRODUCT, backend)
+    f = product.value_and_grad_at
+    with pytest.raises(ArgumentError, match=r"value_and_grad_at\(x, y, z\) takes 3 arguments, got 1: y, z missing"):
+        f(1.0)
+    with pytest.raises(ArgumentError, match="takes 3 arguments, got 4"):
+        f(1.0, 2.0, 3.0, 4.0)
+    with pytest.raises(DtypeError, match="y: expected real numbers"):
+        f(1.0, "2", 3.0)
+    with pytest.raises(ArgumentError, match="z: got None"):
+        f(1.0, 2.0, None)
+    with pytest.raises(ShapeError, match="x: expected shape"):
+        f((1.0, 2.0), 2.0, 3.0)
+    with pytest.raises(DtypeError, match="x: expected real numbers"):
+        f(1j, 2.0, 3.0)
+    with pytest.raises(DtypeError, match="x: expected real numbers"):
+        f(10**300, 2.0, 3.0)
+    with pytest.raises(TypeError):
+        f(x=1.0, y=2.0, z=3.0)
+    neuron = module(NEURON, backend)
+    with pytest.raises(ShapeError, match=r"w: expected shape \(3,\), got shape \(2,\)"):
+        neuron.value_at((1.0, 2.0), (1.0, 2.0))
+    with pytest.raises(DtypeError, match="x:"):
+        neuron.value_at((1.0, "a"), (1.0, 2.0, 3.0))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_numbers_of_every_kind(backend: str) -> None:
+    product = module(PRODUCT, backend)
+    points: list[Any] = [(True, 2, np.int8(3)), (np.float32(1), np.array(2.0), np.bool_(True)), (10**18, -(10**18), 1)]
+    for x, y, z in points:
+        expected = (float(x) + float(y)) * float(z)
+        assert product.value_at(x, y, z) == expected
+    f, d_x, d_y, d_z = product.value_and_grad_at(math.inf, -math.inf, math.nan)
+    assert all(map(math.isnan, (f, d_x, d_y, d_z)))
+    assert math.copysign(1, product.value_at(-0.0, -0.0, 1.0)) == -1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_number_beyond_float32_is_an_error_and_infinity_is_none(backend: str) -> None:
+    product = module(PRODUCT, backend, dtype="float32")
+    assert product.value_and_grad_at(0.1, 0.0, 1.0)[0] == float(np.float32(0.1))
+    with pytest.raises(RangeError, match="y is 1e"):
+        product.value_at(0.0, 1e300, 1.0)
+    assert product.value_at(math.inf, 0.0, 1.0) == math.inf
+
+
+def test_which_modules_have_them() -> None:
+    def both(text: str) -> tuple[bool, bool]:
+        made = module(text, "numpy")
+        return hasattr(made, "value_at"), hasattr(made, "value_and_grad_at")
+
+    assert both(PRODUCT) == both(LOSS) == (True, True)
+    assert both("input x[3]\noutput y = x * 2\n") == (True, False)  # a gradient of a vector needs an upstream
+    assert both("size N\ninput x[N]\noutput f = sum(x)\n") == (False, False)
+    assert both("input x[500]\noutput f = sum(x)\n") == (False, False)
+    assert both("input x[3]\nindex k < 3\noutput f = x[k]\n") == (False, False)
+    assert both("input x\noutput f = x > 0\n") == (False, False)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_they_say_what_they_are(backend: str) -> None:
+    product = module(PRODUCT, backend)
+    f = product.value_and_grad_at
+    assert f.__name__ == "value_and_grad_at" and f.__module__ == product.forward.__module__
+    assert "(f, df/dx, df/dy, df/dz)" in f.__doc__
+    if backend == "cython":
+        assert str(inspect.signature(f)) == "(x, y, z, /)"
+        assert str(inspect.signature(module(LOSS).value_at)) == "(x, y, W, b, s, reg=Ellipsis, /)"
+
+
+def test_a_name_that_python_cannot_spell_is_no_obstacle() -> None:
+    text = "use layers\ninput x[2]\noutput y = sum(x |> dense(1) as head)\n"
+    net = module(text)
+    out, d_x, d_W, d_b = net.value_and_grad_at((1.0, 2.0), ((3.0,), (4.0,)), (0.5,))
+    assert (out, d_x, d_W, d_b) == (11.5, (3.0, 4.0), ((1.0,), (2.0,)), (1.0,))
+
+
+def test_a_checked_module_names_the_first_that_is_not_finite() -> None:
+    root = module("input x\noutput f = log(x)\n", checked=True)
+    assert root.value_and_grad_at(1.0) == (0.0, 1.0)
+    with pytest.raises(NotFiniteError, match="f"):
+        root.value_at(0.0)
+
+
+def test_nothing_is_left_of_many_calls() -> None:
+    product, x = module(PRODUCT), 12345.678
+    before = sys.getrefcount(x)
+    for _ in range(100):
+        product.value_and_grad_at(x, 1, 2.0)
+        with pytest.raises(DtypeError):
+            product.value_and_grad_at(x, "a", 2.0)
+    assert sys.getrefcount(x) == before

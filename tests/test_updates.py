@@ -1,0 +1,77 @@
+"""Optimisers' rules as compiled loops: what is the same for all elements is computed before, and divides nothing in the loop."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from gradwright.compiler import driver
+from gradwright.compiler.emit.updates import write_update
+from gradwright.compiler.graph.ir import Update
+from gradwright.runtime import Adam, Optimizer
+from support.models import build
+
+TEXT = """\
+size  N
+input g[N]
+param w[3] = 1
+minimize sum(g) * sum(w)
+"""
+
+
+def updates(rule: str = "") -> dict[str, Update]:
+    return {u.name: u for u in build(TEXT + rule).updates}
+
+
+def written(update: Update) -> tuple[str, str]:
+    """(what stands before the loop, the loop) of the compiled rule, without comments."""
+    lines = [line for line in write_update(update, False, set(), {}).text if not line.strip().startswith("#")]
+    before, _, loop = "\n".join(lines).partition("for i in range(count):")
+    return before, loop
+
+
+def test_no_rule_of_the_library_computes_in_its_loop_what_is_the_same_for_all_elements() -> None:
+    for name, update in updates().items():
+        _, loop = written(update)
+        assert "pow" not in loop and not re.search(r"\bt\b", loop), name
+
+
+def test_a_division_by_what_is_the_same_for_all_elements_multiplies_by_the_reciprocal() -> None:
+    before, loop = written(updates()["adam"])
+    assert "1/(1 - step_power(beta2, t))" in before
+    assert loop.count("/") == 1  # by the root of v, which each element has for itself
+    rule = "update mine(lr=0.1, a=3) of w with g:\n    w = w - lr * g / (1 + a) / 2\n"
+    before, loop = written(updates(rule)["mine"])
+    assert "1/(1 + a)" in before and "/2" in loop  # a number divides as it stands
+
+
+def test_a_power_of_the_step_alone_is_carried_on() -> None:
+    rule = "update mine(b=0.5) of w with g:\n    w = w - b**t * g - b**(2 * t) * g - t**b * g\n"
+    before, _ = written(updates(rule)["mine"])
+    assert before.count("step_power(b, t)") == 1
+    assert before.count("pow(") == 2  # and two others as ever
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_steps_are_the_same_bits_however_they_are_cut(dtype: str) -> None:
+    module = driver.load(TEXT, dtype=dtype, name="updates")
+    whole, cut = module.Model(), module.Model()
+    data = {"g": np.random.default_rng(0).normal(size=300)}
+    optimizer = Adam(lr=0.01, beta1=0.8)
+    whole.fit(data, optimizer, batch_size=1, shuffle=False)
+    for g in data["g"]:
+        cut.step(optimizer, g=[g])
+    assert np.array_equal(whole.theta, cut.theta)
+
+
+def test_a_rule_of_the_users_own_agrees_with_numpy() -> None:
+    rule = "update mine(lr=0.1, b=0.9) of w with g:\n    state m = 0\n    m = m / (1 + b) + g\n"
+    rule += "    w = w - lr * m / (1 - b**t) / (b**(t / 7) + t**b)\n"
+    thetas = []
+    for backend in ("cython", "numpy"):
+        model = driver.load(TEXT + rule, backend=backend, name="updates").Model()  # type: ignore[arg-type]
+        for t in range(200):
+            model.step(Optimizer("mine", lr=0.03), g=[np.sin(t)])
+        thetas.append(model.theta.copy())
+    np.testing.assert_allclose(thetas[0], thetas[1], rtol=1e-13)
