@@ -1,54 +1,94 @@
-"""Gradwright: the examples of the repository, compiled."""
+"""Gradwright: the models of models/, compiled."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-from gradwright import runtime
-from gradwright.runtime import SGD, Adam
+from gradwright.runtime import load, optimizers
 
-from ..workloads import EXAMPLES, Workload
+from ..workloads import Data, Workload
+from . import Program, number, numbers
+
+Backend = Literal["cython", "numpy"]
 
 
-def make(w: Workload) -> Callable[[int], float]:
-    if w.name == "chain":
-        return _chain(w)
-    if w.name == "xor":
-        module: Any = runtime.load(EXAMPLES / "xor.gw")
-        optimizer: Any = Adam(lr=1e-4)
-    else:
-        hidden = w.data["W1"].shape[1]
-        sizes = {"D": w.data["W1"].shape[0], "H": hidden}
-        text = (EXAMPLES / "cifar_two_layer.gw").read_text(encoding="utf-8")
-        if not w.data["reg"]:
-            text = text.replace(" + reg * (sum(W1**2) + sum(W2**2))", "").replace("hyper  reg", "# hyper  reg")
-        module = runtime.load(text, sizes=sizes, name=w.name)
-        optimizer = SGD(lr=1e-3)
+def make(w: Workload, name: str = "gradwright", threads: int = 1, backend: Backend = "cython") -> Program:
+    module: Any = load(w.path, dtype=w.dtype, sizes=dict(w.sizes), threads=threads, backend=backend)
+    data = w.data()
     model = module.Model(seed=0)
-    for name in ("W1", "b1", "W2", "b2"):
-        setattr(model.params, name, w.data[name])
-    data = {"x": w.data["x"], "y": w.data["y"]}
-    batch = len(w.data["x"])
-
-    def run(steps: int) -> float:
-        history = model.fit(data, optimizer=optimizer, epochs=steps, batch_size=batch, shuffle=False, progress=False)
-        return float(history.loss[-1])
-
-    return run
+    for key, value in data.params.items():
+        model.params[key] = value
+    program = {"train": _train, "gradient": _gradient, "predict": _predict}[w.kind](w, model, data)
+    return Program(program.run, program.found, program.ways, {"header": module.__doc__, "sizes": _sizes(model, data)})
 
 
-def _chain(w: Workload) -> Callable[[int], float]:
-    module: Any = runtime.load(EXAMPLES / "expression.gw", dtype="float32")
-    model = module.Model()
-    x = w.data["x"]
+def _sizes(model: Any, data: Data) -> dict[str, int]:
+    """The free sizes, as the inputs have them."""
+    found: dict[str, int] = {}
+    for spec in model.engine.spec["inputs"]:
+        for dim, extent in zip(spec["shape"], data.inputs[spec["name"]].shape, strict=True):
+            if isinstance(dim, str):
+                found[dim] = extent
+    return found
 
-    def run(steps: int) -> float:
-        total = 0.0
-        for _ in range(steps):
-            out, g = model.value_and_grad(x=x)
-            total = float(out.f) + float(np.asarray(g.x)[0])
-        return total
 
-    return run
+def _train(w: Workload, model: Any, data: Data) -> Program:
+    inputs = data.inputs
+    name, hypers = w.optimizer
+    optimizer = optimizers.Optimizer(name, **hypers)
+    last = 0.0
+    rows = len(next(iter(inputs.values())))
+
+    def run(calls: int) -> None:
+        nonlocal last
+        if w.loop == 1:
+            for _ in range(calls):
+                last = model.step(optimizer, **inputs)
+        else:
+            for _ in range(calls):
+                history = model.fit(inputs, optimizer, epochs=w.loop, batch_size=rows, shuffle=False, progress=False)
+                last = history.loss[-1]
+
+    return Program(run, lambda: number(last), _ways(model, inputs))
+
+
+def _gradient(w: Workload, model: Any, data: Data) -> Program:
+    inputs = data.inputs
+    out: Any = None
+    gradients: Any = None
+
+    def run(calls: int) -> None:
+        nonlocal out, gradients
+        for _ in range(calls):
+            out, gradients = model.value_and_grad(**inputs)
+
+    def found() -> Any:
+        names = [name for name in (*data.inputs, *data.params) if name in gradients]
+        value = out["f"] if "f" in out else out["loss"]
+        return numbers(value, *(gradients[name] for name in names))
+
+    return Program(run, found, _ways(model, inputs))
+
+
+def _ways(model: Any, inputs: Any) -> dict[str, Any]:
+    def forward(calls: int) -> None:
+        for _ in range(calls):
+            model.forward(**inputs)
+
+    def gradient(calls: int) -> None:
+        for _ in range(calls):
+            model.value_and_grad(**inputs)
+
+    return {"forward": forward, "gradient": gradient}
+
+
+def _predict(w: Workload, model: Any, data: Data) -> Program:
+    x = data.inputs["x"]
+    out: Any = None
+
+    def run(calls: int) -> None:
+        nonlocal out
+        for _ in range(calls):
+            out = model.predict(x=x)
+
+    return Program(run, lambda: numbers(next(iter(out))))
