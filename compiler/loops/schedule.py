@@ -265,6 +265,7 @@ class _Scheduler:
             index = groups.next(None, lowest)
             return None if index is None else (index, None)
         kinds = {axis: self._kind(axis) for axis in item.left}
+        first = self._first_axis(item)
         inside: dict[int, list[Item]] = {}
         for p in producers:
             inside.setdefault(where[p.serial], []).append(p)
@@ -276,6 +277,8 @@ class _Scheduler:
             for axis in item.left:
                 if kinds[axis] != kind or self._mixes(item, axis, group) or self._slows(item, axis, group):
                     continue
+                if len(item.left) > group.width and axis != first:
+                    continue  # these are the loops of something smaller: in their order this one would jump about in memory
                 if all(self._aligned(p, group.axis_of(p), item, axis) for p in inside.get(index, ())):
                     return index, axis
         return None
@@ -602,9 +605,11 @@ class _Group:
     axis: str | None
     members: dict[int, tuple[Item, str | None]] = field(default_factory=dict)  # by the items' numbers
     kinds: set[bool] = field(default_factory=set)  # of those for which this is the innermost loop: do they sum along it
+    width: int = 0  # the most axes that a member has
 
     def take(self, item: Item, axis: str | None) -> None:
         self.members[item.serial] = item, axis
+        self.width = max(self.width, len(item.left))
 
     def axis_of(self, item: Item) -> str:
         axis = self.members[item.serial][1]

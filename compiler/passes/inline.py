@@ -81,7 +81,7 @@ def _absorb(eqn: Eqn, available: dict[str, Eqn], shapes: dict[str, Shape]) -> Eq
 def _moved(eqn: Eqn, available: dict[str, Eqn], shapes: dict[str, Shape]) -> Eqn:
     """``eqn`` with everything that only moves data read from where it comes from, all at once."""
     args = list(eqn.args)
-    extents = eqn.extents
+    extents, product = eqn.extents, is_product(eqn)
     used: list[Eqn] = []
     for k, access in enumerate(eqn.args):
         producer = available.get(access.value)
@@ -92,7 +92,10 @@ def _moved(eqn: Eqn, available: dict[str, Eqn], shapes: dict[str, Shape]) -> Eqn
         moved = substitute_access(producer.args[0], dict(zip(plain, access.index, strict=True)), extents)
         if not read_inside(moved, shapes[moved.value], extents):  # right, and more than can be proved: a copy stays
             continue
-        args[k] = moved if access.fill is None else replace(moved, fill=access.fill)
+        read = moved if access.fill is None else replace(moved, fill=access.fill)
+        if product and not is_product(normalise(replace(eqn, args=(*args[:k], read, *args[k + 1 :])))):
+            continue
+        args[k] = read
         used.append(producer)
     if not used:
         return eqn
@@ -109,9 +112,7 @@ def _may(eqn: Eqn, access: Access, producer: Eqn, shapes: dict[str, Shape]) -> b
         # outside, the fill is read: only a whole permutation keeps inside and outside apart
         return _moves_data(producer) and _permutes(producer, shapes) and producer.args[0].fill is None
     if _moves_data(producer):
-        if is_product(eqn):
-            return producer.args[0].fill is None and _linear(producer)
-        return True
+        return not is_product(eqn) or producer.args[0].fill is None
     if is_product(eqn) or special(eqn):
         return False
     axes = {a.name for a in eqn.axes if not a.extent.is_one()}
@@ -127,10 +128,6 @@ def _permutes(producer: Eqn, shapes: dict[str, Shape]) -> bool:
     extents = producer.extents
     whole = all(ix.plain is not None and extents[ix.plain] == d for ix, d in zip(access.index, shapes[access.value], strict=True))
     return whole and sorted(str(ix.plain) for ix in access.index) == sorted(extents)
-
-
-def _linear(producer: Eqn) -> bool:
-    return all(len(ix.terms) <= 1 and all(isinstance(a, str) for a, _ in ix.terms) for ix in producer.args[0].index)
 
 
 def _substitute(eqn: Eqn, k: int, producer: Eqn) -> Eqn:

@@ -169,12 +169,12 @@ def _window(eqn: Eqn) -> tuple[int, tuple[int, ...]] | None:
     out = {n for ix in eqn.out_index for n in ix.axes()}
     extents = eqn.extents
     for k, access in enumerate(eqn.args):
+        shared = {n for j in eqn.args[1 - k].index for n in j.axes()} & out  # a batch, or groups
         for ix in access.index:
             names = [n for n in ix.axes() if not extents[n].is_one()]
-            if len(names) != 2 or (names[0] in out) == (names[1] in out):
+            if len(names) != 2 or (names[0] in out) == (names[1] in out) or not shared.isdisjoint(names):
                 continue
             written = min(names, key=lambda n: guess(extents[n])) in out  # on this side the window lies
-            shared = {n for j in eqn.args[1 - k].index for n in j.axes()} & out  # a batch, or groups
             channels = tuple(d for d, i in enumerate(access.index)
                              if i.plain is not None and (i.plain in out) == written and i.plain not in shared)  # fmt: skip
             return k, channels
