@@ -17,7 +17,7 @@ from ..graph.expr import Expr
 from ..graph.ir import Access, Atom, Axis, Eqn, Gather, Graph, Ix, Origin, Scan, Value, at, fixed, outs
 from ..graph.patterns import ranking, running, special, written_all, written_once
 from ..graph.rewrite import Namer, prune, rename_axes, shape_axes, substitute_access, substitute_ix
-from ..graph.shapes import Dim
+from ..graph.shapes import Dim, size
 from ..language.source import Span
 from ..passes import KERNEL, MEMORY, apply
 from ..passes.names import rename
@@ -332,7 +332,7 @@ class _Scheduler:
         out = [n for n in item.left if any(n in ix.axes() for ix in eqn.out_index)]
         reduced = [n for n in item.left if n not in out]
         if reduced and out:
-            short = all((v := self.extent[n].value) is not None and v <= UNROLLED for n in reduced)
+            short = (size(tuple(self.extent[n] for n in reduced)).value or UNROLLED + 1) <= UNROLLED
             fastest = self._contiguous(item)
             if not short and fastest in out and eqn.reduce in ("+", "max", "min", "*"):
                 order = [n for n in out if n != fastest] + reduced + [fastest]

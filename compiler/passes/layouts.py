@@ -138,7 +138,7 @@ class _Layouts:
         first = max(leading, key=lambda a: len(a.index))
         place: dict[str, int] = {}
         for d in self.orders[first.value]:
-            for n in first.index[d].axes():
+            for n in _by_step(first.index[d]):
                 place.setdefault(n, len(place))
         late = len(place)
         order = tuple(sorted(range(len(eqn.out.shape)), key=lambda d: place.get(next(eqn.out_index[d].axes(), ""), late)))
@@ -179,6 +179,12 @@ def _window(eqn: Eqn) -> tuple[int, tuple[int, ...]] | None:
                              if i.plain is not None and (i.plain in out) == written and i.plain not in shared)  # fmt: skip
             return k, channels
     return None
+
+
+def _by_step(ix: Ix) -> list[str]:
+    """The axes of an index, the one with the widest step first."""
+    wide = sorted(ix.terms, key=lambda t: -abs(guess(t[1])))
+    return [n for atom, _ in wide for n in Ix(((atom, Dim.of(1)),)).axes()]
 
 
 def _fixed(graph: Graph) -> set[str]:
