@@ -9,6 +9,7 @@ Each stage takes one value and returns another; any can be stopped after and pri
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from .language.diagnostics import Diagnostic, GradwrightError, Label, ModelError
 from .language.source import Source, Span
 
 if TYPE_CHECKING:
+    from .build.objects import Objects
     from .build.toolchain import Toolchain
 
 Backend = Literal["cython", "numpy"]
@@ -61,6 +63,7 @@ class Job:
     threads: int | None = None  # of large matrix products; None: what the machine has
     checked: bool = False  # the module names the first NaN or infinity
     values: dict[str, Any] = field(default_factory=dict)  # what each stage returned
+    when: dict[str, Callable[[Any], None]] = field(default_factory=dict)  # what else is begun when a stage has returned
     diagnostics: list[Diagnostic] = field(default_factory=list)
     used: dict[str, Source] = field(default_factory=dict)  # the files that ``use`` read, by their path in the text
     hashes: dict[str, str] = field(default_factory=dict)  # of their bytes
@@ -264,16 +267,16 @@ def _from_cache(job: Job, front_key: str) -> cache.Entry | None:
     return entry
 
 
-def _build(job: Job, texts: Mapping[str, str], tools: Toolchain | None) -> cache.Entry:
+def _build(job: Job, texts: Mapping[str, str], tools: Toolchain | None, making: Objects | None) -> cache.Entry:
     """The module of the emitted ``texts`` (file name to text), from the cache or made now."""
 
     def make(folder: Path) -> Mapping[str, Any]:
         for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
-        if tools is not None:
+        if making is not None:
             from .build.compile import build_module
 
-            build_module(job.name, texts[f"{job.name}.pyx"], folder, tools=tools)
+            build_module(job.name, texts[f"{job.name}.pyx"], folder, making=making)
         return {"name": job.name, "model": job.source.name, "version": version()}
 
     from .build.compile import binary_interface
@@ -398,7 +401,7 @@ def load(
     """The module of a model, given by its path or as text: from the cache, or compiled now.
 
     ``optimize`` is the C compiler's level, ``march`` the processors that the module is for (native, x86-64-v2, -v3, -v4,
-    armv8), ``threads`` how many its matrix products may use. A ``checked`` module says where the first NaN comes from.
+    armv8, dispatch), ``threads`` how many its matrix products may use. A ``checked`` module says where the first NaN comes from.
     """
     return load_with(model, dtype=dtype, sizes=sizes, backend=backend, optimize=optimize, march=march, threads=threads,
                      checked=checked, name=name)[0]  # fmt: skip
@@ -453,12 +456,28 @@ def _obtain(job: Job) -> tuple[cache.Entry, bool]:
             tell(DEBUG, "cache", "%s was made by another process meanwhile: %s", job.source.name, entry.folder)
             return entry, True
         started = time.monotonic()
-        _run(job, STAGE_NAMES[-1])
-        entry = _build(job, job.values[STAGE_NAMES[-1]], tools)
+        with _beside(job, tools) as making:
+            _run(job, STAGE_NAMES[-1])
+            entry = _build(job, job.values[STAGE_NAMES[-1]], tools, making)
         tell(INFO, "compile", "%s became %s in %.2f s", job.source.name, entry.folder, time.monotonic() - started)
         found = [d.to_dict() for d in job.diagnostics]
         cache.keep_front(front_key, cache.Front(entry.key, tuple(sorted(job.hashes.items())), {"diagnostics": found}))
     return entry, False
+
+
+@contextlib.contextmanager
+def _beside(job: Job, tools: Toolchain | None) -> Iterator[Objects | None]:
+    """What the C compiler and Cython can do before there is a text for them, while the stages run."""
+    if tools is None:
+        yield None
+        return
+    from .build.compile import begin, begin_rules
+    from .build.objects import Objects
+
+    with Objects(tools) as making:
+        begin(making, job.source.text)
+        job.when["graph"] = lambda model: begin_rules(making, model.dtype)
+        yield making
 
 
 def _run(job: Job, last: str) -> None:
@@ -466,6 +485,8 @@ def _run(job: Job, last: str) -> None:
     for stage in STAGES:
         started = time.monotonic()
         value = job.values[stage.name] = stage.run(job, value)
+        if value is not None and stage.name in job.when:
+            job.when[stage.name](value)
         tell(DEBUG, "compile", "%s: %s, %.3f s", job.source.name, stage.name, time.monotonic() - started)
         if stage.name == last:
             break

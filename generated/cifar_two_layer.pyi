@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from gradwright.runtime.summary import Summary as _Summary  # type: ignore[import-not-found, unused-ignore]
+from gradwright.runtime.training import Bound as _Bound  # type: ignore[import-not-found, unused-ignore]
 from gradwright.runtime.training import History as _History  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import ArrayLike, NDArray
 
@@ -119,6 +120,11 @@ class Model:
         x  [N, 3072]."""
     def step(self, optimizer: Any = None, /, *, x: ArrayLike, y: ArrayLike, N: int = ..., reg: float = ...) -> float:
         """One training step on these inputs; the loss before it.
+
+        x  [N, 3072].
+        y  [N], integers below 10."""
+    def bind(self, optimizer: Any = None, /, *, x: ArrayLike, y: ArrayLike, N: int = ..., reg: float = ...) -> _Bound:
+        """Training steps on these very arrays as a function; see _Bound.
 
         x  [N, 3072].
         y  [N], integers below 10."""

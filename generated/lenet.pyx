@@ -7,12 +7,12 @@ Made by gradwright 0.1.0 from examples/lenet.gw (sha256 6a9f93f9e3904718); edit 
 Sizes        N is free
 Inputs       x[N, 1, 8, 8] y[N]
 Parameters   first.W[8, 1, 3, 3] first.b[8] second.W[16, 8, 3, 3] second.b[16] head.W[64, 10] head.b[10]: 1898 float32, in this order in theta
-Kept         scores_t6[N, 8, 8, 8] scores_t7[N, 8, 8, 8] scores_t8_t1[N, 8, 4, 4, 2] scores_t8[N, 8, 4, 4] scores_t14[N, 16, 4, 4] scores_t15[N, 16, 4, 4] scores_t16_t1[N, 16, 2, 2, 2] scores_t17[N, 64] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
+Kept         scores_t6[N, 8, 8, 8] scores_t7[N, 8, 8, 8] scores_t8_t1[N, 8, 4, 4, 2] scores_t8[N, 8, 4, 4] scores_t14[N, 16, 4, 4] scores_t15[N, 16, 4, 4] scores_t16_t1[N, 16, 2, 2, 2] scores_t16[N, 16, 2, 2] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
 Operations   the forward graph as written: 96534*N + 1
-             predict 51392*N; bytes moved 4136*N + 7592
-             forward 50672*N + 1, 11*N of them transcendental; bytes moved 8796*N + 7596
-             backward 93473*N; bytes moved 13660*N + 14760
-             train 144155*N + 1, 11*N of them transcendental; bytes moved 12120*N + 15188
+             predict 51392*N; bytes moved 5176*N + 14248
+             forward 51440*N + 1, 11*N of them transcendental; bytes moved 13420*N + 12204
+             backward 92641*N; bytes moved 21356*N + 23976
+             train 144091*N + 1, 11*N of them transcendental; bytes moved 19304*N + 31060
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -25,9 +25,8 @@ cdef extern from "gradwright/scalar.h" nogil:
     float exp "gw_expf"(float) noexcept
     float log "gw_logf"(float) noexcept
     float maximum "gw_maxf"(float, float) noexcept
-    float pow "gw_powf"(float, float) noexcept
-    float sign "gw_signf"(float) noexcept
-    float sqrt "gw_sqrtf"(float) noexcept
+    bint above "gw_abovef"(float x, float best) noexcept
+    float pick "gw_pickf"(bint condition, float if_true, float otherwise) noexcept
 cdef extern from "math.h" nogil:
     float inf "INFINITY"
 cdef extern from "gradwright/gemm.h" nogil:
@@ -36,6 +35,14 @@ cdef extern from "gradwright/gemm.h" nogil:
               const float *a, Py_ssize_t a_row, Py_ssize_t a_column,
               const float *b, Py_ssize_t b_row, Py_ssize_t b_column,
               float beta, float *c, Py_ssize_t c_row) noexcept
+cdef extern from "gradwright/contract.h" nogil:
+    # c[i, j] = alpha * sum(a[i, l] * b[l, j] for l) + beta * c[i, j]: three loops over rows,
+    # each with its extent and its steps in a and c; three over depth, in a and b; one over columns
+    void contract "gw_contract_f32"(
+        Py_ssize_t m0, Py_ssize_t a_i0, Py_ssize_t c_i0, Py_ssize_t m1, Py_ssize_t a_i1, Py_ssize_t c_i1, Py_ssize_t m2, Py_ssize_t a_i2, Py_ssize_t c_i2,
+        Py_ssize_t k0, Py_ssize_t a_l0, Py_ssize_t b_l0, Py_ssize_t k1, Py_ssize_t a_l1, Py_ssize_t b_l1, Py_ssize_t k2, Py_ssize_t a_l2, Py_ssize_t b_l2,
+        Py_ssize_t n, Py_ssize_t b_j, Py_ssize_t c_j,
+        float alpha, const float *a, const float *b, float beta, float *c) noexcept
 
 ctypedef float real
 
@@ -44,130 +51,391 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
     # the outputs without the loss
     cdef read first_W = theta, first_b = theta + 72, second_W = theta + 80, second_b = theta + 1232
     cdef read head_W = theta + 1248, head_b = theta + 1888
-    cdef write scores_t7 = work, scores_t8 = work + 512*N, scores_t15 = work + 640*N, scores_t17 = work + 896*N
-    cdef real t1, t2, scores_t3, scores_t8_t1, scores_t11, scores_t16_t1
-    cdef real scores_t16[64]
-    cdef Py_ssize_t n, j, k, l, i, m, q
+    cdef write x_pad = work, scores_t3 = work + 100*N, scores_t7 = work + 612*N, scores_t8_pad = work + 612*N + 512
+    cdef write second_W_laid = work + 900*N + 512, scores_t11 = work + 900*N + 1664, scores_t16 = work + 1156*N + 1664
+    cdef real t1, t2
+    cdef real first_W_laid[72]
+    cdef real scores_t8_t1[8]
+    cdef real scores_t8[4]
+    cdef real scores_t15[256]
+    cdef real scores_t16_t1[4]
+    cdef Py_ssize_t n, j, k, l, i
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-    #     in conv2d
+    #     x with zeros around it
     #     in dense
+    for n in range(N):
+        for j in range(10):
+            for k in range(10):
+                x_pad[100*n + 10*j + k] = 0
+        for j in range(8):
+            for k in range(8):
+                x_pad[100*n + 10*j + k + 11] = x[64*n + 8*j + k]
+        for j in range(10):
+            scores[10*n + j] = head_b[j]
+    #     first.W as the kernel reads it
+    for j in range(3):
+        for k in range(3):
+            for l in range(8):
+                first_W_laid[24*j + 8*k + l] = first_W[9*l + 3*j + k]
+    #     in conv2d
+    contract(N, 100, 512,  8, 10, 64,  8, 1, 8,
+             1, 0, 0,  3, 10, 24,  3, 1, 8,
+             8, 1, 1,
+             1, x_pad, first_W_laid, 0, scores_t3)
+    #     in max_pool2d
+    #     scores_t8 with zeros around it
     for n in range(N):
         for j in range(8):
             for k in range(8):
                 for l in range(8):
-                    scores_t3 = 0
-                    for i in range(3):
-                        for m in range(3):
-                            scores_t3 += (x[64*n + 8*k + 8*i + l + m - 9] if 0 <= k + i - 1 < 8 and 0 <= l + m - 1 < 8 else <real>0)*first_W[9*j + 3*i + m]
-                    t1 = scores_t3 + first_b[j]
-                    scores_t7[512*n + 64*j + 8*k + l] = (<real>0 if t1 <= 0 else t1)
-        for j in range(10):
-            scores[10*n + j] = head_b[j]
-    #     in max_pool2d
-    for n in range(N):
+                    t1 = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
+                    scores_t7[64*j + 8*k + l] = (<real>0 if t1 <= 0 else t1)
         for j in range(8):
+            for k in range(6):
+                for l in range(6):
+                    scores_t8_pad[288*n + 48*k + 8*l + j] = 0
             for k in range(4):
                 for l in range(4):
-                    scores_t8[128*n + 16*j + 4*k + l] = -inf
-                    for i in range(2):
-                        scores_t8_t1 = -inf
-                        for m in range(2):
-                            scores_t8_t1 = maximum(scores_t8_t1, (scores_t7[512*n + 64*j + 16*k + 8*i + 2*l + m] if 0 <= 2*k + i < 8 and 0 <= 2*l + m < 8 else -inf))
-                        scores_t8[128*n + 16*j + 4*k + l] = maximum(scores_t8[128*n + 16*j + 4*k + l], scores_t8_t1)
-    for n in range(N):
-        for j in range(16):
-            for k in range(4):
+                    scores_t8[l] = -inf
+                scores_t8_t1[0] = -inf
+                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[128*k + j])
+                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[128*k + j + 8])
+                scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[0])
+                scores_t8_t1[1] = -inf
+                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[128*k + j + 16])
+                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[128*k + j + 24])
+                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[1])
+                scores_t8_t1[2] = -inf
+                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[128*k + j + 32])
+                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[128*k + j + 40])
+                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[2])
+                scores_t8_t1[3] = -inf
+                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[128*k + j + 48])
+                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[128*k + j + 56])
+                scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[3])
+                scores_t8_t1[4] = -inf
+                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[128*k + j + 64])
+                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[128*k + j + 72])
+                scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[4])
+                scores_t8_t1[5] = -inf
+                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[128*k + j + 80])
+                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[128*k + j + 88])
+                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[5])
+                scores_t8_t1[6] = -inf
+                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[128*k + j + 96])
+                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[128*k + j + 104])
+                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[6])
+                scores_t8_t1[7] = -inf
+                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[128*k + j + 112])
+                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[128*k + j + 120])
+                scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[7])
                 for l in range(4):
-                    scores_t11 = 0
-                    for i in range(8):
-                        for m in range(3):
-                            for q in range(3):
-                                scores_t11 += (scores_t8[128*n + 16*i + 4*k + 4*m + l + q - 5] if 0 <= k + m - 1 < 4 and 0 <= l + q - 1 < 4 else <real>0)*second_W[72*j + 9*i + 3*m + q]
-                    t2 = scores_t11 + second_b[j]
-                    scores_t15[256*n + 16*j + 4*k + l] = (<real>0 if t2 <= 0 else t2)
-    #     in flatten
+                    scores_t8_pad[288*n + 48*k + 8*l + j + 56] = scores_t8[l]
+    #     second.W as the kernel reads it
+    for j in range(3):
+        for k in range(3):
+            for l in range(8):
+                for i in range(16):
+                    second_W_laid[384*j + 128*k + 16*l + i] = second_W[72*i + 9*l + 3*j + k]
+    contract(N, 288, 256,  4, 48, 64,  4, 8, 16,
+             1, 0, 0,  3, 48, 384,  24, 1, 16,
+             16, 1, 1,
+             1, scores_t8_pad, second_W_laid, 0, scores_t11)
     for n in range(N):
+        for j in range(4):
+            for k in range(4):
+                for l in range(16):
+                    t2 = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
+                    scores_t15[64*j + 16*k + l] = (<real>0 if t2 <= 0 else t2)
         for j in range(16):
             for k in range(2):
                 for l in range(2):
-                    scores_t16[4*j + 2*k + l] = -inf
-                    for i in range(2):
-                        scores_t16_t1 = -inf
-                        for m in range(2):
-                            scores_t16_t1 = maximum(scores_t16_t1, (scores_t15[256*n + 16*j + 8*k + 4*i + 2*l + m] if 0 <= 2*k + i < 4 and 0 <= 2*l + m < 4 else -inf))
-                        scores_t16[4*j + 2*k + l] = maximum(scores_t16[4*j + 2*k + l], scores_t16_t1)
-        for j in range(64):
-            scores_t17[64*n + j] = scores_t16[4*((j) // (4)) + 2*((((j) // (2))) % (2)) + ((j) % (2))]
-    gemm(N, 10, 64, 1,
-         scores_t17, 64, 1,
-         head_W, 10, 1,
-         1, scores, 10)
+                    scores_t16[64*n + 32*k + 16*l + j] = -inf
+                scores_t16_t1[0] = -inf
+                scores_t16_t1[0] = maximum(scores_t16_t1[0], scores_t15[128*k + j])
+                scores_t16_t1[0] = maximum(scores_t16_t1[0], scores_t15[128*k + j + 16])
+                scores_t16[64*n + 32*k + j] = maximum(scores_t16[64*n + 32*k + j], scores_t16_t1[0])
+                scores_t16_t1[1] = -inf
+                scores_t16_t1[1] = maximum(scores_t16_t1[1], scores_t15[128*k + j + 32])
+                scores_t16_t1[1] = maximum(scores_t16_t1[1], scores_t15[128*k + j + 48])
+                scores_t16[64*n + 32*k + j + 16] = maximum(scores_t16[64*n + 32*k + j + 16], scores_t16_t1[1])
+                scores_t16_t1[2] = -inf
+                scores_t16_t1[2] = maximum(scores_t16_t1[2], scores_t15[128*k + j + 64])
+                scores_t16_t1[2] = maximum(scores_t16_t1[2], scores_t15[128*k + j + 80])
+                scores_t16[64*n + 32*k + j] = maximum(scores_t16[64*n + 32*k + j], scores_t16_t1[2])
+                scores_t16_t1[3] = -inf
+                scores_t16_t1[3] = maximum(scores_t16_t1[3], scores_t15[128*k + j + 96])
+                scores_t16_t1[3] = maximum(scores_t16_t1[3], scores_t15[128*k + j + 112])
+                scores_t16[64*n + 32*k + j + 16] = maximum(scores_t16[64*n + 32*k + j + 16], scores_t16_t1[3])
+    #     in flatten
+    contract(1, 0, 0,  1, 0, 0,  N, 64, 10,
+             1, 0, 0,  4, 16, 10,  16, 1, 40,
+             10, 1, 1,
+             1, scores_t16, head_W, 1, scores)
 
 
-cdef void forward(read x, indices y, read theta, write scores, write loss, write kept, Py_ssize_t N) noexcept nogil:
+cdef void forward(read x, indices y, read theta, write scores, write loss, write kept, write work,
+                  Py_ssize_t N) noexcept nogil:
     # the outputs, and what the backward pass keeps
     cdef read first_W = theta, first_b = theta + 72, second_W = theta + 80, second_b = theta + 1232
     cdef read head_W = theta + 1248, head_b = theta + 1888
     cdef write scores_t6 = kept, scores_t7 = kept + 512*N, scores_t8_t1 = kept + 1024*N, scores_t8 = kept + 1280*N
     cdef write scores_t14 = kept + 1408*N, scores_t15 = kept + 1664*N, scores_t16_t1 = kept + 1920*N
-    cdef write scores_t17 = kept + 2048*N, loss_t1_exp = kept + 2112*N, loss_t1_sum = kept + 2122*N
+    cdef write scores_t16 = kept + 2048*N, loss_t1_exp = kept + 2112*N, loss_t1_sum = kept + 2122*N
+    cdef write x_pad = work, scores_t3 = work + 100*N, scores_t8_pad = work + 612*N, second_W_laid = work + 900*N
+    cdef write scores_t11 = work + 900*N + 1152
     cdef real loss_t1_max, loss_t1_shift
-    cdef real scores_t16[64]
+    cdef real first_W_laid[72]
     cdef double loss_t4
-    cdef Py_ssize_t n, j, k, l, i, m, q
+    cdef Py_ssize_t n, j, k, l, i
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-    #     in conv2d
+    #     x with zeros around it
     #     in dense
+    for n in range(N):
+        for j in range(10):
+            for k in range(10):
+                x_pad[100*n + 10*j + k] = 0
+        for j in range(8):
+            for k in range(8):
+                x_pad[100*n + 10*j + k + 11] = x[64*n + 8*j + k]
+        for j in range(10):
+            scores[10*n + j] = head_b[j]
+    #     first.W as the kernel reads it
+    for j in range(3):
+        for k in range(3):
+            for l in range(8):
+                first_W_laid[24*j + 8*k + l] = first_W[9*l + 3*j + k]
+    #     in conv2d
+    contract(N, 100, 512,  8, 10, 64,  8, 1, 8,
+             1, 0, 0,  3, 10, 24,  3, 1, 8,
+             8, 1, 1,
+             1, x_pad, first_W_laid, 0, scores_t3)
+    #     in max_pool2d
+    #     scores_t8 with zeros around it
     for n in range(N):
         for j in range(8):
             for k in range(8):
                 for l in range(8):
-                    scores_t6[512*n + 64*j + 8*k + l] = first_b[j]
-                    for i in range(3):
-                        for m in range(3):
-                            scores_t6[512*n + 64*j + 8*k + l] += (x[64*n + 8*k + 8*i + l + m - 9] if 0 <= k + i - 1 < 8 and 0 <= l + m - 1 < 8 else <real>0)*first_W[9*j + 3*i + m]
+                    scores_t6[512*n + 64*j + 8*k + l] = scores_t3[512*n + 64*k + 8*l + j] + first_b[j]
                     scores_t7[512*n + 64*j + 8*k + l] = (<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else scores_t6[512*n + 64*j + 8*k + l])
+            for k in range(6):
+                for l in range(6):
+                    scores_t8_pad[288*n + 48*k + 8*l + j] = 0
+            scores_t8[128*n + 16*j] = -inf
+            scores_t8_t1[256*n + 32*j] = -inf
+            scores_t8_t1[256*n + 32*j] = maximum(scores_t8_t1[256*n + 32*j], scores_t7[512*n + 64*j])
+            scores_t8_t1[256*n + 32*j] = maximum(scores_t8_t1[256*n + 32*j], scores_t7[512*n + 64*j + 1])
+            scores_t8[128*n + 16*j] = maximum(scores_t8[128*n + 16*j], scores_t8_t1[256*n + 32*j])
+            scores_t8_t1[256*n + 32*j + 1] = -inf
+            scores_t8_t1[256*n + 32*j + 1] = maximum(scores_t8_t1[256*n + 32*j + 1], scores_t7[512*n + 64*j + 8])
+            scores_t8_t1[256*n + 32*j + 1] = maximum(scores_t8_t1[256*n + 32*j + 1], scores_t7[512*n + 64*j + 9])
+            scores_t8[128*n + 16*j] = maximum(scores_t8[128*n + 16*j], scores_t8_t1[256*n + 32*j + 1])
+            scores_t8_pad[288*n + j + 56] = scores_t8[128*n + 16*j]
+            scores_t8[128*n + 16*j + 1] = -inf
+            scores_t8_t1[256*n + 32*j + 2] = -inf
+            scores_t8_t1[256*n + 32*j + 2] = maximum(scores_t8_t1[256*n + 32*j + 2], scores_t7[512*n + 64*j + 2])
+            scores_t8_t1[256*n + 32*j + 2] = maximum(scores_t8_t1[256*n + 32*j + 2], scores_t7[512*n + 64*j + 3])
+            scores_t8[128*n + 16*j + 1] = maximum(scores_t8[128*n + 16*j + 1], scores_t8_t1[256*n + 32*j + 2])
+            scores_t8_t1[256*n + 32*j + 3] = -inf
+            scores_t8_t1[256*n + 32*j + 3] = maximum(scores_t8_t1[256*n + 32*j + 3], scores_t7[512*n + 64*j + 10])
+            scores_t8_t1[256*n + 32*j + 3] = maximum(scores_t8_t1[256*n + 32*j + 3], scores_t7[512*n + 64*j + 11])
+            scores_t8[128*n + 16*j + 1] = maximum(scores_t8[128*n + 16*j + 1], scores_t8_t1[256*n + 32*j + 3])
+            scores_t8_pad[288*n + j + 64] = scores_t8[128*n + 16*j + 1]
+            scores_t8[128*n + 16*j + 2] = -inf
+            scores_t8_t1[256*n + 32*j + 4] = -inf
+            scores_t8_t1[256*n + 32*j + 4] = maximum(scores_t8_t1[256*n + 32*j + 4], scores_t7[512*n + 64*j + 4])
+            scores_t8_t1[256*n + 32*j + 4] = maximum(scores_t8_t1[256*n + 32*j + 4], scores_t7[512*n + 64*j + 5])
+            scores_t8[128*n + 16*j + 2] = maximum(scores_t8[128*n + 16*j + 2], scores_t8_t1[256*n + 32*j + 4])
+            scores_t8_t1[256*n + 32*j + 5] = -inf
+            scores_t8_t1[256*n + 32*j + 5] = maximum(scores_t8_t1[256*n + 32*j + 5], scores_t7[512*n + 64*j + 12])
+            scores_t8_t1[256*n + 32*j + 5] = maximum(scores_t8_t1[256*n + 32*j + 5], scores_t7[512*n + 64*j + 13])
+            scores_t8[128*n + 16*j + 2] = maximum(scores_t8[128*n + 16*j + 2], scores_t8_t1[256*n + 32*j + 5])
+            scores_t8_pad[288*n + j + 72] = scores_t8[128*n + 16*j + 2]
+            scores_t8[128*n + 16*j + 3] = -inf
+            scores_t8_t1[256*n + 32*j + 6] = -inf
+            scores_t8_t1[256*n + 32*j + 6] = maximum(scores_t8_t1[256*n + 32*j + 6], scores_t7[512*n + 64*j + 6])
+            scores_t8_t1[256*n + 32*j + 6] = maximum(scores_t8_t1[256*n + 32*j + 6], scores_t7[512*n + 64*j + 7])
+            scores_t8[128*n + 16*j + 3] = maximum(scores_t8[128*n + 16*j + 3], scores_t8_t1[256*n + 32*j + 6])
+            scores_t8_t1[256*n + 32*j + 7] = -inf
+            scores_t8_t1[256*n + 32*j + 7] = maximum(scores_t8_t1[256*n + 32*j + 7], scores_t7[512*n + 64*j + 14])
+            scores_t8_t1[256*n + 32*j + 7] = maximum(scores_t8_t1[256*n + 32*j + 7], scores_t7[512*n + 64*j + 15])
+            scores_t8[128*n + 16*j + 3] = maximum(scores_t8[128*n + 16*j + 3], scores_t8_t1[256*n + 32*j + 7])
+            scores_t8_pad[288*n + j + 80] = scores_t8[128*n + 16*j + 3]
+            scores_t8[128*n + 16*j + 4] = -inf
+            scores_t8_t1[256*n + 32*j + 8] = -inf
+            scores_t8_t1[256*n + 32*j + 8] = maximum(scores_t8_t1[256*n + 32*j + 8], scores_t7[512*n + 64*j + 16])
+            scores_t8_t1[256*n + 32*j + 8] = maximum(scores_t8_t1[256*n + 32*j + 8], scores_t7[512*n + 64*j + 17])
+            scores_t8[128*n + 16*j + 4] = maximum(scores_t8[128*n + 16*j + 4], scores_t8_t1[256*n + 32*j + 8])
+            scores_t8_t1[256*n + 32*j + 9] = -inf
+            scores_t8_t1[256*n + 32*j + 9] = maximum(scores_t8_t1[256*n + 32*j + 9], scores_t7[512*n + 64*j + 24])
+            scores_t8_t1[256*n + 32*j + 9] = maximum(scores_t8_t1[256*n + 32*j + 9], scores_t7[512*n + 64*j + 25])
+            scores_t8[128*n + 16*j + 4] = maximum(scores_t8[128*n + 16*j + 4], scores_t8_t1[256*n + 32*j + 9])
+            scores_t8_pad[288*n + j + 104] = scores_t8[128*n + 16*j + 4]
+            scores_t8[128*n + 16*j + 5] = -inf
+            scores_t8_t1[256*n + 32*j + 10] = -inf
+            scores_t8_t1[256*n + 32*j + 10] = maximum(scores_t8_t1[256*n + 32*j + 10], scores_t7[512*n + 64*j + 18])
+            scores_t8_t1[256*n + 32*j + 10] = maximum(scores_t8_t1[256*n + 32*j + 10], scores_t7[512*n + 64*j + 19])
+            scores_t8[128*n + 16*j + 5] = maximum(scores_t8[128*n + 16*j + 5], scores_t8_t1[256*n + 32*j + 10])
+            scores_t8_t1[256*n + 32*j + 11] = -inf
+            scores_t8_t1[256*n + 32*j + 11] = maximum(scores_t8_t1[256*n + 32*j + 11], scores_t7[512*n + 64*j + 26])
+            scores_t8_t1[256*n + 32*j + 11] = maximum(scores_t8_t1[256*n + 32*j + 11], scores_t7[512*n + 64*j + 27])
+            scores_t8[128*n + 16*j + 5] = maximum(scores_t8[128*n + 16*j + 5], scores_t8_t1[256*n + 32*j + 11])
+            scores_t8_pad[288*n + j + 112] = scores_t8[128*n + 16*j + 5]
+            scores_t8[128*n + 16*j + 6] = -inf
+            scores_t8_t1[256*n + 32*j + 12] = -inf
+            scores_t8_t1[256*n + 32*j + 12] = maximum(scores_t8_t1[256*n + 32*j + 12], scores_t7[512*n + 64*j + 20])
+            scores_t8_t1[256*n + 32*j + 12] = maximum(scores_t8_t1[256*n + 32*j + 12], scores_t7[512*n + 64*j + 21])
+            scores_t8[128*n + 16*j + 6] = maximum(scores_t8[128*n + 16*j + 6], scores_t8_t1[256*n + 32*j + 12])
+            scores_t8_t1[256*n + 32*j + 13] = -inf
+            scores_t8_t1[256*n + 32*j + 13] = maximum(scores_t8_t1[256*n + 32*j + 13], scores_t7[512*n + 64*j + 28])
+            scores_t8_t1[256*n + 32*j + 13] = maximum(scores_t8_t1[256*n + 32*j + 13], scores_t7[512*n + 64*j + 29])
+            scores_t8[128*n + 16*j + 6] = maximum(scores_t8[128*n + 16*j + 6], scores_t8_t1[256*n + 32*j + 13])
+            scores_t8_pad[288*n + j + 120] = scores_t8[128*n + 16*j + 6]
+            scores_t8[128*n + 16*j + 7] = -inf
+            scores_t8_t1[256*n + 32*j + 14] = -inf
+            scores_t8_t1[256*n + 32*j + 14] = maximum(scores_t8_t1[256*n + 32*j + 14], scores_t7[512*n + 64*j + 22])
+            scores_t8_t1[256*n + 32*j + 14] = maximum(scores_t8_t1[256*n + 32*j + 14], scores_t7[512*n + 64*j + 23])
+            scores_t8[128*n + 16*j + 7] = maximum(scores_t8[128*n + 16*j + 7], scores_t8_t1[256*n + 32*j + 14])
+            scores_t8_t1[256*n + 32*j + 15] = -inf
+            scores_t8_t1[256*n + 32*j + 15] = maximum(scores_t8_t1[256*n + 32*j + 15], scores_t7[512*n + 64*j + 30])
+            scores_t8_t1[256*n + 32*j + 15] = maximum(scores_t8_t1[256*n + 32*j + 15], scores_t7[512*n + 64*j + 31])
+            scores_t8[128*n + 16*j + 7] = maximum(scores_t8[128*n + 16*j + 7], scores_t8_t1[256*n + 32*j + 15])
+            scores_t8_pad[288*n + j + 128] = scores_t8[128*n + 16*j + 7]
+            scores_t8[128*n + 16*j + 8] = -inf
+            scores_t8_t1[256*n + 32*j + 16] = -inf
+            scores_t8_t1[256*n + 32*j + 16] = maximum(scores_t8_t1[256*n + 32*j + 16], scores_t7[512*n + 64*j + 32])
+            scores_t8_t1[256*n + 32*j + 16] = maximum(scores_t8_t1[256*n + 32*j + 16], scores_t7[512*n + 64*j + 33])
+            scores_t8[128*n + 16*j + 8] = maximum(scores_t8[128*n + 16*j + 8], scores_t8_t1[256*n + 32*j + 16])
+            scores_t8_t1[256*n + 32*j + 17] = -inf
+            scores_t8_t1[256*n + 32*j + 17] = maximum(scores_t8_t1[256*n + 32*j + 17], scores_t7[512*n + 64*j + 40])
+            scores_t8_t1[256*n + 32*j + 17] = maximum(scores_t8_t1[256*n + 32*j + 17], scores_t7[512*n + 64*j + 41])
+            scores_t8[128*n + 16*j + 8] = maximum(scores_t8[128*n + 16*j + 8], scores_t8_t1[256*n + 32*j + 17])
+            scores_t8_pad[288*n + j + 152] = scores_t8[128*n + 16*j + 8]
+            scores_t8[128*n + 16*j + 9] = -inf
+            scores_t8_t1[256*n + 32*j + 18] = -inf
+            scores_t8_t1[256*n + 32*j + 18] = maximum(scores_t8_t1[256*n + 32*j + 18], scores_t7[512*n + 64*j + 34])
+            scores_t8_t1[256*n + 32*j + 18] = maximum(scores_t8_t1[256*n + 32*j + 18], scores_t7[512*n + 64*j + 35])
+            scores_t8[128*n + 16*j + 9] = maximum(scores_t8[128*n + 16*j + 9], scores_t8_t1[256*n + 32*j + 18])
+            scores_t8_t1[256*n + 32*j + 19] = -inf
+            scores_t8_t1[256*n + 32*j + 19] = maximum(scores_t8_t1[256*n + 32*j + 19], scores_t7[512*n + 64*j + 42])
+            scores_t8_t1[256*n + 32*j + 19] = maximum(scores_t8_t1[256*n + 32*j + 19], scores_t7[512*n + 64*j + 43])
+            scores_t8[128*n + 16*j + 9] = maximum(scores_t8[128*n + 16*j + 9], scores_t8_t1[256*n + 32*j + 19])
+            scores_t8_pad[288*n + j + 160] = scores_t8[128*n + 16*j + 9]
+            scores_t8[128*n + 16*j + 10] = -inf
+            scores_t8_t1[256*n + 32*j + 20] = -inf
+            scores_t8_t1[256*n + 32*j + 20] = maximum(scores_t8_t1[256*n + 32*j + 20], scores_t7[512*n + 64*j + 36])
+            scores_t8_t1[256*n + 32*j + 20] = maximum(scores_t8_t1[256*n + 32*j + 20], scores_t7[512*n + 64*j + 37])
+            scores_t8[128*n + 16*j + 10] = maximum(scores_t8[128*n + 16*j + 10], scores_t8_t1[256*n + 32*j + 20])
+            scores_t8_t1[256*n + 32*j + 21] = -inf
+            scores_t8_t1[256*n + 32*j + 21] = maximum(scores_t8_t1[256*n + 32*j + 21], scores_t7[512*n + 64*j + 44])
+            scores_t8_t1[256*n + 32*j + 21] = maximum(scores_t8_t1[256*n + 32*j + 21], scores_t7[512*n + 64*j + 45])
+            scores_t8[128*n + 16*j + 10] = maximum(scores_t8[128*n + 16*j + 10], scores_t8_t1[256*n + 32*j + 21])
+            scores_t8_pad[288*n + j + 168] = scores_t8[128*n + 16*j + 10]
+            scores_t8[128*n + 16*j + 11] = -inf
+            scores_t8_t1[256*n + 32*j + 22] = -inf
+            scores_t8_t1[256*n + 32*j + 22] = maximum(scores_t8_t1[256*n + 32*j + 22], scores_t7[512*n + 64*j + 38])
+            scores_t8_t1[256*n + 32*j + 22] = maximum(scores_t8_t1[256*n + 32*j + 22], scores_t7[512*n + 64*j + 39])
+            scores_t8[128*n + 16*j + 11] = maximum(scores_t8[128*n + 16*j + 11], scores_t8_t1[256*n + 32*j + 22])
+            scores_t8_t1[256*n + 32*j + 23] = -inf
+            scores_t8_t1[256*n + 32*j + 23] = maximum(scores_t8_t1[256*n + 32*j + 23], scores_t7[512*n + 64*j + 46])
+            scores_t8_t1[256*n + 32*j + 23] = maximum(scores_t8_t1[256*n + 32*j + 23], scores_t7[512*n + 64*j + 47])
+            scores_t8[128*n + 16*j + 11] = maximum(scores_t8[128*n + 16*j + 11], scores_t8_t1[256*n + 32*j + 23])
+            scores_t8_pad[288*n + j + 176] = scores_t8[128*n + 16*j + 11]
+            scores_t8[128*n + 16*j + 12] = -inf
+            scores_t8_t1[256*n + 32*j + 24] = -inf
+            scores_t8_t1[256*n + 32*j + 24] = maximum(scores_t8_t1[256*n + 32*j + 24], scores_t7[512*n + 64*j + 48])
+            scores_t8_t1[256*n + 32*j + 24] = maximum(scores_t8_t1[256*n + 32*j + 24], scores_t7[512*n + 64*j + 49])
+            scores_t8[128*n + 16*j + 12] = maximum(scores_t8[128*n + 16*j + 12], scores_t8_t1[256*n + 32*j + 24])
+            scores_t8_t1[256*n + 32*j + 25] = -inf
+            scores_t8_t1[256*n + 32*j + 25] = maximum(scores_t8_t1[256*n + 32*j + 25], scores_t7[512*n + 64*j + 56])
+            scores_t8_t1[256*n + 32*j + 25] = maximum(scores_t8_t1[256*n + 32*j + 25], scores_t7[512*n + 64*j + 57])
+            scores_t8[128*n + 16*j + 12] = maximum(scores_t8[128*n + 16*j + 12], scores_t8_t1[256*n + 32*j + 25])
+            scores_t8_pad[288*n + j + 200] = scores_t8[128*n + 16*j + 12]
+            scores_t8[128*n + 16*j + 13] = -inf
+            scores_t8_t1[256*n + 32*j + 26] = -inf
+            scores_t8_t1[256*n + 32*j + 26] = maximum(scores_t8_t1[256*n + 32*j + 26], scores_t7[512*n + 64*j + 50])
+            scores_t8_t1[256*n + 32*j + 26] = maximum(scores_t8_t1[256*n + 32*j + 26], scores_t7[512*n + 64*j + 51])
+            scores_t8[128*n + 16*j + 13] = maximum(scores_t8[128*n + 16*j + 13], scores_t8_t1[256*n + 32*j + 26])
+            scores_t8_t1[256*n + 32*j + 27] = -inf
+            scores_t8_t1[256*n + 32*j + 27] = maximum(scores_t8_t1[256*n + 32*j + 27], scores_t7[512*n + 64*j + 58])
+            scores_t8_t1[256*n + 32*j + 27] = maximum(scores_t8_t1[256*n + 32*j + 27], scores_t7[512*n + 64*j + 59])
+            scores_t8[128*n + 16*j + 13] = maximum(scores_t8[128*n + 16*j + 13], scores_t8_t1[256*n + 32*j + 27])
+            scores_t8_pad[288*n + j + 208] = scores_t8[128*n + 16*j + 13]
+            scores_t8[128*n + 16*j + 14] = -inf
+            scores_t8_t1[256*n + 32*j + 28] = -inf
+            scores_t8_t1[256*n + 32*j + 28] = maximum(scores_t8_t1[256*n + 32*j + 28], scores_t7[512*n + 64*j + 52])
+            scores_t8_t1[256*n + 32*j + 28] = maximum(scores_t8_t1[256*n + 32*j + 28], scores_t7[512*n + 64*j + 53])
+            scores_t8[128*n + 16*j + 14] = maximum(scores_t8[128*n + 16*j + 14], scores_t8_t1[256*n + 32*j + 28])
+            scores_t8_t1[256*n + 32*j + 29] = -inf
+            scores_t8_t1[256*n + 32*j + 29] = maximum(scores_t8_t1[256*n + 32*j + 29], scores_t7[512*n + 64*j + 60])
+            scores_t8_t1[256*n + 32*j + 29] = maximum(scores_t8_t1[256*n + 32*j + 29], scores_t7[512*n + 64*j + 61])
+            scores_t8[128*n + 16*j + 14] = maximum(scores_t8[128*n + 16*j + 14], scores_t8_t1[256*n + 32*j + 29])
+            scores_t8_pad[288*n + j + 216] = scores_t8[128*n + 16*j + 14]
+            scores_t8[128*n + 16*j + 15] = -inf
+            scores_t8_t1[256*n + 32*j + 30] = -inf
+            scores_t8_t1[256*n + 32*j + 30] = maximum(scores_t8_t1[256*n + 32*j + 30], scores_t7[512*n + 64*j + 54])
+            scores_t8_t1[256*n + 32*j + 30] = maximum(scores_t8_t1[256*n + 32*j + 30], scores_t7[512*n + 64*j + 55])
+            scores_t8[128*n + 16*j + 15] = maximum(scores_t8[128*n + 16*j + 15], scores_t8_t1[256*n + 32*j + 30])
+            scores_t8_t1[256*n + 32*j + 31] = -inf
+            scores_t8_t1[256*n + 32*j + 31] = maximum(scores_t8_t1[256*n + 32*j + 31], scores_t7[512*n + 64*j + 62])
+            scores_t8_t1[256*n + 32*j + 31] = maximum(scores_t8_t1[256*n + 32*j + 31], scores_t7[512*n + 64*j + 63])
+            scores_t8[128*n + 16*j + 15] = maximum(scores_t8[128*n + 16*j + 15], scores_t8_t1[256*n + 32*j + 31])
+            scores_t8_pad[288*n + j + 224] = scores_t8[128*n + 16*j + 15]
+    #     second.W as the kernel reads it
+    for j in range(3):
+        for k in range(3):
+            for l in range(8):
+                for i in range(16):
+                    second_W_laid[384*j + 128*k + 16*l + i] = second_W[72*i + 9*l + 3*j + k]
+    contract(N, 288, 256,  4, 48, 64,  4, 8, 16,
+             1, 0, 0,  3, 48, 384,  24, 1, 16,
+             16, 1, 1,
+             1, scores_t8_pad, second_W_laid, 0, scores_t11)
+    for n in range(N):
         for j in range(16):
             for k in range(4):
                 for l in range(4):
-                    scores_t14[256*n + 16*j + 4*k + l] = second_b[j]
-        for j in range(10):
-            scores[10*n + j] = head_b[j]
-    #     in max_pool2d
-    for n in range(N):
-        for j in range(8):
-            for k in range(4):
-                for l in range(4):
-                    scores_t8[128*n + 16*j + 4*k + l] = -inf
-                    for i in range(2):
-                        scores_t8_t1[256*n + 32*j + 8*k + 2*l + i] = -inf
-                        for m in range(2):
-                            scores_t8_t1[256*n + 32*j + 8*k + 2*l + i] = maximum(scores_t8_t1[256*n + 32*j + 8*k + 2*l + i], (scores_t7[512*n + 64*j + 16*k + 8*i + 2*l + m] if 0 <= 2*k + i < 8 and 0 <= 2*l + m < 8 else -inf))
-                        scores_t8[128*n + 16*j + 4*k + l] = maximum(scores_t8[128*n + 16*j + 4*k + l], scores_t8_t1[256*n + 32*j + 8*k + 2*l + i])
-    for n in range(N):
-        for j in range(16):
-            for k in range(4):
-                for l in range(4):
-                    for i in range(8):
-                        for m in range(3):
-                            for q in range(3):
-                                scores_t14[256*n + 16*j + 4*k + l] += (scores_t8[128*n + 16*i + 4*k + 4*m + l + q - 5] if 0 <= k + m - 1 < 4 and 0 <= l + q - 1 < 4 else <real>0)*second_W[72*j + 9*i + 3*m + q]
+                    scores_t14[256*n + 16*j + 4*k + l] = scores_t11[256*n + 64*k + 16*l + j] + second_b[j]
                     scores_t15[256*n + 16*j + 4*k + l] = (<real>0 if scores_t14[256*n + 16*j + 4*k + l] <= 0 else scores_t14[256*n + 16*j + 4*k + l])
+            scores_t16[64*n + 4*j] = -inf
+            scores_t16_t1[128*n + 8*j] = -inf
+            scores_t16_t1[128*n + 8*j] = maximum(scores_t16_t1[128*n + 8*j], scores_t15[256*n + 16*j])
+            scores_t16_t1[128*n + 8*j] = maximum(scores_t16_t1[128*n + 8*j], scores_t15[256*n + 16*j + 1])
+            scores_t16[64*n + 4*j] = maximum(scores_t16[64*n + 4*j], scores_t16_t1[128*n + 8*j])
+            scores_t16_t1[128*n + 8*j + 1] = -inf
+            scores_t16_t1[128*n + 8*j + 1] = maximum(scores_t16_t1[128*n + 8*j + 1], scores_t15[256*n + 16*j + 4])
+            scores_t16_t1[128*n + 8*j + 1] = maximum(scores_t16_t1[128*n + 8*j + 1], scores_t15[256*n + 16*j + 5])
+            scores_t16[64*n + 4*j] = maximum(scores_t16[64*n + 4*j], scores_t16_t1[128*n + 8*j + 1])
+            scores_t16[64*n + 4*j + 1] = -inf
+            scores_t16_t1[128*n + 8*j + 2] = -inf
+            scores_t16_t1[128*n + 8*j + 2] = maximum(scores_t16_t1[128*n + 8*j + 2], scores_t15[256*n + 16*j + 2])
+            scores_t16_t1[128*n + 8*j + 2] = maximum(scores_t16_t1[128*n + 8*j + 2], scores_t15[256*n + 16*j + 3])
+            scores_t16[64*n + 4*j + 1] = maximum(scores_t16[64*n + 4*j + 1], scores_t16_t1[128*n + 8*j + 2])
+            scores_t16_t1[128*n + 8*j + 3] = -inf
+            scores_t16_t1[128*n + 8*j + 3] = maximum(scores_t16_t1[128*n + 8*j + 3], scores_t15[256*n + 16*j + 6])
+            scores_t16_t1[128*n + 8*j + 3] = maximum(scores_t16_t1[128*n + 8*j + 3], scores_t15[256*n + 16*j + 7])
+            scores_t16[64*n + 4*j + 1] = maximum(scores_t16[64*n + 4*j + 1], scores_t16_t1[128*n + 8*j + 3])
+            scores_t16[64*n + 4*j + 2] = -inf
+            scores_t16_t1[128*n + 8*j + 4] = -inf
+            scores_t16_t1[128*n + 8*j + 4] = maximum(scores_t16_t1[128*n + 8*j + 4], scores_t15[256*n + 16*j + 8])
+            scores_t16_t1[128*n + 8*j + 4] = maximum(scores_t16_t1[128*n + 8*j + 4], scores_t15[256*n + 16*j + 9])
+            scores_t16[64*n + 4*j + 2] = maximum(scores_t16[64*n + 4*j + 2], scores_t16_t1[128*n + 8*j + 4])
+            scores_t16_t1[128*n + 8*j + 5] = -inf
+            scores_t16_t1[128*n + 8*j + 5] = maximum(scores_t16_t1[128*n + 8*j + 5], scores_t15[256*n + 16*j + 12])
+            scores_t16_t1[128*n + 8*j + 5] = maximum(scores_t16_t1[128*n + 8*j + 5], scores_t15[256*n + 16*j + 13])
+            scores_t16[64*n + 4*j + 2] = maximum(scores_t16[64*n + 4*j + 2], scores_t16_t1[128*n + 8*j + 5])
+            scores_t16[64*n + 4*j + 3] = -inf
+            scores_t16_t1[128*n + 8*j + 6] = -inf
+            scores_t16_t1[128*n + 8*j + 6] = maximum(scores_t16_t1[128*n + 8*j + 6], scores_t15[256*n + 16*j + 10])
+            scores_t16_t1[128*n + 8*j + 6] = maximum(scores_t16_t1[128*n + 8*j + 6], scores_t15[256*n + 16*j + 11])
+            scores_t16[64*n + 4*j + 3] = maximum(scores_t16[64*n + 4*j + 3], scores_t16_t1[128*n + 8*j + 6])
+            scores_t16_t1[128*n + 8*j + 7] = -inf
+            scores_t16_t1[128*n + 8*j + 7] = maximum(scores_t16_t1[128*n + 8*j + 7], scores_t15[256*n + 16*j + 14])
+            scores_t16_t1[128*n + 8*j + 7] = maximum(scores_t16_t1[128*n + 8*j + 7], scores_t15[256*n + 16*j + 15])
+            scores_t16[64*n + 4*j + 3] = maximum(scores_t16[64*n + 4*j + 3], scores_t16_t1[128*n + 8*j + 7])
     #     in flatten
-    for n in range(N):
-        for j in range(16):
-            for k in range(2):
-                for l in range(2):
-                    scores_t16[4*j + 2*k + l] = -inf
-                    for i in range(2):
-                        scores_t16_t1[128*n + 8*j + 4*k + 2*l + i] = -inf
-                        for m in range(2):
-                            scores_t16_t1[128*n + 8*j + 4*k + 2*l + i] = maximum(scores_t16_t1[128*n + 8*j + 4*k + 2*l + i], (scores_t15[256*n + 16*j + 8*k + 4*i + 2*l + m] if 0 <= 2*k + i < 4 and 0 <= 2*l + m < 4 else -inf))
-                        scores_t16[4*j + 2*k + l] = maximum(scores_t16[4*j + 2*k + l], scores_t16_t1[128*n + 8*j + 4*k + 2*l + i])
-        for j in range(64):
-            scores_t17[64*n + j] = scores_t16[4*((j) // (4)) + 2*((((j) // (2))) % (2)) + ((j) % (2))]
     gemm(N, 10, 64, 1,
-         scores_t17, 64, 1,
+         scores_t16, 64, 1,
          head_W, 10, 1,
          1, scores, 10)
     # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
@@ -196,24 +464,35 @@ cdef void backward(read x, indices y, read theta, write grad, read kept, write w
     cdef write d_head_W = grad + 1248, d_head_b = grad + 1888
     cdef read scores_t6 = kept, scores_t7 = kept + 512*N, scores_t8_t1 = kept + 1024*N, scores_t8 = kept + 1280*N
     cdef read scores_t14 = kept + 1408*N, scores_t15 = kept + 1664*N, scores_t16_t1 = kept + 1920*N
-    cdef read scores_t17 = kept + 2048*N, loss_t1_exp = kept + 2112*N, loss_t1_sum = kept + 2122*N
-    cdef write d_scores = work, scores_t16_at = work + 10*N, scores_t16_t1_at = work + 74*N
-    cdef write scores_t8_at = work + 202*N, scores_t8_t1_at = work + 330*N, d_scores_t17 = work + 586*N
-    cdef real t1, t2, t3, t4, scores_t16_at_best, d_scores_t16_t1, scores_t16_t1_at_best, scores_t8_at_best
-    cdef real d_scores_t8_t1, scores_t8_t1_at_best
-    cdef real d_scores_t16[64]
+    cdef read scores_t16 = kept + 2048*N, loss_t1_exp = kept + 2112*N, loss_t1_sum = kept + 2122*N
+    cdef write scores_t17 = work, d_scores = work + 64*N, scores_t16_at = work + 74*N, scores_t16_t1_at = work + 138*N
+    cdef write scores_t8_at = work + 266*N, scores_t8_t1_at = work + 394*N, x_pad = work + 650*N
+    cdef write scores_t8_pad = work + 750*N, d_scores_t17 = work + 1038*N, d_scores_t14 = work + 1102*N
+    cdef write d_scores_t14_pad = work + 1358*N, second_W_laid = work + 1934*N, d_scores_t8 = work + 138*N
+    cdef write d_scores_t6 = work + 1934*N + 1152, d_second_W_laid = work + 1934*N
+    cdef real t1, t3, t5, t7, t9, t11, t13, t15, t17, t19, scores_t16_at_best, scores_t8_at_best
+    cdef real d_scores_t16_t1[8]
+    cdef real scores_t16_t1_at_best[2]
     cdef real d_scores_t15[16]
-    cdef real d_scores_t14[4]
     cdef real d_scores_t13[16]
-    cdef real d_scores_t8[128]
+    cdef real d_scores_t8_t1[256]
+    cdef real scores_t8_t1_at_best[2]
     cdef real d_scores_t7[64]
-    cdef real d_scores_t6[8]
     cdef real d_scores_t5[8]
-    cdef Py_ssize_t j, n, k, l, i, m, q
+    cdef real d_first_W_laid[72]
+    cdef bint t2, t4, t6, t8, t10, t12, t14, t16, t18, t20
+    cdef Py_ssize_t j, n, k, l, i
     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     for j in range(10):
         d_head_b[j] = 0
     for n in range(N):
+        # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+        #     in flatten
+        for j in range(16):
+            scores_t17[64*n + 4*j] = scores_t16[64*n + 4*j]
+            scores_t17[64*n + 4*j + 1] = scores_t16[64*n + 4*j + 1]
+            scores_t17[64*n + 4*j + 2] = scores_t16[64*n + 4*j + 2]
+            scores_t17[64*n + 4*j + 3] = scores_t16[64*n + 4*j + 3]
         # examples/lenet.gw:15   backward of  minimize mean(softmax_cross_entropy(scores, y))
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
@@ -231,35 +510,75 @@ cdef void backward(read x, indices y, read theta, write grad, read kept, write w
                     scores_t16_at_best = -inf
                     for i in range(2):
                         t1 = scores_t16_t1[128*n + 8*j + 4*k + 2*l + i]
-                        if t1 > scores_t16_at_best or (i == 0) or (t1 != t1 and scores_t16_at_best == scores_t16_at_best):
-                            scores_t16_at_best = t1
-                            scores_t16_at[64*n + 4*j + 2*k + l] = i
-                    for i in range(2):
-                        scores_t16_t1_at[128*n + 8*j + 4*k + 2*l + i] = 0
-                        scores_t16_t1_at_best = -inf
-                        for m in range(2):
-                            t2 = (scores_t15[256*n + 16*j + 8*k + 4*i + 2*l + m] if 0 <= 2*k + i < 4 and 0 <= 2*l + m < 4 else -inf)
-                            if t2 > scores_t16_t1_at_best or (m == 0) or (t2 != t2 and scores_t16_t1_at_best == scores_t16_t1_at_best):
-                                scores_t16_t1_at_best = t2
-                                scores_t16_t1_at[128*n + 8*j + 4*k + 2*l + i] = m
+                        t2 = above(t1, scores_t16_at_best)
+                        scores_t16_at_best = pick(t2, t1, scores_t16_at_best)
+                        scores_t16_at[64*n + 4*j + 2*k + l] = pick(t2, i, scores_t16_at[64*n + 4*j + 2*k + l])
+                    scores_t16_t1_at[128*n + 8*j + 4*k + 2*l] = 0
+                    scores_t16_t1_at_best[0] = -inf
+                    t3 = scores_t15[256*n + 16*j + 8*k + 2*l]
+                    t4 = above(t3, scores_t16_t1_at_best[0])
+                    scores_t16_t1_at_best[0] = pick(t4, t3, scores_t16_t1_at_best[0])
+                    scores_t16_t1_at[128*n + 8*j + 4*k + 2*l] = pick(t4, 0, scores_t16_t1_at[128*n + 8*j + 4*k + 2*l])
+                    t5 = scores_t15[256*n + 16*j + 8*k + 2*l + 1]
+                    t6 = above(t5, scores_t16_t1_at_best[0])
+                    scores_t16_t1_at_best[0] = pick(t6, t5, scores_t16_t1_at_best[0])
+                    scores_t16_t1_at[128*n + 8*j + 4*k + 2*l] = pick(t6, 1, scores_t16_t1_at[128*n + 8*j + 4*k + 2*l])
+                    scores_t16_t1_at[128*n + 8*j + 4*k + 2*l + 1] = 0
+                    scores_t16_t1_at_best[1] = -inf
+                    t7 = scores_t15[256*n + 16*j + 8*k + 2*l + 4]
+                    t8 = above(t7, scores_t16_t1_at_best[1])
+                    scores_t16_t1_at_best[1] = pick(t8, t7, scores_t16_t1_at_best[1])
+                    scores_t16_t1_at[128*n + 8*j + 4*k + 2*l + 1] = pick(t8, 0, scores_t16_t1_at[128*n + 8*j + 4*k + 2*l + 1])
+                    t9 = scores_t15[256*n + 16*j + 8*k + 2*l + 5]
+                    t10 = above(t9, scores_t16_t1_at_best[1])
+                    scores_t16_t1_at_best[1] = pick(t10, t9, scores_t16_t1_at_best[1])
+                    scores_t16_t1_at[128*n + 8*j + 4*k + 2*l + 1] = pick(t10, 1, scores_t16_t1_at[128*n + 8*j + 4*k + 2*l + 1])
         for j in range(8):
             for k in range(4):
                 for l in range(4):
                     scores_t8_at[128*n + 16*j + 4*k + l] = 0
                     scores_t8_at_best = -inf
                     for i in range(2):
-                        t3 = scores_t8_t1[256*n + 32*j + 8*k + 2*l + i]
-                        if t3 > scores_t8_at_best or (i == 0) or (t3 != t3 and scores_t8_at_best == scores_t8_at_best):
-                            scores_t8_at_best = t3
-                            scores_t8_at[128*n + 16*j + 4*k + l] = i
-                    for i in range(2):
-                        scores_t8_t1_at[256*n + 32*j + 8*k + 2*l + i] = 0
-                        scores_t8_t1_at_best = -inf
-                        for m in range(2):
-                            t4 = (scores_t7[512*n + 64*j + 16*k + 8*i + 2*l + m] if 0 <= 2*k + i < 8 and 0 <= 2*l + m < 8 else -inf)
-                            if t4 > scores_t8_t1_at_best or (m == 0) or (t4 != t4 and scores_t8_t1_at_best == scores_t8_t1_at_best):
-                                scores_t8_t1_at_best = t4
-                                scores_t8_t1_at[256*n + 32*j + 8*k + 2*l + i] = m
+                        t11 = scores_t8_t1[256*n + 32*j + 8*k + 2*l + i]
+                        t12 = above(t11, scores_t8_at_best)
+                        scores_t8_at_best = pick(t12, t11, scores_t8_at_best)
+                        scores_t8_at[128*n + 16*j + 4*k + l] = pick(t12, i, scores_t8_at[128*n + 16*j + 4*k + l])
+                    scores_t8_t1_at[256*n + 32*j + 8*k + 2*l] = 0
+                    scores_t8_t1_at_best[0] = -inf
+                    t13 = scores_t7[512*n + 64*j + 16*k + 2*l]
+                    t14 = above(t13, scores_t8_t1_at_best[0])
+                    scores_t8_t1_at_best[0] = pick(t14, t13, scores_t8_t1_at_best[0])
+                    scores_t8_t1_at[256*n + 32*j + 8*k + 2*l] = pick(t14, 0, scores_t8_t1_at[256*n + 32*j + 8*k + 2*l])
+                    t15 = scores_t7[512*n + 64*j + 16*k + 2*l + 1]
+                    t16 = above(t15, scores_t8_t1_at_best[0])
+                    scores_t8_t1_at_best[0] = pick(t16, t15, scores_t8_t1_at_best[0])
+                    scores_t8_t1_at[256*n + 32*j + 8*k + 2*l] = pick(t16, 1, scores_t8_t1_at[256*n + 32*j + 8*k + 2*l])
+                    scores_t8_t1_at[256*n + 32*j + 8*k + 2*l + 1] = 0
+                    scores_t8_t1_at_best[1] = -inf
+                    t17 = scores_t7[512*n + 64*j + 16*k + 2*l + 8]
+                    t18 = above(t17, scores_t8_t1_at_best[1])
+                    scores_t8_t1_at_best[1] = pick(t18, t17, scores_t8_t1_at_best[1])
+                    scores_t8_t1_at[256*n + 32*j + 8*k + 2*l + 1] = pick(t18, 0, scores_t8_t1_at[256*n + 32*j + 8*k + 2*l + 1])
+                    t19 = scores_t7[512*n + 64*j + 16*k + 2*l + 9]
+                    t20 = above(t19, scores_t8_t1_at_best[1])
+                    scores_t8_t1_at_best[1] = pick(t20, t19, scores_t8_t1_at_best[1])
+                    scores_t8_t1_at[256*n + 32*j + 8*k + 2*l + 1] = pick(t20, 1, scores_t8_t1_at[256*n + 32*j + 8*k + 2*l + 1])
+        for j in range(10):
+            for k in range(10):
+                x_pad[100*n + 10*j + k] = 0
+        #     x with zeros around it
+        for j in range(8):
+            for k in range(8):
+                x_pad[100*n + 10*j + k + 11] = x[64*n + 8*j + k]
+        for j in range(6):
+            for k in range(6):
+                for l in range(8):
+                    scores_t8_pad[288*n + 48*j + 8*k + l] = 0
+        #     scores_t8 with zeros around it
+        for j in range(4):
+            for k in range(4):
+                for l in range(8):
+                    scores_t8_pad[288*n + 48*j + 8*k + l + 56] = scores_t8[128*n + 16*l + 4*j + k]
         for j in range(10):
             d_head_b[j] += d_scores[10*n + j]
     gemm(N, 64, 10, 1,
@@ -268,78 +587,148 @@ cdef void backward(read x, indices y, read theta, write grad, read kept, write w
          0, d_scores_t17, 64)
     for j in range(16):
         d_scores_t13[j] = 0
+    #     max routes: the whole gradient goes to the first winner
+    #     d scores_t15 / d scores_t14 = where(scores_t14 <= 0, 0, 1)
+    #     d_scores_t14 with zeros around it
+    for n in range(N):
+        for j in range(16):
+            for k in range(2):
+                d_scores_t16_t1[k] = (d_scores_t17[64*n + 4*j] if k == scores_t16_at[64*n + 4*j] else <real>0)
+                d_scores_t16_t1[k + 2] = (d_scores_t17[64*n + 4*j + 1] if k == scores_t16_at[64*n + 4*j + 1] else <real>0)
+                d_scores_t16_t1[k + 4] = (d_scores_t17[64*n + 4*j + 2] if k == scores_t16_at[64*n + 4*j + 2] else <real>0)
+                d_scores_t16_t1[k + 6] = (d_scores_t17[64*n + 4*j + 3] if k == scores_t16_at[64*n + 4*j + 3] else <real>0)
+            d_scores_t15[0] = (d_scores_t16_t1[0] if 0 == scores_t16_t1_at[128*n + 8*j] else <real>0)
+            d_scores_t15[1] = (d_scores_t16_t1[0] if 1 == scores_t16_t1_at[128*n + 8*j] else <real>0)
+            d_scores_t15[4] = (d_scores_t16_t1[1] if 0 == scores_t16_t1_at[128*n + 8*j + 1] else <real>0)
+            d_scores_t15[5] = (d_scores_t16_t1[1] if 1 == scores_t16_t1_at[128*n + 8*j + 1] else <real>0)
+            d_scores_t15[2] = (d_scores_t16_t1[2] if 0 == scores_t16_t1_at[128*n + 8*j + 2] else <real>0)
+            d_scores_t15[3] = (d_scores_t16_t1[2] if 1 == scores_t16_t1_at[128*n + 8*j + 2] else <real>0)
+            d_scores_t15[6] = (d_scores_t16_t1[3] if 0 == scores_t16_t1_at[128*n + 8*j + 3] else <real>0)
+            d_scores_t15[7] = (d_scores_t16_t1[3] if 1 == scores_t16_t1_at[128*n + 8*j + 3] else <real>0)
+            d_scores_t15[8] = (d_scores_t16_t1[4] if 0 == scores_t16_t1_at[128*n + 8*j + 4] else <real>0)
+            d_scores_t15[9] = (d_scores_t16_t1[4] if 1 == scores_t16_t1_at[128*n + 8*j + 4] else <real>0)
+            d_scores_t15[12] = (d_scores_t16_t1[5] if 0 == scores_t16_t1_at[128*n + 8*j + 5] else <real>0)
+            d_scores_t15[13] = (d_scores_t16_t1[5] if 1 == scores_t16_t1_at[128*n + 8*j + 5] else <real>0)
+            d_scores_t15[10] = (d_scores_t16_t1[6] if 0 == scores_t16_t1_at[128*n + 8*j + 6] else <real>0)
+            d_scores_t15[11] = (d_scores_t16_t1[6] if 1 == scores_t16_t1_at[128*n + 8*j + 6] else <real>0)
+            d_scores_t15[14] = (d_scores_t16_t1[7] if 0 == scores_t16_t1_at[128*n + 8*j + 7] else <real>0)
+            d_scores_t15[15] = (d_scores_t16_t1[7] if 1 == scores_t16_t1_at[128*n + 8*j + 7] else <real>0)
+            for k in range(6):
+                for l in range(6):
+                    d_scores_t14_pad[576*n + 96*k + 16*l + j] = 0
+            for k in range(4):
+                for l in range(4):
+                    d_scores_t14[256*n + 64*k + 16*l + j] = d_scores_t15[4*k + l]*(<real>0 if scores_t14[256*n + 16*j + 4*k + l] <= 0 else <real>1)
+                    d_scores_t14_pad[576*n + 96*k + 16*l + j + 112] = d_scores_t14[256*n + 64*k + 16*l + j]
+                for l in range(4):
+                    d_scores_t13[j] += d_scores_t14[256*n + 64*k + 16*l + j]
+    #     second.W as the kernel reads it
+    for j in range(3):
+        for k in range(3):
+            for l in range(16):
+                for i in range(8):
+                    second_W_laid[384*j + 128*k + 8*l + i] = second_W[72*l + 9*i - 3*j - k + 8]
+    contract(N, 576, 128,  4, 96, 32,  4, 16, 8,
+             1, 0, 0,  3, 96, 384,  48, 1, 8,
+             8, 1, 1,
+             1, d_scores_t14_pad, second_W_laid, 0, d_scores_t8)
     for j in range(8):
         d_scores_t5[j] = 0
+    #     d scores_t7 / d scores_t6 = where(scores_t6 <= 0, 0, 1)
+    for n in range(N):
+        for j in range(4):
+            for k in range(4):
+                for l in range(8):
+                    for i in range(2):
+                        d_scores_t8_t1[64*j + 16*k + 2*l + i] = (d_scores_t8[128*n + 32*j + 8*k + l] if i == scores_t8_at[128*n + 16*l + 4*j + k] else <real>0)
+        for j in range(8):
+            d_scores_t7[0] = (d_scores_t8_t1[2*j] if 0 == scores_t8_t1_at[256*n + 32*j] else <real>0)
+            d_scores_t7[1] = (d_scores_t8_t1[2*j] if 1 == scores_t8_t1_at[256*n + 32*j] else <real>0)
+            d_scores_t7[2] = (d_scores_t8_t1[2*j + 16] if 0 == scores_t8_t1_at[256*n + 32*j + 2] else <real>0)
+            d_scores_t7[3] = (d_scores_t8_t1[2*j + 16] if 1 == scores_t8_t1_at[256*n + 32*j + 2] else <real>0)
+            d_scores_t7[4] = (d_scores_t8_t1[2*j + 32] if 0 == scores_t8_t1_at[256*n + 32*j + 4] else <real>0)
+            d_scores_t7[5] = (d_scores_t8_t1[2*j + 32] if 1 == scores_t8_t1_at[256*n + 32*j + 4] else <real>0)
+            d_scores_t7[6] = (d_scores_t8_t1[2*j + 48] if 0 == scores_t8_t1_at[256*n + 32*j + 6] else <real>0)
+            d_scores_t7[7] = (d_scores_t8_t1[2*j + 48] if 1 == scores_t8_t1_at[256*n + 32*j + 6] else <real>0)
+            d_scores_t7[8] = (d_scores_t8_t1[2*j + 1] if 0 == scores_t8_t1_at[256*n + 32*j + 1] else <real>0)
+            d_scores_t7[9] = (d_scores_t8_t1[2*j + 1] if 1 == scores_t8_t1_at[256*n + 32*j + 1] else <real>0)
+            d_scores_t7[10] = (d_scores_t8_t1[2*j + 17] if 0 == scores_t8_t1_at[256*n + 32*j + 3] else <real>0)
+            d_scores_t7[11] = (d_scores_t8_t1[2*j + 17] if 1 == scores_t8_t1_at[256*n + 32*j + 3] else <real>0)
+            d_scores_t7[12] = (d_scores_t8_t1[2*j + 33] if 0 == scores_t8_t1_at[256*n + 32*j + 5] else <real>0)
+            d_scores_t7[13] = (d_scores_t8_t1[2*j + 33] if 1 == scores_t8_t1_at[256*n + 32*j + 5] else <real>0)
+            d_scores_t7[14] = (d_scores_t8_t1[2*j + 49] if 0 == scores_t8_t1_at[256*n + 32*j + 7] else <real>0)
+            d_scores_t7[15] = (d_scores_t8_t1[2*j + 49] if 1 == scores_t8_t1_at[256*n + 32*j + 7] else <real>0)
+            d_scores_t7[16] = (d_scores_t8_t1[2*j + 64] if 0 == scores_t8_t1_at[256*n + 32*j + 8] else <real>0)
+            d_scores_t7[17] = (d_scores_t8_t1[2*j + 64] if 1 == scores_t8_t1_at[256*n + 32*j + 8] else <real>0)
+            d_scores_t7[18] = (d_scores_t8_t1[2*j + 80] if 0 == scores_t8_t1_at[256*n + 32*j + 10] else <real>0)
+            d_scores_t7[19] = (d_scores_t8_t1[2*j + 80] if 1 == scores_t8_t1_at[256*n + 32*j + 10] else <real>0)
+            d_scores_t7[20] = (d_scores_t8_t1[2*j + 96] if 0 == scores_t8_t1_at[256*n + 32*j + 12] else <real>0)
+            d_scores_t7[21] = (d_scores_t8_t1[2*j + 96] if 1 == scores_t8_t1_at[256*n + 32*j + 12] else <real>0)
+            d_scores_t7[22] = (d_scores_t8_t1[2*j + 112] if 0 == scores_t8_t1_at[256*n + 32*j + 14] else <real>0)
+            d_scores_t7[23] = (d_scores_t8_t1[2*j + 112] if 1 == scores_t8_t1_at[256*n + 32*j + 14] else <real>0)
+            d_scores_t7[24] = (d_scores_t8_t1[2*j + 65] if 0 == scores_t8_t1_at[256*n + 32*j + 9] else <real>0)
+            d_scores_t7[25] = (d_scores_t8_t1[2*j + 65] if 1 == scores_t8_t1_at[256*n + 32*j + 9] else <real>0)
+            d_scores_t7[26] = (d_scores_t8_t1[2*j + 81] if 0 == scores_t8_t1_at[256*n + 32*j + 11] else <real>0)
+            d_scores_t7[27] = (d_scores_t8_t1[2*j + 81] if 1 == scores_t8_t1_at[256*n + 32*j + 11] else <real>0)
+            d_scores_t7[28] = (d_scores_t8_t1[2*j + 97] if 0 == scores_t8_t1_at[256*n + 32*j + 13] else <real>0)
+            d_scores_t7[29] = (d_scores_t8_t1[2*j + 97] if 1 == scores_t8_t1_at[256*n + 32*j + 13] else <real>0)
+            d_scores_t7[30] = (d_scores_t8_t1[2*j + 113] if 0 == scores_t8_t1_at[256*n + 32*j + 15] else <real>0)
+            d_scores_t7[31] = (d_scores_t8_t1[2*j + 113] if 1 == scores_t8_t1_at[256*n + 32*j + 15] else <real>0)
+            d_scores_t7[32] = (d_scores_t8_t1[2*j + 128] if 0 == scores_t8_t1_at[256*n + 32*j + 16] else <real>0)
+            d_scores_t7[33] = (d_scores_t8_t1[2*j + 128] if 1 == scores_t8_t1_at[256*n + 32*j + 16] else <real>0)
+            d_scores_t7[34] = (d_scores_t8_t1[2*j + 144] if 0 == scores_t8_t1_at[256*n + 32*j + 18] else <real>0)
+            d_scores_t7[35] = (d_scores_t8_t1[2*j + 144] if 1 == scores_t8_t1_at[256*n + 32*j + 18] else <real>0)
+            d_scores_t7[36] = (d_scores_t8_t1[2*j + 160] if 0 == scores_t8_t1_at[256*n + 32*j + 20] else <real>0)
+            d_scores_t7[37] = (d_scores_t8_t1[2*j + 160] if 1 == scores_t8_t1_at[256*n + 32*j + 20] else <real>0)
+            d_scores_t7[38] = (d_scores_t8_t1[2*j + 176] if 0 == scores_t8_t1_at[256*n + 32*j + 22] else <real>0)
+            d_scores_t7[39] = (d_scores_t8_t1[2*j + 176] if 1 == scores_t8_t1_at[256*n + 32*j + 22] else <real>0)
+            d_scores_t7[40] = (d_scores_t8_t1[2*j + 129] if 0 == scores_t8_t1_at[256*n + 32*j + 17] else <real>0)
+            d_scores_t7[41] = (d_scores_t8_t1[2*j + 129] if 1 == scores_t8_t1_at[256*n + 32*j + 17] else <real>0)
+            d_scores_t7[42] = (d_scores_t8_t1[2*j + 145] if 0 == scores_t8_t1_at[256*n + 32*j + 19] else <real>0)
+            d_scores_t7[43] = (d_scores_t8_t1[2*j + 145] if 1 == scores_t8_t1_at[256*n + 32*j + 19] else <real>0)
+            d_scores_t7[44] = (d_scores_t8_t1[2*j + 161] if 0 == scores_t8_t1_at[256*n + 32*j + 21] else <real>0)
+            d_scores_t7[45] = (d_scores_t8_t1[2*j + 161] if 1 == scores_t8_t1_at[256*n + 32*j + 21] else <real>0)
+            d_scores_t7[46] = (d_scores_t8_t1[2*j + 177] if 0 == scores_t8_t1_at[256*n + 32*j + 23] else <real>0)
+            d_scores_t7[47] = (d_scores_t8_t1[2*j + 177] if 1 == scores_t8_t1_at[256*n + 32*j + 23] else <real>0)
+            d_scores_t7[48] = (d_scores_t8_t1[2*j + 192] if 0 == scores_t8_t1_at[256*n + 32*j + 24] else <real>0)
+            d_scores_t7[49] = (d_scores_t8_t1[2*j + 192] if 1 == scores_t8_t1_at[256*n + 32*j + 24] else <real>0)
+            d_scores_t7[50] = (d_scores_t8_t1[2*j + 208] if 0 == scores_t8_t1_at[256*n + 32*j + 26] else <real>0)
+            d_scores_t7[51] = (d_scores_t8_t1[2*j + 208] if 1 == scores_t8_t1_at[256*n + 32*j + 26] else <real>0)
+            d_scores_t7[52] = (d_scores_t8_t1[2*j + 224] if 0 == scores_t8_t1_at[256*n + 32*j + 28] else <real>0)
+            d_scores_t7[53] = (d_scores_t8_t1[2*j + 224] if 1 == scores_t8_t1_at[256*n + 32*j + 28] else <real>0)
+            d_scores_t7[54] = (d_scores_t8_t1[2*j + 240] if 0 == scores_t8_t1_at[256*n + 32*j + 30] else <real>0)
+            d_scores_t7[55] = (d_scores_t8_t1[2*j + 240] if 1 == scores_t8_t1_at[256*n + 32*j + 30] else <real>0)
+            d_scores_t7[56] = (d_scores_t8_t1[2*j + 193] if 0 == scores_t8_t1_at[256*n + 32*j + 25] else <real>0)
+            d_scores_t7[57] = (d_scores_t8_t1[2*j + 193] if 1 == scores_t8_t1_at[256*n + 32*j + 25] else <real>0)
+            d_scores_t7[58] = (d_scores_t8_t1[2*j + 209] if 0 == scores_t8_t1_at[256*n + 32*j + 27] else <real>0)
+            d_scores_t7[59] = (d_scores_t8_t1[2*j + 209] if 1 == scores_t8_t1_at[256*n + 32*j + 27] else <real>0)
+            d_scores_t7[60] = (d_scores_t8_t1[2*j + 225] if 0 == scores_t8_t1_at[256*n + 32*j + 29] else <real>0)
+            d_scores_t7[61] = (d_scores_t8_t1[2*j + 225] if 1 == scores_t8_t1_at[256*n + 32*j + 29] else <real>0)
+            d_scores_t7[62] = (d_scores_t8_t1[2*j + 241] if 0 == scores_t8_t1_at[256*n + 32*j + 31] else <real>0)
+            d_scores_t7[63] = (d_scores_t8_t1[2*j + 241] if 1 == scores_t8_t1_at[256*n + 32*j + 31] else <real>0)
+            for k in range(8):
+                for l in range(8):
+                    d_scores_t6[512*n + 64*k + 8*l + j] = d_scores_t7[8*k + l]*(<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else <real>1)
+                for l in range(8):
+                    d_scores_t5[j] += d_scores_t6[512*n + 64*k + 8*l + j]
+    contract(1, 0, 0,  3, 10, 24,  3, 1, 8,
+             N, 100, 512,  8, 10, 64,  8, 1, 8,
+             8, 1, 1,
+             1, x_pad, d_scores_t6, 0, d_first_W_laid)
     for j in range(8):
         for k in range(3):
             for l in range(3):
-                d_first_W[9*j + 3*k + l] = 0
+                d_first_W[9*j + 3*k + l] = d_first_W_laid[24*k + 8*l + j]
+        d_first_b[j] = d_scores_t5[j]
+    contract(1, 0, 0,  3, 48, 384,  24, 1, 16,
+             N, 288, 256,  4, 48, 64,  4, 8, 16,
+             16, 1, 1,
+             1, scores_t8_pad, d_scores_t14, 0, d_second_W_laid)
     for j in range(16):
         for k in range(8):
             for l in range(3):
                 for i in range(3):
-                    d_second_W[72*j + 9*k + 3*l + i] = 0
-    #     max routes: the whole gradient goes to the first winner
-    #     d scores_t15 / d scores_t14 = where(scores_t14 <= 0, 0, 1)
-    #     d scores_t7 / d scores_t6 = where(scores_t6 <= 0, 0, 1)
-    for n in range(N):
-        for j in range(16):
-            for k in range(2):
-                for l in range(2):
-                    d_scores_t16[4*j + 2*k + l] = 0
-        for j in range(8):
-            for k in range(4):
-                for l in range(4):
-                    d_scores_t8[16*j + 4*k + l] = 0
-        for j in range(16):
-            for k in range(4):
-                d_scores_t16[4*j + 2*((((4*j + k) // (2))) % (2)) + ((4*j + k) % (2))] += d_scores_t17[64*n + 4*j + k]
-            for k in range(4):
-                for l in range(4):
-                    d_scores_t15[4*k + l] = 0
-            for k in range(2):
-                for l in range(2):
-                    for i in range(2):
-                        d_scores_t16_t1 = (d_scores_t16[4*j + 2*k + l] if i == scores_t16_at[64*n + 4*j + 2*k + l] else <real>0)
-                        for m in range(2):
-                            if 0 <= 2*k + i < 4 and 0 <= 2*l + m < 4:
-                                d_scores_t15[8*k + 4*i + 2*l + m] += (d_scores_t16_t1 if m == scores_t16_t1_at[128*n + 8*j + 4*k + 2*l + i] else <real>0)
-            for k in range(4):
-                for l in range(4):
-                    d_scores_t14[l] = d_scores_t15[4*k + l]*(<real>0 if scores_t14[256*n + 16*j + 4*k + l] <= 0 else <real>1)
-                    for i in range(8):
-                        for m in range(3):
-                            for q in range(3):
-                                if 0 <= k + m - 1 < 4 and 0 <= l + q - 1 < 4:
-                                    d_scores_t8[16*i + 4*k + 4*m + l + q - 5] += d_scores_t14[l]*second_W[72*j + 9*i + 3*m + q]
-                    for i in range(8):
-                        for m in range(3):
-                            for q in range(3):
-                                d_second_W[72*j + 9*i + 3*m + q] += d_scores_t14[l]*(scores_t8[128*n + 16*i + 4*k + 4*m + l + q - 5] if 0 <= k + m - 1 < 4 and 0 <= l + q - 1 < 4 else <real>0)
-                for l in range(4):
-                    d_scores_t13[j] += d_scores_t14[l]
-        for j in range(8):
-            for k in range(8):
-                for l in range(8):
-                    d_scores_t7[8*k + l] = 0
-            for k in range(4):
-                for l in range(4):
-                    for i in range(2):
-                        d_scores_t8_t1 = (d_scores_t8[16*j + 4*k + l] if i == scores_t8_at[128*n + 16*j + 4*k + l] else <real>0)
-                        for m in range(2):
-                            if 0 <= 2*k + i < 8 and 0 <= 2*l + m < 8:
-                                d_scores_t7[16*k + 8*i + 2*l + m] += (d_scores_t8_t1 if m == scores_t8_t1_at[256*n + 32*j + 8*k + 2*l + i] else <real>0)
-            for k in range(8):
-                for l in range(8):
-                    d_scores_t6[l] = d_scores_t7[8*k + l]*(<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else <real>1)
-                    for i in range(3):
-                        for m in range(3):
-                            d_first_W[9*j + 3*i + m] += d_scores_t6[l]*(x[64*n + 8*k + 8*i + l + m - 9] if 0 <= k + i - 1 < 8 and 0 <= l + m - 1 < 8 else <real>0)
-                for l in range(8):
-                    d_scores_t5[j] += d_scores_t6[l]
-    for j in range(8):
-        d_first_b[j] = d_scores_t5[j]
-    for j in range(16):
+                    d_second_W[72*j + 9*k + 3*l + i] = d_second_W_laid[384*l + 128*i + 16*k + j]
         d_second_b[j] = d_scores_t13[j]
     gemm(64, 10, N, 1,
          scores_t17, 1, 64,
@@ -353,118 +742,386 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef read head_W = theta + 1248, head_b = theta + 1888
     cdef write d_first_W = grad, d_first_b = grad + 72, d_second_W = grad + 80, d_second_b = grad + 1232
     cdef write d_head_W = grad + 1248, d_head_b = grad + 1888
-    cdef write scores_t6 = work, scores_t7 = work + 512*N, scores_t14 = work + 1024*N, scores_t8 = work + 1280*N
-    cdef write scores_t8_at = work + 1408*N, scores_t8_t1_at = work + 1536*N, scores_t15 = work + 1792*N
-    cdef write scores_t17 = work + 2048*N, scores_t16_at = work + 2112*N, scores_t16_t1_at = work + 2176*N
-    cdef write scores_t18 = work + 2304*N, d_scores = work + 2314*N, d_scores_t17 = work + 2324*N
-    cdef real t1, t2, t3, t4, scores_t8_t1, scores_t16_t1, loss_t1_max, loss_t1_shift, loss_t1_sum, scores_t16_at_best
-    cdef real d_scores_t16_t1, scores_t16_t1_at_best, scores_t8_at_best, d_scores_t8_t1, scores_t8_t1_at_best
-    cdef real scores_t16[64]
+    cdef write x_pad = work, scores_t3 = work + 100*N, scores_t6 = work + 612*N, scores_t7 = work + 1124*N
+    cdef write scores_t8_pad = work + 1124*N + 512, scores_t8_at = work + 1412*N + 512
+    cdef write scores_t8_t1_at = work + 1540*N + 512, second_W_laid = work + 1796*N + 512
+    cdef write scores_t11 = work + 1796*N + 1664, scores_t14 = work + 2052*N + 1664, scores_t16 = work + 2308*N + 1664
+    cdef write scores_t17 = work + 2372*N + 1664, scores_t16_at = work + 2436*N + 1664
+    cdef write scores_t16_t1_at = work + 2500*N + 1664, scores_t18 = work + 2628*N + 1664
+    cdef write d_scores = work + 2638*N + 1664, d_scores_t17 = work + 2308*N + 1664
+    cdef write d_scores_t14 = work + 1796*N + 1664, d_scores_t14_pad = work + 2648*N + 1664
+    cdef write second_W_laid_2 = work + 1796*N + 512, d_scores_t8 = work + 2500*N + 1664, d_scores_t6 = work + 100*N
+    cdef write d_second_W_laid = work + 1796*N + 512
+    cdef real t1, t3, t5, t7, t9, t11, t13, t15, t17, t19, t21, t23, t25, t27, t29, t31, t33, t35, t37, t39, t41, t43
+    cdef real t45, t47, t49, t51, t53, t55, t57, t59, t61, t63, t65, t67, t69, t71, loss_t1_max, loss_t1_shift
+    cdef real loss_t1_sum
+    cdef real first_W_laid[72]
+    cdef real scores_t8_t1[8]
+    cdef real scores_t8[4]
+    cdef real scores_t15[256]
+    cdef real scores_t16_t1[4]
     cdef real scores[10]
     cdef real loss_t1_exp[10]
-    cdef real d_scores_t16[64]
+    cdef real scores_t16_at_best[2]
+    cdef real d_scores_t16_t1[8]
+    cdef real scores_t16_t1_at_best[4]
     cdef real d_scores_t15[16]
-    cdef real d_scores_t14[4]
     cdef real d_scores_t13[16]
-    cdef real d_scores_t8[128]
+    cdef real scores_t8_at_best[4]
+    cdef real d_scores_t8_t1[256]
+    cdef real scores_t8_t1_at_best[8]
     cdef real d_scores_t7[64]
-    cdef real d_scores_t6[8]
     cdef real d_scores_t5[8]
+    cdef real d_first_W_laid[72]
     cdef double loss_t4
-    cdef Py_ssize_t n, j, k, l, i, m, q
+    cdef bint t2, t4, t6, t8, t10, t12, t14, t16, t18, t20, t22, t24, t26, t28, t30, t32, t34, t36, t38, t40, t42, t44
+    cdef bint t46, t48, t50, t52, t54, t56, t58, t60, t62, t64, t66, t68, t70, t72
+    cdef Py_ssize_t n, j, k, l, i
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+    #     x with zeros around it
+    for n in range(N):
+        for j in range(10):
+            for k in range(10):
+                x_pad[100*n + 10*j + k] = 0
+        for j in range(8):
+            for k in range(8):
+                x_pad[100*n + 10*j + k + 11] = x[64*n + 8*j + k]
+    #     first.W as the kernel reads it
+    for j in range(3):
+        for k in range(3):
+            for l in range(8):
+                first_W_laid[24*j + 8*k + l] = first_W[9*l + 3*j + k]
     #     in conv2d
+    contract(N, 100, 512,  8, 10, 64,  8, 1, 8,
+             1, 0, 0,  3, 10, 24,  3, 1, 8,
+             8, 1, 1,
+             1, x_pad, first_W_laid, 0, scores_t3)
     for n in range(N):
         for j in range(8):
             for k in range(8):
                 for l in range(8):
-                    scores_t6[512*n + 64*j + 8*k + l] = first_b[j]
-                    for i in range(3):
-                        for m in range(3):
-                            scores_t6[512*n + 64*j + 8*k + l] += (x[64*n + 8*k + 8*i + l + m - 9] if 0 <= k + i - 1 < 8 and 0 <= l + m - 1 < 8 else <real>0)*first_W[9*j + 3*i + m]
-                    scores_t7[512*n + 64*j + 8*k + l] = (<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else scores_t6[512*n + 64*j + 8*k + l])
-        for j in range(16):
-            for k in range(4):
-                for l in range(4):
-                    scores_t14[256*n + 16*j + 4*k + l] = second_b[j]
-    for n in range(N):
+                    scores_t6[512*n + 64*j + 8*k + l] = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
+                    scores_t7[64*j + 8*k + l] = (<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else scores_t6[512*n + 64*j + 8*k + l])
         for j in range(8):
+            for k in range(6):
+                for l in range(6):
+                    scores_t8_pad[288*n + 48*k + 8*l + j] = 0
             for k in range(4):
                 for l in range(4):
-                    scores_t8[128*n + 16*j + 4*k + l] = -inf
-                    # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                    scores_t8_at[128*n + 16*j + 4*k + l] = 0
-                    scores_t8_at_best = -inf
-                    for i in range(2):
-                        # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                        scores_t8_t1 = -inf
-                        #     in max_pool2d
-                        for m in range(2):
-                            scores_t8_t1 = maximum(scores_t8_t1, (scores_t7[512*n + 64*j + 16*k + 8*i + 2*l + m] if 0 <= 2*k + i < 8 and 0 <= 2*l + m < 8 else -inf))
-                        scores_t8[128*n + 16*j + 4*k + l] = maximum(scores_t8[128*n + 16*j + 4*k + l], scores_t8_t1)
-                        # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                        #     where the max is
-                        t1 = scores_t8_t1
-                        if t1 > scores_t8_at_best or (i == 0) or (t1 != t1 and scores_t8_at_best == scores_t8_at_best):
-                            scores_t8_at_best = t1
-                            scores_t8_at[128*n + 16*j + 4*k + l] = i
-                    for i in range(2):
-                        scores_t8_t1_at[256*n + 32*j + 8*k + 2*l + i] = 0
-                        scores_t8_t1_at_best = -inf
-                        for m in range(2):
-                            t2 = (scores_t7[512*n + 64*j + 16*k + 8*i + 2*l + m] if 0 <= 2*k + i < 8 and 0 <= 2*l + m < 8 else -inf)
-                            if t2 > scores_t8_t1_at_best or (m == 0) or (t2 != t2 and scores_t8_t1_at_best == scores_t8_t1_at_best):
-                                scores_t8_t1_at_best = t2
-                                scores_t8_t1_at[256*n + 32*j + 8*k + 2*l + i] = m
+                    scores_t8[l] = -inf
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                for l in range(4):
+                    scores_t8_at[128*n + 32*k + 8*l + j] = 0
+                    scores_t8_at_best[l] = -inf
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t8_t1[0] = -inf
+                #     in max_pool2d
+                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[128*k + j])
+                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[128*k + j + 8])
+                scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[0])
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                #     where the max is
+                t1 = scores_t8_t1[0]
+                t2 = above(t1, scores_t8_at_best[0])
+                scores_t8_at_best[0] = pick(t2, t1, scores_t8_at_best[0])
+                scores_t8_at[128*n + 32*k + j] = pick(t2, 0, scores_t8_at[128*n + 32*k + j])
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t8_t1[1] = -inf
+                #     in max_pool2d
+                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[128*k + j + 16])
+                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[128*k + j + 24])
+                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[1])
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                #     where the max is
+                t3 = scores_t8_t1[1]
+                t4 = above(t3, scores_t8_at_best[1])
+                scores_t8_at_best[1] = pick(t4, t3, scores_t8_at_best[1])
+                scores_t8_at[128*n + 32*k + j + 8] = pick(t4, 0, scores_t8_at[128*n + 32*k + j + 8])
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t8_t1[2] = -inf
+                #     in max_pool2d
+                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[128*k + j + 32])
+                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[128*k + j + 40])
+                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[2])
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                #     where the max is
+                t5 = scores_t8_t1[2]
+                t6 = above(t5, scores_t8_at_best[2])
+                scores_t8_at_best[2] = pick(t6, t5, scores_t8_at_best[2])
+                scores_t8_at[128*n + 32*k + j + 16] = pick(t6, 0, scores_t8_at[128*n + 32*k + j + 16])
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t8_t1[3] = -inf
+                #     in max_pool2d
+                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[128*k + j + 48])
+                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[128*k + j + 56])
+                scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[3])
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                #     where the max is
+                t7 = scores_t8_t1[3]
+                t8 = above(t7, scores_t8_at_best[3])
+                scores_t8_at_best[3] = pick(t8, t7, scores_t8_at_best[3])
+                scores_t8_at[128*n + 32*k + j + 24] = pick(t8, 0, scores_t8_at[128*n + 32*k + j + 24])
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t8_t1[4] = -inf
+                #     in max_pool2d
+                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[128*k + j + 64])
+                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[128*k + j + 72])
+                scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[4])
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                #     where the max is
+                t9 = scores_t8_t1[4]
+                t10 = above(t9, scores_t8_at_best[0])
+                scores_t8_at_best[0] = pick(t10, t9, scores_t8_at_best[0])
+                scores_t8_at[128*n + 32*k + j] = pick(t10, 1, scores_t8_at[128*n + 32*k + j])
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t8_t1[5] = -inf
+                #     in max_pool2d
+                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[128*k + j + 80])
+                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[128*k + j + 88])
+                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[5])
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                #     where the max is
+                t11 = scores_t8_t1[5]
+                t12 = above(t11, scores_t8_at_best[1])
+                scores_t8_at_best[1] = pick(t12, t11, scores_t8_at_best[1])
+                scores_t8_at[128*n + 32*k + j + 8] = pick(t12, 1, scores_t8_at[128*n + 32*k + j + 8])
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t8_t1[6] = -inf
+                #     in max_pool2d
+                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[128*k + j + 96])
+                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[128*k + j + 104])
+                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[6])
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                #     where the max is
+                t13 = scores_t8_t1[6]
+                t14 = above(t13, scores_t8_at_best[2])
+                scores_t8_at_best[2] = pick(t14, t13, scores_t8_at_best[2])
+                scores_t8_at[128*n + 32*k + j + 16] = pick(t14, 1, scores_t8_at[128*n + 32*k + j + 16])
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t8_t1[7] = -inf
+                #     in max_pool2d
+                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[128*k + j + 112])
+                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[128*k + j + 120])
+                scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[7])
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                #     where the max is
+                t15 = scores_t8_t1[7]
+                t16 = above(t15, scores_t8_at_best[3])
+                scores_t8_at_best[3] = pick(t16, t15, scores_t8_at_best[3])
+                scores_t8_at[128*n + 32*k + j + 24] = pick(t16, 1, scores_t8_at[128*n + 32*k + j + 24])
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                #     scores_t8 with zeros around it
+                for l in range(4):
+                    scores_t8_pad[288*n + 48*k + 8*l + j + 56] = scores_t8[l]
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t8_t1_at[256*n + 64*k + j] = 0
+                scores_t8_t1_at_best[0] = -inf
+                #     where the max is
+                t17 = scores_t7[128*k + j]
+                t18 = above(t17, scores_t8_t1_at_best[0])
+                scores_t8_t1_at_best[0] = pick(t18, t17, scores_t8_t1_at_best[0])
+                scores_t8_t1_at[256*n + 64*k + j] = pick(t18, 0, scores_t8_t1_at[256*n + 64*k + j])
+                t19 = scores_t7[128*k + j + 8]
+                t20 = above(t19, scores_t8_t1_at_best[0])
+                scores_t8_t1_at_best[0] = pick(t20, t19, scores_t8_t1_at_best[0])
+                scores_t8_t1_at[256*n + 64*k + j] = pick(t20, 1, scores_t8_t1_at[256*n + 64*k + j])
+                scores_t8_t1_at[256*n + 64*k + j + 8] = 0
+                scores_t8_t1_at_best[1] = -inf
+                t21 = scores_t7[128*k + j + 16]
+                t22 = above(t21, scores_t8_t1_at_best[1])
+                scores_t8_t1_at_best[1] = pick(t22, t21, scores_t8_t1_at_best[1])
+                scores_t8_t1_at[256*n + 64*k + j + 8] = pick(t22, 0, scores_t8_t1_at[256*n + 64*k + j + 8])
+                t23 = scores_t7[128*k + j + 24]
+                t24 = above(t23, scores_t8_t1_at_best[1])
+                scores_t8_t1_at_best[1] = pick(t24, t23, scores_t8_t1_at_best[1])
+                scores_t8_t1_at[256*n + 64*k + j + 8] = pick(t24, 1, scores_t8_t1_at[256*n + 64*k + j + 8])
+                scores_t8_t1_at[256*n + 64*k + j + 16] = 0
+                scores_t8_t1_at_best[2] = -inf
+                t25 = scores_t7[128*k + j + 32]
+                t26 = above(t25, scores_t8_t1_at_best[2])
+                scores_t8_t1_at_best[2] = pick(t26, t25, scores_t8_t1_at_best[2])
+                scores_t8_t1_at[256*n + 64*k + j + 16] = pick(t26, 0, scores_t8_t1_at[256*n + 64*k + j + 16])
+                t27 = scores_t7[128*k + j + 40]
+                t28 = above(t27, scores_t8_t1_at_best[2])
+                scores_t8_t1_at_best[2] = pick(t28, t27, scores_t8_t1_at_best[2])
+                scores_t8_t1_at[256*n + 64*k + j + 16] = pick(t28, 1, scores_t8_t1_at[256*n + 64*k + j + 16])
+                scores_t8_t1_at[256*n + 64*k + j + 24] = 0
+                scores_t8_t1_at_best[3] = -inf
+                t29 = scores_t7[128*k + j + 48]
+                t30 = above(t29, scores_t8_t1_at_best[3])
+                scores_t8_t1_at_best[3] = pick(t30, t29, scores_t8_t1_at_best[3])
+                scores_t8_t1_at[256*n + 64*k + j + 24] = pick(t30, 0, scores_t8_t1_at[256*n + 64*k + j + 24])
+                t31 = scores_t7[128*k + j + 56]
+                t32 = above(t31, scores_t8_t1_at_best[3])
+                scores_t8_t1_at_best[3] = pick(t32, t31, scores_t8_t1_at_best[3])
+                scores_t8_t1_at[256*n + 64*k + j + 24] = pick(t32, 1, scores_t8_t1_at[256*n + 64*k + j + 24])
+                scores_t8_t1_at[256*n + 64*k + j + 32] = 0
+                scores_t8_t1_at_best[4] = -inf
+                t33 = scores_t7[128*k + j + 64]
+                t34 = above(t33, scores_t8_t1_at_best[4])
+                scores_t8_t1_at_best[4] = pick(t34, t33, scores_t8_t1_at_best[4])
+                scores_t8_t1_at[256*n + 64*k + j + 32] = pick(t34, 0, scores_t8_t1_at[256*n + 64*k + j + 32])
+                t35 = scores_t7[128*k + j + 72]
+                t36 = above(t35, scores_t8_t1_at_best[4])
+                scores_t8_t1_at_best[4] = pick(t36, t35, scores_t8_t1_at_best[4])
+                scores_t8_t1_at[256*n + 64*k + j + 32] = pick(t36, 1, scores_t8_t1_at[256*n + 64*k + j + 32])
+                scores_t8_t1_at[256*n + 64*k + j + 40] = 0
+                scores_t8_t1_at_best[5] = -inf
+                t37 = scores_t7[128*k + j + 80]
+                t38 = above(t37, scores_t8_t1_at_best[5])
+                scores_t8_t1_at_best[5] = pick(t38, t37, scores_t8_t1_at_best[5])
+                scores_t8_t1_at[256*n + 64*k + j + 40] = pick(t38, 0, scores_t8_t1_at[256*n + 64*k + j + 40])
+                t39 = scores_t7[128*k + j + 88]
+                t40 = above(t39, scores_t8_t1_at_best[5])
+                scores_t8_t1_at_best[5] = pick(t40, t39, scores_t8_t1_at_best[5])
+                scores_t8_t1_at[256*n + 64*k + j + 40] = pick(t40, 1, scores_t8_t1_at[256*n + 64*k + j + 40])
+                scores_t8_t1_at[256*n + 64*k + j + 48] = 0
+                scores_t8_t1_at_best[6] = -inf
+                t41 = scores_t7[128*k + j + 96]
+                t42 = above(t41, scores_t8_t1_at_best[6])
+                scores_t8_t1_at_best[6] = pick(t42, t41, scores_t8_t1_at_best[6])
+                scores_t8_t1_at[256*n + 64*k + j + 48] = pick(t42, 0, scores_t8_t1_at[256*n + 64*k + j + 48])
+                t43 = scores_t7[128*k + j + 104]
+                t44 = above(t43, scores_t8_t1_at_best[6])
+                scores_t8_t1_at_best[6] = pick(t44, t43, scores_t8_t1_at_best[6])
+                scores_t8_t1_at[256*n + 64*k + j + 48] = pick(t44, 1, scores_t8_t1_at[256*n + 64*k + j + 48])
+                scores_t8_t1_at[256*n + 64*k + j + 56] = 0
+                scores_t8_t1_at_best[7] = -inf
+                t45 = scores_t7[128*k + j + 112]
+                t46 = above(t45, scores_t8_t1_at_best[7])
+                scores_t8_t1_at_best[7] = pick(t46, t45, scores_t8_t1_at_best[7])
+                scores_t8_t1_at[256*n + 64*k + j + 56] = pick(t46, 0, scores_t8_t1_at[256*n + 64*k + j + 56])
+                t47 = scores_t7[128*k + j + 120]
+                t48 = above(t47, scores_t8_t1_at_best[7])
+                scores_t8_t1_at_best[7] = pick(t48, t47, scores_t8_t1_at_best[7])
+                scores_t8_t1_at[256*n + 64*k + j + 56] = pick(t48, 1, scores_t8_t1_at[256*n + 64*k + j + 56])
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+    #     second.W as the kernel reads it
+    for j in range(3):
+        for k in range(3):
+            for l in range(8):
+                for i in range(16):
+                    second_W_laid[384*j + 128*k + 16*l + i] = second_W[72*i + 9*l + 3*j + k]
     #     in conv2d
+    contract(N, 288, 256,  4, 48, 64,  4, 8, 16,
+             1, 0, 0,  3, 48, 384,  24, 1, 16,
+             16, 1, 1,
+             1, scores_t8_pad, second_W_laid, 0, scores_t11)
     for n in range(N):
-        for j in range(16):
+        for j in range(4):
             for k in range(4):
-                for l in range(4):
-                    for i in range(8):
-                        for m in range(3):
-                            for q in range(3):
-                                scores_t14[256*n + 16*j + 4*k + l] += (scores_t8[128*n + 16*i + 4*k + 4*m + l + q - 5] if 0 <= k + m - 1 < 4 and 0 <= l + q - 1 < 4 else <real>0)*second_W[72*j + 9*i + 3*m + q]
-                    scores_t15[256*n + 16*j + 4*k + l] = (<real>0 if scores_t14[256*n + 16*j + 4*k + l] <= 0 else scores_t14[256*n + 16*j + 4*k + l])
-    for n in range(N):
+                for l in range(16):
+                    scores_t14[256*n + 64*j + 16*k + l] = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
+                    scores_t15[64*j + 16*k + l] = (<real>0 if scores_t14[256*n + 64*j + 16*k + l] <= 0 else scores_t14[256*n + 64*j + 16*k + l])
         for j in range(16):
             for k in range(2):
                 for l in range(2):
-                    scores_t16[4*j + 2*k + l] = -inf
-                    # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                    scores_t16_at[64*n + 4*j + 2*k + l] = 0
-                    scores_t16_at_best = -inf
-                    for i in range(2):
-                        # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                        scores_t16_t1 = -inf
-                        #     in max_pool2d
-                        for m in range(2):
-                            scores_t16_t1 = maximum(scores_t16_t1, (scores_t15[256*n + 16*j + 8*k + 4*i + 2*l + m] if 0 <= 2*k + i < 4 and 0 <= 2*l + m < 4 else -inf))
-                        scores_t16[4*j + 2*k + l] = maximum(scores_t16[4*j + 2*k + l], scores_t16_t1)
-                        # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                        #     where the max is
-                        t3 = scores_t16_t1
-                        if t3 > scores_t16_at_best or (i == 0) or (t3 != t3 and scores_t16_at_best == scores_t16_at_best):
-                            scores_t16_at_best = t3
-                            scores_t16_at[64*n + 4*j + 2*k + l] = i
-                    for i in range(2):
-                        scores_t16_t1_at[128*n + 8*j + 4*k + 2*l + i] = 0
-                        scores_t16_t1_at_best = -inf
-                        for m in range(2):
-                            t4 = (scores_t15[256*n + 16*j + 8*k + 4*i + 2*l + m] if 0 <= 2*k + i < 4 and 0 <= 2*l + m < 4 else -inf)
-                            if t4 > scores_t16_t1_at_best or (m == 0) or (t4 != t4 and scores_t16_t1_at_best == scores_t16_t1_at_best):
-                                scores_t16_t1_at_best = t4
-                                scores_t16_t1_at[128*n + 8*j + 4*k + 2*l + i] = m
-        # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-        #     in flatten
-        for j in range(64):
-            scores_t17[64*n + j] = scores_t16[4*((j) // (4)) + 2*((((j) // (2))) % (2)) + ((j) % (2))]
+                    scores_t16[64*n + 32*k + 16*l + j] = -inf
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                for l in range(2):
+                    scores_t16_at[64*n + 32*k + 16*l + j] = 0
+                    scores_t16_at_best[l] = -inf
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t16_t1[0] = -inf
+                #     in max_pool2d
+                scores_t16_t1[0] = maximum(scores_t16_t1[0], scores_t15[128*k + j])
+                scores_t16_t1[0] = maximum(scores_t16_t1[0], scores_t15[128*k + j + 16])
+                scores_t16[64*n + 32*k + j] = maximum(scores_t16[64*n + 32*k + j], scores_t16_t1[0])
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                #     where the max is
+                t49 = scores_t16_t1[0]
+                t50 = above(t49, scores_t16_at_best[0])
+                scores_t16_at_best[0] = pick(t50, t49, scores_t16_at_best[0])
+                scores_t16_at[64*n + 32*k + j] = pick(t50, 0, scores_t16_at[64*n + 32*k + j])
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t16_t1[1] = -inf
+                #     in max_pool2d
+                scores_t16_t1[1] = maximum(scores_t16_t1[1], scores_t15[128*k + j + 32])
+                scores_t16_t1[1] = maximum(scores_t16_t1[1], scores_t15[128*k + j + 48])
+                scores_t16[64*n + 32*k + j + 16] = maximum(scores_t16[64*n + 32*k + j + 16], scores_t16_t1[1])
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                #     where the max is
+                t51 = scores_t16_t1[1]
+                t52 = above(t51, scores_t16_at_best[1])
+                scores_t16_at_best[1] = pick(t52, t51, scores_t16_at_best[1])
+                scores_t16_at[64*n + 32*k + j + 16] = pick(t52, 0, scores_t16_at[64*n + 32*k + j + 16])
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t16_t1[2] = -inf
+                #     in max_pool2d
+                scores_t16_t1[2] = maximum(scores_t16_t1[2], scores_t15[128*k + j + 64])
+                scores_t16_t1[2] = maximum(scores_t16_t1[2], scores_t15[128*k + j + 80])
+                scores_t16[64*n + 32*k + j] = maximum(scores_t16[64*n + 32*k + j], scores_t16_t1[2])
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                #     where the max is
+                t53 = scores_t16_t1[2]
+                t54 = above(t53, scores_t16_at_best[0])
+                scores_t16_at_best[0] = pick(t54, t53, scores_t16_at_best[0])
+                scores_t16_at[64*n + 32*k + j] = pick(t54, 1, scores_t16_at[64*n + 32*k + j])
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t16_t1[3] = -inf
+                #     in max_pool2d
+                scores_t16_t1[3] = maximum(scores_t16_t1[3], scores_t15[128*k + j + 96])
+                scores_t16_t1[3] = maximum(scores_t16_t1[3], scores_t15[128*k + j + 112])
+                scores_t16[64*n + 32*k + j + 16] = maximum(scores_t16[64*n + 32*k + j + 16], scores_t16_t1[3])
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                #     where the max is
+                t55 = scores_t16_t1[3]
+                t56 = above(t55, scores_t16_at_best[1])
+                scores_t16_at_best[1] = pick(t56, t55, scores_t16_at_best[1])
+                scores_t16_at[64*n + 32*k + j + 16] = pick(t56, 1, scores_t16_at[64*n + 32*k + j + 16])
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                #     in flatten
+                scores_t17[64*n + 4*j + 2*k] = scores_t16[64*n + 32*k + j]
+                scores_t17[64*n + 4*j + 2*k + 1] = scores_t16[64*n + 32*k + j + 16]
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t16_t1_at[128*n + 64*k + j] = 0
+                scores_t16_t1_at_best[0] = -inf
+                #     where the max is
+                t57 = scores_t15[128*k + j]
+                t58 = above(t57, scores_t16_t1_at_best[0])
+                scores_t16_t1_at_best[0] = pick(t58, t57, scores_t16_t1_at_best[0])
+                scores_t16_t1_at[128*n + 64*k + j] = pick(t58, 0, scores_t16_t1_at[128*n + 64*k + j])
+                t59 = scores_t15[128*k + j + 16]
+                t60 = above(t59, scores_t16_t1_at_best[0])
+                scores_t16_t1_at_best[0] = pick(t60, t59, scores_t16_t1_at_best[0])
+                scores_t16_t1_at[128*n + 64*k + j] = pick(t60, 1, scores_t16_t1_at[128*n + 64*k + j])
+                scores_t16_t1_at[128*n + 64*k + j + 16] = 0
+                scores_t16_t1_at_best[1] = -inf
+                t61 = scores_t15[128*k + j + 32]
+                t62 = above(t61, scores_t16_t1_at_best[1])
+                scores_t16_t1_at_best[1] = pick(t62, t61, scores_t16_t1_at_best[1])
+                scores_t16_t1_at[128*n + 64*k + j + 16] = pick(t62, 0, scores_t16_t1_at[128*n + 64*k + j + 16])
+                t63 = scores_t15[128*k + j + 48]
+                t64 = above(t63, scores_t16_t1_at_best[1])
+                scores_t16_t1_at_best[1] = pick(t64, t63, scores_t16_t1_at_best[1])
+                scores_t16_t1_at[128*n + 64*k + j + 16] = pick(t64, 1, scores_t16_t1_at[128*n + 64*k + j + 16])
+                scores_t16_t1_at[128*n + 64*k + j + 32] = 0
+                scores_t16_t1_at_best[2] = -inf
+                t65 = scores_t15[128*k + j + 64]
+                t66 = above(t65, scores_t16_t1_at_best[2])
+                scores_t16_t1_at_best[2] = pick(t66, t65, scores_t16_t1_at_best[2])
+                scores_t16_t1_at[128*n + 64*k + j + 32] = pick(t66, 0, scores_t16_t1_at[128*n + 64*k + j + 32])
+                t67 = scores_t15[128*k + j + 80]
+                t68 = above(t67, scores_t16_t1_at_best[2])
+                scores_t16_t1_at_best[2] = pick(t68, t67, scores_t16_t1_at_best[2])
+                scores_t16_t1_at[128*n + 64*k + j + 32] = pick(t68, 1, scores_t16_t1_at[128*n + 64*k + j + 32])
+                scores_t16_t1_at[128*n + 64*k + j + 48] = 0
+                scores_t16_t1_at_best[3] = -inf
+                t69 = scores_t15[128*k + j + 96]
+                t70 = above(t69, scores_t16_t1_at_best[3])
+                scores_t16_t1_at_best[3] = pick(t70, t69, scores_t16_t1_at_best[3])
+                scores_t16_t1_at[128*n + 64*k + j + 48] = pick(t70, 0, scores_t16_t1_at[128*n + 64*k + j + 48])
+                t71 = scores_t15[128*k + j + 112]
+                t72 = above(t71, scores_t16_t1_at_best[3])
+                scores_t16_t1_at_best[3] = pick(t72, t71, scores_t16_t1_at_best[3])
+                scores_t16_t1_at[128*n + 64*k + j + 48] = pick(t72, 1, scores_t16_t1_at[128*n + 64*k + j + 48])
+    # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     in dense
-    gemm(N, 10, 64, 1,
-         scores_t17, 64, 1,
-         head_W, 10, 1,
-         0, scores_t18, 10)
+    #     in flatten
+    contract(1, 0, 0,  1, 0, 0,  N, 64, 10,
+             1, 0, 0,  4, 16, 10,  16, 1, 40,
+             10, 1, 1,
+             1, scores_t16, head_W, 0, scores_t18)
     # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
     loss_t4 = 0
     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
@@ -509,77 +1166,148 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
          0, d_scores_t17, 64)
     for j in range(16):
         d_scores_t13[j] = 0
+    #     max routes: the whole gradient goes to the first winner
+    #     d scores_t15 / d scores_t14 = where(scores_t14 <= 0, 0, 1)
+    #     d_scores_t14 with zeros around it
+    for n in range(N):
+        for j in range(16):
+            for k in range(2):
+                d_scores_t16_t1[k] = (d_scores_t17[64*n + 4*j] if k == scores_t16_at[64*n + j] else <real>0)
+                d_scores_t16_t1[k + 2] = (d_scores_t17[64*n + 4*j + 1] if k == scores_t16_at[64*n + j + 16] else <real>0)
+                d_scores_t16_t1[k + 4] = (d_scores_t17[64*n + 4*j + 2] if k == scores_t16_at[64*n + j + 32] else <real>0)
+                d_scores_t16_t1[k + 6] = (d_scores_t17[64*n + 4*j + 3] if k == scores_t16_at[64*n + j + 48] else <real>0)
+            d_scores_t15[0] = (d_scores_t16_t1[0] if 0 == scores_t16_t1_at[128*n + j] else <real>0)
+            d_scores_t15[1] = (d_scores_t16_t1[0] if 1 == scores_t16_t1_at[128*n + j] else <real>0)
+            d_scores_t15[2] = (d_scores_t16_t1[2] if 0 == scores_t16_t1_at[128*n + j + 16] else <real>0)
+            d_scores_t15[3] = (d_scores_t16_t1[2] if 1 == scores_t16_t1_at[128*n + j + 16] else <real>0)
+            d_scores_t15[4] = (d_scores_t16_t1[1] if 0 == scores_t16_t1_at[128*n + j + 32] else <real>0)
+            d_scores_t15[5] = (d_scores_t16_t1[1] if 1 == scores_t16_t1_at[128*n + j + 32] else <real>0)
+            d_scores_t15[6] = (d_scores_t16_t1[3] if 0 == scores_t16_t1_at[128*n + j + 48] else <real>0)
+            d_scores_t15[7] = (d_scores_t16_t1[3] if 1 == scores_t16_t1_at[128*n + j + 48] else <real>0)
+            d_scores_t15[8] = (d_scores_t16_t1[4] if 0 == scores_t16_t1_at[128*n + j + 64] else <real>0)
+            d_scores_t15[9] = (d_scores_t16_t1[4] if 1 == scores_t16_t1_at[128*n + j + 64] else <real>0)
+            d_scores_t15[10] = (d_scores_t16_t1[6] if 0 == scores_t16_t1_at[128*n + j + 80] else <real>0)
+            d_scores_t15[11] = (d_scores_t16_t1[6] if 1 == scores_t16_t1_at[128*n + j + 80] else <real>0)
+            d_scores_t15[12] = (d_scores_t16_t1[5] if 0 == scores_t16_t1_at[128*n + j + 96] else <real>0)
+            d_scores_t15[13] = (d_scores_t16_t1[5] if 1 == scores_t16_t1_at[128*n + j + 96] else <real>0)
+            d_scores_t15[14] = (d_scores_t16_t1[7] if 0 == scores_t16_t1_at[128*n + j + 112] else <real>0)
+            d_scores_t15[15] = (d_scores_t16_t1[7] if 1 == scores_t16_t1_at[128*n + j + 112] else <real>0)
+            for k in range(6):
+                for l in range(6):
+                    d_scores_t14_pad[576*n + 96*k + 16*l + j] = 0
+            for k in range(4):
+                for l in range(4):
+                    d_scores_t14[256*n + 64*k + 16*l + j] = d_scores_t15[4*k + l]*(<real>0 if scores_t14[256*n + 64*k + 16*l + j] <= 0 else <real>1)
+                    d_scores_t14_pad[576*n + 96*k + 16*l + j + 112] = d_scores_t14[256*n + 64*k + 16*l + j]
+                for l in range(4):
+                    d_scores_t13[j] += d_scores_t14[256*n + 64*k + 16*l + j]
+    #     second.W as the kernel reads it
+    for j in range(3):
+        for k in range(3):
+            for l in range(16):
+                for i in range(8):
+                    second_W_laid_2[384*j + 128*k + 8*l + i] = second_W[72*l + 9*i - 3*j - k + 8]
+    contract(N, 576, 128,  4, 96, 32,  4, 16, 8,
+             1, 0, 0,  3, 96, 384,  48, 1, 8,
+             8, 1, 1,
+             1, d_scores_t14_pad, second_W_laid_2, 0, d_scores_t8)
     for j in range(8):
         d_scores_t5[j] = 0
+    #     d scores_t7 / d scores_t6 = where(scores_t6 <= 0, 0, 1)
+    for n in range(N):
+        for j in range(4):
+            for k in range(4):
+                for l in range(8):
+                    for i in range(2):
+                        d_scores_t8_t1[64*j + 16*k + 2*l + i] = (d_scores_t8[128*n + 32*j + 8*k + l] if i == scores_t8_at[128*n + 32*j + 8*k + l] else <real>0)
+        for j in range(8):
+            d_scores_t7[0] = (d_scores_t8_t1[2*j] if 0 == scores_t8_t1_at[256*n + j] else <real>0)
+            d_scores_t7[1] = (d_scores_t8_t1[2*j] if 1 == scores_t8_t1_at[256*n + j] else <real>0)
+            d_scores_t7[2] = (d_scores_t8_t1[2*j + 16] if 0 == scores_t8_t1_at[256*n + j + 8] else <real>0)
+            d_scores_t7[3] = (d_scores_t8_t1[2*j + 16] if 1 == scores_t8_t1_at[256*n + j + 8] else <real>0)
+            d_scores_t7[4] = (d_scores_t8_t1[2*j + 32] if 0 == scores_t8_t1_at[256*n + j + 16] else <real>0)
+            d_scores_t7[5] = (d_scores_t8_t1[2*j + 32] if 1 == scores_t8_t1_at[256*n + j + 16] else <real>0)
+            d_scores_t7[6] = (d_scores_t8_t1[2*j + 48] if 0 == scores_t8_t1_at[256*n + j + 24] else <real>0)
+            d_scores_t7[7] = (d_scores_t8_t1[2*j + 48] if 1 == scores_t8_t1_at[256*n + j + 24] else <real>0)
+            d_scores_t7[8] = (d_scores_t8_t1[2*j + 1] if 0 == scores_t8_t1_at[256*n + j + 32] else <real>0)
+            d_scores_t7[9] = (d_scores_t8_t1[2*j + 1] if 1 == scores_t8_t1_at[256*n + j + 32] else <real>0)
+            d_scores_t7[10] = (d_scores_t8_t1[2*j + 17] if 0 == scores_t8_t1_at[256*n + j + 40] else <real>0)
+            d_scores_t7[11] = (d_scores_t8_t1[2*j + 17] if 1 == scores_t8_t1_at[256*n + j + 40] else <real>0)
+            d_scores_t7[12] = (d_scores_t8_t1[2*j + 33] if 0 == scores_t8_t1_at[256*n + j + 48] else <real>0)
+            d_scores_t7[13] = (d_scores_t8_t1[2*j + 33] if 1 == scores_t8_t1_at[256*n + j + 48] else <real>0)
+            d_scores_t7[14] = (d_scores_t8_t1[2*j + 49] if 0 == scores_t8_t1_at[256*n + j + 56] else <real>0)
+            d_scores_t7[15] = (d_scores_t8_t1[2*j + 49] if 1 == scores_t8_t1_at[256*n + j + 56] else <real>0)
+            d_scores_t7[16] = (d_scores_t8_t1[2*j + 64] if 0 == scores_t8_t1_at[256*n + j + 64] else <real>0)
+            d_scores_t7[17] = (d_scores_t8_t1[2*j + 64] if 1 == scores_t8_t1_at[256*n + j + 64] else <real>0)
+            d_scores_t7[18] = (d_scores_t8_t1[2*j + 80] if 0 == scores_t8_t1_at[256*n + j + 72] else <real>0)
+            d_scores_t7[19] = (d_scores_t8_t1[2*j + 80] if 1 == scores_t8_t1_at[256*n + j + 72] else <real>0)
+            d_scores_t7[20] = (d_scores_t8_t1[2*j + 96] if 0 == scores_t8_t1_at[256*n + j + 80] else <real>0)
+            d_scores_t7[21] = (d_scores_t8_t1[2*j + 96] if 1 == scores_t8_t1_at[256*n + j + 80] else <real>0)
+            d_scores_t7[22] = (d_scores_t8_t1[2*j + 112] if 0 == scores_t8_t1_at[256*n + j + 88] else <real>0)
+            d_scores_t7[23] = (d_scores_t8_t1[2*j + 112] if 1 == scores_t8_t1_at[256*n + j + 88] else <real>0)
+            d_scores_t7[24] = (d_scores_t8_t1[2*j + 65] if 0 == scores_t8_t1_at[256*n + j + 96] else <real>0)
+            d_scores_t7[25] = (d_scores_t8_t1[2*j + 65] if 1 == scores_t8_t1_at[256*n + j + 96] else <real>0)
+            d_scores_t7[26] = (d_scores_t8_t1[2*j + 81] if 0 == scores_t8_t1_at[256*n + j + 104] else <real>0)
+            d_scores_t7[27] = (d_scores_t8_t1[2*j + 81] if 1 == scores_t8_t1_at[256*n + j + 104] else <real>0)
+            d_scores_t7[28] = (d_scores_t8_t1[2*j + 97] if 0 == scores_t8_t1_at[256*n + j + 112] else <real>0)
+            d_scores_t7[29] = (d_scores_t8_t1[2*j + 97] if 1 == scores_t8_t1_at[256*n + j + 112] else <real>0)
+            d_scores_t7[30] = (d_scores_t8_t1[2*j + 113] if 0 == scores_t8_t1_at[256*n + j + 120] else <real>0)
+            d_scores_t7[31] = (d_scores_t8_t1[2*j + 113] if 1 == scores_t8_t1_at[256*n + j + 120] else <real>0)
+            d_scores_t7[32] = (d_scores_t8_t1[2*j + 128] if 0 == scores_t8_t1_at[256*n + j + 128] else <real>0)
+            d_scores_t7[33] = (d_scores_t8_t1[2*j + 128] if 1 == scores_t8_t1_at[256*n + j + 128] else <real>0)
+            d_scores_t7[34] = (d_scores_t8_t1[2*j + 144] if 0 == scores_t8_t1_at[256*n + j + 136] else <real>0)
+            d_scores_t7[35] = (d_scores_t8_t1[2*j + 144] if 1 == scores_t8_t1_at[256*n + j + 136] else <real>0)
+            d_scores_t7[36] = (d_scores_t8_t1[2*j + 160] if 0 == scores_t8_t1_at[256*n + j + 144] else <real>0)
+            d_scores_t7[37] = (d_scores_t8_t1[2*j + 160] if 1 == scores_t8_t1_at[256*n + j + 144] else <real>0)
+            d_scores_t7[38] = (d_scores_t8_t1[2*j + 176] if 0 == scores_t8_t1_at[256*n + j + 152] else <real>0)
+            d_scores_t7[39] = (d_scores_t8_t1[2*j + 176] if 1 == scores_t8_t1_at[256*n + j + 152] else <real>0)
+            d_scores_t7[40] = (d_scores_t8_t1[2*j + 129] if 0 == scores_t8_t1_at[256*n + j + 160] else <real>0)
+            d_scores_t7[41] = (d_scores_t8_t1[2*j + 129] if 1 == scores_t8_t1_at[256*n + j + 160] else <real>0)
+            d_scores_t7[42] = (d_scores_t8_t1[2*j + 145] if 0 == scores_t8_t1_at[256*n + j + 168] else <real>0)
+            d_scores_t7[43] = (d_scores_t8_t1[2*j + 145] if 1 == scores_t8_t1_at[256*n + j + 168] else <real>0)
+            d_scores_t7[44] = (d_scores_t8_t1[2*j + 161] if 0 == scores_t8_t1_at[256*n + j + 176] else <real>0)
+            d_scores_t7[45] = (d_scores_t8_t1[2*j + 161] if 1 == scores_t8_t1_at[256*n + j + 176] else <real>0)
+            d_scores_t7[46] = (d_scores_t8_t1[2*j + 177] if 0 == scores_t8_t1_at[256*n + j + 184] else <real>0)
+            d_scores_t7[47] = (d_scores_t8_t1[2*j + 177] if 1 == scores_t8_t1_at[256*n + j + 184] else <real>0)
+            d_scores_t7[48] = (d_scores_t8_t1[2*j + 192] if 0 == scores_t8_t1_at[256*n + j + 192] else <real>0)
+            d_scores_t7[49] = (d_scores_t8_t1[2*j + 192] if 1 == scores_t8_t1_at[256*n + j + 192] else <real>0)
+            d_scores_t7[50] = (d_scores_t8_t1[2*j + 208] if 0 == scores_t8_t1_at[256*n + j + 200] else <real>0)
+            d_scores_t7[51] = (d_scores_t8_t1[2*j + 208] if 1 == scores_t8_t1_at[256*n + j + 200] else <real>0)
+            d_scores_t7[52] = (d_scores_t8_t1[2*j + 224] if 0 == scores_t8_t1_at[256*n + j + 208] else <real>0)
+            d_scores_t7[53] = (d_scores_t8_t1[2*j + 224] if 1 == scores_t8_t1_at[256*n + j + 208] else <real>0)
+            d_scores_t7[54] = (d_scores_t8_t1[2*j + 240] if 0 == scores_t8_t1_at[256*n + j + 216] else <real>0)
+            d_scores_t7[55] = (d_scores_t8_t1[2*j + 240] if 1 == scores_t8_t1_at[256*n + j + 216] else <real>0)
+            d_scores_t7[56] = (d_scores_t8_t1[2*j + 193] if 0 == scores_t8_t1_at[256*n + j + 224] else <real>0)
+            d_scores_t7[57] = (d_scores_t8_t1[2*j + 193] if 1 == scores_t8_t1_at[256*n + j + 224] else <real>0)
+            d_scores_t7[58] = (d_scores_t8_t1[2*j + 209] if 0 == scores_t8_t1_at[256*n + j + 232] else <real>0)
+            d_scores_t7[59] = (d_scores_t8_t1[2*j + 209] if 1 == scores_t8_t1_at[256*n + j + 232] else <real>0)
+            d_scores_t7[60] = (d_scores_t8_t1[2*j + 225] if 0 == scores_t8_t1_at[256*n + j + 240] else <real>0)
+            d_scores_t7[61] = (d_scores_t8_t1[2*j + 225] if 1 == scores_t8_t1_at[256*n + j + 240] else <real>0)
+            d_scores_t7[62] = (d_scores_t8_t1[2*j + 241] if 0 == scores_t8_t1_at[256*n + j + 248] else <real>0)
+            d_scores_t7[63] = (d_scores_t8_t1[2*j + 241] if 1 == scores_t8_t1_at[256*n + j + 248] else <real>0)
+            for k in range(8):
+                for l in range(8):
+                    d_scores_t6[512*n + 64*k + 8*l + j] = d_scores_t7[8*k + l]*(<real>0 if scores_t6[512*n + 64*k + 8*l + j] <= 0 else <real>1)
+                for l in range(8):
+                    d_scores_t5[j] += d_scores_t6[512*n + 64*k + 8*l + j]
+    contract(1, 0, 0,  3, 10, 24,  3, 1, 8,
+             N, 100, 512,  8, 10, 64,  8, 1, 8,
+             8, 1, 1,
+             1, x_pad, d_scores_t6, 0, d_first_W_laid)
     for j in range(8):
         for k in range(3):
             for l in range(3):
-                d_first_W[9*j + 3*k + l] = 0
+                d_first_W[9*j + 3*k + l] = d_first_W_laid[24*k + 8*l + j]
+        d_first_b[j] = d_scores_t5[j]
+    contract(1, 0, 0,  3, 48, 384,  24, 1, 16,
+             N, 288, 256,  4, 48, 64,  4, 8, 16,
+             16, 1, 1,
+             1, scores_t8_pad, d_scores_t14, 0, d_second_W_laid)
     for j in range(16):
         for k in range(8):
             for l in range(3):
                 for i in range(3):
-                    d_second_W[72*j + 9*k + 3*l + i] = 0
-    #     max routes: the whole gradient goes to the first winner
-    #     d scores_t15 / d scores_t14 = where(scores_t14 <= 0, 0, 1)
-    #     d scores_t7 / d scores_t6 = where(scores_t6 <= 0, 0, 1)
-    for n in range(N):
-        for j in range(16):
-            for k in range(2):
-                for l in range(2):
-                    d_scores_t16[4*j + 2*k + l] = 0
-        for j in range(8):
-            for k in range(4):
-                for l in range(4):
-                    d_scores_t8[16*j + 4*k + l] = 0
-        for j in range(16):
-            for k in range(4):
-                d_scores_t16[4*j + 2*((((4*j + k) // (2))) % (2)) + ((4*j + k) % (2))] += d_scores_t17[64*n + 4*j + k]
-            for k in range(4):
-                for l in range(4):
-                    d_scores_t15[4*k + l] = 0
-            for k in range(2):
-                for l in range(2):
-                    for i in range(2):
-                        d_scores_t16_t1 = (d_scores_t16[4*j + 2*k + l] if i == scores_t16_at[64*n + 4*j + 2*k + l] else <real>0)
-                        for m in range(2):
-                            if 0 <= 2*k + i < 4 and 0 <= 2*l + m < 4:
-                                d_scores_t15[8*k + 4*i + 2*l + m] += (d_scores_t16_t1 if m == scores_t16_t1_at[128*n + 8*j + 4*k + 2*l + i] else <real>0)
-            for k in range(4):
-                for l in range(4):
-                    d_scores_t14[l] = d_scores_t15[4*k + l]*(<real>0 if scores_t14[256*n + 16*j + 4*k + l] <= 0 else <real>1)
-                    for i in range(8):
-                        for m in range(3):
-                            for q in range(3):
-                                if 0 <= k + m - 1 < 4 and 0 <= l + q - 1 < 4:
-                                    d_scores_t8[16*i + 4*k + 4*m + l + q - 5] += d_scores_t14[l]*second_W[72*j + 9*i + 3*m + q]
-                        for m in range(3):
-                            for q in range(3):
-                                d_second_W[72*j + 9*i + 3*m + q] += d_scores_t14[l]*(scores_t8[128*n + 16*i + 4*k + 4*m + l + q - 5] if 0 <= k + m - 1 < 4 and 0 <= l + q - 1 < 4 else <real>0)
-                for l in range(4):
-                    d_scores_t13[j] += d_scores_t14[l]
-        for j in range(8):
-            for k in range(8):
-                for l in range(8):
-                    d_scores_t7[8*k + l] = 0
-            for k in range(4):
-                for l in range(4):
-                    for i in range(2):
-                        d_scores_t8_t1 = (d_scores_t8[16*j + 4*k + l] if i == scores_t8_at[128*n + 16*j + 4*k + l] else <real>0)
-                        for m in range(2):
-                            if 0 <= 2*k + i < 8 and 0 <= 2*l + m < 8:
-                                d_scores_t7[16*k + 8*i + 2*l + m] += (d_scores_t8_t1 if m == scores_t8_t1_at[256*n + 32*j + 8*k + 2*l + i] else <real>0)
-            for k in range(8):
-                for l in range(8):
-                    d_scores_t6[l] = d_scores_t7[8*k + l]*(<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else <real>1)
-                    for i in range(3):
-                        for m in range(3):
-                            d_first_W[9*j + 3*i + m] += d_scores_t6[l]*(x[64*n + 8*k + 8*i + l + m - 9] if 0 <= k + i - 1 < 8 and 0 <= l + m - 1 < 8 else <real>0)
-                for l in range(8):
-                    d_scores_t5[j] += d_scores_t6[l]
-    for j in range(8):
-        d_first_b[j] = d_scores_t5[j]
-    for j in range(16):
+                    d_second_W[72*j + 9*k + 3*l + i] = d_second_W_laid[384*l + 128*i + 16*k + j]
         d_second_b[j] = d_scores_t13[j]
     gemm(64, 10, N, 1,
          scores_t17, 1, 64,
@@ -587,272 +1315,29 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
          0, d_head_W, 10)
 
 
-cdef void update_sgd(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD.
-    cdef write v = <write>states_[0]
-    cdef real lr = <real>hypers_[0]
-    cdef real momentum = <real>hypers_[1]
-    cdef real nesterov = <real>hypers_[2]
-    cdef real weight_decay = <real>hypers_[3]
-    cdef real c2, v_i
-    cdef bint c1
-    cdef Py_ssize_t i
-    c1 = nesterov != 0
-    for i in range(count):
-        # optimizers.gw:9   v = momentum * v + d
-        # optimizers.gw:10   w = w - lr * where(nesterov, d + momentum * v, v)
-        c2 = g[i] + weight_decay*w[i]
-        v_i = momentum*v[i] + c2
-        v[i] = v_i
-        w[i] = w[i] - lr*(c2 + momentum*v_i if c1 else v_i)
-
-
-cdef void update_adagrad(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # AdaGrad (Duchi et al., 2011): steps shrink with the sum of all squares so far. torch.optim.Adagrad.
-    cdef write s = <write>states_[0]
-    cdef real lr = <real>hypers_[0]
-    cdef real lr_decay = <real>hypers_[1]
-    cdef real eps = <real>hypers_[2]
-    cdef real weight_decay = <real>hypers_[3]
-    cdef real c1, c2, s_i
-    cdef Py_ssize_t i
-    c1 = lr/(1 + (t - 1)*lr_decay)
-    for i in range(count):
-        # optimizers.gw:16   s = s + d**2
-        # optimizers.gw:17   w = w - lr / (1 + (t - 1) * lr_decay) * d / (sqrt(s) + eps)
-        c2 = g[i] + weight_decay*w[i]
-        s_i = s[i] + c2*c2
-        s[i] = s_i
-        w[i] = w[i] - c1*c2/(sqrt(s_i) + eps)
-
-
-cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop.
-    cdef write s = <write>states_[0]
-    cdef write v = <write>states_[1]
-    cdef real lr = <real>hypers_[0]
-    cdef real alpha = <real>hypers_[1]
-    cdef real eps = <real>hypers_[2]
-    cdef real weight_decay = <real>hypers_[3]
-    cdef real momentum = <real>hypers_[4]
-    cdef real c1, c2, s_i, v_i
-    cdef Py_ssize_t i
-    c1 = 1 - alpha
-    for i in range(count):
-        # optimizers.gw:24   s = alpha * s + (1 - alpha) * d**2
-        # optimizers.gw:25   v = momentum * v + d / (sqrt(s) + eps)
-        # optimizers.gw:26   w = w - lr * v
-        c2 = g[i] + weight_decay*w[i]
-        s_i = alpha*s[i] + c1*(c2*c2)
-        v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
-        s[i] = s_i
-        v[i] = v_i
-        w[i] = w[i] - lr*v_i
-
-
-cdef void update_adam(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # Adam (Kingma and Ba, 2015), with the bias of both running means corrected. torch.optim.Adam.
-    cdef write m = <write>states_[0]
-    cdef write v = <write>states_[1]
-    cdef real lr = <real>hypers_[0]
-    cdef real beta1 = <real>hypers_[1]
-    cdef real beta2 = <real>hypers_[2]
-    cdef real eps = <real>hypers_[3]
-    cdef real weight_decay = <real>hypers_[4]
-    cdef real c1, c2, c3, c4, c5, m_i, v_i
-    cdef Py_ssize_t i
-    c1 = 1 - beta1
-    c2 = 1 - pow(beta1, t)
-    c3 = 1 - beta2
-    c4 = 1 - pow(beta2, t)
-    for i in range(count):
-        # optimizers.gw:33   m = beta1 * m + (1 - beta1) * d
-        # optimizers.gw:34   v = beta2 * v + (1 - beta2) * d**2
-        # optimizers.gw:35   w = w - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)
-        c5 = g[i] + weight_decay*w[i]
-        m_i = beta1*m[i] + c1*c5
-        v_i = beta2*v[i] + c3*(c5*c5)
-        m[i] = m_i
-        v[i] = v_i
-        w[i] = w[i] - lr*(m_i/c2)/(sqrt(v_i/c4) + eps)
-
-
-cdef void update_adamw(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not go through the running means. torch.optim.AdamW.
-    cdef write m = <write>states_[0]
-    cdef write v = <write>states_[1]
-    cdef real lr = <real>hypers_[0]
-    cdef real beta1 = <real>hypers_[1]
-    cdef real beta2 = <real>hypers_[2]
-    cdef real eps = <real>hypers_[3]
-    cdef real weight_decay = <real>hypers_[4]
-    cdef real c1, c2, c3, c4, c5, m_i, v_i
-    cdef Py_ssize_t i
-    c1 = 1 - lr*weight_decay
-    c2 = 1 - beta1
-    c3 = 1 - pow(beta1, t)
-    c4 = 1 - beta2
-    c5 = 1 - pow(beta2, t)
-    for i in range(count):
-        # optimizers.gw:41   m = beta1 * m + (1 - beta1) * g
-        # optimizers.gw:42   v = beta2 * v + (1 - beta2) * g**2
-        # optimizers.gw:43   w = (1 - lr * weight_decay) * w - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)
-        m_i = beta1*m[i] + c2*g[i]
-        v_i = beta2*v[i] + c4*(g[i]*g[i])
-        m[i] = m_i
-        v[i] = v_i
-        w[i] = c1*w[i] - lr*(m_i/c3)/(sqrt(v_i/c5) + eps)
-
-
-cdef void update_adadelta(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # AdaDelta (Zeiler, 2012): steps as large as the running mean of earlier ones over that of the gradients. torch.optim.Adadelta.
-    cdef write s = <write>states_[0]
-    cdef write a = <write>states_[1]
-    cdef real lr = <real>hypers_[0]
-    cdef real rho = <real>hypers_[1]
-    cdef real eps = <real>hypers_[2]
-    cdef real weight_decay = <real>hypers_[3]
-    cdef real c1, c2, s_i, c4
-    cdef Py_ssize_t i
-    c1 = 1 - rho
-    for i in range(count):
-        # optimizers.gw:50   s = rho * s + (1 - rho) * d**2
-        # optimizers.gw:52   a = rho * a + (1 - rho) * step**2
-        # optimizers.gw:53   w = w - lr * step
-        c2 = g[i] + weight_decay*w[i]
-        s_i = rho*s[i] + c1*(c2*c2)
-        c4 = sqrt(a[i] + eps)/sqrt(s_i + eps)*c2
-        s[i] = s_i
-        a[i] = rho*a[i] + c1*(c4*c4)
-        w[i] = w[i] - lr*c4
-
-
-cdef void update_adamax(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # Adamax (Kingma and Ba, 2015): Adam with the largest gradient so far, fading, in place of the mean square. torch.optim.Adamax.
-    cdef write m = <write>states_[0]
-    cdef write u = <write>states_[1]
-    cdef real lr = <real>hypers_[0]
-    cdef real beta1 = <real>hypers_[1]
-    cdef real beta2 = <real>hypers_[2]
-    cdef real eps = <real>hypers_[3]
-    cdef real weight_decay = <real>hypers_[4]
-    cdef real c1, c2, c3, m_i, u_i
-    cdef Py_ssize_t i
-    c1 = 1 - beta1
-    c2 = lr/(1 - pow(beta1, t))
-    for i in range(count):
-        # optimizers.gw:60   m = beta1 * m + (1 - beta1) * d
-        # optimizers.gw:61   u = max(beta2 * u, abs(d) + eps)
-        # optimizers.gw:62   w = w - lr / (1 - beta1**t) * m / u
-        c3 = g[i] + weight_decay*w[i]
-        m_i = beta1*m[i] + c1*c3
-        u_i = maximum(beta2*u[i], absolute(c3) + eps)
-        m[i] = m_i
-        u[i] = u_i
-        w[i] = w[i] - c2*m_i/u_i
-
-
-cdef void update_nadam(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # NAdam (Dozat, 2016): Adam with Nesterov's look ahead; p is the product of all mu so far. torch.optim.NAdam.
-    cdef write m = <write>states_[0]
-    cdef write v = <write>states_[1]
-    cdef write p = <write>states_[2]
-    cdef real lr = <real>hypers_[0]
-    cdef real beta1 = <real>hypers_[1]
-    cdef real beta2 = <real>hypers_[2]
-    cdef real eps = <real>hypers_[3]
-    cdef real weight_decay = <real>hypers_[4]
-    cdef real momentum_decay = <real>hypers_[5]
-    cdef real c1, c2, c3, c4, c5, c6, p_i, c8, m_i, v_i
-    cdef Py_ssize_t i
-    c1 = beta1*(1 - <real>0.5*pow(<real>0.96, t*momentum_decay))
-    c2 = 1 - c1
-    c3 = beta1*(1 - <real>0.5*pow(<real>0.96, (t + 1)*momentum_decay))
-    c4 = 1 - beta1
-    c5 = 1 - beta2
-    c6 = 1 - pow(beta2, t)
-    for i in range(count):
-        # optimizers.gw:70   m = beta1 * m + (1 - beta1) * d
-        # optimizers.gw:71   v = beta2 * v + (1 - beta2) * d**2
-        # optimizers.gw:74   p = p * mu
-        # optimizers.gw:75   w = w - lr * ((1 - mu) / (1 - p) * d + next_mu / (1 - p * next_mu) * m) / (sqrt(v / (1 - beta2**t)) + eps)
-        p_i = p[i]*c1
-        c8 = g[i] + weight_decay*w[i]
-        m_i = beta1*m[i] + c4*c8
-        v_i = beta2*v[i] + c5*(c8*c8)
-        m[i] = m_i
-        v[i] = v_i
-        p[i] = p_i
-        w[i] = w[i] - lr*(c2/(1 - p_i)*c8 + c3/(1 - p_i*c3)*m_i)/(sqrt(v_i/c6) + eps)
-
-
-cdef void update_radam(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # RAdam (Liu et al., 2020): Adam that waits with the square until its variance is bounded. torch.optim.RAdam.
-    cdef write m = <write>states_[0]
-    cdef write v = <write>states_[1]
-    cdef real lr = <real>hypers_[0]
-    cdef real beta1 = <real>hypers_[1]
-    cdef real beta2 = <real>hypers_[2]
-    cdef real eps = <real>hypers_[3]
-    cdef real weight_decay = <real>hypers_[4]
-    cdef real c1, c2, c3, c4, c5, c6, c7, c8, c10, m_i, c12, c13, c14, c15, v_i
-    cdef bint c9
-    cdef Py_ssize_t i
-    c1 = 1 - beta2
-    c2 = 2/c1 - 1
-    c3 = pow(beta2, t)
-    c4 = 1 - c3
-    c5 = c2 - 2*t*c3/c4
-    c6 = 1 - beta1
-    c7 = 1 - pow(beta1, t)
-    c8 = sqrt((c5 - 4)*(c5 - 2)*c2/((c2 - 4)*(c2 - 2)*c5))*sqrt(c4)
-    c9 = c5 > 5
-    for i in range(count):
-        # optimizers.gw:82   m = beta1 * m + (1 - beta1) * d
-        # optimizers.gw:83   v = beta2 * v + (1 - beta2) * d**2
-        # optimizers.gw:88   w = w - lr * m / (1 - beta1**t) * step
-        c10 = g[i] + weight_decay*w[i]
-        m_i = beta1*m[i] + c6*c10
-        c12 = 2/c1 - 1
-        c13 = pow(beta2, t)
-        c14 = 1 - c13
-        c15 = c12 - 2*t*c13/c14
-        v_i = beta2*v[i] + c1*(c10*c10)
-        m[i] = m_i
-        v[i] = v_i
-        w[i] = w[i] - lr*m_i/c7*(c8/(sqrt(v_i) + eps) if c9 else <real>1)
-
-
-cdef void update_lion(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # Lion (Chen et al., 2023): steps of the sign of a running mean, with a weight decay of their own.
-    cdef write m = <write>states_[0]
-    cdef real lr = <real>hypers_[0]
-    cdef real beta1 = <real>hypers_[1]
-    cdef real beta2 = <real>hypers_[2]
-    cdef real weight_decay = <real>hypers_[3]
-    cdef real c1, c2
-    cdef real w_i
-    cdef Py_ssize_t i
-    c1 = 1 - beta1
-    c2 = 1 - beta2
-    for i in range(count):
-        # optimizers.gw:94   m = beta2 * m + (1 - beta2) * g
-        # optimizers.gw:95   w = w - lr * (d + weight_decay * w)
-        w_i = w[i] - lr*(sign(beta1*m[i] + c1*g[i]) + weight_decay*w[i])
-        m[i] = beta2*m[i] + c2*g[i]
-        w[i] = w_i
-
-
 # What follows is the same for every model but for its tables: from Python to the kernels above.
 
 ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil
 ctypedef void (*update_t)(write, read, real **, const double *, double, Py_ssize_t) noexcept nogil
 
+cdef extern from "gradwright/updates.h" nogil:
+    # the rules of optimizers.gw: each is one loop over the parameters
+    update_t update_sgd "gw_update_sgd_f32"
+    update_t update_adagrad "gw_update_adagrad_f32"
+    update_t update_rmsprop "gw_update_rmsprop_f32"
+    update_t update_adam "gw_update_adam_f32"
+    update_t update_adamw "gw_update_adamw_f32"
+    update_t update_adadelta "gw_update_adadelta_f32"
+    update_t update_adamax "gw_update_adamax_f32"
+    update_t update_nadam "gw_update_nadam_f32"
+    update_t update_radam "gw_update_radam_f32"
+    update_t update_lion "gw_update_lion_f32"
+
 cdef void _call_predict(void **s, const Py_ssize_t *n) noexcept nogil:
     predict(<read>s[0], <read>s[1], <write>s[2], <write>s[3], n[0])
 
 cdef void _call_forward(void **s, const Py_ssize_t *n) noexcept nogil:
-    forward(<read>s[0], <indices>s[1], <read>s[2], <write>s[3], <write>s[4], <write>s[5], n[0])
+    forward(<read>s[0], <indices>s[1], <read>s[2], <write>s[3], <write>s[4], <write>s[5], <write>s[6], n[0])
 
 cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
     backward(<read>s[0], <indices>s[1], <read>s[2], <write>s[3], <read>s[4], <write>s[5], n[0])
@@ -863,10 +1348,8 @@ cdef void _call_train(void **s, const Py_ssize_t *n) noexcept nogil:
 cdef kernel_t[4] _KERNELS = [_call_predict, _call_forward, _call_backward, _call_train]
 cdef update_t[10] _UPDATES = [update_sgd, update_adagrad, update_rmsprop, update_adam, update_adamw, update_adadelta, update_adamax, update_nadam, update_radam, update_lion]
 
-_REAL = 'float32'
-# read as text: a literal of this size takes the Cython compiler a second
-from ast import literal_eval as _literal
-_SPEC = _literal("""{
+# what the model is; read when the module is imported
+_SPEC = """{
     'gradwright': '0.1.0',
     'name': 'lenet',
     'doc': 'a small convolutional network that reads handwritten digits of 8 by 8 pixels',
@@ -992,7 +1475,7 @@ _SPEC = _literal("""{
         ('scores_t8', ('*', 1280, 'N'), ('N', 8, 4, 4)),
         ('scores_t14', ('*', 1408, 'N'), ('N', 16, 4, 4)),
         ('scores_t15', ('*', 1664, 'N'), ('N', 16, 4, 4)),
-        ('scores_t17', ('*', 2048, 'N'), ('N', 64)),
+        ('scores_t16', ('*', 2048, 'N'), ('N', 16, 2, 2)),
     ),
     'lines': ((12, 'scores', ('N', 10), ('*', 96522, 'N'), 4), (15, 'loss', (), ('+', ('*', 12, 'N'), 1), 4)),
     'kernels': (
@@ -1000,28 +1483,28 @@ _SPEC = _literal("""{
             'name': 'predict',
             'slots': ('in:x', 'theta', 'out:scores', 'work'),
             'kept': 0,
-            'work': ('*', 960, 'N'),
+            'work': ('+', ('*', 1220, 'N'), 1664),
             'sizes': ('N',),
         },
         {
             'name': 'forward',
-            'slots': ('in:x', 'in:y', 'theta', 'out:scores', 'out:loss', 'kept'),
+            'slots': ('in:x', 'in:y', 'theta', 'out:scores', 'out:loss', 'kept', 'work'),
             'kept': ('*', 2123, 'N'),
-            'work': 0,
+            'work': ('+', ('*', 1156, 'N'), 1152),
             'sizes': ('N',),
         },
         {
             'name': 'backward',
             'slots': ('in:x', 'in:y', 'theta', 'grad:loss', 'kept', 'work'),
             'kept': ('*', 2123, 'N'),
-            'work': ('*', 650, 'N'),
+            'work': ('+', ('*', 2446, 'N'), 1152),
             'sizes': ('N',),
         },
         {
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
-            'work': ('*', 2388, 'N'),
+            'work': ('+', ('*', 3224, 'N'), 1664),
             'sizes': ('N',),
         },
     ),
@@ -1106,6 +1589,6 @@ _SPEC = _literal("""{
         'flatten_1': 'flatten',
         'head': 'dense',
     },
-}""")
+}"""
 
 include "gradwright/module.pxi"

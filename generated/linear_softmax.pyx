@@ -25,9 +25,8 @@ cdef extern from "gradwright/scalar.h" nogil:
     double exp "gw_exp"(double) noexcept
     double log "gw_log"(double) noexcept
     double maximum "gw_max"(double, double) noexcept
-    double pow "gw_pow"(double, double) noexcept
-    double sign "gw_sign"(double) noexcept
-    double sqrt "gw_sqrt"(double) noexcept
+    bint above "gw_above"(double x, double best) noexcept
+    double pick "gw_pick"(bint condition, double if_true, double otherwise) noexcept
 cdef extern from "math.h" nogil:
     double inf "INFINITY"
 cdef extern from "gradwright/gemm.h" nogil:
@@ -47,6 +46,7 @@ cdef void predict(read x, read theta, write p, write_indices guess, write work, 
     cdef real t1, p_t1_max, p_t1_shift, p_t1_sum, p_t1, guess_best
     cdef real scores[10]
     cdef real p_t1_exp[10]
+    cdef bint t2
     cdef Py_ssize_t n, j
     # examples/linear_softmax.gw:9   scores = x @ W + b
     gemm(N, 10, 64, 1,
@@ -67,9 +67,9 @@ cdef void predict(read x, read theta, write p, write_indices guess, write work, 
             p_t1_max = maximum(p_t1_max, scores[j])
             # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
             t1 = scores[j]
-            if t1 > guess_best or (j == 0) or (t1 != t1 and guess_best == guess_best):
-                guess_best = t1
-                guess[n] = j
+            t2 = above(t1, guess_best)
+            guess_best = pick(t2, t1, guess_best)
+            guess[n] = j if t2 else guess[n]
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         p_t1_shift = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
         #     at most 1 each
@@ -94,6 +94,7 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
     cdef real t1, p_t1_max, p_t1_shift, p_t1, guess_best
     cdef real scores[10]
     cdef double loss_t4, loss_t7
+    cdef bint t2
     cdef Py_ssize_t n, j, k
     # examples/linear_softmax.gw:9   scores = x @ W + b
     gemm(N, 10, 64, 1,
@@ -117,9 +118,9 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
             p_t1_max = maximum(p_t1_max, scores[j])
             # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
             t1 = scores[j]
-            if t1 > guess_best or (j == 0) or (t1 != t1 and guess_best == guess_best):
-                guess_best = t1
-                guess[n] = j
+            t2 = above(t1, guess_best)
+            guess_best = pick(t2, t1, guess_best)
+            guess[n] = j if t2 else guess[n]
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         p_t1_shift = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
         #     at most 1 each
@@ -264,266 +265,23 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
          1, d_W, 10)
 
 
-cdef void update_sgd(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD.
-    cdef write v = <write>states_[0]
-    cdef real lr = <real>hypers_[0]
-    cdef real momentum = <real>hypers_[1]
-    cdef real nesterov = <real>hypers_[2]
-    cdef real weight_decay = <real>hypers_[3]
-    cdef real c2, v_i
-    cdef bint c1
-    cdef Py_ssize_t i
-    c1 = nesterov != 0
-    for i in range(count):
-        # optimizers.gw:9   v = momentum * v + d
-        # optimizers.gw:10   w = w - lr * where(nesterov, d + momentum * v, v)
-        c2 = g[i] + weight_decay*w[i]
-        v_i = momentum*v[i] + c2
-        v[i] = v_i
-        w[i] = w[i] - lr*(c2 + momentum*v_i if c1 else v_i)
-
-
-cdef void update_adagrad(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # AdaGrad (Duchi et al., 2011): steps shrink with the sum of all squares so far. torch.optim.Adagrad.
-    cdef write s = <write>states_[0]
-    cdef real lr = <real>hypers_[0]
-    cdef real lr_decay = <real>hypers_[1]
-    cdef real eps = <real>hypers_[2]
-    cdef real weight_decay = <real>hypers_[3]
-    cdef real c1, c2, s_i
-    cdef Py_ssize_t i
-    c1 = lr/(1 + (t - 1)*lr_decay)
-    for i in range(count):
-        # optimizers.gw:16   s = s + d**2
-        # optimizers.gw:17   w = w - lr / (1 + (t - 1) * lr_decay) * d / (sqrt(s) + eps)
-        c2 = g[i] + weight_decay*w[i]
-        s_i = s[i] + c2*c2
-        s[i] = s_i
-        w[i] = w[i] - c1*c2/(sqrt(s_i) + eps)
-
-
-cdef void update_rmsprop(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop.
-    cdef write s = <write>states_[0]
-    cdef write v = <write>states_[1]
-    cdef real lr = <real>hypers_[0]
-    cdef real alpha = <real>hypers_[1]
-    cdef real eps = <real>hypers_[2]
-    cdef real weight_decay = <real>hypers_[3]
-    cdef real momentum = <real>hypers_[4]
-    cdef real c1, c2, s_i, v_i
-    cdef Py_ssize_t i
-    c1 = 1 - alpha
-    for i in range(count):
-        # optimizers.gw:24   s = alpha * s + (1 - alpha) * d**2
-        # optimizers.gw:25   v = momentum * v + d / (sqrt(s) + eps)
-        # optimizers.gw:26   w = w - lr * v
-        c2 = g[i] + weight_decay*w[i]
-        s_i = alpha*s[i] + c1*(c2*c2)
-        v_i = momentum*v[i] + c2/(sqrt(s_i) + eps)
-        s[i] = s_i
-        v[i] = v_i
-        w[i] = w[i] - lr*v_i
-
-
-cdef void update_adam(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # Adam (Kingma and Ba, 2015), with the bias of both running means corrected. torch.optim.Adam.
-    cdef write m = <write>states_[0]
-    cdef write v = <write>states_[1]
-    cdef real lr = <real>hypers_[0]
-    cdef real beta1 = <real>hypers_[1]
-    cdef real beta2 = <real>hypers_[2]
-    cdef real eps = <real>hypers_[3]
-    cdef real weight_decay = <real>hypers_[4]
-    cdef real c1, c2, c3, c4, c5, m_i, v_i
-    cdef Py_ssize_t i
-    c1 = 1 - beta1
-    c2 = 1 - pow(beta1, t)
-    c3 = 1 - beta2
-    c4 = 1 - pow(beta2, t)
-    for i in range(count):
-        # optimizers.gw:33   m = beta1 * m + (1 - beta1) * d
-        # optimizers.gw:34   v = beta2 * v + (1 - beta2) * d**2
-        # optimizers.gw:35   w = w - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)
-        c5 = g[i] + weight_decay*w[i]
-        m_i = beta1*m[i] + c1*c5
-        v_i = beta2*v[i] + c3*(c5*c5)
-        m[i] = m_i
-        v[i] = v_i
-        w[i] = w[i] - lr*(m_i/c2)/(sqrt(v_i/c4) + eps)
-
-
-cdef void update_adamw(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not go through the running means. torch.optim.AdamW.
-    cdef write m = <write>states_[0]
-    cdef write v = <write>states_[1]
-    cdef real lr = <real>hypers_[0]
-    cdef real beta1 = <real>hypers_[1]
-    cdef real beta2 = <real>hypers_[2]
-    cdef real eps = <real>hypers_[3]
-    cdef real weight_decay = <real>hypers_[4]
-    cdef real c1, c2, c3, c4, c5, m_i, v_i
-    cdef Py_ssize_t i
-    c1 = 1 - lr*weight_decay
-    c2 = 1 - beta1
-    c3 = 1 - pow(beta1, t)
-    c4 = 1 - beta2
-    c5 = 1 - pow(beta2, t)
-    for i in range(count):
-        # optimizers.gw:41   m = beta1 * m + (1 - beta1) * g
-        # optimizers.gw:42   v = beta2 * v + (1 - beta2) * g**2
-        # optimizers.gw:43   w = (1 - lr * weight_decay) * w - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)
-        m_i = beta1*m[i] + c2*g[i]
-        v_i = beta2*v[i] + c4*(g[i]*g[i])
-        m[i] = m_i
-        v[i] = v_i
-        w[i] = c1*w[i] - lr*(m_i/c3)/(sqrt(v_i/c5) + eps)
-
-
-cdef void update_adadelta(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # AdaDelta (Zeiler, 2012): steps as large as the running mean of earlier ones over that of the gradients. torch.optim.Adadelta.
-    cdef write s = <write>states_[0]
-    cdef write a = <write>states_[1]
-    cdef real lr = <real>hypers_[0]
-    cdef real rho = <real>hypers_[1]
-    cdef real eps = <real>hypers_[2]
-    cdef real weight_decay = <real>hypers_[3]
-    cdef real c1, c2, s_i, c4
-    cdef Py_ssize_t i
-    c1 = 1 - rho
-    for i in range(count):
-        # optimizers.gw:50   s = rho * s + (1 - rho) * d**2
-        # optimizers.gw:52   a = rho * a + (1 - rho) * step**2
-        # optimizers.gw:53   w = w - lr * step
-        c2 = g[i] + weight_decay*w[i]
-        s_i = rho*s[i] + c1*(c2*c2)
-        c4 = sqrt(a[i] + eps)/sqrt(s_i + eps)*c2
-        s[i] = s_i
-        a[i] = rho*a[i] + c1*(c4*c4)
-        w[i] = w[i] - lr*c4
-
-
-cdef void update_adamax(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # Adamax (Kingma and Ba, 2015): Adam with the largest gradient so far, fading, in place of the mean square. torch.optim.Adamax.
-    cdef write m = <write>states_[0]
-    cdef write u = <write>states_[1]
-    cdef real lr = <real>hypers_[0]
-    cdef real beta1 = <real>hypers_[1]
-    cdef real beta2 = <real>hypers_[2]
-    cdef real eps = <real>hypers_[3]
-    cdef real weight_decay = <real>hypers_[4]
-    cdef real c1, c2, c3, m_i, u_i
-    cdef Py_ssize_t i
-    c1 = 1 - beta1
-    c2 = lr/(1 - pow(beta1, t))
-    for i in range(count):
-        # optimizers.gw:60   m = beta1 * m + (1 - beta1) * d
-        # optimizers.gw:61   u = max(beta2 * u, abs(d) + eps)
-        # optimizers.gw:62   w = w - lr / (1 - beta1**t) * m / u
-        c3 = g[i] + weight_decay*w[i]
-        m_i = beta1*m[i] + c1*c3
-        u_i = maximum(beta2*u[i], absolute(c3) + eps)
-        m[i] = m_i
-        u[i] = u_i
-        w[i] = w[i] - c2*m_i/u_i
-
-
-cdef void update_nadam(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # NAdam (Dozat, 2016): Adam with Nesterov's look ahead; p is the product of all mu so far. torch.optim.NAdam.
-    cdef write m = <write>states_[0]
-    cdef write v = <write>states_[1]
-    cdef write p = <write>states_[2]
-    cdef real lr = <real>hypers_[0]
-    cdef real beta1 = <real>hypers_[1]
-    cdef real beta2 = <real>hypers_[2]
-    cdef real eps = <real>hypers_[3]
-    cdef real weight_decay = <real>hypers_[4]
-    cdef real momentum_decay = <real>hypers_[5]
-    cdef real c1, c2, c3, c4, c5, c6, p_i, c8, m_i, v_i
-    cdef Py_ssize_t i
-    c1 = beta1*(1 - 0.5*pow(0.96, t*momentum_decay))
-    c2 = 1 - c1
-    c3 = beta1*(1 - 0.5*pow(0.96, (t + 1)*momentum_decay))
-    c4 = 1 - beta1
-    c5 = 1 - beta2
-    c6 = 1 - pow(beta2, t)
-    for i in range(count):
-        # optimizers.gw:70   m = beta1 * m + (1 - beta1) * d
-        # optimizers.gw:71   v = beta2 * v + (1 - beta2) * d**2
-        # optimizers.gw:74   p = p * mu
-        # optimizers.gw:75   w = w - lr * ((1 - mu) / (1 - p) * d + next_mu / (1 - p * next_mu) * m) / (sqrt(v / (1 - beta2**t)) + eps)
-        p_i = p[i]*c1
-        c8 = g[i] + weight_decay*w[i]
-        m_i = beta1*m[i] + c4*c8
-        v_i = beta2*v[i] + c5*(c8*c8)
-        m[i] = m_i
-        v[i] = v_i
-        p[i] = p_i
-        w[i] = w[i] - lr*(c2/(1 - p_i)*c8 + c3/(1 - p_i*c3)*m_i)/(sqrt(v_i/c6) + eps)
-
-
-cdef void update_radam(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # RAdam (Liu et al., 2020): Adam that waits with the square until its variance is bounded. torch.optim.RAdam.
-    cdef write m = <write>states_[0]
-    cdef write v = <write>states_[1]
-    cdef real lr = <real>hypers_[0]
-    cdef real beta1 = <real>hypers_[1]
-    cdef real beta2 = <real>hypers_[2]
-    cdef real eps = <real>hypers_[3]
-    cdef real weight_decay = <real>hypers_[4]
-    cdef real c1, c2, c3, c4, c5, c6, c7, c8, c10, m_i, c12, c13, c14, c15, v_i
-    cdef bint c9
-    cdef Py_ssize_t i
-    c1 = 1 - beta2
-    c2 = 2/c1 - 1
-    c3 = pow(beta2, t)
-    c4 = 1 - c3
-    c5 = c2 - 2*t*c3/c4
-    c6 = 1 - beta1
-    c7 = 1 - pow(beta1, t)
-    c8 = sqrt((c5 - 4)*(c5 - 2)*c2/((c2 - 4)*(c2 - 2)*c5))*sqrt(c4)
-    c9 = c5 > 5
-    for i in range(count):
-        # optimizers.gw:82   m = beta1 * m + (1 - beta1) * d
-        # optimizers.gw:83   v = beta2 * v + (1 - beta2) * d**2
-        # optimizers.gw:88   w = w - lr * m / (1 - beta1**t) * step
-        c10 = g[i] + weight_decay*w[i]
-        m_i = beta1*m[i] + c6*c10
-        c12 = 2/c1 - 1
-        c13 = pow(beta2, t)
-        c14 = 1 - c13
-        c15 = c12 - 2*t*c13/c14
-        v_i = beta2*v[i] + c1*(c10*c10)
-        m[i] = m_i
-        v[i] = v_i
-        w[i] = w[i] - lr*m_i/c7*(c8/(sqrt(v_i) + eps) if c9 else 1.0)
-
-
-cdef void update_lion(write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count) noexcept nogil:
-    # Lion (Chen et al., 2023): steps of the sign of a running mean, with a weight decay of their own.
-    cdef write m = <write>states_[0]
-    cdef real lr = <real>hypers_[0]
-    cdef real beta1 = <real>hypers_[1]
-    cdef real beta2 = <real>hypers_[2]
-    cdef real weight_decay = <real>hypers_[3]
-    cdef real c1, c2
-    cdef real w_i
-    cdef Py_ssize_t i
-    c1 = 1 - beta1
-    c2 = 1 - beta2
-    for i in range(count):
-        # optimizers.gw:94   m = beta2 * m + (1 - beta2) * g
-        # optimizers.gw:95   w = w - lr * (d + weight_decay * w)
-        w_i = w[i] - lr*(sign(beta1*m[i] + c1*g[i]) + weight_decay*w[i])
-        m[i] = beta2*m[i] + c2*g[i]
-        w[i] = w_i
-
-
 # What follows is the same for every model but for its tables: from Python to the kernels above.
 
 ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil
 ctypedef void (*update_t)(write, read, real **, const double *, double, Py_ssize_t) noexcept nogil
+
+cdef extern from "gradwright/updates.h" nogil:
+    # the rules of optimizers.gw: each is one loop over the parameters
+    update_t update_sgd "gw_update_sgd_f64"
+    update_t update_adagrad "gw_update_adagrad_f64"
+    update_t update_rmsprop "gw_update_rmsprop_f64"
+    update_t update_adam "gw_update_adam_f64"
+    update_t update_adamw "gw_update_adamw_f64"
+    update_t update_adadelta "gw_update_adadelta_f64"
+    update_t update_adamax "gw_update_adamax_f64"
+    update_t update_nadam "gw_update_nadam_f64"
+    update_t update_radam "gw_update_radam_f64"
+    update_t update_lion "gw_update_lion_f64"
 
 cdef void _call_predict(void **s, const Py_ssize_t *n) noexcept nogil:
     predict(<read>s[0], <read>s[1], <write>s[2], <write_indices>s[3], <write>s[4], n[0])
@@ -540,10 +298,8 @@ cdef void _call_train(void **s, const Py_ssize_t *n) noexcept nogil:
 cdef kernel_t[4] _KERNELS = [_call_predict, _call_forward, _call_backward, _call_train]
 cdef update_t[10] _UPDATES = [update_sgd, update_adagrad, update_rmsprop, update_adam, update_adamw, update_adadelta, update_adamax, update_nadam, update_radam, update_lion]
 
-_REAL = 'float64'
-# read as text: a literal of this size takes the Cython compiler a second
-from ast import literal_eval as _literal
-_SPEC = _literal("""{
+# what the model is; read when the module is imported
+_SPEC = """{
     'gradwright': '0.1.0',
     'name': 'linear_softmax',
     'doc': 'a linear classifier with probabilities',
@@ -688,6 +444,6 @@ _SPEC = _literal("""{
     'nonnegative': (),
     'countable': (),
     'optimizer': None,
-}""")
+}"""
 
 include "gradwright/module.pxi"

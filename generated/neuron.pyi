@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from gradwright.runtime.summary import Summary as _Summary  # type: ignore[import-not-found, unused-ignore]
+from gradwright.runtime.training import Bound as _Bound  # type: ignore[import-not-found, unused-ignore]
 from gradwright.runtime.training import History as _History  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import ArrayLike, NDArray
 
@@ -94,6 +95,10 @@ class Model:
         """One training step on these inputs; the loss before it.
 
         x  [2]."""
+    def bind(self, optimizer: Any = None, /, *, x: ArrayLike) -> _Bound:
+        """Training steps on these very arrays as a function; see _Bound.
+
+        x  [2]."""
     def fit(self, data: Any, optimizer: Any = None, *, epochs: int = 1,
             batch_size: int | None = 32, shuffle: bool = True, seed: int | None = None,
             progress: bool | None = None, validation: Any = None, metrics: Any = None, callbacks: Any = (),
@@ -128,3 +133,11 @@ def gradient(params: Model | Params | Mapping[str, ArrayLike] | ArrayLike, upstr
     """The gradients for these parameters: a pure function of its arguments.
 
     x  [2]."""
+def value_at(x: ArrayLike, w: ArrayLike, /) -> float:
+    """The outputs at a point: numbers for numbers, in order.
+
+    Takes x, w; returns f."""
+def value_and_grad_at(x: ArrayLike, w: ArrayLike, /) -> tuple[float, tuple[Any, ...], tuple[Any, ...]]:
+    """The outputs and the gradients at a point: numbers for numbers, in order.
+
+    Takes x, w; returns (f, df/dx, df/dw)."""

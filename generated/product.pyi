@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from gradwright.runtime.summary import Summary as _Summary  # type: ignore[import-not-found, unused-ignore]
+from gradwright.runtime.training import Bound as _Bound  # type: ignore[import-not-found, unused-ignore]
 from gradwright.runtime.training import History as _History  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import ArrayLike, NDArray
 
@@ -102,6 +103,12 @@ class Model:
         x  scalar.
         y  scalar.
         z  scalar."""
+    def bind(self, optimizer: Any = None, /, *, x: ArrayLike, y: ArrayLike, z: ArrayLike) -> _Bound:
+        """Training steps on these very arrays as a function; see _Bound.
+
+        x  scalar.
+        y  scalar.
+        z  scalar."""
     def fit(self, data: Any, optimizer: Any = None, *, epochs: int = 1,
             batch_size: int | None = 32, shuffle: bool = True, seed: int | None = None,
             progress: bool | None = None, validation: Any = None, metrics: Any = None, callbacks: Any = (),
@@ -144,3 +151,11 @@ def gradient(params: Model | Params | Mapping[str, ArrayLike] | ArrayLike, upstr
     x  scalar.
     y  scalar.
     z  scalar."""
+def value_at(x: float, y: float, z: float, /) -> float:
+    """The outputs at a point: numbers for numbers, in order.
+
+    Takes x, y, z; returns f."""
+def value_and_grad_at(x: float, y: float, z: float, /) -> tuple[float, float, float, float]:
+    """The outputs and the gradients at a point: numbers for numbers, in order.
+
+    Takes x, y, z; returns (f, df/dx, df/dy, df/dz)."""

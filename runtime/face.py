@@ -1,43 +1,49 @@
 """How model.py gets into compiled modules.
 
-As text, for every Python: include/gradwright/face.pxi, which is in the repository and written by
+As text, for every Python: include/gradwright/face.h, which is in the repository and written by
 
     python -m gradwright.runtime.face
 
 And as bytecode of the Python that builds the module, since compiling the text takes longer than all else in an import: the
-build puts `code_header()` beside the module's C file, under the name HEADER. A module built without it has the text alone.
+build puts `code_header()` on the C compiler's path, under the name HEADER. A module built without it has the text alone.
 """
 import marshal
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FACE = HERE / "include" / "gradwright" / "face.pxi"
+FACE = HERE / "include" / "gradwright" / "face.h"
 HEADER = "gradwright_face.h"
 _NAME = "gradwright/runtime/model.py"      # in tracebacks
+_PLAIN = frozenset(range(32, 127)) - frozenset(b'"\\?')
+
+
+def source() -> str:
+    return (HERE / "model.py").read_text(encoding="utf-8")
 
 
 def text() -> str:
-    """What face.pxi must hold."""
-    model = (HERE / "model.py").read_text(encoding="utf-8")
-    if "'''" in model or "\r" in model:
-        raise ValueError("model.py must not contain ''' or carriage returns: it becomes a raw string")
-    return f"# runtime/model.py as text; made by python -m gradwright.runtime.face\ncdef str _FACE = r'''{model}'''\n"
+    """What face.h must hold."""
+    lines = "\n    ".join(_literal(line) for line in source().encode().splitlines(keepends=True))
+    return ("/* runtime/model.py as text; made by python -m gradwright.runtime.face */\n"
+            f"static const char gwm_face_text[] =\n    {lines};\n")
 
 
 def code_header() -> str:
     """The bytecode of model.py as a C header, the same bytes each time."""
-    source = text().partition("r'''")[2].removesuffix("'''\n")
-    data = marshal.dumps(compile(source, _NAME, "exec", dont_inherit=True, optimize=0), 2)   # version 2 does not count references
-    lines = [_literal(data[at:at + 512]) for at in range(0, len(data), 512)]
-    return (f"#define GWM_FACE_MAGIC {_literal(MAGIC_NUMBER)}\n#define GWM_FACE_LENGTH {len(data)}\n"
-            "static const char gwm_face_code[] =\n    " + "\n    ".join(lines) + ";\n")
+    data = marshal.dumps(compile(source(), _NAME, "exec", dont_inherit=True, optimize=0), 2)   # version 2 counts no references
+    lines = "\n    ".join(_literal(data[at:at + 512]) for at in range(0, len(data), 512))
+    return (f"#define GWM_FACE_MAGIC {int.from_bytes(MAGIC_NUMBER, 'little')}\n#define GWM_FACE_LENGTH {len(data)}\n"
+            f"static const char gwm_face_code[] =\n    {lines};\n")
+
+
+_SPELLED = [chr(byte) if byte in _PLAIN else f"\\{byte:03o}" for byte in range(256)]
+_SPELLED[10], _SPELLED[34], _SPELLED[92] = "\\n", '\\"', "\\\\"
 
 
 def _literal(data: bytes) -> str:
-    plain = set(range(32, 127)) - set(b'"\\?')
-    return '"' + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in data) + '"'
+    return '"' + "".join(map(_SPELLED.__getitem__, data)) + '"'
 
 
 if __name__ == "__main__":
-    FACE.write_text(text(), encoding="utf-8")
+    FACE.write_text(text(), encoding="ascii")

@@ -46,6 +46,11 @@ def on_module(action: str) -> str:
     return f'for a in "$@"; do case "$a" in *gate.c) {action};; esac; done'
 
 
+def on_link(action: str) -> str:
+    """A shell script that acts when the module is linked."""
+    return f'for a in "$@"; do case "$a" in *gate.*.so) {action};; esac; done'
+
+
 def value(module: ModuleType) -> float:
     return float(module.Model().predict(x=0.5).f)
 
@@ -298,11 +303,12 @@ def test_what_a_c_compiler_prints_cannot_disturb_a_terminal(tmp_path: Path, monk
 
 def test_a_c_compiler_that_makes_garbage_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
     target = 'while [ "$1" != -o ]; do shift; done; echo garbage > "$2"; exit 0'
-    monkeypatch.setenv("CC", compiler(tmp_path / "cc", on_module(target)))
-    with pytest.raises(ToolchainError, match="made no library"):
-        driver.load("gate.gw")
+    for number, script in enumerate((on_module(target), on_link(target))):
+        monkeypatch.setenv("CC", compiler(tmp_path / f"cc{number}", script))
+        with pytest.raises(ToolchainError, match="made no library"):
+            driver.load("gate.gw")
     target = target.replace("echo garbage", r"printf '\177ELFgarbage'")
-    monkeypatch.setenv("CC", compiler(tmp_path / "cc2", on_module(target)))
+    monkeypatch.setenv("CC", compiler(tmp_path / "cc2", on_link(target)))
     with pytest.raises(ToolchainError, match="cannot be loaded"):
         driver.load("gate.gw")
     monkeypatch.delenv("CC")
@@ -355,9 +361,11 @@ def test_info_and_clear(own_cache: Path) -> None:
     driver.load("gate.gw")
     found = cache.info()
     assert (found.folder, found.modules, found.failed) == (own_cache, 1, 0)
-    assert found.largest[0][1] == "gate" and found.bytes == found.largest[0][0] > 10_000
+    objects = sum(p.stat().st_size for p in (own_cache / "objects").rglob("*") if p.is_file())
+    assert found.objects == len(list((own_cache / "objects").iterdir())) >= 3
+    assert found.largest[0][1] == "gate" and found.bytes - objects == found.largest[0][0] > 10_000
     cache.clear()
-    assert cache.info().modules == 0 and not list((own_cache / "aside").iterdir())
+    assert cache.info().modules == cache.info().objects == 0 and not list((own_cache / "aside").iterdir())
     assert not driver.compile_model("gate.gw").cached
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.language.source import Source, Span
 from gradwright.compiler.meaning.interpret import run
 from gradwright.compiler.passes.kernels import Kernel, Place, Plan, plan
+from gradwright.runtime import load
 from hypothesis import given, settings
 from support.graphs import LABELS, Case, graphs
 from support.models import build
@@ -183,3 +187,49 @@ def test_docstrings_cannot_end_early() -> None:
 
 def test_the_same_bytes_each_time() -> None:
     assert emitted(XOR)[1] == emitted(XOR)[1]
+
+
+# ---------------------------------------------------------------- without a C compiler
+
+ROUNDINGS = 1000  # units in the last place of an array's largest element, by which the backends may differ: docs/command.md
+
+WITHOUT = """
+import sys
+import numpy as np
+from gradwright.runtime import load
+model, data, answers = sys.argv[1:]
+module = load(model, backend="numpy")
+net = module.Model(seed=1)
+given = dict(np.load(data))
+out, gradients = net.value_and_grad(**given)
+net.fit(given, optimizer="adam", epochs=2, batch_size=None, seed=1)
+np.savez(answers, theta=net.theta, loss=out.loss, **{f"d_{p['name']}": gradients[p["name"]] for p in module._SPEC["params"]})
+assert not {"Cython", "sympy"} & set(sys.modules)
+"""
+
+
+@pytest.mark.parametrize("name", ["xor", "digits", "lenet"])
+def test_where_there_is_no_c_compiler_the_numbers_are_the_same(name: str, tmp_path: Path) -> None:
+    """In a process with an empty PATH, and neither Cython nor SymPy: gradients, and parameters that were trained."""
+    model = Path(__file__).parent.parent / "examples" / f"{name}.gw"
+    compiled = load(model)
+    spec = compiled._SPEC
+    draw = np.random.default_rng(3)
+    shapes = {i["name"]: tuple(5 if isinstance(d, str) else d for d in i["shape"]) for i in spec["inputs"]}
+    data = {i["name"]: draw.uniform(0, 1, shapes[i["name"]]).astype(spec["dtype"]) if i["kind"] == "real"
+            else draw.integers(0, i["below"], shapes[i["name"]]) for i in spec["inputs"]}  # fmt: skip
+    np.savez(tmp_path / "data.npz", **data)
+    (tmp_path / "empty").mkdir()
+    environment = {k: v for k, v in os.environ.items() if k != "CC"} | {"PATH": str(tmp_path / "empty")}
+    environment["GRADWRIGHT_CACHE"] = str(tmp_path / "cache")
+    subprocess.run([sys.executable, "-c", WITHOUT, str(model), str(tmp_path / "data.npz"), str(tmp_path / "answers.npz")],
+                   check=True, env=environment)  # fmt: skip
+    answers = dict(np.load(tmp_path / "answers.npz"))
+    net = compiled.Model(seed=1)
+    out, gradients = net.value_and_grad(**data)
+    net.fit(data, optimizer="adam", epochs=2, batch_size=None, seed=1)
+    wanted = {"theta": net.theta, "loss": out.loss, **{f"d_{p['name']}": gradients[p["name"]] for p in spec["params"]}}
+    assert sorted(wanted) == sorted(answers)
+    for what, value in wanted.items():
+        unit = np.finfo(spec["dtype"]).eps * np.abs(value).max()
+        assert np.abs(answers[what] - value).max() <= ROUNDINGS * unit, what

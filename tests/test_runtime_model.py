@@ -295,7 +295,7 @@ def test_pure_functions_share_nothing(xor: ModuleType) -> None:
 # ---- the face, and what importing a module costs
 
 
-def test_face_pxi_is_model_py() -> None:
+def test_face_h_is_model_py() -> None:
     assert face.FACE.read_text(encoding="utf-8") == face.text(), "run: python -m gradwright.runtime.face"
 
 

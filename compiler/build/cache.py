@@ -3,6 +3,7 @@
 ::
 
     modules/KEY/        one built module: its files and entry.json, which holds their hashes
+    objects/KEY/        the same for what modules share: an object file of a C header's functions
     fronts/KEY.json     what a source text with its options became: the key above, so that a second run elaborates nothing
     toolchains/         what a C compiler can do
     failed/             the sources and the log of builds that failed
@@ -31,7 +32,8 @@ _LEFT_BEHIND: Final = 3600.0  # seconds after which a folder in aside/ has no ow
 _FRONTS: Final = 8  # alternatives kept per source text (it may stand beside different used files)
 _MANY_FRONTS: Final = 2000  # source texts that are remembered
 _MANY_FAILED: Final = 20  # logs that are kept
-LIMIT: Final = 1 << 30  # bytes of built modules; $GRADWRIGHT_CACHE_SIZE in MiB overrides it
+_BUILT: Final = ("modules", "objects")  # what counts for the limit
+LIMIT: Final = 1 << 30  # bytes of what is built; $GRADWRIGHT_CACHE_SIZE in MiB overrides it
 
 
 # ---------------------------------------------------------------- where
@@ -145,9 +147,9 @@ class Entry(NamedTuple):
         return self.folder / name
 
 
-def find(key: str) -> Entry | None:
+def find(key: str, room: str = "modules") -> Entry | None:
     """The entry ``key`` where it is there and whole: every file still has the hash that it was stored with."""
-    folder = directory() / "modules" / key
+    folder = directory() / room / key
     try:
         entry = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
         if entry["format"] != _FORMAT or entry["key"] != key or not isinstance(entry["about"], dict):
@@ -175,13 +177,13 @@ def forget(key: str) -> None:
         os.rename(directory() / "modules" / key, trash / "old")
 
 
-def obtain(key: str, make: Callable[[Path], Mapping[str, Any]]) -> Entry:
+def obtain(key: str, make: Callable[[Path], Mapping[str, Any]], room: str = "modules") -> Entry:
     """The entry ``key``. Where there is none ``make(folder)`` puts its files into a folder; one process makes, others wait."""
-    found = find(key)
+    found = find(key, room)
     if found is not None:
         return found
-    with locked(key[:2]):
-        found = find(key)
+    with locked(key[:2] if room == "modules" else f"{room}-{key[:2]}"):
+        found = find(key, room)
         if found is not None:
             return found
         with scratch() as aside:
@@ -189,7 +191,7 @@ def obtain(key: str, make: Callable[[Path], Mapping[str, Any]]) -> Entry:
             files = {p.name: sha256(p.read_bytes()).hexdigest() for p in sorted(aside.iterdir()) if p.is_file()}
             text = json.dumps({"format": _FORMAT, "key": key, "files": files, "about": about}, indent=1)
             (aside / "entry.json").write_text(text, encoding="utf-8")
-            target = _room("modules") / key
+            target = _room(room) / key
             _replace_folder(aside, target)
         _tidy(keep=key)
     return Entry(key, target, tuple(files), about)
@@ -212,7 +214,7 @@ def _replace_folder(aside: Path, target: Path) -> None:
 @contextlib.contextmanager
 def locked(name: str) -> Iterator[None]:
     """One process at a time within; the others wait. Whoever holds it may be killed at any moment: the system lets go of it.
-    Locks are taken in the order front, module, so that two never wait for each other."""
+    Locks are taken in the order front, module, object, so that two never wait for each other."""
     import filelock
 
     lock = filelock.FileLock(_room("locks") / f"{name}.lock", timeout=_LOCK_TIMEOUT)
@@ -246,7 +248,7 @@ def _tidy(keep: str) -> None:
         _keep_latest(_room("fronts"), _MANY_FRONTS)
         _keep_latest(_room("failed"), _MANY_FAILED)
         ages: list[tuple[float, str, int, Path]] = []
-        for folder in (directory() / "modules").iterdir():
+        for folder in (f for room in _BUILT for f in _room(room).iterdir()):
             with contextlib.suppress(OSError):
                 size = sum(p.stat().st_size for p in folder.iterdir())
                 stamp = folder / "entry.json"
@@ -287,6 +289,7 @@ class Info(NamedTuple):
 
     folder: Path
     modules: int
+    objects: int
     bytes: int
     limit: int
     failed: int
@@ -298,6 +301,10 @@ class Info(NamedTuple):
 def info() -> Info:
     """How much is in the cache, and where it is."""
     found: list[tuple[int, str, str]] = []
+    shared: list[int] = []
+    for folder in _room("objects").iterdir():
+        with contextlib.suppress(OSError):
+            shared.append(sum(p.stat().st_size for p in folder.iterdir()))
     for folder in _room("modules").iterdir():
         with contextlib.suppress(OSError):
             size = sum(p.stat().st_size for p in folder.iterdir())
@@ -308,8 +315,8 @@ def info() -> Info:
     found.sort(key=lambda one: (-one[0], one[1:]))
     instead, why = _instead.get(str(directory()), ("", ""))
     failed = sum(1 for _ in _room("failed").iterdir())
-    total = sum(size for size, _, _ in found)
-    return Info(directory(), len(found), total, _limit(), failed, tuple(found[:10]), instead, why)
+    total = sum(size for size, _, _ in found) + sum(shared)
+    return Info(directory(), len(found), len(shared), total, _limit(), failed, tuple(found[:10]), instead, why)
 
 
 def clear() -> None:
@@ -317,7 +324,7 @@ def clear() -> None:
     import shutil
 
     now = time.time()
-    for name in ("fronts", "modules", "failed", "toolchains"):
+    for name in ("fronts", *_BUILT, "failed", "toolchains"):
         with scratch() as trash, contextlib.suppress(FileNotFoundError):
             os.rename(directory() / name, trash / name)  # gone at once: nobody finds half of it
     for path in _room("aside").iterdir():

@@ -1,47 +1,58 @@
-"""One Cython text into one importable file: Cython in this process, then the C compiler, nothing else."""
+"""One Cython text into one importable file: Cython and the C compiler, beside each other where they can be, and nothing else."""
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from . import cache
+from . import cache, translator
 from .files import publish
 from .hashing import sha256
 from .modules import suffix
+from .objects import FACE, START, Headers, Objects
+from .parts import cut
 from .recall import cython_version, headers
-from .toolchain import BuildError, Toolchain, ToolchainError, toolchain
+from .toolchain import BuildError, Running, Toolchain, toolchain
 
 __all__ = ["binary_interface", "build_module", "headers", "suffix", "translate"]
 
-_cython: Final = threading.Lock()  # Cython keeps its state in its modules
-_THREADED: Final = ("cython.parallel", "gradwright/gemm.h", "gradwright/contract.h", "gradwright/guarded.h")
 _LAST: Final = 30  # lines of a compiler's complaint that go into the message
+_CHECKED: Final = '"gradwright/checked.h"'
 
 
 def binary_interface(tools: Toolchain | None) -> str:
     """What a built module depends on besides its text: compiler, flags and processor, Cython, headers, Python."""
     if tools is None:
         return "none"
-    files = sorted(p for p in (headers() / "gradwright").rglob("*") if p.is_file())
-    parts = [part for p in files for part in (p.name.encode(), p.read_bytes())]
-    return cache.digest(tools.identity, cython_version(), suffix(), sys.version, *parts)
+    return cache.digest(tools.identity, cython_version(), suffix(), sys.version, *Headers().parts)
 
 
-def build_module(name: str, pyx: str, out_dir: Path, *, tools: Toolchain | None = None) -> Path:
-    """Compile the Cython text ``pyx`` and put the module ``name`` into ``out_dir``, whole or not at all."""
-    tools = tools or toolchain()
+def begin(making: Objects, model: str) -> None:
+    """Start what a module will need whatever it is: called before the model, which has this text, is compiled."""
+    translator.prepare(model)
+    making.start(making.headers.of_text('include "gradwright/module.pxi"'))
+
+
+def begin_rules(making: Objects, real: str) -> None:
+    """Start what modules of a real type, "float32" or "float64", will need."""
+    if making.headers.takes_part("updates") and not making.tools.levels:
+        making.start([making.headers.object("updates", "f32" if real == "float32" else "f64")])
+
+
+def build_module(name: str, pyx: str, out_dir: Path, *, tools: Toolchain | None = None, making: Objects | None = None) -> Path:
+    """Compile the Cython text ``pyx`` and put the module ``name`` into ``out_dir``, whole or not at all. ``making`` are objects
+    that were started earlier."""
+    if making is None:
+        with Objects(tools or toolchain()) as making:
+            return build_module(name, pyx, out_dir, making=making)
     with cache.scratch() as folder:
         target = folder / f"{name}{suffix()}"
         try:
-            c_file = translate(name, pyx, folder)
-            tools.compile(c_file, target, include=(headers(),), threads=any(word in pyx for word in _THREADED))
+            _build(name, pyx, folder, target, making)
         except BuildError as error:
             raise _with_log(error, name, folder) from None
         result = Path(out_dir) / target.name
@@ -49,57 +60,72 @@ def build_module(name: str, pyx: str, out_dir: Path, *, tools: Toolchain | None 
         return result
 
 
+def _build(name: str, pyx: str, folder: Path, target: Path, making: Objects) -> None:
+    tools, every = making.tools, making.tools.each()
+    shared = making.headers.of_text(pyx)
+    if len(every) > 1:  # the levels have functions of the same names: each keeps its own to itself
+        shared = tuple(one for one in shared if one.header in _ONE_FOR_ALL)
+    making.start(shared)
+    threads = "cython.parallel" in pyx or any(making.headers.is_threaded(h) for h in re.findall(r'"gradwright/(\w+)\.h"', pyx))
+    c_file = translate(name, pyx, folder)
+    text = c_file.read_text(encoding="utf-8")
+    entry = re.search(r"^__Pyx_PyMODINIT_FUNC (PyInit\w*)\(void\)$", text, re.MULTILINE)
+    if entry is None:
+        raise BuildError(f"Cython made no PyInit of {name}.pyx")
+    parts = 1
+    if len(every) == 1 and "-O0" not in tools.flags:
+        text, parts = cut(text)
+        c_file.write_text(text, encoding="utf-8", newline="\n")
+    (folder / "start.c").write_text(_start(name, entry[1], len(every)), encoding="utf-8", newline="\n")
+    jobs = []
+    main = re.findall(r"^int (__pyx_module_is_main_\w+) =", text, re.MULTILINE)
+    for number, (level, part) in enumerate((level, part) for level in range(len(every)) for part in range(parts)):
+        define = [*(one.linked for one in shared), *(f"{word}={word}_{number}" for word in main)]  # other units see the word
+        define += [f"GW_PART={part}"] if parts > 1 else []
+        if part == 0:
+            define += [f"{entry[1]}=gw_init_{level}", "CYTHON_NO_PYINIT_EXPORT", f"GW_NEEDS=gw_needs_{level}"]
+        jobs.append(making.work(_compile, every[level], c_file, folder / f"{name}_{number}.o", define, threads, making.running))
+    started = folder / "start.o"
+    tools.for_any().compile_object(folder / "start.c", started, include=(headers(),), running=making.running)
+    objects = [job.result() for job in jobs]
+    tools.link([*objects, started, *(making.file(one, folder) for one in shared)], target, threads=threads)
+
+
+_ONE_FOR_ALL: Final = (START, FACE)  # objects that are compiled for every processor
+
+
+def _compile(tools: Toolchain, c_file: Path, target: Path, define: Sequence[str], threads: bool, running: Running) -> Path:
+    """An object file of Cython's C file, for one level, or of a part of it."""
+    tools.compile_object(c_file, target, include=(headers(), c_file.parent), define=define, threads=threads, running=running)
+    return target
+
+
+def _start(name: str, entry: str, levels: int) -> str:
+    """The C file of what Python calls first: it takes the level that this processor can run, or says that there is none."""
+    lines = ['#include "gradwright/start.h"']
+    for k in range(levels):
+        lines += [f'extern __attribute__((visibility("hidden"))) const char gw_needs_{k}[];',
+                  f'extern __attribute__((visibility("hidden"))) void *gw_init_{k}(void);']  # fmt: skip
+    rows = ", ".join(f"{{gw_needs_{k}, gw_init_{k}}}" for k in range(levels))
+    return "\n".join([*lines, f"static const gw_way levels[] = {{{rows}}};",
+                      f'__attribute__((visibility("default"))) void *{entry}(void)',
+                      f'{{ return gw_start("{name}", levels, {levels}); }}', ""])  # fmt: skip
+
+
 def translate(name: str, pyx: str, folder: Path) -> Path:
     """Cython's part: the text into a C file in ``folder``."""
-    from gradwright.runtime import face
-
     source, c_file = folder / f"{name}.pyx", folder / f"{name}.c"
     source.write_text(pyx, encoding="utf-8", newline="\n")
-    (folder / face.HEADER).write_text(face.code_header(), encoding="ascii", newline="\n")
-    try:
-        from Cython.Compiler.Errors import CompileError
-        from Cython.Compiler.Main import compile_single
-        from Cython.Compiler.Options import CompilationOptions, default_options
-    except ImportError as error:
-        raise ToolchainError(f"Cython cannot be imported ({error}): pip install 'cython>=3.1'") from None
-    listing = folder / f"{name}.lis"
-    with _cython, _plain_names():
-        options = CompilationOptions(
-            default_options, output_file=str(c_file), include_path=[str(headers())], use_listing_file=True,
-            errors_to_stderr=False, emit_linenums=False, annotate=False, compiler_directives={"language_level": 3},
-        )  # fmt: skip
-        try:
-            failed = compile_single(str(source), options, full_module_name=name).num_errors > 0
-            complaint = ""
-        except (CompileError, RecursionError) as error:
-            failed, complaint = True, f"{type(error).__name__}: {error}"
-    if failed or not c_file.is_file():
-        if listing.is_file():
-            complaint = listing.read_text(encoding="utf-8", errors="replace") + complaint
+    if _CHECKED in pyx:  # which has a module.h of its own, where the others link one
+        from gradwright.runtime import face
+
+        (folder / face.HEADER).write_text(face.code_header(), encoding="ascii", newline="\n")
+    complaint = translator.translate(name, source, c_file, headers())
+    if complaint is not None:
         raise BuildError(f"Cython failed on {name}.pyx\n{_without(folder, complaint).strip()}")
-    c_file.write_text(_guarded(name, _calm(_rolled(c_file.read_text(encoding="utf-8")))), encoding="utf-8", newline="\n")
+    text = f'{_calm(_rolled(c_file.read_text(encoding="utf-8")))}\n#ifdef GW_NEEDS\n#include "gradwright/machine.h"\n#endif\n'
+    c_file.write_text(text, encoding="utf-8", newline="\n")
     return c_file
-
-
-_ENTRY: Final = "  return PyModuleDef_Init(&__pyx_moduledef);\n"
-
-
-def _guarded(name: str, text: str) -> str:
-    """Let the module's entry look first whether this processor has the instructions that the module was built with. It is
-    then an ImportError that says so, where it would be the end of the process."""
-    first = re.search(r"^(__Pyx_)?PyMODINIT_FUNC PyInit", text, re.MULTILINE)
-    if text.count(_ENTRY) != 1 or first is None:
-        return text
-    check = (
-        "  { const char *gwm_lacks = gw_machine_lacks();\n"
-        "    if (gwm_lacks) {\n"
-        '      PyErr_Format(PyExc_ImportError, "this module was compiled for a processor with %s, which this machine lacks; "\n'
-        f'                   "compile {name} again here, or with --march x86-64-v2", gwm_lacks);\n'
-        "      return NULL;\n"
-        "    } }\n"
-    ).replace("for a processor", "for processors")
-    head, rest = text[: first.start()], text[first.start() :]
-    return f'{head}#include "gradwright/machine.h"\n{rest.replace(_ENTRY, check + _ENTRY)}'
 
 
 _SHORT: Final = re.compile(r"^( +)(for \((__pyx_t_\d+) = 0; \3 < (8|12|16); \3\+=1\) \{)$", re.MULTILINE)
@@ -124,26 +150,6 @@ def _calm(text: str) -> str:
     return text
 
 
-@contextlib.contextmanager
-def _plain_names() -> Iterator[None]:
-    """Cython writes into a module where its files lie. Their names are enough, and make two builds of one text equal."""
-    from Cython.Compiler.Scanning import FileSourceDescriptor as Descriptor
-
-    changed: dict[str, Any] = {
-        "get_filenametable_entry": lambda self: Path(self.filename).name,
-        "get_relative_path": lambda self: Path(Path(self.filename).name),
-        "get_description": lambda self: Path(self.filename).name,
-    }
-    before = {name: getattr(Descriptor, name) for name in changed if hasattr(Descriptor, name)}
-    try:
-        for name in before:
-            setattr(Descriptor, name, changed[name])
-        yield
-    finally:
-        for name, method in before.items():
-            setattr(Descriptor, name, method)
-
-
 def _without(folder: Path, text: str) -> str:
     """The text of a complaint without the folder that is gone by the time somebody reads it."""
     return re.sub(rf'[^\s"]*{re.escape(folder.name)}/', "", text)
@@ -159,7 +165,7 @@ def _with_log(error: BuildError, name: str, folder: Path) -> BuildError:
         kept = cache.directory() / "failed" / f"{name}-{digest}"
         kept.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in sorted(folder.iterdir()):
-            if path.suffix in (".pyx", ".c"):
+            if path.name in (f"{name}.pyx", f"{name}.c"):
                 shutil.copyfile(path, kept / path.name)
         log = kept / "build.log"
         publish(log, (text + "\n").encode())

@@ -6,7 +6,8 @@ from typing import Final
 
 from ..language.family import GradwrightError
 
-MARCHES: Final = ("native", "x86-64-v2", "x86-64-v3", "x86-64-v4", "armv8")  # the processors that a module may be for
+MARCHES: Final = ("native", "x86-64-v2", "x86-64-v3", "x86-64-v4", "armv8", "dispatch")  # the processors that a module may be for
+LEVELS: Final = ("x86-64-v4", "x86-64-v3", "x86-64-v2")  # of "dispatch", the best first: one of them is taken at import
 
 
 class OptionError(GradwrightError):

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+import threading
 from collections.abc import Sequence
 from functools import cache as once
 from pathlib import Path
@@ -20,7 +21,7 @@ from gradwright.runtime.logs import DEBUG, tell
 from ..language.family import GradwrightError
 from . import cache
 from .hashing import sha256
-from .options import DiskError, OptionError
+from .options import LEVELS, DiskError, OptionError
 
 TIMEOUT: Final = 600.0  # seconds for one run of the C compiler; far beyond what any model takes; $GRADWRIGHT_TIMEOUT
 PROBE_TIMEOUT: Final = 30.0
@@ -72,30 +73,50 @@ class Toolchain(NamedTuple):
     shared: tuple[str, ...]  # what makes a Python extension out of it
     openmp: tuple[str, ...]  # empty: single-threaded
     identity: str  # changes when a rebuilt module could differ: program, version, flags, processor
+    levels: tuple[str, ...] = ()  # the processors that a module is for, the best first, where it chooses when it is imported
 
     def at_level(self, level: int) -> Toolchain:
         """The same compiler at -O0 to -O3."""
-        flags = tuple(f"-O{level}" if flag in ("-O2", "-O3") else flag for flag in self.flags)
-        return self._replace(flags=flags, identity=cache.digest(self.identity, *flags))
+        return self._with(tuple(f"-O{level}" if flag in _OPTIMISED else flag for flag in self.flags))
 
     def for_machine(self, march: str) -> Toolchain:
-        """The same compiler, for all processors of a kind: native, x86-64-v2, -v3, -v4, armv8."""
+        """The same compiler, for all processors of a kind: native, x86-64-v2, -v3, -v4, armv8; or for these three, to choose from
+        when a module is imported: dispatch."""
         if march == "native":
             return self
         here = os.uname().machine.lower()
         family = "arm" if march.startswith("armv") else "x86"
         if not here.startswith(("aarch64", "arm") if family == "arm" else ("x86_64", "amd64", "i386", "i686")):
             raise OptionError(f"--march {march}: this machine is {here}, and Gradwright builds for its own kind only")
-        flag = "-march=armv8-a" if march == "armv8" else f"-march={march}"
-        kept = tuple(f for f in self.flags if f not in ("-march=native", "-mcpu=native"))
-        flags = (*kept, flag)
-        return self._replace(flags=flags, identity=cache.digest(self.identity, *flags))
+        if march == "dispatch":
+            return self._with(self.flags, LEVELS)
+        return self._with((*self._portable(), "-march=armv8-a" if march == "armv8" else f"-march={march}"))
 
     def with_threads(self, threads: int) -> Toolchain:
         """The same compiler; what it builds uses so many threads, whatever the machine has."""
-        flags = (*self.flags, f"-DGW_THREADS={threads}")
-        openmp = () if threads == 1 else self.openmp
-        return self._replace(flags=flags, openmp=openmp, identity=cache.digest(self.identity, *flags))
+        made = self._with((*self.flags, f"{_THREADS}{threads}"))
+        return made._replace(openmp=() if threads == 1 else self.openmp)
+
+    def each(self) -> tuple[Toolchain, ...]:
+        """The compilers of a module's levels, the best first: this one, where it has one level."""
+        return tuple(self._replace(levels=()).for_machine(level) for level in self.levels) or (self,)
+
+    def for_any(self) -> Toolchain:
+        """The same compiler, for every processor of this machine's kind."""
+        return self._with(self._portable())
+
+    def for_objects(self, threads: bool) -> Toolchain:
+        """The same compiler for what does not belong to one model: at its best level, whatever is asked of the model's own
+        code, and with the number of threads in its flags only where that matters."""
+        flags = tuple(_OPTIMISED[0] if flag in _OPTIMISED else flag for flag in self.flags)
+        return self._with(flags if threads else tuple(f for f in flags if not f.startswith(_THREADS)))
+
+    def _portable(self) -> tuple[str, ...]:
+        return tuple(f for f in self.flags if not f.startswith(("-march=", "-mcpu=")))
+
+    def _with(self, flags: tuple[str, ...], levels: tuple[str, ...] = ()) -> Toolchain:
+        root, levels = self.identity.partition(" ")[0], levels or self.levels
+        return self._replace(flags=flags, levels=levels, identity=f"{root} {cache.digest(*flags, *levels)}")
 
     def compile(self, source: Path, target: Path, *, include: Sequence[Path] = (), threads: bool = False) -> str:
         """Compile one C file into a Python extension. Returns what the compiler printed."""
@@ -103,21 +124,79 @@ class Toolchain(NamedTuple):
             *self.command, *self.flags, *(self.openmp if threads else ()), "-DNDEBUG", "-w", *self.shared,
             *(f"-I{path}" for path in (*include, *python_headers())), str(source), "-o", str(target), "-lm",
         ]  # fmt: skip
-        tell(DEBUG, "compile", "the C compiler: %s", command)
-        status, output = run(command, timeout=_timeout(), temporary=target.parent)
-        output = _printable(output)
-        if status and re.search(r"No space left on device|File too large|Disk quota exceeded", output):
-            where = cache.directory()
-            raise DiskError(f"there is no room to build in {where}: free some, or set GRADWRIGHT_CACHE to another folder")
-        if status and re.search(r"-march=|-mcpu=|target CPU", output) and re.search(r"bad value|unknown|unsupported", output):
-            raise ToolchainError(f"the C compiler does not know the processors asked for\n{output.rstrip()}")
-        if status:
-            how = f"was ended by signal {-status}" if status < 0 else f"failed (status {status})"
-            raise BuildError(f"the C compiler {how}\n$ {_shown(command)}\n{output.rstrip()}")
-        if not _is_library(target):
-            said = f"$ {_shown(command)}\n{output.rstrip()}"
-            raise ToolchainError(f"the C compiler said that all went well, and made no library\n{said}")
-        return output
+        return _made(command, target)
+
+    def compile_object(self, source: Path, target: Path, *, include: Sequence[Path] = (), define: Sequence[str] = (),
+                       threads: bool = False, running: Running | None = None) -> str:  # fmt: skip
+        """Compile one C file into an object file that :meth:`link` takes."""
+        command = [
+            *self.command, *self.flags, *(self.openmp if threads else ()), "-DNDEBUG", "-w", "-c",
+            *(("-fPIC",) if "-fPIC" in self.shared else ()), *(f"-D{word}" for word in define),
+            *(f"-I{path}" for path in (*include, *python_headers())), str(source), "-o", str(target),
+        ]  # fmt: skip
+        return _made(command, target, running)
+
+    def link(self, objects: Sequence[Path], target: Path, *, threads: bool = False) -> str:
+        """Link object files into a Python extension."""
+        command = [*self.command, *(self.openmp if threads else ()), *self.shared, *map(str, objects), "-o", str(target), "-lm"]
+        return _made(command, target)
+
+
+_OPTIMISED: Final = ("-O3", "-O2", "-O1", "-O0")
+_THREADS: Final = "-DGW_THREADS="
+
+
+def _made(command: Sequence[str], target: Path, running: Running | None = None) -> str:
+    """What the compiler printed while it made ``target``."""
+    tell(DEBUG, "compile", "the C compiler: %s", command)
+    status, output = run(command, timeout=_timeout(), temporary=target.parent, running=running)
+    output = _printable(output)
+    if status and re.search(r"No space left on device|File too large|Disk quota exceeded", output):
+        where = cache.directory()
+        raise DiskError(f"there is no room to build in {where}: free some, or set GRADWRIGHT_CACHE to another folder")
+    if status and re.search(r"-march=|-mcpu=|target CPU", output) and re.search(r"bad value|unknown|unsupported", output):
+        raise ToolchainError(f"the C compiler does not know the processors asked for\n{output.rstrip()}")
+    if status:
+        how = f"was ended by signal {-status}" if status < 0 else f"failed (status {status})"
+        raise BuildError(f"the C compiler {how}\n$ {_shown(command)}\n{output.rstrip()}")
+    if not _is_binary(target):
+        said = f"$ {_shown(command)}\n{output.rstrip()}"
+        raise ToolchainError(f"the C compiler said that all went well, and made no library\n{said}")
+    return output
+
+
+class Running:
+    """Programs that run at the same time. When one of them is not wanted any more, none is."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pids: set[int] | None = set()
+
+    def add(self, pid: int) -> None:
+        with self._lock:
+            if self._pids is not None:
+                self._pids.add(pid)
+                return
+        _kill(pid)
+
+    def remove(self, pid: int) -> None:
+        with self._lock:
+            if self._pids is not None:
+                self._pids.discard(pid)
+
+    def end(self) -> None:
+        with self._lock:
+            pids, self._pids = self._pids or set(), None
+        for pid in pids:
+            _kill(pid)
+
+
+def _kill(pid: int) -> None:
+    """End a program with all that it started."""
+    import signal
+
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _shown(command: Sequence[str]) -> str:
@@ -137,7 +216,7 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
 
 
-def _is_library(path: Path) -> bool:
+def _is_binary(path: Path) -> bool:
     """Whether a file begins as ELF or Mach-O files do."""
     try:
         with open(path, "rb") as file:
@@ -146,10 +225,10 @@ def _is_library(path: Path) -> bool:
         return False
 
 
-def run(command: Sequence[str], *, timeout: float, cwd: Path | None = None, temporary: Path | None = None) -> tuple[int, str]:
+def run(command: Sequence[str], *, timeout: float, cwd: Path | None = None, temporary: Path | None = None,
+        running: Running | None = None) -> tuple[int, str]:  # fmt: skip
     """Run a program without a shell; its status and all that it printed. Nothing of it outlives the call. What it puts aside
     goes to ``temporary``, which is swept when this process is killed."""
-    import signal
     import subprocess
 
     environment = dict(os.environ, LC_ALL="C")
@@ -160,14 +239,18 @@ def run(command: Sequence[str], *, timeout: float, cwd: Path | None = None, temp
         env=environment, start_new_session=True, text=True, errors="replace",
     )  # fmt: skip
     try:
+        if running is not None:
+            running.add(process.pid)
         output, _ = process.communicate(timeout=timeout)
     except BaseException as error:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # gcc starts others, which would go on
+        _kill(process.pid)  # gcc starts others, which would go on
         process.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
             raise BuildError(f"the C compiler did not finish in {timeout:g} seconds\n$ {_shown(command)}") from None
         raise
+    finally:
+        if running is not None:
+            running.remove(process.pid)
     return process.returncode, output
 
 

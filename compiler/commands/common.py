@@ -10,6 +10,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
+from ..build.options import MARCHES
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -17,8 +19,6 @@ MODEL_ERROR: Final = 1
 USAGE_ERROR: Final = 2
 TOOLCHAIN_ERROR: Final = 3
 INTERNAL_ERROR: Final = 4
-
-MARCHES: Final = ("native", "x86-64-v2", "x86-64-v3", "x86-64-v4", "armv8")
 
 
 # ---------------------------------------------------------------- errors

@@ -39,7 +39,8 @@ def cache_info() -> None:
     with failures():
         about = cache.info()
         click.echo(f"folder    {about.folder}")
-        click.echo(f"modules   {about.modules}, {about.bytes / 2**20:.1f} MiB of at most {about.limit / 2**20:.0f}")
+        total = f"{about.bytes / 2**20:.1f} MiB of at most {about.limit / 2**20:.0f}"
+        click.echo(f"modules   {about.modules}, and {about.objects} objects that they share: {total}")
         click.echo(f"failed    {about.failed} logs of builds that failed")
         for size, name, key in about.largest:
             click.echo(f"  {size / 2**20:8.2f} MiB  {name}  {key[:12]}")

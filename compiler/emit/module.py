@@ -17,7 +17,7 @@ from .checked import EXTERN, CheckedWriter, Looks, look_at, tail
 from .cython import KernelWriter, Lines, dim_text
 from .formulas import CALLS
 from .spec import declared, literal, spec
-from .updates import spell_function, write_update
+from .updates import is_shared, spell_function, write_update
 
 DIRECTIVES = ("language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=False, "
               "annotation_typing=False, embedsignature=False")  # fmt: skip
@@ -52,7 +52,10 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
         bodies.add("")
         bodies.extend(lines)
         calls += ["", *_trampoline(writer, nest, model)]
+    shared = [] if checked else [u for u in model.updates if is_shared(u, sources)]
     for update in model.updates:
+        if update in shared:
+            continue
         bodies.add("")
         bodies.add("")
         look = (lambda what, origin: look_at(what, origin, sources, looks)) if checked else None
@@ -65,8 +68,9 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
     for line in EXTERN if checked else ():
         whole.add(line)
     whole.extend(bodies)
+    shared_names = [u.name for u in shared]
     table = spec(model, plan.kernels, [n.work for n in nests], version=version, digest=digest, backend="cython")
-    for line in "\n".join(_tail(model, nests, calls, table)).split("\n"):  # the tables are many lines each
+    for line in "\n".join(_tail(model, nests, calls, table, shared_names)).split("\n"):  # the tables are many lines each
         whole.add(line)
     for line in tail(looks) if checked else ():
         whole.add(line)
@@ -278,23 +282,28 @@ def _trampoline(writer: KernelWriter, nest: Nest, model: Model) -> list[str]:
     return [f"cdef void _call_{name}(void **s, const Py_ssize_t *n) noexcept nogil:", f"    {name}({', '.join(arguments)})"]
 
 
-def _tail(model: Model, nests: Sequence[Nest], calls: Sequence[str], table: Mapping[str, Any]) -> list[str]:
+def _tail(model: Model, nests: Sequence[Nest], calls: Sequence[str], table: Mapping[str, Any],
+          shared: Sequence[str]) -> list[str]:  # fmt: skip
     lines = ["", "", "# What follows is the same for every model but for its tables: from Python to the kernels above.", ""]
     lines += ["ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil",
               "ctypedef void (*update_t)(write, read, real **, const double *, double, Py_ssize_t) noexcept nogil"]  # fmt: skip
+    if shared:
+        width = "f32" if model.dtype == "float32" else "f64"
+        lines += ["", 'cdef extern from "gradwright/updates.h" nogil:',
+                  "    # the rules of optimizers.gw: each is one loop over the parameters"]  # fmt: skip
+        lines += [f'    update_t {spell_function(name)} "gw_{spell_function(name)}_{width}"' for name in shared]
     lines += calls
     kernels = [f"_call_{n.kernel.name}" for n in nests] or ["NULL"]
     updates = [spell_function(u.name) for u in model.updates] or ["NULL"]
     lines += ["", f"cdef kernel_t[{len(kernels)}] _KERNELS = [{', '.join(kernels)}]"]
     lines += [f"cdef update_t[{len(updates)}] _UPDATES = [{', '.join(updates)}]"]
-    lines += ["", f"_REAL = {model.dtype!r}", "# read as text: a literal of this size takes the Cython compiler a second"]
-    lines += [*_spec_lines(table), "", 'include "gradwright/module.pxi"']
+    lines += ["", "# what the model is; read when the module is imported", f'_SPEC = """{_spec_text(table)}"""']
+    lines += ["", 'include "gradwright/module.pxi"']
     return lines
 
 
-def _spec_lines(table: Mapping[str, Any]) -> list[str]:
-    text = literal(dict(table)).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    return ["from ast import literal_eval as _literal", f'_SPEC = _literal("""{text}""")']
+def _spec_text(table: Mapping[str, Any]) -> str:
+    return literal(dict(table)).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
 
 
 __all__ = ["Origin", "dim_text", "emit_module", "source_map"]

@@ -1,8 +1,15 @@
-"""An optimiser's rule as one fused loop over the flat vector of parameters."""
+"""An optimiser's rule as one fused loop over the flat vector of parameters: in Cython, in the module of the model that has it,
+or in C. The library's rules depend on nothing but the real type: in C they stand in ``gradwright/updates_real.h``, which
+``make generated`` writes. They are compiled once, and modules name them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
 from ..graph import expr as E
@@ -15,10 +22,65 @@ from .names import Speller
 
 STEP: Final = E.sym("t")
 
+
+@dataclass
+class _Steps:
+    """What a rule does, whatever it is spelled in."""
+
+    states: list[str]
+    hypers: list[str]
+    outside: list[tuple[str, str]]  # what does not depend on the element: name, text
+    inside: list[tuple[str, str]]
+    targets: list[tuple[str, str, str]]  # what is written at last: a name for the value where it needs one, target, value
+    local: list[str] = field(default_factory=list)  # names of reals
+    flags: list[str] = field(default_factory=list)  # names of conditions
+
+
 def write_update(update: Update, single: bool, used: set[str], sources: Mapping[str, Source],
                  look: Callable[[str, Origin], int] | None = None) -> Lines:  # fmt: skip
     """``cdef void adam(w, g, states, hypers, t, n)``: what does not depend on the element is computed before the loop.
     ``look`` gives the number of a look at what a line of the rule computes, where the module is checked."""
+    rule = _steps(update, lambda leaf: _Rule(leaf, single, used))
+    out = Lines()
+    arguments = "write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count"
+    head = spell_function(update.name)
+    out.add(f"cdef void {head}({arguments}) noexcept nogil:")
+    for line in update.doc.splitlines():
+        out.add(f"    # {line}".rstrip(), *update.origins)
+    for k, name in enumerate(rule.states):
+        out.add(f"    cdef write {name} = <write>states_[{k}]")
+    for k, name in enumerate(rule.hypers):
+        out.add(f"    cdef real {name} = <real>hypers_[{k}]")
+    if rule.local:
+        out.add(f"    cdef real {', '.join(rule.local)}")
+    if rule.flags:
+        out.add(f"    cdef bint {', '.join(rule.flags)}")
+    for name, _, _ in rule.targets:
+        if name:
+            out.add(f"    cdef real {name}")
+    out.add("    cdef Py_ssize_t i")
+    for name, text in rule.outside:
+        out.add(f"    {name} = {text}", *update.origins)
+    out.add("    for i in range(count):", *update.origins)
+    for line, origin in _quoted(update, sources):
+        out.add(f"        # {line}".rstrip(), origin)
+    for name, text in rule.inside:
+        out.add(f"        {name} = {text}", *update.origins)
+    for name, _, value in rule.targets:
+        if name:
+            out.add(f"        {name} = {value}", *update.origins)
+    whats = [f"{name} of {{}}, in the rule {update.name}," for name in rule.states]
+    whats.append(f"{{}}, updated by the rule {update.name},")
+    origins = (*update.origins[1:], *update.origins[:1])
+    for (name, target, value), what, origin in zip(rule.targets, whats, origins, strict=True):
+        if target != value:
+            out.add(f"        {target} = {name or value}", *update.origins)
+            if look is not None:
+                out.add(f"        _look({target}, i, {look(what, origin)})", *update.origins)
+    return out
+
+
+def _steps(update: Update, printer: Callable[[Callable[[Expr], Code]], Formulas]) -> _Steps:
     spell = Speller(("w", "g", "states_", "hypers_", "t", "count", "i"))
     states = {name: spell.fresh(name) for name, _ in update.states}
     hypers = {name: spell.fresh(name) for name, _ in update.hypers}
@@ -34,7 +96,7 @@ def write_update(update: Update, single: bool, used: set[str], sources: Mapping[
             return Code(elements[name], ATOM, "real")
         return Code(hypers.get(name, "t"), ATOM, "real")
 
-    formulas = _Rule(leaf, single, used)
+    formulas = printer(leaf)
     results = _multiply([_tidy(r) for r in update.results], elements)
     varying = _varying(results, elements)
     invariant: dict[Expr, None] = {}
@@ -43,84 +105,56 @@ def write_update(update: Update, single: bool, used: set[str], sources: Mapping[
             if node in varying and child not in varying and child.args and child not in invariant:
                 if any(leaf.op == "sym" for leaf in E.walk(child)):
                     invariant[child] = None
-    local: list[str] = []
-    flags: list[str] = []
+    rule = _Steps(list(states.values()), list(hypers.values()), [], [], [])
 
     def name_it(node: Expr, type_: str) -> str:
-        name = spell.fresh(f"c{len(local) + len(flags) + 1}")
-        (flags if type_ == "bool" else local).append(name)
+        name = spell.fresh(f"c{len(rule.local) + len(rule.flags) + 1}")
+        (rule.flags if type_ == "bool" else rule.local).append(name)
         return name
 
-    outside, codes = formulas.lines(list(invariant), name_it)
+    rule.outside, codes = formulas.lines(list(invariant), name_it)
     given: dict[Expr, Code] = {}
     for node, code in zip(invariant, codes, strict=True):
         if code.level == ATOM and code.text.isidentifier():
             given[node] = code
             continue
         name = name_it(node, code.type)
-        outside.append((name, code.text))
+        rule.outside.append((name, code.text))
         given[node] = Code(name, ATOM, code.type)
     state_roots = dict(zip(results[1:], states, strict=False))
 
     def name_element(node: Expr, type_: str) -> str:
         if node in state_roots and type_ == "real":
             name = spell.fresh(f"{state_roots[node]}_i")
-            local.append(name)
+            rule.local.append(name)
             return name
         return name_it(node, type_)
 
     placed = {node: E.sym(f" {k}") for k, node in enumerate(given)}  # what is computed outside is not looked into
     codes_of.update({str(sym.value): given[node] for node, sym in placed.items()})
     state_roots = {E.substitute(root, placed): name for root, name in state_roots.items()}
-    inside, roots = formulas.lines([E.substitute(r, placed) for r in results], name_element)
-    out = Lines()
-    arguments = "write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count"
-    head = spell_function(update.name)
-    out.add(f"cdef void {head}({arguments}) noexcept nogil:")
-    for line in update.doc.splitlines():
-        out.add(f"    # {line}".rstrip(), *update.origins)
-    for k, name in enumerate(states.values()):
-        out.add(f"    cdef write {name} = <write>states_[{k}]")
-    for k, name in enumerate(hypers.values()):
-        out.add(f"    cdef real {name} = <real>hypers_[{k}]")
-    if local:
-        out.add(f"    cdef real {', '.join(local)}")
-    if flags:
-        out.add(f"    cdef bint {', '.join(flags)}")
-    out.add("    cdef Py_ssize_t i")
-    for name, text in outside:
-        out.add(f"    {name} = {text}", *update.origins)
-    out.add("    for i in range(count):", *update.origins)
+    rule.inside, roots = formulas.lines([E.substitute(r, placed) for r in results], name_element)
+    # the states first, then w; each is computed from the old values of all
+    targets = [*(f"{s}[i]" for s in rule.states), "w[i]"]
+    values = [*(c.text for c in roots[1:]), roots[0].text]
+    for k, name in enumerate((*rule.states, "w")):
+        early = any(target in values[k] for target in targets[:k])
+        rule.targets.append((spell.fresh(f"{name}_i") if early else "", targets[k], values[k]))
+    return rule
+
+
+def _quoted(update: Update, sources: Mapping[str, Source]) -> list[tuple[str, Origin]]:
+    """The lines of the rule, each with its place."""
     seen: set[tuple[str, int]] = set()
+    found: list[tuple[str, Origin]] = []
     spans = [(span, origin) for origin in update.origins for span in origin.spans]
     for span, origin in sorted(spans, key=lambda s: (s[0].file, s[0].line)):
         if (span.file, span.line) not in seen:
             seen.add((span.file, span.line))
             source = sources.get(span.file)
             text = source.line(span.line).strip() if source else ""
-            out.add(f"        # {span.file}:{span.line}   {text}".rstrip(), origin)
-    for name, text in inside:
-        out.add(f"        {name} = {text}", *update.origins)
-    # the states first, then w; each is computed from the old values of all
-    targets = [*(f"{s}[i]" for s in states.values()), "w[i]"]
-    values = [*(c.text for c in roots[1:]), roots[0].text]
-    for k, name in enumerate((*states.values(), "w")):
-        if any(target in values[k] for target in targets[:k]):
-            fresh = spell.fresh(f"{name}_i")
-            local_line = next(k for k, line in enumerate(out.text) if line.startswith("    cdef Py_ssize_t i"))
-            out.text.insert(local_line, f"    cdef real {fresh}")
-            out.origins.insert(local_line, ())
-            out.add(f"        {fresh} = {values[k]}", *update.origins)
-            values[k] = fresh
-    whats = [f"{name} of {{}}, in the rule {update.name}," for name in states]
-    whats.append(f"{{}}, updated by the rule {update.name},")
-    origins = (*update.origins[1:], *update.origins[:1])
-    for target, value, what, origin in zip(targets, values, whats, origins, strict=True):
-        if target != value:
-            out.add(f"        {target} = {value}", *update.origins)
-            if look is not None:
-                out.add(f"        _look({target}, i, {look(what, origin)})", *update.origins)
-    return out
+            found.append((f"{span.file}:{span.line}   {text}", origin))
+    return found
 
 
 def spell_function(name: str) -> str:
@@ -166,3 +200,102 @@ def _tidy(root: Expr) -> Expr:
     for node in E.walk(root):
         done[node] = E.fold_node(node, tuple(done[a] for a in node.args)) if node.args else node
     return done[root]
+
+
+# ---------------------------------------------------------------- in C
+
+
+class _CRule(_Rule):
+    """The same expressions, for both real types: GW_REAL is the type, GW_MATH(sqrt) its square root."""
+
+    def number(self, value: Fraction) -> Code:
+        code = super().number(value)
+        return code if code.type == "int" else Code(f"(GW_REAL){float(value)!r}", 8, "real")
+
+    def real(self, code: Code) -> Code:
+        return code if code.type == "real" else Code(f"(GW_REAL){code.tight(9)}", 8, "real")
+
+    def _function(self, name: str, *args: Code) -> Code:
+        text = ", ".join(self.real(a).text if a.type == "bool" else a.text for a in args)
+        return Code(f"GW_MATH({name})({text})", ATOM, "real")
+
+    def _pow(self, node: Expr, args: list[Code]) -> Code:
+        code = super()._pow(node, args)
+        return Code(f"gw_{code.text}", ATOM, "real") if node.args[1] is STEP else code
+
+    def _code(self, node: Expr, args: list[Code]) -> Code:
+        if node.op in ("and", "or"):
+            a, b = (self.condition(x).tight(5) for x in args)
+            return Code(f"({a} {'&&' if node.op == 'and' else '||'} {b})", ATOM, "bool")
+        if node.op == "not":
+            return Code(f"!{self.condition(args[0]).tight(9)}", 8, "bool")
+        if node.op == "where":
+            flag = args[1].type == args[2].type == "bool"
+            a, b = (x.tight(5) if flag else self.real(x).tight(5) for x in args[1:])
+            return Code(f"({self.condition(args[0]).tight(5)} ? {a} : {b})", ATOM, "bool" if flag else "real")
+        return super()._code(node, args)
+
+
+def c_update(update: Update, sources: Mapping[str, Source]) -> str:
+    """The rule as a C function, as ``updates_real.h`` has it."""
+    rule = _steps(update, lambda leaf: _CRule(leaf, False, set()))
+    flags = set(rule.flags)
+
+    def declared(name: str, text: str) -> str:
+        return f"const {'int' if name in flags else 'GW_REAL'} {name} = {text};"
+
+    lines = [f"/* {line} */" for line in update.doc.splitlines() if line.strip()]
+    lines += [f"GW_UPDATE({update.name})", "{"]
+    lines += [f"    GW_REAL *const __restrict__ {name} = states_[{k}];" for k, name in enumerate(rule.states)]
+    lines += [f"    const GW_REAL {name} = (GW_REAL)hypers_[{k}];" for k, name in enumerate(rule.hypers)]
+    lines += [f"    {declared(name, text)}" for name, text in rule.outside]
+    lines += ["    ptrdiff_t i;", "    for (i = 0; i < count; i++) {"]
+    lines += [f"        /* {line} */" for line, _ in _quoted(update, sources)]
+    lines += [f"        {declared(name, text)}" for name, text in rule.inside]
+    lines += [f"        {declared(name, value)}" for name, _, value in rule.targets if name]
+    lines += [f"        {target} = {name or value};" for name, target, value in rule.targets if target != value]
+    return "\n".join([*lines, "    }", "}", ""])
+
+
+def header(updates: Sequence[Update], sources: Mapping[str, Source]) -> str:
+    """What ``updates_real.h`` must hold."""
+    top = """\
+/* The update rules of compiler/library/optimizers.gw, once for each real type; make generated writes them.
+   Each moves `count` parameters w along their gradients g; t is the number of the step, from 1. */
+#define GW_UPDATE(name)                                                                                       \\
+    GW_UPDATES_ENTRY void GW_NAME(gw_update_##name)(GW_REAL *__restrict__ w, const GW_REAL *__restrict__ g,   \\
+                                                    GW_REAL **states_, const double *hypers_, double t, ptrdiff_t count)
+"""
+    declared = "".join(f"GW_UPDATE({update.name});\n" for update in updates)
+    bodies = "\n".join(c_update(update, sources) for update in updates)
+    return f"{top}\n{declared}\n#ifndef GW_LINKED_UPDATES\n\n{bodies}\n#endif\n#undef GW_UPDATE\n"
+
+
+@cache
+def _committed() -> str:
+    """The text of ``updates_real.h``, which lies with the runtime."""
+    spec = find_spec("gradwright.runtime")
+    where = next(iter(spec.submodule_search_locations or ()), "") if spec else ""
+    try:
+        return Path(where, "include", "gradwright", "updates_real.h").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def is_shared(update: Update, sources: Mapping[str, Source]) -> bool:
+    """Whether the headers have just this rule, so that a module need not say it again."""
+    return f"\n{c_update(update, sources)}" in _committed()
+
+
+def library_header() -> str:
+    """``updates_real.h`` for the library as it is now."""
+    from .. import library
+    from ..elaborate import elaborate
+    from ..language.parser import parse
+
+    source = Source("empty.gw", "input x\noutput y = x\n")
+    module, _ = parse(source)
+    assert module is not None
+    model, found = elaborate(module)
+    assert model is not None, found
+    return header(model.updates, {s.name: s for s in map(library.read, library.NAMES)})

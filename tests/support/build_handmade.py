@@ -37,7 +37,8 @@ def build(folder: Path, name: str = "handmade_c", *, bytecode: bool = True) -> P
     if bytecode:
         (folder / face.HEADER).write_text(face.code_header())
     shared = folder / (name + str(sysconfig.get_config_var("EXT_SUFFIX")))
-    subprocess.run([compiler(), "-shared", "-fPIC", "-O2", "-w", "-I", sysconfig.get_paths()["include"], "-I", str(INCLUDE),
+    subprocess.run([compiler(), "-shared", "-fPIC", "-O2", "-w",
+                    "-I", sysconfig.get_paths()["include"], "-I", str(INCLUDE), "-I", str(folder),
                     *(["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []),
                     str(pyx.with_suffix(".c")), "-o", str(shared)], check=True)
     return shared

@@ -19,8 +19,32 @@
 #ifndef GRADWRIGHT_CONTRACT_H
 #define GRADWRIGHT_CONTRACT_H
 
-#include "team.h"
+#include "object.h"
 #include "vector.h"
+
+#if defined(GW_OBJECT_CONTRACT)
+#define GW_CONTRACT_ENTRY GW_SHARED
+#elif defined(GW_LINKED_CONTRACT)
+#define GW_CONTRACT_ENTRY GW_ELSEWHERE
+#else
+#define GW_CONTRACT_ENTRY GW_CALLED
+#endif
+
+#define GW_ENTRIES(REAL, s) \
+    GW_CONTRACT_ENTRY void gw_contract_##s( \
+        ptrdiff_t m0, ptrdiff_t a_i0, ptrdiff_t c_i0, ptrdiff_t m1, ptrdiff_t a_i1, ptrdiff_t c_i1, ptrdiff_t m2, ptrdiff_t a_i2, \
+        ptrdiff_t c_i2, ptrdiff_t k0, ptrdiff_t a_l0, ptrdiff_t b_l0, ptrdiff_t k1, ptrdiff_t a_l1, ptrdiff_t b_l1, ptrdiff_t k2, \
+        ptrdiff_t a_l2, ptrdiff_t b_l2, ptrdiff_t n, ptrdiff_t b_j, ptrdiff_t c_j, REAL alpha, const REAL* a, const REAL* b, \
+        REAL beta, REAL* c); \
+    GW_CONTRACT_ENTRY void gw_gemm_any_##s( \
+        ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, REAL alpha, const REAL* a, ptrdiff_t a_row, ptrdiff_t a_col, const REAL* b, \
+        ptrdiff_t b_row, ptrdiff_t b_col, REAL beta, REAL* c, ptrdiff_t c_row);
+GW_ENTRIES(float, f32)
+GW_ENTRIES(double, f64)
+#undef GW_ENTRIES
+
+#ifndef GW_LINKED_CONTRACT
+#include "team.h"
 
 /* Rows of the largest tile of two or three vectors: 24 accumulators where there are 32 registers and 12 where there are 16. */
 #if defined(__AVX512F__) || defined(__aarch64__)
@@ -142,6 +166,7 @@ GW_INLINE ptrdiff_t gw_whole_rows(ptrdiff_t k, ptrdiff_t n, ptrdiff_t row, ptrdi
     return over < k ? k - over : 0;
 }
 
+#ifndef GW_WITHOUT_F32
 #define GW_REAL float
 #define GW_NAME(name) name##_f32
 #define GW_LOW GW_LOW4
@@ -155,7 +180,9 @@ GW_INLINE ptrdiff_t gw_whole_rows(ptrdiff_t k, ptrdiff_t n, ptrdiff_t row, ptrdi
 #undef GW_HIGH
 #undef GW_PAIRS
 #undef GW_MOVE
+#endif
 
+#ifndef GW_WITHOUT_F64
 #define GW_REAL double
 #define GW_NAME(name) name##_f64
 #define GW_LOW GW_LOW8
@@ -169,9 +196,11 @@ GW_INLINE ptrdiff_t gw_whole_rows(ptrdiff_t k, ptrdiff_t n, ptrdiff_t row, ptrdi
 #undef GW_HIGH
 #undef GW_PAIRS
 #undef GW_MOVE
+#endif
 
 #if !defined(__clang__)
 #pragma GCC pop_options
 #endif
+#endif /* GW_LINKED_CONTRACT */
 
 #endif

@@ -609,7 +609,7 @@ GW_CALLED void GW_NAME(gw_contract_plain)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
     GW_NAME(gw_contract_all)(&what, alpha, a, b, beta, c);
 }
 
-GW_CALLED void GW_NAME(gw_contract)(ptrdiff_t m0, ptrdiff_t a_i0, ptrdiff_t c_i0, ptrdiff_t m1, ptrdiff_t a_i1, ptrdiff_t c_i1,
+GW_CONTRACT_ENTRY void GW_NAME(gw_contract)(ptrdiff_t m0, ptrdiff_t a_i0, ptrdiff_t c_i0, ptrdiff_t m1, ptrdiff_t a_i1, ptrdiff_t c_i1,
                                     ptrdiff_t m2, ptrdiff_t a_i2, ptrdiff_t c_i2, ptrdiff_t k0, ptrdiff_t a_l0, ptrdiff_t b_l0,
                                     ptrdiff_t k1, ptrdiff_t a_l1, ptrdiff_t b_l1, ptrdiff_t k2, ptrdiff_t a_l2, ptrdiff_t b_l2,
                                     ptrdiff_t n, ptrdiff_t b_j, ptrdiff_t c_j, GW_REAL alpha, const GW_REAL* a, const GW_REAL* b,
@@ -637,7 +637,7 @@ GW_CALLED void GW_NAME(gw_contract)(ptrdiff_t m0, ptrdiff_t a_i0, ptrdiff_t c_i0
                                                l0 + l1 == 0 ? beta : 1, c + i0 * x[0].other + i1 * x[1].other, x[2].other, c_j);
 }
 
-GW_CALLED void GW_NAME(gw_gemm_any)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row,
+GW_CONTRACT_ENTRY void GW_NAME(gw_gemm_any)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row,
                                     ptrdiff_t a_col, const GW_REAL* b, ptrdiff_t b_row, ptrdiff_t b_col, GW_REAL beta, GW_REAL* c,
                                     ptrdiff_t c_row) {
     GW_NAME(gw_contract_plain)(m, n, k, alpha, a, a_row, a_col, b, b_row, b_col, beta, c, c_row, 1);

@@ -1,117 +1,167 @@
 /* Which instructions a unit was compiled with, held against those that this processor has.
 
-   Compilers may use whatever the flags allow anywhere: this is asked before anything else of a module runs. The answer must
-   itself run everywhere, so nothing here is optimised, and there is nothing but integers. */
+   Compilers may use whatever the flags allow anywhere, so that this is asked before anything else of a module runs. A unit says
+   what it needs as data, under the name GW_NEEDS; start.h, which is compiled for any processor, reads it with gw_lacks. */
 #ifndef GRADWRIGHT_MACHINE_H
 #define GRADWRIGHT_MACHINE_H
 
-#if defined(__aarch64__) && defined(__linux__)
-#include <sys/auxv.h>
-#endif
+#include "object.h"
 
-#if defined(__clang__)
-#define GW_PLAIN __attribute__((noinline, optnone))
-#elif defined(__GNUC__)
-#define GW_PLAIN __attribute__((noinline, optimize("O0")))
-#else
-#define GW_PLAIN
-#endif
-
-/* The first of them that is missing, or NULL. */
-static GW_PLAIN const char *gw_machine_lacks(void)
-{
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
-#define GW_NEEDS(feature) if (!__builtin_cpu_supports(feature)) return feature
-    __builtin_cpu_init();
+#ifdef GW_NEEDS
+extern __attribute__((visibility("hidden"))) const char GW_NEEDS[];
+const char GW_NEEDS[] =
+#if defined(__x86_64__)
 #ifdef __SSE3__
-    GW_NEEDS("sse3");
+    "sse3 "
 #endif
 #ifdef __SSSE3__
-    GW_NEEDS("ssse3");
+    "ssse3 "
 #endif
 #ifdef __SSE4_1__
-    GW_NEEDS("sse4.1");
+    "sse4.1 "
 #endif
 #ifdef __SSE4_2__
-    GW_NEEDS("sse4.2");
+    "sse4.2 "
 #endif
 #ifdef __POPCNT__
-    GW_NEEDS("popcnt");
+    "popcnt "
 #endif
 #ifdef __AVX__
-    GW_NEEDS("avx");
+    "avx "
 #endif
 #ifdef __FMA__
-    GW_NEEDS("fma");
+    "fma "
 #endif
 #ifdef __BMI__
-    GW_NEEDS("bmi");
+    "bmi "
 #endif
 #ifdef __BMI2__
-    GW_NEEDS("bmi2");
+    "bmi2 "
 #endif
 #ifdef __AVX2__
-    GW_NEEDS("avx2");
+    "avx2 "
 #endif
 #ifdef __AVX512F__
-    GW_NEEDS("avx512f");
+    "avx512f "
 #endif
 #ifdef __AVX512CD__
-    GW_NEEDS("avx512cd");
+    "avx512cd "
 #endif
 #ifdef __AVX512DQ__
-    GW_NEEDS("avx512dq");
+    "avx512dq "
 #endif
 #ifdef __AVX512BW__
-    GW_NEEDS("avx512bw");
+    "avx512bw "
 #endif
 #ifdef __AVX512VL__
-    GW_NEEDS("avx512vl");
+    "avx512vl "
 #endif
 #ifdef __AVX512IFMA__
-    GW_NEEDS("avx512ifma");
+    "avx512ifma "
 #endif
 #ifdef __AVX512VBMI__
-    GW_NEEDS("avx512vbmi");
+    "avx512vbmi "
 #endif
 #if !defined(__clang__) || __clang_major__ >= 8
 #ifdef __AVX512VBMI2__
-    GW_NEEDS("avx512vbmi2");
+    "avx512vbmi2 "
 #endif
 #ifdef __AVX512VNNI__
-    GW_NEEDS("avx512vnni");
+    "avx512vnni "
 #endif
 #ifdef __AVX512BITALG__
-    GW_NEEDS("avx512bitalg");
+    "avx512bitalg "
 #endif
 #ifdef __AVX512VPOPCNTDQ__
-    GW_NEEDS("avx512vpopcntdq");
+    "avx512vpopcntdq "
 #endif
 #endif
 #if !defined(__clang__) && __GNUC__ >= 8 && __GNUC__ < 15
 #ifdef __AVX512ER__
-    GW_NEEDS("avx512er");
+    "avx512er "
 #endif
 #ifdef __AVX512PF__
-    GW_NEEDS("avx512pf");
+    "avx512pf "
 #endif
 #ifdef __AVX5124FMAPS__
-    GW_NEEDS("avx5124fmaps");
+    "avx5124fmaps "
 #endif
 #endif
-#undef GW_NEEDS
-#elif defined(__aarch64__) && defined(__linux__)
+#elif defined(__aarch64__)
 #ifdef __ARM_FEATURE_DOTPROD
-    if (!(getauxval(AT_HWCAP) >> 20 & 1)) return "dotprod";
+    "dotprod "
 #endif
 #ifdef __ARM_FEATURE_SVE
-    if (!(getauxval(AT_HWCAP) >> 22 & 1)) return "sve";
+    "sve "
 #endif
 #ifdef __ARM_FEATURE_SVE2
-    if (!(getauxval(AT_HWCAP2) >> 1 & 1)) return "sve2";
+    "sve2 "
 #endif
 #endif
+    "";
+#endif
+
+#ifdef GW_OBJECT_START
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+/* Whether a word is among others, each of which a space ends. */
+static GW_PLAIN int gw_among(const char *words, const char *word)
+{
+    while (*words) {
+        const char *w = word;
+        while (*w && *words == *w) words++, w++;
+        if (!*w && *words == ' ') return 1;
+        while (*words && *words++ != ' ') {}
+    }
     return 0;
 }
+
+/* The first of what is needed that this processor has not, or NULL. */
+static GW_PLAIN const char *gw_lacks(const char *needs)
+{
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#define GW_ASK(feature) if (gw_among(needs, feature) && !__builtin_cpu_supports(feature)) return feature
+    __builtin_cpu_init();
+    GW_ASK("sse3");
+    GW_ASK("ssse3");
+    GW_ASK("sse4.1");
+    GW_ASK("sse4.2");
+    GW_ASK("popcnt");
+    GW_ASK("avx");
+    GW_ASK("fma");
+    GW_ASK("bmi");
+    GW_ASK("bmi2");
+    GW_ASK("avx2");
+    GW_ASK("avx512f");
+    GW_ASK("avx512cd");
+    GW_ASK("avx512dq");
+    GW_ASK("avx512bw");
+    GW_ASK("avx512vl");
+    GW_ASK("avx512ifma");
+    GW_ASK("avx512vbmi");
+#if !defined(__clang__) || __clang_major__ >= 8
+    GW_ASK("avx512vbmi2");
+    GW_ASK("avx512vnni");
+    GW_ASK("avx512bitalg");
+    GW_ASK("avx512vpopcntdq");
+#endif
+#if !defined(__clang__) && __GNUC__ >= 8 && __GNUC__ < 15
+    GW_ASK("avx512er");
+    GW_ASK("avx512pf");
+    GW_ASK("avx5124fmaps");
+#endif
+#undef GW_ASK
+#elif defined(__aarch64__) && defined(__linux__)
+    if (gw_among(needs, "dotprod") && !(getauxval(AT_HWCAP) >> 20 & 1)) return "dotprod";
+    if (gw_among(needs, "sve") && !(getauxval(AT_HWCAP) >> 22 & 1)) return "sve";
+    if (gw_among(needs, "sve2") && !(getauxval(AT_HWCAP2) >> 1 & 1)) return "sve2";
+#endif
+    (void)needs;
+    (void)gw_among;
+    return 0;
+}
+#endif
 
 #endif

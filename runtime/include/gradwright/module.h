@@ -2,16 +2,49 @@
 
    In C and not in Cython, for what Cython makes of it took the C compiler two seconds in every module. Arrays are read through
    our own declaration of NumPy's array struct, whose layout is fixed: 26 ns for five arrays where typed memoryviews take 480, and
-   no NumPy headers to compile. Results are made by NumPy's own constructor, from the table of its C interface. */
+   no NumPy headers to compile. Results are made by NumPy's own constructor, from the table of its C interface.
+
+   What is slow to write in C and never in a hurry is written in Python: the face (runtime/model.py), which is in here as text
+   (face.h) or, where a build says so, as the bytecode of the Python that builds. */
 #ifndef GRADWRIGHT_MODULE_H
 #define GRADWRIGHT_MODULE_H
 
+#include <Python.h>
+
+#include "object.h"
+
+/* A checked module has its own: it looks at what others do not. */
+#if defined(GW_OBJECT_MODULE)
+#define GWM_ENTRY GW_SHARED
+#elif defined(GW_LINKED_MODULE) && !defined(GRADWRIGHT_CHECKED_H)
+#define GWM_ENTRY GW_ELSEWHERE
+#define GWM_ELSEWHERE
+#else
+#define GWM_ENTRY static
+#endif
+
+typedef void (*gwm_kernel_t)(Py_ssize_t number, void **slots, const Py_ssize_t *sizes);
+typedef void (*gwm_update_t)(Py_ssize_t number, void *w, const void *g, void **states, const double *hypers, double t, Py_ssize_t n);
+
+/* Make the module what its _SPEC says: the functions below, the face's over them, and Model. `width` is that of a real. */
+GWM_ENTRY int gwm_install(PyObject *module, gwm_kernel_t kernel, gwm_update_t update, Py_ssize_t width);
+
+#ifndef GWM_ELSEWHERE
 #include <marshal.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 #include <structmember.h>
 #include <time.h>
+
+#ifdef __has_include
+#if __has_include("gradwright_face.h")
+#include "gradwright_face.h"
+#endif
+#endif
+#ifndef GWM_FACE_LENGTH
+#include "face.h"
+#endif
 
 typedef struct {
     PyObject_HEAD
@@ -22,8 +55,6 @@ typedef struct {
     int flags;
 } gwm_array;
 
-typedef void (*gwm_kernel_t)(Py_ssize_t number, void **slots, const Py_ssize_t *sizes);
-typedef void (*gwm_update_t)(Py_ssize_t number, void *w, const void *g, void **states, const double *hypers, double t, Py_ssize_t n);
 typedef PyObject *(*gwm_new_t)(PyTypeObject *, PyObject *, int, const Py_ssize_t *, const Py_ssize_t *, void *, int, PyObject *);
 
 enum { GWM_SIZES = 16, GWM_SLOTS = 64, GWM_AXES = 32 };
@@ -824,8 +855,50 @@ static int gwm_make_type(void)
     return gwm_bound_name && gwm_bound_type ? 0 : -1;
 }
 
-/* Put these functions into the module. */
-static int gwm_install(PyObject *module, gwm_kernel_t kernel, gwm_update_t update, Py_ssize_t width)
+/* The face's code. */
+static PyObject *gwm_face(void)
+{
+#ifdef GWM_FACE_LENGTH
+    if (PyImport_GetMagicNumber() == GWM_FACE_MAGIC) return PyMarshal_ReadObjectFromString(gwm_face_code, GWM_FACE_LENGTH);
+    PyErr_SetString(PyExc_ImportError, "this module was compiled for another Python; compile it again");
+    return NULL;
+#else
+    return Py_CompileString(gwm_face_text, "gradwright/runtime/model.py", Py_file_input);
+#endif
+}
+
+/* Run the face, and let it install itself in the module. */
+static int gwm_run_face(PyObject *module)
+{
+    PyObject *names = PyDict_New(), *name = PyUnicode_FromString("gradwright.runtime.model"), *code = NULL, *done = NULL;
+    if (names && name && !PyDict_SetItemString(names, "__name__", name)
+        && !PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) && (code = gwm_face())
+        && (done = PyEval_EvalCode(code, names, names))) {
+        Py_DECREF(done);
+        done = PyObject_CallFunctionObjArgs(PyDict_GetItemString(names, "install"), module, NULL);
+    }
+    Py_XDECREF(names);
+    Py_XDECREF(name);
+    Py_XDECREF(code);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+/* _SPEC is a literal that is read when the module is imported: compiling one of its size takes Cython a second. */
+static int gwm_read_spec(PyObject *module)
+{
+    PyObject *spec = PyDict_GetItemString(module, "_SPEC"), *ast;
+    int failed;
+    if (!spec || !PyUnicode_Check(spec)) return 0;
+    if (!(ast = PyImport_ImportModule("ast"))) return -1;
+    spec = PyObject_CallMethod(ast, "literal_eval", "O", spec);
+    failed = !spec || PyDict_SetItemString(module, "_SPEC", spec) < 0;
+    Py_DECREF(ast);
+    Py_XDECREF(spec);
+    return failed ? -1 : 0;
+}
+
+GWM_ENTRY int gwm_install(PyObject *module, gwm_kernel_t kernel, gwm_update_t update, Py_ssize_t width)
 {
     static PyMethodDef functions[] = {
         {"_run", (PyCFunction)(void (*)(void))gwm_run, METH_FASTCALL, "_run(kernel, arrays, sizes)"},
@@ -874,7 +947,8 @@ static int gwm_install(PyObject *module, gwm_kernel_t kernel, gwm_update_t updat
         failed = !function || PyDict_SetItemString(module, each->ml_name, function) < 0;
         Py_XDECREF(function);
     }
-    return failed ? -1 : 0;
+    return failed || gwm_read_spec(module) || gwm_run_face(module) ? -1 : 0;
 }
 
+#endif /* GWM_ELSEWHERE */
 #endif

@@ -4,7 +4,7 @@
 #     real                  ctypedef double or float
 #     kernel_t, _KERNELS    the kernels, in the order of _SPEC["kernels"]
 #     update_t, _UPDATES    the optimisers' updates, in the order of _SPEC["updates"]
-#     _SPEC                 what the model is
+#     _SPEC                 what the model is, as a dict or the text of one
 
 cdef extern from "gradwright/module.h":
     int gwm_install(object module, void (*)(Py_ssize_t, void **, const Py_ssize_t *) noexcept nogil,
@@ -21,38 +21,4 @@ cdef void _update(Py_ssize_t number, void *w, const void *g, void **states, cons
     _UPDATES[number](<real *>w, <const real *>g, <real **>states, hypers, t, n)
 
 
-include "face.pxi"
-
-cdef extern from *:
-    """
-    #ifdef __has_include
-    #if __has_include("gradwright_face.h")
-    #include "gradwright_face.h"
-    #endif
-    #endif
-    #ifndef GWM_FACE_LENGTH
-    #define GWM_FACE_LENGTH 0
-    #define GWM_FACE_MAGIC ""
-    static const char gwm_face_code[] = "";
-    #endif
-    """
-    const char *gwm_face_code
-    const char *GWM_FACE_MAGIC
-    Py_ssize_t GWM_FACE_LENGTH
-    object _bytes "PyBytes_FromStringAndSize"(const char *, Py_ssize_t)
-    object _read "PyMarshal_ReadObjectFromString"(const char *, Py_ssize_t)
-
-
-cdef object _install():
-    """Run the face: its bytecode if the build put it in and this is the Python that it is for, else its text."""
-    from importlib.util import MAGIC_NUMBER
-    cdef dict face = {"__name__": "gradwright.runtime.model"}
-    if GWM_FACE_LENGTH > 0 and _bytes(GWM_FACE_MAGIC, 4) == MAGIC_NUMBER:
-        exec(_read(gwm_face_code, GWM_FACE_LENGTH), face)
-    else:
-        exec(compile(_FACE, "gradwright/runtime/model.py", "exec"), face)
-    return face["install"]
-
-
 gwm_install(globals(), _kernel, _update, sizeof(real))
-_install()(globals())

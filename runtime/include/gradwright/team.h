@@ -4,6 +4,8 @@
 #ifndef GRADWRIGHT_TEAM_H
 #define GRADWRIGHT_TEAM_H
 
+#include "object.h"
+
 #include <stddef.h>
 #include <string.h>
 #ifdef _OPENMP
@@ -26,7 +28,7 @@ static int gw_threads __attribute__((unused)) = GW_THREADS;
    says of a process whether it is the copy of one (PF_FORKNOEXEC). */
 static long gw_loaded_by;
 static int gw_is_copy;
-__attribute__((constructor)) static void gw_remember_process(void) {
+__attribute__((constructor)) static GW_PLAIN void gw_remember_process(void) {
     gw_loaded_by = getpid();
 #ifdef __linux__
     char text[512], *word;

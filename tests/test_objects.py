@@ -1,0 +1,457 @@
+"""What modules share: object files of the C headers, the process that runs Cython, and the levels that a module chooses from."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from gradwright.compiler import driver
+from gradwright.compiler.build import cache, cythonize, objects, toolchain, translator
+from gradwright.compiler.build.compile import build_module, headers, translate
+from gradwright.compiler.build.modules import import_file, suffix
+from gradwright.compiler.build.objects import Headers, Object, Objects
+from gradwright.compiler.build.options import LEVELS, OptionError
+from gradwright.compiler.build.parts import cut
+from gradwright.compiler.build.toolchain import BuildError
+from gradwright.compiler.emit.updates import library_header
+from gradwright.runtime.errors import NotFiniteError
+
+ROOT = Path(__file__).resolve().parent.parent
+GATE = "input x\nparam w = 3\noutput f = tanh(w * x)\n"
+RIGHT = 0.9051482536448664  # tanh(1.5)
+NET = """\
+size N
+input x[N, 3], y[N, 2]
+param W[3, 2] ~ glorot_uniform
+output p = x @ W
+minimize mean(square(p - y))
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GRADWRIGHT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "cache"
+
+
+def value(module: ModuleType) -> float:
+    return float(module.Model().predict(x=0.5).f)
+
+
+def counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that gets a line for each object that the C compiler makes of a header."""
+    found = tmp_path / "made"
+    found.write_text("")
+    script = tmp_path / "counting-cc"
+    script.write_text(f'#!/bin/sh\nfor a in "$@"; do case "$a" in -DGW_OBJECT_*) echo "$a" >> {found};; esac; done\n'
+                      'exec cc "$@"\n')  # fmt: skip
+    script.chmod(0o755)
+    monkeypatch.setenv("CC", str(script))
+    return found
+
+
+def made(found: Path) -> list[str]:
+    return sorted(line.removeprefix("-DGW_OBJECT_") for line in found.read_text().split())
+
+
+# ---------------------------------------------------------------- the optimisers' rules
+
+
+def test_the_committed_rules_are_those_of_the_library(golden: Callable[[str, str], None]) -> None:
+    golden("runtime/include/gradwright/updates_real.h", library_header())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_rule_in_a_header_does_what_it_does_in_a_module(dtype: str) -> None:
+    """The library's rules are in an object; the same text under another name is compiled in the module."""
+    text = (ROOT / "compiler" / "library" / "optimizers.gw").read_text(encoding="utf-8")
+    names = re.findall(r"^update (\w+)\(", text, re.MULTILINE)
+    own = re.sub(r"^update (\w+)\(", r"update my_\1(", text, flags=re.MULTILINE)
+    assert len(names) >= 10
+    module = driver.load(f"dtype {dtype}\n{own}\n{NET}")
+    rng = np.random.default_rng(1)
+    data = {"x": rng.normal(size=(50, 3)).astype(dtype), "y": rng.normal(size=(50, 2)).astype(dtype)}
+    emitted = driver.compile_model(f"dtype {dtype}\n{own}\n{NET}", stop_after="cython").text
+    for name in names:
+        assert f"cdef void update_my_{name}(" in emitted and f"cdef void update_{name}(" not in emitted
+        ends = []
+        for rule in (name, f"my_{name}"):
+            net = module.Model(seed=3)
+            net.fit(data, optimizer=rule, epochs=7, batch_size=16, seed=5)
+            ends.append(net.theta.copy())
+        assert np.all(np.isfinite(ends[0])) and not np.array_equal(ends[0], module.Model(seed=3).theta)
+        np.testing.assert_allclose(ends[0], ends[1], rtol=1e-5 if dtype == "float32" else 1e-13)
+
+
+def test_a_rule_of_the_library_that_a_model_replaces_is_the_models() -> None:
+    text = "update sgd(lr=0.5) of w with g:\n    w = w - 2 * lr * g\n" + NET
+    emitted = driver.compile_model(text, stop_after="cython").text
+    assert "cdef void update_sgd(" in emitted and '"gw_update_sgd_f64"' not in emitted
+    assert '"gw_update_adam_f64"' in emitted
+
+
+# ---------------------------------------------------------------- objects
+
+
+def test_modules_share_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = counting(tmp_path, monkeypatch)
+    assert value(driver.load(GATE, name="one")) == pytest.approx(RIGHT, rel=1e-14)
+    assert made(found) == ["MODULE", "START", "UPDATES"]
+    assert value(driver.load(GATE.replace("3", "2 + 1"), name="two")) == pytest.approx(RIGHT, rel=1e-14)
+    driver.load(GATE, name="three", optimize=0)  # what does not belong to the model is at its best level all the same
+    assert made(found) == ["MODULE", "START", "UPDATES"]
+    driver.load(f"dtype float32\n{GATE}")
+    assert made(found) == ["MODULE", "START", "UPDATES", "UPDATES"]
+    driver.load(GATE, march="x86-64-v2" if "x86" in toolchain.processor() else "armv8")
+    assert made(found).count("MODULE") == 1 and made(found).count("UPDATES") == 3  # which are for the processor
+
+
+def test_an_object_is_made_anew_when_a_header_of_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = counting(tmp_path, monkeypatch)
+    copy = tmp_path / "include"
+    shutil.copytree(headers(), copy)
+    monkeypatch.setattr(objects, "headers", lambda: copy)
+    tools = toolchain.toolchain()
+    wanted = [Object("contract", "f32"), Object("updates", "f64")]
+
+    def obtain() -> list[str]:
+        found.write_text("")
+        with Objects(tools) as making:
+            for one in wanted:
+                assert making.file(one, tmp_path).is_file()
+        return made(found)
+
+    assert obtain() == ["CONTRACT", "UPDATES"]
+    assert obtain() == []
+    both = ["CONTRACT", "UPDATES"]
+    for name, expected in (("contract_real.h", both[:1]), ("updates_real.h", both[1:]), ("object.h", both)):
+        path = copy / "gradwright" / name
+        path.write_text(path.read_text() + "/* changed */\n")
+        assert obtain() == expected, name
+
+
+def test_any_header_takes_part_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in the compiler lists them."""
+    copy = tmp_path / "include"
+    shutil.copytree(headers(), copy)
+    (copy / "gradwright" / "fresh.h").write_text("""\
+#include "object.h"
+#if defined(GW_OBJECT_FRESH)
+GW_SHARED double gw_fresh(double x) { return 2 * x; }
+#elif defined(GW_LINKED_FRESH)
+GW_ELSEWHERE double gw_fresh(double x);
+#else
+static double gw_fresh(double x) { return 2 * x; }
+#endif
+""")
+    pyx = ('# cython: language_level=3\ncdef extern from "gradwright/fresh.h":\n    double gw_fresh(double)\n'
+           "def fresh(double x):\n    return gw_fresh(x)\n")  # fmt: skip
+    for name in ("objects", "compile"):
+        monkeypatch.setattr(sys.modules[f"gradwright.compiler.build.{name}"], "headers", lambda: copy)
+    found = counting(tmp_path, monkeypatch)
+    assert import_file("fresh", build_module("fresh", pyx, tmp_path), "f" * 64).fresh(4.0) == 8.0
+    assert made(found) == ["FRESH", "START"]
+
+
+def test_a_module_exports_its_entry_alone() -> None:
+    entry = driver.compile_model(NET.replace("[3, 2]", "[3, 200]").replace("y[N, 2]", "y[N, 200]"), name="wide").entry
+    assert entry is not None
+    if shutil.which("nm") is None or sys.platform != "linux":
+        pytest.skip("no nm")
+    listed = subprocess.run(["nm", "-D", "--defined-only", str(entry.path(f"wide{suffix()}"))], capture_output=True, text=True,
+                            check=True).stdout  # fmt: skip
+    names = {line.split()[-1] for line in listed.splitlines()}
+    assert names - {"_init", "_fini", "_edata", "_end", "__bss_start"} == {"PyInit_wide"}
+
+
+def test_a_module_needs_nothing_but_its_text_and_the_headers(tmp_path: Path) -> None:
+    """As somebody builds it who has neither the compiler nor the cache: everything is in the headers."""
+    result = driver.compile_model(NET, stop_after="cython", name="plain")
+    (tmp_path / "plain.pyx").write_text(result.text)
+    include = str(headers())
+    subprocess.run([sys.executable, "-m", "cython", "-3", "-I", include, "plain.pyx"], check=True)
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-w", "-I", include, "-I", sysconfig.get_paths()["include"],
+                    *(["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []),
+                    "plain.c", "-o", f"plain{suffix()}", "-lm"], check=True)  # fmt: skip
+    by_hand = import_file("plain", tmp_path / f"plain{suffix()}", "p" * 64)
+    data = {"x": np.ones((4, 3)), "y": np.ones((4, 2))}
+    ends = []
+    for module in (by_hand, driver.load(NET, name="plain")):
+        net = module.Model(seed=1)
+        net.fit(data, optimizer="adam", epochs=3, batch_size=None)
+        ends.append(net.theta.copy())
+    np.testing.assert_allclose(ends[0], ends[1], rtol=1e-12)
+
+
+def test_what_fails_beside_a_model_is_reported_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                                  own_cache: Path) -> None:  # fmt: skip
+    script = tmp_path / "cc"
+    script.write_text('#!/bin/sh\nfor a in "$@"; do case "$a" in -DGW_OBJECT_UPDATES) echo bad luck; exit 1;; esac; done\n'
+                      'exec cc "$@"\n')  # fmt: skip
+    script.chmod(0o755)
+    monkeypatch.setenv("CC", str(script))
+    with pytest.raises(BuildError, match="bad luck"):
+        driver.load(GATE)
+    assert not list((own_cache / "aside").iterdir())
+    monkeypatch.delenv("CC")
+    assert value(driver.load(GATE)) == pytest.approx(RIGHT, rel=1e-14)
+
+
+def test_an_error_in_the_model_ends_what_runs_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
+    script = tmp_path / "cc"
+    script.write_text('#!/bin/sh\nfor a in "$@"; do case "$a" in -DGW_OBJECT_*) sleep 100;; esac; done\nexec cc "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("CC", str(script))
+    started = time.monotonic()
+    with pytest.raises(driver.ModelError):
+        driver.load("input x\noutput y = z\n")
+    assert time.monotonic() - started < 30
+    assert not list((own_cache / "aside").iterdir())
+
+
+# ---------------------------------------------------------------- one C file in parts
+
+
+def long_model(count: int) -> str:
+    """Many statements, each with a loop of its own."""
+    lines = [f"h{k} = sum(tanh(x * {k}.5 + w))" for k in range(count)]
+    total = " + ".join(f"h{k}" for k in range(count))
+    return "\n".join(["size N", "input x[N]", "param w = 0.1", *lines, f"minimize {total}"]) + "\n"
+
+
+def test_a_long_module_is_compiled_in_parts_and_computes_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "parts-cc"
+    script.write_text(f'#!/bin/sh\nfor a in "$@"; do case "$a" in -DGW_PART=*) echo "$a" >> {tmp_path}/parts;; esac; done\n'
+                      'exec cc "$@"\n')  # fmt: skip
+    script.chmod(0o755)
+    monkeypatch.setenv("CC", str(script))
+    text = long_model(60)
+    found = {}
+    for level in (1, 0):  # without optimisation, parts would cost more than they gain
+        (tmp_path / "parts").write_text("")
+        module = driver.load(text, optimize=level, name="long")
+        listed = sorted((tmp_path / "parts").read_text().split())
+        assert listed == ([f"-DGW_PART={k}" for k in range(len(listed))] if level else [])
+        assert len(listed) >= (2 if level else 0)
+        out, gradient = module.Model().value_and_grad(x=np.linspace(-1, 1, 9))
+        found[level] = (float(out.loss), float(gradient.w))
+    assert found[0] == pytest.approx(found[1], rel=1e-13)
+
+
+def test_a_long_module_that_is_checked_is_not_cut() -> None:
+    """What a kernel finds is to be seen by what calls it."""
+    module = driver.load(long_model(40).replace("tanh(", "log("), checked=True, optimize=1, name="checked")
+    with pytest.raises(NotFiniteError, match=r"sum\(log\(x \* 0\.5 \+ w\)\)"):
+        module.Model().value_and_grad(x=np.array([1.0, -1.0]))
+
+
+def test_a_c_file_is_cut_where_nothing_of_python_is(tmp_path: Path) -> None:
+    text = translate("long", driver.compile_model(long_model(60), stop_after="cython", name="long").text, tmp_path).read_text()
+    done, count = cut(text)
+    assert count > 1
+    shown = [line for line in done.splitlines() if line.startswith("GW_APART void") and not line.endswith("/*proto*/")]
+    assert any("_train(" in line for line in shown) and not any("__kernel(" in line or "__update(" in line for line in shown)
+    for part in range(1, count):
+        assert f"#if GW_IN({part})" in done
+    without = re.sub(r"^#(if GW_IN.*|endif)\n", "", done.partition("#endif\n#")[2], flags=re.MULTILINE)
+    assert without.count("static void __pyx_f_") + without.count("GW_APART void __pyx_f_") == text.count("static void __pyx_f_")
+
+
+def test_a_c_file_that_is_short_or_strange_is_left_whole() -> None:
+    for text in ("", "int main(void) { return 0; }\n", "/* #### Code section: module_code ### */\n" * 2):
+        assert cut(text) == (text, 1)
+    pieces = [f"/* #### Code section: {name} ### */\n" for name in ("module_code", "module_exttypes", "end")]
+    of_python = "static void __pyx_f_1m_f(void) {\n" + "  PyErr_Clear();\n" * 10000 + "}\n"
+    assert cut(pieces[0] + of_python + pieces[1] + pieces[2])[1] == 1
+    assert cut(pieces[0] + of_python.replace("PyErr_Clear", "clear") + pieces[1] + pieces[2])[1] == 2
+    assert cut(pieces[0] + of_python.replace("PyErr_Clear()", "__pyx_v_1m_x = 1") + pieces[1] + pieces[2])[1] == 1
+
+
+# ---------------------------------------------------------------- Cython's process
+
+
+@pytest.fixture
+def fresh_process() -> Iterator[None]:
+    translator.end()
+    yield
+    translator.end()
+
+
+GREEK = "# cython: language_level=3\n# a comment: é — “x”\ndef φ(double ϑ_1, double é):\n    return ϑ_1 + é\n"
+
+
+@pytest.mark.parametrize("text", ["# cython: language_level=3\ndef f(double x):\n    return x\n", GREEK], ids=["ascii", "greek"])
+def test_cython_says_the_same_in_a_process_of_its_own(text: str, tmp_path: Path, fresh_process: None) -> None:
+    """There its lexer knows fewer letters, and all that the text has."""
+    found = []
+    for name in ("here", "there"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "m.pyx").write_text(text, encoding="utf-8")
+        if name == "here":
+            assert cythonize.cythonize("m", str(folder / "m.pyx"), str(folder / "m.c"), []) is None
+        else:
+            assert translator.translate("m", folder / "m.pyx", folder / "m.c", headers()) is None
+            assert len(translator._running) == 1
+        found.append((folder / "m.c").read_text(encoding="utf-8"))
+    assert found[0] == found[1]
+
+
+def test_letters_that_cythons_process_does_not_know_start_another(tmp_path: Path, fresh_process: None) -> None:
+    translator.prepare("input x\n")
+    first = translator._running[0].process.pid
+    translate("a", "# cython: language_level=3\nx = 1  # é is no letter of a name here, and would be one\n", tmp_path)
+    second = translator._running[0].process.pid
+    assert second != first
+    translate("b", GREEK, tmp_path)
+    third = translator._running[0].process.pid
+    assert third != second
+    translate("c", "# cython: language_level=3\nx = 1\n", tmp_path)
+    translate("d", GREEK, tmp_path)
+    assert translator._running[0].process.pid == third
+
+
+def test_cythons_process_may_die(tmp_path: Path, fresh_process: None) -> None:
+    translator.prepare("")
+    os.kill(translator._running[0].process.pid, signal.SIGKILL)
+    assert translate("a", "# cython: language_level=3\nx = 1\n", tmp_path).is_file()
+
+
+def test_without_a_process_cython_runs_here(tmp_path: Path, fresh_process: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "")
+    assert translate("a", "# cython: language_level=3\nx = 1\n", tmp_path).is_file()
+    assert not translator._running
+    with pytest.raises(BuildError, match=r"a\.pyx:2"):
+        translate("a", "# cython: language_level=3\nx = = 1\n", tmp_path)
+
+
+def test_cythons_process_ends_with_the_one_that_started_it() -> None:
+    program = ("import os, signal; from gradwright.compiler.build import translator; translator.prepare('');"
+               "print(translator._running[0].process.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)")  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    pid = int(done.stdout)
+    for _ in range(100):
+        status = Path(f"/proc/{pid}/status")
+        if not status.exists() or "State:\tZ" in status.read_text():
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("Cython's process lives on")
+
+
+def test_a_copy_of_a_process_has_a_cython_of_its_own(tmp_path: Path, fresh_process: None) -> None:
+    translator.prepare("")
+    mine = translator._running[0].process.pid
+    if child := os.fork():
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert translate("a", "# cython: language_level=3\nx = 1\n", tmp_path).is_file()
+        assert translator._running[0].process.pid == mine
+        return
+    status = 1
+    try:
+        translate("b", "# cython: language_level=3\nx = 1\n", tmp_path)
+        status = 0 if translator._running[0].process.pid != mine else 2
+        translator.end()
+    finally:
+        os._exit(status)
+
+
+# ---------------------------------------------------------------- levels
+
+
+x86 = pytest.mark.skipif(not toolchain.processor().startswith("x86_64"), reason="the levels are x86's")
+
+
+@x86
+def test_a_module_for_several_levels_takes_the_best_that_runs() -> None:
+    module = driver.load(GATE, march="dispatch", name="levels")
+    assert value(module) == pytest.approx(RIGHT, rel=1e-14)
+    entry = driver.compile_model(GATE, march="dispatch", name="levels").entry
+    plain = driver.compile_model(GATE, march="x86-64-v2", name="levels").entry
+    assert entry is not None and plain is not None
+    sizes = [one.path(f"levels{suffix()}").stat().st_size for one in (entry, plain)]
+    assert sizes[0] < len(LEVELS) * sizes[1]  # what is the same for all of them is there once
+
+
+@x86
+def test_the_levels_are_asked_in_their_order(tmp_path: Path) -> None:
+    """A start of our own, whose levels need what the test says."""
+    source = tmp_path / "start.c"
+    source.write_text("""\
+#include <Python.h>
+#define GW_OBJECT_START
+#include "gradwright/start.h"
+static void *first(void) { return PyUnicode_FromString("first"); }
+static void *second(void) { return PyUnicode_FromString("second"); }
+static PyObject *ask(PyObject *self, PyObject *args)
+{
+    gw_way levels[2] = {{0, first}, {0, second}};
+    if (!PyArg_ParseTuple(args, "ss", &levels[0].needs, &levels[1].needs)) return NULL;
+    return gw_start("mine", levels, 2);
+}
+static PyMethodDef methods[] = {{"ask", ask, METH_VARARGS, ""}, {0}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "start", 0, -1, methods};
+PyMODINIT_FUNC PyInit_start(void) { return PyModule_Create(&module); }
+""")
+    target = tmp_path / f"start{suffix()}"
+    toolchain.toolchain().compile(source, target, include=(headers(),))
+    ask = import_file("start", target, "s" * 64).ask
+    known = Path("/proc/cpuinfo").read_text().split() if Path("/proc/cpuinfo").exists() else []
+    lacking = next((word for word in ("avx512er", "avx5124fmaps", "avx512f") if word not in known), None)
+    assert ask("", "") == "first" and ask("sse3 ssse3 ", "") == "first"
+    if lacking is None:
+        pytest.skip("this machine has every instruction")
+    assert ask(f"sse3 {lacking} ", "sse3 ") == "second"
+    with pytest.raises(ImportError, match=f"processors with {lacking}, which this machine lacks; compile mine again here"):
+        ask(f"{lacking} ", f"sse3 {lacking} ")
+
+
+@x86
+@pytest.mark.parametrize("march", ["x86-64-v2", "x86-64-v3", "x86-64-v4", "dispatch"])
+def test_a_module_for_other_processors_runs_or_says_what_is_missing(march: str) -> None:
+    program = f"from gradwright.runtime import load; print(float(load({GATE!r}, march={march!r}).Model().predict(x=0.5).f))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    if done.returncode:
+        assert done.returncode == 1 and "which this machine lacks" in done.stderr
+        assert march in ("x86-64-v3", "x86-64-v4")
+    else:
+        assert float(done.stdout) == pytest.approx(RIGHT, rel=1e-14)
+
+
+def test_levels_are_of_one_kind_of_processor() -> None:
+    if toolchain.processor().startswith("x86_64"):
+        each = toolchain.toolchain().for_machine("dispatch").each()
+        assert [tools.flags[-1] for tools in each] == [f"-march={name}" for name in LEVELS]
+    else:
+        with pytest.raises(OptionError, match="dispatch"):
+            toolchain.toolchain().for_machine("dispatch")
+
+
+def test_what_runs_before_the_processor_is_known_uses_no_vectors() -> None:
+    """The only code of a module that runs when it is loaded, and before its entry, are constructors."""
+    for name, text in Headers().texts.items():
+        for line in text.splitlines():
+            if "__attribute__((constructor))" in line:
+                assert "GW_PLAIN" in line, name
+
+
+def test_objects_are_thrown_out_as_modules_are(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADWRIGHT_CACHE_SIZE", "0")
+    assert value(driver.load(GATE)) == pytest.approx(RIGHT, rel=1e-14)
+    assert cache.info().objects == 0
+    monkeypatch.delenv("GRADWRIGHT_CACHE_SIZE")
+    assert value(driver.load(GATE, name="again")) == pytest.approx(RIGHT, rel=1e-14)
+    assert cache.info().objects == 3
