@@ -21,7 +21,8 @@ from .toolchain import BuildError, Toolchain, ToolchainError, toolchain
 __all__ = ["binary_interface", "build_module", "headers", "suffix", "translate"]
 
 _cython: Final = threading.Lock()  # Cython keeps its state in its modules
-_THREADED: Final = ("cython.parallel", "gradwright/gemm.h", "gradwright/contract.h", "gradwright/guarded.h")
+_THREADED: Final = ("cython.parallel", "gradwright/gemm.h", "gradwright/contract.h", "gradwright/guarded.h",
+                     "gradwright/share.h")  # fmt: skip
 _LAST: Final = 30  # lines of a compiler's complaint that go into the message
 
 
