@@ -34,7 +34,7 @@ FAST = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 pytestmark = pytest.mark.skipif(CC is None, reason="needs a C compiler")
 
 # Largest error allowed in units in the last place: the table at the head of scalar.h, and of libm what glibc states.
-ULP = {"exp": 1.0, "expm1": 2.0, "log": 1.0, "log1p": 1.5, "tanh": 2.5, "sigmoid": 2.5, "softplus": 2.0}
+ULP = {"exp": 1.0, "expm1": 2.0, "log": 1.0, "log1p": 1.5, "tanh": 2.0, "sigmoid": 2.0, "softplus": 2.0}
 LIBM = ("sin", "cos", "tan", "sinh", "cosh", "asin", "acos", "atan", "erf", "sqrt")
 EXACT = ("abs", "sign", "floor", "square")
 BINARY = ("max", "min", "pow", "atan2")

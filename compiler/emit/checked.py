@@ -25,6 +25,8 @@ EXTERN = (
 class CheckedWriter(KernelWriter):
     """Writes a kernel that looks at every value right after it is computed, and at every array that comes in."""
 
+    parallel = False  # the first value that is not finite, in the order of the model
+
     def __init__(self, nest: Nest, free: Sequence[str], single: bool, sources: Sources, looks: Looks) -> None:
         super().__init__(nest, free, single, sources)
         self.looks = looks

@@ -13,6 +13,7 @@ from ..language.source import Source
 from ..loops.buffers import used
 from ..loops.ir import ArgBest, Assign, Leave, Loop, Nest, Node, Product, Rank, Storage, Zero
 from ..loops.schedule import BLOCKED
+from ..loops.shares import Share, shares
 from ..passes.kernels import Place
 from ..passes.products import LEVELS, Level
 from .formulas import ATOM, Code, Formulas
@@ -91,6 +92,8 @@ def linear(index: Sequence[Ix], extents: Shape) -> Ix:
 class KernelWriter:
     """Writes one nest as a ``cdef`` function."""
 
+    parallel = True
+
     def __init__(self, nest: Nest, free: Sequence[str], single: bool, sources: Sources,
                  literals: str = "") -> None:  # fmt: skip
         self.literals = literals
@@ -108,6 +111,9 @@ class KernelWriter:
         self._args: tuple[Access, ...] = ()
         self.temporaries = 0
         self.shared: set[str] = set()  # values that pieces of the kernel hand on
+        self.shares = shares(nest) if self.parallel else {}
+        self.parts = 0  # functions that run some of a loop's rounds
+        self.bounds: tuple[str, str] | None = None  # of the loop that is being written as such a function
         self.calls: list[str] = []  # of these pieces
         self.held: dict[str, list[Place]] = {}  # what lives in each slot
         for place in nest.kernel.places:
@@ -166,8 +172,11 @@ class KernelWriter:
             self._write_pieces(pieces, out)
         else:
             body = self.lines = Lines()
-            for node in self.nest.body:
-                self._node(node, 1)
+            for k, node in enumerate(self.nest.body):
+                if k in self.shares and isinstance(node, Loop):
+                    self._share(node, self.shares[k], out)
+                else:
+                    self._node(node, 1)
         self._head(out, self.nest.kernel.name, self.arguments, bool(self.nest.work.terms))
         out.add(f"    # {self.nest.kernel.doc}")
         if len(pieces) > 1:
@@ -176,7 +185,11 @@ class KernelWriter:
             for call in self.calls:
                 out.add(f"    {call}")
             return out
-        for text in self._declarations():
+        here: dict[str, None] | None = None
+        if self.shares:  # what lives in the parts of loops is declared there
+            here = _used([n for k, n in enumerate(self.nest.body) if k not in self.shares])
+            here |= dict.fromkeys(name for share in self.shares.values() for name in (*share.sums, *share.reads))
+        for text in self._declarations(here):
             out.add(text)
         if not self.nest.body:
             out.add("    pass")
@@ -227,6 +240,70 @@ class KernelWriter:
             given = [spelled for _, _, spelled in arguments] + ["work"] * work + [self.spell(n) for n in self.free]
             self.calls.append(f"_{name}_{k}({', '.join(given + ['&_shared'] * handed)})")
 
+    def _share(self, node: Loop, share: Share, out: Lines) -> None:
+        """A loop as a function of its own that runs some of its rounds, and the call that shares them out."""
+        kernel, lines, doubles = self.nest.kernel.name, self.lines, self._doubles()
+        before = self.locals, self.header, self.noted
+        self.locals, self.header, self.noted = {}, None, set()
+        values = _used([node])
+        arguments = [a for a in self.arguments if a[0] in values or any(p.value in values for p in self.held[a[0]])]
+        formals = [(type_, spelled, spelled) for _, type_, spelled in arguments]  # type, name, what is given for it
+        if any(self.storage[v].kind == "work" for v in values if v in self.storage):
+            formals.append(("write", "work", "work"))
+        for name in share.reads:
+            type_, declarator = self._variable_of(self.storage[name], doubles)
+            spelled, array, _ = declarator.partition("[")
+            formals.append(("read", spelled, spelled) if array else (type_, spelled, f"&{spelled}"))
+        self.parts += 1
+        part = f"_{kernel}_part{self.parts}"
+        first, last, sums = self.spell.fresh("first"), self.spell.fresh("last"), self.spell.fresh("sums")
+        body = self.lines = Lines()
+        self.bounds = first, last
+        self._node(node, 1)
+        self.bounds = None
+        for k, name in enumerate(share.sums):
+            body.add(f"    {sums}[{k}] = {self.spell(name)}", *dict.fromkeys(_origins(node)))
+        sizes = [self.spell(n) for n in self.free]
+        rest = [f"Py_ssize_t {n}" for n in (*sizes, first, last)] + [f"double *{sums}"]
+        for line in _wrap(f"cdef void {part}(", [f"{t} {n}" for t, n, _ in formals] + rest, ") noexcept nogil:"):
+            out.add(line)
+        out.add(f"    # the rounds of a loop of {kernel} from {first} up to {last}")
+        for text in self._declarations(values.keys() - {*share.reads}):
+            out.add(text)
+        for name in share.sums:
+            out.add(f"    {self.spell(name)} = 0")
+        out.extend(body)
+        given = [f"<{t}>s[{k}]" if t in ("read", "write", "indices", "write_indices") else f"(<{t} *>s[{k}])[0]"
+                 for k, (t, _, _) in enumerate(formals)]  # fmt: skip
+        given += [f"n[{k}]" for k in range(len(sizes))] + ["first", "last", "sums"]
+        head = f"cdef void _call{part}(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums)"
+        head += " noexcept nogil:"
+        for line in ("", "", head, *_wrap(f"    {part}(", given, ")"), "", ""):
+            out.add(line)
+        self.lines = lines
+        self.locals, self.header, self.noted = before
+        # the call
+        origins = tuple(dict.fromkeys(_origins(node)))
+        self._comment(node, "    ")
+        table, total = f"_given{self.parts}", f"_sums{self.parts}"
+        self._local("void", f"*{table}[{len(formals)}]")
+        for k, (_, _, text) in enumerate(formals):
+            self.lines.add(f"    {table}[{k}] = <void *>{text}", *origins)
+        if share.sums:
+            self._local("double", f"{total}[{len(share.sums)}]")
+        if sizes and "_sizes" not in "".join(self.locals.get("Py_ssize_t", {})):
+            self._local("Py_ssize_t", f"_sizes[{len(sizes)}]")
+            for k, name in enumerate(sizes):
+                self.lines.add(f"    _sizes[{k}] = {name}", *origins)
+        self.used.add("share")
+        work = [dim_text(d, self.spell) for d in (node.extent, share.work)]
+        call = [f"_call{part}", table, "_sizes" if sizes else "NULL", *work, str(BLOCK if node.sums else 1),
+                total if share.sums else "NULL", str(len(share.sums))]  # fmt: skip
+        for line in _wrap("    share(", call, ")"):
+            self.lines.add(line, *origins)
+        for k, name in enumerate(share.sums):
+            self.lines.add(f"    {self.spell(name)} += {total}[{k}]", *origins)
+
     def _variable_of(self, s: Storage, doubles: set[str]) -> tuple[str, str]:
         """The C type and the declarator of a scalar or a small array."""
         name = self.spell(s.value.name)
@@ -268,7 +345,7 @@ class KernelWriter:
         for s in storage:
             if s.kind in ("scalar", "stack") and s.value.name not in self.shared:
                 self._local(*self._variable_of(s, doubles))
-        for type_ in ("real", "double", "bint", "Py_ssize_t"):
+        for type_ in ("real", "double", "bint", "Py_ssize_t", "void"):
             names = self.locals.get(type_, {})
             plain = [n for n in names if "[" not in n]
             if plain:
@@ -370,19 +447,22 @@ class KernelWriter:
         self.extents[node.variable] = node.extent
         self._local("Py_ssize_t", variable)
         origins = tuple(dict.fromkeys(_origins(node)))
-        extent = dim_text(node.extent, self.spell)
+        first, extent = "0", dim_text(node.extent, self.spell)
+        if self.bounds is not None:
+            (first, extent), self.bounds = self.bounds, None
         if node.sums:
-            self._blocked(node, depth, variable, extent, origins)
+            self._blocked(node, depth, variable, first, extent, origins)
             return
-        self.lines.add(f"{pad}for {variable} in range({extent}):", *origins)
+        self.lines.add(f"{pad}for {variable} in range({extent if first == '0' else f'{first}, {extent}'}):", *origins)
         for inner in node.body:
             self._node(inner, depth + 1)
 
-    def _blocked(self, node: Loop, depth: int, variable: str, extent: str, origins: tuple[Origin, ...]) -> None:
+    def _blocked(self, node: Loop, depth: int, variable: str, first: str, extent: str,
+                 origins: tuple[Origin, ...]) -> None:  # fmt: skip
         """In blocks: the C compiler vectorises the inner loop, and each block is summed by itself."""
         pad = "    " * depth
         count, inside = extent, variable
-        single = node.extent.value is not None and node.extent.value <= BLOCK
+        single = first == "0" and node.extent.value is not None and node.extent.value <= BLOCK
         if single:
             self.lines.add(f"{pad}for {variable} in range({extent}):", *origins)
             deep = depth + 1
@@ -390,7 +470,7 @@ class KernelWriter:
             start, count, inside = (self.spell.fresh(f"{variable}_{w}") for w in ("start", "count", "in"))
             for name in (start, count, inside):
                 self._local("Py_ssize_t", name)
-            self.lines.add(f"{pad}for {start} in range(0, {extent}, {BLOCK}):", *origins)
+            self.lines.add(f"{pad}for {start} in range({first}, {extent}, {BLOCK}):", *origins)
             self.lines.add(f"{pad}    {count} = {extent} - {start} if {extent} - {start} < {BLOCK} else {BLOCK}", *origins)
             self.lines.add(f"{pad}    for {inside} in range({count}):", *origins)
             self.lines.add(f"{pad}        {variable} = {start} + {inside}", *origins)

@@ -88,6 +88,9 @@ class Formulas:
             return Code(f"{code.text}.0" if not self._single else f"<real>{code.text}", 8, "real")
         return Code(f"<real>{code.tight(9)}", 8, "real")
 
+    def _literal(self, code: Code) -> Code:
+        return self.real(code) if code.type == "int" and code.text.lstrip("-").isdigit() else code
+
     def whole(self, code: Code) -> Code:
         """The code as an integer: a whole number may live among the model's reals."""
         return code if code.type == "int" else Code(f"<long long>{code.tight(9)}", 8, "int")
@@ -123,6 +126,8 @@ class Formulas:
             a, b = (self.real(x) if x.type == "bool" else x for x in args)
             if a.type == "int" and b.type == "int":
                 a = self.real(a)
+            elif self._single and a.type != b.type:  # Cython writes 1 beside a float as 1.0, and C goes on in double
+                a, b = self._literal(a), self._literal(b)
             right = b.tight(level + 1 if op in ("sub", "div") else level)
             if op in ("add", "mul") and b.level == level:
                 right = b.tight(level + 1)
@@ -157,16 +162,17 @@ class Formulas:
     def _pow(self, node: Expr, args: list[Code]) -> Code:
         exponent = node.args[1].number
         base = self.real(args[0])
+        one = self.real(Code("1", ATOM, "int")).text if self._single else "1"
         if exponent is not None and exponent.denominator == 1 and 2 <= abs(exponent) <= 4:
             product = self._power(base, abs(int(exponent)))
-            return product if exponent > 0 else Code(f"1/({product.text})", 7, "real")
+            return product if exponent > 0 else Code(f"{one}/({product.text})", 7, "real")
         if exponent is not None and exponent == -1:
-            return Code(f"1/{base.tight(8)}", 7, "real")
+            return Code(f"{one}/{base.tight(8)}", 7, "real")
         if exponent is not None and exponent.denominator == 2 and abs(exponent) < 3:
             whole, root = abs(exponent) - Fraction(1, 2), self._function("sqrt", base)
             text = "*".join([base.tight(8)] * int(whole) + [root.text])
             if exponent < 0:
-                return Code(f"1/({text})" if whole else f"1/{text}", 7, "real")
+                return Code(f"{one}/({text})" if whole else f"{one}/{text}", 7, "real")
             return Code(text, 7 if whole else ATOM, "real")
         return self._function("pow", base, args[1])
 

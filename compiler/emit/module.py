@@ -196,7 +196,7 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     lines.append(f'    ctypedef {real} *write "gw_write_{width}"')
     lines.append('    ctypedef const long long *indices "gw_read_i64"')
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
-    own = ("above below block_sum contract contract_guarded gemm inf nan pi pick rank root step_power".split(), _GAMMA, E.DRAWS)
+    own = ("above below block_sum contract contract_guarded gemm inf nan pi pick rank root share step_power".split(), _GAMMA, E.DRAWS)
     for name in sorted(used.difference(*own)):
         arguments = f"{real}, {real}" if name in _TWO else real
         lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
@@ -227,6 +227,12 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     if "block_sum" in used:
         lines.append('cdef extern from "gradwright/sum.h" nogil:')
         lines.append(f'    {real} block_sum "gw_sum_{width}"(const {real} *, Py_ssize_t) noexcept')
+    if "share" in used:
+        lines.append('cdef extern from "gradwright/share.h" nogil:')
+        lines.append("    # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it")
+        lines.append("    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil")
+        lines.append('    void share "gw_share"(part_t part, void **given, const Py_ssize_t *sizes,')
+        lines.append("          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count) noexcept")
     if "gemm" in used:
         lines.append('cdef extern from "gradwright/gemm.h" nogil:')
         lines.append("    # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns")

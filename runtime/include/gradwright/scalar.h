@@ -7,7 +7,7 @@
    Largest error, in units in the last place (tests/test_headers.py holds them to it):
 
                     exp   expm1   log   log1p   tanh   sigmoid   softplus
-                    1.0   2.0     1.0   1.5     2.5    2.5       2.0
+                    1.0   2.0     1.0   1.5     2.0    2.0       2.0
 
    over the whole range, subnormal results included. NaN gives NaN, infinities and overflow give what the
    mathematics says, and odd functions keep the sign of zero.
@@ -74,8 +74,16 @@ GW_INLINE float gw_power2f(float k) { return gw_realf(gw_bitsf(k + (0x1.8p23f + 
 
 /* ---- exp and expm1 ---- */
 
-/* x = k log 2 + r with |r| <= log(2)/2, and exp(r) - 1 = r + r^2 q(r), where r = hi - lo to more digits than it holds. */
-GW_INLINE double gw_exp_k(double x) { return gw_round(x * 0x1.71547652b82fep+0); }
+/* x = k log 2 + r with |r| <= log(2)/2 to a hair, k an integer. The sum of x / log 2 and 1.5 * 2^52 has k in its low bits, rounded
+   to nearest, and a bias more if that was added: shifted into the exponent they are 2^(k + bias). */
+#define GW_EXP_ONE (0x1.8p52 + 1023)
+#define GW_EXP_ONEF (0x1.8p23f + 127)
+GW_INLINE double gw_exp_k(double x, double one) { return x * 0x1.71547652b82fep+0 + one; }
+GW_INLINE float gw_exp_kf(float x, float one) { return x * 0x1.715476p+0f + one; }
+GW_INLINE double gw_power_of(double t) { return gw_real(gw_bits(t) << 52); }
+GW_INLINE float gw_power_off(float t) { return gw_realf(gw_bitsf(t) << 23); }
+
+/* exp(r) - 1 = r + r^2 q(r), where r = hi - lo to more digits than it holds. */
 GW_INLINE double gw_exp_less1(double x, double k) {
     double hi = x - k * 0x1.62e42feep-1, lo = k * 0x1.a39ef35793c76p-33;
     double r = hi - lo, s = r * r;
@@ -93,57 +101,56 @@ GW_INLINE double gw_exp_less1(double x, double k) {
     return (s * (odd * r + even) - lo) + hi;
 }
 
-GW_INLINE float gw_exp_kf(float x) { return gw_roundf(x * 0x1.715476p+0f); }
 GW_INLINE float gw_exp_less1f(float x, float k) {
-    float hi = x - k * 0x1.62ep-1f, lo = k * 0x1.0bfbe8p-15f;
-    float r = hi - lo, s = r * r;
-    float even = 0x1.6d4362p-10f;
-    float odd = 0x1.a12528p-13f;
-    even = even * s + 0x1.5554e8p-5f;
-    odd = odd * s + 0x1.1110ep-7f;
-    even = even * s + 0.5f;
-    odd = odd * s + 0x1.555556p-3f;
-    return (s * (odd * r + even) - lo) + hi;
+    float r = (x - k * 0x1.62ep-1f) - k * 0x1.0bfbe8p-15f;
+    float q = 0x1.9e371cp-13f;
+    q = q * r + 0x1.6d4cb6p-10f;
+    q = q * r + 0x1.11130cp-7f;
+    q = q * r + 0x1.5554e8p-5f;
+    q = q * r + 0x1.555554p-3f;
+    q = q * r + 0.5f;
+    return r * r * q + r;
 }
 
-/* Scaling by 2^k takes two steps of about k/2, so that results near overflow and subnormal ones are right. Beyond, k is
-   anything, and the result is chosen at the end: gcc makes one masked move of that, and long detours of a clamp at the start. */
+/* Scaling by 2^k takes two steps, of which the first is exact and far from both ends of the exponent: subnormal results and those
+   near overflow are rounded once. What is beyond is clamped to where the result is 0 or infinity, so that k fits; NaN stays. */
 GW_INLINE double gw_exp(double x) {
-    double k = gw_exp_k(x), half = gw_round(0.5 * k);
-    double e = gw_exp_less1(x, k) + 1.0;
-    e = e * gw_power2(half) * gw_power2(k - half);
-    e = x > 710.0 ? INFINITY : e;
-    return x < -746.0 ? 0.0 : e;
+    x = x < -746.0 ? -746.0 : x;
+    x = x > 711.0 ? 711.0 : x;
+    double one = GW_EXP_ONE - __builtin_copysign(512.0, x), t = gw_exp_k(x, one);
+    double back = gw_real(0x5ff0000000000000u ^ (gw_bits(x) >> 1 & 0x4000000000000000u)); /* 2^512, or 2^-512 left of 0 */
+    return (gw_exp_less1(x, t - one) + 1.0) * gw_power_of(t) * back;
 }
 
 GW_INLINE float gw_expf(float x) {
-    float k = gw_exp_kf(x), half = gw_roundf(0.5f * k);
-    float e = gw_exp_less1f(x, k) + 1.0f;
-    e = e * gw_power2f(half) * gw_power2f(k - half);
-    e = x > 89.0f ? INFINITY : e;
-    return x < -104.0f ? 0.0f : e;
+    x = x < -105.0f ? -105.0f : x;
+    x = x > 90.0f ? 90.0f : x;
+    float one = GW_EXP_ONEF - __builtin_copysignf(64.0f, x), t = gw_exp_kf(x, one);
+    float back = gw_realf(0x5f800000u ^ (gw_bitsf(x) >> 1 & 0x40000000u));
+    return (gw_exp_less1f(x, t - one) + 1.0f) * gw_power_off(t) * back;
 }
 
-/* exp(x) for x <= 0. What is out of range is masked: a choice between constants would have gcc split what uses it. */
+/* exp(-|x|). sigmoid, tanh and softplus are all made of this and nothing else that is dear: where a loop has several of one
+   argument, the C compiler takes it once. */
 GW_INLINE double gw_exp_below(double x) {
-    double k = gw_exp_k(x), half = gw_round(0.5 * k);
-    double e = gw_exp_less1(x, k) + 1.0;
-    e = e * gw_power2(half) * gw_power2(k - half);
-    return gw_real(gw_bits(e) & (x < -746.0 ? 0 : ~(uint64_t)0));
+    x = __builtin_fabs(x);
+    x = x > 746.0 ? 746.0 : x;
+    double t = gw_exp_k(-x, GW_EXP_ONE + 512.0);
+    return (gw_exp_less1(-x, t - (GW_EXP_ONE + 512.0)) + 1.0) * gw_power_of(t) * 0x1p-512;
 }
 
 GW_INLINE float gw_exp_belowf(float x) {
-    float k = gw_exp_kf(x), half = gw_roundf(0.5f * k);
-    float e = gw_exp_less1f(x, k) + 1.0f;
-    e = e * gw_power2f(half) * gw_power2f(k - half);
-    return gw_realf(gw_bitsf(e) & (x < -104.0f ? 0 : ~(uint32_t)0));
+    x = __builtin_fabsf(x);
+    x = x > 105.0f ? 105.0f : x;
+    float t = gw_exp_kf(-x, GW_EXP_ONEF + 64.0f);
+    return (gw_exp_less1f(-x, t - (GW_EXP_ONEF + 64.0f)) + 1.0f) * gw_power_off(t) * 0x1p-64f;
 }
 
 /* exp(x) - 1 = 2^k (exp(r) - 1) + (2^k - 1), computed at half its size so that k = 1024 does not overflow early.
    Where |x| is below 2^-54 it is x itself, which keeps subnormals and the sign of zero. */
 GW_INLINE double gw_expm1(double x) {
-    double k = gw_exp_k(x), half = gw_power2(k - 1.0);
-    double e = gw_exp_less1(x, k) * half + (half - 0.5);
+    double t = gw_exp_k(x, GW_EXP_ONE - 1.0), half = gw_power_of(t);
+    double e = gw_exp_less1(x, t - (GW_EXP_ONE - 1.0)) * half + (half - 0.5);
     e = e + e;
     e = x > 710.0 ? INFINITY : e;
     e = x < -40.0 ? -1.0 : e;
@@ -151,8 +158,8 @@ GW_INLINE double gw_expm1(double x) {
 }
 
 GW_INLINE float gw_expm1f(float x) {
-    float k = gw_exp_kf(x), half = gw_power2f(k - 1.0f);
-    float e = gw_exp_less1f(x, k) * half + (half - 0.5f);
+    float t = gw_exp_kf(x, GW_EXP_ONEF - 1.0f), half = gw_power_off(t);
+    float e = gw_exp_less1f(x, t - (GW_EXP_ONEF - 1.0f)) * half + (half - 0.5f);
     e = e + e;
     e = x > 89.0f ? INFINITY : e;
     e = x < -20.0f ? -1.0f : e;
@@ -243,46 +250,62 @@ GW_INLINE float gw_log1pf(float x) {
 
 /* ---- gates ---- */
 
-/* tanh |x| = e/(e + 2) with e = exp(2|x|) - 1; from |x| = 22 on it is 1. */
+/* With e = exp(-|x|): tanh |x| = (1 - e^2)/(1 + e^2), and near 0, where that cancels, an odd polynomial. */
 GW_INLINE double gw_tanh(double x) {
-    double a = 2.0 * __builtin_fabs(x);
-    double k = gw_exp_k(a), scale = gw_power2(k);
-    double e = gw_exp_less1(a, k) * scale + (scale - 1.0);
-    double t = e / (e + 2.0);
-    t = a > 44.0 ? 1.0 : t;
-    return __builtin_copysign(t, x);
+    double e = gw_exp_below(x), z = x * x;
+    double t = (1.0 - e * e) / (1.0 + e * e);
+    double near = 0x1.331a2ff4fc1f6p-18;
+    near = near * z - 0x1.bb5527f137055p-16;
+    near = near * z + 0x1.6e3f616b40afep-14;
+    near = near * z - 0x1.eb4824e876c06p-13;
+    near = near * z + 0x1.3472a39f58dc2p-11;
+    near = near * z - 0x1.7d875a9b59403p-10;
+    near = near * z + 0x1.d6d174f05d798p-9;
+    near = near * z - 0x1.226e2452262ddp-7;
+    near = near * z + 0x1.664f47e537a5ep-6;
+    near = near * z - 0x1.ba1ba1b6c4006p-5;
+    near = near * z + 0x1.111111110c81dp-3;
+    near = near * z - 0x1.5555555555510p-2;
+    near = z * near * x + x;
+    return __builtin_copysign(z < 0.51 ? near : t, x);
 }
 
 GW_INLINE float gw_tanhf(float x) {
-    float a = 2.0f * __builtin_fabsf(x);
-    float k = gw_exp_kf(a), scale = gw_power2f(k);
-    float e = gw_exp_less1f(a, k) * scale + (scale - 1.0f);
-    float t = e / (e + 2.0f);
-    t = a > 20.0f ? 1.0f : t;
-    return __builtin_copysignf(t, x);
+    float e = gw_exp_belowf(x), z = x * x;
+    float t = (1.0f - e * e) / (1.0f + e * e);
+    float near = -0x1.3fcc4cp-8f;
+    near = near * z + 0x1.445ec8p-6f;
+    near = near * z - 0x1.b5d24ap-5f;
+    near = near * z + 0x1.10f1f0p-3f;
+    near = near * z - 0x1.5554c0p-2f;
+    near = z * near * x + x;
+    return __builtin_copysignf(z < 0.54f ? near : t, x);
 }
 
-/* With e = exp(-|x|): 1/(1 + e) on the right, e/(1 + e) on the left; no overflow and no cancellation. */
+/* With e = exp(-|x|): 1/(1 + e) on the right, e/(1 + e) on the left; no overflow and no cancellation. What 1 + e lost is put
+   back into the quotient. */
 GW_INLINE double gw_sigmoid(double x) {
-    double e = gw_exp_below(-__builtin_fabs(x));
-    return (x < 0.0 ? e : 1.0) / (1.0 + e);
+    double e = gw_exp_below(x), d = 1.0 + e;
+    double q = (x < 0.0 ? e : 1.0) / d;
+    return q - q * (e - (d - 1.0));
 }
 
 GW_INLINE float gw_sigmoidf(float x) {
-    float e = gw_exp_belowf(-__builtin_fabsf(x));
-    return (x < 0.0f ? e : 1.0f) / (1.0f + e);
+    float e = gw_exp_belowf(x), d = 1.0f + e;
+    float q = (x < 0.0f ? e : 1.0f) / d;
+    return q - q * (e - (d - 1.0f));
 }
 
 /* log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)). */
 GW_INLINE double gw_softplus(double x) {
-    double e = gw_exp_below(-__builtin_fabs(x));
+    double e = gw_exp_below(x);
     double y = gw_log1p_inside(e);
     y = e >= 0x1p-54 ? y : e;
     return y + (x > 0.0 ? x : 0.0);
 }
 
 GW_INLINE float gw_softplusf(float x) {
-    float e = gw_exp_belowf(-__builtin_fabsf(x));
+    float e = gw_exp_belowf(x);
     float y = gw_log1p_insidef(e);
     y = e >= 0x1p-25f ? y : e;
     return y + (x > 0.0f ? x : 0.0f);

@@ -1,0 +1,115 @@
+"""Which loops of a kernel may be run in parts, by several threads: those whose rounds touch nothing of one another.
+
+Each round writes at its own place along a dimension, or into variables that only it uses; what it adds to a scalar is added up
+part by part. What a part holds depends on the number of rounds alone, so that the bits are the same for any number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..graph import expr as E
+from ..graph.ir import Ix
+from ..graph.shapes import Dim
+from .buffers import used
+from .ir import ArgBest, Assign, Loop, Nest, Node, Product, Storage
+
+LIGHT = frozenset((*E.LEAVES, *E.ARITHMETIC, *E.COMPARISONS, *E.LOGIC, *E.CHOICES, "abs", "sign", "square", "floor")) - {"pow"}
+HEAVY = 12  # additions that an elementary function is worth
+LEAST = 1 << 20  # additions from which on a team gains anything: 20 to 100 us of one core
+BESIDE_PRODUCTS = 1 << 14  # additions of one round: beside matrix products, which have their own threads, only long rounds pay
+SUMS = 16  # scalars that one loop may sum into
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A loop at the top of a kernel that may be run in parts. ``sums``: the scalars outside of it that it adds to; ``reads``:
+    other variables and small arrays outside of it that it reads. ``work``: what a round costs, in additions."""
+
+    sums: tuple[str, ...]
+    reads: tuple[str, ...]
+    work: Dim
+
+
+def shares(nest: Nest) -> dict[int, Share]:
+    """The loops that may be run in parts, by their place in the nest's body."""
+    storage = {s.value.name: s for s in nest.storage}
+    products = any(isinstance(n, Product) for n in _walk(nest.body))
+    touched = [used([node]) for node in nest.body]
+    found: dict[int, Share] = {}
+    for k, node in enumerate(nest.body):
+        if not isinstance(node, Loop) or node.reverse:
+            continue
+        work = _work(node.body)
+        total = (work * node.extent).value
+        if total is not None and total < LEAST:
+            continue
+        if products and work.value is not None and work.value < BESIDE_PRODUCTS:
+            continue
+        outside = {name for j, names in enumerate(touched) if j != k for name in names}
+        share = _share(node, storage, outside, work)
+        if share is not None:
+            found[k] = share
+    return found
+
+
+def _share(loop: Loop, storage: dict[str, Storage], outside: set[str], work: Dim) -> Share | None:
+    variable = loop.variable
+    writes: dict[str, list[Assign]] = {}
+    reads: dict[str, list[tuple[Ix, ...] | None]] = {}
+    for node in _walk(loop.body):
+        if isinstance(node, Loop):
+            continue
+        if isinstance(node, ArgBest):
+            places = {node.target, node.best}
+            if places & outside or any(storage[v].kind not in ("scalar", "stack") for v in places):
+                return None
+        elif isinstance(node, Assign):
+            writes.setdefault(node.target, []).append(node)
+        else:
+            return None
+        for access in node.args:
+            reads.setdefault(access.value, []).append(access.index if access.fill is None else None)
+        for ix in (*(i for a in node.args for i in a.index), *node.index):
+            for gather in ix.gathers():
+                reads.setdefault(gather.value, []).append(None)
+    sums: list[str] = []
+    for name, assigns in writes.items():
+        s = storage[name]
+        if s.kind in ("scalar", "stack") and name not in outside:
+            continue  # of one round
+        adds = all(n.op == "+=" and not n.drop for n in assigns)
+        if s.kind == "scalar" and s.value.kind == "real" and name not in reads and adds:
+            sums.append(name)
+            continue
+        if s.kind not in ("slot", "work"):
+            return None
+        own = [d for d in s.dims if all(n.index[d].plain == variable for n in assigns)]
+        if not any(all(index is not None and index[d].plain == variable for index in reads.get(name, ())) for d in own):
+            return None
+    if len(sums) > SUMS:
+        return None
+    given = [n for n in reads if n not in writes and n in storage and storage[n].kind in ("scalar", "stack") and n in outside]
+    return Share(tuple(sums), tuple(given), work)
+
+
+def _work(body: Sequence[Node]) -> Dim:
+    total = Dim.of(0)
+    for node in body:
+        if isinstance(node, Loop):
+            total = total + _work(node.body) * node.extent
+        elif isinstance(node, Assign | ArgBest):
+            inner = [n for n in E.walk(node.body) if n.args]
+            total = total + (1 + len(inner) + len(node.args) + HEAVY * sum(n.op not in LIGHT for n in inner))
+    return total
+
+
+def _walk(nodes: Sequence[Node]) -> Iterator[Node]:
+    for node in nodes:
+        yield node
+        if isinstance(node, Loop):
+            yield from _walk(node.body)
+
+
+__all__ = ["Share", "shares"]

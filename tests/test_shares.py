@@ -1,0 +1,170 @@
+"""Long loops in parts: which ones may be, that nothing is done twice or left out, and that no bit depends on the threads."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gradwright.compiler.driver import compile_model
+from gradwright.compiler.loops.shares import shares
+from gradwright.runtime import load
+from test_headers import BUILDS, CC, compile_library
+
+SIZES = (0, 1, 7, 511, 512, 513, 30_000, 100_003, 400_000)
+
+
+def shared(text: str, kernel: str) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """What each loop of a kernel that may be run in parts sums, and what it reads of variables outside."""
+    _, nests = compile_model(text, stop_after="loops").value
+    (nest,) = [n for n in nests if n.kernel.name == kernel]
+    return [(s.sums, s.reads) for s in shares(nest).values()]
+
+
+def test_rounds_that_write_in_their_own_place_are_independent() -> None:
+    assert shared("size N\ninput x[N], y[N]\noutput f = exp(x) * y\n", "forward") == [((), ())]
+    assert shared("size N\ninput x[N, 3]\noutput f = softmax(x)\n", "forward") == [((), ())]
+
+
+def test_sums_are_added_part_by_part() -> None:
+    ((sums, reads),) = shared("size N\ninput x[N]\noutput f = sum(exp(x))\n", "forward")
+    assert len(sums) == 1 and reads == ()
+    ((sums, _),) = shared("size N\ninput x[N, 3]\noutput f = sum(exp(x))\n", "forward")
+    assert len(sums) == 1
+
+
+def test_a_number_from_before_the_loop_is_handed_over() -> None:
+    found = shared("size N\ninput x[N]\noutput f = x - mean(x)\n", "forward")
+    assert [len(sums) for sums, _ in found] == [1, 0] and [len(reads) for _, reads in found] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["cumsum(x)", "max(x)", "argmax(x)"],
+)
+def test_rounds_that_need_one_another_stay_in_order(formula: str) -> None:
+    assert shared(f"size N\ninput x[N]\noutput f = {formula}\n", "forward") == []
+
+
+def test_a_loop_that_adds_to_an_array_stays_in_order() -> None:
+    assert all(not s for s, _ in shared("size N\ninput x[N, 3]\noutput f = sum(x, axis=0)\n", "forward"))
+
+
+def test_short_loops_are_left_alone() -> None:
+    assert shared("input x[1000]\noutput f = exp(x)\n", "forward") == []
+    assert len(shared("input x[1000000]\noutput f = exp(x)\n", "forward")) == 1
+
+
+MODELS = {
+    "product": "size N\ninput x[N], y[N], z[N]\noutput f = (x + y) * z\nminimize sum(f)\ngradient loss wrt x, y, z\n",
+    "neuron": "size N\ninput x[N, 2]\nparam w[3] ~ normal(0, 1)\n"
+    "output f = sigmoid(w[0]*x[:, 0] + w[1]*x[:, 1] + w[2])\nminimize mean(f)\n",
+    "chain": "size N\ninput x[N]\noutput f = sum(sigmoid(x) * tanh(x) + exp(-x * x))\n",
+    "rows": "size N\ninput x[N, 5]\nindex y[N] < 5\nparam b[5] ~ normal(0, 1)\nminimize mean(softmax_cross_entropy(x + b, y))\n",
+    "spread": "size N\ninput x[N]\noutput f = (x - mean(x)) / sqrt(mean((x - mean(x))**2) + 1e-3)\n",
+}
+
+
+def data(text: str, n: int, dtype: str) -> dict[str, Any]:
+    rng = np.random.default_rng(n)
+    given: dict[str, Any] = {"x": rng.normal(size=(n, 2) if "x[N, 2]" in text else (n, 5) if "x[N, 5]" in text else n)}
+    given |= {name: rng.normal(size=n) for name in "yz" if f"{name}[N]" in text and "index" not in text}
+    given = {name: value.astype(dtype) for name, value in given.items()}
+    return given | ({"y": rng.integers(0, 5, n)} if "index" in text else {})
+
+
+def everything(model: Any, given: dict[str, Any], up: dict[str, Any], wrt: str) -> list[Any]:
+    out, gradients = model.value_and_grad(**given, **up)
+    return [np.asarray(getattr(out, n)) for n in ("f", "loss") if hasattr(out, n)] + [np.asarray(gradients[n]) for n in wrt]
+
+
+@pytest.mark.parametrize(("name", "dtype"), [(name, "float64" if k % 2 else "float32") for k, name in enumerate(MODELS)])
+def test_same_bits_with_any_number_of_threads(name: str, dtype: str) -> None:
+    text = MODELS[name]
+    models = [load(text, dtype=dtype, threads=t, name=f"shared_{name}").Model(seed=1) for t in (1, 3)]
+    plain = load(text, dtype=dtype, backend="numpy", name=f"shared_{name}").Model(seed=1)
+    for n in SIZES[1:]:
+        given = data(text, n, dtype)
+        wrt = {"product": "xyz", "neuron": "w", "rows": "b"}.get(name, "x")
+        up = {"upstream": np.ones(n, dtype)} if "minimize" not in text and "sum(" not in text else {}
+        wanted = everything(plain, given, up, wrt)
+        alone = everything(models[0], given, up, wrt)
+        for model in models:
+            for _ in range(3):  # a team is tried from the second call on
+                for value, right, other in zip(everything(model, given, up, wrt), wanted, alone, strict=True):
+                    np.testing.assert_array_equal(value, other)
+                    # each term has a few roundings, and a sum of n those of its blocks: 64 and log n
+                    bound = (200 + 4 * np.log2(n + 1)) * np.finfo(dtype).eps
+                    scale = max(1.0, float(np.abs(right).max())) if value.shape else max(1.0, n * 1e-3, abs(float(right)))
+                    np.testing.assert_allclose(value, right, rtol=bound, atol=bound * scale * 4)
+
+
+SOURCE = """
+#include "gradwright/share.h"
+static void count(void** given, const ptrdiff_t* sizes, ptrdiff_t first, ptrdiff_t last, double* sums) {
+    (void)sizes;
+    sums[0] = 0, sums[1] = 0;
+    for (ptrdiff_t k = first; k < last; k++) {
+        ((int*)given[0])[k]++;
+        sums[0] += 1, sums[1] += (double)k;
+    }
+    if (last > first && first % *(ptrdiff_t*)given[1]) sums[0] = -1e9;
+}
+void threads(int n) { gw_threads = n; }
+void run(int* seen, ptrdiff_t n, ptrdiff_t work, ptrdiff_t block, double* sums) {
+    void* given[2] = {seen, &block};
+    gw_share(count, given, &n, n, work, block, sums, 2);
+}
+"""
+
+
+@pytest.fixture(scope="module", params=["plain", "openmp"])
+def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    more = ["-fopenmp"] if request.param == "openmp" else []
+    try:
+        return compile_library(tmp_path_factory.mktemp("share"), "share", SOURCE, CC, [*BUILDS["plain"][1], *more])
+    except (AssertionError, OSError):
+        if not more:
+            raise
+        pytest.skip("no OpenMP")
+
+
+@pytest.mark.parametrize("block", [1, 512])
+@pytest.mark.parametrize("work", [1, 40, 1_000_000])
+def test_every_round_is_done_once(library: ctypes.CDLL, work: int, block: int) -> None:
+    for threads in (1, 2, 3):
+        library.threads(threads)
+        for n in SIZES:
+            seen, sums = np.zeros(n + 1, np.int32), np.full(2, np.nan)
+            pointers = [ctypes.c_void_p(array.ctypes.data) for array in (seen, sums)]
+            for turn in range(1, 4):
+                library.run(pointers[0], *map(ctypes.c_ssize_t, (n, work, block)), pointers[1])
+                assert (seen[:n] == turn).all() and seen[n] == 0
+                assert sums[0] == n and sums[1] == n * (n - 1) / 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_child_goes_on_alone() -> None:
+    model = load(MODELS["chain"], threads=2, name="shared_chain").Model()
+    x = np.random.default_rng(0).normal(size=400_000)
+    for _ in range(3):
+        wanted = float(model.predict(x=x).f)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of threads, which is what this is about
+        child = os.fork()
+    if child == 0:
+        import signal
+
+        signal.alarm(20)
+        os._exit(0 if all(float(model.predict(x=x).f) == wanted for _ in range(3)) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_the_parts_are_shown_in_the_module(tmp_path: Path) -> None:
+    """Readable, and with the line of the model: who looks for a formula finds it in the part."""
+    text = next(iter(compile_model(MODELS["chain"], stop_after="cython", name="chain").value.values()))
+    assert "cdef void _value_and_grad_part1(" in text and "tanh(x[n])" in text and "share(_call_value_and_grad_part1" in text
