@@ -44,7 +44,7 @@ _PLACES = {
     "training": ("Bound", "History", "bind", "fit", "step"),
 }
 _MODULES = ("callbacks", "checking", "checkpoints", "data", "errors", "interchange", "loading", "logs", "measuring",
-            "metrics", "model", "optimizers", "pictures", "schedules", "streams", "summary", "training")
+            "metrics", "model", "optimizers", "pictures", "profiling", "schedules", "streams", "summary", "training")
 
 __all__ = [
     "SGD", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "ArgumentError", "Checkpoint", "CheckpointError",
