@@ -190,6 +190,7 @@ def test_what_is_measured_can_be_chosen() -> None:
     assert "torch.compile" not in run.candidates(WORKLOADS["d"], [], quick=True)
     assert "torch.compile" in run.candidates(WORKLOADS["i"], [], quick=True)
     assert run.candidates(WORKLOADS["d"], ["numpy"], quick=False) == [OURS, "numpy"]
+    assert run.candidates(WORKLOADS["c"], [], quick=True)[:2] == [OURS, "gradwright-model"]
 
 
 @pytest.mark.slow
