@@ -62,6 +62,7 @@ class Job:
     march: str = "native"  # the processors that the module is for
     threads: int | None = None  # of large matrix products; None: what the machine has
     checked: bool = False  # the module names the first NaN or infinity
+    profiled: bool = False  # the module says how long its parts took
     values: dict[str, Any] = field(default_factory=dict)  # what each stage returned
     when: dict[str, Callable[[Any], None]] = field(default_factory=dict)  # what else is begun when a stage has returned
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -110,7 +111,7 @@ class Job:
         options += ["--checked"] if self.checked else []
         import shlex
 
-        return shlex.join(["gradwright", "compile", self.source.name, *options])
+        return shlex.join(["gradwright", "profile" if self.profiled else "compile", self.source.name, *options])
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ def _emit(job: Job, lowered: Any) -> Any:
     else:
         from .emit.module import emit_module
 
-        texts = emit_module(plan, sources, nests=nests, checked=job.checked, **about)
+        texts = emit_module(plan, sources, nests=nests, checked=job.checked, profile=job.profiled, **about)
     return texts | emit_stub(plan, version=version())
 
 
@@ -333,11 +334,12 @@ def compile_model(
     march: str = "native",
     threads: int | None = None,
     checked: bool = False,
+    profiled: bool = False,
     stop_after: str | None = None,
     name: str | None = None,
 ) -> Result:
     """Compile a model, given by its path or as text. With ``out`` its files are written into that folder."""
-    job = _job(model, dtype, sizes, backend, name, optimize, march, threads, checked)
+    job = _job(model, dtype, sizes, backend, name, optimize, march, threads, checked, profiled)
     if stop_after is not None:
         if stop_after not in STAGE_NAMES:
             raise ValueError(f"no stage is called {stop_after!r}; they are {', '.join(STAGE_NAMES)}")
@@ -396,15 +398,17 @@ def load(
     march: str = "native",
     threads: int | None = None,
     checked: bool = False,
+    profiled: bool = False,
     name: str | None = None,
 ) -> ModuleType:
     """The module of a model, given by its path or as text: from the cache, or compiled now.
 
     ``optimize`` is the C compiler's level, ``march`` the processors that the module is for (native, x86-64-v2, -v3, -v4,
-    armv8, dispatch), ``threads`` how many its matrix products may use. A ``checked`` module says where the first NaN comes from.
+    armv8, dispatch), ``threads`` how many its matrix products may use. A ``checked`` module says where the first NaN comes from,
+    a ``profiled`` one how long its parts take (``model.profile``).
     """
     return load_with(model, dtype=dtype, sizes=sizes, backend=backend, optimize=optimize, march=march, threads=threads,
-                     checked=checked, name=name)[0]  # fmt: skip
+                     checked=checked, profiled=profiled, name=name)[0]  # fmt: skip
 
 
 def load_with(
@@ -417,10 +421,11 @@ def load_with(
     march: str = "native",
     threads: int | None = None,
     checked: bool = False,
+    profiled: bool = False,
     name: str | None = None,
 ) -> tuple[ModuleType, Result]:
     """As :func:`load`, with what the compilation said."""
-    job = _job(model, dtype, sizes, backend, name, optimize, march, threads, checked)
+    job = _job(model, dtype, sizes, backend, name, optimize, march, threads, checked, profiled)
     for attempt in (1, 2):
         entry, cached = _obtain(job)
         path = entry.path(recall.importable(job.name, job.backend))
@@ -441,13 +446,13 @@ def load_with(
 def _obtain(job: Job) -> tuple[cache.Entry, bool]:
     tools = recall.tools_for(job.optimize, job.march, job.threads) if job.backend == "cython" else None
     shown, text = job.source.name, job.source.text
-    front_key = recall.front_key(job.name, job.dtype, job.sizes, job.backend, job.checked, tools, shown, text)
+    front_key = recall.front_key(job.name, job.dtype, job.sizes, job.backend, job.checked, tools, shown, text, job.profiled)
     entry = _from_cache(job, front_key)
     if entry is not None:
         tell(DEBUG, "cache", "%s is found in %s", job.source.name, entry.folder)
         return entry, True
     tell(INFO, "cache", "%s is not in the cache as it is now", job.source.name)
-    told = {"dtype": job.dtype, "sizes": job.sizes, "backend": job.backend, "checked": job.checked,
+    told = {"dtype": job.dtype, "sizes": job.sizes, "backend": job.backend, "checked": job.checked, "profiled": job.profiled,
             "compiler": tools.identity[:16] if tools else None, "gradwright": recall.stamp()[:16]}  # fmt: skip
     tell(DEBUG, "cache", "%s was looked for as %s, with %s", job.source.name, front_key, told)
     with cache.locked(f"front-{front_key[:2]}"):  # of many that want the same at once, one works
@@ -502,7 +507,7 @@ def _whole(sizes: Mapping[str, Any]) -> dict[str, int]:
 
 def _job(
     model: str | os.PathLike[str], dtype: str | None, sizes: Mapping[str, int] | None, backend: Backend, name: str | None,
-    optimize: int, march: str, threads: int | None, checked: bool,
+    optimize: int, march: str, threads: int | None, checked: bool, profiled: bool,
 ) -> Job:  # fmt: skip
     if backend not in ("cython", "numpy"):
         raise ValueError(f"no backend is called {backend!r}; they are cython and numpy")
@@ -514,6 +519,8 @@ def _job(
         raise ValueError(f"threads is 1 or more, or None for what the machine has, not {threads!r}")
     if checked and backend != "cython":
         raise OptionError("a checked module needs the cython backend; in the numpy one, np.seterr(all='raise') does the same")
+    if profiled and (backend != "cython" or checked):
+        raise OptionError("only a module of the cython backend that is not checked says how long its parts take")
     if isinstance(model, str) and recall.is_text(model):
         source, folder, stem = Source(f"{name or 'model'}.gw", model), Path.cwd(), name or "model"
     else:
@@ -521,7 +528,7 @@ def _job(
         source = Source(recall.shown_path(path), decode(str(path), path.read_bytes()))
         folder, stem = path.absolute().parent, name or path.stem
     name = module_name(stem)
-    return Job(source, folder, name, dtype, _whole(sizes or {}), backend, optimize, march, threads, checked)
+    return Job(source, folder, name, dtype, _whole(sizes or {}), backend, optimize, march, threads, checked, profiled)
 
 
 def decode(name: str, data: bytes) -> str:

@@ -44,15 +44,14 @@ _PLACES = {
     "training": ("Bound", "History", "bind", "fit", "step"),
 }
 _MODULES = ("callbacks", "checking", "checkpoints", "data", "errors", "interchange", "loading", "logs", "measuring",
-            "metrics", "model", "optimizers", "pictures", "schedules", "streams", "summary", "training")
+            "metrics", "model", "optimizers", "pictures", "profiling", "schedules", "streams", "summary", "training")
 
 __all__ = [
-    "SGD", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "ArgumentError", "Checkpoint", "CheckpointError",
+    "SGD", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "ArgumentError", "Bound", "Checkpoint", "CheckpointError",
     "CheckpointWriteError", "Constant", "Cosine", "DtypeError", "EarlyStopping", "Every", "Exponential", "GradwrightError",
     "History", "Info", "Lion", "MissingError", "NAdam", "NotFiniteError", "OneCycle", "Optimizer", "RAdam", "RMSProp",
-    "RangeError", "ReduceOnPlateau", "Schedule", "ShapeError", "StateError", "Step", "bench", "fit", "gradcheck", "load",
-    "load_state_dict",
-    "read_data", "sample_inputs", "step", "write_data",
+    "RangeError", "ReduceOnPlateau", "Schedule", "ShapeError", "StateError", "Step", "bench", "bind", "fit", "gradcheck",
+    "load", "load_state_dict", "read_data", "sample_inputs", "step", "write_data",
 ]
 
 

@@ -10,6 +10,14 @@ from typing import Any
 from .errors import MissingError
 
 
+def peak() -> Any:
+    """What this machine can do at most, if the compiler is installed, which measures it; else None."""
+    try:
+        return import_module("gradwright.compiler.build.peak").peak()
+    except ImportError:
+        return None
+
+
 def load(model: str | os.PathLike[str], *, dtype: str | None = None, sizes: Mapping[str, int] | None = None,
          backend: str = "cython", **options: Any) -> ModuleType:
     """The module of a model, given by its path (`examples/xor.gw`) or as text: from the cache, or compiled now.

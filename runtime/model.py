@@ -1229,6 +1229,11 @@ class Model:
         """Shapes, parameters, operations and bytes of each line of the model; print it. Sizes by name become numbers."""
         return _training("summary").summary(self, sizes)
 
+    def profile(self, optimizer: Any = None, steps: int = 100, /, **inputs: Any) -> Any:
+        """How long each loop and product of a training step on these inputs takes; print it. For a module of
+        load(..., profiled=True). See gradwright.runtime.profiling."""
+        return _training("profiling").profile(self, optimizer, steps, inputs)
+
     @property
     def params(self) -> Params:
         """Parameters by name. Assigning a dict, or another model's, copies in those that it has."""

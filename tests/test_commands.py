@@ -363,7 +363,7 @@ def test_doctor_reports_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch
 
 
 def test_help_has_examples_for_every_command() -> None:
-    for command in (["gradcheck"], ["train"], ["predict"], ["bench"], ["cache"], ["cache", "info"], ["cache", "clear"],
-                    ["doctor"]):  # fmt: skip
+    for command in (["gradcheck"], ["train"], ["predict"], ["bench"], ["profile"], ["cache"], ["cache", "info"],
+                    ["cache", "clear"], ["doctor"]):  # fmt: skip
         assert "Example" in done(*command, "--help")
     assert "_GRADWRIGHT_COMPLETE=bash_source" in done("--help")

@@ -34,7 +34,7 @@ Found = list[tuple[float, float]]  # numbers with the size that their errors are
 _POINTS: Final = frozenset(("product", "neuron"))  # at a single point
 # What a peer has programs for; the others have one for everything.
 _DOES: Final[Mapping[str, Callable[[Any], bool]]] = {
-    "gradwright-model": lambda w: w.model in _POINTS,
+    "gradwright-model": lambda w: w.model in _POINTS | {"xor"},
     "numpy": lambda w: w.kind != "predict" and w.model != "transformer",
     "python": lambda w: w.model in _POINTS,
     "numba": lambda w: w.kind != "predict" and w.model in _POINTS | {"product_many", "neuron_many", "xor", "mlp", "mlp_l2",

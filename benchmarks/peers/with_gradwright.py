@@ -1,4 +1,6 @@
-"""Gradwright: the models of models/, compiled."""
+"""Gradwright: the models of models/, compiled. What is small is called as its documentation says for small models, by position
+and with everything bound; ``gradwright-model`` calls it by the names of the model, with all checks.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,13 @@ def make(w: Workload, name: str = "gradwright", threads: int = 1, backend: Backe
     model = module.Model(seed=0)
     for key, value in data.params.items():
         model.params[key] = value
-    program = {"train": _train, "gradient": _gradient, "predict": _predict}[w.kind](w, model, data)
+    quick = name == "gradwright"
+    if w.kind == "train":
+        program = _train(w, model, data, quick)
+    elif quick and w.model in ("product", "neuron") and hasattr(module, "value_and_grad_at"):
+        program = _at_a_point(module, model, data)
+    else:
+        program = {"gradient": _gradient, "predict": _predict}[w.kind](w, model, data)
     return Program(program.run, program.found, program.ways, {"header": module.__doc__, "sizes": _sizes(model, data)})
 
 
@@ -32,16 +40,42 @@ def _sizes(model: Any, data: Data) -> dict[str, int]:
     return found
 
 
-def _train(w: Workload, model: Any, data: Data) -> Program:
+def _at_a_point(module: Any, model: Any, data: Data) -> Program:
+    function = module.value_and_grad_at
+    numbers_in = [array.item() if array.ndim == 0 else tuple(array.tolist()) for array in (data.inputs | data.params).values()]
+    last: Any = None
+
+    def run(calls: int) -> None:
+        nonlocal last
+        if len(numbers_in) == 3:
+            x, y, z = numbers_in
+            for _ in range(calls):
+                last = function(x, y, z)
+        else:
+            x, w = numbers_in
+            for _ in range(calls):
+                last = function(x, w)
+
+    return Program(run, lambda: numbers(*last), _ways(model, data.inputs))
+
+
+def _train(w: Workload, model: Any, data: Data, bound: bool) -> Program:
     inputs = data.inputs
     name, hypers = w.optimizer
     optimizer = optimizers.Optimizer(name, **hypers)
     last = 0.0
     rows = len(next(iter(inputs.values())))
+    steps = model.bind(optimizer, **inputs) if bound and hasattr(model, "bind") else None
 
     def run(calls: int) -> None:
         nonlocal last
-        if w.loop == 1:
+        if steps is not None and w.loop == 1:
+            for _ in range(calls):
+                last = steps()
+        elif steps is not None:
+            for _ in range(calls):
+                last = steps(w.loop)
+        elif w.loop == 1:
             for _ in range(calls):
                 last = model.step(optimizer, **inputs)
         else:

@@ -57,11 +57,10 @@ class Peak(NamedTuple):
     caches: dict[str, int]  # how many bytes of a level were taken to be its size
 
     def bandwidth(self, touched: float, threads: int) -> float:
-        """Bytes a second that can be read of what takes ``touched`` bytes in all."""
-        for level, held in sorted(self.caches.items(), key=lambda item: item[1]):
-            if touched <= held * (threads if level != "L3" else 1):
-                return self.read[level][threads]
-        return self.read[_MEMORY][threads]
+        """Bytes a second that can be read or copied of what takes ``touched`` bytes in all."""
+        levels = sorted(self.caches.items(), key=lambda item: item[1])
+        level = next((name for name, held in levels if touched <= held * (threads if name != "L3" else 1)), _MEMORY)
+        return max(self.read[level][threads], self.copy[level][threads])
 
 
 def caches() -> dict[str, int]:

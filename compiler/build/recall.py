@@ -70,9 +70,9 @@ def tools_for(optimize: int, march: str, threads: int | None) -> Toolchain:
 
 
 def front_key(name: str, dtype: str | None, sizes: Mapping[str, int], backend: str, checked: bool, tools: Toolchain | None,
-              shown: str, text: str) -> str:  # fmt: skip
+              shown: str, text: str, profiled: bool = False) -> str:  # fmt: skip
     """What a text with its options is remembered by."""
-    options = json.dumps([name, dtype, sorted(sizes.items()), backend, checked])
+    options = json.dumps([name, dtype, sorted(sizes.items()), backend, checked, profiled])
     return cache.digest("front", str(_FORMAT), stamp(), tools.identity if tools else "", shown, text, options)
 
 

@@ -360,3 +360,51 @@ def bench_command(model: str, batches: str, free: dict[str, int], seconds: float
         from gradwright.runtime.measuring import bench
 
         click.echo(str(bench(subject, wanted, sizes=free, optimizer=optimizer, seconds=seconds, seed=seed)))
+
+
+@click.command("profile")
+@model_argument
+@click.option("--data", metavar="DATA", type=click.Path(exists=True), help=f"{_DATA} Random inputs without it.")
+@input_option
+@hyper_option
+@click.option("--checkpoint", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="Parameters to start from.")
+@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="How many rows a step takes.")
+@click.option("--steps", type=click.IntRange(1), default=100, show_default=True, help="How many steps are measured.")
+@click.option("--size", "free", metavar="T=7", multiple=True, callback=parse_sizes, help="A free size of the random inputs.")
+@click.option("--optimizer", metavar="NAME", help="For the training step; else the model's own, or adam.")
+@click.option("--json", "as_json", is_flag=True, help="All that was found, as JSON.")
+@seed_option
+@model_options
+@build_options
+def profile_command(model: str, data: str | None, columns: dict[str, list[str]], hypers: dict[str, float], checkpoint: str | None,
+                    batch_size: int, steps: int, free: dict[str, int], optimizer: str | None, as_json: bool, seed: int,
+                    sizes: dict[str, int], dtype: str | None, **build: Any) -> None:  # fmt: skip
+    """Measure how long each loop and each matrix product of a training step takes.
+
+    For each: its share, the time, operations and bytes a second, how far these are from what one thread of this machine can do at
+    most (which is measured once), and the line of the model that it comes from. Times are medians over the steps.
+
+    \b
+    Examples:
+      gradwright profile examples/digits.gw --data digits.npz --batch-size 64
+      gradwright profile examples/lstm.gw --size N=16 --size T=32 --json > lstm.json
+    """
+    with failures():
+        module = load(model, {**build, "profiled": True}, dtype, sizes)
+        subject = module.Model(seed=seed) if checkpoint is None else module.Model.load(checkpoint)
+        _set_hypers(subject, hypers)
+        engine = subject.engine
+        if data is None:
+            from gradwright.runtime.checking import fitting_inputs
+
+            first = {engine.sizes[0]: batch_size} if engine.sizes else {}
+            inputs = fitting_inputs(subject, {**first, **free}, seed=seed)
+        else:
+            inputs = dict(_first_rows(subject, _read(data, engine.spec["inputs"], columns, subject.classes), batch_size))
+        found = subject.profile(optimizer, steps, **inputs)
+        if as_json:
+            import json
+
+            click.echo(json.dumps(found.to_dict(), indent=1))
+        else:
+            click.echo(str(found))

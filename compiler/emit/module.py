@@ -11,9 +11,11 @@ from ..graph.ir import Const, Eqn, Graph, Model, Origin
 from ..graph.shapes import Dim, size
 from ..language.source import Source
 from ..loops.buffers import lower
-from ..loops.ir import ArgBest, Assign, Loop, Nest, Node, Product, Rank
+from ..loops.ir import Nest
 from ..passes.kernels import Plan
+from . import profiled
 from .checked import EXTERN, CheckedWriter, Looks, look_at, tail
+from .costs import cost, moved, operations
 from .cython import KernelWriter, Lines, dim_text
 from .formulas import CALLS
 from .spec import declared, literal, spec
@@ -24,16 +26,14 @@ DIRECTIVES = ("language_level=3, boundscheck=False, wraparound=False, cdivision=
 
 _TWO = ("max", "min", "atan2", "polygamma", "pow")
 _GAMMA = frozenset(("lgamma", "digamma", "polygamma"))
-_TRANSCENDENTAL = frozenset(
-    ("exp log log1p expm1 sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus pow "
-     "lgamma digamma polygamma").split()
-)
 
 
 def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, digest: str, command: str,
-                nests: Sequence[Nest] | None = None, checked: bool = False) -> dict[str, str]:  # fmt: skip
+                nests: Sequence[Nest] | None = None, checked: bool = False,
+                profile: bool = False) -> dict[str, str]:  # fmt: skip
     """The texts of the module by file name: ``NAME.pyx`` and ``NAME.map.json``. ``nests`` are the plan's kernels lowered.
-    A ``checked`` module looks at every value that it computes, and names the first that is not finite."""
+    A ``checked`` module looks at every value that it computes, and names the first that is not finite. One that is made to
+    ``profile`` says how long each of its parts took."""
     model = plan.model
     single = model.dtype == "float32"
     nests = [lower(k) for k in plan.kernels] if nests is None else nests
@@ -41,9 +41,12 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
     bodies = Lines()
     calls: list[str] = []
     looks: Looks = []
+    parts: list[profiled.Part] = []
     for nest in nests:
-        if checked:
-            writer: KernelWriter = CheckedWriter(nest, model.free, single, sources, looks)
+        if profile:
+            writer: KernelWriter = profiled.ProfiledWriter(nest, model.free, single, sources, parts)
+        elif checked:
+            writer = CheckedWriter(nest, model.free, single, sources, looks)
         else:
             writer = KernelWriter(nest, model.free, single, sources)
         lines = writer.write()
@@ -52,7 +55,7 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
         bodies.add("")
         bodies.extend(lines)
         calls += ["", *_trampoline(writer, nest, model)]
-    shared = [] if checked else [u for u in model.updates if is_shared(u, sources)]
+    shared = [] if checked or profile else [u for u in model.updates if is_shared(u, sources)]
     for update in model.updates:
         if update in shared:
             continue
@@ -60,19 +63,22 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
         bodies.add("")
         look = (lambda what, origin: look_at(what, origin, sources, looks)) if checked else None
         bodies.extend(write_update(update, single, used, sources, look))
+        if profile:
+            bodies.extend(profiled.timed_update(update, model, sources, parts))
     whole = Lines()
     for line in _header(plan, nests, digest, command, version):
         whole.add(line)
     for line in externs({c.value.name: c for c in plan.whole.consts}, single, used):
         whole.add(line)
-    for line in EXTERN if checked else ():
+    for line in profiled.extern(parts) if profile else EXTERN if checked else ():
         whole.add(line)
     whole.extend(bodies)
     shared_names = [u.name for u in shared]
     table = spec(model, plan.kernels, [n.work for n in nests], version=version, digest=digest, backend="cython")
-    for line in "\n".join(_tail(model, nests, calls, table, shared_names)).split("\n"):  # the tables are many lines each
+    names = [(profiled.spell_timed if profile else spell_function)(u.name) for u in model.updates]
+    for line in "\n".join(_tail(model, nests, calls, table, names, shared_names)).split("\n"):  # the tables are many lines each
         whole.add(line)
-    for line in tail(looks) if checked else ():
+    for line in profiled.tail(parts) if profile else tail(looks) if checked else ():
         whole.add(line)
     text = "\n".join(whole.text) + "\n"
     return {f"{model.name}.pyx": text, f"{model.name}.map.json": source_map(model.name, whole)}
@@ -131,11 +137,11 @@ def _header(plan: Plan, nests: Sequence[Nest], digest: str, command: str, versio
     before = _graph_operations(model.graph)
     lines.append(f"Operations   the forward graph as written: {before}")
     for nest in nests:
-        operations, transcendental = _operations(nest.body)
-        text = f"{nest.kernel.name} {operations}"
+        count, transcendental = operations(nest.body)
+        text = f"{nest.kernel.name} {count}"
         if transcendental.terms:
             text += f", {transcendental} of them transcendental"
-        lines.append(f"             {text}; bytes moved {_bytes(nest, dtype)}")
+        lines.append(f"             {text}; bytes moved {moved(nest, dtype)}")
     lines.append('"""')
     return lines
 
@@ -144,44 +150,12 @@ def _safe(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"""', "'''").rstrip('"')
 
 
-def _cost(body: E.Expr) -> tuple[int, int]:
-    nodes = [n for n in E.walk(body) if n.args]
-    return len(nodes), sum(1 for n in nodes if n.op in _TRANSCENDENTAL)
-
-
 def _graph_operations(graph: Graph) -> Dim:
     total = Dim.of(0)
     for eqn in graph.eqns:
         if isinstance(eqn, Eqn):
             points = size(tuple(a.extent for a in eqn.axes))
-            total = total + points * (_cost(eqn.body)[0] + (1 if eqn.reduce else 0))
-    return total
-
-
-def _operations(body: Sequence[Node]) -> tuple[Dim, Dim]:
-    total, heavy = Dim.of(0), Dim.of(0)
-    for node in body:
-        if isinstance(node, Loop):
-            inner, costly = _operations(node.body)
-            total, heavy = total + inner * node.extent, heavy + costly * node.extent
-        elif isinstance(node, Product):
-            total = total + size(tuple(lv.extent for lv in node.levels)) * 2
-        elif isinstance(node, Rank):
-            total = total + node.count * 100
-        elif isinstance(node, Assign | ArgBest):
-            count, costly_count = _cost(node.body)
-            adds = 0 if isinstance(node, Assign) and node.op == "=" else 1
-            total, heavy = total + (count + adds), heavy + costly_count
-    return total, heavy
-
-
-def _bytes(nest: Nest, dtype: str) -> Dim:
-    """Every array that the kernel touches, once."""
-    total = Dim.of(0)
-    for s in nest.storage:
-        if s.kind in ("slot", "work"):
-            width = 8 if s.value.kind == "int" or dtype == "float64" else 4
-            total = total + size(s.extents) * width
+            total = total + points * (cost(eqn.body)[0] + (1 if eqn.reduce else 0))
     return total
 
 
@@ -196,8 +170,8 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     lines.append(f'    ctypedef {real} *write "gw_write_{width}"')
     lines.append('    ctypedef const long long *indices "gw_read_i64"')
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
-    own = ("above below block_sum contract contract_guarded gemm inf nan pi pick rank root share step_power".split(), _GAMMA, E.DRAWS)
-    for name in sorted(used.difference(*own)):
+    own = "above below block_sum contract contract_guarded gemm inf nan pi pick rank root share step_power".split()
+    for name in sorted(used.difference(own, _GAMMA, E.DRAWS)):
         arguments = f"{real}, {real}" if name in _TWO else real
         lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
     for name in ("above", "below"):
@@ -288,8 +262,9 @@ def _trampoline(writer: KernelWriter, nest: Nest, model: Model) -> list[str]:
     return [f"cdef void _call_{name}(void **s, const Py_ssize_t *n) noexcept nogil:", f"    {name}({', '.join(arguments)})"]
 
 
-def _tail(model: Model, nests: Sequence[Nest], calls: Sequence[str], table: Mapping[str, Any],
+def _tail(model: Model, nests: Sequence[Nest], calls: Sequence[str], table: Mapping[str, Any], names: Sequence[str],
           shared: Sequence[str]) -> list[str]:  # fmt: skip
+    """``names``: of the functions that update; ``shared``: those of them that every module has."""
     lines = ["", "", "# What follows is the same for every model but for its tables: from Python to the kernels above.", ""]
     lines += ["ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil",
               "ctypedef void (*update_t)(write, read, real **, const double *, double, Py_ssize_t) noexcept nogil"]  # fmt: skip
@@ -300,7 +275,7 @@ def _tail(model: Model, nests: Sequence[Nest], calls: Sequence[str], table: Mapp
         lines += [f'    update_t {spell_function(name)} "gw_{spell_function(name)}_{width}"' for name in shared]
     lines += calls
     kernels = [f"_call_{n.kernel.name}" for n in nests] or ["NULL"]
-    updates = [spell_function(u.name) for u in model.updates] or ["NULL"]
+    updates = [*names] or ["NULL"]
     lines += ["", f"cdef kernel_t[{len(kernels)}] _KERNELS = [{', '.join(kernels)}]"]
     lines += [f"cdef update_t[{len(updates)}] _UPDATES = [{', '.join(updates)}]"]
     lines += ["", "# what the model is; read when the module is imported", f'_SPEC = """{_spec_text(table)}"""']

@@ -306,7 +306,7 @@ class _Stub:
 
     def point(self, name: str, doc: str, shown: Sequence[tuple[str, Value]]) -> Iterator[str]:
         """A function of numbers by their order."""
-        given = [i.value for i in (*self.model.inputs, *self.model.params)]
+        given = [*(i.value for i in self.model.inputs), *(p.value for p in self.model.params)]
         rows = [(v.name, "ArrayLike" if v.shape else "float") for v in given]
         rows += [(h.value.name, "float = ...") for h in self.model.hypers]
         fine = all(_attribute(n) for n, _ in rows) and len({n for n, _ in rows}) == len(rows)

@@ -1,0 +1,46 @@
+"""What loops cost, as formulas over the sizes: operations, and bytes that are moved at least."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..graph import expr as E
+from ..graph.shapes import Dim, size
+from ..loops.ir import ArgBest, Assign, Loop, Nest, Node, Product, Rank
+
+TRANSCENDENTAL = frozenset(
+    ("exp log log1p expm1 sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus pow "
+     "lgamma digamma polygamma").split()
+)
+
+
+def cost(body: E.Expr) -> tuple[int, int]:
+    nodes = [n for n in E.walk(body) if n.args]
+    return len(nodes), sum(1 for n in nodes if n.op in TRANSCENDENTAL)
+
+
+def operations(body: Sequence[Node]) -> tuple[Dim, Dim]:
+    total, heavy = Dim.of(0), Dim.of(0)
+    for node in body:
+        if isinstance(node, Loop):
+            inner, costly = operations(node.body)
+            total, heavy = total + inner * node.extent, heavy + costly * node.extent
+        elif isinstance(node, Product):
+            total = total + size(tuple(lv.extent for lv in node.levels)) * 2
+        elif isinstance(node, Rank):
+            total = total + node.count * 100
+        elif isinstance(node, Assign | ArgBest):
+            count, costly_count = cost(node.body)
+            adds = 0 if isinstance(node, Assign) and node.op == "=" else 1
+            total, heavy = total + (count + adds), heavy + costly_count
+    return total, heavy
+
+
+def moved(nest: Nest, dtype: str) -> Dim:
+    """Every array that the kernel touches, once."""
+    total = Dim.of(0)
+    for s in nest.storage:
+        if s.kind in ("slot", "work"):
+            width = 8 if s.value.kind == "int" or dtype == "float64" else 4
+            total = total + size(s.extents) * width
+    return total
