@@ -7,6 +7,7 @@ same point of that axis. Inside the loop the same is done again with the axes th
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import merge
@@ -542,13 +543,10 @@ class _Scheduler:
         for k in scan.emits:
             if scan.until or scan.limit:  # the emits of steps not taken
                 before += self._fill(scan.outs[k].name, scan.origin)
-        for k in range(count):
-            if results[k] in nested.grows:
-                continue
-            if _may_replace(inside, carried[k], results[k]):
-                inside = [n for node in inside for n in _in_place(node, results[k], carried[k])]
-            else:
-                inside += self._copy(results[k], carried[k], scan.origin)
+        pairs = [(new, old) for new, old in zip(results, carried, strict=False) if new not in nested.grows]
+        placed = {new: old for new, old in pairs if _may_replace(inside, old, new)}
+        inside = [n for node in inside for n in _in_place(node, placed)]
+        inside += [n for new, old in pairs if new not in placed for n in self._copy(new, old, scan.origin)]
         if scan.limit:
             t, limit = _number(now), (Access(scan.limit, ()),)
             last = E.make("lt", E.add(t, E.arg(0)), E.dim(scan.axis.extent)) if scan.high else E.make("ge", t, E.arg(0))
@@ -756,10 +754,10 @@ def _tiles(parts: Sequence[Eqn], out: Value) -> bool:
 
 def _growing(body: Graph, names: dict[str, str], carried: Sequence[str]) -> dict[str, str]:
     """The next value of each carry that nothing but the next value reads, and the other way round."""
-    reads = [name for eqn in body.eqns for name in eqn.reads()]
-    pairs = zip(body.outputs, body.inputs, strict=False)
-    return {names[new]: old for (new, inner), old in zip(pairs, carried, strict=False)
-            if reads.count(inner.name) == 1 and new not in reads and inner.name not in body.outputs}  # fmt: skip
+    reads = Counter(name for eqn in body.eqns for name in eqn.reads())
+    outputs = set(body.outputs)
+    return {names[new]: old for new, inner, old in zip(body.outputs, body.inputs, carried, strict=False)
+            if reads[inner.name] == 1 and new not in reads and inner.name not in outputs}  # fmt: skip
 
 
 def _may_replace(nodes: Sequence[Node], old: str, new: str) -> bool:
@@ -809,12 +807,12 @@ def _touched(node: Node) -> Iterable[tuple[str, tuple[Ix, ...] | None]]:
             yield gather.value, None
 
 
-def _in_place(node: Node, new: str, old: str) -> list[Node]:
-    """The node with ``new`` where ``old`` lies; nothing is left of a copy of the one to the other."""
+def _in_place(node: Node, placed: dict[str, str]) -> list[Node]:
+    """The node with each key of ``placed`` where its value lies; nothing is left of a copy of the one to the other."""
     if isinstance(node, Loop):
-        body = tuple(n for inner in node.body for n in _in_place(inner, new, old))
-        return [replace(node, body=body, sums=tuple(old if s == new else s for s in node.sums))] if body else []
-    node = _at_step(node, {}, {new: old}, Ix())
+        body = tuple(n for inner in node.body for n in _in_place(inner, placed))
+        return [replace(node, body=body, sums=tuple(placed.get(s, s) for s in node.sums))] if body else []
+    node = _at_step(node, {}, placed, Ix())
     if isinstance(node, Assign) and node.op == "=" and node.body is E.arg(0):
         return [] if node.args[0] == Access(node.target, node.index) else [node]
     return [node]

@@ -7,6 +7,7 @@ than what they read takes to be written and read (``costs``), and none out of a 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -72,6 +73,7 @@ class _Loop:
             else:
                 self.eqns.append(eqn)
         self.outputs = [root.get(o, o) for o in body.outputs]
+        self.count = Counter(self.outputs)
         self.made = {e.out.name: e for e in self.eqns if isinstance(e, Eqn)}
         self.readers: dict[str, list[Eqn | Scan]] = {}
         for eqn in self.eqns:
@@ -92,9 +94,9 @@ class _Loop:
         """What the steps add to a carry that nothing else reads."""
         carry, last = self.scan.body.inputs[k].name, self.outputs[k]
         eqn = self.made.get(last)
-        if eqn is None or eqn.reduce or eqn.plain_out is None or eqn.out.kind != "real" or carry in self.outputs:
+        if eqn is None or eqn.reduce or eqn.plain_out is None or eqn.out.kind != "real" or carry in self.count:
             return None
-        if self.readers.get(carry) != [eqn] or last in self.readers or self.outputs.count(last) != 1:
+        if self.readers.get(carry) != [eqn] or last in self.readers or self.count[last] != 1:
             return None
         return _without(eqn, carry)
 
@@ -111,48 +113,54 @@ class _Loop:
         waited = ancestors(self.eqns, fixed)
         rest = [e for e in self.made.values() if e.out.name not in waited]
         sums = {self.outputs[k] for k in self.sums}
+        mine = {e.out.name for e in rest}
         moved: set[str] = set()
         for seed in rest:
             if seed.out.name in moved or not costs.multiplies(seed):
                 continue
-            cone = self._cone(seed, rest) | moved
-            if self._pays(cone - moved, cone, sums):
-                moved = cone
-                for value in self._reads(cone):
+            cone = self._cone(seed, mine, moved)
+            if self._pays(cone, moved, sums):
+                moved.update(cone)
+                for value in self._reads(cone, moved):
                     if value not in self.stacks:
                         self.stacks[value] = self.name(f"{value}_steps")
                         self.emitted.append(value)
         return moved
 
-    def _cone(self, seed: Eqn, rest: list[Eqn]) -> set[str]:
-        """All that needs the seed, and what is needed by this alone or only moves what is there."""
-        cone = {seed.out.name}
-        for eqn in rest:
-            if not cone.isdisjoint(eqn.reads()):
-                cone.add(eqn.out.name)
-        mine = {e.out.name for e in rest}
-        for eqn in reversed(tuple(self.made.values())):
-            value = eqn.out.name
-            readers = self.readers.get(value, [])
-            inside = [any(o.name in cone for o in outs(r)) for r in readers]
-            if value in cone or value in self.stacks or not any(inside):
-                continue
-            if (all(inside) and value in mine and value not in self.outputs) or _moves(eqn):
-                cone.add(value)
+    def _cone(self, seed: Eqn, mine: set[str], moved: set[str]) -> dict[str, Eqn]:
+        """All that needs the seed, and what is needed by this alone or only moves what is there; but what is moved already."""
+        cone = {seed.out.name: seed}
+        todo = [seed]
+        while todo:
+            for reader in self.readers.get(todo.pop().out.name, ()):
+                assert isinstance(reader, Eqn)  # a loop that needed it would stay, and the seed with it
+                if reader.out.name not in cone and reader.out.name not in moved:
+                    cone[reader.out.name] = self.made[reader.out.name]
+                    todo.append(cone[reader.out.name])
+        todo = [*cone.values()]
+        while todo:
+            for value in todo.pop().reads():
+                eqn = self.made.get(value)
+                if eqn is None or value in cone or value in moved or value in self.stacks:
+                    continue
+                alone = value in mine and value not in self.count and all(
+                    o.name in cone or o.name in moved for r in self.readers[value] for o in outs(r))  # fmt: skip
+                if alone or _moves(eqn):
+                    cone[value] = eqn
+                    todo.append(eqn)
         return cone
 
-    def _reads(self, cone: set[str]) -> list[str]:
+    def _reads(self, cone: dict[str, Eqn], moved: set[str]) -> list[str]:
         """The values of a step that those of the cone are made of."""
-        reads = dict.fromkeys(read for e in self.made.values() if e.out.name in cone for read in e.reads())
-        return [read for read in reads if read not in cone and read not in self.same]
+        reads = dict.fromkeys(read for e in cone.values() for read in e.reads())
+        return [read for read in reads if read not in cone and read not in moved and read not in self.same]
 
-    def _pays(self, more: set[str], cone: set[str], sums: set[str]) -> bool:
-        gain = sum(costs.operations(self.made[v]) for v in more if costs.multiplies(self.made[v]))
-        gain += sum(costs.ELEMENT * costs.elements(self.values[v].shape) for v in more & sums)
+    def _pays(self, cone: dict[str, Eqn], moved: set[str], sums: set[str]) -> bool:
+        gain = sum(costs.operations(e) for e in cone.values() if costs.multiplies(e))
+        gain += sum(costs.ELEMENT * costs.elements(e.out.shape) for v, e in cone.items() if v in sums)
         cost = 0
-        for read in self._reads(more):
-            if read not in cone:
-                cost += costs.elements(self.values[read].shape) * costs.ELEMENT // (2 if read in self.stacks else 1)
+        for read in self._reads(cone, moved):
+            cost += costs.elements(self.values[read].shape) * costs.ELEMENT // (2 if read in self.stacks else 1)
         return gain >= cost
 
     # ------------------------------------------------------------ the loop without it, and what is behind it
