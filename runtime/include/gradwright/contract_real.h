@@ -17,6 +17,7 @@ typedef struct {
     const gw_run* runs;
     ptrdiff_t count, a_step, b_step;
     uint16_t mask; /* columns of the last vector that are written, where there are masks */
+    uint16_t add;  /* to what is there */
 } GW_NAME(gw_depth);
 
 #if GW_MASKS
@@ -39,13 +40,26 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
 #define GW_READh GW_NAME(gw_half) b0 = *(const GW_NAME(gw_half_mem)*)b; GW_HOLD(b0);
 #if GW_MASKS
 #define GW_MASKED(mem, to, x, mask) __asm__(GW_MOVE " %1, %0%{%2%}" : "+m"(*(GW_NAME(mem)*)(to)) : "v"(x), "Yk"(mask))
+#define GW_MASKED_READ(mem, y, from, mask) \
+    __asm__(GW_MOVE " %1, %0%{%2%}%{z%}" : "=v"(y) : "m"(*(const GW_NAME(mem)*)(from)), "Yk"(mask))
 #else
 #define GW_MASKED(mem, to, x, mask) GW_STORE(to, x)
+#define GW_MASKED_READ(mem, y, from, mask) y = GW_LOAD(from)
 #endif
 #define GW_PUT1(i) GW_MASKED(gw_mem, c + c_at[i], c##i##_0, mask);
 #define GW_PUT2(i) GW_STORE(c + c_at[i], c##i##_0); GW_MASKED(gw_mem, c + c_at[i] + GW_W, c##i##_1, mask);
 #define GW_PUT3(i) GW_STORE(c + c_at[i], c##i##_0); GW_STORE(c + c_at[i] + GW_W, c##i##_1); GW_MASKED(gw_mem, c + c_at[i] + 2 * GW_W, c##i##_2, mask);
 #define GW_PUTh(i) GW_MASKED(gw_half_mem, c + c_at[i], c##i##_0, mask);
+#define GW_ADD(i, j) c##i##_##j += GW_LOAD(c + c_at[i] + j * GW_W);
+#define GW_ADD_LAST(vec, mem, i, j) { \
+    GW_NAME(vec) y; \
+    GW_MASKED_READ(mem, y, c + c_at[i] + j * GW_W, mask); \
+    c##i##_##j += y; \
+}
+#define GW_ADD1(i) GW_ADD_LAST(gw_vec, gw_mem, i, 0)
+#define GW_ADD2(i) GW_ADD(i, 0) GW_ADD_LAST(gw_vec, gw_mem, i, 1)
+#define GW_ADD3(i) GW_ADD(i, 0) GW_ADD(i, 1) GW_ADD_LAST(gw_vec, gw_mem, i, 2)
+#define GW_ADDh(i) GW_ADD_LAST(gw_half, gw_half_mem, i, 0)
 
 #define GW_TILE(R, V) \
     GW_CALLED void GW_NAME(gw_tile_##R##x##V)(const GW_NAME(gw_depth)* depth, const GW_REAL* a, const ptrdiff_t* a_at, \
@@ -67,6 +81,7 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
         } \
         const uint16_t mask = depth->mask; \
         (void)mask; \
+        if (depth->add) { GW_EACH_##R(GW_ADD##V) } \
         GW_EACH_##R(GW_PUT##V) \
     }
 
@@ -129,7 +144,9 @@ GW_CALLED void GW_NAME(gw_tile_8xp)(const GW_NAME(gw_depth)* depth, const GW_REA
     }
     GW_SUM(0, 1) GW_SUM(2, 3) GW_SUM(4, 5) GW_SUM(6, 7)
     for (int i = 0; i < 8; i++) {
-        const GW_NAME(gw_half) sum = *(const GW_NAME(gw_half_mem)*)(sums + i * half);
+        GW_NAME(gw_half) sum = *(const GW_NAME(gw_half_mem)*)(sums + i * half), y = {0};
+        if (depth->add) GW_MASKED_READ(gw_half_mem, y, c + c_at[i], depth->mask);
+        sum += y;
         GW_MASKED(gw_half_mem, c + c_at[i], sum, depth->mask);
     }
 }
@@ -171,7 +188,7 @@ GW_CALLED void GW_NAME(gw_finish)(ptrdiff_t rows, ptrdiff_t cols, GW_REAL alpha,
             if (j < cols) {
                 const uint16_t mask = (uint16_t)~(0xffffu << (cols - j));
                 GW_NAME(gw_vec) y;
-                __asm__(GW_MOVE " %1, %0%{%2%}%{z%}" : "=v"(y) : "m"(*(const GW_NAME(gw_mem)*)(to + j)), "Yk"(mask));
+                GW_MASKED_READ(gw_mem, y, to + j, mask);
                 y = GW_SCALED(GW_LOAD(x + j), y);
                 GW_MASKED(gw_mem, to + j, y, mask);
                 continue;
@@ -207,7 +224,7 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW
     const GW_NAME(gw_tile)* tile = tiles[kind - 1];
     GW_REAL aside[(8 * 3 + 1) * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64)));
     const ptrdiff_t aside_at[8] = {0, width, 2 * width, 3 * width, 4 * width, 5 * width, 6 * width, 7 * width};
-    const int straight = alpha == 1 && beta == 0 && c_j == 1 && (GW_MASKS || cols == width);
+    const int straight = alpha == 1 && (beta == 0 || beta == 1) && c_j == 1 && (GW_MASKS || cols == width);
     const uint16_t edge = (uint16_t)~(0xffffffffu << (cols - (kind <= 3 ? width - GW_W : 0)));
     for (ptrdiff_t i = 0, rows; i < m; i += rows) {
         const ptrdiff_t left = m - i;
@@ -216,9 +233,11 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW
         rows = left < 8 >> size ? left : 8 >> size;
         if (straight && rows == 8 >> size) {
             depth->mask = edge;
+            depth->add = beta != 0;
             tile[size](depth, a, a_at + i, b, c, c_at + i);
         } else { /* the tile hangs over an edge of C, or is scaled, or added */
             depth->mask = 0xffff;
+            depth->add = 0;
             tile[size](depth, a, a_at + i, b, aside, aside_at);
             GW_NAME(gw_finish)(rows, cols, alpha, aside, width, beta, c, c_at + i, c_j);
         }
@@ -559,7 +578,7 @@ GW_CALLED void GW_NAME(gw_contract_plain)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
     if ((double)m * n * k <= GW_SMALL) {
         if (b_col == 1 && c_col == 1 && m <= 16 && (n == GW_W || n == 2 * GW_W || n == 3 * GW_W)) {
             const gw_run run = {0, 0, k};
-            GW_NAME(gw_depth) depth = {&run, 1, a_col, b_row, 0};
+            GW_NAME(gw_depth) depth = {&run, 1, a_col, b_row, 0, 0};
             ptrdiff_t a_at[24], c_at[16];
             for (ptrdiff_t i = 0; i < m; i++) a_at[i] = i * a_row, c_at[i] = i * c_row;
             for (ptrdiff_t i = m; i < m + 8; i++) a_at[i] = a_at[m - 1];
@@ -637,6 +656,13 @@ GW_CALLED void GW_NAME(gw_gemm_any)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_RE
 #undef GW_READ3
 #undef GW_READh
 #undef GW_MASKED
+#undef GW_MASKED_READ
+#undef GW_ADD
+#undef GW_ADD_LAST
+#undef GW_ADD1
+#undef GW_ADD2
+#undef GW_ADD3
+#undef GW_ADDh
 #undef GW_PUT1
 #undef GW_PUT2
 #undef GW_PUT3
