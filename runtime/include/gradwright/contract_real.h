@@ -1,7 +1,7 @@
 /* The body of contract.h, included once for each real type. */
 
 static __thread GW_REAL GW_NAME(gw_packed_b)[(GW_DEPTH + 16) * GW_COLUMN_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64), unused));
-static __thread GW_REAL GW_NAME(gw_packed_a)[(GW_DEPTH + 16) * GW_BLOCK] __attribute__((aligned(64), unused));
+static __thread GW_REAL GW_NAME(gw_packed_a)[GW_DEPTH * GW_BLOCK] __attribute__((aligned(64), unused));
 
 #if defined(__clang__)
 #define GW_INTERLEAVE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
@@ -337,28 +337,18 @@ GW_CALLED GW_REAL* GW_NAME(gw_pack_pairs)(ptrdiff_t k, ptrdiff_t cols, ptrdiff_t
 }
 #endif
 
-/* m rows of A, k deep: panels of sixteen rows, in which the sixteen of one column lie together; for rows that are contiguous
-   (a_col == 1) simply the rows, GW_DEPTH + 16 apart. The first `whole` columns of a transposed A can be read in sixteens. */
-GW_CALLED void GW_NAME(gw_pack_rows)(ptrdiff_t m, ptrdiff_t k, ptrdiff_t whole, const GW_REAL* a, ptrdiff_t a_row, ptrdiff_t a_col,
-                                     GW_REAL* __restrict__ to, ptrdiff_t* at) {
-    if (a_col == 1) {
-        for (ptrdiff_t i = 0; i < m; i++) {
-            GW_REAL* row = to + i * (GW_DEPTH + 16);
-            ptrdiff_t l = 0;
-            at[i] = row - to;
-            for (; l + GW_W <= k; l += GW_W) GW_STORE(row + l, GW_LOAD(a + i * a_row + l));
-            for (; l < k; l++) row[l] = a[i * a_row + l];
-        }
-        return;
-    }
+/* k columns of A, m reals each: panels of sixteen rows, in which the sixteen of one column lie together. The first `whole` columns
+   can be read in sixteens. */
+GW_CALLED void GW_NAME(gw_pack_columns)(ptrdiff_t m, ptrdiff_t k, ptrdiff_t whole, const GW_REAL* a, ptrdiff_t a_col,
+                                        GW_REAL* __restrict__ to, ptrdiff_t* at) {
     for (ptrdiff_t i = 0; i < m; i++) at[i] = i / 16 * 16 * k + i % 16;
     for (ptrdiff_t l = 0; l < k; l++) /* along the columns: they are far apart */
         for (ptrdiff_t i = 0; i < m; i += 16) {
             GW_REAL* panel = to + i * k + l * 16;
-            if (a_row == 1 && (m - i >= 16 || l < whole))
+            if (m - i >= 16 || l < whole)
                 for (ptrdiff_t j = 0; j < 16; j += GW_W) GW_STORE(panel + j, GW_LOAD(a + i + l * a_col + j));
             else
-                for (ptrdiff_t j = 0; j < 16 && j < m - i; j++) panel[j] = a[(i + j) * a_row + l * a_col];
+                GW_NAME(gw_copy)(panel, a + i + l * a_col, m - i);
         }
 }
 
@@ -440,14 +430,13 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
     GW_REAL *const packed_a = GW_NAME(gw_packed_a), *const packed_b = GW_NAME(gw_packed_b);
     gw_run runs[GW_DEPTH], together[GW_DEPTH];
     ptrdiff_t a_at[GW_BLOCK + 8], c_at[GW_BLOCK + 8];
-    /* A is used where it is, unless its rows (or columns) all fall on the same lines of the cache; columns, of which a tile
-       takes half a line at a time, are collected when more than one strip or more than one block of depth goes over them. */
-    const ptrdiff_t stride = (depth.a == 1 ? rows.a : depth.a) * (ptrdiff_t)sizeof(GW_REAL) % 4096;
-    const int crowded = stride < 64 || stride > 4096 - 64, worth = plain && what->m >= 8 && what->k >= 8;
-    const int pack_a = depth.a == 1  ? worth && what->n > 3 * GW_W && crowded
-                       : rows.a == 1 ? worth && (what->n > 3 * GW_W || (what->n > GW_W && (crowded || what->k > GW_DEPTH)))
-                                     : plain;
-    const int pairs = GW_PAIRS && !pack_a && depth.a == 1 && what->m >= 64 && (depth.extent % 2 == 0 || depth.extent >= 9);
+    /* A is used where it is: packing its rows never paid, nor did packing its columns while they fitted one block of the depth. Of a
+       longer depth, columns that fall on few lines of the cache are collected: 1024 x 32 x 2048, A transposed, at 64% of the peak
+       instead of 39%. */
+    const ptrdiff_t stride = depth.a * (ptrdiff_t)sizeof(GW_REAL) % 1024;
+    const int pack_a = plain && rows.a == 1 && depth.a != 1 && (stride < 64 || stride > 1024 - 64) && what->m >= 8 &&
+                       what->k > GW_DEPTH;
+    const int pairs = GW_PAIRS && depth.a == 1 && what->m >= 64 && (depth.extent % 2 == 0 || depth.extent >= 9);
     /* Few rows do not pay for the packing of B, unless its own rows crowd the cache. */
     const int direct = b_col == 1 && (m <= 2 * GW_TILE_ROWS || (m <= 64 && b_row * sizeof(GW_REAL) <= 1024));
     GW_NAME(gw_depth) with = {0};
@@ -465,10 +454,10 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                 with.a_step = depth.a;
                 gw_places(what->rows, row + i0, in, a_at, c_at);
                 if (pack_a) {
-                    GW_NAME(gw_pack_rows)(in, ln, gw_whole_rows(what->k, what->m, depth.a, row + (i0 + in + 15) / 16 * 16) - l0,
-                                          a + (row + i0) * rows.a + l0 * depth.a, rows.a, depth.a, packed_a, a_at);
+                    GW_NAME(gw_pack_columns)(in, ln, gw_whole_rows(what->k, what->m, depth.a, row + (i0 + in + 15) / 16 * 16) - l0,
+                                             a + row + i0 + l0 * depth.a, depth.a, packed_a, a_at);
                     from_a = packed_a;
-                    with.a_step = depth.a == 1 ? 1 : 16;
+                    with.a_step = 16;
                     runs[0].a = together[0].a = 0;
                 }
                 for (ptrdiff_t i = in; i < in + 8; i++) a_at[i] = a_at[in - 1];
