@@ -1,7 +1,7 @@
 /* The body of contract.h, included once for each real type. */
 
 static __thread GW_REAL GW_NAME(gw_packed_b)[(GW_DEPTH + 16) * GW_COLUMN_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64), unused));
-static __thread GW_REAL GW_NAME(gw_packed_a)[(GW_DEPTH + 16) * GW_BLOCK] __attribute__((aligned(64), unused));
+static __thread GW_REAL GW_NAME(gw_packed_a)[GW_DEPTH * GW_BLOCK] __attribute__((aligned(64), unused));
 
 #if defined(__clang__)
 #define GW_INTERLEAVE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
@@ -16,10 +16,9 @@ GW_INLINE GW_NAME(gw_vec) GW_NAME(gw_high)(GW_NAME(gw_vec) x, GW_NAME(gw_vec) y)
 typedef struct {
     const gw_run* runs;
     ptrdiff_t count, a_step, b_step;
-    GW_REAL alpha, beta;
-    uint16_t mask; /* the columns of the last vector */
+    uint16_t mask; /* columns of the last vector that are written, where there are masks */
+    uint16_t add;  /* to what is there */
 } GW_NAME(gw_depth);
-static const GW_REAL GW_NAME(gw_zeros)[3 * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64), unused));
 
 #if GW_MASKS
 typedef GW_REAL GW_NAME(gw_half) __attribute__((vector_size(GW_VECTOR_BYTES / 2)));
@@ -40,38 +39,33 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
 #define GW_READ3 GW_READ2 GW_NAME(gw_vec) b2 = GW_LOAD(b + 2 * GW_W); GW_HOLD(b2);
 #define GW_READh GW_NAME(gw_half) b0 = *(const GW_NAME(gw_half_mem)*)b; GW_HOLD(b0);
 #if GW_MASKS
-#define GW_LAST(part, i, j) GW_NAME(gw_put_##part)(to + j * GW_W, alpha * c##i##_##j, beta, from + j * GW_W, mask);
+#define GW_MASKED(mem, to, x, mask) __asm__(GW_MOVE " %1, %0%{%2%}" : "+m"(*(GW_NAME(mem)*)(to)) : "v"(x), "Yk"(mask))
+#define GW_MASKED_READ(mem, y, from, mask) \
+    __asm__(GW_MOVE " %1, %0%{%2%}%{z%}" : "=v"(y) : "m"(*(const GW_NAME(mem)*)(from)), "Yk"(mask))
 #else
-#define GW_LAST(part, i, j) GW_PUT(i, j)
+#define GW_MASKED(mem, to, x, mask) GW_STORE(to, x)
+#define GW_MASKED_READ(mem, y, from, mask) y = GW_LOAD(from)
 #endif
-#define GW_PUT(i, j) GW_STORE(to + j * GW_W, alpha * c##i##_##j + beta * GW_LOAD(from + j * GW_W));
-#define GW_OUT(i) GW_REAL* const to = c + c_at[i]; const GW_REAL* const from = old + (c_at[i] & kept);
-#define GW_PUT1(i) { GW_OUT(i) GW_LAST(part, i, 0) }
-#define GW_PUT2(i) { GW_OUT(i) GW_PUT(i, 0) GW_LAST(part, i, 1) }
-#define GW_PUT3(i) { GW_OUT(i) GW_PUT(i, 0) GW_PUT(i, 1) GW_LAST(part, i, 2) }
-#define GW_PUTh(i) { GW_OUT(i) GW_LAST(half, i, 0) }
-
-#if GW_MASKS
-/* The columns of the mask: *to = x + beta * *from. */
-#define GW_PUT_MASKED(name, vec, mem)     GW_INLINE void GW_NAME(name)(GW_REAL* to, GW_NAME(vec) x, GW_REAL beta, const GW_REAL* from, uint16_t mask) {         GW_NAME(vec) y;         __asm__(GW_MOVE " %1, %0%{%2%}%{z%}" : "=v"(y) : "m"(*(const GW_NAME(mem)*)from), "Yk"(mask));         x += beta * y;         __asm__(GW_MOVE " %1, %0%{%2%}" : "+m"(*(GW_NAME(mem)*)to) : "v"(x), "Yk"(mask));     }
-GW_PUT_MASKED(gw_put_part, gw_vec, gw_mem)
-GW_PUT_MASKED(gw_put_half, gw_half, gw_half_mem)
-#undef GW_PUT_MASKED
-#endif
-
-/* Where beta is zero, what is kept of C is read from zeros. */
-#define GW_EPILOGUE \
-    const GW_REAL alpha = depth->alpha, beta = depth->beta, *const old = beta == 0 ? GW_NAME(gw_zeros) : c; \
-    const ptrdiff_t kept = beta == 0 ? 0 : -1; \
-    const uint16_t mask = depth->mask; \
-    (void)mask;
+#define GW_PUT1(i) GW_MASKED(gw_mem, c + c_at[i], c##i##_0, mask);
+#define GW_PUT2(i) GW_STORE(c + c_at[i], c##i##_0); GW_MASKED(gw_mem, c + c_at[i] + GW_W, c##i##_1, mask);
+#define GW_PUT3(i) GW_STORE(c + c_at[i], c##i##_0); GW_STORE(c + c_at[i] + GW_W, c##i##_1); GW_MASKED(gw_mem, c + c_at[i] + 2 * GW_W, c##i##_2, mask);
+#define GW_PUTh(i) GW_MASKED(gw_half_mem, c + c_at[i], c##i##_0, mask);
+#define GW_ADD(i, j) c##i##_##j += GW_LOAD(c + c_at[i] + j * GW_W);
+#define GW_ADD_LAST(vec, mem, i, j) { \
+    GW_NAME(vec) y; \
+    GW_MASKED_READ(mem, y, c + c_at[i] + j * GW_W, mask); \
+    c##i##_##j += y; \
+}
+#define GW_ADD1(i) GW_ADD_LAST(gw_vec, gw_mem, i, 0)
+#define GW_ADD2(i) GW_ADD(i, 0) GW_ADD_LAST(gw_vec, gw_mem, i, 1)
+#define GW_ADD3(i) GW_ADD(i, 0) GW_ADD(i, 1) GW_ADD_LAST(gw_vec, gw_mem, i, 2)
+#define GW_ADDh(i) GW_ADD_LAST(gw_half, gw_half_mem, i, 0)
 
 #define GW_TILE(R, V) \
     GW_CALLED void GW_NAME(gw_tile_##R##x##V)(const GW_NAME(gw_depth)* depth, const GW_REAL* a, const ptrdiff_t* a_at, \
                                               const GW_REAL* b, GW_REAL* c, const ptrdiff_t* c_at) { \
         const gw_run *run = depth->runs, *const end = run + depth->count; \
         ptrdiff_t a_step = depth->a_step, b_step = depth->b_step; \
-        GW_EPILOGUE \
         __asm__("" : "+r"(a_step), "+r"(b_step)); /* or gcc compiles the loop again for strides of 1 */ \
         GW_EACH_##R(GW_ROW) \
         GW_EACH_##R(GW_ZERO##V) \
@@ -85,6 +79,9 @@ GW_PUT_MASKED(gw_put_half, gw_half, gw_half_mem)
                 b += b_step; \
             } \
         } \
+        const uint16_t mask = depth->mask; \
+        (void)mask; \
+        if (depth->add) { GW_EACH_##R(GW_ADD##V) } \
         GW_EACH_##R(GW_PUT##V) \
     }
 
@@ -128,7 +125,6 @@ GW_CALLED void GW_NAME(gw_tile_8xp)(const GW_NAME(gw_depth)* depth, const GW_REA
                                     GW_REAL* c, const ptrdiff_t* c_at) {
     enum { half = GW_VECTOR_BYTES / sizeof(GW_REAL) / 2 };
     const gw_run *run = depth->runs, *const end = run + depth->count;
-    GW_EPILOGUE
     GW_REAL sums[8 * half] __attribute__((aligned(64)));
     GW_EACH_8(GW_ROW)
     GW_EACH_8(GW_ZERO1)
@@ -148,8 +144,10 @@ GW_CALLED void GW_NAME(gw_tile_8xp)(const GW_NAME(gw_depth)* depth, const GW_REA
     }
     GW_SUM(0, 1) GW_SUM(2, 3) GW_SUM(4, 5) GW_SUM(6, 7)
     for (int i = 0; i < 8; i++) {
-        GW_OUT(i)
-        GW_NAME(gw_put_half)(to, alpha * *(const GW_NAME(gw_half_mem)*)(sums + i * half), beta, from, mask);
+        GW_NAME(gw_half) sum = *(const GW_NAME(gw_half_mem)*)(sums + i * half), y = {0};
+        if (depth->add) GW_MASKED_READ(gw_half_mem, y, c + c_at[i], depth->mask);
+        sum += y;
+        GW_MASKED(gw_half_mem, c + c_at[i], sum, depth->mask);
     }
 }
 #endif
@@ -158,7 +156,7 @@ typedef void (*GW_NAME(gw_tile))(const GW_NAME(gw_depth)*, const GW_REAL*, const
                                  const ptrdiff_t*);
 
 /* A row of n reals: vectors, then halves of them. */
-GW_INLINE void GW_NAME(gw_copy)(GW_REAL* __restrict__ to, const GW_REAL* __restrict__ from, ptrdiff_t n) {
+GW_CALLED void GW_NAME(gw_copy)(GW_REAL* __restrict__ to, const GW_REAL* __restrict__ from, ptrdiff_t n) {
     for (; n >= GW_W; n -= GW_W, to += GW_W, from += GW_W) GW_STORE(to, GW_LOAD(from));
 #define GW_COPY_PART(bytes) \
     if (GW_VECTOR_BYTES > bytes && n >= (ptrdiff_t)(bytes / sizeof(GW_REAL))) { \
@@ -177,9 +175,35 @@ GW_INLINE void GW_NAME(gw_copy)(GW_REAL* __restrict__ to, const GW_REAL* __restr
 /* The kinds of strips: as many vectors, or half of one, or half of one in pairs. */
 enum { GW_NAME(gw_strip_half) = 4, GW_NAME(gw_strip_pairs) = 5 };
 
+/* C = alpha X + beta C for rows of X that lie `width` apart. */
+GW_CALLED void GW_NAME(gw_finish)(ptrdiff_t rows, ptrdiff_t cols, GW_REAL alpha, const GW_REAL* x, ptrdiff_t width, GW_REAL beta,
+                                  GW_REAL* c, const ptrdiff_t* c_at, ptrdiff_t c_j) {
+#define GW_SCALED(x, c) (beta == 0 ? alpha * (x) : alpha * (x) + beta * (c))
+    for (; rows > 0; rows--, x += width) {
+        GW_REAL* to = c + *c_at++;
+        ptrdiff_t j = 0;
+        if (c_j == 1) {
+            for (; j + GW_W <= cols; j += GW_W) GW_STORE(to + j, GW_SCALED(GW_LOAD(x + j), GW_LOAD(to + j)));
+#if GW_MASKS
+            if (j < cols) {
+                const uint16_t mask = (uint16_t)~(0xffffu << (cols - j));
+                GW_NAME(gw_vec) y;
+                GW_MASKED_READ(gw_mem, y, to + j, mask);
+                y = GW_SCALED(GW_LOAD(x + j), y);
+                GW_MASKED(gw_mem, to + j, y, mask);
+                continue;
+            }
+#endif
+        }
+        for (; j < cols; j++) to[j * c_j] = GW_SCALED(x[j], to[j * c_j]);
+    }
+#undef GW_SCALED
+}
+
 /* m rows by one strip of B, of which cols columns exist. After the last row, a_at holds it again up to a multiple of eight. */
-GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW_NAME(gw_depth)* depth, const GW_REAL* a,
-                                 const ptrdiff_t* a_at, const GW_REAL* b, GW_REAL* c, const ptrdiff_t* c_at, ptrdiff_t c_j) {
+GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW_REAL alpha, GW_NAME(gw_depth)* depth,
+                                 const GW_REAL* a, const ptrdiff_t* a_at, const GW_REAL* b, GW_REAL beta, GW_REAL* c,
+                                 const ptrdiff_t* c_at, ptrdiff_t c_j) {
     static const GW_NAME(gw_tile) tiles[5][3] = {
         {GW_NAME(gw_tile_8x1), GW_NAME(gw_tile_4x1), GW_NAME(gw_tile_2x1)},
 #if GW_TILE_ROWS == 8
@@ -198,41 +222,24 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW
     };
     const ptrdiff_t width = kind <= 3 ? kind * GW_W : GW_W / 2;
     const GW_NAME(gw_tile)* tile = tiles[kind - 1];
-    GW_REAL aside[8 * 3 * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64)));
+    GW_REAL aside[(8 * 3 + 1) * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64)));
     const ptrdiff_t aside_at[8] = {0, width, 2 * width, 3 * width, 4 * width, 5 * width, 6 * width, 7 * width};
-    int cleared = 0;
-    depth->mask = (uint16_t)(0xffffu >> (16 - (kind <= 3 ? cols - (kind - 1) * GW_W : cols)));
+    const int straight = alpha == 1 && (beta == 0 || beta == 1) && c_j == 1 && (GW_MASKS || cols == width);
+    const uint16_t edge = (uint16_t)~(0xffffffffu << (cols - (kind <= 3 ? width - GW_W : 0)));
     for (ptrdiff_t i = 0, rows; i < m; i += rows) {
         const ptrdiff_t left = m - i;
         int size = left > 6 || !tile[1] ? 0 : left > 2 ? 1 : 2;
         if (!tile[size]) size = 1;
         rows = left < 8 >> size ? left : 8 >> size;
-        if (rows == 8 >> size && (GW_MASKS || cols == width) && c_j == 1) {
+        if (straight && rows == 8 >> size) {
+            depth->mask = edge;
+            depth->add = beta != 0;
             tile[size](depth, a, a_at + i, b, c, c_at + i);
-            continue;
-        }
-        /* the tile hangs over an edge of C, or the columns of C lie apart: it is computed aside */
-        if (!cleared) memset(aside, 0, (size_t)(8 * width) * sizeof(GW_REAL)), cleared = 1;
-        if (depth->beta != 0)
-            for (ptrdiff_t r = 0; r < rows; r++) {
-                const GW_REAL* from = c + c_at[i + r];
-                if (c_j == 1)
-                    GW_NAME(gw_copy)(aside + r * width, from, cols);
-                else
-                    for (ptrdiff_t j = 0; j < cols; j++) aside[r * width + j] = from[j * c_j];
-            }
-        {
-            const uint16_t mask = depth->mask;
+        } else { /* the tile hangs over an edge of C, or is scaled, or added */
             depth->mask = 0xffff;
+            depth->add = 0;
             tile[size](depth, a, a_at + i, b, aside, aside_at);
-            depth->mask = mask;
-        }
-        for (ptrdiff_t r = 0; r < rows; r++) {
-            GW_REAL* to = c + c_at[i + r];
-            if (c_j == 1)
-                GW_NAME(gw_copy)(to, aside + r * width, cols);
-            else
-                for (ptrdiff_t j = 0; j < cols; j++) to[j * c_j] = aside[r * width + j];
+            GW_NAME(gw_finish)(rows, cols, alpha, aside, width, beta, c, c_at + i, c_j);
         }
     }
 }
@@ -266,25 +273,16 @@ GW_CALLED void GW_NAME(gw_pack_strip)(ptrdiff_t k, ptrdiff_t width, ptrdiff_t co
     ptrdiff_t l = 0;
     if (b_col == 1) {
         if (cols == width || whole > k) whole = k;
-        if (width == GW_W) {
-            for (; l < whole; l++) GW_STORE(to + l * GW_W, GW_LOAD(b + l * b_row));
-        } else if (width == 2 * GW_W) {
-            for (; l < whole; l++) {
-                GW_STORE(to + l * width, GW_LOAD(b + l * b_row));
-                GW_STORE(to + l * width + GW_W, GW_LOAD(b + l * b_row + GW_W));
+        for (; l < whole; l++) {
+            const GW_REAL* from = b + l * b_row;
+            GW_REAL* row = to + l * width;
+            if (width < GW_W) {
+                memcpy(row, from, GW_VECTOR_BYTES / 2);
+                continue;
             }
-        } else if (width == 3 * GW_W) {
-            for (; l < whole; l++) {
-                GW_STORE(to + l * width, GW_LOAD(b + l * b_row));
-                GW_STORE(to + l * width + GW_W, GW_LOAD(b + l * b_row + GW_W));
-                GW_STORE(to + l * width + 2 * GW_W, GW_LOAD(b + l * b_row + 2 * GW_W));
-            }
-        } else {
-            for (; l < whole; l++) memcpy(to + l * width, b + l * b_row, GW_VECTOR_BYTES / 2);
-        }
-        for (; l < k; l++) {
-            memset(to + l * width, 0, (size_t)width * sizeof(GW_REAL));
-            GW_NAME(gw_copy)(to + l * width, b + l * b_row, cols);
+            GW_STORE(row, GW_LOAD(from));
+            if (width > GW_W) GW_STORE(row + GW_W, GW_LOAD(from + GW_W));
+            if (width > 2 * GW_W) GW_STORE(row + 2 * GW_W, GW_LOAD(from + 2 * GW_W));
         }
     } else if (b_row == 1 && width >= GW_W) {
         /* transposed: squares of W by W through the shuffle of gw_square */
@@ -292,14 +290,14 @@ GW_CALLED void GW_NAME(gw_pack_strip)(ptrdiff_t k, ptrdiff_t width, ptrdiff_t co
             for (ptrdiff_t j = 0; j < width; j += GW_W) {
                 GW_REAL corner[GW_VECTOR_BYTES / sizeof(GW_REAL) * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64)));
                 const GW_REAL* from = b + l + j * b_col;
-                if (k - l >= GW_W) {
-                    GW_NAME(gw_square)(cols - j, from, b_col, to + l * width + j, width);
-                    continue;
+                ptrdiff_t row = b_col;
+                if (k - l < GW_W) {
+                    for (ptrdiff_t i = 0; i < GW_W && i < cols - j; i++) GW_NAME(gw_copy)(corner + i * GW_W, from + i * b_col, k - l);
+                    from = corner;
+                    row = GW_W;
                 }
-                for (ptrdiff_t i = 0; i < GW_W && i < cols - j; i++) GW_NAME(gw_copy)(corner + i * GW_W, from + i * b_col, k - l);
-                GW_NAME(gw_square)(cols - j, corner, GW_W, to + l * width + j, width); /* beyond k: room for more, or the next strip's */
+                GW_NAME(gw_square)(cols - j, from, row, to + l * width + j, width); /* beyond k: room for more, or the next strip's */
             }
-        l = k;
     }
     for (; l < k; l++) {
         for (ptrdiff_t j = 0; j < cols; j++) to[l * width + j] = b[l * b_row + j * b_col];
@@ -339,28 +337,18 @@ GW_CALLED GW_REAL* GW_NAME(gw_pack_pairs)(ptrdiff_t k, ptrdiff_t cols, ptrdiff_t
 }
 #endif
 
-/* m rows of A, k deep: panels of sixteen rows, in which the sixteen of one column lie together; for rows that are contiguous
-   (a_col == 1) simply the rows, GW_DEPTH + 16 apart. The first `whole` columns of a transposed A can be read in sixteens. */
-GW_CALLED void GW_NAME(gw_pack_rows)(ptrdiff_t m, ptrdiff_t k, ptrdiff_t whole, const GW_REAL* a, ptrdiff_t a_row, ptrdiff_t a_col,
-                                     GW_REAL* __restrict__ to, ptrdiff_t* at) {
-    if (a_col == 1) {
-        for (ptrdiff_t i = 0; i < m; i++) {
-            GW_REAL* row = to + i * (GW_DEPTH + 16);
-            ptrdiff_t l = 0;
-            at[i] = row - to;
-            for (; l + GW_W <= k; l += GW_W) GW_STORE(row + l, GW_LOAD(a + i * a_row + l));
-            for (; l < k; l++) row[l] = a[i * a_row + l];
-        }
-        return;
-    }
+/* k columns of A, m reals each: panels of sixteen rows, in which the sixteen of one column lie together. The first `whole` columns
+   can be read in sixteens. */
+GW_CALLED void GW_NAME(gw_pack_columns)(ptrdiff_t m, ptrdiff_t k, ptrdiff_t whole, const GW_REAL* a, ptrdiff_t a_col,
+                                        GW_REAL* __restrict__ to, ptrdiff_t* at) {
     for (ptrdiff_t i = 0; i < m; i++) at[i] = i / 16 * 16 * k + i % 16;
     for (ptrdiff_t l = 0; l < k; l++) /* along the columns: they are far apart */
         for (ptrdiff_t i = 0; i < m; i += 16) {
             GW_REAL* panel = to + i * k + l * 16;
-            if (a_row == 1 && (m - i >= 16 || l < whole))
+            if (m - i >= 16 || l < whole)
                 for (ptrdiff_t j = 0; j < 16; j += GW_W) GW_STORE(panel + j, GW_LOAD(a + i + l * a_col + j));
             else
-                for (ptrdiff_t j = 0; j < 16 && j < m - i; j++) panel[j] = a[(i + j) * a_row + l * a_col];
+                GW_NAME(gw_copy)(panel, a + i + l * a_col, m - i);
         }
 }
 
@@ -442,24 +430,23 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
     GW_REAL *const packed_a = GW_NAME(gw_packed_a), *const packed_b = GW_NAME(gw_packed_b);
     gw_run runs[GW_DEPTH], together[GW_DEPTH];
     ptrdiff_t a_at[GW_BLOCK + 8], c_at[GW_BLOCK + 8];
-    /* A is used where it is, unless its rows (or columns) all fall on the same lines of the cache; columns, of which a tile
-       takes half a line at a time, are collected when more than one strip or more than one block of depth goes over them. */
-    const ptrdiff_t stride = (depth.a == 1 ? rows.a : depth.a) * (ptrdiff_t)sizeof(GW_REAL) % 4096;
-    const int crowded = stride < 64 || stride > 4096 - 64, worth = plain && what->m >= 8 && what->k >= 8;
-    const int pack_a = depth.a == 1  ? worth && what->n > 3 * GW_W && crowded
-                       : rows.a == 1 ? worth && (what->n > 3 * GW_W || (what->n > GW_W && (crowded || what->k > GW_DEPTH)))
-                                     : plain;
-    const int pairs = GW_PAIRS && !pack_a && depth.a == 1 && what->m >= 64 && (depth.extent % 2 == 0 || depth.extent >= 9);
+    /* A is used where it is: packing its rows never paid, nor did packing its columns while they fitted one block of the depth. Of a
+       longer depth, columns that fall on few lines of the cache are collected: 1024 x 32 x 2048, A transposed, at 64% of the peak
+       instead of 39%. */
+    const ptrdiff_t stride = depth.a * (ptrdiff_t)sizeof(GW_REAL) % 1024;
+    const int pack_a = plain && rows.a == 1 && depth.a != 1 && (stride < 64 || stride > 1024 - 64) && what->m >= 8 &&
+                       what->k > GW_DEPTH;
+    const int pairs = GW_PAIRS && depth.a == 1 && what->m >= 64 && (depth.extent % 2 == 0 || depth.extent >= 9);
     /* Few rows do not pay for the packing of B, unless its own rows crowd the cache. */
     const int direct = b_col == 1 && (m <= 2 * GW_TILE_ROWS || (m <= 64 && b_row * sizeof(GW_REAL) <= 1024));
-    GW_NAME(gw_depth) with = {.alpha = alpha};
+    GW_NAME(gw_depth) with = {0};
     for (ptrdiff_t j0 = 0; j0 < n; j0 += columns) {
         const ptrdiff_t jn = n - j0 < columns ? n - j0 : columns;
         for (ptrdiff_t l0 = 0; l0 < what->k; l0 += deep) {
             const ptrdiff_t ln = what->k - l0 < deep ? what->k - l0 : deep;
             ptrdiff_t b_start = 0;
             with.count = gw_runs(what->depth, l0, ln, runs, &b_start);
-            with.beta = l0 == 0 ? beta : 1;
+            const GW_REAL keep = l0 == 0 ? beta : 1;
             for (ptrdiff_t r = 0; r < with.count; r++) together[r] = (gw_run){runs[r].a, 0, runs[r].k};
             for (ptrdiff_t i0 = 0; i0 < m; i0 += GW_BLOCK) {
                 const ptrdiff_t in = m - i0 < GW_BLOCK ? m - i0 : GW_BLOCK;
@@ -467,10 +454,10 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                 with.a_step = depth.a;
                 gw_places(what->rows, row + i0, in, a_at, c_at);
                 if (pack_a) {
-                    GW_NAME(gw_pack_rows)(in, ln, gw_whole_rows(what->k, what->m, depth.a, row + (i0 + in + 15) / 16 * 16) - l0,
-                                          a + (row + i0) * rows.a + l0 * depth.a, rows.a, depth.a, packed_a, a_at);
+                    GW_NAME(gw_pack_columns)(in, ln, gw_whole_rows(what->k, what->m, depth.a, row + (i0 + in + 15) / 16 * 16) - l0,
+                                             a + row + i0 + l0 * depth.a, depth.a, packed_a, a_at);
                     from_a = packed_a;
-                    with.a_step = depth.a == 1 ? 1 : 16;
+                    with.a_step = 16;
                     runs[0].a = together[0].a = 0;
                 }
                 for (ptrdiff_t i = in; i < in + 8; i++) a_at[i] = a_at[in - 1];
@@ -483,7 +470,7 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                     if (cols == width && kind != GW_NAME(gw_strip_pairs) && (direct || (b_col == 1 && b_row == width))) {
                         with.runs = runs;
                         with.b_step = b_row;
-                        GW_NAME(gw_strip)(in, kind, cols, &with, from_a, a_at, from, to, c_at, what->c_j);
+                        GW_NAME(gw_strip)(in, kind, cols, alpha, &with, from_a, a_at, from, keep, to, c_at, what->c_j);
                         continue;
                     }
                     if (i0 == 0) {
@@ -507,7 +494,7 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                     }
                     with.runs = together;
                     with.b_step = width;
-                    GW_NAME(gw_strip)(in, kind, cols, &with, from_a, a_at, strip, to, c_at, what->c_j);
+                    GW_NAME(gw_strip)(in, kind, cols, alpha, &with, from_a, a_at, strip, keep, to, c_at, what->c_j);
                 }
             }
         }
@@ -580,11 +567,11 @@ GW_CALLED void GW_NAME(gw_contract_plain)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
     if ((double)m * n * k <= GW_SMALL) {
         if (b_col == 1 && c_col == 1 && m <= 16 && (n == GW_W || n == 2 * GW_W || n == 3 * GW_W)) {
             const gw_run run = {0, 0, k};
-            GW_NAME(gw_depth) depth = {&run, 1, a_col, b_row, alpha, beta, 0};
+            GW_NAME(gw_depth) depth = {&run, 1, a_col, b_row, 0, 0};
             ptrdiff_t a_at[24], c_at[16];
             for (ptrdiff_t i = 0; i < m; i++) a_at[i] = i * a_row, c_at[i] = i * c_row;
             for (ptrdiff_t i = m; i < m + 8; i++) a_at[i] = a_at[m - 1];
-            GW_NAME(gw_strip)(m, n / GW_W, n, &depth, a, a_at, b, c, c_at, 1);
+            GW_NAME(gw_strip)(m, n / GW_W, n, alpha, &depth, a, a_at, b, beta, c, c_at, 1);
         } else {
             GW_NAME(gw_contract_few)(m, n, k, alpha, a, a_row, a_col, b, b_row, b_col, beta, c, c_row, c_col);
         }
@@ -657,10 +644,14 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_gemm_any)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t 
 #undef GW_READ2
 #undef GW_READ3
 #undef GW_READh
-#undef GW_PUT
-#undef GW_OUT
-#undef GW_LAST
-#undef GW_EPILOGUE
+#undef GW_MASKED
+#undef GW_MASKED_READ
+#undef GW_ADD
+#undef GW_ADD_LAST
+#undef GW_ADD1
+#undef GW_ADD2
+#undef GW_ADD3
+#undef GW_ADDh
 #undef GW_PUT1
 #undef GW_PUT2
 #undef GW_PUT3
