@@ -24,12 +24,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--models", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="where to go on with a seed; a multiple of the batch")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after about this long")
     parser.add_argument("--sizes", type=int, nargs="*", default=[0, 1, 2, 7, 64])
     parser.add_argument("--log", type=Path, help="where every difference is written")
     options = parser.parse_args()
     report, start, shown = Report(), time.monotonic(), 0
-    for first in range(0, options.models, BATCH):
+    for first in range(options.first, options.models, BATCH):
         if time.monotonic() - start > options.seconds:
             break
         labels = [f"s{options.seed}_{k}" for k in range(first, min(first + BATCH, options.models))]

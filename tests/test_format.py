@@ -233,7 +233,7 @@ LOOKS: dict[str, tuple[str, str]] = {
     ),
     "pipes stand below each other": (
         "output s = x |> conv2d(8, pad=2) |> relu\n |> dense(10)\n # the end\n |> softmax as last\n\nh = x\n|> relu\n\n|> tanh\n"
-        "z = (x |> relu\n |> tanh)\n",
+        "z = (x |> relu\n |> tanh)\ny[i] = z[i]\n for i in range(3)\n",
         """\
         output s = x |> conv2d(8, pad=2) |> relu
                      |> dense(10)
@@ -246,6 +246,8 @@ LOOKS: dict[str, tuple[str, str]] = {
             |> tanh
         z = (x |> relu
                |> tanh)
+        y[i] = z[i]
+            for i in range(3)
         """,
     ),
     "where in where is else-if": (
@@ -297,8 +299,12 @@ LONG = {
     ),
     "not between the variables of a clause": (
         f"s[n] = sum({' * '.join(['weights[n, d, e]'] * 5)} for d, e, f) for n in range(N)\n",
-        f"s[n] = sum({' * '.join(['weights[n, d, e]'] * 5)}\n"
-        "           for d, e, f) for n in range(N)\n",
+        f"s[n] = sum({' * '.join(['weights[n, d, e]'] * 5)} for d, e, f)\n"
+        "    for n in range(N)\n",
+    ),
+    "nor between those in brackets": (
+        f"s = sum({' * '.join(['weights[n, d, e]'] * 6)} for d, e, f) + 1\n",
+        f"s = sum({' * '.join(['weights[n, d, e]'] * 6)}\n        for d, e, f) + 1\n",
     ),
     "behind a bracket, if there is no other place": (
         f"{'y' * 60} = tanh({'x' * 60})\n",

@@ -220,6 +220,17 @@ def unpiped(value: Any) -> Any:
     return tuple(map(unpiped, value)) if isinstance(value, tuple) else value
 
 
+def test_a_clause_goes_on_in_an_indented_line() -> None:
+    text = "y[i, j] = x[i, j] for i in range(2) for j in range(3)"
+    assert one(text.replace(" for", "\n    for")) == one(text)
+    assert one(text.replace(" for i", "\n\n  # why\n  for i")) == one(text)
+    inner = one("for k in range(2):\n    y[i] = x[i]\n        for i in range(2)\n    z = y\n")
+    assert [type(s).__name__ for s in inner.body] == ["Indexed", "Binding"]
+    loop = one("def f(x):\n    for i in range(2):\n        for j in range(3):\n            x = x + i\n    return x\n")
+    assert len(loop.body) == 2  # what opens a block is a statement
+    assert [d.code for d in bad("y = x\n    for i in range(2):\n    z = x\n")] == ["E107"]
+
+
 def test_pipes_are_calls() -> None:
     assert expression("a |> f") == call("f", ref("a"), piped=True)
     assert expression("a |> f(b, k=c)") == call("f", ref("a"), ref("b"), piped=True, k=ref("c"))

@@ -27,6 +27,7 @@ _OURS: Final = {sp.exp: "exp", sp.log: "log", sp.sin: "sin", sp.cos: "cos", sp.t
                 sp.loggamma: "lgamma"}  # fmt: skip
 _SMALL: Final = 40  # operations; larger expressions are not rearranged: that takes long and makes them worse
 _TINY: Final = 14  # operations; larger ones are not given to ``simplify``
+_FEW: Final = 2  # arguments; a formula of more is rearranged in a few ways only
 
 
 class NotOurs(Exception):
@@ -166,22 +167,24 @@ class Function:
 
     def shorter(self, k: int) -> list[Expr]:
         """The derivative in several spellings over the arguments."""
-        return self._ours(_spellings(self.derivative(k)))
+        return self._ours(_spellings(self.derivative(k), len(self.symbols) > _FEW))
 
     def with_output(self, k: int) -> list[Expr]:
         """Candidates over the arguments and the output: y put in place of f, and x solved for from f(x) = y."""
         found: list[Any] = []
         d = self.derivative(k)
-        for form in _spellings(d):
+        brief = len(self.symbols) > _FEW
+        for form in _spellings(d, brief):
             replaced = form.subs(self.f, self.y)
             if replaced.has(self.y):
-                found.extend(_spellings(replaced))
-        found.extend(self._eliminated(d))
+                found.extend(_spellings(replaced, brief))
+        if not brief:
+            found.extend(self._eliminated(d))
         for kernel, solution in _inverses(self.f, self.symbols[E.arg(k)], self.y):
-            for form in _spellings(d)[:3]:
+            for form in _spellings(d, brief)[:3]:
                 inner = _in_kernel(form, kernel, self.symbols[E.arg(k)])
                 if inner is not None:
-                    found.extend(_spellings(inner.subs(_T, solution)))
+                    found.extend(_spellings(inner.subs(_T, solution), brief))
         return self._ours(found)
 
     def _eliminated(self, d: Any) -> Iterator[Any]:
@@ -222,8 +225,8 @@ class Function:
         return False
 
 
-def _spellings(e: Any) -> list[Any]:
-    """The expression in the forms in which it may be cheap; SymPy's own failures are passed over."""
+def _spellings(e: Any, brief: bool = False) -> list[Any]:
+    """The expression in the forms in which it may be cheap, or in a few of them; SymPy's own failures are passed over."""
     forms = [e]
     size = sp.count_ops(e)
     steps: list[Callable[[Any], Any]] = []
@@ -231,7 +234,9 @@ def _spellings(e: Any) -> list[Any]:
         steps += [sp.factor, lambda x: sp.factor(x, deep=True), lambda x: sp.cancel(sp.together(x)), sp.expand,
                   lambda x: sp.powdenest(x, force=True),
                   lambda x: sp.powdenest(sp.factor(sp.together(x)), force=True)]  # fmt: skip
-    if size <= _TINY:
+    if brief:
+        steps = steps[:3]
+    elif size <= _TINY:
         steps += [sp.simplify, lambda x: sp.powsimp(sp.powdenest(sp.simplify(x), force=True), force=True)]
     for step in steps:
         try:

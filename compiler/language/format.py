@@ -2,7 +2,7 @@
 
 The formatter moves tokens and comments and changes none of them. What it returns is parsed again and must be the same tree,
 documentation included; formatted text stays as it is. Where you break a line, it stays broken: only rows that are longer than
-``WIDTH`` are broken anew, inside brackets or before ``|>``.
+``WIDTH`` are broken anew, inside brackets, before ``|>`` or before a clause.
 """
 
 from __future__ import annotations
@@ -344,8 +344,8 @@ class _Layout:
                 before, what = self.tokens[place - 1].type, None
                 if type == "|>":
                     what, content = _PIPE, _aligned(pipes.get(depth, around.pipe), content)
-                elif depth == 1:
-                    pass  # outside brackets
+                elif depth == 1:  # outside brackets
+                    what = _CLAUSE if type == "for" else None
                 elif before in CLOSER and type not in OPENER:
                     what, bad, content = _COMMA, 1, indent + _INDENT
                 elif place - 1 in self.commas:

@@ -1,7 +1,7 @@
 """Characters to tokens, and tokens to logical lines with their blocks.
 
-A logical line goes on inside brackets and where the next line starts with ``|>``. When a bracket is never closed, the line is
-taken to end before the next one that looks like a statement, so that the rest of the file is still read.
+A logical line goes on inside brackets, where the next line starts with ``|>``, and where it is indented and starts with a ``for``
+that opens no block: a clause of index notation. When a bracket is never closed, the line is taken to end before the next one that looks like a statement, so that the rest of the file is still read.
 """
 
 from __future__ import annotations
@@ -143,14 +143,12 @@ class _Reader:
         self.in_docstring = ""
         for number, text in enumerate(source.lines, 1):
             self.physical.append(self._scan(number, text))
-        # For each line: is the next one with anything in it, from this one on, one that starts with `|>`?
-        self.goes_on = [False] * len(self.physical)
-        following = False
+        # For each line: the next one with anything in it, from this one on.
+        self.following: list[_Physical | None] = [None] * len(self.physical)
+        following: _Physical | None = None
         for position in range(len(self.physical) - 1, -1, -1):
             row = self.physical[position]
-            if row.tokens or row.broken:
-                following = bool(row.tokens) and row.tokens[0].type == "|>"
-            self.goes_on[position] = following
+            following = self.following[position] = row if row.tokens or row.broken else following
         self.hopeless: set[Token] = set()  # opening brackets that are known to be never closed
 
     # ------------------------------------------------------------ one physical line
@@ -346,7 +344,7 @@ class _Reader:
             if position > first:
                 if brackets and self._begins(row, line, strongly=True):
                     return self._unclosed(first, line, brackets, reports)
-                if not brackets and not self.goes_on[position]:
+                if not brackets and not _goes_on(line, self.following[position]):
                     break
             line.tokens.extend(row.tokens)
             line.broken |= row.broken
@@ -456,6 +454,17 @@ class _Reader:
                 if doc == wanted and not (doc and attached):
                     return "\n".join(texts).strip()
         return ""
+
+
+def _goes_on(line: Line, row: _Physical | None) -> bool:
+    """Whether a logical line goes on with a physical one."""
+    if row is None or not row.tokens:
+        return False
+    first, last = row.tokens[0], row.tokens[-1]
+    if first.type == "|>":
+        return True
+    opens = not line.tokens or line.tokens[-1].type == ":"
+    return first.text == "for" and len(row.indent) > len(line.indent) and not opens and last.type != ":"
 
 
 def _is_doc(comment: str) -> bool:

@@ -19,7 +19,7 @@ from .models import elaborated
 from .modules import build_modules
 from .programs import SIZES, Program
 
-PATIENCE = 30  # seconds for the passes of one small model
+PATIENCE = 30  # seconds of this process for the passes of one small model
 
 
 @dataclass
@@ -57,12 +57,12 @@ def examine(
     """Compile and compare; what fails in any way is in the report."""
     report = report or Report()
     ready: list[tuple[str, Program, Plan, dict[str, Source]]] = []
-    before = signal.signal(signal.SIGALRM, _late) if hasattr(signal, "SIGALRM") else None
+    before = signal.signal(signal.SIGVTALRM, _late) if hasattr(signal, "SIGVTALRM") else None
     for label, program in programs:
         tally = Tally()
         try:
             if before is not None:
-                signal.alarm(PATIENCE)
+                signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE)
             model, _, shown = elaborated(
                 program.text, f"{label}.gw", dict(program.files), dtype="float32" if single else "float64"
             )
@@ -74,11 +74,11 @@ def examine(
             tally.wrong.append(traceback.format_exc()[-1500:])
         finally:
             if before is not None:
-                signal.alarm(0)
+                signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         if tally.wrong:
             report.add(label, program, tally)
     if before is not None:
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGVTALRM, before)
     if not ready:
         return report
     try:
