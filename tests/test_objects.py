@@ -277,7 +277,10 @@ def test_a_c_file_that_is_short_or_strange_is_left_whole() -> None:
     of_python = "static void __pyx_f_1m_f(void) {\n" + "  PyErr_Clear();\n" * 10000 + "}\n"
     assert cut(pieces[0] + of_python + pieces[1] + pieces[2])[1] == 1
     assert cut(pieces[0] + of_python.replace("PyErr_Clear", "clear") + pieces[1] + pieces[2])[1] == 2
-    assert cut(pieces[0] + of_python.replace("PyErr_Clear()", "__pyx_v_1m_x = 1") + pieces[1] + pieces[2])[1] == 1
+    of_module = of_python.replace("PyErr_Clear()", "__pyx_v_1m_x = 1")
+    assert cut(pieces[0] + of_module + pieces[1] + pieces[2])[1] == 1
+    calls = of_python.replace("PyErr_Clear", "__pyx_f_1m_f").replace("void __pyx_f_1m_f(", "void __pyx_f_1m_g(")
+    assert cut(pieces[0] + of_module + calls + pieces[1] + pieces[2])[1] == 1, "what calls a function that stays, stays with it"
 
 
 # ---------------------------------------------------------------- Cython's process

@@ -36,6 +36,12 @@ def cut(text: str) -> tuple[str, int]:
     names = [match[1] for match in found]
     module = _common(names)
     apart = [m for m in found if not _PYTHON.search(m[0]) and f"__pyx_v_{module}" not in m[0]]
+    while True:  # what calls a function that stays, stays with it
+        stay = {m[1] for m in found} - {m[1] for m in apart}
+        calling = {m[1] for m in apart if not stay.isdisjoint(re.findall(r"\b__pyx_f_\w+", m[0]))}
+        if not calling:
+            break
+        apart = [m for m in apart if m[1] not in calling]
     parts = _shared_out({m[1]: len(m[0]) for m in apart})
     if not parts:
         return text, 1

@@ -179,6 +179,8 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
             lines.append(f'    bint {name} "gw_{name}{suffix}"({real} x, {real} best) noexcept')
     if "pick" in used:
         lines.append(f'    {real} pick "gw_pick{suffix}"(bint condition, {real} if_true, {real} otherwise) noexcept')
+    if "pi" in used:
+        lines.append(f'    {real} pi "gw_pi_{width}"')
     if "root" in used:
         lines.append("    # the square root, rounded up")
         lines.append('    Py_ssize_t root "gw_root"(Py_ssize_t) noexcept')
@@ -241,8 +243,6 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
         lines.append(f'    void rank "gw_rank_{width}"(Py_ssize_t n, const {real} *x, Py_ssize_t x_step,')
         lines.append(f"              {real} *y, Py_ssize_t y_step, {real} *scratch, int descending) noexcept")
     lines += ["", f"ctypedef {real} real"]
-    if "pi" in used:
-        lines.append("cdef real pi = 3.141592653589793")
     for name, const in consts.items():
         data = ", ".join(repr(float(x)) for x in const.data)
         lines.append(f"cdef real[{len(const.data)}] {const_name(name)} = [{data}]")

@@ -34,6 +34,9 @@ typedef float* __restrict__ gw_write_f32;
 typedef const int64_t* __restrict__ gw_read_i64;
 typedef int64_t* __restrict__ gw_write_i64;
 
+#define gw_pi_f64 3.14159265358979323846
+#define gw_pi_f32 3.14159265358979323846f
+
 #define GW_INLINE static inline __attribute__((always_inline, unused))
 
 /* The least whole number whose square is n or more, and 1 at least: how a long loop is cut. */
