@@ -6,9 +6,12 @@ larger ones shares the scratch vector by liveness: a piece is free again after t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
+from math import gcd
+from typing import Final
 
 from ..graph import expr as E
 from ..graph.ir import Graph, Ix, Origin, Value, outs
@@ -20,6 +23,7 @@ from .schedule import best_name, schedule, walk
 
 ON_STACK = 256  # elements of one value
 STACK = 1 << 15  # elements of all values
+MANY = 300  # up to so many values of one kind of size are laid out in two ways
 
 
 @dataclass
@@ -40,7 +44,6 @@ def lower(kernel: Kernel) -> Nest:
     uses = _collect(body)
     room = STACK
     storage: list[Storage] = []
-    pieces = _Pieces()
     pending: list[tuple[int, _Uses, Value, tuple[int, ...]]] = []
     consts = {c.value.name for c in graph.consts}
     bests = [Value(best_name(v.name), v.shape) for v in inner if v.kind == "int"]
@@ -62,40 +65,110 @@ def lower(kernel: Kernel) -> Nest:
                 room -= extent.value
             else:
                 pending.append((use.first, use, value, dims))
-    for _, use, value, dims in sorted(pending, key=lambda p: p[0]):
-        offset = pieces.take(size(tuple(value.shape[d] for d in dims)), use.first, use.last)
-        storage.append(Storage(value, "work", dims, offset=offset))
-    return Nest(kernel, body, tuple(storage), pieces.end)
+    pending.sort(key=lambda p: p[0])
+    offsets, work = lay_out([(size(tuple(value.shape[d] for d in dims)), use.first, use.last) for _, use, value, dims in pending])
+    storage += [Storage(value, "work", dims, offset=at) for (_, _, value, dims), at in zip(pending, offsets, strict=True)]
+    return Nest(kernel, body, tuple(storage), work)
 
 
-class _Pieces:
-    """The pieces of the scratch vector. They are asked for in the order of their first use; the earliest that is free again and
-    large enough is taken."""
+Span = tuple[int, int, int]  # how much, and the first and the last node that uses it
+
+
+def lay_out(wanted: Sequence[tuple[Dim, int, int]]) -> tuple[list[Dim], Dim]:
+    """Where each of the extents starts in the scratch vector, and how long that is: those used at the same time (from a first
+    node to a last) lie side by side. Extents that are multiples of the same size (64*N and 10*N) share a region of the vector;
+    which region is larger is not known before the sizes are."""
+    regions: dict[Dim, list[int]] = {}
+    spans: list[Span] = []
+    for k, (extent, first, last) in enumerate(wanted):
+        units = gcd(*(c for _, c in extent.terms)) if extent.terms else 0
+        regions.setdefault(Dim(tuple((m, c // units) for m, c in extent.terms)) if units else Dim.of(1), []).append(k)
+        spans.append((units, first, last))
+    end = Dim.of(0)
+    offsets = [end] * len(spans)
+    for unit, members in regions.items():
+        mine = [spans[k] for k in members]
+        ways = [_in_turn(mine)]
+        if len(mine) <= MANY:
+            ways += [_in_gaps(mine, order) for order in _ORDERS]
+        starts, length = min(ways, key=lambda way: way[1])
+        for k, start in zip(members, starts, strict=True):
+            offsets[k] = end + unit * start
+        end = end + unit * length
+    return offsets, end
+
+
+# Which are placed first: the largest, the longest in use, those that are much of both (Pisarchyk and Lee, 2020).
+_ORDERS: Final[tuple[Callable[[Span], int], ...]] = (
+    lambda span: span[0], lambda span: span[2] - span[1], lambda span: span[0] * (span[2] - span[1] + 1),
+)  # fmt: skip
+
+
+def _in_gaps(spans: Sequence[Span], weight: Callable[[Span], int]) -> tuple[list[int], int]:
+    """The heaviest first, each in the smallest gap between those that are in use with it."""
+    starts = [0] * len(spans)
+    done: list[int] = []
+    for k in sorted(range(len(spans)), key=lambda k: (-weight(spans[k]), -spans[k][0], k)):
+        units, first, last = spans[k]
+        beside = sorted((starts[j], spans[j][0]) for j in done if spans[j][1] <= last and first <= spans[j][2])
+        best, room, at = -1, 0, 0
+        for start, taken in beside:
+            if start - at >= units and (best < 0 or start - at < room):
+                best, room = at, start - at
+            at = max(at, start + taken)
+        starts[k] = best if best >= 0 else at
+        done.append(k)
+    return starts, max((starts[k] + spans[k][0] for k in done), default=0)
+
+
+def _in_turn(spans: Sequence[Span]) -> tuple[list[int], int]:
+    """In the order of their first use: what is free again is given away, the smallest gap that is large enough first."""
+    region, starts = _Region(), [0] * len(spans)
+    for k in sorted(range(len(spans)), key=lambda k: spans[k][1]):
+        starts[k] = region.take(*spans[k])
+    return starts, region.end
+
+
+class _Region:
+    """A vector with gaps."""
 
     def __init__(self) -> None:
-        self.end = Dim.of(0)
-        self._offsets: list[Dim] = []
-        self._extents: list[Dim] = []
-        self._busy: list[tuple[int, int]] = []  # (last use, piece), a heap
-        self._free: dict[Dim, list[int]] = {}  # by extent, each a heap
+        self.end = 0
+        self._busy: list[tuple[int, int, int]] = []  # (last use, start, units), a heap
+        self._starts: list[int] = []  # of the gaps, in order
+        self._gaps: dict[int, int] = {}  # start to units
 
-    def take(self, extent: Dim, first: int, last: int) -> Dim:
-        """The offset of a piece that is used from ``first`` to ``last``."""
+    def take(self, units: int, first: int, last: int) -> int:
         while self._busy and self._busy[0][0] < first:
-            piece = heappop(self._busy)[1]
-            heappush(self._free.setdefault(self._extents[piece], []), piece)
-        wanted = extent.value
-        fits = [have for have, free in self._free.items()
-                if free and (have == extent or (have.value or -1) >= (wanted or 1 << 62))]  # fmt: skip
+            _, start, gap = heappop(self._busy)
+            self._free(start, gap)
+        fits = [start for start in self._starts if self._gaps[start] >= units]
         if fits:
-            piece = heappop(min((self._free[have] for have in fits), key=lambda free: free[0]))
+            start = min(fits, key=lambda s: (self._gaps[s], s))
+            left = self._gaps.pop(start) - units
+            self._starts.remove(start)
+            if left:
+                self._free(start + units, left)
         else:
-            piece = len(self._extents)
-            self._extents.append(extent)
-            self._offsets.append(self.end)
-            self.end = self.end + extent
-        heappush(self._busy, (last, piece))
-        return self._offsets[piece]
+            start = self.end
+            if self._starts and self._starts[-1] + self._gaps[self._starts[-1]] == self.end:  # a gap at the end grows
+                start = self._starts.pop()
+                del self._gaps[start]
+            self.end = start + units
+        heappush(self._busy, (last, start, units))
+        return start
+
+    def _free(self, start: int, units: int) -> None:
+        if not units:
+            return
+        k = bisect_left(self._starts, start)
+        if k < len(self._starts) and start + units == self._starts[k]:
+            units += self._gaps.pop(self._starts.pop(k))
+        if k and self._starts[k - 1] + self._gaps[self._starts[k - 1]] == start:
+            self._gaps[self._starts[k - 1]] += units
+            return
+        self._starts.insert(k, start)
+        self._gaps[start] = units
 
 
 def _zero_together(body: tuple[Node, ...], slots: dict[str, Place], graph: Graph) -> tuple[Node, ...]:

@@ -1,0 +1,48 @@
+"""The scratch vector: nothing lies over what is still in use, and it is little longer than what is in use at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from gradwright.compiler import driver
+from gradwright.compiler.graph.shapes import Dim, size
+from gradwright.compiler.loops.buffers import _collect, lay_out
+from gradwright.compiler.loops.ir import Nest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.settings import thoroughly
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = sorted([*(ROOT / "examples").rglob("*.gw"), *(ROOT / "benchmarks" / "models").glob("*.gw")])
+EXTENTS = [Dim.of(7), Dim.of(64), Dim.of("N"), Dim.of("N") * 16, Dim.of("N") * 48, (Dim.of("N") + 2) * 8, Dim.of("N") * "M"]
+
+
+@thoroughly(200)
+@given(st.lists(st.tuples(st.sampled_from(EXTENTS), st.integers(0, 12), st.integers(0, 6)), max_size=20))
+def test_no_two_that_are_in_use_together_overlap(wanted: list[tuple[Dim, int, int]]) -> None:
+    spans = [(extent, first, first + length) for extent, first, length in sorted(wanted, key=lambda w: w[1])]
+    offsets, length = lay_out(spans)
+    for sizes in ({"N": 1, "M": 3}, {"N": 100, "M": 2}):
+        placed = [(first, last, start := at.evaluate(sizes), start + extent.evaluate(sizes))
+                  for (extent, first, last), at in zip(spans, offsets, strict=True)]  # fmt: skip
+        assert all(end <= length.evaluate(sizes) for *_, end in placed)
+        for k, (first, last, start, end) in enumerate(placed):
+            for other_first, other_last, other_start, other_end in placed[:k]:
+                together = first <= other_last and other_first <= last
+                assert not together or end <= other_start or other_end <= start
+
+
+def at_once(nest: Nest, sizes: dict[str, int]) -> int:
+    """The most elements that are in use at the same time: no layout needs less."""
+    uses = _collect(nest.body)
+    spans = [(uses[s.value.name], size(s.extents).evaluate(sizes)) for s in nest.storage if s.kind == "work"]
+    return max((sum(count for use, count in spans if use.first <= now <= use.last) for now in range(len(nest.body))), default=0)
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
+def test_it_is_little_longer_than_it_must_be(path: Path) -> None:
+    _, nests = driver.compile_model(path, stop_after="loops").value
+    for nest in nests:
+        sizes = {name: 32 for s in nest.storage for d in s.value.shape for name in d.free()}
+        assert nest.work.evaluate(sizes) <= 1.2 * at_once(nest, sizes), nest.kernel.name
