@@ -480,7 +480,7 @@ def check_product(
     wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
     wanted = alpha * (wide_a @ wide_b) + beta * before[:, :n]
     size = abs(alpha) * (abs(wide_a) @ abs(wide_b)) + abs(beta * before[:, :n])
-    # each block of 256 terms is added in order; a random walk of roundings stays far below k/8
+    # each block of the depth is added in order; a random walk of roundings stays far below k/8
     assert np.all(abs(whole[:, :n] - wanted) <= (4 + k / 8) * np.finfo(dtype).eps * size)
     np.testing.assert_array_equal(whole[:, n:], before[:, n:].astype(dtype))
 

@@ -91,26 +91,27 @@ double product(int repeat, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const C_REAL* 
     for (int i = 0; i < repeat; i++) gw_gemm_REAL(m, n, k, 1, a, a_row, a_col, b, b_row, b_col, 0, c, n);
     return (seconds() - start) / repeat;
 }
+static void contract(const ptrdiff_t* v, const C_REAL* a, const C_REAL* b, C_REAL* c) {
+    gw_contract_REAL(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15],
+                     v[16], v[17], v[18], v[19], v[20], 1, a, b, 0, c);
+}
 double contraction(int repeat, const ptrdiff_t* v, const C_REAL* a, const C_REAL* b, C_REAL* c) {
     const double start = seconds();
-    for (int i = 0; i < repeat; i++)
-        gw_contract_REAL(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15], v[16],
-                         v[17], v[18], v[19], v[20], 1, a, b, 0, c);
+    for (int i = 0; i < repeat; i++) contract(v, a, b, c);
     return (seconds() - start) / repeat;
 }
 #ifdef _OPENMP
 /* 1: one thread, 2: the team, 3: what is measured to pay */
-double divided(int way, int threads, int repeat, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const C_REAL* a, const C_REAL* b,
-               C_REAL* c) {
+double divided(int way, int threads, int repeat, const ptrdiff_t* v, const C_REAL* a, const C_REAL* b, C_REAL* c) {
     static gw_trial kept[GW_TRIALS];
     gw_threads = way == 1 ? 1 : threads;
     if (way == 2) {
         memcpy(kept, gw_trials, sizeof kept);
-        gw_gemm_REAL(m, n, k, 1, a, k, 1, b, n, 1, 0, c, n);
+        contract(v, a, b, c);
         for (int j = 0; j < GW_TRIALS; j++) gw_trials[j].one = 1, gw_trials[j].team = 1e-9, gw_trials[j].again = 1e300;
     }
     const double start = seconds();
-    for (int i = 0; i < repeat; i++) gw_gemm_REAL(m, n, k, 1, a, k, 1, b, n, 1, 0, c, n);
+    for (int i = 0; i < repeat; i++) contract(v, a, b, c);
     const double took = (seconds() - start) / repeat;
     if (way == 2) memcpy(gw_trials, kept, sizeof kept);
     return took;
@@ -137,7 +138,14 @@ def build(folder: Path, compiler: str, dtype: np.dtype[Any], threads: int) -> ct
     command = [compiler, *flags, "-std=gnu11", "-shared", "-fPIC", f"-I{INCLUDE}", "kernels.c", "-o", "kernels.so", "-lm"]
     subprocess.run(command, check=True, cwd=folder)
     library = ctypes.CDLL(str(folder / "kernels.so"))
-    for name in ("peak", "product", "contraction", "sum", *(["divided"] if threads > 1 else []), *(f"along_{f}" for f in FUNCTIONS)):
+    for name in (
+        "peak",
+        "product",
+        "contraction",
+        "sum",
+        *(["divided"] if threads > 1 else []),
+        *(f"along_{f}" for f in FUNCTIONS),
+    ):
         getattr(library, name).restype = ctypes.c_double
     return library
 
@@ -172,9 +180,7 @@ def products(library: ctypes.CDLL, dtype: np.dtype[Any]) -> None:
         for _ in range(60 if work < 1e8 else 15):
             peak.append(library.peak(10_000))
             own.append(
-                library.product(
-                    repeat, size(m), size(n), size(k), pointer(a), *steps[:2], pointer(b), *steps[2:], pointer(c)
-                )
+                library.product(repeat, size(m), size(n), size(k), pointer(a), *steps[:2], pointer(b), *steps[2:], pointer(c))
             )
             turns = min(repeat, 200)
             start = time.thread_time()
@@ -259,20 +265,29 @@ def convolutions(library: ctypes.CDLL, dtype: np.dtype[Any]) -> None:
 def threaded(library: ctypes.CDLL, dtype: np.dtype[Any], threads: int) -> None:
     """Where a team pays: each shape alone, by the team, and as gemm.h chooses, in turns."""
     rng = np.random.default_rng(0)
-    size = ctypes.c_ssize_t
-    print(f"{'m, n, k':>16} {'multiply-adds':>14} {'one µs':>9}   times faster, median (least–most): {threads} threads, chosen")
-    for m, n, k in DIVIDED:
-        a, b = aligned(rng.standard_normal((m, k)).astype(dtype)), aligned(rng.standard_normal((k, n)).astype(dtype))
-        c = aligned(np.zeros((m, n), dtype))
-        repeat = max(1, int(5e-3 / (m * n * k / 30e9 + 1e-6)))
+    one = [1, 0, 0]
+    cases = [
+        (f"{m}, {n}, {k}", m * n * k, ([*one, *one, m, k, n, *one, *one, k, 1, n, n, 1, 1], m * k, k * n, m * n))
+        for m, n, k in DIVIDED
+    ]
+    for shape in CONVOLUTIONS:
+        images, height, width, channels, out, window, _ = shape
+        work = images * height * width * channels * out * window**2
+        text = ", ".join(map(str, shape))
+        cases += [(f"{text} forward", work, forward_of(shape)), (f"{text} weights", work, weights_of(shape))]
+    print(f"{'':>32} {'multiply-adds':>14} {'one µs':>9}   times faster, median (least–most): {threads} threads, chosen")
+    for name, work, (numbers, *sizes) in cases:
+        a, b, c = (aligned(rng.standard_normal(n).astype(dtype)) for n in sizes)
+        values = (ctypes.c_ssize_t * 21)(*numbers)
+        repeat = max(1, int(5e-3 / (work / 30e9 + 1e-6)))
         turns: list[tuple[float, ...]] = []
-        for _ in range(40):
-            what = (threads, repeat, size(m), size(n), size(k), pointer(a), pointer(b), pointer(c))
+        for _ in range(40 if work < 2e7 else 15):
+            what = (threads, repeat, values, pointer(a), pointer(b), pointer(c))
             turns.append(tuple(library.divided(way, *what) for way in (1, 2, 3)))
         ratios = [sorted(turn[0] / turn[way] for turn in turns) for way in (1, 2)]
         texts = [f"{statistics.median(r):5.2f} ({r[0]:.2f}–{r[-1]:.2f})" for r in ratios]
-        one = statistics.median(turn[0] for turn in turns) * 1e6
-        print(f"{f'{m}, {n}, {k}':>16} {m * n * k:14,} {one:9.1f}   {'   '.join(texts)}")
+        alone = statistics.median(turn[0] for turn in turns) * 1e6
+        print(f"{name:>32} {work:14,} {alone:9.1f}   {'   '.join(texts)}")
 
 
 def functions(library: ctypes.CDLL, dtype: np.dtype[Any]) -> None:

@@ -1,0 +1,373 @@
+"""The contractions of contract.h against plain loops, for every width of vectors that this machine has.
+
+Operands lie between two pages that may not be touched, so that one byte read or written outside ends the test. The bound on the
+error is that of a sum in any order: (k + 3) roundings of the sum of absolute values.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import mmap
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from support.settings import thoroughly
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+INCLUDE = Path(__file__).resolve().parents[1] / "runtime" / "include"
+CC = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fno-math-errno", "-fno-trapping-math"]
+
+pytestmark = [
+    pytest.mark.skipif(CC is None, reason="needs a C compiler"),
+    pytest.mark.skipif(sys.platform != "linux", reason="protects pages as Linux does"),
+]
+
+SOURCE = '#include "gradwright/contract.h"\nvoid threads(int n) { gw_threads = n; }\n' + "".join(
+    f"""
+void contract_{s}(const ptrdiff_t* v, {real} alpha, const {real}* a, const {real}* b, {real} beta, {real}* c) {{
+    gw_contract_{s}(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15], v[16],
+                    v[17], v[18], v[19], v[20], alpha, a, b, beta, c);
+}}
+"""
+    for real, s in (("double", "f64"), ("float", "f32"))
+)
+
+
+def _features() -> set[str]:
+    path = Path("/proc/cpuinfo")
+    lines = [line for line in path.read_text().splitlines() if line.startswith("flags")] if path.exists() else []
+    return set(lines[0].split()) if lines else set()
+
+
+BUILDS: dict[str, list[str]] = {"plain": ["-O2"]}
+if platform.machine() == "x86_64":
+    for level, needs in (("v2", {"sse4_2"}), ("v3", {"avx2", "fma"}), ("v4", {"avx512f", "avx512vl", "avx512dq", "avx512bw"})):
+        if needs <= _features():
+            BUILDS[level] = ["-O3", f"-march=x86-64-{level}", *(["-mprefer-vector-width=512"] if level == "v4" else [])]
+else:
+    BUILDS["native"] = ["-O3", "-march=native"]
+
+
+def compile_library(folder: Path, name: str, flags: Sequence[str]) -> ctypes.CDLL:
+    text, binary = folder / f"{name}.c", folder / f"{name}.so"
+    text.write_text(SOURCE)
+    assert CC is not None
+    command = [CC, *FLAGS, *flags, f"-I{INCLUDE}", str(text), "-o", str(binary)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return ctypes.CDLL(str(binary))
+
+
+@pytest.fixture(scope="module", params=sorted(BUILDS))
+def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    return compile_library(tmp_path_factory.mktemp("contract"), "contract", BUILDS[request.param])
+
+
+# ---- operands between guard pages ----
+
+
+class Guarded:
+    """Room for reals, between two pages that can be neither read nor written."""
+
+    def __init__(self, size: int) -> None:
+        page = mmap.PAGESIZE
+        self.size = -(-size // page) * page
+        self.map = mmap.mmap(-1, self.size + 2 * page)
+        base = ctypes.addressof(ctypes.c_char.from_buffer(self.map))
+        protect = ctypes.CDLL(None, use_errno=True).mprotect
+        for start in (base, base + page + self.size):
+            assert protect(ctypes.c_void_p(start), ctypes.c_size_t(page), 0) == 0
+        self.bytes = np.frombuffer(self.map, np.uint8)[page : page + self.size]
+
+    def reals(self, count: int, dtype: Any, at_end: bool) -> Array:
+        """So many reals at the end of the room, or at its beginning; what else lies there is NaN."""
+        every = self.bytes.view(dtype)
+        near: Array = every[max(len(every) - count - 100, 0) :] if at_end else every[: count + 100]
+        near[...] = np.nan
+        return near[len(near) - count :] if at_end else near[:count]
+
+
+@functools.cache
+def room(which: str) -> Guarded:
+    return Guarded(16 << 20)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A contraction: rows as (extent, stride in A, stride in C), depth as (extent, stride in A, stride in B), outer to inner."""
+
+    rows: tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]
+    depth: tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]
+    n: int
+    b_j: int = 1
+    c_j: int = 1
+
+    @property
+    def numbers(self) -> list[int]:
+        return [*(x for level in (*self.rows, *self.depth) for x in level), self.n, self.b_j, self.c_j]
+
+    def array(self, name: str, shape: Sequence[int], strides: Sequence[int], dtype: Any, at_end: bool) -> tuple[Array, Array]:
+        """(all reals of an operand, the operand as a view of them)."""
+        ends = [(e - 1) * s for e, s in zip(shape, strides, strict=True)]
+        low, high = sum(min(0, e) for e in ends), sum(max(0, e) for e in ends)
+        count = high - low + 1 if all(shape) else 0
+        flat = room(name).reals(count, dtype, at_end)
+        if not count:
+            return flat, np.zeros(shape, dtype)
+        start = flat[-low:]
+        return flat, np.lib.stride_tricks.as_strided(start, shape, [s * flat.itemsize for s in strides])
+
+    def arrays(self, dtype: Any, at_end: bool) -> tuple[Array, Array, Array, Array, Array, Array]:
+        m, k = [e for e, _, _ in self.rows], [e for e, _, _ in self.depth]
+        a = self.array("a", [*m, *k], [*(s for _, s, _ in self.rows), *(s for _, s, _ in self.depth)], dtype, at_end)
+        b = self.array("b", [*k, self.n], [*(s for _, _, s in self.depth), self.b_j], dtype, at_end)
+        c = self.array("c", [*m, self.n], [*(s for _, _, s in self.rows), self.c_j], dtype, at_end)
+        return (*a, *b, *c)
+
+
+def contract(library: ctypes.CDLL, what: Levels, alpha: float, a: Array, b: Array, beta: float, c: Array) -> None:
+    s, real = ("f64", ctypes.c_double) if c.dtype == np.float64 else ("f32", ctypes.c_float)
+    numbers = (ctypes.c_ssize_t * 21)(*what.numbers)
+    pointers = [ctypes.c_void_p(x.ctypes.data) for x in (a, b, c)]
+    getattr(library, f"contract_{s}")(numbers, real(alpha), pointers[0], pointers[1], real(beta), pointers[2])
+
+
+def check(
+    library: ctypes.CDLL, what: Levels, dtype: Any = np.float32, alpha: float = 1.0, beta: float = 0.0, at_end: bool = True
+) -> None:
+    rng = np.random.default_rng(abs(hash(what.rows)) % 1000)
+    flat_a, a, flat_b, b, flat_c, c = what.arrays(dtype, at_end)
+    flat_a[...], flat_b[...] = rng.standard_normal(flat_a.shape), rng.standard_normal(flat_b.shape)
+    flat_c[...] = rng.standard_normal(flat_c.shape)
+    if beta == 0 and c.size:
+        c[...] = np.nan  # is not read
+    before = flat_c.copy()
+    m, k, n = int(np.prod(a.shape[:3])), int(np.prod(a.shape[3:])), what.n
+    kept = c.astype(np.longdouble)
+    contract(library, what, alpha, a, b, beta, c)
+    # what is no element of C is as it was
+    after = flat_c.copy()
+    if c.size:
+        result = c.copy()
+        c[...] = 0
+        gone = flat_c.copy()
+        c[...] = 1
+        outside = (gone == flat_c) | (np.isnan(gone) & np.isnan(flat_c))
+        np.testing.assert_array_equal(after[outside], before[outside])
+    else:
+        np.testing.assert_array_equal(after, before)
+        return
+    wide: Any = np.float64 if dtype == np.float32 else np.longdouble
+    wide_a: Any = a.astype(wide).reshape(m, k)
+    wide_b: Any = b.astype(wide).reshape(k, n)
+    old: Any = beta * kept.astype(wide).reshape(m, n) if beta else np.zeros((m, n), wide)
+    wanted = alpha * (wide_a @ wide_b) + old
+    size = abs(alpha) * (abs(wide_a) @ abs(wide_b)) + abs(old)
+    unit = np.finfo(dtype).eps / 2
+    gamma = (k + 3) * unit / (1 - (k + 3) * unit)
+    assert np.all(abs(result.astype(wide).reshape(m, n) - wanted) <= gamma * size), what
+
+
+def product(m: int, n: int, k: int, kind: str = "NN", gap: int = 0) -> Levels:
+    """A matrix product as a contraction: which operands are transposed, and reals between the rows of all three."""
+    a = (1, m + gap) if kind[0] == "T" else (k + gap, 1)
+    b = (1, k + gap) if kind[1] == "T" else (n + gap, 1)
+    return Levels(((1, 0, 0), (1, 0, 0), (m, a[0], n + gap)), ((1, 0, 0), (1, 0, 0), (k, a[1], b[0])), n, b[1], 1)
+
+
+def convolution(images: int, height: int, width: int, channels: int, out: int, window: int, stride: int = 1) -> Levels:
+    """Channels last, on an input that is large enough for the window, the weights as (u, v, c, o)."""
+    across = ((width - 1) * stride + window) * channels
+    down = (height - 1) * stride + window
+    rows = (
+        (images, down * across, height * width * out),
+        (height, stride * across, width * out),
+        (width, stride * channels, out),
+    )
+    depth = ((window, across, window * channels * out), (window, channels, channels * out), (channels, 1, out))
+    return Levels(rows, depth, out)
+
+
+def weights_of(what: Levels) -> Levels:
+    """The gradient of a convolution's weights: rows and depth exchanged, the gradient of the output in B's place."""
+    rows = tuple((e, a, b) for e, a, b in what.depth)
+    depth = tuple((e, a, c) for e, a, c in what.rows)
+    return Levels(rows, depth, what.n)  # type: ignore[arg-type]
+
+
+REALS = [np.float32, np.float64]
+
+
+@pytest.mark.parametrize("dtype", REALS)
+@pytest.mark.parametrize("kind", ["NN", "TN", "NT", "TT"])
+def test_products(library: ctypes.CDLL, kind: str, dtype: Any) -> None:
+    for m, n, k in ((1, 1, 1), (5, 3, 2), (8, 16, 8), (9, 17, 33), (33, 10, 64), (64, 48, 300), (100, 77, 33), (2, 257, 31)):
+        check(library, product(m, n, k, kind), dtype)
+        check(library, product(m, n, k, kind, gap=3), dtype, alpha=-0.5, beta=1.0, at_end=False)
+
+
+@pytest.mark.parametrize("dtype", REALS)
+def test_convolutions(library: ctypes.CDLL, dtype: Any) -> None:
+    for images, height, width, channels, out, window, stride in (
+        (2, 28, 28, 1, 8, 5, 1), (2, 14, 14, 8, 16, 5, 1), (2, 14, 14, 16, 8, 5, 1), (1, 32, 32, 3, 32, 3, 1),
+        (1, 8, 16, 32, 32, 3, 1), (2, 7, 7, 5, 10, 3, 2), (1, 5, 3, 2, 3, 1, 1), (1, 4, 4, 1, 1, 3, 3), (2, 1, 9, 4, 7, 2, 1),
+    ):  # fmt: skip
+        what = convolution(images, height, width, channels, out, window, stride)
+        for beta in (0.0, 1.0):
+            check(library, what, dtype, beta=beta)
+            check(library, weights_of(what), dtype, alpha=0.1, beta=beta, at_end=False)
+
+
+KINDS = ["NN", "TN", "NT", "TT"]
+
+
+@pytest.mark.parametrize("dtype", REALS)
+def test_every_remainder(library: ctypes.CDLL, dtype: Any) -> None:
+    """Of rows up to twice the tallest tile, of columns up to twice the widest vector and one more, of depth up to 37."""
+    for m in range(19):
+        for n in range(34):
+            for turn in range(2):
+                k = (7 * m + 5 * n + 19 * turn) % 38
+                beta = (0.0, 1.0, -0.5)[(m + n + turn) % 3]
+                check(library, product(m, n, k, KINDS[(m + n) % 4], gap=n % 2), dtype, 1.0 - m % 2 / 4, beta, bool(turn))
+
+
+@pytest.mark.parametrize("dtype", REALS)
+def test_every_depth(library: ctypes.CDLL, dtype: Any) -> None:
+    """Around the width of a vector, and around the blocks of the depth."""
+    for k in (*range(37), 63, 64, 65, 319, 320, 321, 639, 640, 641, 1000):
+        for m, n in ((9, 21), (70, 5), (17, 2)):
+            check(library, product(m, n, k, KINDS[k % 4]), dtype, beta=float(k % 2))
+    check(library, product(40, 20, 700, "TN"), dtype)
+    check(library, Levels(((1, 0, 0), (1, 0, 0), (40, 1, 20)), ((1, 0, 0), (1, 0, 0), (700, 512, 20)), 20), dtype)
+    check(library, Levels(((1, 0, 0), (1, 0, 0), (40, 1, 20)), ((1, 0, 0), (1, 0, 0), (700, 256, 20)), 20), dtype, at_end=False)
+
+
+@pytest.mark.parametrize("dtype", REALS)
+def test_runs_of_every_length(library: ctypes.CDLL, dtype: Any) -> None:
+    """Levels of the depth, and of the rows, that do not continue each other; few columns take elements of a run in pairs."""
+    for length in range(1, 23):
+        for n in (1, 3, 5, 8, 11, 16, 40):
+            depth = ((2, 900, 997), (3, 131, 331), (length, 1, n))
+            rows = ((3, 37, 31 * n), (5, 61, 5 * n), (5, 2, n))
+            check(library, Levels(rows, depth, n), dtype, beta=float(length % 2), at_end=bool(n % 2))
+    check(library, Levels(((1, 0, 0), (9, 800, 90), (9, 1, 10)), ((40, 800, 400), (1, 0, 0), (9, 1, 10)), 10), dtype)
+
+
+def columns_apart(m: int, n: int, k: int) -> Levels:
+    """A product of which the result is stored with its columns together, or with gaps between all its elements."""
+    return Levels(((1, 0, 0), (1, 0, 0), (m, k, 1)), ((1, 0, 0), (1, 0, 0), (k, 1, n)), n, 1, m)
+
+
+@pytest.mark.parametrize("dtype", REALS)
+def test_columns_of_the_result_lie_apart(library: ctypes.CDLL, dtype: Any) -> None:
+    for m, n, k in ((1, 5, 300), (5, 1, 300), (20, 37, 50), (64, 10, 33)):
+        for beta in (0.0, 1.0):
+            check(library, columns_apart(m, n, k), dtype, beta=beta)
+            what = columns_apart(m, n, k)
+            gaps = tuple((e, a, 3 * c) for e, a, c in what.rows)
+            check(library, Levels(gaps, what.depth, n, 1, 3 * m), dtype, -2.0, beta)  # type: ignore[arg-type]
+
+
+def test_same_bits_with_any_number_of_threads(tmp_path_factory: pytest.TempPathFactory) -> None:
+    try:
+        library = compile_library(tmp_path_factory.mktemp("openmp"), "openmp", [*BUILDS[sorted(BUILDS)[-1]], "-fopenmp"])
+    except (AssertionError, OSError):
+        pytest.skip("no OpenMP")
+    shapes = [convolution(4, 28, 28, 1, 8, 5), convolution(8, 14, 14, 16, 8, 5), convolution(2, 16, 16, 32, 100, 3)]
+    for what in [*shapes, *(weights_of(s) for s in shapes), product(100, 700, 50), product(300, 5, 500)]:
+        for dtype in (np.float32, np.float64):
+            flat_a, a, flat_b, b, _, c = what.arrays(dtype, True)
+            rng = np.random.default_rng(0)
+            flat_a[...], flat_b[...] = rng.standard_normal(flat_a.shape), rng.standard_normal(flat_b.shape)
+            results: list[Any] = []
+            for threads in (1, 2, 3, 0):
+                library.threads(threads)
+                for _ in range(3):  # the first of a shape runs on one thread, the second on all
+                    c[...] = np.nan
+                    contract(library, what, 1.0, a, b, 0.0, c)
+                    results.append(c.copy())
+            for other in results[1:]:
+                np.testing.assert_array_equal(other, results[0])
+
+
+@pytest.mark.parametrize("dtype", REALS)
+def test_nothing_is_something(library: ctypes.CDLL, dtype: Any) -> None:
+    """Rows or columns that are none leave C alone; a depth that is none makes it beta C, and zero where beta is zero."""
+    for m, n, k in ((0, 5, 5), (5, 0, 5), (5, 5, 0), (0, 0, 0), (40, 40, 0), (1, 1, 0)):
+        for beta in (0.0, 1.0, -2.0):
+            check(library, product(m, n, k), dtype, beta=beta)
+    levels = product(4, 6, 3)
+    for place in range(3):
+        depth = list(levels.depth)
+        depth[place] = (0, 1, 1)
+        check(library, Levels(levels.rows, (depth[0], depth[1], depth[2]), 6), dtype, beta=2.0)
+
+
+@pytest.mark.parametrize("dtype", REALS)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_and_infinity_stay_where_they_are(library: ctypes.CDLL, dtype: Any, value: float) -> None:
+    for what in (product(9, 1, 40), product(33, 50, 40, "TN"), product(20, 10, 300, "NT"), convolution(1, 9, 9, 3, 10, 3)):
+        for which in "ab":
+            _, a, _, b, _, c = what.arrays(dtype, True)
+            a[...], b[...], c[...] = 1, 1, 0
+            (a if which == "a" else b)[(-1,) * (6 if which == "a" else 4)] = value
+            contract(library, what, 1.0, a, b, 0.0, c)
+            k = int(np.prod(a.shape[3:]))
+            with np.errstate(invalid="ignore"):
+                wanted = a.reshape(-1, k).astype(np.float64) @ b.reshape(k, what.n).astype(np.float64)
+            np.testing.assert_array_equal(c.reshape(-1, what.n), wanted)
+
+
+EXTENT = st.integers(0, 3)
+LONG = st.one_of(st.integers(0, 20), st.sampled_from([31, 32, 33, 48, 65, 100]))
+STEP = st.sampled_from([0, 1, 1, 1, 2, 3, -1, -2, 17])
+
+
+@st.composite
+def contractions(draw: st.DrawFn) -> Levels:
+    """Levels with any strides for A and B, and elements of C that do not fall together."""
+    m, k, n = [draw(EXTENT), draw(EXTENT), draw(LONG)], [draw(EXTENT), draw(EXTENT), draw(LONG)], draw(LONG)
+    for extents in (m, k):
+        if draw(st.booleans()):
+            extents[:] = draw(st.permutations(extents))
+
+    def strides(extents: Sequence[int]) -> list[int]:
+        """Of a dense array in some order of its axes, with gaps."""
+        found, unit = [0] * len(extents), draw(st.sampled_from([1, 1, 1, 2]))
+        for axis in draw(st.one_of(st.just(range(len(extents))[::-1]), st.permutations(range(len(extents))))):
+            found[axis] = unit * draw(st.sampled_from([1, 1, -1]))
+            unit = unit * max(extents[axis], 1) + draw(st.sampled_from([0, 0, 1]))
+        return found
+
+    def any_strides(extents: Sequence[int]) -> list[int]:
+        return [draw(STEP) for _ in extents] if draw(st.booleans()) else strides(extents)
+
+    a, b, c = any_strides([*m, *k]), any_strides([*k, n]), strides([*m, n])
+    rows = [(m[t], a[t], c[t]) for t in range(3)]
+    depth = [(k[t], a[3 + t], b[t]) for t in range(3)]
+    return Levels((rows[0], rows[1], rows[2]), (depth[0], depth[1], depth[2]), n, b[3], c[3])
+
+
+@thoroughly(150)
+@given(
+    what=contractions(), dtype=st.sampled_from(REALS), alpha=st.sampled_from([1.0, -0.25]), beta=st.sampled_from([0.0, 1.0, 0.5]),
+    at_end=st.booleans(),
+)  # fmt: skip
+@example(product(4, 16, 3), np.float32, 1.0, 0.0, False)
+def test_any_strides(library: ctypes.CDLL, what: Levels, dtype: Any, alpha: float, beta: float, at_end: bool) -> None:
+    check(library, what, dtype, alpha, beta, at_end)
