@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from gradwright.compiler.derive.reverse import Seed, differentiate_all
 from gradwright.compiler.driver import compile_model
-from gradwright.compiler.graph.ir import Eqn, Graph, Scan, Value
+from gradwright.compiler.graph.ir import Eqn, Graph, Model, Scan, Value
 from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.graph.text import parse_graph, show_graph
 from gradwright.compiler.loops.buffers import lower
 from gradwright.compiler.meaning.interpret import run
-from gradwright.compiler.passes import AFTER, BEFORE, apply
+from gradwright.compiler.passes import AFTER, BEFORE, KERNEL, Pass, apply
 from gradwright.compiler.passes.costs import multiplies
 from gradwright.compiler.passes.kernels import plan
 from gradwright.runtime import Adam, gradcheck, load
+from hypothesis import given
+from hypothesis import strategies as st
+from support.kernels import build_graphs
+from support.loops import random_loop
 from support.models import build, elaborated, errors, values, warnings
 from support.modules import Modules, build_modules
+from support.settings import thoroughly
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -664,30 +670,62 @@ def test_only_products_that_wait_for_a_step_are_in_a_loop(name: str, forward: li
     assert [len(p) for p in products(made.whole)] == [*forward, *backward]
 
 
+def gradients(model: Model, before: Sequence[Pass], after: Sequence[Pass]) -> tuple[Graph, dict[str, str]]:
+    """The graph with the backward pass of the sum of all targets, and which of its values are whose gradients."""
+    graph = apply(before, model.graph)
+    values = graph.values()
+    wanted = list(dict.fromkeys(t.value for t in model.targets))
+    graph = replace(graph, inputs=(*graph.inputs, *(Value(f"up_{t}", values[t].shape) for t in wanted)))
+    names = [v.name for v in model.graph.inputs]
+    back = differentiate_all(graph, [(t, Seed(f"up_{t}")) for t in wanted], names)
+    whole = replace(back.graph, outputs=tuple(dict.fromkeys((*graph.outputs, *back.adjoints))))
+    return apply(after, whole), dict(zip(names, back.adjoints, strict=True))
+
+
+def agree(model: Model, others: Sequence[Model], steps: Sequence[int], what: str) -> None:
+    """Values and gradients of the graph as it stands, of what the passes make of it, and the same of others."""
+    plain, adjoints = gradients(model, (), ())
+    changed = [gradients(m, BEFORE, (*AFTER, *KERNEL)) for m in (model, *others)]
+    for t in steps:
+        rng = np.random.default_rng(t)
+        sizes = {"N": 3, "T": t}
+        inputs = {v.name: rng.normal(size=tuple(d.evaluate(sizes) for d in v.shape)) for v in plain.inputs}
+        wanted = run(plain, inputs, sizes)
+        for graph, names in changed:
+            found = run(graph, inputs, sizes)
+            for o in model.outputs:
+                close(found[o.value], wanted[o.value], 1e-12, f"{what}, {t} steps: {o.name}")
+            for name, adjoint in adjoints.items():
+                close(found[names[name]], wanted[adjoint], 1e-12, f"{what}, {t} steps: d {name}")
+
+
 @pytest.mark.parametrize("name", ["wide_lstm", "wide_gru", "head"])
 def test_what_leaves_a_loop_leaves_its_values(name: str) -> None:
-    """The graphs that the passes make are equal to those that they are made of; also where a loop saves memory."""
-    plain, cut = build(CASES[name].text), build(again(CASES[name].text))
-    for steps in (0, 1, 2, 9):
-        rng = np.random.default_rng(steps)
-        sizes = {"N": 3, "T": steps}
-        inputs = {v.name: rng.normal(size=tuple(d.evaluate(sizes) for d in v.shape)) for v in plain.graph.inputs}
-        wanted = [t.value for t in plain.targets]
-        seeds = {f"up_{t}": rng.normal(size=np.shape(run(plain.graph, inputs, sizes)[t])) for t in wanted}
-        found: list[dict[str, Any]] = []
-        for model in (plain, cut):
-            for before, after in (((), ()), (BEFORE, AFTER)):
-                graph = apply(before, model.graph)
-                values = graph.values()
-                graph = replace(graph, inputs=(*graph.inputs, *(Value(f"up_{t}", values[t].shape) for t in wanted)))
-                back = differentiate_all(graph, [(t, Seed(f"up_{t}")) for t in wanted], [v.name for v in model.graph.inputs])
-                whole = apply(after, replace(back.graph, outputs=tuple(dict.fromkeys((*wanted, *back.adjoints)))))
-                out = run(whole, inputs | seeds, sizes)
-                found.append({t: out[t] for t in wanted} | {f"d {v.name}": out[a] for v, a in
-                                                          zip(model.graph.inputs, back.adjoints, strict=True)})  # fmt: skip
-        for other in found[1:]:
-            for key, value in found[0].items():
-                close(other[key], value, 1e-13, f"{name}, {steps} steps: {key}")
+    """Also of a loop that saves memory."""
+    agree(build(CASES[name].text), [build(again(CASES[name].text))], (0, 1, 2, 9), name)
+
+
+@given(st.integers(0, 10**6))
+@thoroughly(30)
+def test_random_loops_keep_their_values(seed: int) -> None:
+    text, _ = random_loop(seed)
+    agree(build(text), [], (0, 1, 3), text)
+
+
+def test_random_loops_compiled(tmp_path: Path) -> None:
+    """What is generated is what the interpreter says of the graph that no pass has seen."""
+    models = [build(random_loop(seed)[0]) for seed in range(8)]
+    plain = [gradients(m, (), ()) for m in models]
+    changed = [gradients(m, BEFORE, AFTER) for m in models]
+    kernels = build_graphs([graph for graph, _ in changed], tmp_path)
+    for k, kernel in enumerate(kernels):
+        for t in (0, 1, 4):
+            rng = np.random.default_rng(t)
+            sizes = {"N": 2, "T": t}
+            inputs = {v.name: rng.normal(size=tuple(d.evaluate(sizes) for d in v.shape)) for v in plain[k][0].inputs}
+            found, wanted = kernel(inputs, sizes), run(plain[k][0], inputs, sizes)
+            for name, adjoint in plain[k][1].items():
+                close(found[changed[k][1][name]], wanted[adjoint], 1e-11, f"{k}, {t} steps: d {name}")
 
 
 def again(text: str) -> str:

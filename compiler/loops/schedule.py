@@ -559,7 +559,9 @@ class _Scheduler:
         self.inner += [self.values[n] for n in names.values() if n not in slices and n not in captured]
         self.inner += [v for v in nested.inner if v not in self.inner]
         before += [n for k in range(count) for n in self._copy(scan.initial[k], carried[k], scan.origin)]
-        after = [n for k in range(count) for n in self._copy(carried[k], scan.outs[k].name, scan.origin)]
+        read = {*self.graph.outputs, *(name for eqn in self.graph.eqns for name in eqn.reads())}
+        after = [n for old, out in zip(carried, scan.outs, strict=False) if out.name in read
+                 for n in self._copy(old, out.name, scan.origin)]  # fmt: skip
         return [*before, Loop(step, scan.axis.extent, tuple(inside)), *after]
 
     def _copy(self, source: str, target: str, origin: Origin, before: tuple[Ix, ...] = (),

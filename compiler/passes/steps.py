@@ -56,6 +56,9 @@ def for_all(eqn: Eqn, axis: Axis, varying: Mapping[str, str], names: Mapping[str
 
     args = tuple(Access(*place(a.value, a.index), a.fill) for a in eqn.args)
     steps = Axis(t, axis.extent)
+    note = "the sum over all steps at once" if summed else "for all steps at once"
+    if note not in eqn.origin.note:
+        eqn = eqn.with_origin(replace(eqn.origin, note=f"{eqn.origin.note}; {note}" if eqn.origin.note else note))
     if summed:
         reduced = {a.name for a in eqn.reduced}
         kept = tuple(a for a in eqn.axes if a.name not in reduced)
