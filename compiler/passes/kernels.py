@@ -14,6 +14,7 @@ from ..language.source import Span
 from ..meaning.verify import verify, verify_gradients
 from . import AFTER, BEFORE, KERNEL, apply, known
 from .names import rename, sealed
+from .products import is_product
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ def _kernels(model: Model, forward: Graph, whole: Graph, gradients: Sequence[_Gr
     yield _cut(model, "forward", "the outputs, and what the backward pass keeps", whole, shown, (), kept, {})
     if gradients:
         yield _cut(model, "backward", "the adjoints, from what the forward pass kept", whole, {}, gradients, (), kept)
-    if model.loss is None and gradients:
+    if gradients and (model.loss is None or _light(model, whole)):
         both = "the outputs and the adjoints in one go, nothing kept"
         yield _cut(model, "value_and_grad", both, whole, shown, gradients, (), {})
     trained = [g for g in gradients if g.target.value == model.loss and g.slot.startswith("grad:")]
@@ -191,6 +192,12 @@ def _kernels(model: Model, forward: Graph, whole: Graph, gradients: Sequence[_Gr
         loss = {name: value for name, value in shown.items() if value == model.loss}
         what = "the loss and its gradient in one go" + (", and what the states become" if model.states else "")
         yield _cut(model, "train", what, _settled(model, whole, True), loss, trained, (), {}, step=True)
+
+
+def _light(model: Model, whole: Graph) -> bool:
+    """Is what the forward pass would keep dearer than what it computes? Not where there are matrix products or loops over time."""
+    plain = all(isinstance(e, Eqn) and not is_product(e) for e in whole.eqns)
+    return plain and not model.states and model.training is None and len(model.outputs) > 1
 
 
 def _settled(model: Model, whole: Graph, training: bool) -> Graph:
