@@ -54,7 +54,7 @@ def loop(name: str, operands: str = "x") -> str:
 
 
 SOURCE_SCALAR = (
-    '#include "gradwright/scalar.h"\n#include "gradwright/power.h"\n'
+    '#include "gradwright/circular.h"\n#include "gradwright/power.h"\n'
     + "".join(loop(name) for name in (*ULP, *LIBM, *EXACT))
     + "".join(loop(name, "xz") for name in BINARY)
     + """
@@ -646,7 +646,7 @@ def test_a_forked_child_does_not_wait_for_threads_it_has_not(tmp_path_factory: p
 def test_headers_export_nothing(tmp_path: Path) -> None:
     """Every name is static: two modules, or a module and libc, cannot be bound to each other's functions."""
     text, binary = tmp_path / "all.c", tmp_path / "all.o"
-    text.write_text("".join(f'#include "gradwright/{h}.h"\n' for h in ("scalar", "sum", "gemm", "contract")))
+    text.write_text("".join(f'#include "gradwright/{h}.h"\n' for h in ("scalar", "circular", "sum", "share", "gemm", "contract")))
     assert CC is not None
     subprocess.run([CC, "-std=gnu11", "-O1", f"-I{INCLUDE}", "-c", str(text), "-o", str(binary)], check=True)
     if shutil.which("nm") is None or sys.platform != "linux":

@@ -429,8 +429,6 @@ GW_INLINE float gw_squaref(float x) { return x * x; }
     extern float gw_libm_##name##f(float) GW_LABEL(name##f); \
     GW_INLINE double gw_##name(double x) { return gw_libm_##name(x); } \
     GW_INLINE float gw_##name##f(float x) { return gw_libm_##name##f(x); }
-GW_LIBM(sin)
-GW_LIBM(cos)
 GW_LIBM(tan)
 GW_LIBM(sinh)
 GW_LIBM(cosh)
