@@ -14,7 +14,6 @@ from ..language.source import Span
 from ..meaning.verify import verify, verify_gradients
 from . import AFTER, BEFORE, KERNEL, apply, known
 from .names import rename, sealed
-from .products import is_product
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +194,9 @@ def _kernels(model: Model, forward: Graph, whole: Graph, gradients: Sequence[_Gr
 
 
 def _light(model: Model, whole: Graph) -> bool:
-    """Is what the forward pass would keep dearer than what it computes? Not where there are matrix products or loops over time."""
-    plain = all(isinstance(e, Eqn) and not is_product(e) for e in whole.eqns)
+    """Does keeping what the backward pass reads cost more than computing it? So it is where all is elementwise, or is summed up
+    to a number."""
+    plain = all(isinstance(e, Eqn) and not (e.reduce and e.out.shape) for e in whole.eqns)
     return plain and not model.states and model.training is None and len(model.outputs) > 1
 
 
