@@ -168,3 +168,43 @@ def test_the_parts_are_shown_in_the_module(tmp_path: Path) -> None:
     """Readable, and with the line of the model: who looks for a formula finds it in the part."""
     text = next(iter(compile_model(MODELS["chain"], stop_after="cython", name="chain").value.values()))
     assert "cdef void _value_and_grad_part1(" in text and "tanh(x[n])" in text and "share(_call_value_and_grad_part1" in text
+
+
+def test_results_that_somebody_holds_are_left_alone() -> None:
+    """Large results are made in memory that the caller has let go of, never in what is still held, be it through a view."""
+    model = load(MODELS["product"], name="shared_product").Model()
+    rng = np.random.default_rng(0)
+    held: list[tuple[Any, Any]] = []
+    for k in range(6):
+        n = 100_000 if k != 3 else 90_000
+        x, y, z = rng.normal(size=(3, n))
+        out, gradients = model.value_and_grad(x=x, y=y, z=z)
+        view = gradients.z[::2] if k % 2 else gradients.z
+        del gradients
+        held.append((view, (x + y)[::2] if k % 2 else x + y))
+        for kept, wanted in held:
+            np.testing.assert_array_equal(kept, wanted)
+    held.clear()
+    for _ in range(3):
+        out, gradients = model.value_and_grad(x=x, y=y, z=z)
+        gradients.x.flags.writeable = False  # a result that must not be written again
+        np.testing.assert_array_equal(gradients.x, z)
+
+
+def test_results_that_nobody_holds_give_their_memory_to_the_next() -> None:
+    model = load(MODELS["product"], name="shared_product").Model()
+    x = np.ones(100_000)
+    places = set()
+    for _ in range(6):
+        out, gradients = model.value_and_grad(x=x, y=x, z=x)
+        places |= {gradients[name].ctypes.data for name in "xyz"} | {out.f.ctypes.data}
+    assert len(places) == 8  # the results that are held while the next are made, and these
+
+
+def test_a_light_model_with_a_loss_takes_value_and_gradient_in_one_go() -> None:
+    def kernels(text: str) -> list[str]:
+        return [kernel.name for kernel in compile_model(text, stop_after="gradients").value.kernels]
+
+    assert "value_and_grad" in kernels(MODELS["product"]) and "value_and_grad" in kernels(MODELS["neuron"])
+    heavy = "size N\ninput x[N, 5]\nparam W[5, 2] ~ normal(0, 1)\noutput f = x @ W\nminimize mean(f**2)\n"
+    assert "value_and_grad" not in kernels(heavy)

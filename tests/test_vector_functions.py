@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
 from gradwright.compiler.driver import compile_model
+from gradwright.runtime import load
+from test_headers import BUILDS, CC, FAST, INCLUDE, apply, compile_library, error_in_ulp, loop
+
+SOURCE = '#include "gradwright/circular.h"\n' + loop("sin") + loop("cos")
+ULP = 1.5
 
 
 def text(model: str) -> str:
@@ -16,3 +30,85 @@ def test_whole_numbers_do_not_take_a_float_to_double() -> None:
     assert "f[n] = <real>1 - <real>2*x[n]" in code and "f[n] = 1 - 2*x[n]" in double
     assert "<real>1/(x[n]*sqrt(x[n]))" in code and "1/(x[n]*sqrt(x[n]))" in double
     assert "*(<real>2*x[n])" in code and "*(2*x[n])" in double
+
+
+# ---- sin and cos ----
+
+
+@pytest.fixture(scope="module", params=[*sorted(BUILDS), "unoptimised"])
+def circular(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    build = BUILDS.get(request.param, (CC, ["-O0"]))
+    return compile_library(tmp_path_factory.mktemp("circular"), "circular", SOURCE, *build)
+
+
+def points(dtype: Any, count: int) -> Any:
+    """Small and large ones, far ones that go to libm, and those that lie closest to the multiples of pi/2."""
+    rng = np.random.default_rng(5)
+    multiples = np.arange(1, 60_000, 60_000 // count) * (np.pi / 2)
+    scales = [rng.uniform(-r, r, count) for r in (1.0, 10.0, 5e3, 7e3, 1e5, 1.1e5, 1e30)]
+    tiny = np.exp(rng.uniform(-87 if dtype == np.float32 else -700, 0, count))
+    return np.concatenate([*scales, multiples, np.nextafter(multiples, 0), tiny, -tiny]).astype(dtype)
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="long double is no wider than double here")
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_float_circular_functions(circular: ctypes.CDLL, name: str) -> None:
+    x = points(np.float32, 20_000)
+    x = x[abs(x) < 1e15]  # NumPy's own reference knows no farther
+    reference = getattr(np, name)(x.astype(np.longdouble))
+    assert error_in_ulp(apply(circular, name, x), reference).max() <= ULP
+
+
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_double_circular_functions(circular: ctypes.CDLL, name: str) -> None:
+    x = points(np.float64, 300)
+    worst = mpmath.mpf(0)
+    with mpmath.workdps(80):
+        for value, at in zip(apply(circular, name, x), x, strict=True):
+            exact = getattr(mpmath, name)(mpmath.mpf(float(at)))
+            worst = max(worst, abs(mpmath.mpf(float(value)) - exact) / mpmath.mpf(float(np.spacing(abs(float(exact))))))
+    assert worst <= ULP
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_edges_of_circular_functions(circular: ctypes.CDLL, dtype: Any) -> None:
+    x = np.repeat(np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, -1e-40], dtype), 19)  # vectors, and what is left
+    with np.errstate(invalid="ignore"):
+        for name in ("sin", "cos"):
+            y, wanted = apply(circular, name, x), getattr(np, name)(x)
+            np.testing.assert_array_equal(y, wanted)
+            assert np.array_equal(np.signbit(y[: 2 * 19]), np.signbit(wanted[: 2 * 19]))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_value_does_not_depend_on_its_place(circular: ctypes.CDLL, dtype: Any) -> None:
+    """In a vector, in what is left of a loop, and beside one that goes to libm."""
+    x = points(dtype, 50)
+    for name in ("sin", "cos"):
+        whole = apply(circular, name, x)
+        for start in range(1, 12):
+            np.testing.assert_array_equal(apply(circular, name, x[start:].copy()), whole[start:])
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or platform.system() != "Linux", reason="looks for x86 instructions")
+def test_loops_over_circular_functions_are_vectorised(tmp_path: Path) -> None:
+    source, listing = tmp_path / "loop.c", tmp_path / "loop.s"
+    source.write_text(SOURCE)
+    assert CC is not None
+    wide = ["-mavx512f", "-mprefer-vector-width=512"]
+    for flags, label in (([], "_ZGVbN2v"), (["-mavx2", "-mfma"], "_ZGVdN4v"), (wide, "_ZGVeN8v")):
+        subprocess.run([CC, "-std=gnu11", *FAST, *flags, f"-I{INCLUDE}", "-S", str(source), "-o", str(listing)], check=True)
+        assert f"call\t{label}_gw_lanes_sind" in listing.read_text().replace("@PLT", "")
+
+
+def test_a_model_of_waves_agrees_with_numpy() -> None:
+    model = "size N\ninput x[N]\noutput f = sum(sin(x) * cos(3*x))\n"
+    x = np.random.default_rng(0).normal(size=1003) * 3
+    x[[7, 1002]] = 1e6, -3e7  # far from 0
+    for dtype in ("float64", "float32"):
+        given = x.astype(dtype)
+        out, gradient = load(model, dtype=dtype, name="waves").Model().value_and_grad(x=given)
+        right, wanted = load(model, dtype=dtype, backend="numpy", name="waves").Model().value_and_grad(x=given)
+        eps = float(np.finfo(dtype).eps)
+        np.testing.assert_allclose(gradient.x, wanted.x, rtol=0, atol=30 * eps)
+        assert abs(float(out.f) - float(right.f)) <= 2 * x.size * eps

@@ -25,6 +25,7 @@ DIRECTIVES = ("language_level=3, boundscheck=False, wraparound=False, cdivision=
               "annotation_typing=False, embedsignature=False")  # fmt: skip
 
 _TWO = ("max", "min", "atan2", "polygamma", "pow")
+_CIRCULAR = frozenset(("cos", "sin"))
 _GAMMA = frozenset(("lgamma", "digamma", "polygamma"))
 
 
@@ -171,7 +172,7 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     lines.append('    ctypedef const long long *indices "gw_read_i64"')
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
     own = "above below block_sum contract contract_guarded gemm inf nan pi pick rank root share step_power".split()
-    for name in sorted(used.difference(own, _GAMMA, E.DRAWS)):
+    for name in sorted(used.difference(own, _GAMMA, _CIRCULAR, E.DRAWS)):
         arguments = f"{real}, {real}" if name in _TWO else real
         lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
     for name in ("above", "below"):
@@ -232,6 +233,9 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
             lines.append(f"        {', '.join(steps)},")
         lines.append("        Py_ssize_t n, Py_ssize_t b_j, Py_ssize_t c_j,")
         lines.append(f"        {real} alpha, const {real} *a, const {real} *b, {real} beta, {real} *c) noexcept")
+    if used & _CIRCULAR:
+        lines.append('cdef extern from "gradwright/circular.h" nogil:')
+        lines += [f'    {real} {name} "gw_{name}{suffix}"({real}) noexcept' for name in sorted(used & _CIRCULAR)]
     if used & _GAMMA:
         lines.append('cdef extern from "gradwright/gamma.h" nogil:')
         for name in sorted(used & _GAMMA):

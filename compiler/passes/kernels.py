@@ -183,7 +183,7 @@ def _kernels(model: Model, forward: Graph, whole: Graph, gradients: Sequence[_Gr
     yield _cut(model, "forward", "the outputs, and what the backward pass keeps", whole, shown, (), kept, {})
     if gradients:
         yield _cut(model, "backward", "the adjoints, from what the forward pass kept", whole, {}, gradients, (), kept)
-    if model.loss is None and gradients:
+    if gradients and (model.loss is None or _light(model, whole)):
         both = "the outputs and the adjoints in one go, nothing kept"
         yield _cut(model, "value_and_grad", both, whole, shown, gradients, (), {})
     trained = [g for g in gradients if g.target.value == model.loss and g.slot.startswith("grad:")]
@@ -191,6 +191,13 @@ def _kernels(model: Model, forward: Graph, whole: Graph, gradients: Sequence[_Gr
         loss = {name: value for name, value in shown.items() if value == model.loss}
         what = "the loss and its gradient in one go" + (", and what the states become" if model.states else "")
         yield _cut(model, "train", what, _settled(model, whole, True), loss, trained, (), {}, step=True)
+
+
+def _light(model: Model, whole: Graph) -> bool:
+    """Does keeping what the backward pass reads cost more than computing it? So it is where all is elementwise, or is summed up
+    to a number."""
+    plain = all(isinstance(e, Eqn) and not (e.reduce and e.out.shape) for e in whole.eqns)
+    return plain and not model.states and model.training is None and len(model.outputs) > 1
 
 
 def _settled(model: Model, whole: Graph, training: bool) -> Graph:

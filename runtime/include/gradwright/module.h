@@ -103,12 +103,62 @@ static PyObject *gwm_run(PyObject *self, PyObject *const *args, Py_ssize_t given
     Py_RETURN_NONE;
 }
 
+/* Large results, which are remembered: one that the caller has let go of (we alone hold it) is handed out again, since the
+   first touch of fresh memory costs more than most kernels spend on it. What is held by anybody, a view included, is left alone. */
+enum { GWM_SPARE = 16, GWM_LARGE = 1 << 18 };
+static PyObject *gwm_spare[GWM_SPARE];
+
+static PyObject *gwm_reuse(PyObject *dtype, int axes, const Py_ssize_t *dims)
+{
+#ifndef Py_GIL_DISABLED
+    int k;
+    for (k = 0; k < GWM_SPARE; k++) {
+        gwm_array *spare = (gwm_array *)gwm_spare[k];
+        if (spare && Py_REFCNT(spare) == 1 && spare->descr == dtype && spare->nd == axes && (spare->flags & 0x505) == 0x505
+            && memcmp(spare->dimensions, dims, (size_t)axes * sizeof *dims) == 0) { /* contiguous, its own, writeable */
+            Py_INCREF(spare);
+            return (PyObject *)spare;
+        }
+    }
+#endif
+    return NULL;
+}
+
+/* A new one takes the place of what nobody wants any more: other shapes do not keep memory. */
+static void gwm_remember(PyObject *array)
+{
+#ifndef Py_GIL_DISABLED
+    static int turn;
+    int k, place = -1;
+    for (k = 0; k < GWM_SPARE; k++) {
+        if (gwm_spare[k] && Py_REFCNT(gwm_spare[k]) == 1) Py_CLEAR(gwm_spare[k]);
+        if (!gwm_spare[k]) place = k;
+    }
+    if (place < 0) {
+        place = turn = (turn + 1) % GWM_SPARE;
+        Py_CLEAR(gwm_spare[place]);
+    }
+    Py_INCREF(array);
+    gwm_spare[place] = array;
+#endif
+}
+
 static PyObject *gwm_make(const int64_t *shape, int axes, int index, const Py_ssize_t *sizes)
 {
-    Py_ssize_t dims[GWM_AXES];
+    Py_ssize_t dims[GWM_AXES], bytes = index ? 8 : gwm_width;
     PyObject *dtype = index ? gwm_index : gwm_real, *tuple, *array;
     int k;
-    for (k = 0; k < axes; k++) dims[k] = shape[k] < 0 ? sizes[-1 - shape[k]] : (Py_ssize_t)shape[k];
+    for (k = 0; k < axes; k++) {
+        dims[k] = shape[k] < 0 ? sizes[-1 - shape[k]] : (Py_ssize_t)shape[k];
+        bytes = dims[k] > 0 && bytes > GWM_LARGE ? bytes : bytes * dims[k];
+    }
+    if (axes && bytes >= GWM_LARGE && gwm_new) {
+        if ((array = gwm_reuse(dtype, axes, dims))) return array;
+        Py_INCREF(dtype);
+        array = gwm_new((PyTypeObject *)gwm_ndarray, dtype, axes, dims, NULL, NULL, 0, NULL);
+        if (array) gwm_remember(array);
+        return array;
+    }
     if (gwm_new) {
         Py_INCREF(dtype); /* which the constructor takes */
         return gwm_new((PyTypeObject *)gwm_ndarray, dtype, axes, dims, NULL, NULL, 0, NULL);
