@@ -197,7 +197,8 @@ class LayerCaller(Caller):
         inner = Env(layer.rule.frame, names, site, owner=layer)
         result = yield from self.body(layer.rule.tree, names, inner)
         if not layer.calls:
-            layer.bound = {n: v for n in bound_names(layer.rule.tree.body) if isinstance(v := names.get(n), Val | Scalar | Literal)}
+            bound = ((n, names.get(n)) for n in bound_names(layer.rule.tree.body))
+            layer.bound = {n: v for n, v in bound if isinstance(v, Val | Scalar | Literal)}
             layer.loops = self.inside_loops()
         layer.calls += 1
         if isinstance(result, Val) and not result.name and result.maker is not None:
