@@ -70,3 +70,30 @@ def test_a_gather_out_of_range_is_an_error_of_the_call(backend: str) -> None:
     for bad in (5, -1):
         with pytest.raises(RangeError, match=rf"y.*{bad}"):
             model.forward(y=[0, bad, 4])
+
+
+FILES = {
+    "a.gw": 'use "b.gw"\ndef fa(x) = fb(x)\n',
+    "b.gw": 'use "a.gw"\ndef fb(x) = x\n',
+    "c.gw": "def f(x) = x\n",
+    "d.gw": "def f(x) = 2 * x\n",
+    "e.gw": 'use "c.gw"\ndef g(x) = f(x)\n',
+    "lost.gw": 'use "nowhere.gw"\nuse optimisers\ndef g(x) = x\n',
+}
+
+
+@pytest.mark.parametrize(
+    ("uses", "wanted"),
+    [
+        ('use "a.gw"', [("E228", "b.gw", 1, "these files use each other")]),
+        ('use "model.gw"', [("E228", "model.gw", 1, "model.gw uses itself")]),
+        ('use "c.gw"\nuse "d.gw"', [("E221", "model.gw", 2, "the function f comes from two files")]),
+        ('use "gone.gw"', [("E227", "model.gw", 1, 'there is no file "gone.gw"')]),
+        ('use "lost.gw"', [("E227", "lost.gw", 1, 'there is no file "nowhere.gw"'),
+                           ("E226", "lost.gw", 2, "there is no library optimisers")]),
+        ('use "c.gw"\nuse "e.gw"', []),
+    ],
+)  # fmt: skip
+def test_files_that_use_others(uses: str, wanted: list[tuple[str, str, int, str]]) -> None:
+    _, found, _ = elaborated(f"{uses}\ninput x\noutput y = x\n", files=FILES)
+    assert [(d.code, d.span.file, d.span.line, d.message) for d in found if d.is_error] == wanted
