@@ -81,6 +81,35 @@ def test_parameters_of_layers_by_their_parts() -> None:
         _ = model.params.haed
 
 
+@pytest.mark.parametrize("backend", ["numpy", "cython"])
+def test_what_the_body_of_a_layer_binds_can_be_read(backend: str) -> None:
+    text = """use layers
+size N, T
+input x[N, T, 4]
+y = transformer_block(x, 2, causal=True) as block
+looks = block.attention.weights
+output y, looks
+scan t in range(2):
+    carry h = x
+    h = attention(h, 1) as att
+    emit ws = att.weights
+output ws
+minimize sum(looks**2)
+"""
+    model = load(text, backend=backend, optimize=0, name="looking").Model(seed=1)
+    x = np.random.default_rng(0).normal(size=(2, 3, 4))
+    out, g = model.value_and_grad(x=x)
+    assert out.looks.shape == (2, 2, 3, 3) and out.ws.shape == (2, 2, 1, 3, 3)
+    np.testing.assert_allclose(out.looks.sum(3), 1, rtol=1e-12)
+    np.testing.assert_array_equal(np.triu(out.looks, 1), 0)
+    norm = (x - x.mean(2, keepdims=True)) / np.sqrt(x.var(2, keepdims=True) + 1e-5)
+    q, k, _ = np.split(norm @ np.array(model.params.block.attention.qkv.W), 3, axis=2)
+    s = np.einsum("ntad,nsad->nats", q.reshape(2, 3, 2, 2), k.reshape(2, 3, 2, 2)) / np.sqrt(2)
+    s = np.where(np.tri(3, dtype=bool), np.exp(s), 0)
+    np.testing.assert_allclose(out.looks, s / s.sum(3, keepdims=True), rtol=1e-12)
+    assert np.abs(g["block.attention.qkv.W"]).max() > 0 and not np.any(g["block.hidden.W"])
+
+
 def test_a_layer_has_the_graph_of_its_formula() -> None:
     """What stands in a layer becomes the equations that the same text makes at the top level."""
     layered = build("use layers\nsize N\ninput x[N, 3]\noutput s = tanh(dense(x, 4) as d)\n")
@@ -155,6 +184,11 @@ WRONG = [
     ("h = dense(x, 4) as a\noutput s = sum(a.V) * h", "E220", "the layer a has no V", None),
     ("h = dense(x, 4) as head\noutput s = sum(haed.W) * h", "E220", "there is no layer haed here", "did you mean head?"),
     ("enc = dense(4)\noutput s = sum(enc.W) + x", "E220", "enc has no parameters before it is called", None),
+    ("layer a(q[N, D]):\n    w = 2 * q\n    return w\nb = a()\noutput s = b(x) + b(x) + sum(b.w)", "E220",
+     "b is called 2 times, and each call has a w of its own", "make a layer for each call, or let the layer return w"),
+    ("layer a(q[N, D]):\n    w = 2 * q\n    return w\nscan t in range(2):\n    carry h = x\n    h = a(h) as b\n"
+     "output s = h + b.w", "E254", "b.w is made anew at each step of the loop over t",
+     "keep it in the loop: emit every_w = b.w"),
     ("output s = residual(x, 3)", "E223", "residual: inner is a value, and not a layer or a function", None),
     ("def f(a, b) = b(a)\noutput s = f(x, x)", "E223", "b is a value, and not a layer or a function", None),
     ("output s = residual(x, dense)", "E223", "dense is the definition of a layer and not a value", "make one: dense(...)"),

@@ -524,6 +524,44 @@ minimize sum(hs)*sum(w**2)
         assert ("E272", "batch_norm: a state cannot stand in a `scan`") in [(c, m) for c, _, m in found]
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_random_values_that_a_loop_draws_itself(backend: str) -> None:
+    text = """
+size N, T
+input x[T, N]
+param w = 1
+scan t in range(T):
+    carry h = zeros(N)
+    random e[N] ~ normal(0, 1)
+    scan s in range(3):
+        carry c = 0
+        random keep[shape(h)] ~ bernoulli(0.5)
+        c = c + sum(where(keep, 1, 0))
+    h = w * h + e + x[t]
+    emit hs = h
+    emit kept = c
+output hs, kept
+minimize sum(hs)
+"""
+    model = module(text, backend).Model(seed=3)
+    model.params.w = 0.5
+    x = np.ones((4, 6))
+    e = draws.draw_normal(3, 0, 0, np.arange(24), 0, 1).reshape(4, 6)
+    kept = draws.draw_bernoulli(3, 0, 1, np.arange(72), 0.5).reshape(4, 3, 6).sum((1, 2))
+    hs = [e[0] + 1]
+    for row in e[1:]:
+        hs.append(0.5 * hs[-1] + row + 1)
+    out, g = model.value_and_grad(x=x, counter=0)
+    assert np.allclose(out.hs, hs, rtol=1e-13) and (out.kept == kept).all()
+    moved = (model.forward(x=x, counter=0).loss, setattr(model.params, "w", 0.5 + 1e-6), model.forward(x=x, counter=0).loss)
+    assert np.isclose(g.w, (moved[2] - moved[0]) / 1e-6, rtol=1e-4)
+    if backend == "numpy":
+        loop = "size N\ninput x[4, N], e\nscan t in range(4):\n    carry h = zeros(N)\n    random {}[N] ~ uniform\n"
+        loop += "    h = h + x[t]\noutput h\n"
+        assert [(c, m) for c, _, m in errors(loop.format("e"))] == [("E221", "e is an input already")]
+        assert [(c, m) for c, _, m in errors(loop.format("h"))] == [("E221", "h is declared twice")]
+
+
 def test_the_stub_tells_of_states_and_of_what_a_call_may_be_told() -> None:
     from gradwright.compiler.emit.stub import stub
 

@@ -89,7 +89,7 @@ def bound_names(lines: Iterable[syntax.Node]) -> Iterator[str]:
     for line in lines:
         if isinstance(line, syntax.Binding):
             yield from (t.id for t in line.targets)
-        elif isinstance(line, syntax.Indexed | syntax.Carry | syntax.Emit):
+        elif isinstance(line, syntax.Indexed | syntax.Carry | syntax.Emit | syntax.RandomDecl):
             yield line.name.id
         elif isinstance(line, syntax.For | syntax.ScanDecl):
             yield from bound_names(line.body)

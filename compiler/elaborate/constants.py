@@ -82,7 +82,7 @@ def fold_dim(op: str, a: Dim | None, b: Dim | None) -> Dim | None:
                 raise ZeroDivisionError
             return a // b if op == "//" else a % b
         case "pow":
-            if b.value is not None and 0 <= b.value <= 8:
+            if b.value is not None and 0 <= b.value <= (8 if a.value is None else 64):
                 result = Dim.of(1)
                 for _ in range(b.value):
                     result = result * a

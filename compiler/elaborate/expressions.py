@@ -439,9 +439,10 @@ class Evaluator:
             if name in self.later:
                 notes = (f"it is declared later, on line {self.later[name].line}; a line sees only what stands above it",)
         meant = None if notes else suggest(name, [*known, *NUMBER_NAMES])
-        poison = self.report(
-            env, "E220", f"there is no {name} here", node.span, notes=notes, help=f"did you mean {meant}?" if meant else None
-        )
+        help = f"did you mean {meant}?" if meant else None
+        if env.indices is not None and not notes and meant is None:
+            help = f"an index variable stands on the left, or is brought in, as by `sum(... for {name})`"
+        poison = self.report(env, "E220", f"there is no {name} here", node.span, notes=notes, help=help)
         if env.frame.main and env.names is None:
             self.missing.add(name)
         return poison

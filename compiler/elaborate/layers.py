@@ -10,7 +10,7 @@ from ..graph.shapes import show as show_shape
 from ..language import syntax
 from ..language.diagnostics import suggest
 from ..language.source import Span
-from .calls import Caller, Inner, Steps
+from .calls import Caller, Inner, Steps, bound_names
 from .expressions import NotElementwise, Task, describe
 from .scope import Env, LayerRule, Site
 from .values import POISON, Layer, Literal, Poison, Scalar, Text, Val, Value
@@ -196,7 +196,11 @@ class LayerCaller(Caller):
         layer.visits = {}
         inner = Env(layer.rule.frame, names, site, owner=layer)
         result = yield from self.body(layer.rule.tree, names, inner)
-        layer.called = True
+        if not layer.calls:
+            bound = ((n, names.get(n)) for n in bound_names(layer.rule.tree.body))
+            layer.bound = {n: v for n, v in bound if isinstance(v, Val | Scalar | Literal)}
+            layer.loops = self.inside_loops()
+        layer.calls += 1
         if isinstance(result, Val) and not result.name and result.maker is not None:
             result.function = layer.rule.tree.name.id
         return result
@@ -301,14 +305,16 @@ class LayerCaller(Caller):
     # ------------------------------------------------------------ head.W
 
     def attribute(self, node: syntax.Attribute, env: Env) -> Value:
-        """A parameter of a layer, or of a layer in it."""
+        """A parameter of a layer or of a layer in it, or a value that its body binds."""
         owner = self.layer_of(node.value, env)
         if owner is None:
             return POISON if self.poisoned(node.value, env) else self.no_attribute(node, env)
         name = node.name.id
         if name in owner.values:
             return owner.values[name]
-        known = [*owner.values, *owner.inner]
+        if name in owner.bound:
+            return self.bound_value(owner, node, env)
+        known = [*owner.values, *owner.inner, *owner.bound]
         if name in owner.inner:
             help = f"name one of its parameters: {owner.path}.{name}.{next(iter(owner.inner[name].values), 'W')}"
             return self.report(env, "E223", f"{owner.path}.{name} is a layer and not a value", node.span, help=help)
@@ -320,6 +326,24 @@ class LayerCaller(Caller):
             notes=() if meant or not known else (f"it has {', '.join(known)}",),
             help=f"did you mean {meant}?" if meant else None,
         )  # fmt: skip
+
+    def bound_value(self, owner: Layer, node: syntax.Attribute, env: Env) -> Value:
+        """What the body of a layer binds, as ``block.attention.weights``."""
+        name = node.name.id
+        if owner.calls > 1:
+            return self.report(
+                env, "E220", f"{owner.path} is called {owner.calls} times, and each call has a {name} of its own", node.name.span,
+                help=f"make a layer for each call, or let the layer return {name}",
+            )  # fmt: skip
+        if owner.loops != self.inside_loops()[: len(owner.loops)]:
+            return self.report(
+                env, "E254", f"{owner.path}.{name} is made anew at each step of the loop over {owner.loops[-1]}", node.span,
+                help=f"keep it in the loop: emit every_{name} = {owner.path}.{name}",
+            )  # fmt: skip
+        return owner.bound[name]
+
+    def inside_loops(self) -> tuple[str, ...]:
+        return ()
 
     def layer_of(self, node: syntax.Expression, env: Env) -> Layer | None:
         if isinstance(node, syntax.Attribute):

@@ -155,6 +155,9 @@ class LoopCaller(LayerCaller):
         self.loops: list[Loop] = []
         self.wishes: list[tuple[str, Val]] = []  # names for what a loop made before it
 
+    def inside_loops(self) -> tuple[str, ...]:
+        return tuple(loop.variable for loop in self.loops)
+
     # ------------------------------------------------------------ statements
 
     def inner_statement(self, line: Inner, names: dict[str, Value], env: Env) -> Steps:
@@ -172,6 +175,18 @@ class LoopCaller(LayerCaller):
                 env, "E272", "a state cannot change in a `scan`", line.span, notes=("a state changes once a call",),
                 help=f"carry it through the loop, and write `next {line.name.id} = ...` after it",
             )  # fmt: skip
+            return
+        if isinstance(line, syntax.RandomDecl) and env.owner is None:  # drawn anew at each step
+            name = line.name
+            known = self.entries.get(name.id)
+            if isinstance(names, Names) and names.own(name.id):
+                self.report(env, "E221", f"{name.id} is declared twice", name.span)
+            elif known is not None and known.what != "binding":
+                self.report(
+                    env, "E221", f"{name.id} is {article(known.what)} already", name.span, labels=((known.span, "here"),),
+                    help="choose another name",
+                )  # fmt: skip
+            names[name.id] = self.keeper.random(line, env)
             return
         yield from super().inner_statement(line, names, env)
 

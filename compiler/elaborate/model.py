@@ -116,24 +116,42 @@ class Elaborator:
             if node.target == "layers":
                 self.merge(self.library_frame("layers"), self.frame, node.span)
             elif node.target not in NAMES:
-                meant = suggest(node.target, NAMES)
-                self.report(
-                    "E226",
-                    f"there is no library {node.target}",
-                    node.span,
-                    notes=(f"there are {', '.join(NAMES)}",),
-                    help=f"did you mean {meant}?" if meant else f'a file of your own is named in quotes: use "{node.target}.gw"',
-                )
+                self.no_library(node)
+            return
+        chain = (PurePosixPath(self.module.source.name).name,)
+        if self.circular(node, chain):
             return
         source = self.read(node.target) if self.read is not None else None
         if source is None:
             self.report("E227", f'there is no file "{node.target}"', node.span, notes=("it is looked for beside the model",))
             return
-        self.merge(self.use_file(source, (self.module.source.name,)), self.frame, node.span)
+        self.merge(self.use_file(source, chain), self.frame, node.span)
+
+    def no_library(self, node: syntax.Use) -> None:
+        from ..library import NAMES
+
+        meant = suggest(node.target, NAMES)
+        self.report(
+            "E226", f"there is no library {node.target}", node.span, notes=(f"there are {', '.join(NAMES)}",),
+            help=f"did you mean {meant}?" if meant else f'a file of your own is named in quotes: use "{node.target}.gw"',
+        )  # fmt: skip
+
+    def circular(self, node: syntax.Use, chain: tuple[str, ...]) -> bool:
+        """Whether a file uses one that uses it."""
+        if node.target not in chain:
+            return False
+        around = [*chain[chain.index(node.target) :], node.target]
+        self.report(
+            "E228", f"{node.target} uses itself" if len(around) == 2 else "these files use each other", node.span,
+            notes=() if len(around) == 2 else (f"{', '.join(around[:-1])} and again {node.target}, each uses the next",),
+            help="put what both need into a file of its own" if len(around) > 2 else None,
+        )  # fmt: skip
+        return True
 
     def use_file(self, source: Source, chain: tuple[str, ...]) -> Frame:
-        """The functions and update rules of a file, with those that it uses itself."""
+        """The functions and update rules of a file, with those that it uses itself. ``chain``: the files that led here."""
         from ..language.parser import parse
+        from ..library import NAMES
 
         self.sources[source.name] = source
         frame = Frame(source, library=False)
@@ -145,15 +163,19 @@ class Elaborator:
         self.ev.missing.update(tree.broken)
         self.collect(tree, frame)
         self.collect_derivatives(tree, frame)
+        chain = (*chain, source.name)
         for statement in tree.statements:
-            if isinstance(statement, syntax.Use) and not statement.is_path and statement.target == "layers":
-                self.merge(self.library_frame("layers"), frame, statement.span)
-            if isinstance(statement, syntax.Use) and statement.is_path and statement.target not in chain:
+            if isinstance(statement, syntax.Use) and not statement.is_path:
+                if statement.target == "layers":
+                    self.merge(self.library_frame("layers"), frame, statement.span)
+                elif statement.target not in NAMES:
+                    self.no_library(statement)
+            if isinstance(statement, syntax.Use) and statement.is_path and not self.circular(statement, chain):
                 inner = self.read(statement.target) if self.read is not None else None
                 if inner is None:
                     self.report("E227", f'there is no file "{statement.target}"', statement.span)
                 else:
-                    self.merge(self.use_file(inner, (*chain, source.name)), frame, statement.span)
+                    self.merge(self.use_file(inner, chain), frame, statement.span)
         return frame
 
     def merge(self, inner: Frame, outer: Frame, span: Span) -> None:

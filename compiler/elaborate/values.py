@@ -115,7 +115,13 @@ class Layer:
     children: dict[tuple[int, int], Layer] = field(default_factory=dict)
     visits: dict[int, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
-    called: bool = False
+    calls: int = 0
+    bound: dict[str, Value] = field(default_factory=dict)  # what the body bound at the first call
+    loops: tuple[str, ...] = ()  # the variables of the loops that it was called in
+
+    @property
+    def called(self) -> bool:
+        return self.calls > 0
 
 
 class Poison:

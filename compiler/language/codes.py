@@ -51,6 +51,7 @@ CODES: dict[str, str] = {
     "E226": "a library that does not exist",
     "E227": "a file that does not exist",
     # E230-E239: index notation
+    "E228": "files that use each other",
     "E230": "an index variable that hides a name",
     "E231": "an index variable without a range",
     "E232": "ranges that disagree",

@@ -1,7 +1,8 @@
 """Characters to tokens, and tokens to logical lines with their blocks.
 
 A logical line goes on inside brackets, where the next line starts with ``|>``, and where it is indented and starts with a ``for``
-that opens no block: a clause of index notation. When a bracket is never closed, the line is taken to end before the next one that looks like a statement, so that the rest of the file is still read.
+that opens no block: a clause of index notation. When a bracket is never closed, the line is taken to end before the next one that
+looks like a statement, so that the rest of the file is still read.
 """
 
 from __future__ import annotations

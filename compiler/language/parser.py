@@ -106,7 +106,7 @@ _PLACES = {
     "def_line": (("return", "for", "scan", "next"), "the body of a function"),
     "layer_line": (("return", "for", "scan", "next", "param", "state", "random"), "the body of a layer"),
     "for_line": (("for", "scan", "next"), "the body of a loop"),
-    "scan_line": (("carry", "emit", "for", "scan", "next"), "the body of a scan"),
+    "scan_line": (("carry", "emit", "for", "scan", "next", "random"), "the body of a scan"),
     "update_line": (("state",), "the body of an update rule"),
 }
 _INSIDE = {"return": "the body of a function or a layer", "carry": "the body of a scan", "emit": "the body of a scan"}

@@ -367,7 +367,7 @@ class ScanDecl(Node):
     values: Expression
     until: Expression | None
     recompute: bool
-    body: tuple[BodyStatement, ...]
+    body: tuple[BodyStatement | RandomDecl, ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

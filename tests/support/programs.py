@@ -1083,6 +1083,11 @@ class _Writer:
             lines.append(f"    {local} = ({made.text}) * 1")
             inside.append(V(local, made.shape, made.bound))
             self.pool.append(inside[-1])
+        if self.one_in(6):
+            drawn = self.fresh("e")
+            lines.append(f"    random {drawn}{self.bracketed(rest)} ~ {self.choose(('normal(0, 0.5)', 'uniform(-1, 1)'))}")
+            inside.append(V(drawn, rest, 1.5))
+            self.pool.append(inside[-1])
         if self.one_in(4):
             self.inner_scan(lines, inside)
         emits: list[V] = []
