@@ -264,12 +264,11 @@ def test_a_c_file_is_cut_where_nothing_of_python_is(tmp_path: Path) -> None:
     text = translate("long", driver.compile_model(long_model(60), stop_after="cython", name="long").text, tmp_path).read_text()
     done, count = cut(text)
     assert count > 1
-    shown = [line for line in done.splitlines() if line.startswith("GW_APART void") and not line.endswith("/*proto*/")]
-    assert any("_train(" in line for line in shown) and not any("__kernel(" in line or "__update(" in line for line in shown)
-    for part in range(1, count):
-        assert f"#if GW_IN({part})" in done
-    without = re.sub(r"^#(if GW_IN.*|endif)\n", "", done.partition("#endif\n#")[2], flags=re.MULTILINE)
-    assert without.count("static void __pyx_f_") + without.count("GW_APART void __pyx_f_") == text.count("static void __pyx_f_")
+    place = {name: int(part) for part, name in re.findall(r"^#if GW_IN\((\d)\)\nGW_APART void __pyx_f_\w*?long_(\w+)\(", done,
+                                                          re.MULTILINE)}  # fmt: skip
+    assert set(place.values()) == set(range(count))
+    assert place["train"] > 0 and place["_kernel"] == place["_update"] == 0
+    assert done.count("GW_APART void __pyx_f_") == text.count("static void __pyx_f_")
 
 
 def test_a_c_file_that_is_short_or_strange_is_left_whole() -> None:
@@ -281,8 +280,13 @@ def test_a_c_file_that_is_short_or_strange_is_left_whole() -> None:
     assert cut(pieces[0] + of_python.replace("PyErr_Clear", "clear") + pieces[1] + pieces[2])[1] == 2
     of_module = of_python.replace("PyErr_Clear()", "__pyx_v_1m_x = 1")
     assert cut(pieces[0] + of_module + pieces[1] + pieces[2])[1] == 1
+    # one that stays may be called by one that goes
     calls = of_python.replace("PyErr_Clear", "__pyx_f_1m_f").replace("void __pyx_f_1m_f(", "void __pyx_f_1m_g(")
-    assert cut(pieces[0] + of_module + calls + pieces[1] + pieces[2])[1] == 1, "what calls a function that stays, stays with it"
+    helper = "static double __pyx_f_1m_help(double x) {\n  PyErr_Clear();\n}\n"
+    done, count = cut(pieces[0] + of_module + calls + helper + pieces[1] + pieces[2])
+    assert count == 2 and "#if GW_IN(1)\nGW_APART void __pyx_f_1m_g(" in done
+    for kept in ("GW_APART void __pyx_f_1m_f(", "GW_APART double __pyx_f_1m_help("):
+        assert f"#if GW_IN(0)\n{kept}" in done
 
 
 # ---------------------------------------------------------------- Cython's process
