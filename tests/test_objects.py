@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import shutil
@@ -222,6 +223,61 @@ def test_an_error_in_the_model_ends_what_runs_beside_it(tmp_path: Path, monkeypa
         driver.load("input x\noutput y = z\n")
     assert time.monotonic() - started < 30
     assert not list((own_cache / "aside").iterdir())
+
+
+def test_ctrl_c_ends_everything_that_runs_beside(tmp_path: Path, own_cache: Path) -> None:
+    script = tmp_path / "cc"
+    hang = f"echo $$ >> {tmp_path}/pids; exec sleep 100"
+    script.write_text(f'#!/bin/sh\nfor a in "$@"; do case "$a" in -DGW_OBJECT_*) {hang};; esac; done\nexec cc "$@"\n')
+    script.chmod(0o755)
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        f"from gradwright.compiler import driver; driver.load({GATE!r})"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "CC": str(script)}, stderr=subprocess.DEVNULL)
+    for _ in range(300):
+        if (tmp_path / "pids").exists() and len((tmp_path / "pids").read_text().split()) >= 3:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) != 0
+    for pid in (tmp_path / "pids").read_text().split():
+        status = Path(f"/proc/{pid}/status")
+        assert not status.exists() or "State:\tZ" in status.read_text()
+    assert not list((own_cache / "aside").iterdir())
+
+
+def _obtain(arguments: tuple[str, str]) -> int:
+    os.environ["GRADWRIGHT_CACHE"], folder = arguments
+    with Objects(toolchain.toolchain()) as making:
+        return making.file(Object("updates", "f64"), Path(folder)).stat().st_size
+
+
+def test_of_many_processes_one_makes_an_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
+    found = counting(tmp_path, monkeypatch)
+    folders = [tmp_path / f"folder{k}" for k in range(6)]
+    for folder in folders:
+        folder.mkdir()
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        sizes = pool.map(_obtain, [(str(own_cache), str(folder)) for folder in folders], chunksize=1)
+    assert len(set(sizes)) == 1 and made(found) == ["UPDATES"]
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
+def test_a_damaged_object_is_never_linked(damage: str, tmp_path: Path) -> None:
+    with Objects(toolchain.toolchain()) as making:
+        right = making.file(Object("updates", "f64"), tmp_path).read_bytes()
+    (entry,) = (tmp_path / "cache" / "objects").iterdir()
+    kept = entry / "object.o"
+    match damage:
+        case "flip":
+            kept.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
+        case "truncate":
+            kept.write_bytes(right[: len(right) // 2])
+        case "remove":
+            kept.unlink()
+    with Objects(toolchain.toolchain()) as making:
+        assert making.file(Object("updates", "f64"), tmp_path).read_bytes() == right
 
 
 # ---------------------------------------------------------------- one C file in parts
