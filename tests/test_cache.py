@@ -73,6 +73,7 @@ def test_many_processes_compile_one_model_once(count: int, tmp_path: Path, own_c
     (result,) = {float(out.split()[0]) for out, _ in said}
     assert result == pytest.approx(RIGHT, rel=1e-14)
     assert (tmp_path / "count").read_text() == "x\n"
+    assert len(list((own_cache / "objects").iterdir())) == 3
     assert sum("True" in out for out, _ in said) == 1  # nor was it elaborated more than once
     assert not list((own_cache / "aside").iterdir())
 
@@ -153,8 +154,9 @@ def killed_at_random(count: int, tmp_path: Path, own_cache: Path, seed: int) -> 
     subprocess.run(command, check=True, timeout=120)
     assert time.monotonic() - started < 4 * whole + 5  # no lock was left
     assert not list((own_cache / "aside").iterdir()), "half-written folders stay"
-    for folder in (own_cache / "modules").iterdir():
-        assert cache.find(folder.name) is not None
+    for room in ("modules", "objects"):
+        for folder in (own_cache / room).iterdir():
+            assert cache.find(folder.name, room) is not None
     for k in {0, count - 1}:
         (tmp_path / "gate.gw").write_text(GATE.replace("3", f"3 + {k} * 0"))
         assert value(driver.load("gate.gw", optimize=0)) == pytest.approx(RIGHT, rel=1e-14)

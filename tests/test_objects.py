@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import shutil
@@ -116,7 +117,9 @@ def test_modules_share_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     driver.load(f"dtype float32\n{GATE}")
     assert made(found) == ["MODULE", "START", "UPDATES", "UPDATES"]
     driver.load(GATE, march="x86-64-v2" if "x86" in toolchain.processor() else "armv8")
-    assert made(found).count("MODULE") == 1 and made(found).count("UPDATES") == 3  # which are for the processor
+    assert made(found).count("START") == 1 and made(found).count("UPDATES") == 3  # which are for the processor
+    driver.load(GATE, march="dispatch") if "x86" in toolchain.processor() else None
+    assert made(found).count("START") == 1 and made(found).count("UPDATES") == 3  # each level has its own
 
 
 def test_an_object_is_made_anew_when_a_header_of_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,6 +225,61 @@ def test_an_error_in_the_model_ends_what_runs_beside_it(tmp_path: Path, monkeypa
     assert not list((own_cache / "aside").iterdir())
 
 
+def test_ctrl_c_ends_everything_that_runs_beside(tmp_path: Path, own_cache: Path) -> None:
+    script = tmp_path / "cc"
+    hang = f"echo $$ >> {tmp_path}/pids; exec sleep 100"
+    script.write_text(f'#!/bin/sh\nfor a in "$@"; do case "$a" in -DGW_OBJECT_*) {hang};; esac; done\nexec cc "$@"\n')
+    script.chmod(0o755)
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        f"from gradwright.compiler import driver; driver.load({GATE!r})"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "CC": str(script)}, stderr=subprocess.DEVNULL)
+    for _ in range(300):
+        if (tmp_path / "pids").exists() and len((tmp_path / "pids").read_text().split()) >= 3:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) != 0
+    for pid in (tmp_path / "pids").read_text().split():
+        status = Path(f"/proc/{pid}/status")
+        assert not status.exists() or "State:\tZ" in status.read_text()
+    assert not list((own_cache / "aside").iterdir())
+
+
+def _obtain(arguments: tuple[str, str]) -> int:
+    os.environ["GRADWRIGHT_CACHE"], folder = arguments
+    with Objects(toolchain.toolchain()) as making:
+        return making.file(Object("updates", "f64"), Path(folder)).stat().st_size
+
+
+def test_of_many_processes_one_makes_an_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
+    found = counting(tmp_path, monkeypatch)
+    folders = [tmp_path / f"folder{k}" for k in range(6)]
+    for folder in folders:
+        folder.mkdir()
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        sizes = pool.map(_obtain, [(str(own_cache), str(folder)) for folder in folders], chunksize=1)
+    assert len(set(sizes)) == 1 and made(found) == ["UPDATES"]
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
+def test_a_damaged_object_is_never_linked(damage: str, tmp_path: Path) -> None:
+    with Objects(toolchain.toolchain()) as making:
+        right = making.file(Object("updates", "f64"), tmp_path).read_bytes()
+    (entry,) = (tmp_path / "cache" / "objects").iterdir()
+    kept = entry / "object.o"
+    match damage:
+        case "flip":
+            kept.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
+        case "truncate":
+            kept.write_bytes(right[: len(right) // 2])
+        case "remove":
+            kept.unlink()
+    with Objects(toolchain.toolchain()) as making:
+        assert making.file(Object("updates", "f64"), tmp_path).read_bytes() == right
+
+
 # ---------------------------------------------------------------- one C file in parts
 
 
@@ -262,12 +320,11 @@ def test_a_c_file_is_cut_where_nothing_of_python_is(tmp_path: Path) -> None:
     text = translate("long", driver.compile_model(long_model(60), stop_after="cython", name="long").text, tmp_path).read_text()
     done, count = cut(text)
     assert count > 1
-    shown = [line for line in done.splitlines() if line.startswith("GW_APART void") and not line.endswith("/*proto*/")]
-    assert any("_train(" in line for line in shown) and not any("__kernel(" in line or "__update(" in line for line in shown)
-    for part in range(1, count):
-        assert f"#if GW_IN({part})" in done
-    without = re.sub(r"^#(if GW_IN.*|endif)\n", "", done.partition("#endif\n#")[2], flags=re.MULTILINE)
-    assert without.count("static void __pyx_f_") + without.count("GW_APART void __pyx_f_") == text.count("static void __pyx_f_")
+    place = {name: int(part) for part, name in re.findall(r"^#if GW_IN\((\d)\)\nGW_APART void __pyx_f_\w*?long_(\w+)\(", done,
+                                                          re.MULTILINE)}  # fmt: skip
+    assert set(place.values()) == set(range(count))
+    assert place["train"] > 0 and place["_kernel"] == place["_update"] == 0
+    assert done.count("GW_APART void __pyx_f_") == text.count("static void __pyx_f_")
 
 
 def test_a_c_file_that_is_short_or_strange_is_left_whole() -> None:
@@ -279,8 +336,13 @@ def test_a_c_file_that_is_short_or_strange_is_left_whole() -> None:
     assert cut(pieces[0] + of_python.replace("PyErr_Clear", "clear") + pieces[1] + pieces[2])[1] == 2
     of_module = of_python.replace("PyErr_Clear()", "__pyx_v_1m_x = 1")
     assert cut(pieces[0] + of_module + pieces[1] + pieces[2])[1] == 1
+    # one that stays may be called by one that goes
     calls = of_python.replace("PyErr_Clear", "__pyx_f_1m_f").replace("void __pyx_f_1m_f(", "void __pyx_f_1m_g(")
-    assert cut(pieces[0] + of_module + calls + pieces[1] + pieces[2])[1] == 1, "what calls a function that stays, stays with it"
+    helper = "static double __pyx_f_1m_help(double x) {\n  PyErr_Clear();\n}\n"
+    done, count = cut(pieces[0] + of_module + calls + helper + pieces[1] + pieces[2])
+    assert count == 2 and "#if GW_IN(1)\nGW_APART void __pyx_f_1m_g(" in done
+    for kept in ("GW_APART void __pyx_f_1m_f(", "GW_APART double __pyx_f_1m_help("):
+        assert f"#if GW_IN(0)\n{kept}" in done
 
 
 # ---------------------------------------------------------------- Cython's process

@@ -11,7 +11,8 @@ from gradwright.compiler.graph.bounds import below, index_range, inside, never_n
 from gradwright.compiler.graph.ir import Const, Eqn, Gather, Graph, Ix, Origin, Quot, Rem, Value, at, fixed
 from gradwright.compiler.graph.shapes import Dim, shape_of
 from gradwright.compiler.graph.text import parse_graph
-from gradwright.compiler.meaning.verify import InternalError, verify, verify_gradients
+from gradwright.compiler.meaning import interpret
+from gradwright.compiler.meaning.verify import FUNCTIONS, InternalError, verify, verify_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.graphs import Case, graphs, ix
@@ -233,3 +234,7 @@ def _at(index: Ix, point: dict[str, int], sizes: dict[str, int]) -> int:
             part = point[str(atom)]
         total += part * factor.evaluate(sizes)
     return int(total)
+
+
+def test_the_functions_are_those_of_the_interpreter() -> None:
+    assert set(interpret.FUNCTIONS) == FUNCTIONS

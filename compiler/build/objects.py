@@ -138,7 +138,7 @@ class Objects:
     def _obtain(self, one: Object) -> cache.Entry:
         threads = self.headers.is_threaded(one.header)
         tools = self.tools.for_objects(threads)
-        tools = tools.for_any() if one.header in (START, FACE) else tools  # neither is a loop over numbers
+        tools = tools.for_any() if one.header == START or tools.levels else tools
         face = _face() if one.header == FACE else ""
         texts = [part for name in self.headers.included(f"{one.header}.h") for part in (name, self.headers.texts[name])]
         python = sys.version if any("<Python.h>" in text for text in texts) else ""

@@ -22,6 +22,8 @@ _HEAD: Final = """\
 _ENOUGH: Final = 64 << 10  # characters of C that are worth a part: what comes before them takes the compiler a tenth of a second
 _MOST: Final = 8
 _PYTHON: Final = re.compile(r"\bPy[A-Z]\w*_\w+\(|\b__Pyx_\w+|\b__pyx_mstate")
+_OWN: Final = re.compile(r"^static ([^\n(=;]*[ *]__pyx_f_\w+\()", re.MULTILINE)
+_FUNCTION: Final = re.compile(r"^static [^\n(=;]*[ *](__pyx_f_\w+)\([^;{]*\) \{\n.*?^\}\n", re.MULTILINE | re.DOTALL)
 _SECTION: Final = "/* #### Code section: {} ### */\n"
 
 
@@ -31,31 +33,19 @@ def cut(text: str) -> tuple[str, int]:
     if [text.count(bound) for bound in bounds] != [1, 1, 1] or '#include "gradwright/checked.h"' in text:
         return text, 1
     first, last, end = map(text.index, bounds)
-    code = text[first:last]
-    found = list(re.finditer(r"^static void (__pyx_f_\w+)\([^;{]*\) \{\n.*?^\}\n", code, re.MULTILINE | re.DOTALL))
-    names = [match[1] for match in found]
-    module = _common(names)
+    head, code = text[:first], text[first:last]
+    found = list(_FUNCTION.finditer(code))
+    module = _common([match[1] for match in found])
     apart = [m for m in found if not _PYTHON.search(m[0]) and f"__pyx_v_{module}" not in m[0]]
-    while True:  # what calls a function that stays, stays with it
-        stay = {m[1] for m in found} - {m[1] for m in apart}
-        calling = {m[1] for m in apart if not stay.isdisjoint(re.findall(r"\b__pyx_f_\w+", m[0]))}
-        if not calling:
-            break
-        apart = [m for m in apart if m[1] not in calling]
     parts = _shared_out({m[1]: len(m[0]) for m in apart})
-    if not parts:
+    if not parts or re.search(r"^static CYTHON_INLINE [^\n(]*__pyx_f_", text, re.MULTILINE):
         return text, 1
     pieces, at = [], 0
     for match in found:
-        part = parts.get(match[1], 0)
-        body = match[0].replace("static void", "GW_APART void", 1) if part else match[0]
-        pieces += [code[at : match.start()], f"#if GW_IN({part})\n", body, "#endif\n"]
+        pieces += [code[at : match.start()], f"#if GW_IN({parts.get(match[1], 0)})\n", match[0], "#endif\n"]
         at = match.end()
-    head = text[:first]
-    for name in parts:
-        head = head.replace(f"static void {name}(", f"GW_APART void {name}(")
-    body = "".join([*pieces, code[at:]])
-    return f"{_HEAD}{head}{body}#if GW_IN(0)\n{text[last:end]}#endif\n{text[end:]}", 1 + max(parts.values())
+    seen = _OWN.sub(r"GW_APART \1", head), _OWN.sub(r"GW_APART \1", "".join([*pieces, code[at:]]))  # one may call another
+    return f"{_HEAD}{seen[0]}{seen[1]}#if GW_IN(0)\n{text[last:end]}#endif\n{text[end:]}", 1 + max(parts.values())
 
 
 def _common(names: list[str]) -> str:

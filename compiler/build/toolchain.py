@@ -103,7 +103,7 @@ class Toolchain(NamedTuple):
 
     def for_any(self) -> Toolchain:
         """The same compiler, for every processor of this machine's kind."""
-        return self._with(self._portable())
+        return self._replace(levels=())._with(self._portable())
 
     def for_objects(self, threads: bool) -> Toolchain:
         """The same compiler for what does not belong to one model: at its best level, whatever is asked of the model's own

@@ -14,10 +14,15 @@ from ..graph.ir import Access, Const, Eqn, Gather, Graph, Ix, Kind, Scan, Value,
 from ..graph.shapes import Dim, Shape, size
 from ..graph.shapes import show as show_shape
 from ..graph.text import show_access, show_eqn, show_index, show_value
-from .interpret import FUNCTIONS
 
 _REDUCES: Final = ("", "+", "*", "max", "min", "argmax", "argmin", "lse")
 _KINDS: Final = ("real", "int", "bool")
+# What the interpreter can compute. Its own table would bring NumPy into every compilation.
+_OTHERS: Final = (
+    "exp log log1p expm1 sqrt square abs sign sin cos tan tanh sinh cosh asin acos atan atan2 erf lgamma digamma polygamma "
+    "sigmoid softplus floor stop given place"
+)
+FUNCTIONS: Final = frozenset((*ARITHMETIC, *COMPARISONS, *LOGIC, *CHOICES, *DRAWS, *_OTHERS.split()))
 _BINARY: Final = frozenset((*ARITHMETIC, *COMPARISONS, "and", "or", "max", "min", "atan2", "polygamma")) - {"neg"}
 
 
