@@ -3,7 +3,7 @@
 # make test-all    the tests, and those that take minutes
 # make lint        ruff, mypy, and the look of the models
 # make generated   compile the examples again, for generated/ as it is committed
-# make bench       the benchmarks of the README
+# make bench       the benchmarks, the quick way
 # make clean       remove what was built; the virtual environment stays (make distclean removes that too)
 
 VENV ?= .venv
@@ -37,7 +37,7 @@ generated: compiler $(VENV)/.test
 	$(BIN)/python -m pytest -q tests --refresh -k "golden or generated or committed"
 
 bench: compiler $(VENV)/.bench
-	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks run --quick
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,7 +7,7 @@ import sys
 
 COMMANDS = {
     "run": "run", "draw": "report", "peak": "peak", "compare": "compare", "build": "build", "compile-time": "compile_time",
-    "threads": "threads", "vectors": "vectors",
+    "threads": "threads", "vectors": "vectors", "assembly": "assembly",
 }  # fmt: skip
 
 

@@ -46,7 +46,7 @@ class Settings:
     small: bool = False  # workloads at a size that takes no time, to try all this
 
 
-QUICK: Final = Settings(rounds=7, turn=0.03, budget=2.5, least=3, quick=True)
+QUICK: Final = Settings(rounds=5, turn=0.025, budget=2.0, least=3, quick=True)
 
 
 class Spread(dict[str, float]):
@@ -201,7 +201,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", default="", metavar="d,e", help="these workloads, or groups: table, beyond, predict")
     parser.add_argument("--peers", default="", metavar="numpy,jax", help=f"these beside ours, of {', '.join(PEERS)}")
     parser.add_argument("--threads", default="", metavar="1,2", help="numbers of threads; 1,2 without it, 1 with --quick")
-    parser.add_argument("--rounds", type=int, help="how many; 15 without it, 7 with --quick")
+    parser.add_argument("--rounds", type=int, help="how many; 15 without it, 5 with --quick")
     parser.add_argument("--clock", choices=("wall", "processor"), default="wall",
                         help="processor: the time that each process had the processor, for a machine with other work (1 thread)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where all that was found goes")

@@ -14,7 +14,7 @@ from gradwright.compiler import driver
 from gradwright.compiler.build import peak
 from gradwright.compiler.language.format import format_text
 
-from benchmarks import report, run
+from benchmarks import assembly, report, run
 from benchmarks.peers import OURS, PEERS, apart, does, number, numbers, with_gradwright
 from benchmarks.roofline import counts, value
 from benchmarks.workloads import MODELS, WORKLOADS, Workload, small
@@ -232,3 +232,27 @@ def test_the_peak_is_measured_once_and_kept(tmp_path: Path, monkeypatch: pytest.
         assert first.bandwidth(size, 1) == max(first.read[level][1], first.copy[level][1])
     assert peak.peak() == first, "it is kept"
     assert peak.table(first)[1].startswith("multiply-add, float32")
+
+
+def test_loops_are_read_from_machine_code() -> None:
+    shown = """
+0000000000000000 <kernel>:
+kernel():
+model.c:7
+       0:	vmovups (%rsi),%zmm1
+model.c:9
+       8:	vfmadd231ps (%rdi){1to16},%zmm1,%zmm0
+       e:	vmovups %zmm0,(%rdx)
+      12:	vmulss 0x8(%rsp),%xmm2,%xmm2
+      18:	add    $0x40,%rax
+      1c:	cmp    %rcx,%rax
+      20:	jne    8 <kernel+0x8>
+      22:	sub    $0x1,%r8
+      26:	jne    0 <kernel>
+      28:	ret
+"""
+    (loop,) = assembly.loops(shown)
+    assert loop.function == "kernel" and loop.place == ("model.c", 9), "the inner one alone"
+    assert loop.widths() == {"512": 1, "single": 1}
+    told = loop.told("model.pyx:3")
+    assert "6 instructions" in told and "1 multiply-adds, 1 loads (1.00 a multiply-add), 1 stores, 1 on the stack" in told
