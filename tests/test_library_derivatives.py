@@ -350,6 +350,11 @@ LAYERS: dict[str, list[Case]] = {
     "lstm": [Case("lstm(x, 3)", "x[N, T, 2]", lstm, SEQUENCES),
              Case("lstm(x, 3, last=True)", "x[N, T, 2]", lambda *a: lstm(*a)[:, -1], SEQUENCES)],
     "dropout": [Case("dropout(x**3, 0.25)", "x[N, 4]", lambda x: x**3, known={"training": np.array(False)})],
+    "channel_mean": [Case("channel_mean(x**3)", "x[N, 3]", lambda x: (x**3).mean(0), ({"N": 4}, {"N": 1})),
+                     Case("channel_mean(x**3)", "x[N, 3, Y, X]", lambda x: (x**3).mean((0, 2, 3)), IMAGES[:2])],
+    "beside_channels": [Case("beside_channels(p**2, x) * x", "x[N, 3]; p[3]", lambda x, p: p**2 * x),
+                        Case("beside_channels(p**2, x) * x", "x[N, 3, Y, X]; p[3]", lambda x, p: (p**2)[:, None, None] * x,
+                             IMAGES)],
     "batch_norm": [
         Case("batch_norm(x)", "x[N, 3]", batch_norm(True), ({"N": 4}, {"N": 2}), known={"training": np.array(True), **RUNNING}),
         Case("batch_norm(x)", "x[N, 3, Y, X]", batch_norm(True), IMAGES[:2], known={"training": np.array(True), **RUNNING}),
