@@ -22,9 +22,12 @@ typedef struct {
 GW_START_ENTRY void *gw_start(const char *module, const gw_way *levels, int count);
 
 #ifdef GW_OBJECT_START
-#include <Python.h>
-
 #include "machine.h"
+
+/* All that is used of Python.h, which takes longer to read than the rest to compile. */
+typedef struct _object PyObject;
+extern PyObject *PyExc_ImportError;
+PyObject *PyErr_Format(PyObject *exception, const char *format, ...);
 
 GW_PLAIN void *gw_start(const char *module, const gw_way *levels, int count)
 {
