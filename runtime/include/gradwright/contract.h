@@ -4,16 +4,23 @@
                      k0, a_l0, b_l0, k1, a_l1, b_l1, k2, a_l2, b_l2,
                      n, b_j, c_j, alpha, a, b, beta, c)        and gw_contract_f64
 
-   Levels are outer to inner, each with its extent and its strides in reals; those that are not needed have extent 1. Strides may be
-   anything, zero included for A and B; C overlaps neither. With beta == 0, C is only written. A matrix product has one level of
+   Levels are outer to inner, each with its extent and its strides in reals; those that are not needed have extent 1. Strides may
+   be anything, zero included for A and B; C overlaps neither. With beta == 0, C is only written. A matrix product has one level of
    each (gemm.h). A convolution, channels last, has rows (image, y, x) and depth (u, v, channel); the gradient of its weights has
    these exchanged.
 
-   A tile of C, eight rows by up to three vectors, stays in registers while a block of the depth goes by. Its rows are found through
-   a table, so that they may lie in different lines of an image, and the depth is a list of runs, in each of which the steps are
-   even: nothing is gathered beforehand. Every element of C is the sum over l in blocks of at most GW_DEPTH, each in order (in one
-   of the narrowest strip the even l of a run and the odd ones apart), whatever tile computes it and whatever thread: the same bits
-   with any number of threads.
+   A tile of C, eight rows by up to three vectors, stays in registers while a block of the depth goes by. Its rows are found
+   through a table, so that they may lie in different lines of an image, and the depth is a list of runs, in each of which the steps
+   are even: nothing is gathered beforehand. Every element of C is the sum over l in blocks of at most GW_DEPTH, each in order
+   (where half a vector of columns is computed in pairs, the even l of a run and the odd ones apart), whatever tile computes it and
+   whatever thread: the same bits with any number of threads.
+
+   What gcc makes of the tiles (-O1 as below, AVX-512; the same with AVX2): nothing of a tile is spilled, B is read once a step and
+   A once a row. 8 x 3 is 39 instructions for 24 multiply-adds and 11 loads, 8 x 2 is 30 for 16 and 10, 8 x 1 is 13 for 8 and 9,
+   with A as the memory operand of the multiply-add. So 8 x 3 and 8 x 2 are bound by multiply-adds wherever as many loads go beside
+   them, and 8 x 1 by loads at 8/9 of that. So is a tile of half a vector (n <= 8 in float32) even where two halves take the time
+   of one whole vector, which is what pairs are for: one load then serves two steps. Where B is for a
+   run is looked up anew: handed on from run to run, it was what a tile waited for.
 
    Nothing depends on the machine but the width of its vectors (vector.h) and the number of its registers. */
 #ifndef GRADWRIGHT_CONTRACT_H
@@ -73,8 +80,8 @@ GW_ENTRIES(double, f64)
 #define GW_HOLD(x)
 #endif
 
-/* Where there are masks, a tile that hangs over the right edge of C writes its columns by them. Where half a vector takes half the
-   time of a whole one, or no longer, a strip may be half a vector wide. */
+/* Where there are masks, a tile that hangs over the right edge of C writes its columns by them, and a strip may be half a vector
+   wide: that takes half the time of a whole one on some processors, and nowhere longer. */
 #if defined(__AVX512F__) && defined(__AVX512VL__)
 #define GW_MASKS 1
 #else
@@ -114,8 +121,8 @@ GW_ENTRIES(double, f64)
 /* `other` is the stride in C of a level of rows, and in B of a level of the depth. */
 typedef struct { ptrdiff_t extent, a, other; } gw_level;
 typedef struct { gw_level rows[3], depth[3]; ptrdiff_t m, k, n, b_j, c_j; } gw_contraction;
-/* k steps of the depth from a on; before them, B is moved on by `skip`. */
-typedef struct { ptrdiff_t a, skip, k; } gw_run;
+/* k steps of the depth from a on in A and from b on in B. */
+typedef struct { ptrdiff_t a, b, k; } gw_run;
 
 /* Levels that are one, or that continue each other, go; what remains are the innermost ones. */
 GW_CALLED void gw_merge(gw_level* levels) {
@@ -145,16 +152,14 @@ GW_CALLED void gw_places(const gw_level* rows, ptrdiff_t first, ptrdiff_t count,
     }
 }
 
-/* The runs of `count` steps of the depth from `first` on, and where B begins. */
-GW_CALLED ptrdiff_t gw_runs(const gw_level* depth, ptrdiff_t first, ptrdiff_t count, gw_run* runs, ptrdiff_t* b_start) {
-    ptrdiff_t l2 = first % depth[2].extent, rest = first / depth[2].extent, number = 0, b_end = 0;
+/* The runs of `count` steps of the depth from `first` on. */
+GW_CALLED ptrdiff_t gw_runs(const gw_level* depth, ptrdiff_t first, ptrdiff_t count, gw_run* runs) {
+    ptrdiff_t l2 = first % depth[2].extent, rest = first / depth[2].extent, number = 0;
     while (count > 0) {
         const ptrdiff_t l1 = rest % depth[1].extent, l0 = rest / depth[1].extent;
-        const ptrdiff_t b = l0 * depth[0].other + l1 * depth[1].other + l2 * depth[2].other;
         const ptrdiff_t length = depth[2].extent - l2 < count ? depth[2].extent - l2 : count;
-        if (number == 0) *b_start = b_end = b;
-        runs[number++] = (gw_run){l0 * depth[0].a + l1 * depth[1].a + l2 * depth[2].a, b - b_end, length};
-        b_end = b + length * depth[2].other;
+        runs[number++] = (gw_run){l0 * depth[0].a + l1 * depth[1].a + l2 * depth[2].a,
+                                  l0 * depth[0].other + l1 * depth[1].other + l2 * depth[2].other, length};
         count -= length, l2 = 0, rest++;
     }
     return number;

@@ -1,6 +1,7 @@
 /* The body of contract.h, included once for each real type. */
 
-static __thread GW_REAL GW_NAME(gw_packed_b)[(GW_DEPTH + 16) * GW_COLUMN_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64), unused));
+static __thread GW_REAL GW_NAME(gw_packed_b)[(GW_DEPTH + 16) * GW_COLUMN_BYTES / sizeof(GW_REAL)]
+    __attribute__((aligned(64), unused));
 static __thread GW_REAL GW_NAME(gw_packed_a)[GW_DEPTH * GW_BLOCK] __attribute__((aligned(64), unused));
 
 #if defined(__clang__)
@@ -15,7 +16,7 @@ GW_INLINE GW_NAME(gw_vec) GW_NAME(gw_high)(GW_NAME(gw_vec) x, GW_NAME(gw_vec) y)
 
 typedef struct {
     const gw_run* runs;
-    ptrdiff_t count, a_step, b_step;
+    ptrdiff_t count, a_step, b_step, b_unit; /* the b of a run is in units of b_unit */
     uint16_t mask; /* columns of the last vector that are written, where there are masks */
     uint16_t add;  /* to what is there */
 } GW_NAME(gw_depth);
@@ -48,7 +49,10 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
 #endif
 #define GW_PUT1(i) GW_MASKED(gw_mem, c + c_at[i], c##i##_0, mask);
 #define GW_PUT2(i) GW_STORE(c + c_at[i], c##i##_0); GW_MASKED(gw_mem, c + c_at[i] + GW_W, c##i##_1, mask);
-#define GW_PUT3(i) GW_STORE(c + c_at[i], c##i##_0); GW_STORE(c + c_at[i] + GW_W, c##i##_1); GW_MASKED(gw_mem, c + c_at[i] + 2 * GW_W, c##i##_2, mask);
+#define GW_PUT3(i) \
+    GW_STORE(c + c_at[i], c##i##_0); \
+    GW_STORE(c + c_at[i] + GW_W, c##i##_1); \
+    GW_MASKED(gw_mem, c + c_at[i] + 2 * GW_W, c##i##_2, mask);
 #define GW_PUTh(i) GW_MASKED(gw_half_mem, c + c_at[i], c##i##_0, mask);
 #define GW_ADD(i, j) c##i##_##j += GW_LOAD(c + c_at[i] + j * GW_W);
 #define GW_ADD_LAST(vec, mem, i, j) { \
@@ -63,7 +67,7 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
 
 #define GW_TILE(R, V) \
     GW_CALLED void GW_NAME(gw_tile_##R##x##V)(const GW_NAME(gw_depth)* depth, const GW_REAL* a, const ptrdiff_t* a_at, \
-                                              const GW_REAL* b, GW_REAL* c, const ptrdiff_t* c_at) { \
+                                              const GW_REAL* start, GW_REAL* c, const ptrdiff_t* c_at) { \
         const gw_run *run = depth->runs, *const end = run + depth->count; \
         ptrdiff_t a_step = depth->a_step, b_step = depth->b_step; \
         __asm__("" : "+r"(a_step), "+r"(b_step)); /* or gcc compiles the loop again for strides of 1 */ \
@@ -71,7 +75,7 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
         GW_EACH_##R(GW_ZERO##V) \
         for (; run != end; run++) { \
             ptrdiff_t l = run->a; \
-            b += run->skip; \
+            const GW_REAL* b = start + run->b * depth->b_unit; \
             for (ptrdiff_t left = run->k; left; left--) { \
                 GW_READ##V \
                 GW_EACH_##R(GW_FMA##V) \
@@ -100,8 +104,8 @@ GW_TILE(2, 1)
 GW_TILE(8, h)
 #endif
 
-/* Half a vector of columns in whole vectors: the even and the odd elements of each run side by side, which are two neighbours in A
-   and interleaved in the packed B. An odd one at the end has zero beside it on both sides. */
+/* Half a vector of columns in whole vectors: the even and the odd elements of each run side by side, which are two neighbours in
+   A and interleaved in the packed B. An odd one at the end has zero beside it on both sides. */
 #if GW_PAIRS
 #define GW_PAIR(i) c##i##_0 += GW_NAME(gw_two)(p##i + l) * b0;
 #define GW_ODD(i) c##i##_0 += GW_NAME(gw_one)(p##i + l) * b0;
@@ -266,8 +270,8 @@ GW_UNROLLED void GW_NAME(gw_square)(ptrdiff_t cols, const GW_REAL* from, ptrdiff
     for (int j = 0; j < W; j++) GW_STORE(to + j * to_row, x[j]);
 }
 
-/* k rows of a strip of B, one after the other. What lies beyond cols columns is never stored: it may be anything that can be read,
-   and the first `whole` rows can be read beyond cols; elsewhere it is zero. */
+/* k rows of a strip of B, one after the other. What lies beyond cols columns is never stored: it may be anything that can be
+   read, and the first `whole` rows can be read beyond cols; elsewhere it is zero. */
 GW_CALLED void GW_NAME(gw_pack_strip)(ptrdiff_t k, ptrdiff_t width, ptrdiff_t cols, ptrdiff_t whole, const GW_REAL* b,
                                       ptrdiff_t b_row, ptrdiff_t b_col, GW_REAL* __restrict__ to) {
     ptrdiff_t l = 0;
@@ -288,15 +292,17 @@ GW_CALLED void GW_NAME(gw_pack_strip)(ptrdiff_t k, ptrdiff_t width, ptrdiff_t co
         /* transposed: squares of W by W through the shuffle of gw_square */
         for (; l < k; l += GW_W)
             for (ptrdiff_t j = 0; j < width; j += GW_W) {
-                GW_REAL corner[GW_VECTOR_BYTES / sizeof(GW_REAL) * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64)));
+                enum { W = GW_VECTOR_BYTES / sizeof(GW_REAL) };
+                GW_REAL corner[W * W] __attribute__((aligned(64)));
                 const GW_REAL* from = b + l + j * b_col;
                 ptrdiff_t row = b_col;
                 if (k - l < GW_W) {
-                    for (ptrdiff_t i = 0; i < GW_W && i < cols - j; i++) GW_NAME(gw_copy)(corner + i * GW_W, from + i * b_col, k - l);
+                    for (ptrdiff_t i = 0; i < W && i < cols - j; i++) GW_NAME(gw_copy)(corner + i * W, from + i * b_col, k - l);
                     from = corner;
                     row = GW_W;
                 }
-                GW_NAME(gw_square)(cols - j, from, row, to + l * width + j, width); /* beyond k: room for more, or the next strip's */
+                /* what is written beyond k is where the next strip goes, or room that is left for it */
+                GW_NAME(gw_square)(cols - j, from, row, to + l * width + j, width);
             }
     }
     for (; l < k; l++) {
@@ -337,8 +343,8 @@ GW_CALLED GW_REAL* GW_NAME(gw_pack_pairs)(ptrdiff_t k, ptrdiff_t cols, ptrdiff_t
 }
 #endif
 
-/* k columns of A, m reals each: panels of sixteen rows, in which the sixteen of one column lie together. The first `whole` columns
-   can be read in sixteens. */
+/* k columns of A, m reals each: panels of sixteen rows, in which the sixteen of one column lie together. The first `whole`
+   columns can be read in sixteens. */
 GW_CALLED void GW_NAME(gw_pack_columns)(ptrdiff_t m, ptrdiff_t k, ptrdiff_t whole, const GW_REAL* a, ptrdiff_t a_col,
                                         GW_REAL* __restrict__ to, ptrdiff_t* at) {
     for (ptrdiff_t i = 0; i < m; i++) at[i] = i / 16 * 16 * k + i % 16;
@@ -430,13 +436,13 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
     GW_REAL *const packed_a = GW_NAME(gw_packed_a), *const packed_b = GW_NAME(gw_packed_b);
     gw_run runs[GW_DEPTH], together[GW_DEPTH];
     ptrdiff_t a_at[GW_BLOCK + 8], c_at[GW_BLOCK + 8];
-    /* A is used where it is: packing its rows never paid, nor did packing its columns while they fitted one block of the depth. Of a
-       longer depth, columns that fall on few lines of the cache are collected: 1024 x 32 x 2048, A transposed, at 64% of the peak
+    /* A is used where it is: packing its rows never paid, nor did packing its columns while they fitted one block of the depth. Of
+       a longer depth, columns that fall on few lines of the cache are collected: 1024 x 32 x 2048, A transposed, at 64% of the peak
        instead of 39%. */
     const ptrdiff_t stride = depth.a * (ptrdiff_t)sizeof(GW_REAL) % 1024;
     const int pack_a = plain && rows.a == 1 && depth.a != 1 && (stride < 64 || stride > 1024 - 64) && what->m >= 8 &&
                        what->k > GW_DEPTH;
-    const int pairs = GW_PAIRS && depth.a == 1 && what->m >= 64 && (depth.extent % 2 == 0 || depth.extent >= 9);
+    const int pairs = GW_PAIRS && depth.a == 1 && what->m >= 16 && (depth.extent % 2 == 0 || depth.extent >= 9);
     /* Few rows do not pay for the packing of B, unless its own rows crowd the cache. */
     const int direct = b_col == 1 && (m <= 2 * GW_TILE_ROWS || (m <= 64 && b_row * sizeof(GW_REAL) <= 1024));
     GW_NAME(gw_depth) with = {0};
@@ -444,18 +450,17 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
         const ptrdiff_t jn = n - j0 < columns ? n - j0 : columns;
         for (ptrdiff_t l0 = 0; l0 < what->k; l0 += deep) {
             const ptrdiff_t ln = what->k - l0 < deep ? what->k - l0 : deep;
-            ptrdiff_t b_start = 0;
-            with.count = gw_runs(what->depth, l0, ln, runs, &b_start);
+            with.count = gw_runs(what->depth, l0, ln, runs);
             const GW_REAL keep = l0 == 0 ? beta : 1;
-            for (ptrdiff_t r = 0; r < with.count; r++) together[r] = (gw_run){runs[r].a, 0, runs[r].k};
+            for (ptrdiff_t r = 0, l = 0; r < with.count; l += runs[r++].k) together[r] = (gw_run){runs[r].a, l, runs[r].k};
             for (ptrdiff_t i0 = 0; i0 < m; i0 += GW_BLOCK) {
                 const ptrdiff_t in = m - i0 < GW_BLOCK ? m - i0 : GW_BLOCK;
                 const GW_REAL* from_a = a;
                 with.a_step = depth.a;
                 gw_places(what->rows, row + i0, in, a_at, c_at);
                 if (pack_a) {
-                    GW_NAME(gw_pack_columns)(in, ln, gw_whole_rows(what->k, what->m, depth.a, row + (i0 + in + 15) / 16 * 16) - l0,
-                                             a + row + i0 + l0 * depth.a, depth.a, packed_a, a_at);
+                    const ptrdiff_t whole = gw_whole_rows(what->k, what->m, depth.a, row + (i0 + in + 15) / 16 * 16) - l0;
+                    GW_NAME(gw_pack_columns)(in, ln, whole, a + row + i0 + l0 * depth.a, depth.a, packed_a, a_at);
                     from_a = packed_a;
                     with.a_step = 16;
                     runs[0].a = together[0].a = 0;
@@ -465,35 +470,34 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                     const ptrdiff_t kind = GW_NAME(gw_strip_kind)(jn - j, GW_MASKS && what->m > 4, pairs);
                     width = kind <= 3 ? kind * GW_W : GW_W / 2;
                     const ptrdiff_t cols = jn - j < width ? jn - j : width;
-                    const GW_REAL* from = b + b_start + (column + j0 + j) * b_col;
+                    const GW_REAL* from = b + (column + j0 + j) * b_col;
                     GW_REAL *strip = packed_b + j * ln, *to = c + (column + j0 + j) * what->c_j;
                     if (cols == width && kind != GW_NAME(gw_strip_pairs) && (direct || (b_col == 1 && b_row == width))) {
                         with.runs = runs;
                         with.b_step = b_row;
+                        with.b_unit = 1;
                         GW_NAME(gw_strip)(in, kind, cols, alpha, &with, from_a, a_at, from, keep, to, c_at, what->c_j);
                         continue;
                     }
                     if (i0 == 0) {
                         const ptrdiff_t whole =
                             even ? gw_whole_rows(what->k, what->n, b_row, column + j0 + j + width) - l0 : 0;
+                        GW_REAL* end = strip;
 #if GW_PAIRS
                         if (kind == GW_NAME(gw_strip_pairs)) {
-                            GW_REAL* end = strip;
-                            ptrdiff_t l = 0;
-                            for (ptrdiff_t r = 0; r < with.count; l += runs[r].k, from += runs[r++].k * b_row)
-                                end = GW_NAME(gw_pack_pairs)(runs[r].k, cols, whole - l, from += runs[r].skip, b_row, b_col, end);
+                            for (ptrdiff_t r = 0; r < with.count; r++)
+                                end = GW_NAME(gw_pack_pairs)(runs[r].k, cols, whole - together[r].b, from + runs[r].b, b_row, b_col, end);
                         } else
 #endif
                         if (even) {
-                            GW_NAME(gw_pack_strip)(ln, width, cols, whole, from, b_row, b_col, strip);
+                            GW_NAME(gw_pack_strip)(ln, width, cols, whole, from + runs[0].b, b_row, b_col, strip);
                         } else {
-                            GW_REAL* end = strip;
-                            for (ptrdiff_t r = 0; r < with.count; end += runs[r].k * width, from += runs[r++].k * b_row)
-                                GW_NAME(gw_pack_strip)(runs[r].k, width, cols, 0, from += runs[r].skip, b_row, b_col, end);
+                            for (ptrdiff_t r = 0; r < with.count; end += runs[r++].k * width)
+                                GW_NAME(gw_pack_strip)(runs[r].k, width, cols, 0, from + runs[r].b, b_row, b_col, end);
                         }
                     }
                     with.runs = together;
-                    with.b_step = width;
+                    with.b_step = with.b_unit = width;
                     GW_NAME(gw_strip)(in, kind, cols, alpha, &with, from_a, a_at, strip, keep, to, c_at, what->c_j);
                 }
             }
@@ -501,14 +505,14 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
     }
 }
 
-GW_CALLED void GW_NAME(gw_contract_all)(const gw_contraction* what, GW_REAL alpha, const GW_REAL* a, const GW_REAL* b, GW_REAL beta,
-                                        GW_REAL* c) {
+GW_CALLED void GW_NAME(gw_contract_all)(const gw_contraction* what, GW_REAL alpha, const GW_REAL* a, const GW_REAL* b,
+                                        GW_REAL beta, GW_REAL* c) {
 #ifdef _OPENMP
     const ptrdiff_t m = what->m, n = what->n;
     if ((double)m * n * what->k >= GW_PARALLEL) {
         /* Columns are divided where there are enough of them, so that a weight stays with one core; rows elsewhere. */
         const int by_columns = n >= 6 * GW_W;
-        const ptrdiff_t unit = by_columns ? 3 * GW_W : 16, units = ((by_columns ? n : m) + unit - 1) / unit;
+        const ptrdiff_t unit = by_columns ? 3 * GW_W : 8, units = ((by_columns ? n : m) + unit - 1) / unit;
         const ptrdiff_t most = gw_team_size(), team = units < most ? units : most;
         if (team > 1) {
             gw_trial* const trial = gw_trial_of(m, n, what->k, (ptrdiff_t)sizeof(GW_REAL) + 16 * team);
@@ -567,7 +571,7 @@ GW_CALLED void GW_NAME(gw_contract_plain)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
     if ((double)m * n * k <= GW_SMALL) {
         if (b_col == 1 && c_col == 1 && m <= 16 && (n == GW_W || n == 2 * GW_W || n == 3 * GW_W)) {
             const gw_run run = {0, 0, k};
-            GW_NAME(gw_depth) depth = {&run, 1, a_col, b_row, 0, 0};
+            GW_NAME(gw_depth) depth = {&run, 1, a_col, b_row, 0, 0, 0};
             ptrdiff_t a_at[24], c_at[16];
             for (ptrdiff_t i = 0; i < m; i++) a_at[i] = i * a_row, c_at[i] = i * c_row;
             for (ptrdiff_t i = m; i < m + 8; i++) a_at[i] = a_at[m - 1];
@@ -585,7 +589,8 @@ GW_CALLED void GW_NAME(gw_contract_plain)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
         GW_NAME(gw_gemv)(n, k, alpha, b, b_col, b_row, a, a_col, beta, c, c_col);
         return;
     }
-    gw_contraction what = {{{1, 0, 0}, {1, 0, 0}, {m, a_row, c_row}}, {{1, 0, 0}, {1, 0, 0}, {k, a_col, b_row}}, m, k, n, b_col, c_col};
+    gw_contraction what = {{{1, 0, 0}, {1, 0, 0}, {m, a_row, c_row}},
+                           {{1, 0, 0}, {1, 0, 0}, {k, a_col, b_row}}, m, k, n, b_col, c_col};
     if (c_col != 1 && c_row == 1) { /* what is stored is its transpose */
         what.rows[2] = (gw_level){n, b_col, c_col};
         what.depth[2] = (gw_level){k, b_row, a_col};
@@ -596,11 +601,11 @@ GW_CALLED void GW_NAME(gw_contract_plain)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
     GW_NAME(gw_contract_all)(&what, alpha, a, b, beta, c);
 }
 
-GW_CONTRACT_ENTRY void GW_NAME(gw_contract)(ptrdiff_t m0, ptrdiff_t a_i0, ptrdiff_t c_i0, ptrdiff_t m1, ptrdiff_t a_i1, ptrdiff_t c_i1,
-                                    ptrdiff_t m2, ptrdiff_t a_i2, ptrdiff_t c_i2, ptrdiff_t k0, ptrdiff_t a_l0, ptrdiff_t b_l0,
-                                    ptrdiff_t k1, ptrdiff_t a_l1, ptrdiff_t b_l1, ptrdiff_t k2, ptrdiff_t a_l2, ptrdiff_t b_l2,
-                                    ptrdiff_t n, ptrdiff_t b_j, ptrdiff_t c_j, GW_REAL alpha, const GW_REAL* a, const GW_REAL* b,
-                                    GW_REAL beta, GW_REAL* c) {
+GW_CONTRACT_ENTRY void GW_NAME(gw_contract)(
+    ptrdiff_t m0, ptrdiff_t a_i0, ptrdiff_t c_i0, ptrdiff_t m1, ptrdiff_t a_i1, ptrdiff_t c_i1, ptrdiff_t m2, ptrdiff_t a_i2,
+    ptrdiff_t c_i2, ptrdiff_t k0, ptrdiff_t a_l0, ptrdiff_t b_l0, ptrdiff_t k1, ptrdiff_t a_l1, ptrdiff_t b_l1, ptrdiff_t k2,
+    ptrdiff_t a_l2, ptrdiff_t b_l2, ptrdiff_t n, ptrdiff_t b_j, ptrdiff_t c_j, GW_REAL alpha, const GW_REAL* a, const GW_REAL* b,
+    GW_REAL beta, GW_REAL* c) {
     gw_contraction what = {{{m0, a_i0, c_i0}, {m1, a_i1, c_i1}, {m2, a_i2, c_i2}},
                            {{k0, a_l0, b_l0}, {k1, a_l1, b_l1}, {k2, a_l2, b_l2}}, 0, 0, n, b_j, c_j};
     gw_level *const x = what.rows, *const y = what.depth;
@@ -618,15 +623,17 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_contract)(ptrdiff_t m0, ptrdiff_t a_i0, ptrdif
     for (ptrdiff_t i0 = 0; i0 < x[0].extent; i0++)
         for (ptrdiff_t i1 = 0; i1 < x[1].extent; i1++)
             for (ptrdiff_t l0 = 0; l0 < y[0].extent; l0++)
-                for (ptrdiff_t l1 = 0; l1 < y[1].extent; l1++)
-                    GW_NAME(gw_contract_plain)(x[2].extent, n, y[2].extent, alpha, a + i0 * x[0].a + i1 * x[1].a + l0 * y[0].a + l1 * y[1].a,
-                                               x[2].a, y[2].a, b + l0 * y[0].other + l1 * y[1].other, y[2].other, b_j,
+                for (ptrdiff_t l1 = 0; l1 < y[1].extent; l1++) {
+                    const GW_REAL* from = a + i0 * x[0].a + i1 * x[1].a + l0 * y[0].a + l1 * y[1].a;
+                    const GW_REAL* with = b + l0 * y[0].other + l1 * y[1].other;
+                    GW_NAME(gw_contract_plain)(x[2].extent, n, y[2].extent, alpha, from, x[2].a, y[2].a, with, y[2].other, b_j,
                                                l0 + l1 == 0 ? beta : 1, c + i0 * x[0].other + i1 * x[1].other, x[2].other, c_j);
+                }
 }
 
-GW_CONTRACT_ENTRY void GW_NAME(gw_gemm_any)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row,
-                                    ptrdiff_t a_col, const GW_REAL* b, ptrdiff_t b_row, ptrdiff_t b_col, GW_REAL beta, GW_REAL* c,
-                                    ptrdiff_t c_row) {
+GW_CONTRACT_ENTRY void GW_NAME(gw_gemm_any)(
+    ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row, ptrdiff_t a_col, const GW_REAL* b,
+    ptrdiff_t b_row, ptrdiff_t b_col, GW_REAL beta, GW_REAL* c, ptrdiff_t c_row) {
     GW_NAME(gw_contract_plain)(m, n, k, alpha, a, a_row, a_col, b, b_row, b_col, beta, c, c_row, 1);
 }
 

@@ -51,8 +51,8 @@ static __attribute__((unused)) int gw_team_size(void) {
 /* Above that it is measured where it runs, for each shape and thread, because no bound is right twice. Two threads of two
    virtual cores, float32, medians of 31 turns (benchmarks/kernels/run.py --threads 2): while the cores were free, 128 x 64 x 64
    took 6.8 us instead of 9.3, and 64 x 64 x 64 took 3.8 instead of 4.6. While other programs wanted them, 200 x 200 x 200 took
-   3600 us instead of 135: a team waits at its end for whoever was put aside. The better way is taken, and the other tried again after 20 ms, twice as long each time that it is found to be the worse
-   one, up to a second. The bits do not depend on it. */
+   3600 us instead of 135: a team waits at its end for whoever was put aside. The better way is taken, and the other tried again
+   after 20 ms, twice as long each time that it is found to be the worse one, up to a second. The bits do not depend on it. */
 typedef struct { ptrdiff_t m, n, k, kind; double one, team, again, pause; } gw_trial;
 enum { GW_TRIALS = 32 };
 static __thread gw_trial gw_trials[GW_TRIALS] __attribute__((unused));
