@@ -23,6 +23,11 @@ cdef extern from "gradwright/scalar.h" nogil:
     ctypedef long long *write_indices "gw_write_i64"
     double sigmoid "gw_sigmoid"(double) noexcept
     double tanh "gw_tanh"(double) noexcept
+cdef extern from "gradwright/share.h" nogil:
+    # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it
+    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
+    void share "gw_share"(part_t part, void **given, const Py_ssize_t *sizes,
+          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count) noexcept
 cdef extern from "gradwright/gemm.h" nogil:
     # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns
     void gemm "gw_gemm_f64"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, double alpha,
@@ -33,6 +38,22 @@ cdef extern from "gradwright/gemm.h" nogil:
 ctypedef double real
 
 
+cdef void _predict_part1(read x, write work, Py_ssize_t N, Py_ssize_t T, Py_ssize_t first, Py_ssize_t last,
+                         double *sums) noexcept nogil:
+    # the rounds of a loop of predict from first up to last
+    cdef write x_by_t = work + 32*N
+    cdef Py_ssize_t t, n, j
+    # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    for t in range(first, last):
+        for n in range(N):
+            for j in range(16):
+                x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
+
+
+cdef void _call_predict_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+    _predict_part1(<read>s[0], <write>s[1], n[0], n[1], first, last, sums)
+
+
 cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t N, Py_ssize_t T) noexcept nogil:
     # the outputs without the loss
     cdef read W = theta, b = theta + 6144
@@ -41,15 +62,18 @@ cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t 
     cdef real c, i, f, o, g
     cdef real i_t3[128]
     cdef Py_ssize_t n, j, t
+    cdef Py_ssize_t _sizes[2]
+    cdef void *_given1[2]
     # examples/lstm.gw:8   carry h = zeros(N, H)
     for n in range(N):
         for j in range(32):
             h_start[32*n + j] = 0
     # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-    for t in range(T):
-        for n in range(N):
-            for j in range(16):
-                x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
+    _given1[0] = <void *>x
+    _given1[1] = <void *>work
+    _sizes[0] = N
+    _sizes[1] = T
+    share(_call_predict_part1, _given1, _sizes, T, 32*N, 1, NULL, 0)
     gemm(N*T, 128, 16, 1,
          x_by_t, 16, 1,
          W, 128, 1,
@@ -90,6 +114,22 @@ cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t 
             c = h_c[32*n + j]
 
 
+cdef void _forward_part1(read x, write kept, Py_ssize_t N, Py_ssize_t T, Py_ssize_t first, Py_ssize_t last,
+                         double *sums) noexcept nogil:
+    # the rounds of a loop of forward from first up to last
+    cdef write x_by_t = kept + 32*N
+    cdef Py_ssize_t t, n, j
+    # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    for t in range(first, last):
+        for n in range(N):
+            for j in range(16):
+                x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
+
+
+cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+    _forward_part1(<read>s[0], <write>s[1], n[0], n[1], first, last, sums)
+
+
 cdef void forward(read x, read target, read theta, write h, write hs, write loss, write kept, write work, Py_ssize_t N,
                   Py_ssize_t T) noexcept nogil:
     # the outputs, and what the backward pass keeps
@@ -103,15 +143,18 @@ cdef void forward(read x, read target, read theta, write h, write hs, write loss
     cdef real i_t3[128]
     cdef double loss_t3
     cdef Py_ssize_t n, j, t
+    cdef Py_ssize_t _sizes[2]
+    cdef void *_given1[2]
     # examples/lstm.gw:8   carry h = zeros(N, H)
     for n in range(N):
         for j in range(32):
             h_start[32*n + j] = 0
     # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-    for t in range(T):
-        for n in range(N):
-            for j in range(16):
-                x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
+    _given1[0] = <void *>x
+    _given1[1] = <void *>kept
+    _sizes[0] = N
+    _sizes[1] = T
+    share(_call_forward_part1, _given1, _sizes, T, 32*N, 1, NULL, 0)
     gemm(N*T, 128, 16, 1,
          x_by_t, 16, 1,
          W, 128, 1,
@@ -277,6 +320,22 @@ cdef void backward(read theta, write grad, read kept, write work, Py_ssize_t N, 
         d_b_3[j] = d_b_2[j]
 
 
+cdef void _train_part1(read x, write work, Py_ssize_t N, Py_ssize_t T, Py_ssize_t first, Py_ssize_t last,
+                       double *sums) noexcept nogil:
+    # the rounds of a loop of train from first up to last
+    cdef write x_by_t = work + 32*N
+    cdef Py_ssize_t t, n, j
+    # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    for t in range(first, last):
+        for n in range(N):
+            for j in range(16):
+                x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
+
+
+cdef void _call_train_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+    _train_part1(<read>s[0], <write>s[1], n[0], n[1], first, last, sums)
+
+
 cdef void train(read x, read target, read theta, write loss, write grad, write work, Py_ssize_t N,
                 Py_ssize_t T) noexcept nogil:
     # the loss and its gradient in one go
@@ -298,15 +357,18 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
     cdef real sum_b[128]
     cdef double loss_t3
     cdef Py_ssize_t n, j, t, k
+    cdef Py_ssize_t _sizes[2]
+    cdef void *_given1[2]
     # examples/lstm.gw:8   carry h = zeros(N, H)
     for n in range(N):
         for j in range(32):
             h_start[32*n + j] = 0
     # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-    for t in range(T):
-        for n in range(N):
-            for j in range(16):
-                x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
+    _given1[0] = <void *>x
+    _given1[1] = <void *>work
+    _sizes[0] = N
+    _sizes[1] = T
+    share(_call_train_part1, _given1, _sizes, T, 32*N, 1, NULL, 0)
     gemm(N*T, 128, 16, 1,
          x_by_t, 16, 1,
          W, 128, 1,
