@@ -16,7 +16,7 @@ from ..loops.schedule import BLOCKED
 from ..loops.shares import Share, shares
 from ..passes.kernels import Place
 from ..passes.products import LEVELS, Level
-from .formulas import ATOM, Code, Formulas
+from .formulas import ATOM, CALLS, Code, Formulas
 from .names import Speller
 
 SHOWN = 24  # lines of the model in one comment
@@ -490,11 +490,17 @@ class KernelWriter:
                 self._assign(inner, "    " * deep, f"{buffer}[{inside}]")
             else:
                 self._node(inner, deep)
-        self.used.add("block_sum")
         pad = "    " * (deep - 1)
         for buffer, inner in buffers:
             target = self._element(Access(inner.target, inner.index)).text
-            self.lines.add(f"{pad}{target} += block_sum({buffer}, {count})", inner.origin)
+            if inner.op == "+=":
+                self.used.add("block_sum")
+                self.lines.add(f"{pad}{target} += block_sum({buffer}, {count})", inner.origin)
+                continue
+            name = inner.op.removesuffix("=")
+            self.used |= {name, f"block_{name}"}
+            function = CALLS.get(name, name)
+            self.lines.add(f"{pad}{target} = {function}({target}, block_{name}({buffer}, {count}))", inner.origin)
 
     def _assign(self, node: Assign, pad: str, into: str | None = None) -> None:
         self._args = node.args
