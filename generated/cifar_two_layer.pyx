@@ -187,8 +187,8 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef read W1 = theta, b1 = theta + 307200, W2 = theta + 307300, b2 = theta + 308300
     cdef write d_W1 = grad, d_b1 = grad + 307200, d_W2 = grad + 307300, d_b2 = grad + 308300
     cdef real reg = hyper[0]
-    cdef write h_t1 = work, h_t2 = work + 100*N, h = work + 200*N, scores_t1 = work + 300*N, d_scores = work + 310*N
-    cdef write d_h = work, d_h_t2 = work + 320*N
+    cdef write h_t1 = work, h_t2 = work + 100*N, h = work + 200*N, scores_t1 = work, d_scores = work + 400*N
+    cdef write d_h = work, d_h_t2 = work + 300*N
     cdef real loss_t1_max, loss_t1_shift, loss_t1_sum
     cdef real loss_t7_block[100]
     cdef real scores[10]
@@ -432,7 +432,7 @@ _SPEC = """{
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
-            'work': ('*', 420, 'N'),
+            'work': ('*', 410, 'N'),
             'sizes': ('N',),
         },
     ),
