@@ -161,7 +161,7 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     #     d loss_t6 / d W1 = 2 * W1
     for j in range(3072):
         for k in range(100):
-            d_W1[100*j + k] = reg*(2*W1[100*j + k])
+            d_W1[100*j + k] = reg*(<real>2*W1[100*j + k])
     # examples/cifar_two_layer.gw:12   backward of  h = max(0, x @ W1 + b1)
     gemm(3072, 100, N, 1,
          x, 1, 3072,
@@ -173,7 +173,7 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     #     d loss_t8 / d W2 = 2 * W2
     for j in range(100):
         for k in range(10):
-            d_W2[10*j + k] = reg*(2*W2[10*j + k])
+            d_W2[10*j + k] = reg*(<real>2*W2[10*j + k])
     # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
     gemm(100, 10, N, 1,
          h, 1, 100,
@@ -187,8 +187,8 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef read W1 = theta, b1 = theta + 307200, W2 = theta + 307300, b2 = theta + 308300
     cdef write d_W1 = grad, d_b1 = grad + 307200, d_W2 = grad + 307300, d_b2 = grad + 308300
     cdef real reg = hyper[0]
-    cdef write h_t1 = work, h_t2 = work + 100*N, h = work + 200*N, scores_t1 = work + 300*N, d_scores = work + 310*N
-    cdef write d_h = work, d_h_t2 = work + 320*N
+    cdef write h_t1 = work, h_t2 = work + 100*N, h = work + 200*N, scores_t1 = work, d_scores = work + 400*N
+    cdef write d_h = work, d_h_t2 = work + 300*N
     cdef real loss_t1_max, loss_t1_shift, loss_t1_sum
     cdef real loss_t7_block[100]
     cdef real scores[10]
@@ -252,7 +252,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
             # examples/cifar_two_layer.gw:12                h = max(0, x @ W1 + b1)
             #     W1 is used 2 times: its adjoints add
             #     d loss_t6 / d W1 = 2 * W1
-            d_W1[100*j + k] = reg*(2*W1[100*j + k])
+            d_W1[100*j + k] = reg*(<real>2*W1[100*j + k])
         loss_t7 += block_sum(loss_t7_block, 100)
     # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     loss_t9 = 0
@@ -264,7 +264,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         #     W2 is used 2 times: its adjoints add
         #     d loss_t8 / d W2 = 2 * W2
         for k in range(10):
-            d_W2[10*j + k] = reg*(2*W2[10*j + k])
+            d_W2[10*j + k] = reg*(<real>2*W2[10*j + k])
     # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
     # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
@@ -432,7 +432,7 @@ _SPEC = """{
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
-            'work': ('*', 420, 'N'),
+            'work': ('*', 410, 'N'),
             'sizes': ('N',),
         },
     ),

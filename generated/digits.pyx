@@ -189,8 +189,8 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef read W1 = theta, b1 = theta + 4096, W2 = theta + 4160, b2 = theta + 4800
     cdef write d_W1 = grad, d_b1 = grad + 4096, d_W2 = grad + 4160, d_b2 = grad + 4800
     cdef real reg = hyper[0]
-    cdef write h_t1 = work, h_t2 = work + 64*N, h = work + 128*N, scores_t1 = work + 192*N, d_scores = work + 202*N
-    cdef write d_h = work, d_h_t2 = work + 212*N
+    cdef write h_t1 = work, h_t2 = work + 64*N, h = work + 128*N, scores_t1 = work, d_scores = work + 256*N, d_h = work
+    cdef write d_h_t2 = work + 192*N
     cdef real loss_t1_max, loss_t1_shift, loss_t1_sum
     cdef real loss_t7_block[64]
     cdef real scores[10]
@@ -439,7 +439,7 @@ _SPEC = """{
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
-            'work': ('*', 276, 'N'),
+            'work': ('*', 266, 'N'),
             'sizes': ('N',),
         },
     ),

@@ -170,6 +170,19 @@ def test_the_parts_are_shown_in_the_module(tmp_path: Path) -> None:
     assert "cdef void _value_and_grad_part1(" in text and "tanh(x[n])" in text and "share(_call_value_and_grad_part1" in text
 
 
+def test_rows_take_their_largest_by_vectors() -> None:
+    """A running maximum would be one comparison after the other; and a row is read along memory."""
+    for columns, blocked in ((8, False), (64, True), (1000, True)):
+        model = f"size N\ninput x[N, {columns}]\noutput f = logsumexp(x, axis=1)\n"
+        code = next(iter(compile_model(model, stop_after="cython", name="rows").value.values()))
+        assert ("block_max(" in code) == blocked
+        assert f"x[{columns}*n + j]" in code.partition("for n in range(first, last)")[2]
+        x = np.random.default_rng(0).normal(size=(50, columns)) * 100
+        x[3, columns // 2], x[5], x[7, 1] = np.nan, -np.inf, np.inf
+        found, wanted = (load(model, backend=b, name="rows").Model().predict(x=x).f for b in ("cython", "numpy"))
+        np.testing.assert_allclose(found, wanted, rtol=1e-14)
+
+
 def test_results_that_somebody_holds_are_left_alone() -> None:
     """Large results are made in memory that the caller has let go of, never in what is still held, be it through a view."""
     model = load(MODELS["product"], name="shared_product").Model()

@@ -16,7 +16,7 @@ from ..loops.schedule import BLOCKED
 from ..loops.shares import Share, shares
 from ..passes.kernels import Place
 from ..passes.products import LEVELS, Level
-from .formulas import ATOM, Code, Formulas
+from .formulas import ATOM, CALLS, Code, Formulas
 from .names import Speller
 
 SHOWN = 24  # lines of the model in one comment
@@ -258,11 +258,12 @@ class KernelWriter:
         part = f"_{kernel}_part{self.parts}"
         first, last, sums = self.spell.fresh("first"), self.spell.fresh("last"), self.spell.fresh("sums")
         body = self.lines = Lines()
+        origins = tuple(dict.fromkeys(_origins(node)))
         self.bounds = first, last
         self._node(node, 1)
         self.bounds = None
         for k, name in enumerate(share.sums):
-            body.add(f"    {sums}[{k}] = {self.spell(name)}", *dict.fromkeys(_origins(node)))
+            body.add(f"    {sums}[{k}] = {self.spell(name)}", *origins)
         sizes = [self.spell(n) for n in self.free]
         rest = [f"Py_ssize_t {n}" for n in (*sizes, first, last)] + [f"double *{sums}"]
         for line in _wrap(f"cdef void {part}(", [f"{t} {n}" for t, n, _ in formals] + rest, ") noexcept nogil:"):
@@ -271,19 +272,22 @@ class KernelWriter:
         for text in self._declarations(values.keys() - {*share.reads}):
             out.add(text)
         for name in share.sums:
-            out.add(f"    {self.spell(name)} = 0")
+            out.add(f"    {self.spell(name)} = 0", *origins)
         out.extend(body)
         given = [f"<{t}>s[{k}]" if t in ("read", "write", "indices", "write_indices") else f"(<{t} *>s[{k}])[0]"
                  for k, (t, _, _) in enumerate(formals)]  # fmt: skip
         given += [f"n[{k}]" for k in range(len(sizes))] + ["first", "last", "sums"]
         head = f"cdef void _call{part}(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums)"
         head += " noexcept nogil:"
-        for line in ("", "", head, *_wrap(f"    {part}(", given, ")"), "", ""):
+        for line in ("", "", head):
+            out.add(line)
+        for line in _wrap(f"    {part}(", given, ")"):
+            out.add(line, *origins)
+        for line in ("", ""):
             out.add(line)
         self.lines = lines
         self.locals, self.header, self.noted = before
         # the call
-        origins = tuple(dict.fromkeys(_origins(node)))
         self._comment(node, "    ")
         table, total = f"_given{self.parts}", f"_sums{self.parts}"
         self._local("void", f"*{table}[{len(formals)}]")
@@ -486,11 +490,17 @@ class KernelWriter:
                 self._assign(inner, "    " * deep, f"{buffer}[{inside}]")
             else:
                 self._node(inner, deep)
-        self.used.add("block_sum")
         pad = "    " * (deep - 1)
         for buffer, inner in buffers:
             target = self._element(Access(inner.target, inner.index)).text
-            self.lines.add(f"{pad}{target} += block_sum({buffer}, {count})", inner.origin)
+            if inner.op == "+=":
+                self.used.add("block_sum")
+                self.lines.add(f"{pad}{target} += block_sum({buffer}, {count})", inner.origin)
+                continue
+            name = inner.op.removesuffix("=")
+            self.used |= {name, f"block_{name}"}
+            function = CALLS.get(name, name)
+            self.lines.add(f"{pad}{target} = {function}({target}, block_{name}({buffer}, {count}))", inner.origin)
 
     def _assign(self, node: Assign, pad: str, into: str | None = None) -> None:
         self._args = node.args

@@ -25,6 +25,7 @@ DIRECTIVES = ("language_level=3, boundscheck=False, wraparound=False, cdivision=
               "annotation_typing=False, embedsignature=False")  # fmt: skip
 
 _TWO = ("max", "min", "atan2", "polygamma", "pow")
+_BLOCKS = {"block_sum": "sum", "block_max": "maximum", "block_min": "minimum"}
 _CIRCULAR = frozenset(("cos", "sin"))
 _GAMMA = frozenset(("lgamma", "digamma", "polygamma"))
 
@@ -171,8 +172,8 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     lines.append(f'    ctypedef {real} *write "gw_write_{width}"')
     lines.append('    ctypedef const long long *indices "gw_read_i64"')
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
-    own = "above below block_sum contract contract_guarded gemm inf nan pi pick rank root share step_power".split()
-    for name in sorted(used.difference(own, _GAMMA, _CIRCULAR, E.DRAWS)):
+    own = "above below contract contract_guarded gemm inf nan pi pick rank root share step_power".split()
+    for name in sorted(used.difference(own, _BLOCKS, _GAMMA, _CIRCULAR, E.DRAWS)):
         arguments = f"{real}, {real}" if name in _TWO else real
         lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
     for name in ("above", "below"):
@@ -201,9 +202,10 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
             if name in used:
                 formals = ", ".join(["long long"] * 4 + ["double"] * (1 if name == "draw_bernoulli" else 2))
                 lines.append(f'    {real} {name} "gw_{name}{suffix}"({formals}) noexcept')
-    if "block_sum" in used:
+    if used & _BLOCKS.keys():
         lines.append('cdef extern from "gradwright/sum.h" nogil:')
-        lines.append(f'    {real} block_sum "gw_sum_{width}"(const {real} *, Py_ssize_t) noexcept')
+    for name in sorted(used & _BLOCKS.keys()):
+        lines.append(f'    {real} {name} "gw_{_BLOCKS[name]}_{width}"(const {real} *, Py_ssize_t) noexcept')
     if "share" in used:
         lines.append('cdef extern from "gradwright/share.h" nogil:')
         lines.append("    # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it")

@@ -83,8 +83,8 @@ class Rank:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """``for variable in range(extent)``. With ``sums``, the loop runs in blocks and the scalars named there are summed
-    block by block: fast, and far more exact than one running sum (pairwise summation, Higham 1993)."""
+    """``for variable in range(extent)``. With ``sums``, the loop runs in blocks and the scalars named there are summed, or the
+    largest or smallest found, block by block: fast, and far more exact than one running sum (pairwise summation, Higham 1993)."""
 
     variable: str
     extent: Dim

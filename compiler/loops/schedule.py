@@ -342,10 +342,11 @@ class _Scheduler:
         return next((n for n in order if n not in item.short), order[0])
 
     def _contiguous(self, item: Item) -> str:
+        """The axis along which most is next to one another; what has more axes has more elements."""
         votes = dict.fromkeys(item.left, 0)
         for access in (*item.eqn.args, Access(item.target, item.eqn.out_index)):
             if access.index and access.index[-1].plain in votes:
-                votes[str(access.index[-1].plain)] += 1
+                votes[str(access.index[-1].plain)] += sum(1 for ix in access.index if ix.terms)
         return max(item.left, key=lambda n: votes[n])
 
     # ------------------------------------------------------------ nodes
@@ -387,15 +388,18 @@ class _Scheduler:
         return whole and sum(axis in ix.axes() for ix in item.eqn.out_index) == 1  # a diagonal starts as a whole
 
     def _loop(self, variable: str, extent: Dim, body: list[Node]) -> Loop:
-        """A loop; where it is innermost, long, and sums into scalars, these sums are taken in blocks."""
+        """A loop; where it is innermost, long, and sums into scalars, these sums are taken in blocks, and so is what is largest
+        or smallest, of which the C compiler would look at one after the other."""
         sums: list[str] = []
         long = extent.value is None or extent.value >= BLOCKED
-        if long and all(isinstance(n, Assign) for n in body):
+        search = extent.value is None or extent.value > UNROLLED
+        if search and all(isinstance(n, Assign) for n in body):
             read = {a.value for n in body if isinstance(n, Assign) for a in n.args}
             for n in body:
                 assert isinstance(n, Assign)
                 still = not any(variable in ix.axes() for ix in n.index)
-                if still and n.op == "+=" and n.target not in read and not n.drop:
+                fits = long if n.op == "+=" else n.op in ("max=", "min=") and self.values[n.target].kind == "real"
+                if still and fits and n.target not in read and not n.drop:
                     sums.append(n.target)
                 elif still:
                     sums = []

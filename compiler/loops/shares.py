@@ -19,6 +19,7 @@ LIGHT = frozenset((*E.LEAVES, *E.ARITHMETIC, *E.COMPARISONS, *E.LOGIC, *E.CHOICE
 HEAVY = 12  # additions that an elementary function is worth
 LEAST = 1 << 20  # additions from which on a team gains anything: 20 to 100 us of one core
 BESIDE_PRODUCTS = 1 << 14  # additions of one round: beside matrix products, which have their own threads, only long rounds pay
+FEWEST = 16  # rounds of a loop whose number is known
 SUMS = 16  # scalars that one loop may sum into
 
 
@@ -40,6 +41,8 @@ def shares(nest: Nest) -> dict[int, Share]:
     found: dict[int, Share] = {}
     for k, node in enumerate(nest.body):
         if not isinstance(node, Loop) or node.reverse:
+            continue
+        if node.extent.value is not None and node.extent.value < FEWEST:
             continue
         work = _work(node.body)
         total = (work * node.extent).value

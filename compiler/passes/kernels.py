@@ -196,7 +196,7 @@ def _kernels(model: Model, forward: Graph, whole: Graph, gradients: Sequence[_Gr
 def _light(model: Model, whole: Graph) -> bool:
     """Does keeping what the backward pass reads cost more than computing it? So it is where all is elementwise, or is summed up
     to a number."""
-    plain = all(isinstance(e, Eqn) and not (e.reduce and e.out.shape) for e in whole.eqns)
+    plain = all(isinstance(e, Eqn) and not (e.reduce and any(True for ix in e.out_index for _ in ix.axes())) for e in whole.eqns)
     return plain and not model.states and model.training is None and len(model.outputs) > 1
 
 
