@@ -1,1 +1,1 @@
-"""Measurements: Gradwright beside NumPy, PyTorch and JAX, in one process tree and in turn."""
+"""Measurements: Gradwright beside its peers, each in a process of its own and in turn; `python -m benchmarks` lists them."""

@@ -71,6 +71,8 @@ def test_the_clock_is_read_once_for_each_part(model: str) -> None:
     made, table = parts(model)
     read = [int(k) for k in re.findall(r"_lap\(&_SPENT\[(\d+)\]", made)]
     assert read == list(range(len(table)))
+    for text in re.findall(r"^cdef void \w+_part\d+\(.*?(?=\n\n)", made, re.M | re.S):
+        assert "_since" not in text, "threads that share a loop do not read the clock"
     for text in kernel(made, "forward"):
         assert text.count("_since = _now()") == (0 if "    _forward_1(" in text else 1), "a long kernel calls its pieces"
 

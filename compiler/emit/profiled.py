@@ -13,6 +13,7 @@ from ..graph import expr as E
 from ..graph.ir import Access, Gather, Ix, Model, Origin, Quot, Rem, Update
 from ..graph.shapes import Dim, size
 from ..loops.ir import ArgBest, Assign, Leave, Loop, Nest, Node, Product, Rank, Storage, Zero
+from ..loops.shares import Share
 from .costs import TRANSCENDENTAL, cost, operations
 from .cython import KernelWriter, Lines, Sources, _is_backward, _pieces, _walk
 from .spec import SpecDim, dim_spec
@@ -62,7 +63,8 @@ class ProfiledWriter(KernelWriter):
 
     def _declarations(self, only: Collection[str] | None = None) -> Iterator[str]:
         yield from super()._declarations(only)
-        yield "    cdef long long _since = _now()"
+        if not self._inside:
+            yield "    cdef long long _since = _now()"
 
     def _node(self, node: Node, depth: int) -> None:
         if self._inside:
@@ -76,6 +78,17 @@ class ProfiledWriter(KernelWriter):
         self._inside = True
         super()._node(node, depth)
         self._inside = False
+        self._end(node, depth)
+
+    def _share(self, node: Loop, share: Share, out: Lines) -> None:
+        """A loop that threads share is one part: the clock is read where it is shared out."""
+        self._inside = True
+        super()._share(node, share, out)
+        self._inside = False
+        self._end(node, 1)
+
+    def _end(self, node: Node, depth: int) -> None:
+        """What a node took is added to its part."""
         self._waiting.append(node)
         if not isinstance(node, _STATEMENTS) or id(node) in self._last:
             part = part_of(self.nest, self._waiting, self._around, self.sources, self.width)
