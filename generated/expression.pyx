@@ -24,20 +24,26 @@ cdef extern from "gradwright/scalar.h" nogil:
     double tanh "gw_tanh"(double) noexcept
 cdef extern from "gradwright/sum.h" nogil:
     double block_sum "gw_sum_f64"(const double *, Py_ssize_t) noexcept
+cdef extern from "gradwright/share.h" nogil:
+    # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it
+    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
+    void share "gw_share"(part_t part, void **given, const Py_ssize_t *sizes,
+          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count) noexcept
 
 ctypedef double real
 
 
-cdef void forward(read x, write f, write kept, Py_ssize_t N) noexcept nogil:
-    # the outputs, and what the backward pass keeps
+cdef void _forward_part1(read x, write kept, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
+                         double *sums) noexcept nogil:
+    # the rounds of a loop of forward from first up to last
     cdef write f_t1 = kept, f_t2 = kept + N, f_t4 = kept + 2*N, f_t6 = kept + 3*N
     cdef real f_total_block[512]
     cdef double f_total
     cdef Py_ssize_t n, n_start, n_count, n_in
-    # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
     f_total = 0
-    for n_start in range(0, N, 512):
-        n_count = N - n_start if N - n_start < 512 else 512
+    # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
+    for n_start in range(first, last, 512):
+        n_count = last - n_start if last - n_start < 512 else 512
         for n_in in range(n_count):
             n = n_start + n_in
             f_t1[n] = sigmoid(x[n])
@@ -46,11 +52,32 @@ cdef void forward(read x, write f, write kept, Py_ssize_t N) noexcept nogil:
             f_t6[n] = exp(f_t4[n]*x[n])
             f_total_block[n_in] = f_t1[n]*f_t2[n] + f_t6[n]
         f_total += block_sum(f_total_block, n_count)
+    sums[0] = f_total
+
+
+cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+    _forward_part1(<read>s[0], <write>s[1], n[0], first, last, sums)
+
+
+cdef void forward(read x, write f, write kept, Py_ssize_t N) noexcept nogil:
+    # the outputs, and what the backward pass keeps
+    cdef double f_total
+    cdef double _sums1[1]
+    cdef Py_ssize_t _sizes[1]
+    cdef void *_given1[2]
+    # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
+    f_total = 0
+    _given1[0] = <void *>x
+    _given1[1] = <void *>kept
+    _sizes[0] = N
+    share(_call_forward_part1, _given1, _sizes, N, 56, 512, _sums1, 1)
+    f_total += _sums1[0]
     f[0] = f_total
 
 
-cdef void backward(read x, read upstream_f, write d_x, read kept, Py_ssize_t N) noexcept nogil:
-    # the adjoints, from what the forward pass kept
+cdef void _backward_part1(read x, read upstream_f, write d_x, read kept, Py_ssize_t N, Py_ssize_t first,
+                          Py_ssize_t last, double *sums) noexcept nogil:
+    # the rounds of a loop of backward from first up to last
     cdef read f_t1 = kept, f_t2 = kept + N, f_t4 = kept + 2*N, f_t6 = kept + 3*N
     cdef real d_f_t5
     cdef Py_ssize_t n
@@ -59,23 +86,45 @@ cdef void backward(read x, read upstream_f, write d_x, read kept, Py_ssize_t N) 
     #     x is used 4 times: its adjoints add
     #     d f_t2 / d x = 1 - f_t2**2
     #     d f_t1 / d x = f_t1 * (1 - f_t1)
-    for n in range(N):
+    for n in range(first, last):
         d_f_t5 = upstream_f[0]*f_t6[n]
         d_x[n] = d_f_t5*f_t4[n] + -(d_f_t5*x[n]) + upstream_f[0]*f_t1[n]*(1 - f_t2[n]*f_t2[n]) + upstream_f[0]*f_t2[n]*(f_t1[n]*(1 - f_t1[n]))
 
 
-cdef void value_and_grad(read x, read upstream_f, write f, write d_x, Py_ssize_t N) noexcept nogil:
-    # the outputs and the adjoints in one go, nothing kept
+cdef void _call_backward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+    _backward_part1(<read>s[0], <read>s[1], <write>s[2], <read>s[3], n[0], first, last, sums)
+
+
+cdef void backward(read x, read upstream_f, write d_x, read kept, Py_ssize_t N) noexcept nogil:
+    # the adjoints, from what the forward pass kept
+    cdef Py_ssize_t _sizes[1]
+    cdef void *_given1[4]
+    # examples/expression.gw:4   backward of  output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
+    #     d f_t6 / d f_t5 = f_t6
+    #     x is used 4 times: its adjoints add
+    #     d f_t2 / d x = 1 - f_t2**2
+    #     d f_t1 / d x = f_t1 * (1 - f_t1)
+    _given1[0] = <void *>x
+    _given1[1] = <void *>upstream_f
+    _given1[2] = <void *>d_x
+    _given1[3] = <void *>kept
+    _sizes[0] = N
+    share(_call_backward_part1, _given1, _sizes, N, 37, 1, NULL, 0)
+
+
+cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
+                                double *sums) noexcept nogil:
+    # the rounds of a loop of value_and_grad from first up to last
     cdef real f_t1, f_t2, f_t4, f_t6, d_f_t5
     cdef real f_total_block[512]
     cdef double f_total
     cdef Py_ssize_t n, n_start, n_count, n_in
-    # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
     f_total = 0
-    for n_start in range(0, N, 512):
-        n_count = N - n_start if N - n_start < 512 else 512
+    for n_start in range(first, last, 512):
+        n_count = last - n_start if last - n_start < 512 else 512
         for n_in in range(n_count):
             n = n_start + n_in
+            # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
             f_t1 = sigmoid(x[n])
             f_t2 = tanh(x[n])
             f_t4 = -x[n]
@@ -89,7 +138,27 @@ cdef void value_and_grad(read x, read upstream_f, write f, write d_x, Py_ssize_t
             #     d f_t1 / d x = f_t1 * (1 - f_t1)
             d_x[n] = d_f_t5*f_t4 + -(d_f_t5*x[n]) + upstream_f[0]*f_t1*(1 - f_t2*f_t2) + upstream_f[0]*f_t2*(f_t1*(1 - f_t1))
         f_total += block_sum(f_total_block, n_count)
+    sums[0] = f_total
+
+
+cdef void _call_value_and_grad_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+    _value_and_grad_part1(<read>s[0], <read>s[1], <write>s[2], n[0], first, last, sums)
+
+
+cdef void value_and_grad(read x, read upstream_f, write f, write d_x, Py_ssize_t N) noexcept nogil:
+    # the outputs and the adjoints in one go, nothing kept
+    cdef double f_total
+    cdef double _sums1[1]
+    cdef Py_ssize_t _sizes[1]
+    cdef void *_given1[3]
     # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
+    f_total = 0
+    _given1[0] = <void *>x
+    _given1[1] = <void *>upstream_f
+    _given1[2] = <void *>d_x
+    _sizes[0] = N
+    share(_call_value_and_grad_part1, _given1, _sizes, N, 93, 512, _sums1, 1)
+    f_total += _sums1[0]
     f[0] = f_total
 
 

@@ -26,17 +26,23 @@ cdef extern from "gradwright/scalar.h" nogil:
     double sigmoid "gw_sigmoid"(double) noexcept
     double softplus "gw_softplus"(double) noexcept
     double tanh "gw_tanh"(double) noexcept
+cdef extern from "gradwright/share.h" nogil:
+    # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it
+    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
+    void share "gw_share"(part_t part, void **given, const Py_ssize_t *sizes,
+          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count) noexcept
 
 ctypedef double real
 
 
-cdef void predict(read x, read theta, write p, Py_ssize_t N) noexcept nogil:
-    # the outputs without the loss
+cdef void _predict_part1(read x, read theta, write p, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
+                         double *sums) noexcept nogil:
+    # the rounds of a loop of predict from first up to last
     cdef read W1 = theta, b1 = theta + 16, W2 = theta + 24, b2 = theta + 32
     cdef real h_t1, p_t1
     cdef real h[8]
     cdef Py_ssize_t n, j, k
-    for n in range(N):
+    for n in range(first, last):
         # examples/xor.gw:9   h = tanh(x @ W1 + b1)
         for j in range(8):
             h_t1 = 0
@@ -50,17 +56,31 @@ cdef void predict(read x, read theta, write p, Py_ssize_t N) noexcept nogil:
         p[n] = sigmoid(p_t1 + b2[0])
 
 
-cdef void forward(read x, read y, read theta, write p, write loss, write kept, Py_ssize_t N) noexcept nogil:
-    # the outputs, and what the backward pass keeps
+cdef void _call_predict_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+    _predict_part1(<read>s[0], <read>s[1], <write>s[2], n[0], first, last, sums)
+
+
+cdef void predict(read x, read theta, write p, Py_ssize_t N) noexcept nogil:
+    # the outputs without the loss
+    cdef Py_ssize_t _sizes[1]
+    cdef void *_given1[3]
+    _given1[0] = <void *>x
+    _given1[1] = <void *>theta
+    _given1[2] = <void *>p
+    _sizes[0] = N
+    share(_call_predict_part1, _given1, _sizes, N, 258, 1, NULL, 0)
+
+
+cdef void _forward_part1(read x, read y, read theta, write p, write kept, Py_ssize_t N, Py_ssize_t first,
+                         Py_ssize_t last, double *sums) noexcept nogil:
+    # the rounds of a loop of forward from first up to last
     cdef read W1 = theta, b1 = theta + 16, W2 = theta + 24, b2 = theta + 32
     cdef write h = kept, p_kept = kept + 8*N
     cdef real h_t1, p_t2
     cdef double loss_t2
     cdef Py_ssize_t n, j, k
-    # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
-    # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
     loss_t2 = 0
-    for n in range(N):
+    for n in range(first, last):
         # examples/xor.gw:9   h = tanh(x @ W1 + b1)
         for j in range(8):
             h_t1 = 0
@@ -77,18 +97,63 @@ cdef void forward(read x, read y, read theta, write p, write loss, write kept, P
         #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2
         loss_t2 += softplus(-absolute(p_t2)) + (maximum(p_t2, 0) - y[n]*p_t2)
         p_kept[n] = p[n]
+    sums[0] = loss_t2
+
+
+cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+    _forward_part1(<read>s[0], <read>s[1], <read>s[2], <write>s[3], <write>s[4], n[0], first, last, sums)
+
+
+cdef void forward(read x, read y, read theta, write p, write loss, write kept, Py_ssize_t N) noexcept nogil:
+    # the outputs, and what the backward pass keeps
+    cdef double loss_t2
+    cdef double _sums1[1]
+    cdef Py_ssize_t _sizes[1]
+    cdef void *_given1[5]
+    # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
+    # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
+    loss_t2 = 0
+    _given1[0] = <void *>x
+    _given1[1] = <void *>y
+    _given1[2] = <void *>theta
+    _given1[3] = <void *>p
+    _given1[4] = <void *>kept
+    _sizes[0] = N
+    share(_call_forward_part1, _given1, _sizes, N, 281, 1, _sums1, 1)
+    loss_t2 += _sums1[0]
     # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
     loss[0] = loss_t2/N
+
+
+cdef void _backward_part1(read x, write grad, write work, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
+                          double *sums) noexcept nogil:
+    # the rounds of a loop of backward from first up to last
+    cdef write d_W1 = grad
+    cdef write d_h_t2 = work
+    cdef Py_ssize_t j, k, n
+    # examples/xor.gw:9   backward of  h = tanh(x @ W1 + b1)
+    for j in range(first, last):
+        for k in range(8):
+            d_W1[8*j + k] = 0
+        for n in range(N):
+            for k in range(8):
+                d_W1[8*j + k] += d_h_t2[8*n + k]*x[2*n + j]
+
+
+cdef void _call_backward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+    _backward_part1(<read>s[0], <write>s[1], <write>s[2], n[0], first, last, sums)
 
 
 cdef void backward(read x, read y, read theta, write grad, read kept, write work, Py_ssize_t N) noexcept nogil:
     # the adjoints, from what the forward pass kept
     cdef read W2 = theta + 24
-    cdef write d_W1 = grad, d_b1 = grad + 16, d_W2 = grad + 24, d_b2 = grad + 32
+    cdef write d_b1 = grad + 16, d_W2 = grad + 24, d_b2 = grad + 32
     cdef read h = kept, p = kept + 8*N
     cdef write d_h_t2 = work
     cdef real d_p_t2, d_h
-    cdef Py_ssize_t j, n, k
+    cdef Py_ssize_t j, n
+    cdef Py_ssize_t _sizes[1]
+    cdef void *_given1[3]
     for j in range(17):
         grad[16 + j] = 0
     for n in range(N):
@@ -109,12 +174,11 @@ cdef void backward(read x, read y, read theta, write grad, read kept, write work
             # examples/xor.gw:10   backward of  output p = sigmoid(h @ W2 + b2)
             d_W2[j] += d_p_t2*h[8*n + j]
     # examples/xor.gw:9   backward of  h = tanh(x @ W1 + b1)
-    for j in range(2):
-        for k in range(8):
-            d_W1[8*j + k] = 0
-        for n in range(N):
-            for k in range(8):
-                d_W1[8*j + k] += d_h_t2[8*n + k]*x[2*n + j]
+    _given1[0] = <void *>x
+    _given1[1] = <void *>grad
+    _given1[2] = <void *>work
+    _sizes[0] = N
+    share(_call_backward_part1, _given1, _sizes, 2, 32*N + 8, 1, NULL, 0)
 
 
 cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N) noexcept nogil:

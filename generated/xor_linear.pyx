@@ -25,34 +25,55 @@ cdef extern from "gradwright/scalar.h" nogil:
     double maximum "gw_max"(double, double) noexcept
     double sigmoid "gw_sigmoid"(double) noexcept
     double softplus "gw_softplus"(double) noexcept
+cdef extern from "gradwright/share.h" nogil:
+    # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it
+    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
+    void share "gw_share"(part_t part, void **given, const Py_ssize_t *sizes,
+          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count) noexcept
 
 ctypedef double real
 
 
-cdef void predict(read x, read theta, write p, Py_ssize_t N) noexcept nogil:
-    # the outputs without the loss
+cdef void _predict_part1(read x, read theta, write p, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
+                         double *sums) noexcept nogil:
+    # the rounds of a loop of predict from first up to last
     cdef read w = theta, b = theta + 2
     cdef real p_t1
     cdef Py_ssize_t n, j
     # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
-    for n in range(N):
+    for n in range(first, last):
         p_t1 = 0
         for j in range(2):
             p_t1 += x[2*n + j]*w[j]
         p[n] = sigmoid(p_t1 + b[0])
 
 
-cdef void forward(read x, read y, read theta, write p, write loss, write kept, Py_ssize_t N) noexcept nogil:
-    # the outputs, and what the backward pass keeps
+cdef void _call_predict_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+    _predict_part1(<read>s[0], <read>s[1], <write>s[2], n[0], first, last, sums)
+
+
+cdef void predict(read x, read theta, write p, Py_ssize_t N) noexcept nogil:
+    # the outputs without the loss
+    cdef Py_ssize_t _sizes[1]
+    cdef void *_given1[3]
+    # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
+    _given1[0] = <void *>x
+    _given1[1] = <void *>theta
+    _given1[2] = <void *>p
+    _sizes[0] = N
+    share(_call_predict_part1, _given1, _sizes, N, 26, 1, NULL, 0)
+
+
+cdef void _forward_part1(read x, read y, read theta, write p, write kept, Py_ssize_t N, Py_ssize_t first,
+                         Py_ssize_t last, double *sums) noexcept nogil:
+    # the rounds of a loop of forward from first up to last
     cdef read w = theta, b = theta + 2
     cdef write p_kept = kept
     cdef real p_t2
     cdef double loss_t2
     cdef Py_ssize_t n, j
-    # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
-    # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
     loss_t2 = 0
-    for n in range(N):
+    for n in range(first, last):
         # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
         p_t2 = b[0]
         for j in range(2):
@@ -63,6 +84,30 @@ cdef void forward(read x, read y, read theta, write p, write loss, write kept, P
         #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2
         loss_t2 += softplus(-absolute(p_t2)) + (maximum(p_t2, 0) - y[n]*p_t2)
         p_kept[n] = p[n]
+    sums[0] = loss_t2
+
+
+cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+    _forward_part1(<read>s[0], <read>s[1], <read>s[2], <write>s[3], <write>s[4], n[0], first, last, sums)
+
+
+cdef void forward(read x, read y, read theta, write p, write loss, write kept, Py_ssize_t N) noexcept nogil:
+    # the outputs, and what the backward pass keeps
+    cdef double loss_t2
+    cdef double _sums1[1]
+    cdef Py_ssize_t _sizes[1]
+    cdef void *_given1[5]
+    # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
+    # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
+    loss_t2 = 0
+    _given1[0] = <void *>x
+    _given1[1] = <void *>y
+    _given1[2] = <void *>theta
+    _given1[3] = <void *>p
+    _given1[4] = <void *>kept
+    _sizes[0] = N
+    share(_call_forward_part1, _given1, _sizes, N, 49, 1, _sums1, 1)
+    loss_t2 += _sums1[0]
     # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
     loss[0] = loss_t2/N
 
