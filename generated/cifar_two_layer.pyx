@@ -13,6 +13,7 @@ Operations   the forward graph as written: 616622*N + 616404
              forward 616548*N + 616404, 11*N + 308200 of them transcendental; bytes moved 13180*N + 1233248
              backward 619033*N + 616400; bytes moved 13980*N + 2466044
              train 1235691*N + 1232804, 11*N + 308200 of them transcendental; bytes moved 14376*N + 2466488
+             step 1235691*N + 616844, 11*N + 308200 of them transcendental; bytes moved 14376*N + 2466496
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -291,6 +292,127 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
          1, d_W2, 10)
 
 
+cdef void step(read x, indices y, write theta, read hyper, read rule, write loss, write work,
+               Py_ssize_t N) noexcept nogil:
+    # a whole step by the rule sgd, whose gradient is kept nowhere
+    cdef write W1 = theta, b1 = theta + 307200, W2 = theta + 307300, b2 = theta + 308300
+    cdef real reg = hyper[0]
+    cdef real lr = rule[0]
+    cdef real weight_decay = rule[3]
+    cdef write h_t1 = work, h_t2 = work + 100*N, h = work + 200*N, scores_t1 = work, d_scores = work + 400*N
+    cdef write d_h = work, d_h_t2 = work + 300*N
+    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum
+    cdef real loss_t7_block[100]
+    cdef real scores[10]
+    cdef real loss_t1_exp[10]
+    cdef real d_b1_t1[100]
+    cdef real d_b2_t1[10]
+    cdef double loss_t4, loss_t7, loss_t9
+    cdef Py_ssize_t n, j, k
+    # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
+    gemm(N, 100, 3072, 1,
+         x, 3072, 1,
+         W1, 100, 1,
+         0, h_t1, 100)
+    for n in range(N):
+        for j in range(100):
+            h_t2[100*n + j] = h_t1[100*n + j] + b1[j]
+            h[100*n + j] = maximum(0, h_t2[100*n + j])
+    # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
+    gemm(N, 10, 100, 1,
+         h, 100, 1,
+         W2, 10, 1,
+         0, scores_t1, 10)
+    # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    loss_t4 = 0
+    # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
+    for j in range(10):
+        d_b2_t1[j] = 0
+    for n in range(N):
+        # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
+        for j in range(10):
+            scores[j] = scores_t1[10*n + j] + b2[j]
+        # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        loss_t1_max = -inf
+        #     the largest, taken away below
+        for j in range(10):
+            loss_t1_max = maximum(loss_t1_max, scores[j])
+        loss_t1_shift = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
+        #     at most 1 each
+        for j in range(10):
+            loss_t1_exp[j] = exp(scores[j] - loss_t1_shift)
+        loss_t1_sum = 0
+        for j in range(10):
+            loss_t1_sum += loss_t1_exp[j]
+        #     in softmax_cross_entropy
+        loss_t4 += loss_t1_shift + log(loss_t1_sum) - scores[y[n]]
+        # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        #     scores is used 2 times: its adjoints add
+        #     exp(t - logsumexp(t)): the softmax
+        #     d loss_t5 / d loss_t4 = 1 / N
+        #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
+        for j in range(10):
+            d_scores[10*n + j] = loss_t1_exp[j]/(loss_t1_sum*N)
+        d_scores[10*n + y[n]] -= <real>1/N
+        # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
+        for j in range(10):
+            d_b2_t1[j] += d_scores[10*n + j]
+    # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    loss_t7 = 0
+    for j in range(3072):
+        for k in range(100):
+            loss_t7_block[k] = W1[100*j + k]*W1[100*j + k]
+        loss_t7 += block_sum(loss_t7_block, 100)
+    loss_t9 = 0
+    for j in range(100):
+        for k in range(10):
+            loss_t9 += W2[10*j + k]*W2[10*j + k]
+    loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
+    # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
+    gemm(N, 100, 10, 1,
+         d_scores, 10, 1,
+         W2, 1, 10,
+         0, d_h, 100)
+    # examples/cifar_two_layer.gw:12   backward of  h = max(0, x @ W1 + b1)
+    for j in range(100):
+        d_b1_t1[j] = 0
+    #     d h / d h_t2 = where(0 <= h_t2, where(0 == h_t2, 0.5, 1), 0)
+    for n in range(N):
+        for j in range(100):
+            d_h_t2[100*n + j] = d_h[100*n + j]*((<real>0.5 if 0 == h_t2[100*n + j] else <real>1) if 0 <= h_t2[100*n + j] else <real>0)
+            d_b1_t1[j] += d_h_t2[100*n + j]
+    # optimizers.gw:10                 w = w - lr * where(nesterov, d + momentum * v, v)
+    # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
+    #     W1, from its gradient
+    #     W1 is used 2 times: its adjoints add
+    #     d loss_t6 / d W1 = 2 * W1
+    gemm(3072, 100, N, -lr,
+         x, 1, 3072,
+         d_h_t2, 100, 1,
+         <real>1 - lr*(reg*<real>2 + weight_decay), W1, 100)
+    # optimizers.gw:10                 w = w - lr * where(nesterov, d + momentum * v, v)
+    # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
+    #     b1, from its gradient
+    for j in range(100):
+        b1[j] = b1[j] - lr*(d_b1_t1[j] + weight_decay*b1[j])
+    # optimizers.gw:10                 w = w - lr * where(nesterov, d + momentum * v, v)
+    # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
+    #     W2, from its gradient
+    #     W2 is used 2 times: its adjoints add
+    #     d loss_t8 / d W2 = 2 * W2
+    gemm(100, 10, N, -lr,
+         h, 1, 100,
+         d_scores, 10, 1,
+         <real>1 - lr*(reg*<real>2 + weight_decay), W2, 10)
+    # optimizers.gw:10                 w = w - lr * where(nesterov, d + momentum * v, v)
+    # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
+    #     b2, from its gradient
+    for j in range(10):
+        b2[j] = b2[j] - lr*(d_b2_t1[j] + weight_decay*b2[j])
+
+
 # What follows is the same for every model but for its tables: from Python to the kernels above.
 
 ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil
@@ -321,7 +443,10 @@ cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
 cdef void _call_train(void **s, const Py_ssize_t *n) noexcept nogil:
     train(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <write>s[5], <write>s[6], n[0])
 
-cdef kernel_t[4] _KERNELS = [_call_predict, _call_forward, _call_backward, _call_train]
+cdef void _call_step(void **s, const Py_ssize_t *n) noexcept nogil:
+    step(<read>s[0], <indices>s[1], <write>s[2], <read>s[3], <read>s[4], <write>s[5], <write>s[6], n[0])
+
+cdef kernel_t[5] _KERNELS = [_call_predict, _call_forward, _call_backward, _call_train, _call_step]
 cdef update_t[10] _UPDATES = [update_sgd, update_adagrad, update_rmsprop, update_adam, update_adamw, update_adadelta, update_adamax, update_nadam, update_radam, update_lion]
 
 # what the model is; read when the module is imported
@@ -435,6 +560,13 @@ _SPEC = """{
             'work': ('*', 410, 'N'),
             'sizes': ('N',),
         },
+        {
+            'name': 'step',
+            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'rule', 'out:loss', 'work'),
+            'kept': 0,
+            'work': ('*', 410, 'N'),
+            'sizes': ('N',),
+        },
     ),
     'updates': (
         {
@@ -509,6 +641,7 @@ _SPEC = """{
     'nonnegative': (),
     'countable': (),
     'optimizer': None,
+    'step': {'update': 'sgd', 'zero': ('momentum',)},
 }"""
 
 include "gradwright/module.pxi"

@@ -13,6 +13,7 @@ Operations   the forward graph as written: 9686*N + 9476
              forward 9648*N + 9476, 11*N + 4736 of them transcendental; bytes moved 1712*N + 38496
              backward 11041*N + 9472; bytes moved 2736*N + 76376
              train 20763*N + 18948, 11*N + 4736 of them transcendental; bytes moved 3240*N + 76976
+             step 20763*N + 9772, 11*N + 4736 of them transcendental; bytes moved 3240*N + 76992
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -293,6 +294,127 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
          1, d_W2, 10)
 
 
+cdef void step(read x, indices y, write theta, read hyper, read rule, write loss, write work,
+               Py_ssize_t N) noexcept nogil:
+    # a whole step by the rule sgd, whose gradient is kept nowhere
+    cdef write W1 = theta, b1 = theta + 4096, W2 = theta + 4160, b2 = theta + 4800
+    cdef real reg = hyper[0]
+    cdef real lr = rule[0]
+    cdef real weight_decay = rule[3]
+    cdef write h_t1 = work, h_t2 = work + 64*N, h = work + 128*N, scores_t1 = work, d_scores = work + 256*N, d_h = work
+    cdef write d_h_t2 = work + 192*N
+    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum
+    cdef real loss_t7_block[64]
+    cdef real scores[10]
+    cdef real loss_t1_exp[10]
+    cdef real d_b1_t1[64]
+    cdef real d_b2_t1[10]
+    cdef double loss_t4, loss_t7, loss_t9
+    cdef Py_ssize_t n, j, k
+    # examples/digits.gw:17   h = relu(x @ W1 + b1)
+    gemm(N, 64, 64, 1,
+         x, 64, 1,
+         W1, 64, 1,
+         0, h_t1, 64)
+    for n in range(N):
+        for j in range(64):
+            h_t2[64*n + j] = h_t1[64*n + j] + b1[j]
+            h[64*n + j] = (0.0 if h_t2[64*n + j] <= 0 else h_t2[64*n + j])
+    # examples/digits.gw:20   output scores = h @ W2 + b2
+    gemm(N, 10, 64, 1,
+         h, 64, 1,
+         W2, 10, 1,
+         0, scores_t1, 10)
+    # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    loss_t4 = 0
+    # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
+    for j in range(10):
+        d_b2_t1[j] = 0
+    for n in range(N):
+        # examples/digits.gw:20   output scores = h @ W2 + b2
+        for j in range(10):
+            scores[j] = scores_t1[10*n + j] + b2[j]
+        # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        loss_t1_max = -inf
+        #     the largest, taken away below
+        for j in range(10):
+            loss_t1_max = maximum(loss_t1_max, scores[j])
+        loss_t1_shift = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
+        #     at most 1 each
+        for j in range(10):
+            loss_t1_exp[j] = exp(scores[j] - loss_t1_shift)
+        loss_t1_sum = 0
+        for j in range(10):
+            loss_t1_sum += loss_t1_exp[j]
+        #     in softmax_cross_entropy
+        loss_t4 += loss_t1_shift + log(loss_t1_sum) - scores[y[n]]
+        # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        #     scores is used 2 times: its adjoints add
+        #     exp(t - logsumexp(t)): the softmax
+        #     d loss_t5 / d loss_t4 = 1 / N
+        #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
+        for j in range(10):
+            d_scores[10*n + j] = loss_t1_exp[j]/(loss_t1_sum*N)
+        d_scores[10*n + y[n]] -= 1.0/N
+        # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
+        for j in range(10):
+            d_b2_t1[j] += d_scores[10*n + j]
+    # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    loss_t7 = 0
+    for j in range(64):
+        for k in range(64):
+            loss_t7_block[k] = W1[64*j + k]*W1[64*j + k]
+        loss_t7 += block_sum(loss_t7_block, 64)
+    loss_t9 = 0
+    for j in range(64):
+        for k in range(10):
+            loss_t9 += W2[10*j + k]*W2[10*j + k]
+    loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
+    # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
+    gemm(N, 64, 10, 1,
+         d_scores, 10, 1,
+         W2, 1, 10,
+         0, d_h, 64)
+    # examples/digits.gw:17   backward of  h = relu(x @ W1 + b1)
+    for j in range(64):
+        d_b1_t1[j] = 0
+    #     d h / d h_t2 = where(h_t2 <= 0, 0, 1)
+    for n in range(N):
+        for j in range(64):
+            d_h_t2[64*n + j] = d_h[64*n + j]*(0.0 if h_t2[64*n + j] <= 0 else 1.0)
+            d_b1_t1[j] += d_h_t2[64*n + j]
+    # optimizers.gw:10        w = w - lr * where(nesterov, d + momentum * v, v)
+    # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    # examples/digits.gw:17   h = relu(x @ W1 + b1)
+    #     W1, from its gradient
+    #     W1 is used 2 times: its adjoints add
+    #     d loss_t6 / d W1 = 2 * W1
+    gemm(64, 64, N, -lr,
+         x, 1, 64,
+         d_h_t2, 64, 1,
+         1 - lr*(reg*2 + weight_decay), W1, 64)
+    # optimizers.gw:10        w = w - lr * where(nesterov, d + momentum * v, v)
+    # examples/digits.gw:17   h = relu(x @ W1 + b1)
+    #     b1, from its gradient
+    for j in range(64):
+        b1[j] = b1[j] - lr*(d_b1_t1[j] + weight_decay*b1[j])
+    # optimizers.gw:10        w = w - lr * where(nesterov, d + momentum * v, v)
+    # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+    # examples/digits.gw:20   output scores = h @ W2 + b2
+    #     W2, from its gradient
+    #     W2 is used 2 times: its adjoints add
+    #     d loss_t8 / d W2 = 2 * W2
+    gemm(64, 10, N, -lr,
+         h, 1, 64,
+         d_scores, 10, 1,
+         1 - lr*(reg*2 + weight_decay), W2, 10)
+    # optimizers.gw:10        w = w - lr * where(nesterov, d + momentum * v, v)
+    # examples/digits.gw:20   output scores = h @ W2 + b2
+    #     b2, from its gradient
+    for j in range(10):
+        b2[j] = b2[j] - lr*(d_b2_t1[j] + weight_decay*b2[j])
+
+
 # What follows is the same for every model but for its tables: from Python to the kernels above.
 
 ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil
@@ -323,7 +445,10 @@ cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
 cdef void _call_train(void **s, const Py_ssize_t *n) noexcept nogil:
     train(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <write>s[5], <write>s[6], n[0])
 
-cdef kernel_t[4] _KERNELS = [_call_predict, _call_forward, _call_backward, _call_train]
+cdef void _call_step(void **s, const Py_ssize_t *n) noexcept nogil:
+    step(<read>s[0], <indices>s[1], <write>s[2], <read>s[3], <read>s[4], <write>s[5], <write>s[6], n[0])
+
+cdef kernel_t[5] _KERNELS = [_call_predict, _call_forward, _call_backward, _call_train, _call_step]
 cdef update_t[10] _UPDATES = [update_sgd, update_adagrad, update_rmsprop, update_adam, update_adamw, update_adadelta, update_adamax, update_nadam, update_radam, update_lion]
 
 # what the model is; read when the module is imported
@@ -442,6 +567,13 @@ _SPEC = """{
             'work': ('*', 266, 'N'),
             'sizes': ('N',),
         },
+        {
+            'name': 'step',
+            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'rule', 'out:loss', 'work'),
+            'kept': 0,
+            'work': ('*', 266, 'N'),
+            'sizes': ('N',),
+        },
     ),
     'updates': (
         {
@@ -516,6 +648,7 @@ _SPEC = """{
     'nonnegative': (),
     'countable': (),
     'optimizer': None,
+    'step': {'update': 'sgd', 'zero': ('momentum',)},
 }"""
 
 include "gradwright/module.pxi"

@@ -13,6 +13,7 @@ Operations   the forward graph as written: 1342*N + 1283
              forward 1369*N + 1283, 21*N + 640 of them transcendental; bytes moved 776*N + 5216
              backward 1313*N + 1280; bytes moved 688*N + 10328
              train 2651*N + 2563, 11*N + 640 of them transcendental; bytes moved 680*N + 10416
+             step 2651*N + 1323, 11*N + 640 of them transcendental; bytes moved 680*N + 10432
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -265,6 +266,89 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
          1, d_W, 10)
 
 
+cdef void step(read x, indices y, write theta, read hyper, read rule, write loss, write work,
+               Py_ssize_t N) noexcept nogil:
+    # a whole step by the rule sgd, whose gradient is kept nowhere
+    cdef write W = theta, b = theta + 640
+    cdef real reg = hyper[0]
+    cdef real lr = rule[0]
+    cdef real weight_decay = rule[3]
+    cdef write scores_t1 = work, d_scores = work + 10*N
+    cdef real p_t1_max, p_t1_shift, p_t1_sum
+    cdef real scores[10]
+    cdef real p_t1_exp[10]
+    cdef real d_b_t1[10]
+    cdef double loss_t4, loss_t7
+    cdef Py_ssize_t j, n, k
+    # examples/linear_softmax.gw:9   scores = x @ W + b
+    gemm(N, 10, 64, 1,
+         x, 64, 1,
+         W, 10, 1,
+         0, scores_t1, 10)
+    # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+    # examples/linear_softmax.gw:10   output p = softmax(scores)
+    loss_t4 = 0
+    # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
+    for j in range(10):
+        d_b_t1[j] = 0
+    for n in range(N):
+        # examples/linear_softmax.gw:9   scores = x @ W + b
+        for j in range(10):
+            scores[j] = scores_t1[10*n + j] + b[j]
+        # examples/linear_softmax.gw:10   output p = softmax(scores)
+        p_t1_max = -inf
+        #     the largest, taken away below
+        for j in range(10):
+            p_t1_max = maximum(p_t1_max, scores[j])
+        p_t1_shift = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
+        #     at most 1 each
+        for j in range(10):
+            p_t1_exp[j] = exp(scores[j] - p_t1_shift)
+        p_t1_sum = 0
+        for j in range(10):
+            p_t1_sum += p_t1_exp[j]
+        # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+        # examples/linear_softmax.gw:10   output p = softmax(scores)
+        #     in softmax_cross_entropy
+        #     in softmax
+        loss_t4 += p_t1_shift + log(p_t1_sum) - scores[y[n]]
+        # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+        # examples/linear_softmax.gw:10                output p = softmax(scores)
+        #     scores is used 2 times: its adjoints add
+        #     exp(t - logsumexp(t)): the softmax
+        #     d loss_t5 / d loss_t4 = 1 / N
+        #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / (p_t1_sum * N)
+        for j in range(10):
+            d_scores[10*n + j] = p_t1_exp[j]/(p_t1_sum*N)
+        # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+        #     d loss_t5 / d loss_t4 = 1 / N
+        d_scores[10*n + y[n]] -= 1.0/N
+        # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
+        for j in range(10):
+            d_b_t1[j] += d_scores[10*n + j]
+    # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+    loss_t7 = 0
+    for j in range(64):
+        for k in range(10):
+            loss_t7 += W[10*j + k]*W[10*j + k]
+    loss[0] = loss_t4/N + reg*loss_t7
+    # optimizers.gw:10                w = w - lr * where(nesterov, d + momentum * v, v)
+    # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+    # examples/linear_softmax.gw:9    scores = x @ W + b
+    #     W, from its gradient
+    #     W is used 2 times: its adjoints add
+    #     d loss_t6 / d W = 2 * W
+    gemm(64, 10, N, -lr,
+         x, 1, 64,
+         d_scores, 10, 1,
+         1 - lr*(reg*2 + weight_decay), W, 10)
+    # optimizers.gw:10               w = w - lr * where(nesterov, d + momentum * v, v)
+    # examples/linear_softmax.gw:9   scores = x @ W + b
+    #     b, from its gradient
+    for j in range(10):
+        b[j] = b[j] - lr*(d_b_t1[j] + weight_decay*b[j])
+
+
 # What follows is the same for every model but for its tables: from Python to the kernels above.
 
 ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil
@@ -295,7 +379,10 @@ cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
 cdef void _call_train(void **s, const Py_ssize_t *n) noexcept nogil:
     train(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <write>s[5], <write>s[6], n[0])
 
-cdef kernel_t[4] _KERNELS = [_call_predict, _call_forward, _call_backward, _call_train]
+cdef void _call_step(void **s, const Py_ssize_t *n) noexcept nogil:
+    step(<read>s[0], <indices>s[1], <write>s[2], <read>s[3], <read>s[4], <write>s[5], <write>s[6], n[0])
+
+cdef kernel_t[5] _KERNELS = [_call_predict, _call_forward, _call_backward, _call_train, _call_step]
 cdef update_t[10] _UPDATES = [update_sgd, update_adagrad, update_rmsprop, update_adam, update_adamw, update_adadelta, update_adamax, update_nadam, update_radam, update_lion]
 
 # what the model is; read when the module is imported
@@ -366,6 +453,13 @@ _SPEC = """{
         {
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:loss', 'grad:loss', 'work'),
+            'kept': 0,
+            'work': ('*', 20, 'N'),
+            'sizes': ('N',),
+        },
+        {
+            'name': 'step',
+            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'rule', 'out:loss', 'work'),
             'kept': 0,
             'work': ('*', 20, 'N'),
             'sizes': ('N',),
@@ -444,6 +538,7 @@ _SPEC = """{
     'nonnegative': (),
     'countable': (),
     'optimizer': None,
+    'step': {'update': 'sgd', 'zero': ('momentum',)},
 }"""
 
 include "gradwright/module.pxi"

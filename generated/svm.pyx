@@ -13,6 +13,7 @@ Operations   the forward graph as written: 1341*N + 1283
              forward 1341*N + 1283, 640 of them transcendental; bytes moved 680*N + 5136
              backward 1480*N + 1280; bytes moved 680*N + 10248
              train 2821*N + 2563, 640 of them transcendental; bytes moved 680*N + 10256
+             step 2821*N + 1283, 640 of them transcendental; bytes moved 680*N + 10272
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -163,6 +164,59 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
          1, d_W, 10)
 
 
+cdef void step(read x, indices y, write theta, read hyper, read rule, write loss, write work,
+               Py_ssize_t N) noexcept nogil:
+    # a whole step by the rule sgd, whose gradient is kept nowhere
+    cdef write W = theta
+    cdef real reg = hyper[0]
+    cdef real lr = rule[0]
+    cdef real weight_decay = rule[3]
+    cdef write s = work, d_s = work + 10*N
+    cdef real t1, t2, L
+    cdef double loss_t1, loss_t4
+    cdef Py_ssize_t n, j, k
+    # examples/svm.gw:8   s[n, j] = sum(x[n, d] * W[d, j] for d)
+    gemm(N, 10, 64, 1,
+         x, 64, 1,
+         W, 10, 1,
+         0, s, 10)
+    # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
+    loss_t1 = 0
+    for n in range(N):
+        # examples/svm.gw:9   L[n]    = sum(max(0, s[n, j] - s[n, y[n]] + 1) for j if j != y[n])
+        L = 0
+        for j in range(10):
+            L += (maximum(0, s[10*n + j] - s[10*n + y[n]] + 1) if j != y[n] else 0.0)
+        # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
+        loss_t1 += L
+        # examples/svm.gw:9    backward of  L[n]    = sum(max(0, s[n, j] - s[n, y[n]] + 1) for j if j != y[n])
+        # examples/svm.gw:11                minimize mean(L) + reg * sum(W**2)
+        #     s is used 2 times: its adjoints add
+        #     d loss_t2 / d loss_t1 = 1 / N
+        for j in range(10):
+            t1 = s[10*n + j] - s[10*n + y[n]] + 1
+            d_s[10*n + j] = (((0.5 if 0 == t1 else 1.0) if 0 <= t1 else 0.0) if j != y[n] else 0.0)/N
+        for j in range(10):
+            t2 = s[10*n + j] - s[10*n + y[n]] + 1
+            d_s[10*n + y[n]] += ((-(0.5 if 0 == t2 else 1.0) if 0 <= t2 else 0.0) if j != y[n] else 0.0)/N
+    # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
+    loss_t4 = 0
+    for j in range(64):
+        for k in range(10):
+            loss_t4 += W[10*j + k]*W[10*j + k]
+    loss[0] = loss_t1/N + reg*loss_t4
+    # optimizers.gw:10     w = w - lr * where(nesterov, d + momentum * v, v)
+    # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
+    # examples/svm.gw:8    s[n, j] = sum(x[n, d] * W[d, j] for d)
+    #     W, from its gradient
+    #     W is used 2 times: its adjoints add
+    #     d loss_t3 / d W = 2 * W
+    gemm(64, 10, N, -lr,
+         x, 1, 64,
+         d_s, 10, 1,
+         1 - lr*(reg*2 + weight_decay), W, 10)
+
+
 # What follows is the same for every model but for its tables: from Python to the kernels above.
 
 ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil
@@ -193,7 +247,10 @@ cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
 cdef void _call_train(void **s, const Py_ssize_t *n) noexcept nogil:
     train(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <write>s[5], <write>s[6], n[0])
 
-cdef kernel_t[4] _KERNELS = [_call_predict, _call_forward, _call_backward, _call_train]
+cdef void _call_step(void **s, const Py_ssize_t *n) noexcept nogil:
+    step(<read>s[0], <indices>s[1], <write>s[2], <read>s[3], <read>s[4], <write>s[5], <write>s[6], n[0])
+
+cdef kernel_t[5] _KERNELS = [_call_predict, _call_forward, _call_backward, _call_train, _call_step]
 cdef update_t[10] _UPDATES = [update_sgd, update_adagrad, update_rmsprop, update_adam, update_adamw, update_adadelta, update_adamax, update_nadam, update_radam, update_lion]
 
 # what the model is; read when the module is imported
@@ -255,6 +312,13 @@ _SPEC = """{
         {
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:loss', 'grad:loss', 'work'),
+            'kept': 0,
+            'work': ('*', 20, 'N'),
+            'sizes': ('N',),
+        },
+        {
+            'name': 'step',
+            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'rule', 'out:loss', 'work'),
             'kept': 0,
             'work': ('*', 20, 'N'),
             'sizes': ('N',),
@@ -333,6 +397,7 @@ _SPEC = """{
     'nonnegative': (),
     'countable': (),
     'optimizer': None,
+    'step': {'update': 'sgd', 'zero': ('momentum',)},
 }"""
 
 include "gradwright/module.pxi"

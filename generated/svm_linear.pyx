@@ -13,6 +13,7 @@ Operations   the forward graph as written: 1341*N + 1283
              forward 1341*N + 1283, 640 of them transcendental; bytes moved 760*N + 5136
              backward 1371*N + 1280; bytes moved 760*N + 10248
              train 2712*N + 2563, 640 of them transcendental; bytes moved 680*N + 10256
+             step 2712*N + 1283, 640 of them transcendental; bytes moved 680*N + 10272
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -178,6 +179,71 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
          1, d_W, 10)
 
 
+cdef void step(read x, indices y, write theta, read hyper, read rule, write loss, write work,
+               Py_ssize_t N) noexcept nogil:
+    # a whole step by the rule sgd, whose gradient is kept nowhere
+    cdef write W = theta
+    cdef real reg = hyper[0]
+    cdef real lr = rule[0]
+    cdef real weight_decay = rule[3]
+    cdef write scores = work, d_scores = work + 10*N
+    cdef real loss_t7, d_loss_t1
+    cdef real loss_t3[10]
+    cdef real loss_t5[10]
+    cdef real d_loss_t2[10]
+    cdef double loss_t8, loss_t11
+    cdef Py_ssize_t n, j, k
+    # examples/svm_linear.gw:8   output scores = x @ W
+    gemm(N, 10, 64, 1,
+         x, 64, 1,
+         W, 10, 1,
+         0, scores, 10)
+    # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
+    loss_t8 = 0
+    for n in range(N):
+        for j in range(10):
+            #     in hinge
+            loss_t3[j] = scores[10*n + j] - scores[10*n + y[n]] + 1
+            loss_t5[j] = <real>(j == y[n])
+            # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
+            #     d loss_t4 / d loss_t3 = where(0 <= loss_t3, where(0 == loss_t3, 0.5, 1), 0)
+            #     d loss_t6 / d loss_t4 = where(loss_t5, 0, 1)
+            #     d loss_t9 / d loss_t8 = 1 / N
+            d_loss_t2[j] = (0.0 if loss_t5[j] != 0 else 1.0)/N*((0.5 if 0 == loss_t3[j] else 1.0) if 0 <= loss_t3[j] else 0.0)
+            #     scores is used 2 times: its adjoints add
+            d_scores[10*n + j] = d_loss_t2[j]
+        # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
+        loss_t7 = 0
+        # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
+        d_loss_t1 = 0
+        for j in range(10):
+            # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
+            #     in hinge
+            loss_t7 += (0.0 if loss_t5[j] != 0 else maximum(0, loss_t3[j]))
+            # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
+            d_loss_t1 -= d_loss_t2[j]
+        # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
+        loss_t8 += loss_t7
+        # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
+        d_scores[10*n + y[n]] += d_loss_t1
+    # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
+    loss_t11 = 0
+    for j in range(64):
+        for k in range(10):
+            loss_t11 += W[10*j + k]*W[10*j + k]
+    loss[0] = loss_t8/N + reg*loss_t11
+    # optimizers.gw:10           w = w - lr * where(nesterov, d + momentum * v, v)
+    # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
+    # examples/svm_linear.gw:8   output scores = x @ W
+    #     W, from its gradient
+    #     W is used 2 times: its adjoints add
+    #     d loss_t10 / d W = 2 * W
+    gemm(64, 10, N, -lr,
+         x, 1, 64,
+         d_scores, 10, 1,
+         1 - lr*(reg*2 + weight_decay), W, 10)
+
+
 # What follows is the same for every model but for its tables: from Python to the kernels above.
 
 ctypedef void (*kernel_t)(void **slots, const Py_ssize_t *sizes) noexcept nogil
@@ -208,7 +274,10 @@ cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
 cdef void _call_train(void **s, const Py_ssize_t *n) noexcept nogil:
     train(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <write>s[5], <write>s[6], n[0])
 
-cdef kernel_t[4] _KERNELS = [_call_predict, _call_forward, _call_backward, _call_train]
+cdef void _call_step(void **s, const Py_ssize_t *n) noexcept nogil:
+    step(<read>s[0], <indices>s[1], <write>s[2], <read>s[3], <read>s[4], <write>s[5], <write>s[6], n[0])
+
+cdef kernel_t[5] _KERNELS = [_call_predict, _call_forward, _call_backward, _call_train, _call_step]
 cdef update_t[10] _UPDATES = [update_sgd, update_adagrad, update_rmsprop, update_adam, update_adamw, update_adadelta, update_adamax, update_nadam, update_radam, update_lion]
 
 # what the model is; read when the module is imported
@@ -266,6 +335,13 @@ _SPEC = """{
         {
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:loss', 'grad:loss', 'work'),
+            'kept': 0,
+            'work': ('*', 20, 'N'),
+            'sizes': ('N',),
+        },
+        {
+            'name': 'step',
+            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'rule', 'out:loss', 'work'),
             'kept': 0,
             'work': ('*', 20, 'N'),
             'sizes': ('N',),
@@ -344,6 +420,7 @@ _SPEC = """{
     'nonnegative': (),
     'countable': (),
     'optimizer': None,
+    'step': {'update': 'sgd', 'zero': ('momentum',)},
 }"""
 
 include "gradwright/module.pxi"

@@ -531,9 +531,10 @@ class _Plan:
         self.outs = [(name, "bool" if o.get("kind") == "bool" else "array" if o["shape"] else "scalar", outs.index(f"out:{name}"))
                      for name, o in outputs.items() if f"out:{name}" in outs]
         pool = [f"in:{name}" for name in needs.names] + fixed + [f"up:{up[0]}" for up in self.ups] + [r[0] for r in self.results]
+        pool += ["rule"] if "rule" in kernel["slots"] else []
         places = [pool.index(slot) for slot in kernel["slots"]]
         self.pick: Any = itemgetter(*places) if len(places) > 1 else (lambda pool: tuple(pool[p] for p in places))
-        self.code = self._code(places, engine) if "_call" in engine.module else None
+        self.code = self._code(places, engine) if "_call" in engine.module and "rule" not in pool else None
 
     def _code(self, places: list[int], engine: "Engine") -> Array | None:
         """What `_call` in module.h makes and runs; None where it cannot, because a shape is computed."""

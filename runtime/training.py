@@ -137,11 +137,16 @@ class _Trainer:
         self.rows, self.batch, self.samples = 1, 0, 1
         self.sizes: tuple[int, ...] = ()
         self.slots: Any = ()
-        self.bytes_of = np.zeros(len(engine.spec["kernels"][plan.number]["slots"]), np.int64)
+        self.bytes_of = self._row_bytes(plan, {})
         self.staging = np.empty(64, np.uint8)
+        places, numbers = stretches(engine.spec, self.optimizer)
+        self.fused = self._fused(numbers)
+        if self.fused is not None:
+            self.fused_bytes = self._row_bytes(self.fused, {})
+        self.aliased = False        # an input lies in the parameters, which a fused step writes while it reads
+        self.cells = np.zeros(len(numbers[0]) if numbers else 0, engine.real)       # where a fused step finds the rule's numbers
         if data is not None:
             self.feed(data, batch_size)
-        places, numbers = stretches(engine.spec, self.optimizer)
         self.groups = np.array(places, np.int64).reshape(-1, 2)
         self.hypers = np.array(numbers, np.float64).reshape(len(places), -1)
         update = next(u for u in engine.spec["updates"] if u["name"] == self.optimizer.name)
@@ -163,10 +168,15 @@ class _Trainer:
         arrays = tuple([a.copy() if np.may_share_memory(a, model._theta) else a for a in arrays])
         rows, batch, rowbytes = self._cut(arrays, sizes, batch_size)
         self.place(arrays, sizes, hyper, rows, batch)
-        slots = engine.spec["kernels"][self.plan.number]["slots"]
-        self.bytes_of = np.array([rowbytes.get(slot, 0) for slot in slots], np.int64)
+        self.bytes_of = self._row_bytes(self.plan, rowbytes)
+        if self.fused is not None:
+            self.fused_bytes = self._row_bytes(self.fused, rowbytes)
         room = sum((max(self.batch, 1) * b + 63) // 64 * 64 for b in self.bytes_of.tolist())
         self.staging = np.empty(room + 64, np.uint8)
+
+    def _row_bytes(self, plan: Any, rowbytes: Mapping[str, int]) -> Array:
+        """The bytes of a row by the kernel's slots; 0 where it is not cut into batches."""
+        return np.array([rowbytes.get(slot, 0) for slot in self.engine.spec["kernels"][plan.number]["slots"]], np.int64)
 
     def place(self, arrays: Any, sizes: tuple[int, ...], hyper: Array, rows: int = 1, batch: int = 0) -> None:
         """Put these arrays, which are checked, into the kernel's slots."""
@@ -182,6 +192,20 @@ class _Trainer:
         lasting = (model._state, model._random) if engine.lasting else ()
         vectors = model._theta, model._frozen, hyper, *lasting, spaces["kept"], spaces["work"]
         self.slots = self.plan.pick((*arrays, *vectors, *self.results))
+        if self.fused is not None:
+            self.aliased = any(np.may_share_memory(array, model._theta) for array in arrays)
+            own = {slot: result for (slot, _, _), result in zip(self.plan.results, self.results, strict=True)}
+            results = [own[slot] for slot, _, _ in self.fused.results]
+            self.fused_slots = self.fused.pick((*arrays, *vectors, *results, self.cells))
+
+    def _fused(self, numbers: Sequence[Sequence[float]]) -> Any:
+        """The kernel that holds the whole step, if it does what this optimiser asks for; clipping is not among it."""
+        spec = self.engine.spec
+        step = spec.get("step")
+        if step is None or step["update"] != self.optimizer.name or len(numbers) != 1:
+            return None
+        known = [name for name, _ in next(u for u in spec["updates"] if u["name"] == step["update"])["hypers"]]
+        return None if any(numbers[0][known.index(name)] for name in step["zero"]) else self.engine.plans["step"]
 
     def _numbers(self) -> Any:
         handle = self.optimizer
@@ -260,10 +284,15 @@ class _Trainer:
                   losses: Array, done: Array, kernel: int | None = None) -> tuple[Any, ...]:
         """What the module's `_train` takes."""
         state = self.state
-        batches = (self.bytes_of, self.staging, order, epochs, self.rows, self.batch, self.loss, losses, done)
+        fused = self.fused if kernel is None and not (clip_norm or clip_value or self.aliased) else None
+        plan, slots, bytes_of = self.plan, self.slots, self.bytes_of
+        if fused is not None:
+            plan, slots, bytes_of = fused, self.fused_slots, self.fused_bytes
+        batches = (bytes_of, self.staging, order, epochs, self.rows, self.batch, self.loss, losses, done)
         rule = (self.model._theta, self.grad, tuple(state.arrays.values()), self.hypers, self.groups, self.rate, rates,
-                float(clip_norm), float(clip_value), float(state.step), self.model._state, self.next, self.model._random)
-        return self.plan.number if kernel is None else kernel, self.update, self.slots, self.sizes, batches, rule
+                float(clip_norm), float(clip_value), float(state.step), self.model._state, self.next, self.model._random,
+                None if fused is None else self.cells)
+        return plan.number if kernel is None else kernel, self.update, slots, self.sizes, batches, rule
 
     def run(self, epochs: int, order: Array | None, rates: Array | None, clip_norm: float, clip_value: float,
             losses: Array, done: Array, kernel: int | None = None) -> None:
@@ -292,7 +321,8 @@ def _state(model: Model, optimizer: Optimizer) -> State:
     state = model.optimizer_state
     if not isinstance(state, State) or state.update != optimizer.name:
         update = next(u for u in model.engine.spec["updates"] if u["name"] == optimizer.name)
-        arrays = {name: np.full(model.engine.count, value, model.engine.real) for name, value in update["states"]}
+        arrays = {name: np.full(model.engine.count, value, model.engine.real) if value
+                  else np.zeros(model.engine.count, model.engine.real) for name, value in update["states"]}
         rng = state.rng if isinstance(state, State) else None
         state = model.optimizer_state = State(optimizer.name, arrays)
         if rng is not None:
@@ -306,7 +336,7 @@ def train_in_python(module: Mapping[str, Any]) -> Callable[..., int]:
 
     def train(kernel: int, update: int, slots: Any, sizes: Any, batches: Any, rule: Any) -> int:
         rowbytes, _, order, epochs, rows, batch, loss, losses, done = batches
-        theta, grad, states, hypers, groups, rate, rates, clip_norm, clip_value, t, kept, following, random = rule
+        theta, grad, states, hypers, groups, rate, rates, clip_norm, clip_value, t, kept, following, random, _ = rule
         steps = 0
         with _deferred_interrupt() as interrupted:
             for epoch in range(epochs):

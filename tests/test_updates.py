@@ -27,7 +27,8 @@ def updates(rule: str = "") -> dict[str, Update]:
 def written(update: Update) -> tuple[str, str]:
     """(what stands before the loop, the loop) of the compiled rule, without comments."""
     lines = [line for line in write_update(update, False, set(), {}).text if not line.strip().startswith("#")]
-    before, _, loop = "\n".join(lines).partition("for i in range(count):")
+    text = "\n".join(lines)
+    before, _, loop = text[text.rindex("cdef void") :].partition("for i in range(count):")
     return before, loop
 
 
@@ -35,6 +36,16 @@ def test_no_rule_of_the_library_computes_in_its_loop_what_is_the_same_for_all_el
     for name, update in updates().items():
         _, loop = written(update)
         assert "pow" not in loop and not re.search(r"\bt\b", loop), name
+
+
+def test_while_it_is_off_momentum_costs_nothing() -> None:
+    """A function of its own touches neither the mean of gradients nor, for sgd, any state."""
+    for name, states in (("sgd", 0), ("rmsprop", 1)):
+        text = "\n".join(write_update(updates()[name], False, set(), {}).text)
+        idle = text[: text.rindex("cdef void")]
+        assert f"update_{name}_idle(" in idle and idle.count("<write>states_") == states
+        assert f"    if hypers_[{1 if name == 'sgd' else 4}] == 0:  # momentum\n        update_{name}_idle(" in text
+    assert "_idle" not in "\n".join(write_update(updates()["adam"], False, set(), {}).text)
 
 
 def test_a_division_by_what_is_the_same_for_all_elements_multiplies_by_the_reciprocal() -> None:

@@ -120,8 +120,12 @@ class KernelWriter:
             self.held.setdefault(place.slot, []).append(place)
         for name in self.free:
             self.spell(name)
+        self.over = nest.kernel.over
         for s in nest.storage:
-            self.spell(s.value.name)
+            if s.value.name not in self.over:
+                self.spell(s.value.name)
+        for value, old in self.over.items():
+            self.spell.alias(value, old)
         self.arguments = self._arguments()
         self.loaded = self._loaded()
         self._active: list[str] = []  # loop variables from the outside in
@@ -146,7 +150,7 @@ class KernelWriter:
             type_ = "write" if written else "read"
             if value.kind == "int" and kind in ("in", "out", "random"):
                 type_ = "write_indices" if written else "indices"
-            if kind in ("theta", "frozen", "hyper", "kept", "state", "next"):
+            if kind in ("theta", "frozen", "hyper", "rule", "kept", "state", "next"):
                 name = kind
             elif kind == "grad":
                 name = "grad" if len(grads) == 1 else self.spell.fresh(f"grad_{label.split(':')[-1]}")
@@ -160,7 +164,7 @@ class KernelWriter:
         found: dict[str, str] = {}
         for slot, type_, name in self.arguments:
             for place in self.held[slot]:
-                if slot in ("theta", "frozen", "hyper", "state") and type_ == "read":
+                if slot in ("theta", "frozen", "hyper", "rule", "state") and type_ == "read":
                     if not self.storage[place.value].value.shape:
                         found[place.value] = f"{name}[{dim_text(place.offset, self.spell)}]"
         return found
@@ -322,10 +326,12 @@ class KernelWriter:
         """``only``: the values and slots of a piece; None for all."""
         for slot, type_, name in self.arguments:
             kind = slot.partition(":")[0]
-            if kind not in ("theta", "frozen", "hyper", "kept", "state", "next", "grad"):
+            if kind not in ("theta", "frozen", "hyper", "rule", "kept", "state", "next", "grad"):
                 continue
             parts = []
             for place in self.held[slot]:
+                if place.value in self.over and self.over[place.value] in self.storage:
+                    continue
                 if place.value not in self.loaded and (only is None or place.value in only):
                     offset = dim_text(place.offset, self.spell)
                     parts.append(f"{self.spell(place.value)} = {name}" + (f" + {offset}" if offset != "0" else ""))

@@ -18,7 +18,7 @@ from .checked import EXTERN, CheckedWriter, Looks, look_at, tail
 from .costs import cost, moved, operations
 from .cython import KernelWriter, Lines, dim_text
 from .formulas import CALLS
-from .spec import declared, literal, spec
+from .spec import declared, literal, spec, without_step
 from .updates import is_shared, spell_function, write_update
 
 DIRECTIVES = ("language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=False, "
@@ -38,6 +38,9 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
     ``profile`` says how long each of its parts took."""
     model = plan.model
     single = model.dtype == "float32"
+    if checked:  # it can give up a step before the update
+        plan = without_step(plan)
+        nests = [n for n in nests if n.kernel.name != "step"] if nests is not None else None
     nests = [lower(k) for k in plan.kernels] if nests is None else nests
     used: set[str] = set()
     bodies = Lines()

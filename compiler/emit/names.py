@@ -11,7 +11,8 @@ RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset
     NULL bint char short int long float double signed unsigned void const volatile size_t Py_ssize_t object list tuple dict set
     str bytes bool complex type range max min abs sum len print self cls noexcept api by except self exp log log1p expm1 sqrt
     absolute sign sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus floor power maximum minimum inf nan
-    pi read write reals integers real theta frozen hyper kept work grad gemm block_sum block_max block_min rank root share
+    pi read write reals integers real theta frozen hyper rule kept work grad step_power gemm contract contract_guarded
+    block_sum block_max block_min above below pick rank root share
     lgamma digamma polygamma forward backward predict train auto
     break case continue default do else for goto if register return static switch typedef while restrict asm I errno main stdin
     stdout stderr EOF assert signal y0 y1 yn j0 j1 jn gamma index time step state weight hypers slots sizes np numpy Model
@@ -32,6 +33,10 @@ class Speller:
         if name not in self._spelled:
             self._spelled[name] = self.fresh(name)
         return self._spelled[name]
+
+    def alias(self, name: str, other: str) -> None:
+        """Spell a value as another, in whose place it is."""
+        self._spelled[name] = self(other)
 
     def fresh(self, wanted: str) -> str:
         """A spelling that nothing has yet."""

@@ -20,10 +20,11 @@ from ..graph.ir import Access, Const, Eqn, Gather, Graph, Ix, Kind, Model, Quot,
 from ..graph.patterns import Running, ranking, running
 from ..graph.shapes import Dim, Quotient, Shape, size
 from ..language.source import Source
+from ..passes.descent import idle
 from ..passes.kernels import Kernel, Plan
 from ..passes.names import is_temporary
 from .names import Speller
-from .spec import literal, spec
+from .spec import literal, spec, without_step
 
 # py: a Python number, which must not be divided by zero; the others are arrays or NumPy's scalars
 Tag = Literal["real", "int", "bool", "py"]
@@ -115,7 +116,7 @@ def _add_inside(array, index, values):
 
 def emit_numpy(plan: Plan, sources: Mapping[str, Source], *, version: str, digest: str, command: str) -> dict[str, str]:
     """The text of the module by file name: ``NAME.py``."""
-    model = plan.model
+    plan, model = without_step(plan), plan.model
     used: set[str] = set()
     kernels = ["\n".join(_KernelWriter(k, model, sources, used).write()) for k in plan.kernels]
     updates = ["\n".join(_write_update(u, used, sources)) for u in model.updates]
@@ -1047,6 +1048,17 @@ def _write_update(update: Update, used: set[str], sources: Mapping[str, Source])
                 yield f"    # {_comment(file)}:{number}   {sources[file].line(number).strip()}".rstrip()
         else:
             yield f"    # {_comment(file)}:{', '.join(map(str, sorted(numbers)))}"
+    less = idle(update)
+    if less is not None:  # states of no use stay as they are
+        zero, reduced = less
+        yield f"    if {' == '.join([*(names[n] for n in zero), '0'])}:"
+        yield from (f"    {line}" for line in _update_lines(reduced, names, spell, used))
+        yield "        return"
+    yield from _update_lines(update, names, spell, used)
+
+
+def _update_lines(update: Update, names: Mapping[str, str], spell: Speller, used: set[str]) -> Iterator[str]:
+    states = [names[name] for name, _ in update.states]
     lines: list[str] = []
     new = {result: f"{name}_new" for result, name in zip(update.results, ("w", *states), strict=True)}
 

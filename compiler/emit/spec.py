@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..graph.bounds import index_range, inside
@@ -10,7 +11,8 @@ from ..graph.expr import leaves, walk
 from ..graph.ir import Eqn, Graph, Init, Model, Scan, Value, outs
 from ..graph.patterns import ranking
 from ..graph.shapes import Dim, Quotient, Shape, size
-from ..passes.kernels import Kernel, param_offsets, state_offsets
+from ..passes.descent import plain_rule
+from ..passes.kernels import Kernel, Plan, param_offsets, state_offsets
 
 SpecDim = int | str | tuple[Any, ...]
 
@@ -47,6 +49,11 @@ def _init(init: Init) -> tuple[Any, ...]:
     if init.kind == "values":
         return "values", tuple(float(x) for x in init.data)
     return init.kind, *(float(x) for x in init.data)
+
+
+def without_step(plan: Plan) -> Plan:
+    """The plan of a module whose steps are the gradient first and then the update."""
+    return replace(plan, kernels=tuple(k for k in plan.kernels if k.name != "step"))
 
 
 POINT = 256  # numbers
@@ -86,6 +93,10 @@ def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, versio
         )  # fmt: skip
     if pointwise(model):
         more["point"] = True
+    if any(k.name == "step" for k in kernels):
+        rule = plain_rule(model)
+        assert rule is not None
+        more["step"] = {"update": rule.update.name, "zero": rule.zero}
     if model.layers:
         more["layers"] = dict(model.layers)
     if model.training is not None:

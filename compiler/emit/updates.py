@@ -4,6 +4,7 @@ or in C. The library's rules depend on nothing but the real type: in C they stan
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,6 +17,7 @@ from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Origin, Update
 from ..language.source import Source
+from ..passes.descent import idle
 from .cython import Lines
 from .formulas import ATOM, Code, Formulas
 from .names import Speller
@@ -39,15 +41,40 @@ class _Steps:
 def write_update(update: Update, single: bool, used: set[str], sources: Mapping[str, Source],
                  look: Callable[[str, Origin], int] | None = None) -> Lines:  # fmt: skip
     """``cdef void adam(w, g, states, hypers, t, n)``: what does not depend on the element is computed before the loop.
-    ``look`` gives the number of a look at what a line of the rule computes, where the module is checked."""
+    ``look`` gives the number of a look at what a line of the rule computes, where the module is checked. A rule that needs
+    fewer of its states while some hyper-parameters are 0 has a function for that as well, and leaves the others alone then."""
+    less = idle(update)
+    if less is None:
+        return _write(update, update, update.name, single, used, sources, look)
+    zero, reduced = less
+    out = _write(reduced, update, f"{update.name}_idle", single, used, sources, look)
+    out.add("")
+    out.add("")
+    lines = _write(update, update, update.name, single, used, sources, look)
+    place = next(k for k, line in enumerate(lines.text) if line.startswith("    cdef "))
+    condition = " and ".join(f"hypers_[{k}] == 0" for k in _numbers(update, zero))
+    call = f"        {spell_function(f'{update.name}_idle')}(w, g, states_, hypers_, t, count)"
+    lines.text[place:place] = [f"    if {condition}:  # {', '.join(zero)}", call, "        return"]
+    lines.origins[place:place] = [(*update.origins,)] * 3
+    out.extend(lines)
+    return out
+
+
+def _numbers(update: Update, hypers: Sequence[str]) -> list[int]:
+    names = [name for name, _ in update.hypers]
+    return [names.index(name) for name in hypers]
+
+
+def _write(update: Update, whole: Update, called: str, single: bool, used: set[str], sources: Mapping[str, Source],
+           look: Callable[[str, Origin], int] | None) -> Lines:  # fmt: skip
+    """One function for ``update``, whose arguments are those of ``whole``, of which it has perhaps not all states."""
     rule = _steps(update, lambda leaf: _Rule(leaf, single, used))
     out = Lines()
     arguments = "write w, read g, real **states_, const double *hypers_, double t, Py_ssize_t count"
-    head = spell_function(update.name)
-    out.add(f"cdef void {head}({arguments}) noexcept nogil:")
+    out.add(f"cdef void {spell_function(called)}({arguments}) noexcept nogil:")
     for line in update.doc.splitlines():
         out.add(f"    # {line}".rstrip(), *update.origins)
-    for k, name in enumerate(rule.states):
+    for k, name in zip(_places(update, whole), rule.states, strict=True):
         out.add(f"    cdef write {name} = <write>states_[{k}]")
     for k, name in enumerate(rule.hypers):
         out.add(f"    cdef real {name} = <real>hypers_[{k}]")
@@ -78,6 +105,12 @@ def write_update(update: Update, single: bool, used: set[str], sources: Mapping[
             if look is not None:
                 out.add(f"        _look({target}, i, {look(what, origin)})", *update.origins)
     return out
+
+
+def _places(update: Update, whole: Update) -> list[int]:
+    """Where the states of ``update`` are among those of ``whole``."""
+    names = [name for name, _ in whole.states]
+    return [names.index(name) for name, _ in update.states]
 
 
 def _steps(update: Update, printer: Callable[[Callable[[Expr], Code]], Formulas]) -> _Steps:
@@ -238,23 +271,37 @@ class _CRule(_Rule):
 
 def c_update(update: Update, sources: Mapping[str, Source]) -> str:
     """The rule as a C function, as ``updates_real.h`` has it."""
+    lines = [f"/* {line} */" for line in update.doc.splitlines() if line.strip()]
+    lines += [f"GW_UPDATE({update.name})", "{"]
+    less = idle(update)
+    if less is not None:  # it leaves the states alone that are of no use then
+        zero, reduced = less
+        condition = " && ".join(f"hypers_[{k}] == 0" for k in _numbers(update, zero))
+        lines += [f"    if ({condition}) {{ /* {', '.join(zero)} */"]
+        lines += [f"    {line}" for line in _c_lines(reduced, update, sources)]
+        lines += ["        return;", "    }"]
+    return "\n".join([*lines, *_c_lines(update, update, sources), "}", ""])
+
+
+def _c_lines(update: Update, whole: Update, sources: Mapping[str, Source]) -> list[str]:
     rule = _steps(update, lambda leaf: _CRule(leaf, False, set()))
     flags = set(rule.flags)
 
     def declared(name: str, text: str) -> str:
         return f"const {'int' if name in flags else 'GW_REAL'} {name} = {text};"
 
-    lines = [f"/* {line} */" for line in update.doc.splitlines() if line.strip()]
-    lines += [f"GW_UPDATE({update.name})", "{"]
-    lines += [f"    GW_REAL *const __restrict__ {name} = states_[{k}];" for k, name in enumerate(rule.states)]
-    lines += [f"    const GW_REAL {name} = (GW_REAL)hypers_[{k}];" for k, name in enumerate(rule.hypers)]
+    places = zip(_places(update, whole), rule.states, strict=True)
+    lines = [f"    GW_REAL *const __restrict__ {name} = states_[{k}];" for k, name in places]
+    texts = " ".join(text for _, text in (*rule.outside, *rule.inside, *((n, value) for n, _, value in rule.targets)))
+    used = [(k, name) for k, name in enumerate(rule.hypers) if re.search(rf"\b{name}\b", texts)]
+    lines += [f"    const GW_REAL {name} = (GW_REAL)hypers_[{k}];" for k, name in used]
     lines += [f"    {declared(name, text)}" for name, text in rule.outside]
     lines += ["    ptrdiff_t i;", "    for (i = 0; i < count; i++) {"]
     lines += [f"        /* {line} */" for line, _ in _quoted(update, sources)]
     lines += [f"        {declared(name, text)}" for name, text in rule.inside]
     lines += [f"        {declared(name, value)}" for name, _, value in rule.targets if name]
     lines += [f"        {target} = {name or value};" for name, target, value in rule.targets if target != value]
-    return "\n".join([*lines, "    }", "}", ""])
+    return [*lines, "    }"]
 
 
 def header(updates: Sequence[Update], sources: Mapping[str, Source]) -> str:

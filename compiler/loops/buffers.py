@@ -39,7 +39,7 @@ def lower(kernel: Kernel) -> Nest:
     graph = apply(MEMORY, kernel.graph)
     kernel = replace(kernel, graph=graph)
     slots = {p.value: p for p in kernel.places}
-    nodes, inner = schedule(graph)
+    nodes, inner = schedule(graph, kernel.over)
     body = _zero_together(nodes, slots, graph)
     uses = _collect(body)
     room = STACK

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import merge
 from itertools import islice
@@ -21,6 +21,7 @@ from ..graph.rewrite import Namer, prune, rename_axes, shape_axes, substitute_ac
 from ..graph.shapes import Dim, size
 from ..language.source import Span
 from ..passes import KERNEL, MEMORY, apply
+from ..passes.descent import split
 from ..passes.names import rename
 from ..passes.products import arrange, classify, step
 from .ir import ArgBest, Assign, Leave, Loop, Node, Product, Rank, Zero
@@ -34,6 +35,15 @@ _GATES = frozenset("exp log log1p expm1 sin cos tan tanh sinh cosh asin acos ata
 
 _INITIAL = {"+": E.ZERO, "*": E.ONE, "max": E.neg(E.INF), "min": E.INF}
 _STEP = {"": "=", "+": "+=", "*": "*=", "max": "max=", "min": "min="}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """``target = alpha * product + beta * target``, over the scalars in ``args``."""
+
+    alpha: Expr
+    beta: Expr
+    args: tuple[Access, ...]
 
 
 @dataclass
@@ -50,6 +60,7 @@ class Item:
     bound: dict[str, Ix] = field(default_factory=dict)
     short: frozenset[str] = frozenset()  # axes of windows that are written out: no loop
     tile: bool = False  # writes a part of its target that nothing else writes
+    scale: Scale | None = None  # of a matrix product: what it is multiplied by, and what was there before
 
     _reads: dict[str, list[tuple[Ix, ...] | None]] | None = None
 
@@ -89,9 +100,11 @@ class Classes:
         self._parent[self.find(a)] = self.find(b)
 
 
-def schedule(graph: Graph) -> tuple[tuple[Node, ...], tuple[Value, ...]]:
-    """The loop nest of a kernel's graph, and the values inside of its loops over time."""
+def schedule(graph: Graph, over: Mapping[str, str] | None = None) -> tuple[tuple[Node, ...], tuple[Value, ...]]:
+    """The loop nest of a kernel's graph, and the values inside of its loops over time. ``over``: outputs that are written over
+    inputs, once nothing else reads these."""
     scheduler = _Scheduler(graph, graph.values(), set())
+    scheduler.over = dict(over or {})
     nodes = scheduler.run()
     return nodes, tuple(scheduler.inner)
 
@@ -106,6 +119,7 @@ class _Scheduler:
         self.extent: dict[str, Dim] = {}
         self.taken = taken
         self.grows: dict[str, str] = {}  # what is only added to: the value before, in whose place it is
+        self.over: dict[str, str] = {}
 
     def run(self) -> tuple[Node, ...]:
         items = self._items()
@@ -119,9 +133,22 @@ class _Scheduler:
         into, first = self._accumulations()
         self.grows = {new: old for new, old in self.grows.items() if new in first and first[new].body is E.arg(0)
                       and first[new].args[0].value == old}  # fmt: skip
+        scales = self._scales()
         items: list[Item] = []
         waiting: dict[str, list[Eqn]] = {}
-        for eqn in self.graph.eqns:
+        moved = {product.out.name for _, added in scales.values() for product, _ in added}
+        last = [e for e in self.graph.eqns if isinstance(e, Eqn) and e.out.name in self.over]
+        for eqn in (*(e for e in self.graph.eqns if not isinstance(e, Eqn) or e.out.name not in self.over), *last):
+            if isinstance(eqn, Eqn) and eqn.out.name in scales:
+                rest, added = scales[eqn.out.name]
+                if rest is not None:
+                    items.append(self._item(rest, eqn.out.name, False, len(items)))
+                for product, scale in added:
+                    items.append(self._item(product, eqn.out.name, scale.beta is E.ONE, len(items)))
+                    items[-1].scale = scale
+                continue
+            if isinstance(eqn, Eqn) and eqn.out.name in moved:
+                continue
             if isinstance(eqn, Scan):
                 items.append(Item(_placeholder(eqn), eqn.outs[0].name, False, len(items), [], eqn))
                 continue
@@ -157,7 +184,7 @@ class _Scheduler:
         into: dict[str, str] = {}
         first: dict[str, Eqn] = {}
         for eqn in made.values():
-            if eqn.reduce or eqn.plain_out is None or eqn.body.op != "add":
+            if eqn.reduce or eqn.plain_out is None or eqn.body.op != "add" or eqn.out.name in self.over:
                 continue
             terms = _terms(eqn.body)
             readers: dict[Expr, int] = {}  # how many of the terms read each operand
@@ -188,6 +215,53 @@ class _Scheduler:
             into.update(dict.fromkeys(parts.values(), eqn.out.name))
             first[eqn.out.name] = prune(replace(eqn, body=rest if rest is not None else E.ZERO))
         return into, first
+
+    def _scales(self) -> dict[str, tuple[Eqn | None, list[tuple[Eqn, Scale]]]]:
+        """What is written over an input w as ``c * w + d * (a matrix product)``, or as more than that: what comes first, if it is
+        no multiple of w by a number, and the products that then add straight to it."""
+        uses: dict[str, int] = dict.fromkeys(self.graph.outputs, 2)
+        for each in self.graph.eqns:
+            for name in each.reads() if isinstance(each, Scan) else [a.value for a in each.args]:
+                uses[name] = uses.get(name, 0) + (2 if isinstance(each, Scan) else 1)
+        made: dict[str, Eqn] = {e.out.name: e for e in self.graph.eqns if isinstance(e, Eqn)}
+        found: dict[str, tuple[Eqn | None, list[tuple[Eqn, Scale]]]] = {}
+        for name, old in self.over.items():
+            eqn = made.get(name)
+            if eqn is None or eqn.reduce or eqn.plain_out is None:
+                continue
+            body = eqn.body
+            parts: list[tuple[Eqn, Expr]] = []
+            for k, access in enumerate(eqn.args):
+                part = made.get(access.value)
+                whole = tuple(ix.plain for ix in access.index) == eqn.plain_out and access.fill is None
+                if part is None or not whole or part.out.shape != eqn.out.shape or uses[access.value] != 1:
+                    continue
+                if not self._adds(part):
+                    continue
+                pair = split(body, E.arg(k))
+                if pair is not None and pair[0] is not E.ZERO and _scalar(pair[0], eqn):
+                    parts.append((replace(part, origin=eqn.origin), pair[0]))
+                    body = pair[1]
+            if not parts:
+                continue
+            here = Access(old, eqn.out_index)
+            pair = split(body, E.arg(eqn.args.index(here))) if here in eqn.args else None
+            beta, rest = E.ONE, None
+            if pair is not None and pair[1] is E.ZERO and _scalar(pair[0], eqn):
+                beta = pair[0]
+            else:
+                rest = prune(replace(eqn, body=body))
+            found[name] = rest, []
+            for part, alpha in parts:
+                found[name][1].append((part, _scale(alpha, beta, eqn)))
+                beta = E.ONE
+        return found
+
+    def _adds(self, part: Eqn) -> bool:
+        """Whether this is a matrix product that may be computed last of all, into what is there."""
+        if classify(part) is None or any(a.value in self.over.values() for a in part.args):
+            return False
+        return not arrange(part, lambda name: self.values[name].shape).around
 
     def _item(self, eqn: Eqn, target: str, accumulates: bool, serial: int) -> Item:
         eqn = rename_axes(eqn, lambda name: f"{self.stem}{serial}.{name}")
@@ -229,6 +303,12 @@ class _Scheduler:
             lowest = 0
             for p in producers:
                 lowest = max(lowest, where[p.serial])
+            if item.target in self.over:  # what is there is read before
+                old = self.over[item.target]
+                for p in items:
+                    if p.serial < item.serial and p.target != item.target:
+                        if old in (p.scan.reads() if p.scan is not None else p.reads()):
+                            lowest = max(lowest, where[p.serial] + 1)
             place = None if barrier else self._join(item, producers, groups, where, lowest)
             if place is None:
                 axis = None if barrier or not item.left else self._first_axis(item)
@@ -515,8 +595,9 @@ class _Scheduler:
         before = self._start(item) if way.around and not item.accumulates and not item.ready else []
         a, b, c = (substitute_access(x, zero, dict(loops))
                    for x in (eqn.args[way.a], eqn.args[1 - way.a], Access(item.target, eqn.out_index)))  # fmt: skip
-        beta = E.ONE if item.accumulates or way.around else E.ZERO
-        nodes: list[Node] = [Product(way.rows, way.depth, way.columns, a, b, c, E.ONE, beta, eqn.origin, guard=way.guard)]
+        scale = item.scale or Scale(E.ONE, E.ONE if item.accumulates or way.around else E.ZERO, ())
+        nodes: list[Node] = [Product(way.rows, way.depth, way.columns, a, b, c, scale.alpha, scale.beta, eqn.origin, scale.args,
+                                     way.guard)]  # fmt: skip
         for variable, extent in reversed(loops):
             nodes = [Loop(variable, extent, tuple(nodes))]
         return [*before, *nodes]
@@ -657,6 +738,17 @@ def _written_at(node: Node, variable: str, k: int) -> Node:
 
 def _innermost(item: Item) -> bool:
     return len(item.left) <= 1
+
+
+def _scalar(body: Expr, eqn: Eqn) -> bool:
+    """Whether it is the same at all points of the equation."""
+    return not E.leaves(body, "idx") and all(not eqn.args[k].index for k in E.arguments(body))
+
+
+def _scale(alpha: Expr, beta: Expr, eqn: Eqn) -> Scale:
+    used = list(dict.fromkeys((*E.arguments(alpha), *E.arguments(beta))))
+    renumbered = {E.arg(k): E.arg(place) for place, k in enumerate(used)}
+    return Scale(E.substitute(alpha, renumbered), E.substitute(beta, renumbered), tuple(eqn.args[k] for k in used))
 
 
 def _gate(item: Item) -> bool:

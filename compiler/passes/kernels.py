@@ -12,7 +12,7 @@ from ..graph.rewrite import Namer
 from ..graph.shapes import Dim, size
 from ..language.source import Span
 from ..meaning.verify import verify, verify_gradients
-from . import AFTER, BEFORE, KERNEL, apply, known
+from . import AFTER, BEFORE, KERNEL, apply, descent, known
 from .names import rename, sealed
 
 
@@ -28,8 +28,8 @@ class Place:
 @dataclass(frozen=True)
 class Kernel:
     """One function of the module. ``slots`` are its arguments in order: ``in:x``, ``theta``, ``frozen``, ``hyper``, ``state``,
-    ``random``, ``out:p``, ``next``, ``kept``, ``up:f``, ``grad:f``, ``din:f:x``, ``dval:f:name``. Every input and every
-    output of ``graph`` has a place."""
+    ``random``, ``rule``, ``out:p``, ``next``, ``kept``, ``up:f``, ``grad:f``, ``din:f:x``, ``dval:f:name``. Every input and
+    every output of ``graph`` has a place; an output may have that of an input, over which it is written."""
 
     name: str
     doc: str
@@ -40,6 +40,14 @@ class Kernel:
 
     def place(self, value: str) -> Place | None:
         return next((p for p in self.places if p.value == value), None)
+
+    @property
+    def over(self) -> dict[str, str]:
+        """Which outputs are written over which inputs."""
+        inputs = {v.name for v in self.graph.inputs}
+        taken = {(p.slot, p.offset): p.value for p in self.places if p.value in inputs}
+        shared = {p.value: taken.get((p.slot, p.offset)) for p in self.places if p.value not in inputs and p.slot == "theta"}
+        return {value: old for value, old in shared.items() if old is not None}
 
 
 @dataclass(frozen=True)
@@ -190,7 +198,18 @@ def _kernels(model: Model, forward: Graph, whole: Graph, gradients: Sequence[_Gr
     if model.loss is not None and trained:
         loss = {name: value for name, value in shown.items() if value == model.loss}
         what = "the loss and its gradient in one go" + (", and what the states become" if model.states else "")
-        yield _cut(model, "train", what, _settled(model, whole, True), loss, trained, (), {}, step=True)
+        settled = _settled(model, whole, True)
+        yield _cut(model, "train", what, settled, loss, trained, (), {}, step=True)
+        rule = descent.plain_rule(model)
+        parameters = {p.value.name for p in model.params if not p.frozen}
+        named = model.optimizer is not None and rule is not None and model.optimizer[0] == rule.update.name
+        of = {g.name: g.value for g in trained}
+        if rule is not None and parameters == of.keys() and (named or descent.pays(settled, of.values(), model.free)):
+            graph, results, numbers = descent.stepped(settled, rule, of)
+            offsets = param_offsets(model)
+            over = {results[name]: ("theta", offsets[name]) for name in of}
+            what = f"a whole step by the rule {rule.update.name}, whose gradient is kept nowhere"
+            yield _cut(model, "step", what, graph, loss, (), (), {}, step=True, over=over, rule=numbers)
 
 
 def _light(model: Model, whole: Graph) -> bool:
@@ -254,8 +273,10 @@ def _ancestors(graph: Graph, names: Iterable[str]) -> set[str]:
 
 
 def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str], gradients: Sequence[_Gradient],
-         keep: dict[str, Dim] | tuple[()], kept: dict[str, Dim], step: bool = False) -> Kernel:  # fmt: skip
-    """The part of the whole graph that computes ``shown``, ``gradients`` and ``keep`` from the inputs and ``kept``."""
+         keep: dict[str, Dim] | tuple[()], kept: dict[str, Dim], step: bool = False,
+         over: Mapping[str, tuple[str, Dim]] | None = None, rule: Mapping[str, int] | None = None) -> Kernel:  # fmt: skip
+    """The part of the whole graph that computes ``shown``, ``gradients`` and ``keep`` from the inputs and ``kept``. ``over``:
+    what is written over an input, and where that lives; ``rule``: inputs that are numbers of an update rule."""
     values = whole.values()
     fresh = Namer(values)
     eqns: list[Eqn | Scan] = [e for e in whole.eqns if not any(o.name in kept for o in outs(e))]
@@ -269,6 +290,7 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
     wanted += [(g.value, g.slot, g.offset) for g in gradients]
     starts = state_offsets(model) if step else {}
     wanted += [(s.next, "next", starts[s.value.name]) for s in model.states if step]
+    wanted += [(value, slot, offset) for value, (slot, offset) in (over or {}).items()]
     made = {e.out.name: k for k, e in enumerate(eqns) if isinstance(e, Eqn)}
     after: dict[int, Eqn] = {}
     spans = _spans(whole)
@@ -302,7 +324,7 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
         inputs=tuple(v for v in graph.inputs if v.name in read),
         consts=tuple(c for c in graph.consts if c.value.name in read),
     )
-    places = [*_input_places(model, graph, kept, whole), *placed.values()]
+    places = [*_input_places(model, graph, kept, whole, rule or {}), *placed.values()]
     order = {g: {n: k for k, n in enumerate(names)} for g, names in (
         ("in", [i.value.name for i in model.inputs]), ("", [o.name for o in model.outputs]))}  # fmt: skip
     slots = tuple(dict.fromkeys(p.slot for p in sorted(places, key=lambda p: _order(order, p.slot))))
@@ -312,7 +334,7 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
     return Kernel(name, doc, graph, tuple(places), slots, total)
 
 
-def _input_places(model: Model, graph: Graph, kept: dict[str, Dim], whole: Graph) -> list[Place]:
+def _input_places(model: Model, graph: Graph, kept: dict[str, Dim], whole: Graph, rule: Mapping[str, int]) -> list[Place]:
     offsets = param_offsets(model)
     params = {p.value.name: p for p in model.params}
     inputs = {i.value.name for i in model.inputs}
@@ -336,6 +358,8 @@ def _input_places(model: Model, graph: Graph, kept: dict[str, Dim], whole: Graph
             places.append(Place(name, "state", states[name]))
         elif name == model.generator:
             places.append(Place(name, "random"))
+        elif name in rule:
+            places.append(Place(name, "rule", Dim.of(rule[name])))
         else:
             assert name in upstream
             places.append(Place(name, f"up:{name.removeprefix('upstream_')}"))
@@ -343,6 +367,6 @@ def _input_places(model: Model, graph: Graph, kept: dict[str, Dim], whole: Graph
 
 
 def _order(order: Mapping[str, Mapping[str, int]], slot: str) -> tuple[int, int, str]:
-    groups = ("in", "theta", "frozen", "hyper", "state", "random", "up", "out", "next", "grad", "din", "dval", "kept")
+    groups = ("in", "theta", "frozen", "hyper", "state", "random", "rule", "up", "out", "next", "grad", "din", "dval", "kept")
     kind, _, label = slot.partition(":")
     return groups.index(kind), order["in" if kind == "in" else ""].get(label, 0), label

@@ -509,11 +509,12 @@ GWM_CLIP(gwm_clip_float, float)
             the rows of each epoch; batch 0: no batches, a step takes all; loss: the kernel's loss; losses float64[epochs] gets
             the means over the rows; done int64[3]: gets whole epochs and steps; has the row at which the first epoch goes on,
             whose losses up to there add up to losses[0]. A run that is stopped within an epoch leaves that sum in its place
-   rule     (theta, grad, states, hypers, groups, rate, rates, clip_norm, clip_value, t, kept, following, random)
+   rule     (theta, grad, states, hypers, groups, rate, rates, clip_norm, clip_value, t, kept, following, random, cells)
             hypers float64[groups, H] and groups int64[groups, 2]: which stretch of theta (start, length) is updated with which
             hypers; rates float64[steps] or None: factors on hyper number `rate`, step by step; a clip of 0 is none; t: steps
             before this one; kept: the model's own states, which take what the kernel left in `following` when its step is done;
-            random int64[2]: seed and counter, which goes up by one for each step
+            random int64[2]: seed and counter, which goes up by one for each step; cells: None, or where the kernel, which is the
+            whole step, reads the hyper-parameters
 
    A checked module stops at the first NaN or infinity, with everything as the step before left it. */
 #ifdef GRADWRIGHT_CHECKED_H
@@ -532,7 +533,7 @@ typedef struct {
     const double *hypers, *rates;
     double *losses;
     int64_t *done, *random;
-    char **whole, *staging, *theta, *grad, *loss, *safe, *kept;
+    char **whole, *staging, *theta, *grad, *loss, *safe, *kept, *cells;
     const char *following;
     void **slots;
 } gwm_job;
@@ -549,15 +550,15 @@ static void gwm_free(gwm_job *job)
 static int gwm_prepare(gwm_job *job, PyObject *const *args)
 {
     PyObject *rowbytes, *staging, *order, *loss, *losses, *done, *theta, *grad, *states, *hypers, *groups, *rates;
-    PyObject *kept = NULL, *following = NULL, *random = NULL;
+    PyObject *kept = NULL, *following = NULL, *random = NULL, *cells = NULL;
     Py_ssize_t k;
 
     memset(job, 0, sizeof *job);
     if (gwm_sizes(args[3], job->sizes)
         || !PyArg_ParseTuple(args[4], "OOOnnnOOO", &rowbytes, &staging, &order, &job->epochs, &job->rows, &job->batch, &loss,
                              &losses, &done)
-        || !PyArg_ParseTuple(args[5], "OOO!OOnOddd|OOO", &theta, &grad, &PyTuple_Type, &states, &hypers, &groups, &job->rate,
-                             &rates, &job->clip_norm, &job->clip_value, &job->t, &kept, &following, &random))
+        || !PyArg_ParseTuple(args[5], "OOO!OOnOddd|OOOO", &theta, &grad, &PyTuple_Type, &states, &hypers, &groups, &job->rate,
+                             &rates, &job->clip_norm, &job->clip_value, &job->t, &kept, &following, &random, &cells))
         return -1;
     job->number = PyLong_AsSsize_t(args[0]);
     job->update = PyLong_AsSsize_t(args[1]);
@@ -584,6 +585,7 @@ static int gwm_prepare(gwm_job *job, PyObject *const *args)
         job->following = gwm_data(following);
         job->random = gwm_data(random);
     }
+    if (cells && cells != Py_None) job->cells = gwm_data(cells);
     if (PyErr_Occurred()) return -1;
     job->states = PyTuple_GET_SIZE(states);
     if (job->states > GWM_SIZES || job->width > GWM_SLOTS) {
@@ -622,6 +624,13 @@ static int gwm_step(gwm_job *job, double factor)
     const double *hypers;
     void *part[GWM_SIZES], **states;
 
+    if (job->cells) {
+        for (k = 0; k < job->width; k++) {
+            const double number = k == job->rate ? job->hypers[k] * factor : job->hypers[k];
+            if (gwm_width == 4) ((float *)job->cells)[k] = (float)number;
+            else ((double *)job->cells)[k] = number;
+        }
+    }
     if (job->number >= 0) gwm_kernel(job->number, job->slots, job->sizes); /* else loss and gradient are there already */
     if (GWM_FOUND) return 0;
     if (job->safe) {
@@ -633,7 +642,7 @@ static int gwm_step(gwm_job *job, double factor)
         else gwm_clip_double((double *)job->grad, job->params, job->clip_norm, job->clip_value);
     }
     job->t += 1;
-    for (g = 0; g < job->groups && !GWM_FOUND; g++) {
+    for (g = 0; g < (job->cells ? 0 : job->groups) && !GWM_FOUND; g++) {
         const Py_ssize_t offset = (Py_ssize_t)job->places[2 * g] * gwm_width;
         hypers = job->hypers + g * job->width;
         if (factor != 1) {

@@ -20,6 +20,16 @@ GW_UPDATE(lion);
 /* Stochastic gradient descent, with momentum if wanted (Sutskever et al., 2013: v = momentum*v + g). torch.optim.SGD. */
 GW_UPDATE(sgd)
 {
+    if (hypers_[1] == 0) { /* momentum */
+        const GW_REAL lr = (GW_REAL)hypers_[0];
+        const GW_REAL weight_decay = (GW_REAL)hypers_[3];
+        ptrdiff_t i;
+        for (i = 0; i < count; i++) {
+            /* optimizers.gw:10   w = w - lr * where(nesterov, d + momentum * v, v) */
+            w[i] = w[i] - lr*(g[i] + weight_decay*w[i]);
+        }
+        return;
+    }
     GW_REAL *const __restrict__ v = states_[0];
     const GW_REAL lr = (GW_REAL)hypers_[0];
     const GW_REAL momentum = (GW_REAL)hypers_[1];
@@ -60,6 +70,24 @@ GW_UPDATE(adagrad)
 /* RMSProp (Tieleman and Hinton, 2012): the square is a running mean; eps is outside the root. torch.optim.RMSprop. */
 GW_UPDATE(rmsprop)
 {
+    if (hypers_[4] == 0) { /* momentum */
+        GW_REAL *const __restrict__ s = states_[0];
+        const GW_REAL lr = (GW_REAL)hypers_[0];
+        const GW_REAL alpha = (GW_REAL)hypers_[1];
+        const GW_REAL eps = (GW_REAL)hypers_[2];
+        const GW_REAL weight_decay = (GW_REAL)hypers_[3];
+        const GW_REAL c1 = 1 - alpha;
+        ptrdiff_t i;
+        for (i = 0; i < count; i++) {
+            /* optimizers.gw:24   s = alpha * s + (1 - alpha) * d**2 */
+            /* optimizers.gw:26   w = w - lr * v */
+            const GW_REAL c2 = g[i] + weight_decay*w[i];
+            const GW_REAL s_i = alpha*s[i] + c1*(c2*c2);
+            s[i] = s_i;
+            w[i] = w[i] - lr*(c2/(GW_MATH(sqrt)(s_i) + eps));
+        }
+        return;
+    }
     GW_REAL *const __restrict__ s = states_[0];
     GW_REAL *const __restrict__ v = states_[1];
     const GW_REAL lr = (GW_REAL)hypers_[0];
