@@ -625,7 +625,7 @@ def test_the_generated_code_does_not_grow_with_the_steps() -> None:
         lines = text[text.index("cdef void") : text.index("_SPEC")].split("\n")
         return [line for line in lines if not line.startswith("    cdef ")]  # these are wrapped where numbers are long
 
-    few, many = code(10), code(1000)
+    few, many = code(100), code(10000)  # below that, a loop is too short to be shared out to threads
     assert len(few) == len(many) < 1200
     different = [(a, b) for a, b in zip(few, many, strict=True) if a != b]
     for a, b in different:
