@@ -5,22 +5,22 @@
                      n, b_j, c_j, alpha, a, b, beta, c)        and gw_contract_f64
 
    Levels are outer to inner, each with its extent and its strides in reals; those that are not needed have extent 1. Strides may
-   be anything, zero included for A and B; C overlaps neither. With beta == 0, C is only written. A matrix product has one level of
-   each (gemm.h). A convolution, channels last, has rows (image, y, x) and depth (u, v, channel); the gradient of its weights has
-   these exchanged.
+   be anything, zero included for A and B; C overlaps neither. With beta == 0, C is only written. A matrix product has one level
+   of each (gemm.h). A convolution, channels last, has rows (image, y, x) and depth (u, v, channel); the gradient of its weights
+   has these exchanged.
 
    A tile of C, eight rows by up to three vectors, stays in registers while a block of the depth goes by. Its rows are found
-   through a table, so that they may lie in different lines of an image, and the depth is a list of runs, in each of which the steps
-   are even: nothing is gathered beforehand. Every element of C is the sum over l in blocks of at most GW_DEPTH, each in order
-   (where half a vector of columns is computed in pairs, the even l of a run and the odd ones apart), whatever tile computes it and
-   whatever thread: the same bits with any number of threads.
+   through a table, so that they may lie in different lines of an image, and the depth is a list of runs, in each of which the
+   steps are even: nothing is gathered beforehand. Every element of C is the sum over l in blocks of at most GW_DEPTH, each in
+   order (where half a vector of columns is computed in pairs, the even l of a run and the odd ones apart), whatever tile computes
+   it and whatever thread: the same bits with any number of threads.
 
-   What gcc makes of the tiles (-O1 as below, AVX-512; the same with AVX2): nothing of a tile is spilled, B is read once a step and
-   A once a row. 8 x 3 is 39 instructions for 24 multiply-adds and 11 loads, 8 x 2 is 30 for 16 and 10, 8 x 1 is 13 for 8 and 9,
-   with A as the memory operand of the multiply-add. So 8 x 3 and 8 x 2 are bound by multiply-adds wherever as many loads go beside
-   them, and 8 x 1 by loads at 8/9 of that. So is a tile of half a vector (n <= 8 in float32) even where two halves take the time
-   of one whole vector, which is what pairs are for: one load then serves two steps. Where B is for a
-   run is looked up anew: handed on from run to run, it was what a tile waited for.
+   What gcc makes of the tiles (-O1 as below, AVX-512; the same with AVX2): nothing of a tile is spilled, B is read once a step
+   and A once a row. 8 x 3 is 39 instructions for 24 multiply-adds and 11 loads, 8 x 2 is 30 for 16 and 10, 8 x 1 is 13 for 8 and
+   9, with A as the memory operand of the multiply-add. So 8 x 3 and 8 x 2 are bound by multiply-adds wherever as many loads go
+   beside them, and 8 x 1 by loads at 8/9 of that. So is a tile of half a vector (n <= 8 in float32) even where two halves take
+   the time of one whole vector, which is what pairs are for: one load then serves two steps. Where B is for a run is looked up
+   anew: handed on from run to run, it was what a tile waited for.
 
    Nothing depends on the machine but the width of its vectors (vector.h) and the number of its registers. */
 #ifndef GRADWRIGHT_CONTRACT_H
@@ -39,10 +39,10 @@
 
 #define GW_ENTRIES(REAL, s) \
     GW_CONTRACT_ENTRY void gw_contract_##s( \
-        ptrdiff_t m0, ptrdiff_t a_i0, ptrdiff_t c_i0, ptrdiff_t m1, ptrdiff_t a_i1, ptrdiff_t c_i1, ptrdiff_t m2, ptrdiff_t a_i2, \
-        ptrdiff_t c_i2, ptrdiff_t k0, ptrdiff_t a_l0, ptrdiff_t b_l0, ptrdiff_t k1, ptrdiff_t a_l1, ptrdiff_t b_l1, ptrdiff_t k2, \
-        ptrdiff_t a_l2, ptrdiff_t b_l2, ptrdiff_t n, ptrdiff_t b_j, ptrdiff_t c_j, REAL alpha, const REAL* a, const REAL* b, \
-        REAL beta, REAL* c); \
+        ptrdiff_t m0, ptrdiff_t a_i0, ptrdiff_t c_i0, ptrdiff_t m1, ptrdiff_t a_i1, ptrdiff_t c_i1, ptrdiff_t m2, \
+        ptrdiff_t a_i2, ptrdiff_t c_i2, ptrdiff_t k0, ptrdiff_t a_l0, ptrdiff_t b_l0, ptrdiff_t k1, ptrdiff_t a_l1, \
+        ptrdiff_t b_l1, ptrdiff_t k2, ptrdiff_t a_l2, ptrdiff_t b_l2, ptrdiff_t n, ptrdiff_t b_j, ptrdiff_t c_j, REAL alpha, \
+        const REAL* a, const REAL* b, REAL beta, REAL* c); \
     GW_CONTRACT_ENTRY void gw_gemm_any_##s( \
         ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, REAL alpha, const REAL* a, ptrdiff_t a_row, ptrdiff_t a_col, const REAL* b, \
         ptrdiff_t b_row, ptrdiff_t b_col, REAL beta, REAL* c, ptrdiff_t c_row);

@@ -436,9 +436,9 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
     GW_REAL *const packed_a = GW_NAME(gw_packed_a), *const packed_b = GW_NAME(gw_packed_b);
     gw_run runs[GW_DEPTH], together[GW_DEPTH];
     ptrdiff_t a_at[GW_BLOCK + 8], c_at[GW_BLOCK + 8];
-    /* A is used where it is: packing its rows never paid, nor did packing its columns while they fitted one block of the depth. Of
-       a longer depth, columns that fall on few lines of the cache are collected: 1024 x 32 x 2048, A transposed, at 64% of the peak
-       instead of 39%. */
+    /* A is used where it is: packing its rows never paid, nor did packing its columns while they fitted one block of the depth.
+       Of a longer depth, columns that fall on few lines of the cache are collected: 1024 x 32 x 2048, A transposed, goes at 64% of
+       the peak instead of 39%. */
     const ptrdiff_t stride = depth.a * (ptrdiff_t)sizeof(GW_REAL) % 1024;
     const int pack_a = plain && rows.a == 1 && depth.a != 1 && (stride < 64 || stride > 1024 - 64) && what->m >= 8 &&
                        what->k > GW_DEPTH;
@@ -486,7 +486,8 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
 #if GW_PAIRS
                         if (kind == GW_NAME(gw_strip_pairs)) {
                             for (ptrdiff_t r = 0; r < with.count; r++)
-                                end = GW_NAME(gw_pack_pairs)(runs[r].k, cols, whole - together[r].b, from + runs[r].b, b_row, b_col, end);
+                                end = GW_NAME(gw_pack_pairs)(runs[r].k, cols, whole - together[r].b, from + runs[r].b, b_row,
+                                                             b_col, end);
                         } else
 #endif
                         if (even) {

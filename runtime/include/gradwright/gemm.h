@@ -15,8 +15,9 @@
 
 /* Shapes that are constants and tiny become a few instructions where they stand. */
 #define GW_GEMM(REAL, s) \
-    GW_INLINE void gw_gemm_##s(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, REAL alpha, const REAL* a, ptrdiff_t a_row, ptrdiff_t a_col, \
-                               const REAL* b, ptrdiff_t b_row, ptrdiff_t b_col, REAL beta, REAL* c, ptrdiff_t c_row) { \
+    GW_INLINE void gw_gemm_##s(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, REAL alpha, const REAL* a, ptrdiff_t a_row, \
+                               ptrdiff_t a_col, const REAL* b, ptrdiff_t b_row, ptrdiff_t b_col, REAL beta, REAL* c, \
+                               ptrdiff_t c_row) { \
         if (__builtin_constant_p(m) && __builtin_constant_p(n) && __builtin_constant_p(k) && m * n * k <= 64) { \
             for (ptrdiff_t i = 0; i < m; i++) \
                 for (ptrdiff_t j = 0; j < n; j++) { \
