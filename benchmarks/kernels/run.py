@@ -51,6 +51,7 @@ SOURCE = """
 #define _POSIX_C_SOURCE 200809L
 #include <time.h>
 #include "gradwright/scalar.h"
+#include "gradwright/circular.h"
 #include "gradwright/sum.h"
 #include "gradwright/gemm.h"
 #include "gradwright/contract.h"
