@@ -444,6 +444,8 @@ def load_with(
 
 
 def _obtain(job: Job) -> tuple[cache.Entry, bool]:
+    if job.backend == "cython":
+        _prepare(job.source.text)
     tools = recall.tools_for(job.optimize, job.march, job.threads) if job.backend == "cython" else None
     shown, text = job.source.name, job.source.text
     front_key = recall.front_key(job.name, job.dtype, job.sizes, job.backend, job.checked, tools, shown, text, job.profiled)
@@ -468,6 +470,16 @@ def _obtain(job: Job) -> tuple[cache.Entry, bool]:
         found = [d.to_dict() for d in job.diagnostics]
         cache.keep_front(front_key, cache.Front(entry.key, tuple(sorted(job.hashes.items())), {"diagnostics": found}))
     return entry, False
+
+
+def _prepare(text: str) -> None:
+    """Where the C compiler must be tried first, nothing is in the cache for it: Cython can start meanwhile."""
+    from .build.toolchain import is_known
+
+    if not is_known():
+        from .build import translator
+
+        translator.prepare(text)
 
 
 @contextlib.contextmanager

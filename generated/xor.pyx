@@ -125,35 +125,14 @@ cdef void forward(read x, read y, read theta, write p, write loss, write kept, P
     loss[0] = loss_t2/N
 
 
-cdef void _backward_part1(read x, write grad, write work, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
-                          double *sums) noexcept nogil:
-    # the rounds of a loop of backward from first up to last
-    cdef write d_W1 = grad
-    cdef write d_h_t2 = work
-    cdef Py_ssize_t j, k, n
-    # examples/xor.gw:9   backward of  h = tanh(x @ W1 + b1)
-    for j in range(first, last):
-        for k in range(8):
-            d_W1[8*j + k] = 0
-        for n in range(N):
-            for k in range(8):
-                d_W1[8*j + k] += d_h_t2[8*n + k]*x[2*n + j]
-
-
-cdef void _call_backward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
-    _backward_part1(<read>s[0], <write>s[1], <write>s[2], n[0], first, last, sums)
-
-
 cdef void backward(read x, read y, read theta, write grad, read kept, write work, Py_ssize_t N) noexcept nogil:
     # the adjoints, from what the forward pass kept
     cdef read W2 = theta + 24
-    cdef write d_b1 = grad + 16, d_W2 = grad + 24, d_b2 = grad + 32
+    cdef write d_W1 = grad, d_b1 = grad + 16, d_W2 = grad + 24, d_b2 = grad + 32
     cdef read h = kept, p = kept + 8*N
     cdef write d_h_t2 = work
     cdef real d_p_t2, d_h
-    cdef Py_ssize_t j, n
-    cdef Py_ssize_t _sizes[1]
-    cdef void *_given1[3]
+    cdef Py_ssize_t j, n, k
     for j in range(17):
         grad[16 + j] = 0
     for n in range(N):
@@ -174,11 +153,12 @@ cdef void backward(read x, read y, read theta, write grad, read kept, write work
             # examples/xor.gw:10   backward of  output p = sigmoid(h @ W2 + b2)
             d_W2[j] += d_p_t2*h[8*n + j]
     # examples/xor.gw:9   backward of  h = tanh(x @ W1 + b1)
-    _given1[0] = <void *>x
-    _given1[1] = <void *>grad
-    _given1[2] = <void *>work
-    _sizes[0] = N
-    share(_call_backward_part1, _given1, _sizes, 2, 32*N + 8, 1, NULL, 0)
+    for j in range(2):
+        for k in range(8):
+            d_W1[8*j + k] = 0
+        for n in range(N):
+            for k in range(8):
+                d_W1[8*j + k] += d_h_t2[8*n + k]*x[2*n + j]
 
 
 cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N) noexcept nogil:

@@ -328,10 +328,7 @@ def processor() -> str:
 def toolchain() -> Toolchain:
     """The C compiler to use. Probed at most once per compiler and machine; raises :class:`ToolchainError`."""
     command = find_compiler()
-    real = os.path.realpath(command[0])
-    state = os.stat(real)
-    question = json.dumps([_FORMAT, command, real, state.st_mtime_ns, state.st_size, processor(), sys.platform, _WISHES])
-    kept = cache.directory() / "toolchains" / f"{sha256(question.encode()).hexdigest()[:32]}.json"
+    kept, question = _kept(command)
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         return _read(kept)
     with cache.locked("probe"):
@@ -345,6 +342,19 @@ def toolchain() -> Toolchain:
             kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             publish(kept, json.dumps(found._asdict(), indent=1).encode())
     return found
+
+
+def is_known() -> bool:
+    """Whether :func:`toolchain` need not try the compiler first."""
+    return _kept(find_compiler())[0].is_file()
+
+
+def _kept(command: tuple[str, ...]) -> tuple[Path, str]:
+    """Where it is kept what a compiler can do, and what that depends on."""
+    real = os.path.realpath(command[0])
+    state = os.stat(real)
+    question = json.dumps([_FORMAT, command, real, state.st_mtime_ns, state.st_size, processor(), sys.platform, _WISHES])
+    return cache.directory() / "toolchains" / f"{sha256(question.encode()).hexdigest()[:32]}.json", question
 
 
 def vectors(tools: Toolchain) -> int:
@@ -387,19 +397,21 @@ def _probe(command: tuple[str, ...], question: str) -> Toolchain:
             return status == 0 and target.is_file(), output
 
         flags = tuple(flag for wish in _WISHES for flag in wish[0])
-        if not accepts(_PROGRAM, flags)[0]:
-            works, output = accepts(_PROGRAM, ())
-            if not works:
-                last = "\n".join(_printable(output).strip().splitlines()[-8:])
-                if re.search(r"No space left on device|File too large|Disk quota exceeded", output):
-                    raise DiskError(f"there is no room to try the C compiler in {folder.parent}:\n{last}")
-                raise ToolchainError(
-                    f"the C compiler {_shown(command)} cannot build a shared library:\n{last}\n"
-                    f"To get one that can:\n{HOW_TO_GET_ONE}"
-                )
-            flags = ()
-            for wish in _WISHES:
-                flags += next((w for w in wish if not w or accepts(_PROGRAM, (*flags, *w))[0]), ())
-        openmp = ("-fopenmp",) if accepts(_OPENMP_PROGRAM, (*flags, "-fopenmp"))[0] else ()
+        openmp: tuple[str, ...] = ("-fopenmp",)
+        if not accepts(_PROGRAM + _OPENMP_PROGRAM, (*flags, *openmp))[0]:  # else one run has told everything
+            if not accepts(_PROGRAM, flags)[0]:
+                works, output = accepts(_PROGRAM, ())
+                if not works:
+                    last = "\n".join(_printable(output).strip().splitlines()[-8:])
+                    if re.search(r"No space left on device|File too large|Disk quota exceeded", output):
+                        raise DiskError(f"there is no room to try the C compiler in {folder.parent}:\n{last}")
+                    raise ToolchainError(
+                        f"the C compiler {_shown(command)} cannot build a shared library:\n{last}\n"
+                        f"To get one that can:\n{HOW_TO_GET_ONE}"
+                    )
+                flags = ()
+                for wish in _WISHES:
+                    flags += next((w for w in wish if not w or accepts(_PROGRAM, (*flags, *w))[0]), ())
+            openmp = openmp if accepts(_OPENMP_PROGRAM, (*flags, *openmp))[0] else ()
     identity = sha256(json.dumps([question, version, flags, shared, openmp]).encode()).hexdigest()
     return Toolchain(command, version, flags, shared, openmp, identity)
