@@ -1,7 +1,6 @@
 """How long each part of a model takes: `print(model.profile(x=x, y=y))`."""
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ SMALL = 0.001   # a share below which the table tells only how many parts there 
 
 @dataclass(frozen=True)
 class Part:
-    """A loop nest or a matrix product of a kernel. Times are medians over the steps, of all runs of the part in a step."""
+    """A loop nest or a matrix product of a kernel. Times are the least of all steps, as what else runs can only
+    slow a part down; those of all runs of the part in a step add up."""
 
     kernel: str
     phase: str              # forward, backward, both, or update
@@ -56,7 +56,7 @@ class Profile:
     call: str               # what a step is
     sizes: Mapping[str, int]
     steps: int
-    seconds: float          # of a step: the median
+    seconds: float          # of a step: the least
     rest: float             # of it, what is outside of the parts
     parts: tuple[Part, ...]
 
@@ -68,7 +68,7 @@ class Profile:
 
     def __str__(self) -> str:
         sizes = "".join(f", {name}={value}" for name, value in self.sizes.items())
-        lines = [f"{self.model}, {self.dtype}{sizes}: {self.call} takes {_time(self.seconds)}, the median of {self.steps}"]
+        lines = [f"{self.model}, {self.dtype}{sizes}: {self.call} takes {_time(self.seconds)}, the best of {self.steps}"]
         known = any(p.of_flops is not None for p in self.parts)
         rows = [("share", "time", "GFLOP/s", *(["of peak"] * known), "GB/s", *(["of peak"] * known), "")]
         small = [p for p in self.parts if p.share < SMALL]
@@ -137,9 +137,9 @@ def profile(model: Model, optimizer: Any = None, steps: int = 100, inputs: Mappi
         parts.append(spent())
         rests.append(times[-1] - sum(parts[-1]) / 1e9)
     env = dict(zip(engine.sizes, sizes, strict=True))
-    seconds = [statistics.median(column) / 1e9 for column in zip(*parts, strict=True)]
-    return Profile(engine.name, engine.spec["dtype"], call, env, steps, statistics.median(times),
-                   max(statistics.median(rests), 0.0), _parts(engine.module["_PARTS"], seconds, env, engine.spec["dtype"]))
+    seconds = [min(column) / 1e9 for column in zip(*parts, strict=True)]
+    return Profile(engine.name, engine.spec["dtype"], call, env, steps, min(times),
+                   max(min(rests), 0.0), _parts(engine.module["_PARTS"], seconds, env, engine.spec["dtype"]))
 
 
 def _call(model: Model, optimizer: Any, inputs: Mapping[str, Any]) -> tuple[str, Callable[[], Any]]:
