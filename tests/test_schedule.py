@@ -8,6 +8,7 @@ import pytest
 from gradwright.compiler.graph import expr as E
 from gradwright.compiler.loops.buffers import lower
 from gradwright.compiler.loops.ir import Assign, Loop, Node
+from gradwright.compiler.loops.schedule import walk
 from gradwright.compiler.passes.kernels import plan
 from support.models import build
 
@@ -50,6 +51,15 @@ def test_where_a_row_is_a_vector_its_gate_stays_beside_what_makes_it() -> None:
     (found,) = around(loops(NET.replace("size  N,", "size  N = 4,"), "train"), "tanh")
     assert [loop.extent.value for loop in found] == [4, 8]
     assert any(isinstance(node, Loop) for node in found[-1].body)
+
+
+def test_in_a_small_model_the_gates_of_all_rows_are_taken_before_any_sum_along_a_row() -> None:
+    """One row's gates then do not wait for the sum along the row before."""
+    body = loops(NET.replace("size  N,", "size  N = 4,"), "train")
+    (first,) = [node for node in body if list(around([node], "tanh"))]
+    assert isinstance(first, Loop)
+    sums = [n for n in walk(first.body) if isinstance(n, Assign) and n.op == "+=" and n.target.startswith("p")]
+    assert not sums
 
 
 @pytest.mark.parametrize("rows", ["N", "N = 200", "N = 40"])

@@ -373,14 +373,15 @@ class _Scheduler:
         return (not self._runs(item, axis)) in group.kinds
 
     def _slows(self, item: Item, axis: str, group: _Group) -> bool:
-        """Would a gate be computed one number at a time, in a loop with loops inside? Where all is small it has a loop of its
-        own, which is vectorised."""
+        """Would a gate be computed one number at a time, in a loop with loops inside, or wait for sums along each row? Where all
+        is small it has a loop of its own, which is vectorised."""
         extent = self.extent[axis].value
         if extent is None or not 4 <= extent < BLOCKED or not self._small(item):
             return False
         if _innermost(item):
             return _gate(item) and any(self._deep(m, a) and self._small(m) for m, a in group.members.values())
-        return self._deep(item, axis) and any(_innermost(m) and _gate(m) for m, _ in group.members.values())
+        sums = any((self.extent[a].value or 0) > 4 and self._runs(item, a) for a in item.left if a != axis)
+        return self._deep(item, axis) and any(_gate(m) and (sums or _innermost(m)) for m, _ in group.members.values())
 
     def _deep(self, item: Item, axis: str | None) -> bool:
         """Has it a loop inside, longer than what the C compiler unrolls before anything else?"""
