@@ -6,6 +6,7 @@ part by part. What a part holds depends on the number of rounds alone, so that t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -37,7 +38,8 @@ def shares(nest: Nest) -> dict[int, Share]:
     """The loops that may be run in parts, by their place in the nest's body."""
     storage = {s.value.name: s for s in nest.storage}
     products = any(isinstance(n, Product) for n in _walk(nest.body))
-    touched = [used([node]) for node in nest.body]
+    touched = [set(used([node])) for node in nest.body]
+    times = Counter(name for names in touched for name in names)
     found: dict[int, Share] = {}
     for k, node in enumerate(nest.body):
         if not isinstance(node, Loop) or node.reverse:
@@ -50,7 +52,7 @@ def shares(nest: Nest) -> dict[int, Share]:
             continue
         if products and work.value is not None and work.value < BESIDE_PRODUCTS:
             continue
-        outside = {name for j, names in enumerate(touched) if j != k for name in names}
+        outside = {name for name in touched[k] if times[name] > 1}
         share = _share(node, storage, outside, work)
         if share is not None:
             found[k] = share
