@@ -118,10 +118,10 @@ def test_a_profiled_module_computes_the_same(net: Any, inputs: dict[str, Any]) -
 def test_a_profile_says_what_each_part_took(net: Any, inputs: dict[str, Any]) -> None:
     model = net.Model(seed=0)
     before = model.theta.copy()
-    found = model.profile("sgd", 5, **inputs)
+    found = model.profile("adam", 5, **inputs)
     np.testing.assert_array_equal(model.theta, before, err_msg="the model is not changed")
-    assert found.sizes == {"N": 6} and found.steps == 5 and found.call == "a training step with sgd"
-    assert {p.kernel for p in found.parts} == {"train", "update_sgd"}
+    assert found.sizes == {"N": 6} and found.steps == 5 and found.call == "a training step with adam"
+    assert {p.kernel for p in found.parts} == {"train", "update_adam"}
     assert sum(p.share for p in found.parts) == pytest.approx(1)
     assert [p.seconds for p in found.parts] == sorted((p.seconds for p in found.parts), reverse=True)
     product = next(p for p in found.parts if p.what.startswith("d_W ("))
@@ -133,6 +133,15 @@ def test_a_profile_says_what_each_part_took(net: Any, inputs: dict[str, Any]) ->
     assert "model.gw" not in text and "profiled_net.gw:8   output scores = tanh(x @ W) @ V" in text
     assert "what is around the parts" in text
     assert json.loads(json.dumps(found.to_dict()))["parts"][0]["share"] == found.parts[0].share
+
+
+def test_an_update_with_the_gradient_is_told_as_one(net: Any, inputs: dict[str, Any]) -> None:
+    found = net.Model(seed=0).profile("sgd", 2, **inputs)
+    updates = [p for p in found.parts if p.phase == "update"]
+    assert updates and sum(p.share for p in found.parts) == pytest.approx(1)
+    for part in updates:
+        assert part.lines[-1][0] == "optimizers.gw"
+        assert part.kernel == "update_sgd" or part.lines[0][0] == "profiled_net.gw"
 
 
 def test_shares_of_the_peak_need_the_compiler(net: Any, inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

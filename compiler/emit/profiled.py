@@ -111,6 +111,7 @@ def part_of(nest: Nest, nodes: Sequence[Node], around: Sequence[Dim], sources: S
     told = [o for o in origins if o.rule not in ("copy", "zero")] or origins
     backward = {_is_backward(o) for o in told}
     phase = "both" if len(backward) > 1 else "backward" if True in backward else "forward"
+    phase = "update" if any(o.rule == "update" for o in told) else phase
     first = _largest(main)
     lines = _lines_of([*([first] if first else []), *told], sources)
     count, heavy = operations(nodes)
@@ -140,7 +141,9 @@ def _largest(nodes: Sequence[Node]) -> Origin | None:
 
 
 def _lines_of(origins: Sequence[Origin], sources: Sources) -> tuple[tuple[str, int, str], ...]:
-    found = dict.fromkeys((span.file, span.line) for origin in origins for span in origin.spans)
+    # of an update that is computed with the gradient, the line of the gradient stands before that of the rule
+    spans = [span for o in origins for span in (reversed(o.spans) if o.rule == "update" else o.spans)]
+    found = dict.fromkeys((span.file, span.line) for span in spans)
     return tuple((file, line, _text(sources, file, line)) for file, line in found)
 
 
