@@ -23,6 +23,11 @@ cdef extern from "gradwright/scalar.h" nogil:
     ctypedef long long *write_indices "gw_write_i64"
     double sigmoid "gw_sigmoid"(double) noexcept
     double tanh "gw_tanh"(double) noexcept
+cdef extern from "gradwright/share.h" nogil:
+    # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it
+    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
+    void share "gw_share"(part_t part, void **given, const Py_ssize_t *sizes,
+          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count) noexcept
 cdef extern from "gradwright/gemm.h" nogil:
     # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns
     void gemm "gw_gemm_f64"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, double alpha,
@@ -33,23 +38,43 @@ cdef extern from "gradwright/gemm.h" nogil:
 ctypedef double real
 
 
+cdef void _predict_part1(read x, write work, Py_ssize_t N, Py_ssize_t T, Py_ssize_t first, Py_ssize_t last,
+                         double *sums) noexcept nogil:
+    # the rounds of a loop of predict from first up to last
+    cdef write x_by_t = work + 192*N
+    cdef Py_ssize_t t, n, j
+    # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    for t in range(first, last):
+        for n in range(N):
+            for j in range(16):
+                x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
+
+
+cdef void _call_predict_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+    _predict_part1(<read>s[0], <write>s[1], n[0], n[1], first, last, sums)
+
+
 cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t N, Py_ssize_t T) noexcept nogil:
     # the outputs without the loss
     cdef read W = theta, b = theta + 6144
-    cdef write h_start = work, x_by_t = work + 32*N, i_t2_part1 = work + 16*N*T + 32*N, h_h = work + 144*N*T + 32*N
-    cdef write h_c = work + 144*N*T + 64*N, i_t2_part2 = work + 144*N*T + 96*N
-    cdef real c, i, f, o, g
+    cdef write h_start = work, x_by_t = work + 192*N, i_t2_part1 = work + 16*N*T + 192*N, h_h = work + 128*N
+    cdef write h_c = work + 160*N, i_t2_part2 = work
+    cdef real i, f, o, g
     cdef real i_t3[128]
     cdef Py_ssize_t n, j, t
+    cdef Py_ssize_t _sizes[2]
+    cdef void *_given1[2]
     # examples/lstm.gw:8   carry h = zeros(N, H)
     for n in range(N):
         for j in range(32):
             h_start[32*n + j] = 0
     # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-    for t in range(T):
-        for n in range(N):
-            for j in range(16):
-                x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
+    _given1[0] = <void *>x
+    _given1[1] = <void *>work
+    _sizes[0] = N
+    _sizes[1] = T
+    share(_call_predict_part1, _given1, _sizes, T, 32*N, 1, NULL, 0)
+    #     for all steps at once
     gemm(N*T, 128, 16, 1,
          x_by_t, 16, 1,
          W, 128, 1,
@@ -85,9 +110,22 @@ cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t 
     for n in range(N):
         for j in range(32):
             h[32*n + j] = h_h[32*n + j]
-    for n in range(N):
-        for j in range(32):
-            c = h_c[32*n + j]
+
+
+cdef void _forward_part1(read x, write kept, Py_ssize_t N, Py_ssize_t T, Py_ssize_t first, Py_ssize_t last,
+                         double *sums) noexcept nogil:
+    # the rounds of a loop of forward from first up to last
+    cdef write x_by_t = kept + 32*N
+    cdef Py_ssize_t t, n, j
+    # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    for t in range(first, last):
+        for n in range(N):
+            for j in range(16):
+                x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
+
+
+cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+    _forward_part1(<read>s[0], <write>s[1], n[0], n[1], first, last, sums)
 
 
 cdef void forward(read x, read target, read theta, write h, write hs, write loss, write kept, write work, Py_ssize_t N,
@@ -99,19 +137,23 @@ cdef void forward(read x, read target, read theta, write h, write hs, write loss
     cdef write c_t4_steps = kept + 144*N*T + 32*N, h_t1_steps = kept + 176*N*T + 32*N
     cdef write h_t2_steps = kept + 208*N*T + 32*N, loss_t1 = kept + 240*N*T + 32*N
     cdef write i_t2_part1 = work, h_h = work + 128*N*T, h_c = work + 128*N*T + 32*N, i_t2_part2 = work + 128*N*T + 64*N
-    cdef real c, i, f, o, g
+    cdef real i, f, o, g
     cdef real i_t3[128]
     cdef double loss_t3
     cdef Py_ssize_t n, j, t
+    cdef Py_ssize_t _sizes[2]
+    cdef void *_given1[2]
     # examples/lstm.gw:8   carry h = zeros(N, H)
     for n in range(N):
         for j in range(32):
             h_start[32*n + j] = 0
     # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-    for t in range(T):
-        for n in range(N):
-            for j in range(16):
-                x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
+    _given1[0] = <void *>x
+    _given1[1] = <void *>kept
+    _sizes[0] = N
+    _sizes[1] = T
+    share(_call_forward_part1, _given1, _sizes, T, 32*N, 1, NULL, 0)
+    #     for all steps at once
     gemm(N*T, 128, 16, 1,
          x_by_t, 16, 1,
          W, 128, 1,
@@ -157,9 +199,6 @@ cdef void forward(read x, read target, read theta, write h, write hs, write loss
     for n in range(N):
         for j in range(32):
             h[32*n + j] = h_h[32*n + j]
-    for n in range(N):
-        for j in range(32):
-            c = h_c[32*n + j]
     # examples/lstm.gw:16   minimize mean((h - target)**2)
     loss_t3 = 0
     for n in range(N):
@@ -177,9 +216,9 @@ cdef void backward(read theta, write grad, read kept, write work, Py_ssize_t N, 
     cdef read h_start = kept, x_by_t = kept + 32*N, h_before = kept + 16*N*T + 32*N, c_before = kept + 48*N*T + 32*N
     cdef read c_t1_steps = kept + 80*N*T + 32*N, c_t3_steps = kept + 112*N*T + 32*N, c_t4_steps = kept + 144*N*T + 32*N
     cdef read h_t1_steps = kept + 176*N*T + 32*N, h_t2_steps = kept + 208*N*T + 32*N, loss_t1 = kept + 240*N*T + 32*N
-    cdef write d_h = work, W_T = work + 32*N, d_h_2 = work + 32*N + 4096, d_c_2 = work
-    cdef write d_i_t2_part1 = work + 64*N + 4096, d_W_part2_sum = work + 32*N, d_W_part1 = work + 128*N*T + 64*N + 4096
-    cdef real d_h_start, d_h_start_2, d_c_2_2, d_g, d_o, d_f, d_i
+    cdef write d_h = work, W_T = work + 64*N, d_h_2 = work + 32*N, d_c_2 = work, d_i_t2_part1 = work + 64*N + 6144
+    cdef write d_W_part2_sum = work + 64*N, d_W_part1 = work + 64*N + 4096
+    cdef real d_c_2_2, d_g, d_o, d_f, d_i
     cdef real d_b[128]
     cdef real d_b_2[128]
     cdef real sum_b[128]
@@ -244,15 +283,10 @@ cdef void backward(read theta, write grad, read kept, write work, Py_ssize_t N, 
              0, d_h_2, 32)
     # examples/lstm.gw:7   backward of  scan t in range(T):
     #     the same steps backwards
-    for n in range(N):
-        for j in range(32):
-            d_h_start = d_h_2[32*n + j]
-    for n in range(N):
-        for j in range(32):
-            d_h_start_2 = d_c_2[32*n + j]
     for j in range(128):
         d_b_2[j] = sum_b[j]
     # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    #     the sum over all steps at once
     gemm(32, 128, N*T, 1,
          h_before, 1, 32,
          d_i_t2_part1, 128, 1,
@@ -277,20 +311,36 @@ cdef void backward(read theta, write grad, read kept, write work, Py_ssize_t N, 
         d_b_3[j] = d_b_2[j]
 
 
+cdef void _train_part1(read x, write work, Py_ssize_t N, Py_ssize_t T, Py_ssize_t first, Py_ssize_t last,
+                       double *sums) noexcept nogil:
+    # the rounds of a loop of train from first up to last
+    cdef write x_by_t = work + 224*N
+    cdef Py_ssize_t t, n, j
+    # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    for t in range(first, last):
+        for n in range(N):
+            for j in range(16):
+                x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
+
+
+cdef void _call_train_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+    _train_part1(<read>s[0], <write>s[1], n[0], n[1], first, last, sums)
+
+
 cdef void train(read x, read target, read theta, write loss, write grad, write work, Py_ssize_t N,
                 Py_ssize_t T) noexcept nogil:
     # the loss and its gradient in one go
     cdef read W = theta, b = theta + 6144
     cdef write d_W_3 = grad, d_b_3 = grad + 6144
-    cdef write h_start = work, x_by_t = work + 32*N, i_t2_part1 = work + 16*N*T + 32*N, h_h = work + 144*N*T + 32*N
-    cdef write h_c = work + 144*N*T + 64*N, h_before = work + 144*N*T + 96*N, c_before = work + 176*N*T + 96*N
-    cdef write c_t1_steps = work + 208*N*T + 96*N, c_t3_steps = work + 240*N*T + 96*N
-    cdef write c_t4_steps = work + 272*N*T + 96*N, h_t1_steps = work + 304*N*T + 96*N
-    cdef write h_t2_steps = work + 336*N*T + 96*N, i_t2_part2 = work + 368*N*T + 96*N, h = work + 368*N*T + 224*N
-    cdef write d_h = work + 144*N*T + 32*N, W_T = work + 368*N*T + 256*N, d_h_2 = work + 144*N*T + 64*N
-    cdef write d_c_2 = work + 144*N*T + 32*N, d_i_t2_part1 = work + 16*N*T + 32*N
-    cdef write d_W_part2_sum = work + 368*N*T + 256*N, d_W_part1 = work + 368*N*T + 256*N + 4096
-    cdef real c, d_h_start, d_h_start_2, i, f, o, g, d_c_2_2, d_g, d_o, d_f, d_i
+    cdef write h_start = work, x_by_t = work + 224*N, i_t2_part1 = work + 16*N*T + 224*N, h_h = work + 32*N
+    cdef write h_c = work + 64*N, h_before = work + 144*N*T + 224*N, c_before = work + 176*N*T + 224*N
+    cdef write c_t1_steps = work + 208*N*T + 224*N, c_t3_steps = work + 240*N*T + 224*N
+    cdef write c_t4_steps = work + 272*N*T + 224*N, h_t1_steps = work + 304*N*T + 224*N
+    cdef write h_t2_steps = work + 336*N*T + 224*N, i_t2_part2 = work + 96*N, h = work + 64*N, d_h = work + 32*N
+    cdef write W_T = work + 368*N*T + 224*N, d_h_2 = work + 64*N, d_c_2 = work + 32*N
+    cdef write d_i_t2_part1 = work + 16*N*T + 224*N, d_W_part2_sum = work + 368*N*T + 224*N
+    cdef write d_W_part1 = work + 368*N*T + 224*N + 4096
+    cdef real i, f, o, g, d_c_2_2, d_g, d_o, d_f, d_i
     cdef real loss_t1[32]
     cdef real d_b[128]
     cdef real d_b_2[128]
@@ -298,15 +348,19 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
     cdef real sum_b[128]
     cdef double loss_t3
     cdef Py_ssize_t n, j, t, k
+    cdef Py_ssize_t _sizes[2]
+    cdef void *_given1[2]
     # examples/lstm.gw:8   carry h = zeros(N, H)
     for n in range(N):
         for j in range(32):
             h_start[32*n + j] = 0
     # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-    for t in range(T):
-        for n in range(N):
-            for j in range(16):
-                x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
+    _given1[0] = <void *>x
+    _given1[1] = <void *>work
+    _sizes[0] = N
+    _sizes[1] = T
+    share(_call_train_part1, _given1, _sizes, T, 32*N, 1, NULL, 0)
+    #     for all steps at once
     gemm(N*T, 128, 16, 1,
          x_by_t, 16, 1,
          W, 128, 1,
@@ -351,9 +405,6 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
     for n in range(N):
         for j in range(32):
             h[32*n + j] = h_h[32*n + j]
-    for n in range(N):
-        for j in range(32):
-            c = h_c[32*n + j]
     # examples/lstm.gw:16   minimize mean((h - target)**2)
     loss_t3 = 0
     for n in range(N):
@@ -421,15 +472,10 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
              0, d_h_2, 32)
     # examples/lstm.gw:7   backward of  scan t in range(T):
     #     the same steps backwards
-    for n in range(N):
-        for j in range(32):
-            d_h_start = d_h_2[32*n + j]
-    for n in range(N):
-        for j in range(32):
-            d_h_start_2 = d_c_2[32*n + j]
     for j in range(128):
         d_b_2[j] = sum_b[j]
     # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
+    #     the sum over all steps at once
     gemm(32, 128, N*T, 1,
          h_before, 1, 32,
          d_i_t2_part1, 128, 1,
@@ -566,7 +612,7 @@ _SPEC = """{
             'name': 'predict',
             'slots': ('in:x', 'theta', 'out:h', 'out:hs', 'work'),
             'kept': 0,
-            'work': ('+', ('*', 144, ('*', 'N', 'T')), ('*', 224, 'N')),
+            'work': ('+', ('*', 144, ('*', 'N', 'T')), ('*', 192, 'N')),
             'sizes': ('N', 'T'),
         },
         {
@@ -587,7 +633,7 @@ _SPEC = """{
             'name': 'train',
             'slots': ('in:x', 'in:target', 'theta', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
-            'work': ('+', ('+', ('*', 368, ('*', 'N', 'T')), ('*', 256, 'N')), 6144),
+            'work': ('+', ('+', ('*', 368, ('*', 'N', 'T')), ('*', 224, 'N')), 6144),
             'sizes': ('N', 'T'),
         },
     ),
