@@ -139,13 +139,15 @@ def text(found: Mapping[str, Any]) -> list[str]:
 
 
 def short(found: Mapping[str, Any]) -> list[str]:
-    """The table of the README: the twelve workloads on one thread."""
-    rows = []
-    for result in found["results"]:
-        if result["group"] == "table" and result["threads"] == 1 and OURS in result["peers"] and result["best"]:
-            cells = row(result, found)
-            rows.append((*cells[:1], cells[1], cells[2], cells[3], cells[4]))
-    return [*_table(("", "one step, one thread", "Gradwright", "best peer", "time ÷ best peer"), rows), "", told(found)]
+    """The table of the README, a column for each of the twelve workloads, on one thread."""
+    kept = [r for r in found["results"] if r["group"] == "table" and r["threads"] == 1 and OURS in r["peers"] and r["best"]]
+    bests = [(PEERS[r["best"]][0], r["peers"][r["best"]]) for r in kept]
+    rows = [
+        ("Gradwright", *(microseconds(r["peers"][OURS]["us"]["median"]) for r in kept)),
+        ("best peer", *(f"{microseconds(peer['us']['median'])}, {name}" for name, peer in bests)),
+        ("ours ÷ peer's", *(f"{peer['ratio']['median']:.2g}" for _, peer in bests)),
+    ]
+    return [*_table(("one step, one thread", *(r["workload"] for r in kept)), rows), "", told(found)]
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:

@@ -8,7 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-_KERNELS: Final = {"train": ("train",), "gradient": ("train", "value_and_grad"), "predict": ("predict",)}
+_KERNELS: Final = {
+    "train": ("train",), "gradient": ("train", "value_and_grad"), "predict": ("predict",), "forward": ("forward",),
+    "backward": ("backward",),
+}  # fmt: skip
 _OPERATORS: Final[Mapping[type, Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod,
     ast.Pow: operator.pow,
@@ -40,4 +43,7 @@ def counts(header: str, kind: str, sizes: Mapping[str, int]) -> dict[str, int] |
         if found:
             operations, heavy, moved = (value(text, sizes) if text else 0 for text in found.groups())
             return {"operations": operations, "transcendental": heavy, "bytes": moved}
+    if kind == "gradient" and (forward := counts(header, "forward", sizes)):
+        backward = counts(header, "backward", sizes) or dict.fromkeys(forward, 0)
+        return {name: count + backward[name] for name, count in forward.items()}
     return None

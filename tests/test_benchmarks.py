@@ -215,6 +215,8 @@ def test_operations_are_read_from_the_header() -> None:
     assert value("3*N**2 - (N // 2) + 1", {"N": 5}) == 74
     assert counts(header, "train", {"N": 4, "T": 2}) == {"operations": 1313, "transcendental": 72, "bytes": 552}
     assert counts(header, "predict", {"N": 4}) == {"operations": 264, "transcendental": 0, "bytes": 360}
+    apart = "             forward 3*N; bytes moved 8*N\n             backward 4*N; bytes moved 16*N\n"
+    assert counts(apart, "gradient", {"N": 2}) == {"operations": 14, "transcendental": 0, "bytes": 48}
     made = driver.compile_model(WORKLOADS["d"].path, stop_after="cython").text
     found = counts(made, "train", {"N": 64})
     assert found is not None and found["operations"] > 2 * 64 * 2 * 784 * 128
