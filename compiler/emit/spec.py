@@ -65,7 +65,7 @@ def pointwise(model: Model) -> bool:
     shown = [values[o.value] for o in model.outputs]
     within = [*model.graph.inputs, *shown, *(values[value] for t in model.targets for _, value in t.wrt)]
     counts = [size(v.shape).value for v in within]
-    if model.states or model.generator is not None or any(i.below is not None for i in model.inputs):
+    if model.free or model.states or model.generator is not None or any(i.below is not None for i in model.inputs):
         return False
     return all(v.kind == "real" for v in shown) and None not in counts and sum(c or 0 for c in counts) <= POINT
 

@@ -121,6 +121,9 @@ class _Loop:
             cone = self._cone(seed, mine, moved)
             if self._pays(cone, moved, sums):
                 moved.update(cone)
+                for value in moved.intersection(self.emitted):  # what was to be emitted for another is made behind, too
+                    self.emitted.remove(value)
+                    del self.stacks[value]
                 for value in self._reads(cone, moved):
                     if value not in self.stacks:
                         self.stacks[value] = self.name(f"{value}_steps")
