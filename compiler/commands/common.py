@@ -187,7 +187,7 @@ def build_options(command: Command) -> Command:
     """The options that change how a module is built, all taken by :func:`gradwright.compiler.driver.load`."""
     for option in (
         click.option("--checked", is_flag=True, help="Name the first NaN or infinity by the model's line; slow."),
-        click.option("--threads", type=click.IntRange(1), metavar="N", help="How many threads matrix products and long loops may use."),
+        click.option("--threads", type=click.IntRange(1), metavar="N", help="How many threads products and long loops may use."),
         click.option("--march", type=click.Choice(MARCHES), default="native", show_default=True,
                      help="The processors that the module is for."),
         click.option("-O", "optimize", type=click.IntRange(0, 3), default=3, show_default=True, metavar="0-3",

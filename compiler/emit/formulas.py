@@ -153,6 +153,9 @@ class Formulas:
             a, b = args[1], args[2]
             if a.type == b.type == "bool":
                 return Code(f"({a.tight(3)} if {c.text} else {b.tight(3)})", ATOM, "bool")
+            if _routes(node):
+                self.used.add("pick")
+                return Code(f"pick({c.text}, {self.real(a).text}, {self.real(b).text})", ATOM, "real")
             return Code(f"({self._arm(a)} if {c.text} else {self._arm(b)})", ATOM, "real")
         return self._function(op, *args)
 
@@ -178,6 +181,14 @@ class Formulas:
 
     def _power(self, base: Code, n: int) -> Code:
         return Code("*".join([self.real(base).tight(8)] * n), 7, "real")
+
+
+def _routes(node: Expr) -> bool:
+    """A choice by a position, as in the gradient of a maximum. It takes no branch: loops over reads behind one are scalar."""
+    condition, *arms = node.args
+    if condition.op != "eq" or not any(a.op in ("const", "idx") for a in condition.args):
+        return False
+    return all(a.op in E.LEAVES for a in arms) and any(a.op == "arg" for a in arms)
 
 
 def _doubles(node: Expr, child: Expr) -> bool:
