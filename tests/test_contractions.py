@@ -117,3 +117,20 @@ def test_a_guarded_product_is_left_to_the_matrix_kernel() -> None:
     graph = plan(build(MASKED)).whole
     guarded = [e for e in graph.eqns if isinstance(e, Eqn) and (r := roles(e)) is not None and r.guard is not None]
     assert [e.out.name for e in guarded] == ["d_W"]
+
+
+# ---------------------------------------------------------------- indices that are divided
+
+
+@pytest.mark.parametrize("backend", ["cython", "numpy"])
+def test_what_is_divided_in_an_index_is_never_negative(backend: Any) -> None:
+    """C's remainder of a negative number is negative: a multiple of the divisor that keeps an index above 0 stays in it."""
+    text = "input z[2], x[3, 5]\noutput a = flip(roll(z, 3, axis=-1))\noutput b = flip(roll(x, -1, axis=1), axis=1)\n" + (
+        "output c = flip(roll(transpose(x), 7, axis=-2), axis=-2)"
+    )
+    model = load(text, backend=backend).Model()
+    z, x = np.array([3.0, 4.0]), np.arange(15.0).reshape(3, 5)
+    out = model.forward(z=z, x=x)
+    np.testing.assert_array_equal(out.a, np.flip(np.roll(z, 3)))
+    np.testing.assert_array_equal(out.b, np.flip(np.roll(x, -1, 1), 1))
+    np.testing.assert_array_equal(out.c, np.flip(np.roll(x.T, 7, -2), -2))

@@ -131,7 +131,7 @@ def quotient(a: Ix, b: Dim, extents: dict[str, Dim]) -> Ix:
     high, low = _split(a, b, extents)
     if low is not None:
         return high
-    high, low = _exact(a, b)  # (b*h + l) // b is h + l // b
+    high, low = _apart(a, b)  # (b*h + l) // b is h + l // b
     return high + (low if b.is_one() else Ix(((Quot(low, b), Dim.of(1)),)))
 
 
@@ -140,8 +140,15 @@ def remainder(a: Ix, b: Dim, extents: dict[str, Dim]) -> Ix:
     _, low = _split(a, b, extents)
     if low is not None:
         return low
-    _, low = _exact(a, b)
+    _, low = _apart(a, b)
     return fixed(0) if b.is_one() else Ix(((Rem(low, b), Dim.of(1)),))
+
+
+def _apart(a: Ix, b: Dim) -> tuple[Ix, Ix]:
+    """As :func:`_exact` where what is left is plainly not negative, of which C divides in another way than Python."""
+    high, low = _exact(a, b)
+    plain = all(c >= 0 for dim in (*(factor for _, factor in low.terms), low.const) for _, c in dim.terms)
+    return (high, low) if plain else (Ix(), a)
 
 
 def _exact(a: Ix, b: Dim) -> tuple[Ix, Ix]:
