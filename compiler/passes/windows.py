@@ -37,6 +37,7 @@ class _Windows:
         self.shapes = {name: v.shape for name, v in graph.values().items()}
         self.name = Namer(self.shapes)
         self.padded: dict[tuple[object, ...], str] = {}
+        self.places: dict[str, tuple[tuple[Dim, Dim], ...]] = {}  # of the parts of a scatter: the step and the start of each
 
     def rewrite(self, eqn: Eqn) -> Iterator[Eqn]:
         eqn = self._inside(eqn)
