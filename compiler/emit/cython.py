@@ -191,7 +191,7 @@ class KernelWriter:
             return out
         here: dict[str, None] | None = None
         if self.shares:  # what lives in the parts of loops is declared there
-            here = _used([n for k, n in enumerate(self.nest.body) if k not in self.shares])
+            here = self._used([n for k, n in enumerate(self.nest.body) if k not in self.shares])
             here |= dict.fromkeys(name for share in self.shares.values() for name in (*share.sums, *share.reads))
         for text in self._declarations(here):
             out.add(text)
@@ -201,6 +201,12 @@ class KernelWriter:
         if any("root(" in line for line in out.text):
             self.used.add("root")
         return out
+
+    def _used(self, nodes: Sequence[Node]) -> dict[str, None]:
+        """The values that nodes read or write, those that they write over, and the slots that they set to zero."""
+        found = used(nodes)
+        found |= {self.over[name]: None for name in found if name in self.over}
+        return {**found, **dict.fromkeys(node.slot for node in _walk(nodes) if isinstance(node, Zero))}
 
     def _head(self, out: Lines, name: str, arguments: Sequence[tuple[str, str, str]], work: bool, more: str = "") -> None:
         args = [f"{type_} {spelled}" for _, type_, spelled in arguments]
@@ -213,7 +219,7 @@ class KernelWriter:
     def _write_pieces(self, pieces: Sequence[Sequence[Node]], out: Lines) -> None:
         """A long kernel as several functions. What lives in C variables and is used in several of them is handed on."""
         name = self.nest.kernel.name
-        touched = [_used(piece) for piece in pieces]
+        touched = [self._used(piece) for piece in pieces]
         where: dict[str, int] = {}
         for k, values in enumerate(touched):
             for value in values:
@@ -249,7 +255,7 @@ class KernelWriter:
         kernel, lines, doubles = self.nest.kernel.name, self.lines, self._doubles()
         before = self.locals, self.header, self.noted
         self.locals, self.header, self.noted = {}, None, set()
-        values = _used([node])
+        values = self._used([node])
         arguments = [a for a in self.arguments if a[0] in values or any(p.value in values for p in self.held[a[0]])]
         formals = [(type_, spelled, spelled) for _, type_, spelled in arguments]  # type, name, what is given for it
         if any(self.storage[v].kind == "work" for v in values if v in self.storage):
@@ -738,11 +744,6 @@ def _pieces(body: Sequence[Node]) -> list[list[Node]]:
         pieces[-1].append(node)
         count += weight
     return pieces
-
-
-def _used(nodes: Sequence[Node]) -> dict[str, None]:
-    """The values that nodes read or write, and the slots that they set to zero."""
-    return {**used(nodes), **dict.fromkeys(node.slot for node in _walk(nodes) if isinstance(node, Zero))}
 
 
 def _is_backward(origin: Origin) -> bool:
