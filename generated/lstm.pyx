@@ -38,10 +38,9 @@ cdef extern from "gradwright/gemm.h" nogil:
 ctypedef double real
 
 
-cdef void _predict_part1(read x, write work, Py_ssize_t N, Py_ssize_t T, Py_ssize_t first, Py_ssize_t last,
+cdef void _predict_part1(read x, write x_by_t, Py_ssize_t N, Py_ssize_t T, Py_ssize_t first, Py_ssize_t last,
                          double *sums) noexcept nogil:
     # the rounds of a loop of predict from first up to last
-    cdef write x_by_t = work + 192*N
     cdef Py_ssize_t t, n, j
     # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
     for t in range(first, last):
@@ -70,7 +69,7 @@ cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t 
             h_start[32*n + j] = 0
     # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
     _given1[0] = <void *>x
-    _given1[1] = <void *>work
+    _given1[1] = <void *>x_by_t
     _sizes[0] = N
     _sizes[1] = T
     share(_call_predict_part1, _given1, _sizes, T, 32*N, 1, NULL, 0)
@@ -112,10 +111,9 @@ cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t 
             h[32*n + j] = h_h[32*n + j]
 
 
-cdef void _forward_part1(read x, write kept, Py_ssize_t N, Py_ssize_t T, Py_ssize_t first, Py_ssize_t last,
+cdef void _forward_part1(read x, write x_by_t, Py_ssize_t N, Py_ssize_t T, Py_ssize_t first, Py_ssize_t last,
                          double *sums) noexcept nogil:
     # the rounds of a loop of forward from first up to last
-    cdef write x_by_t = kept + 32*N
     cdef Py_ssize_t t, n, j
     # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
     for t in range(first, last):
@@ -149,7 +147,7 @@ cdef void forward(read x, read target, read theta, write h, write hs, write loss
             h_start[32*n + j] = 0
     # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
     _given1[0] = <void *>x
-    _given1[1] = <void *>kept
+    _given1[1] = <void *>x_by_t
     _sizes[0] = N
     _sizes[1] = T
     share(_call_forward_part1, _given1, _sizes, T, 32*N, 1, NULL, 0)
@@ -311,10 +309,9 @@ cdef void backward(read theta, write grad, read kept, write work, Py_ssize_t N, 
         d_b_3[j] = d_b_2[j]
 
 
-cdef void _train_part1(read x, write work, Py_ssize_t N, Py_ssize_t T, Py_ssize_t first, Py_ssize_t last,
+cdef void _train_part1(read x, write x_by_t, Py_ssize_t N, Py_ssize_t T, Py_ssize_t first, Py_ssize_t last,
                        double *sums) noexcept nogil:
     # the rounds of a loop of train from first up to last
-    cdef write x_by_t = work + 224*N
     cdef Py_ssize_t t, n, j
     # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
     for t in range(first, last):
@@ -356,7 +353,7 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
             h_start[32*n + j] = 0
     # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
     _given1[0] = <void *>x
-    _given1[1] = <void *>work
+    _given1[1] = <void *>x_by_t
     _sizes[0] = N
     _sizes[1] = T
     share(_call_train_part1, _given1, _sizes, T, 32*N, 1, NULL, 0)

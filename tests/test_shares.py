@@ -221,3 +221,21 @@ def test_a_light_model_with_a_loss_takes_value_and_gradient_in_one_go() -> None:
     assert "value_and_grad" in kernels(MODELS["product"]) and "value_and_grad" in kernels(MODELS["neuron"])
     heavy = "size N\ninput x[N, 5]\nparam W[5, 2] ~ normal(0, 1)\noutput f = x @ W\nminimize mean(f**2)\n"
     assert "value_and_grad" not in kernels(heavy)
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_a_part_reads_what_the_kernel_itself_has_written(level: int) -> None:
+    """A value has one pointer, in the kernel as in the parts of its loops: the C compiler may take two for two places."""
+    text = """size N
+input x[N]
+scan i in reversed(range(N)) recompute:
+    scan j in range(N):
+        carry c = 0.25
+        c = c * x[j]
+    emit cs = c
+n[row] = cs[2*row]
+output out = n[::2]
+"""
+    x = np.array([0.5, 0.7, -0.9])
+    model = load(text, optimize=level, name=f"one_pointer_{level}").Model()
+    np.testing.assert_allclose(model.predict(x=x).out, [0.25 * x.prod()], rtol=1e-14)

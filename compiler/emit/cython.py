@@ -20,6 +20,7 @@ from .formulas import ATOM, CALLS, Code, Formulas
 from .names import Speller
 
 SHOWN = 24  # lines of the model in one comment
+SEVERAL = frozenset(("theta", "frozen", "hyper", "rule", "kept", "state", "next", "grad"))  # slots that hold several values
 PIECE = 200  # statements of one C function: its compiler takes more than twice as long for twice as many
 BLOCK = 512  # elements of a long sum that are added at a time
 Sources = Mapping[str, Source]
@@ -35,6 +36,10 @@ class Lines:
     def add(self, text: str, *origins: Origin) -> None:
         self.text.append(text)
         self.origins.append(origins)
+
+    def idle(self, start: int = 0) -> bool:
+        """Whether there are comments only, from a line on."""
+        return all(line.lstrip().startswith("#") for line in self.text[start:])
 
     def extend(self, other: Lines) -> None:
         self.text += other.text
@@ -111,6 +116,7 @@ class KernelWriter:
         self._args: tuple[Access, ...] = ()
         self.temporaries = 0
         self.shared: set[str] = set()  # values that pieces of the kernel hand on
+        self.handed: set[str] = set()  # values in memory that parts of loops are given
         self.shares = shares(nest) if self.parallel else {}
         self.parts = 0  # functions that run some of a loop's rounds
         self.bounds: tuple[str, str] | None = None  # of the loop that is being written as such a function
@@ -136,9 +142,7 @@ class KernelWriter:
 
     def _arguments(self) -> list[tuple[str, str, str]]:
         """(slot, C type, spelling) of every argument, in order."""
-        writes = {n.target for n in _walk(self.nest.body) if isinstance(n, Assign | ArgBest)}
-        writes |= {n.c.value for n in _walk(self.nest.body) if isinstance(n, Product)}
-        writes |= {n.target.value for n in _walk(self.nest.body) if isinstance(n, Rank)}
+        writes = _written(self.nest.body)
         zeroed = {n.slot for n in _walk(self.nest.body) if isinstance(n, Zero)}
         result: list[tuple[str, str, str]] = []
         grads = [s for s in self.nest.kernel.slots if s.startswith("grad:")]
@@ -150,7 +154,7 @@ class KernelWriter:
             type_ = "write" if written else "read"
             if value.kind == "int" and kind in ("in", "out", "random"):
                 type_ = "write_indices" if written else "indices"
-            if kind in ("theta", "frozen", "hyper", "rule", "kept", "state", "next"):
+            if kind in SEVERAL - {"grad"}:
                 name = kind
             elif kind == "grad":
                 name = "grad" if len(grads) == 1 else self.spell.fresh(f"grad_{label.split(':')[-1]}")
@@ -193,9 +197,10 @@ class KernelWriter:
         if self.shares:  # what lives in the parts of loops is declared there
             here = self._used([n for k, n in enumerate(self.nest.body) if k not in self.shares])
             here |= dict.fromkeys(name for share in self.shares.values() for name in (*share.sums, *share.reads))
+            here |= dict.fromkeys(self.handed)
         for text in self._declarations(here):
             out.add(text)
-        if not self.nest.body:
+        if body.idle():
             out.add("    pass")
         out.extend(body)
         if any("root(" in line for line in out.text):
@@ -244,6 +249,8 @@ class KernelWriter:
             self._head(out, f"_{name}_{k}", arguments, work, f"_{name}_shared *_shared" if handed else "")
             for text in self._declarations(values.keys()):
                 out.add(text)
+            if body.idle():
+                out.add("    pass")
             out.extend(body)
             out.add("")
             out.add("")
@@ -256,10 +263,7 @@ class KernelWriter:
         before = self.locals, self.header, self.noted
         self.locals, self.header, self.noted = {}, None, set()
         values = self._used([node])
-        arguments = [a for a in self.arguments if a[0] in values or any(p.value in values for p in self.held[a[0]])]
-        formals = [(type_, spelled, spelled) for _, type_, spelled in arguments]  # type, name, what is given for it
-        if any(self.storage[v].kind == "work" for v in values if v in self.storage):
-            formals.append(("write", "work", "work"))
+        formals, passed = self._pointers(node, values)  # type, name, what is given for it
         for name in share.reads:
             type_, declarator = self._variable_of(self.storage[name], doubles)
             spelled, array, _ = declarator.partition("[")
@@ -279,7 +283,7 @@ class KernelWriter:
         for line in _wrap(f"cdef void {part}(", [f"{t} {n}" for t, n, _ in formals] + rest, ") noexcept nogil:"):
             out.add(line)
         out.add(f"    # the rounds of a loop of {kernel} from {first} up to {last}")
-        for text in self._declarations(values.keys() - {*share.reads}):
+        for text in self._declarations(values.keys() - {*share.reads} - passed):
             out.add(text)
         for name in share.sums:
             out.add(f"    {self.spell(name)} = 0", *origins)
@@ -298,6 +302,7 @@ class KernelWriter:
         self.lines = lines
         self.locals, self.header, self.noted = before
         # the call
+        self.handed |= passed
         self._comment(node, "    ")
         table, total = f"_given{self.parts}", f"_sums{self.parts}"
         self._local("void", f"*{table}[{len(formals)}]")
@@ -318,6 +323,35 @@ class KernelWriter:
         for k, name in enumerate(share.sums):
             self.lines.add(f"    {self.spell(name)} += {total}[{k}]", *origins)
 
+    def _pointers(self, node: Node, values: Collection[str]) -> tuple[list[tuple[str, str, str]], set[str]]:
+        """What a part of a loop is given of the memory that it touches, as (C type, name, what is given for it), and the values
+        among it. Each is a pointer of its own: the C compiler takes two pointers for two places."""
+        written = _written([node])
+        formals: dict[str, tuple[str, str, str]] = {}
+        passed: set[str] = set()
+
+        def give(value: str) -> None:
+            passed.add(value)
+            name = self.spell(value)
+            if name not in formals or value in written:
+                formals[name] = "write" if value in written else "read", name, name
+
+        for slot, type_, name in self.arguments:
+            held = [p.value for p in self.held[slot] if p.value in values]
+            if slot.partition(":")[0] not in SEVERAL:
+                if held or slot in values:
+                    formals[name] = type_, name, name
+                continue
+            if slot in values or any(v in self.loaded for v in held):
+                formals[name] = type_, name, name
+            for value in held:
+                if value not in self.loaded:
+                    give(value)
+        for s in self.nest.storage:
+            if s.kind == "work" and s.value.name in values:
+                give(s.value.name)
+        return [*formals.values()], passed
+
     def _variable_of(self, s: Storage, doubles: set[str]) -> tuple[str, str]:
         """The C type and the declarator of a scalar or a small array."""
         name = self.spell(s.value.name)
@@ -332,7 +366,7 @@ class KernelWriter:
         """``only``: the values and slots of a piece; None for all."""
         for slot, type_, name in self.arguments:
             kind = slot.partition(":")[0]
-            if kind not in ("theta", "frozen", "hyper", "rule", "kept", "state", "next", "grad"):
+            if kind not in SEVERAL:
                 continue
             parts = []
             for place in self.held[slot]:
@@ -470,8 +504,11 @@ class KernelWriter:
             self._blocked(node, depth, variable, first, extent, origins)
             return
         self.lines.add(f"{pad}for {variable} in range({extent if first == '0' else f'{first}, {extent}'}):", *origins)
+        start = len(self.lines.text)
         for inner in node.body:
             self._node(inner, depth + 1)
+        if self.lines.idle(start):
+            self.lines.add(f"{pad}    pass", *origins)
 
     def _blocked(self, node: Loop, depth: int, variable: str, first: str, extent: str,
                  origins: tuple[Origin, ...]) -> None:  # fmt: skip
@@ -522,6 +559,8 @@ class KernelWriter:
         target = into or element.text
         if node.drop:
             guard = self._guard(node.index, self.storage[node.target].value.shape)
+            if guard is None:
+                return
             if guard:
                 self.lines.add(f"{pad}if {guard}:", node.origin)
                 pad += "    "
@@ -677,13 +716,15 @@ class KernelWriter:
             return Code(name, ATOM, type_)  # type: ignore[arg-type]
         return Code(f"{name}[{self._position(access)}]", ATOM, type_)  # type: ignore[arg-type]
 
-    def _guard(self, index: Sequence[Ix], shape: Shape) -> str:
-        """The condition that ``index`` is inside; only what is not plain to see is asked."""
+    def _guard(self, index: Sequence[Ix], shape: Shape) -> str | None:
+        """The condition that ``index`` is inside; only what is not plain to see is asked. None: it never is."""
         conditions: list[str] = []
         for ix, extent in zip(index, shape, strict=True):
             if ix.plain is not None and self.extents.get(ix.plain) == extent:
                 continue
-            if not ix.terms and ix.const.value is not None and extent.value is not None and 0 <= ix.const.value < extent.value:
+            if not ix.terms and ix.const.value is not None and (extent.value is not None or ix.const.value < 0):
+                if ix.const.value < 0 or ix.const.value >= (extent.value or 0):
+                    return None
                 continue
             conditions.append(f"0 <= {self._index(ix)} < {dim_text(extent, self.spell)}")
         return " and ".join(conditions)
@@ -696,13 +737,15 @@ class KernelWriter:
             if access.fill is None:
                 return element
             guard = self._guard(access.index, self.storage[access.value].value.shape)
-            if not guard:
+            if guard == "":
                 return element
             if isinstance(access.fill, str):
                 self.used.add(access.fill.removeprefix("-"))
                 fill = access.fill
             else:
                 fill = self.formulas.real(self.formulas.number(access.fill)).text
+            if guard is None:
+                return Code(fill, ATOM, element.type)
             return Code(f"({element.text} if {guard} else {fill})", ATOM, element.type)
         if node.op == "idx":
             return Code(self.variables[str(node.value)], ATOM, "int")
@@ -716,6 +759,19 @@ def _walk(nodes: Sequence[Node]) -> Iterator[Node]:
         yield node
         if isinstance(node, Loop):
             yield from _walk(node.body)
+
+
+def _written(nodes: Sequence[Node]) -> set[str]:
+    """The values that nodes write."""
+    found: set[str] = set()
+    for node in _walk(nodes):
+        if isinstance(node, Assign | ArgBest):
+            found.add(node.target)
+        elif isinstance(node, Product):
+            found.add(node.c.value)
+        elif isinstance(node, Rank):
+            found.add(node.target.value)
+    return found
 
 
 def _origins(node: Node) -> Iterator[Origin]:
