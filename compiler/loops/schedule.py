@@ -275,7 +275,15 @@ class _Scheduler:
         """The axes of windows of a few elements. They come last and are written out, so that the loop around them, along what
         lies together in memory, is the innermost one."""
         moved = {n for a in (*eqn.args, Access("", eqn.out_index)) for ix in a.index if len(ix.terms) > 1 for n in ix.axes()}
-        return frozenset(n for n in moved if n in self.extent and (self.extent[n].value or UNROLLED) <= WRITTEN_OUT)
+        few = {n: self.extent[n].value or UNROLLED for n in moved if n in self.extent}
+        places = {ix.plain for ix in eqn.out_index}  # where all of an image is small, its windows go first
+        short: set[str] = set()
+        count = 1
+        for n in sorted(few, key=lambda n: (n in places, few[n], n)):
+            if few[n] <= WRITTEN_OUT and count * few[n] <= WRITTEN_OUT**2:
+                short.add(n)
+                count *= few[n]
+        return frozenset(short)
 
     def _classify(self, item: Item) -> None:
         for access in (*item.eqn.args, Access(item.target, item.eqn.out_index)):
@@ -414,7 +422,8 @@ class _Scheduler:
         out = [n for n in item.left if any(n in ix.axes() for ix in eqn.out_index)]
         reduced = [n for n in item.left if n not in out]
         if reduced and out:
-            short = (size(tuple(self.extent[n] for n in reduced)).value or UNROLLED + 1) <= UNROLLED
+            unrolled = {*reduced, *(n for n in out if n in item.short)}
+            short = (size(tuple(self.extent[n] for n in unrolled)).value or UNROLLED + 1) <= UNROLLED
             fastest = self._contiguous(item)
             if not short and fastest in out and eqn.reduce in ("+", "max", "min", "*"):
                 order = [n for n in out if n != fastest] + reduced + [fastest]
