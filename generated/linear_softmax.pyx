@@ -7,11 +7,11 @@ Made by gradwright 0.1.0 from examples/linear_softmax.gw (sha256 0f8ae50c4d3504c
 Sizes        N is free, D = 64, C = 10
 Inputs       x[N, 64] y[N]
 Parameters   W[64, 10] b[10]: 650 float64, in this order in theta
-Kept         p_t1_exp[N, 1, 10] p_t1_sum[N, 1] for the backward pass
+Kept         p[N, 10] for the backward pass
 Operations   the forward graph as written: 1342*N + 1283
-             predict 1367*N, 21*N of them transcendental; bytes moved 680*N + 5200
-             forward 1369*N + 1283, 21*N + 640 of them transcendental; bytes moved 776*N + 5216
-             backward 1313*N + 1280; bytes moved 688*N + 10328
+             predict 1355*N, 10*N of them transcendental; bytes moved 680*N + 5200
+             forward 1359*N + 1283, 11*N + 640 of them transcendental; bytes moved 768*N + 5216
+             backward 1303*N + 1280; bytes moved 680*N + 10328
              train 2651*N + 2563, 11*N + 640 of them transcendental; bytes moved 680*N + 10416
              step 2651*N + 1323, 11*N + 640 of them transcendental; bytes moved 680*N + 10432
 """
@@ -44,7 +44,7 @@ cdef void predict(read x, read theta, write p, write_indices guess, write work, 
     # the outputs without the loss
     cdef read W = theta, b = theta + 640
     cdef write scores_t1 = work
-    cdef real t1, p_t1_max, p_t1_shift, p_t1_sum, p_t1, guess_best
+    cdef real t1, p_t1_max, p_t1_shift, p_t1_sum, guess_best
     cdef real scores[10]
     cdef real p_t1_exp[10]
     cdef bint t2
@@ -80,20 +80,21 @@ cdef void predict(read x, read theta, write p, write_indices guess, write work, 
         for j in range(10):
             p_t1_sum += p_t1_exp[j]
         #     in softmax
-        p_t1 = p_t1_shift + log(p_t1_sum)
+        #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
         for j in range(10):
-            p[10*n + j] = exp(scores[j] - p_t1)
+            p[10*n + j] = p_t1_exp[j]/p_t1_sum
 
 
 cdef void forward(read x, indices y, read theta, read hyper, write p, write_indices guess, write loss, write kept,
                   write work, Py_ssize_t N) noexcept nogil:
     # the outputs, and what the backward pass keeps
     cdef read W = theta, b = theta + 640
-    cdef write p_t1_exp = kept, p_t1_sum = kept + 10*N
+    cdef write p_kept = kept
     cdef real reg = hyper[0]
     cdef write scores_t1 = work
-    cdef real t1, p_t1_max, p_t1_shift, p_t1, guess_best
+    cdef real t1, p_t1_max, p_t1_shift, p_t1_sum, guess_best
     cdef real scores[10]
+    cdef real p_t1_exp[10]
     cdef double loss_t4, loss_t7
     cdef bint t2
     cdef Py_ssize_t n, j, k
@@ -103,6 +104,7 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
          W, 10, 1,
          0, scores_t1, 10)
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+    # examples/linear_softmax.gw:10   output p = softmax(scores)
     loss_t4 = 0
     for n in range(N):
         # examples/linear_softmax.gw:9   scores = x @ W + b
@@ -126,19 +128,20 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
         p_t1_shift = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
         #     at most 1 each
         for j in range(10):
-            p_t1_exp[10*n + j] = exp(scores[j] - p_t1_shift)
-        p_t1_sum[n] = 0
+            p_t1_exp[j] = exp(scores[j] - p_t1_shift)
+        p_t1_sum = 0
         for j in range(10):
-            p_t1_sum[n] += p_t1_exp[10*n + j]
+            p_t1_sum += p_t1_exp[j]
         #     in softmax
-        p_t1 = p_t1_shift + log(p_t1_sum[n])
+        #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
+        for j in range(10):
+            p[10*n + j] = p_t1_exp[j]/p_t1_sum
+            p_kept[10*n + j] = p[10*n + j]
         # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-        #     in softmax_cross_entropy
-        loss_t4 += p_t1 - scores[y[n]]
         # examples/linear_softmax.gw:10   output p = softmax(scores)
+        #     in softmax_cross_entropy
         #     in softmax
-        for j in range(10):
-            p[10*n + j] = exp(scores[j] - p_t1)
+        loss_t4 += p_t1_shift + log(p_t1_sum) - scores[y[n]]
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     loss_t7 = 0
     for j in range(64):
@@ -152,7 +155,7 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     # the adjoints, from what the forward pass kept
     cdef read W = theta
     cdef write d_W = grad, d_b = grad + 640
-    cdef read p_t1_exp = kept, p_t1_sum = kept + 10*N
+    cdef read p = kept
     cdef real reg = hyper[0]
     cdef write d_scores = work
     cdef Py_ssize_t j, n, k
@@ -165,9 +168,8 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
         #     d loss_t5 / d loss_t4 = 1 / N
-        #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / (p_t1_sum * N)
         for j in range(10):
-            d_scores[10*n + j] = p_t1_exp[10*n + j]/(p_t1_sum[n]*N)
+            d_scores[10*n + j] = p[10*n + j]/N
         # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         #     d loss_t5 / d loss_t4 = 1 / N
         d_scores[10*n + y[n]] -= 1.0/N
@@ -195,7 +197,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef write d_W = grad, d_b = grad + 640
     cdef real reg = hyper[0]
     cdef write scores_t1 = work, d_scores = work + 10*N
-    cdef real p_t1_max, p_t1_shift, p_t1_sum
+    cdef real p_t1_max, p_t1_shift, p_t1_sum, p
     cdef real scores[10]
     cdef real p_t1_exp[10]
     cdef double loss_t4, loss_t7
@@ -227,19 +229,21 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         p_t1_sum = 0
         for j in range(10):
             p_t1_sum += p_t1_exp[j]
+        for j in range(10):
+            #     in softmax
+            #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
+            p = p_t1_exp[j]/p_t1_sum
+            # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+            # examples/linear_softmax.gw:10                output p = softmax(scores)
+            #     scores is used 2 times: its adjoints add
+            #     exp(t - logsumexp(t)): the softmax
+            #     d loss_t5 / d loss_t4 = 1 / N
+            d_scores[10*n + j] = p/N
         # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         #     in softmax_cross_entropy
         #     in softmax
         loss_t4 += p_t1_shift + log(p_t1_sum) - scores[y[n]]
-        # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-        # examples/linear_softmax.gw:10                output p = softmax(scores)
-        #     scores is used 2 times: its adjoints add
-        #     exp(t - logsumexp(t)): the softmax
-        #     d loss_t5 / d loss_t4 = 1 / N
-        #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / (p_t1_sum * N)
-        for j in range(10):
-            d_scores[10*n + j] = p_t1_exp[j]/(p_t1_sum*N)
         # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         #     d loss_t5 / d loss_t4 = 1 / N
         d_scores[10*n + y[n]] -= 1.0/N
@@ -274,7 +278,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real lr = rule[0]
     cdef real weight_decay = rule[3]
     cdef write scores_t1 = work, d_scores = work + 10*N
-    cdef real p_t1_max, p_t1_shift, p_t1_sum
+    cdef real p_t1_max, p_t1_shift, p_t1_sum, p
     cdef real scores[10]
     cdef real p_t1_exp[10]
     cdef real d_b_t1[10]
@@ -307,19 +311,21 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
         p_t1_sum = 0
         for j in range(10):
             p_t1_sum += p_t1_exp[j]
+        for j in range(10):
+            #     in softmax
+            #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
+            p = p_t1_exp[j]/p_t1_sum
+            # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+            # examples/linear_softmax.gw:10                output p = softmax(scores)
+            #     scores is used 2 times: its adjoints add
+            #     exp(t - logsumexp(t)): the softmax
+            #     d loss_t5 / d loss_t4 = 1 / N
+            d_scores[10*n + j] = p/N
         # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         #     in softmax_cross_entropy
         #     in softmax
         loss_t4 += p_t1_shift + log(p_t1_sum) - scores[y[n]]
-        # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-        # examples/linear_softmax.gw:10                output p = softmax(scores)
-        #     scores is used 2 times: its adjoints add
-        #     exp(t - logsumexp(t)): the softmax
-        #     d loss_t5 / d loss_t4 = 1 / N
-        #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / (p_t1_sum * N)
-        for j in range(10):
-            d_scores[10*n + j] = p_t1_exp[j]/(p_t1_sum*N)
         # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         #     d loss_t5 / d loss_t4 = 1 / N
         d_scores[10*n + y[n]] -= 1.0/N
@@ -421,7 +427,7 @@ _SPEC = """{
     'loss': 'loss',
     'targets': ({'name': 'loss', 'shape': (), 'declared': False, 'wrt': (('W', 'param'), ('b', 'param'))},),
     'values': {'loss:W': (64, 10), 'loss:b': (10,)},
-    'kept': (),
+    'kept': (('p', 0, ('N', 10)),),
     'lines': (
         (9, 'scores', ('N', 10), ('*', 1290, 'N'), 8),
         (10, 'p', ('N', 10), ('*', 30, 'N'), 8),
@@ -439,14 +445,14 @@ _SPEC = """{
         {
             'name': 'forward',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:p', 'out:guess', 'out:loss', 'kept', 'work'),
-            'kept': ('*', 11, 'N'),
+            'kept': ('*', 10, 'N'),
             'work': ('*', 10, 'N'),
             'sizes': ('N',),
         },
         {
             'name': 'backward',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'grad:loss', 'kept', 'work'),
-            'kept': ('*', 11, 'N'),
+            'kept': ('*', 10, 'N'),
             'work': ('*', 10, 'N'),
             'sizes': ('N',),
         },
