@@ -66,3 +66,11 @@ def test_in_a_small_model_the_gates_of_all_rows_are_taken_before_any_sum_along_a
 def test_where_much_would_be_stored_for_it_a_row_is_done_in_one_go(rows: str) -> None:
     (found,) = around(loops(NET.replace("size  N,", f"size  {rows},"), "predict"), "sigmoid")
     assert any(isinstance(node, Loop) for node in found[0].body)
+
+
+@pytest.mark.parametrize(("axis", "kept"), [(0, True), (1, False)])
+def test_a_running_sum_along_memory_is_kept_in_a_variable(axis: int, kept: bool) -> None:
+    """Along the other axis whole rows are added, by vectors, from the row before."""
+    body = loops(f"size N, M\ninput x[N, M]\noutput y = cumsum(x, axis={axis})\n", "forward")
+    reads = [a.value for node in walk(body) if isinstance(node, Assign) and node.target == "y" for a in node.args]
+    assert ("y" in reads) == kept

@@ -578,6 +578,8 @@ class _Scheduler:
             inner = E.substitute(runs.inner, {E.idx(n): _number(ix) for n, ix in mapping.items()})
             step = prune(replace(eqn, args=args, body=E.make("mul" if eqn.reduce == "*" else "add", E.arg(len(args) - 1), inner)))
             node = Assign(item.target, index, "=", step.body, step.args, eqn.origin)
+            if loops and loops[-1][0] == here.plain:  # along memory the sum so far stays in a register
+                return self._along(item, index, prune(replace(eqn, args=args[:-1], body=inner)), loops)
         else:
             assert ranks is not None
             mapping[along.name] = Ix()
@@ -591,6 +593,21 @@ class _Scheduler:
         for variable, extent in reversed(loops):
             node = Loop(variable, extent, (node,))
         return [node]
+
+    def _along(self, item: Item, index: tuple[Ix, ...], term: Eqn, loops: Sequence[tuple[str, Dim]]) -> list[Node]:
+        """A running sum (or product) of which each place is what has been added so far."""
+        total = Value(f"{item.target} so far", ())
+        self.values[total.name] = total
+        self.inner.append(total)
+        origin = term.origin
+        (variable, extent), outer = loops[-1], loops[:-1]
+        step = Assign(total.name, (), "*=" if term.reduce == "*" else "+=", term.body, term.args, origin)
+        place = Assign(item.target, index, "=", E.arg(0), (Access(total.name, ()),), origin)
+        start = Assign(total.name, (), "=", E.ONE if term.reduce == "*" else E.ZERO, (), origin)
+        nodes: list[Node] = [start, Loop(variable, extent, (step, place))]
+        for name, size_ in reversed(outer):
+            nodes = [Loop(name, size_, tuple(nodes))]
+        return nodes
 
     def _product(self, item: Item) -> list[Node]:
         """A call of the matrix kernel, in loops over what the kernel does not run over itself."""
