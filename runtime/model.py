@@ -177,10 +177,15 @@ class Values(Named):
             with model._lock:
                 if model._last is not own[" last"]:
                     raise _error("StateError", f"{name}: another call came after the forward() of these values")
-                offset, shape = engine.kept[name]
+                offset, shape, *steps = engine.kept[name]
                 env = dict(zip(engine.sizes, model._last[1], strict=True))
                 shape, offset = tuple([_dim(d, env) for d in shape]), _dim(offset, env)
-                value = model._spaces["kept"][offset:offset + math.prod(shape)].reshape(shape).copy()
+                kept = model._spaces["kept"]
+                if steps:       # laid out as the kernels want it
+                    step = [_dim(d, env) * kept.itemsize for d in steps[0]]
+                    value = np.ndarray(shape, kept.dtype, kept, offset * kept.itemsize, step).copy("C")
+                else:
+                    value = kept[offset:offset + math.prod(shape)].reshape(shape).copy()
             own[name] = value
             return value
         outputs = [o["name"] for o in engine.spec["outputs"]]
@@ -606,7 +611,7 @@ class Engine:
         self.nonempty = spec.get("nonempty", ())
         self.nonnegative, self.countable = spec.get("nonnegative", ()), spec.get("countable", ())
         self.reached = spec.get("reached", ())
-        self.kept = {name: (offset, shape) for name, offset, shape in spec.get("kept", ())}
+        self.kept = {name: place for name, *place in spec.get("kept", ())}
         written = {line[1] for line in spec.get("lines", ())}
         self.listed = [name for name in self.kept if name in written or not written]      # no temporaries of a formula
         self.targets = [self._target(target) for target in spec["targets"]] if self.backward else []

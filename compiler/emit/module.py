@@ -10,7 +10,7 @@ from ..graph import expr as E
 from ..graph.ir import Const, Eqn, Graph, Model, Origin
 from ..graph.shapes import Dim, size
 from ..language.source import Source
-from ..loops.buffers import lower
+from ..loops.buffers import lower_all
 from ..loops.ir import Nest
 from ..passes.kernels import Plan
 from . import profiled
@@ -41,7 +41,7 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
     if checked:  # it can give up a step before the update
         plan = without_step(plan)
         nests = [n for n in nests if n.kernel.name != "step"] if nests is not None else None
-    nests = [lower(k) for k in plan.kernels] if nests is None else nests
+    nests = lower_all(plan.kernels) if nests is None else nests
     used: set[str] = set()
     bodies = Lines()
     calls: list[str] = []
@@ -79,7 +79,7 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
         whole.add(line)
     whole.extend(bodies)
     shared_names = [u.name for u in shared]
-    table = spec(model, plan.kernels, [n.work for n in nests], version=version, digest=digest, backend="cython")
+    table = spec(model, [n.kernel for n in nests], [n.work for n in nests], version=version, digest=digest, backend="cython")
     names = [(profiled.spell_timed if profile else spell_function)(u.name) for u in model.updates]
     for line in "\n".join(_tail(model, nests, calls, table, names, shared_names)).split("\n"):  # the tables are many lines each
         whole.add(line)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import gcd
 from typing import Final
@@ -16,8 +16,8 @@ from typing import Final
 from ..graph import expr as E
 from ..graph.ir import Graph, Ix, Origin, Value, outs
 from ..graph.shapes import Dim, size
-from ..passes import MEMORY, apply
 from ..passes.kernels import Kernel, Place
+from ..passes.pair import laid_out
 from .ir import ArgBest, Assign, Leave, Loop, Nest, Node, Product, Rank, Storage, Zero
 from .schedule import best_name, schedule, walk
 
@@ -34,10 +34,18 @@ class _Uses:
     last: int = -1
 
 
+def lower_all(kernels: Sequence[Kernel]) -> tuple[Nest, ...]:
+    """The kernels of a module as loop nests with a place for every value."""
+    return tuple(_lower(kernel) for kernel in laid_out(kernels))
+
+
 def lower(kernel: Kernel) -> Nest:
-    """The kernel as loop nests with a place for every value."""
-    graph = apply(MEMORY, kernel.graph)
-    kernel = replace(kernel, graph=graph)
+    """One kernel, as it is by itself."""
+    return _lower(*laid_out((kernel,)))
+
+
+def _lower(kernel: Kernel) -> Nest:
+    graph = kernel.graph
     slots = {p.value: p for p in kernel.places}
     nodes, inner = schedule(graph, kernel.over)
     body = _zero_together(nodes, slots, graph)
