@@ -39,6 +39,12 @@ MODELS = {
     + "param A[64, 30] ~ he_normal\nparam B[30, 10] ~ he_normal\ns = x @ (A @ B)\nminimize mean(softmax_cross_entropy(s, y))\n",
     "a square of weights": HEAD.replace("index y[N] < 10\n", "")
     + "param W[64, 64] ~ normal(0, 0.1)\nminimize mse(x @ (W @ W), x) with sgd(lr=0.1)\n",
+    "weights whose elements multiply each other": HEAD
+    + "param A[64, 10] ~ he_normal\nparam B[64, 10] ~ he_normal\nparam C[64, 10] ~ he_normal\ns = x @ (A * B * C)\n"
+    + "minimize mean(softmax_cross_entropy(s, y)) with sgd(lr=0.1)\n",
+    "a weight whose elements scale another": HEAD
+    + "param A[64, 10] ~ he_normal\nparam B[64, 10] ~ he_normal\ns = x @ (A * B) + tanh(x) @ B\n"
+    + "minimize mean(softmax_cross_entropy(s, y)) with sgd(lr=0.1)\n",
     "a frozen layer": MLP.replace("he_normal\nparam b2", "he_normal frozen\nparam b2"),
     "an embedding": "size N\nindex k[N] < 50\nindex y[N] < 10\nparam V[50, 40] ~ normal(0, 1)\nparam W[40, 10] ~ he_normal\n"
     + "minimize mean(softmax_cross_entropy(tanh(V[k]) @ W, y)) with sgd(lr=0.1)\n",

@@ -68,7 +68,7 @@ class Item:
         """The indices at which each value is read; None where outside of it something else is read."""
         if self._reads is None:
             self._reads = {}
-            for a in self.eqn.args:
+            for a in (*self.eqn.args, *(self.scale.args if self.scale is not None else ())):
                 self._reads.setdefault(a.value, []).append(a.index if a.fill is None else None)
             for ix in (*(i for a in self.eqn.args for i in a.index), *self.eqn.out_index):
                 for g in ix.gathers():
@@ -105,6 +105,8 @@ def schedule(graph: Graph, over: Mapping[str, str] | None = None) -> tuple[tuple
     inputs, once nothing else reads these."""
     scheduler = _Scheduler(graph, graph.values(), set())
     scheduler.over = dict(over or {})
+    if over:
+        scheduler.settle()
     nodes = scheduler.run()
     return nodes, tuple(scheduler.inner)
 
@@ -127,6 +129,28 @@ class _Scheduler:
             self._classify(item)
         return tuple(self._fuse(items, ()))
 
+    def settle(self) -> None:
+        """What is written over inputs comes last, each after what still reads its input; of those that read each other's, some
+        are computed into places of their own and copied."""
+        waiting = {e.out.name: e for e in self.graph.eqns if isinstance(e, Eqn) and e.out.name in self.over}
+        eqns: list[Eqn | Scan] = [e for e in self.graph.eqns if not isinstance(e, Eqn) or e.out.name not in waiting]
+        last: list[Eqn] = []
+        while waiting:
+            needed = {name for e in waiting.values() for name in e.reads() if name != self.over[e.out.name]}
+            ready = next((name for name in waiting if self.over[name] not in needed), None)
+            if ready is not None:
+                last.append(waiting.pop(ready))
+                continue
+            name, eqn = next(iter(waiting.items()))
+            value = replace(eqn.out, name=Namer(self.values)(f"{name}_t1"))
+            self.values[value.name] = value
+            self.inner.append(value)
+            eqns.append(replace(eqn, out=value))
+            axes = shape_axes(value.shape)
+            index = tuple(at(a.name) for a in axes)
+            waiting[name] = replace(eqn, axes=axes, out_index=index, args=(Access(value.name, index),), body=E.arg(0))
+        self.graph = replace(self.graph, eqns=(*eqns, *last))
+
     # ------------------------------------------------------------ items
 
     def _items(self) -> list[Item]:
@@ -137,8 +161,7 @@ class _Scheduler:
         items: list[Item] = []
         waiting: dict[str, list[Eqn]] = {}
         moved = {product.out.name for _, added in scales.values() for product, _ in added}
-        last = [e for e in self.graph.eqns if isinstance(e, Eqn) and e.out.name in self.over]
-        for eqn in (*(e for e in self.graph.eqns if not isinstance(e, Eqn) or e.out.name not in self.over), *last):
+        for eqn in self.graph.eqns:
             if isinstance(eqn, Eqn) and eqn.out.name in scales:
                 rest, added = scales[eqn.out.name]
                 if rest is not None:
