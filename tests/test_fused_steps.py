@@ -39,9 +39,25 @@ MODELS = {
     + "param A[64, 30] ~ he_normal\nparam B[30, 10] ~ he_normal\ns = x @ (A @ B)\nminimize mean(softmax_cross_entropy(s, y))\n",
     "a square of weights": HEAD.replace("index y[N] < 10\n", "")
     + "param W[64, 64] ~ normal(0, 0.1)\nminimize mse(x @ (W @ W), x) with sgd(lr=0.1)\n",
+    "weights whose elements multiply each other": HEAD
+    + "param A[64, 10] ~ he_normal\nparam B[64, 10] ~ he_normal\nparam C[64, 10] ~ he_normal\ns = x @ (A * B * C)\n"
+    + "minimize mean(softmax_cross_entropy(s, y)) with sgd(lr=0.1)\n",
+    "a weight whose elements scale another": HEAD
+    + "param A[64, 10] ~ he_normal\nparam B[64, 10] ~ he_normal\ns = x @ (A * B) + tanh(x) @ B\n"
+    + "minimize mean(softmax_cross_entropy(s, y)) with sgd(lr=0.1)\n",
     "a frozen layer": MLP.replace("he_normal\nparam b2", "he_normal frozen\nparam b2"),
     "an embedding": "size N\nindex k[N] < 50\nindex y[N] < 10\nparam V[50, 40] ~ normal(0, 1)\nparam W[40, 10] ~ he_normal\n"
     + "minimize mean(softmax_cross_entropy(tanh(V[k]) @ W, y)) with sgd(lr=0.1)\n",
+    "bags of words": "size N\nindex k[N, 5] < 50\nindex y[N] < 10\nparam V[50, 40] ~ normal(0, 1)\nparam W[40, 10] ~ he_normal\n"
+    + "minimize mean(softmax_cross_entropy(mean(V[k], axis=1) @ W, y)) with sgd(lr=0.1)\n",
+    "an embedding that is the head, too": "size N\nindex k[N] < 50\nindex y[N] < 50\nparam V[50, 40] ~ normal(0, 1)\n"
+    + "minimize mean(softmax_cross_entropy(tanh(V[k]) @ transpose(V), y)) with sgd(lr=0.1)\n",
+    "two embeddings with a penalty": "size N\nindex k[N] < 50\nindex m[N] < 50\nindex y[N] < 10\nparam V[50, 40] ~ normal(0, 1)\n"
+    + "param W[40, 10] ~ he_normal\nparam s[50] = 1\nz = V[k] * sin(V[m])\n"
+    + "minimize mean(s[k] * softmax_cross_entropy(z @ W, y)) + 0.01 * sum(V**2) with sgd(lr=0.1)\n",
+    "parts of a parameter": HEAD + "param W[80, 12] ~ he_normal\nparam b[30] = 0.1\n"
+    + "s = x @ W[5:69, 1:11] + tanh(x) @ W[0:64, 0:10] + b[20:30]\n"
+    + "minimize mean(softmax_cross_entropy(s, y)) with sgd(lr=0.1)\n",
     "a convolution": "use layers\nsize N\ninput x[N, 3, 10, 10]\nindex y[N] < 10\n"
     + "output s = x |> conv2d(8, kernel=3, pad=1) |> relu |> max_pool2d(2) |> flatten |> dense(10)\n"
     + "minimize mean(softmax_cross_entropy(s, y)) with sgd(lr=0.1)\n",
@@ -115,6 +131,34 @@ def test_the_product_adds_to_the_weights_themselves() -> None:
         values = {E.arg(k): {"lr": 0.5, "weight_decay": 3.0}[a.value] for k, a in enumerate(found[name].args)}
         assert evaluate(found[name].alpha, values) == -0.5
         assert evaluate(found[name].beta, values) == pytest.approx(1 - 0.5 * (3.0 + decay))
+
+
+def test_a_scatter_adds_to_the_rows_that_occur() -> None:
+    """No gradient of the whole embedding is made, zeroed or subtracted: all of it is touched only where there is a decay."""
+    text = MODELS["bags of words"].replace("V[50, 40]", "V[500, 40]").replace("k[N, 5] < 50", "k[N, 5] < 500")
+
+    def loops(nodes: Any, around: tuple[Loop, ...] = ()) -> Any:
+        for node in nodes:
+            if isinstance(node, Loop):
+                yield from loops(node.body, (*around, node))
+            elif isinstance(node, Assign):
+                yield node, around
+
+    nest = step_of(text)
+    assert not any(s.value.shape == nest_shape(nest, "V") for s in nest.storage if s.value.name not in ("V", "V_next"))
+    whole = [around for node, around in loops(nest.body) if any(loop.extent == nest_shape(nest, "V")[0] for loop in around)]
+    assert len(whole) == 1 and whole[0][0].when is not None
+    model, arrays = load(text).Model(seed=1), data(load(text))
+    before = model.params.V.copy()
+    model.step(SGD(lr=0.1), **arrays)
+    moved = np.flatnonzero((before != model.params.V).any(axis=1))
+    assert set(moved) == set(arrays["k"].ravel()) and len(moved) < 200
+    model.step(SGD(lr=0.1, weight_decay=0.5), **arrays)
+    assert (before != model.params.V).any(axis=1).all()
+
+
+def nest_shape(nest: Nest, name: str) -> Any:
+    return next(s.value.shape for s in nest.storage if s.value.name == name)
 
 
 def evaluate(body: E.Expr, values: dict[E.Expr, float]) -> float:
@@ -270,6 +314,10 @@ def test_which_models_have_one() -> None:
     assert "step" not in kernels(convolution.replace("sgd(lr=0.1)", "adam(lr=0.1)"))
     small = MLP.replace("W1[64, 48]", "W1[64, 2]").replace("[48, 32]", "[2, 32]").replace("b1[48]", "b1[2]")
     assert "step" not in kernels(small)     # no matrix products
+    words = MODELS["bags of words"].replace(" with sgd(lr=0.1)", "")
+    assert "step" in kernels(words)
+    words = words.replace("@ W", "@ ones(40, 10)").replace("param W[40, 10] ~ he_normal\n", "")
+    assert "step" in kernels(words)     # no weight has a product
 
 
 def test_which_rules_are_plain() -> None:

@@ -37,6 +37,7 @@ _WISHES: Final[tuple[tuple[tuple[str, ...], ...], ...]] = (
     (("-ffp-contract=fast",), ()),
     (("-fno-math-errno",), ()),
     (("-fno-trapping-math",), ()),
+    (("-fno-loop-unroll-and-jam",), ()),  # two rows of a table in one loop: gcc then gathers the second one's elements one by one
     (("--param=vect-max-version-for-alias-checks=100",), ()),  # a fused loop has many arrays; gcc gives up at ten pairs
     (("-fopenmp-simd",), ()),  # only the simd pragmas: no threads, no library
     (("-fvisibility=hidden",), ()),

@@ -23,6 +23,8 @@ def operations(body: Sequence[Node]) -> tuple[Dim, Dim]:
     total, heavy = Dim.of(0), Dim.of(0)
     for node in body:
         if isinstance(node, Loop):
+            if node.when is not None:  # as a rule it does not
+                continue
             inner, costly = operations(node.body)
             total, heavy = total + inner * node.extent, heavy + costly * node.extent
         elif isinstance(node, Product):

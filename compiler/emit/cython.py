@@ -430,6 +430,8 @@ class KernelWriter:
         pad = "    " * depth
         if isinstance(node, Loop):
             self._comment(node, pad)
+            if node.when is not None:
+                pad, depth = self._when(node, pad), depth + 1
             self._loop(node, depth)
         elif isinstance(node, Zero):
             self._zero(node, depth)
@@ -452,6 +454,18 @@ class KernelWriter:
         else:
             self._comment(node, pad)
             self._product(node, pad)
+
+    def _when(self, node: Loop, pad: str) -> str:
+        """The condition of a loop; what stands under it is that far inside."""
+        assert node.when is not None
+        del self._active[len(pad) // 4 - 1 :]
+        self._args = node.args
+        before, (code,) = self.formulas.lines([node.when], self._temporary)
+        origins = tuple(dict.fromkeys(_origins(node)))
+        for name, text in before:
+            self.lines.add(f"{pad}{name} = {text}", *origins)
+        self.lines.add(f"{pad}if {code.text}:", *origins)
+        return pad + "    "
 
     def _comment(self, node: Node, pad: str) -> None:
         """The lines of the model that the next statements answer to, where they are others than before."""

@@ -246,6 +246,8 @@ def _collect(body: Sequence[Node]) -> dict[str, _Uses]:
 
     def visit(node: Node, path: tuple[str, ...], top: int) -> None:
         if isinstance(node, Loop):
+            for access in node.args:
+                see(access.value, path, access.index, top)
             for inner in node.body:
                 visit(inner, (*path, node.variable), top)
             return

@@ -84,13 +84,16 @@ class Rank:
 @dataclass(frozen=True, slots=True)
 class Loop:
     """``for variable in range(extent)``. With ``sums``, the loop runs in blocks and the scalars named there are summed, or the
-    largest or smallest found, block by block: fast, and far more exact than one running sum (pairwise summation, Higham 1993)."""
+    largest or smallest found, block by block: fast, and far more exact than one running sum (pairwise summation, Higham 1993).
+    With ``when``, over the scalars in ``args``, it runs only where that holds."""
 
     variable: str
     extent: Dim
     body: tuple[Node, ...]
     reverse: bool = False
     sums: tuple[str, ...] = ()
+    when: Expr | None = None
+    args: tuple[Access, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

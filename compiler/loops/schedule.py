@@ -21,7 +21,7 @@ from ..graph.rewrite import Namer, prune, rename_axes, shape_axes, substitute_ac
 from ..graph.shapes import Dim, size
 from ..language.source import Span
 from ..passes import KERNEL, MEMORY, apply
-from ..passes.descent import split
+from ..passes.descent import scatters, split
 from ..passes.names import rename
 from ..passes.products import arrange, classify, step
 from .ir import ArgBest, Assign, Leave, Loop, Node, Product, Rank, Zero
@@ -61,6 +61,7 @@ class Item:
     short: frozenset[str] = frozenset()  # axes of windows that are written out: no loop
     tile: bool = False  # writes a part of its target that nothing else writes
     scale: Scale | None = None  # of a matrix product: what it is multiplied by, and what was there before
+    when: Expr | None = None  # over the arguments of ``eqn``, scalars: where it does not hold nothing is to be done
 
     _reads: dict[str, list[tuple[Ix, ...] | None]] | None = None
 
@@ -68,7 +69,7 @@ class Item:
         """The indices at which each value is read; None where outside of it something else is read."""
         if self._reads is None:
             self._reads = {}
-            for a in self.eqn.args:
+            for a in (*self.eqn.args, *(self.scale.args if self.scale is not None else ())):
                 self._reads.setdefault(a.value, []).append(a.index if a.fill is None else None)
             for ix in (*(i for a in self.eqn.args for i in a.index), *self.eqn.out_index):
                 for g in ix.gathers():
@@ -105,6 +106,8 @@ def schedule(graph: Graph, over: Mapping[str, str] | None = None) -> tuple[tuple
     inputs, once nothing else reads these."""
     scheduler = _Scheduler(graph, graph.values(), set())
     scheduler.over = dict(over or {})
+    if over:
+        scheduler.settle()
     nodes = scheduler.run()
     return nodes, tuple(scheduler.inner)
 
@@ -127,6 +130,28 @@ class _Scheduler:
             self._classify(item)
         return tuple(self._fuse(items, ()))
 
+    def settle(self) -> None:
+        """What is written over inputs comes last, each after what still reads its input; of those that read each other's, some
+        are computed into places of their own and copied."""
+        waiting = {e.out.name: e for e in self.graph.eqns if isinstance(e, Eqn) and e.out.name in self.over}
+        eqns: list[Eqn | Scan] = [e for e in self.graph.eqns if not isinstance(e, Eqn) or e.out.name not in waiting]
+        last: list[Eqn] = []
+        while waiting:
+            needed = {name for e in waiting.values() for name in e.reads() if name != self.over[e.out.name]}
+            ready = next((name for name in waiting if self.over[name] not in needed), None)
+            if ready is not None:
+                last.append(waiting.pop(ready))
+                continue
+            name, eqn = next(iter(waiting.items()))
+            value = replace(eqn.out, name=Namer(self.values)(f"{name}_t1"))
+            self.values[value.name] = value
+            self.inner.append(value)
+            eqns.append(replace(eqn, out=value))
+            axes = shape_axes(value.shape)
+            index = tuple(at(a.name) for a in axes)
+            waiting[name] = replace(eqn, axes=axes, out_index=index, args=(Access(value.name, index),), body=E.arg(0))
+        self.graph = replace(self.graph, eqns=(*eqns, *last))
+
     # ------------------------------------------------------------ items
 
     def _items(self) -> list[Item]:
@@ -136,16 +161,22 @@ class _Scheduler:
         scales = self._scales()
         items: list[Item] = []
         waiting: dict[str, list[Eqn]] = {}
-        moved = {product.out.name for _, added in scales.values() for product, _ in added}
-        last = [e for e in self.graph.eqns if isinstance(e, Eqn) and e.out.name in self.over]
-        for eqn in (*(e for e in self.graph.eqns if not isinstance(e, Eqn) or e.out.name not in self.over), *last):
+        moved = {part.out.name for _, added in scales.values() for part, _ in added}
+        for eqn in self.graph.eqns:
             if isinstance(eqn, Eqn) and eqn.out.name in scales:
                 rest, added = scales[eqn.out.name]
                 if rest is not None:
                     items.append(self._item(rest, eqn.out.name, False, len(items)))
-                for product, scale in added:
-                    items.append(self._item(product, eqn.out.name, scale.beta is E.ONE, len(items)))
-                    items[-1].scale = scale
+                for part, scale in added:
+                    if classify(part) is not None:
+                        items.append(self._item(part, eqn.out.name, scale.beta is E.ONE, len(items)))
+                        items[-1].scale = scale
+                        continue
+                    if scale.beta is not E.ONE:
+                        decayed = _multiplied(eqn, self.over[eqn.out.name], scale)
+                        items.append(self._item(decayed, eqn.out.name, False, len(items)))
+                        items[-1].when = E.make("ne", items[-1].eqn.body.args[0], E.ONE)
+                    items.append(self._item(_scaled(part, scale), eqn.out.name, True, len(items)))
                 continue
             if isinstance(eqn, Eqn) and eqn.out.name in moved:
                 continue
@@ -217,8 +248,9 @@ class _Scheduler:
         return into, first
 
     def _scales(self) -> dict[str, tuple[Eqn | None, list[tuple[Eqn, Scale]]]]:
-        """What is written over an input w as ``c * w + d * (a matrix product)``, or as more than that: what comes first, if it is
-        no multiple of w by a number, and the products that then add straight to it."""
+        """What is written over an input w as ``c * w + d * g``, or as more than that, where g is a matrix product or a scatter:
+        what comes first, if it is no multiple of w by a number, and the parts that then add straight to it. A scatter touches
+        only its own places: of an embedding, the rows that occur."""
         uses: dict[str, int] = dict.fromkeys(self.graph.outputs, 2)
         for each in self.graph.eqns:
             for name in each.reads() if isinstance(each, Scan) else [a.value for a in each.args]:
@@ -230,8 +262,9 @@ class _Scheduler:
             if eqn is None or eqn.reduce or eqn.plain_out is None:
                 continue
             body = eqn.body
+            scattered = {a.value for a in eqn.args if a.value in made and scatters(made[a.value])}  # last: a product scales w
             parts: list[tuple[Eqn, Expr]] = []
-            for k, access in enumerate(eqn.args):
+            for k, access in sorted(enumerate(eqn.args), key=lambda each: each[1].value in scattered):
                 part = made.get(access.value)
                 whole = tuple(ix.plain for ix in access.index) == eqn.plain_out and access.fill is None
                 if part is None or not whole or part.out.shape != eqn.out.shape or uses[access.value] != 1:
@@ -258,10 +291,12 @@ class _Scheduler:
         return found
 
     def _adds(self, part: Eqn) -> bool:
-        """Whether this is a matrix product that may be computed last of all, into what is there."""
-        if classify(part) is None or any(a.value in self.over.values() for a in part.args):
+        """Whether this is a matrix product or a scatter that may be computed last of all, into what is there."""
+        if any(name in self.over.values() for name in part.reads()):
             return False
-        return not arrange(part, lambda name: self.values[name].shape).around
+        if scatters(part):
+            return True
+        return classify(part) is not None and not arrange(part, lambda name: self.values[name].shape).around
 
     def _item(self, eqn: Eqn, target: str, accumulates: bool, serial: int) -> Item:
         eqn = rename_axes(eqn, lambda name: f"{self.stem}{serial}.{name}")
@@ -338,6 +373,8 @@ class _Scheduler:
 
     def _barrier(self, item: Item) -> bool:
         if item.scan is not None:
+            return True
+        if item.when is not None and item.left:
             return True
         if special(item.eqn):
             return bool(item.left)
@@ -446,6 +483,8 @@ class _Scheduler:
             (item, _), = group.members.values()
             if item.scan is not None:
                 return self._scan(item.scan)
+            if item.when is not None:
+                return self._where(item, outer)
             return self._special(item) or self._product(item)
         if group.axis is None:
             nodes: list[Node] = []
@@ -629,6 +668,14 @@ class _Scheduler:
             nodes = [Loop(variable, extent, tuple(nodes))]
         return [*before, *nodes]
 
+    def _where(self, item: Item, outer: tuple[str, ...]) -> list[Node]:
+        """Loops that run only where the item's condition holds."""
+        args = tuple(a for a in item.eqn.args if not a.index)
+        placed = {E.arg(k): E.arg(args.index(a)) for k, a in enumerate(item.eqn.args) if not a.index}
+        when = E.substitute(item.when, placed) if item.when is not None else None
+        item.when = None
+        return [replace(n, when=when, args=args) if isinstance(n, Loop) else n for n in self._fuse([item], outer)]
+
     def _scan(self, scan: Scan) -> list[Node]:
         """A loop over time: the carries in place, the body scheduled for itself, its slices and emits read and written at t."""
         prefix = scan.outs[0].name
@@ -776,6 +823,18 @@ def _scale(alpha: Expr, beta: Expr, eqn: Eqn) -> Scale:
     used = list(dict.fromkeys((*E.arguments(alpha), *E.arguments(beta))))
     renumbered = {E.arg(k): E.arg(place) for place, k in enumerate(used)}
     return Scale(E.substitute(alpha, renumbered), E.substitute(beta, renumbered), tuple(eqn.args[k] for k in used))
+
+
+def _multiplied(eqn: Eqn, old: str, scale: Scale) -> Eqn:
+    """``beta * w``, to be written over w."""
+    return replace(eqn, args=(*scale.args, Access(old, eqn.out_index)), body=E.make("mul", scale.beta, E.arg(len(scale.args))))
+
+
+def _scaled(part: Eqn, scale: Scale) -> Eqn:
+    """``alpha * part``."""
+    names = {E.arg(k): E.arg(len(part.args) + k) for k in range(len(scale.args))}
+    body = E.make("mul", E.substitute(scale.alpha, names), part.body)
+    return prune(replace(part, args=(*part.args, *scale.args), body=body, reduce="+"))
 
 
 def _gate(item: Item) -> bool:

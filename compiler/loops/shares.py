@@ -63,8 +63,10 @@ def _share(loop: Loop, storage: dict[str, Storage], outside: set[str], work: Dim
     variable = loop.variable
     writes: dict[str, list[Assign]] = {}
     reads: dict[str, list[tuple[Ix, ...] | None]] = {}
-    for node in _walk(loop.body):
+    for node in _walk([loop]):
         if isinstance(node, Loop):
+            for access in node.args:
+                reads.setdefault(access.value, []).append(access.index)
             continue
         if isinstance(node, ArgBest):
             places = {node.target, node.best}

@@ -27,6 +27,7 @@ def _body(nodes: Sequence[Node], depth: int) -> Iterator[str]:
         match node:
             case Loop():
                 how = " backwards" * node.reverse + (f" summing {', '.join(node.sums)}" if node.sums else "")
+                how += f" where {_formula(node)}" if node.when is not None else ""
                 yield f"{pad}for {node.variable} < {node.extent}{how}:"
                 yield from _body(node.body, depth + 1)
             case Assign():
@@ -50,13 +51,14 @@ def _body(nodes: Sequence[Node], depth: int) -> Iterator[str]:
                 yield f"{pad}{node.c} = {show(node.alpha)} * {node.a} @ {node.b} + {show(node.beta)} * {node.c}    {what}"
 
 
-def _formula(node: Assign | ArgBest | Leave) -> str:
+def _formula(node: Assign | ArgBest | Leave | Loop) -> str:
     def leaf(part: Expr) -> str:
         if part.op == "arg" and isinstance(part.value, int):
             return str(node.args[part.value])
         return show(part)
 
-    return show(node.body, leaf)
+    body = node.when if isinstance(node, Loop) else node.body
+    return show(body, leaf) if body is not None else ""
 
 
 def _at(target: str, index: Sequence[Ix]) -> str:

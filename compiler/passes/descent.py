@@ -1,8 +1,9 @@
 """The training step with its update: equations that write a parameter's next value over the parameter.
 
 A rule whose next w is ``a*w + b*g``, with factors that are the same for all elements and steps, needs no state and no gradient
-that is kept: where the gradient ends in a matrix product, that adds straight to the parameter (``loops/schedule.py``). Plain
-gradient descent is such a rule; sgd is one as long as its momentum is 0.
+that is kept: where the gradient ends in a matrix product or in a scatter, that adds straight to the parameter
+(``loops/schedule.py``), and of an embedding only the rows that occur are touched. Plain gradient descent is such a rule; sgd is
+one as long as its momentum is 0.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Access, Eqn, Graph, Model, Origin, Scan, Update, Value, at, outs
+from ..graph.patterns import special
 from ..graph.rewrite import Namer, shape_axes
 from ..graph.shapes import size
 from .names import rename
@@ -133,15 +135,25 @@ def _settled(root: Expr) -> Expr:
     return done[root]
 
 
+def scatters(eqn: Eqn) -> bool:
+    """Whether this adds up at places that it names; elsewhere all of it is zero."""
+    return eqn.plain_out is None and eqn.reduce in ("", "+") and not special(eqn)
+
+
 def pays(graph: Graph, gradients: Iterable[str], free: Sequence[str]) -> bool:
-    """Whether a good part of a step's time goes into the update: the gradients of enough parameters end in matrix products, which
-    can add to the parameters themselves, measured by what all products multiply for one row."""
+    """Whether a good part of a step's time goes into the update: the gradients of enough parameters end in matrix products or in
+    scatters to the rows that occur, which can add to the parameters themselves, measured by what all products multiply for one
+    row."""
     sizes = {name: 1 if name == free[0] else OTHERWISE for name in free}
     made = {e.out.name: e for e in graph.eqns if isinstance(e, Eqn)}
+
+    def adds(eqn: Eqn) -> bool:
+        return is_product(eqn) or (scatters(eqn) and any(True for ix in eqn.out_index for _ in ix.gathers()))
+
     updated = 0
     for name in gradients:
         eqn = made.get(name)
-        if eqn is not None and (is_product(eqn) or any(a.value in made and is_product(made[a.value]) for a in eqn.args)):
+        if eqn is not None and (adds(eqn) or any(a.value in made and adds(made[a.value]) for a in eqn.args)):
             updated += size(eqn.out.shape).evaluate(sizes)
     return updated > 0 and updated * USES >= _multiplied(graph, sizes)
 
