@@ -268,6 +268,17 @@ def test_runs_of_every_length(library: ctypes.CDLL, dtype: Any) -> None:
     check(library, Levels(((1, 0, 0), (9, 800, 90), (9, 1, 10)), ((40, 800, 400), (1, 0, 0), (9, 1, 10)), 10), dtype)
 
 
+@pytest.mark.parametrize("dtype", REALS)
+def test_products_with_a_vector(library: ctypes.CDLL, dtype: Any) -> None:
+    """One row, or one column: around the widths of one, of two and of many vectors, and more columns than are added at once."""
+    for n in (2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 100, 1023, 1024, 1025, 1100):
+        for k in (30, 129, 131, 400) if n < 200 else (3, 5):
+            for gap in (0, 3):
+                beta = (0.0, 1.0, -0.5)[(n + k) % 3]
+                check(library, product(1, n, k, KINDS[(n + k) % 4], gap), dtype, 1.0 - k % 2 / 4, beta, bool(n % 3))
+                check(library, product(n, 1, k, KINDS[(n + k + 1) % 4], gap), dtype, 1.0 - n % 2 / 4, beta, bool(k % 3))
+
+
 def columns_apart(m: int, n: int, k: int) -> Levels:
     """A product of which the result is stored with its columns together, or with gaps between all its elements."""
     return Levels(((1, 0, 0), (1, 0, 0), (m, k, 1)), ((1, 0, 0), (1, 0, 0), (k, 1, n)), n, 1, m)

@@ -364,30 +364,78 @@ GW_CALLED void GW_NAME(gw_pack_columns)(ptrdiff_t m, ptrdiff_t k, ptrdiff_t whol
 
 /* ---- products with a vector: y = alpha A x + beta y ---- */
 
+/* A sum of k columns of A, `vectors` vectors long, up to GW_COMBINED: four columns at a time, which lie together or far apart.
+   Where there are one or two vectors, sums of their own keep one addition from waiting for the other. */
+#define GW_COMBINED 64
+GW_CALLED void GW_NAME(gw_combine)(ptrdiff_t vectors, ptrdiff_t k, const GW_REAL* a, ptrdiff_t a_col, const GW_REAL* x,
+                                   ptrdiff_t x_step, GW_REAL* __restrict__ y) {
+    ptrdiff_t l = 0;
+    if (vectors == 1) {
+        GW_EACH_8(GW_ZERO1)
+        for (; l + 8 <= k; l += 8, a += 8 * a_col, x += 8 * x_step) {
+#define GW_ONE(j) c##j##_0 += x[j * x_step] * GW_LOAD(a + j * a_col);
+            GW_EACH_8(GW_ONE)
+#undef GW_ONE
+        }
+        for (; l < k; l++, a += a_col, x += x_step) c0_0 += *x * GW_LOAD(a);
+        GW_STORE(y, ((c0_0 + c1_0) + (c2_0 + c3_0)) + ((c4_0 + c5_0) + (c6_0 + c7_0)));
+        return;
+    }
+    if (vectors == 2) {
+        GW_EACH_4(GW_ZERO2)
+        for (; l + 4 <= k; l += 4, a += 4 * a_col, x += 4 * x_step) {
+#define GW_TWO(j) \
+    c##j##_0 += x[j * x_step] * GW_LOAD(a + j * a_col); \
+    c##j##_1 += x[j * x_step] * GW_LOAD(a + j * a_col + GW_W);
+            GW_EACH_4(GW_TWO)
+#undef GW_TWO
+        }
+        for (; l < k; l++, a += a_col, x += x_step) {
+            c0_0 += *x * GW_LOAD(a);
+            c0_1 += *x * GW_LOAD(a + GW_W);
+        }
+        GW_STORE(y, (c0_0 + c1_0) + (c2_0 + c3_0));
+        GW_STORE(y + GW_W, (c0_1 + c1_1) + (c2_1 + c3_1));
+        return;
+    }
+    for (ptrdiff_t j = 0; j < vectors; j++) GW_STORE(y + j * GW_W, (GW_NAME(gw_vec)){0});
+    for (; l + 4 <= k; l += 4, a += 4 * a_col, x += 4 * x_step) {
+        const GW_REAL x0 = x[0], x1 = x[x_step], x2 = x[2 * x_step], x3 = x[3 * x_step];
+        const GW_REAL *p0 = a, *p1 = a + a_col, *p2 = p1 + a_col, *p3 = p2 + a_col;
+        GW_REAL* to = y;
+        for (ptrdiff_t j = vectors; j; j--, to += GW_W, p0 += GW_W, p1 += GW_W, p2 += GW_W, p3 += GW_W) {
+            GW_NAME(gw_vec) sum = GW_LOAD(to);
+            sum += x0 * GW_LOAD(p0);
+            sum += x1 * GW_LOAD(p1);
+            sum += x2 * GW_LOAD(p2);
+            sum += x3 * GW_LOAD(p3);
+            GW_STORE(to, sum);
+        }
+    }
+    for (; l < k; l++, a += a_col, x += x_step)
+        for (ptrdiff_t j = 0; j < vectors; j++) {
+            GW_NAME(gw_vec) sum = GW_LOAD(y + j * GW_W);
+            sum += *x * GW_LOAD(a + j * GW_W);
+            GW_STORE(y + j * GW_W, sum);
+        }
+}
+
 GW_CALLED void GW_NAME(gw_gemv)(ptrdiff_t m, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row, ptrdiff_t a_col,
                                 const GW_REAL* x, ptrdiff_t x_step, GW_REAL beta, GW_REAL* y, ptrdiff_t y_step) {
     enum { W = GW_VECTOR_BYTES / sizeof(GW_REAL) };
-    GW_REAL part[8 * W] __attribute__((aligned(64)));
+    GW_REAL part[GW_COMBINED * W] __attribute__((aligned(64)));
+    const ptrdiff_t none = 0;
     ptrdiff_t rows;
     for (ptrdiff_t i = 0; i < m; i += rows) {
         const GW_REAL* p = a + i * a_row;
-        if (a_row == 1 && m - i >= W) {
-            /* a combination of columns: eight vectors of y together, or one */
-            GW_EACH_8(GW_ZERO1)
-            rows = m - i >= 8 * W ? 8 * W : W;
-            if (rows == W) {
-                for (ptrdiff_t l = 0; l < k; l++) c0_0 += x[l * x_step] * GW_LOAD(p + l * a_col);
-            } else {
-                for (ptrdiff_t l = 0; l < k; l++, p += a_col) {
-                    const GW_REAL f = x[l * x_step];
-#define GW_AXPY(j) c##j##_0 += f * GW_LOAD(p + j * W);
-                    GW_EACH_8(GW_AXPY)
-#undef GW_AXPY
-                }
-            }
-#define GW_PART(j) GW_STORE(part + j * W, c##j##_0);
-            GW_EACH_8(GW_PART)
-#undef GW_PART
+        if (a_row == 1 && m > 1) {
+            /* a combination of columns; the last vector of each is read beyond m where that is still inside of A */
+            rows = m - i < GW_COMBINED * W ? m - i : GW_COMBINED * W;
+            const ptrdiff_t vectors = (rows + W - 1) / W;
+            const ptrdiff_t whole = rows == vectors * W ? k : gw_whole_rows(k, m, a_col, i + vectors * W);
+            GW_NAME(gw_combine)(vectors, whole, p, a_col, x, x_step, part);
+            for (ptrdiff_t l = whole; l < k; l++)
+                for (ptrdiff_t j = 0; j < rows; j++) part[j] += x[l * x_step] * p[l * a_col + j];
         } else {
             /* the inner product of a row */
             GW_REAL sum = 0;
@@ -408,6 +456,10 @@ GW_CALLED void GW_NAME(gw_gemv)(ptrdiff_t m, ptrdiff_t k, GW_REAL alpha, const G
             }
             for (; l < k; l++) sum += p[l * a_col] * x[l * x_step];
             part[0] = sum;
+        }
+        if (y_step == 1 && rows > 1) {
+            GW_NAME(gw_finish)(1, rows, alpha, part, 0, beta, y + i, &none, 1);
+            continue;
         }
         for (ptrdiff_t j = 0; j < rows; j++) {
             GW_REAL* to = y + (i + j) * y_step;
