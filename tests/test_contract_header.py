@@ -269,6 +269,16 @@ def test_runs_of_every_length(library: ctypes.CDLL, dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", REALS)
+def test_few_columns_of_many_rows(library: ctypes.CDLL, dtype: Any) -> None:
+    """Up to half a vector of columns, alone or after whole ones, where rows of A lie together: every remainder of the rows."""
+    for n in (2, 3, 4, 5, 7, 8, 9, 17, 20, 50, 100):
+        for m in (8, 15, 16, 17, 31, 40, 63, 64, 130, 145, 300):
+            for turn in range(2):
+                what = product(m, n, 40 + 300 * (m == 145) + turn, ("TN", "TT")[(m + n) % 2], 2 * turn)
+                check(library, what, dtype, 1.0 - turn / 4, (0.0, 1.0, -0.5)[(m + n + turn) % 3], bool(m % 2))
+
+
+@pytest.mark.parametrize("dtype", REALS)
 def test_products_with_a_vector(library: ctypes.CDLL, dtype: Any) -> None:
     """One row, or one column: around the widths of one, of two and of many vectors, and more columns than are added at once."""
     for n in (2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 100, 1023, 1024, 1025, 1100):
@@ -300,7 +310,8 @@ def test_same_bits_with_any_number_of_threads(tmp_path_factory: pytest.TempPathF
     except (AssertionError, OSError):
         pytest.skip("no OpenMP")
     shapes = [convolution(4, 28, 28, 1, 8, 5), convolution(8, 14, 14, 16, 8, 5), convolution(2, 16, 16, 32, 100, 3)]
-    for what in [*shapes, *(weights_of(s) for s in shapes), product(100, 700, 50), product(300, 5, 500)]:
+    shapes += [*(weights_of(s) for s in shapes), product(100, 700, 50), product(300, 5, 500), product(1000, 20, 50, "TN")]
+    for what, beta in ((s, beta) for s in shapes for beta in (0.0, -0.7)):
         for dtype in (np.float32, np.float64):
             flat_a, a, flat_b, b, _, c = what.arrays(dtype, True)
             rng = np.random.default_rng(0)
@@ -309,8 +320,8 @@ def test_same_bits_with_any_number_of_threads(tmp_path_factory: pytest.TempPathF
             for threads in (1, 2, 3, 0):
                 library.threads(threads)
                 for _ in range(3):  # the first of a shape runs on one thread, the second on all
-                    c[...] = np.nan
-                    contract(library, what, 1.0, a, b, 0.0, c)
+                    c[...] = 1.1 if beta else np.nan
+                    contract(library, what, 1.0 - beta / 3, a, b, beta, c)
                     results.append(c.copy())
             for other in results[1:]:
                 np.testing.assert_array_equal(other, results[0])
