@@ -65,6 +65,17 @@ GW_ENTRIES(double, f64)
 #define GW_BLOCK 128
 #define GW_COLUMN_BYTES 1024
 
+/* Up to so many rows of A, B is read where it is, if what is in a row lies together; for more of them it is packed. Measured with
+   n = 128, 480, 512 and 960, k = 128 to 1024, B on a line of the cache or not, on an AMD EPYC: 64 x 512 x 128 goes at 97% of the
+   peak instead of 92%, 32 x 480 x 512 at 98% instead of 84%. Tiles of four rows read B twice as often. */
+#if defined(__AVX512F__)
+#define GW_DIRECT 256
+#elif defined(__AVX__) || defined(__aarch64__)
+#define GW_DIRECT 32
+#else
+#define GW_DIRECT 16
+#endif
+
 /* Up to this many multiply-adds, nothing is packed and no table is made. */
 #define GW_SMALL 256.0
 

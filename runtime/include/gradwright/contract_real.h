@@ -535,8 +535,8 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
     const int pack_a = plain && rows.a == 1 && depth.a != 1 && (stride < 64 || stride > 1024 - 64) && what->m >= 8 &&
                        (what->k > GW_DEPTH || (GW_TILE_ROWS < 8 && what->n > 3 * GW_W));
     const int pairs = GW_PAIRS && depth.a == 1 && what->m >= 16 && (depth.extent % 2 == 0 || depth.extent >= 9);
-    /* Few rows do not pay for the packing of B, unless its own rows crowd the cache. */
-    const int direct = b_col == 1 && (m <= 2 * GW_TILE_ROWS || (m <= 64 && b_row * sizeof(GW_REAL) <= 1024));
+    /* Few rows do not pay for the packing of B. */
+    const int direct = b_col == 1 && m <= GW_DIRECT;
     GW_NAME(gw_depth) with = {0};
     for (ptrdiff_t j0 = 0; j0 < n; j0 += columns) {
         const ptrdiff_t jn = n - j0 < columns ? n - j0 : columns;
