@@ -355,6 +355,21 @@ def test_nan_and_infinity_stay_where_they_are(library: ctypes.CDLL, dtype: Any, 
             np.testing.assert_array_equal(c.reshape(-1, what.n), wanted)
 
 
+@pytest.mark.parametrize("build", sorted(BUILDS))
+@pytest.mark.parametrize("row", ["16,16,192,0", "1024,512,4096,65536", "320,128,1024,0", "48,32,256,9"])
+def test_blocks_of_any_size(tmp_path: Path, build: str, row: str) -> None:
+    """The least and the most that a table of blocks may hold, all of B packed, and all of it read where it is."""
+    flags = [f"-DGW_BLOCKING_{width}={row}" for width in (16, 32, 64)]
+    library = compile_library(tmp_path, "blocks", [*BUILDS[build], *flags])
+    for dtype in (np.float32, np.float64):
+        for kind in KINDS:
+            for m, n, k in ((20, 50, 33), (150, 100, 340), (40, 300, 50), (530, 17, 20), (9, 8, 1100)):
+                check(library, product(m, n, k, kind, gap=m % 2), dtype, beta=float(k % 2), at_end=bool(n % 4))
+        for what in (convolution(2, 14, 14, 8, 16, 5), convolution(1, 16, 16, 32, 40, 3)):
+            check(library, what, dtype)
+            check(library, weights_of(what), dtype, alpha=0.5, beta=1.0)
+
+
 EXTENT = st.integers(0, 3)
 LONG = st.one_of(st.integers(0, 20), st.sampled_from([31, 32, 33, 48, 65, 100]))
 STEP = st.sampled_from([0, 1, 1, 1, 2, 3, -1, -2, 17])

@@ -28,6 +28,7 @@
 
 #include "object.h"
 #include "vector.h"
+#include "blocking.h"
 
 #if defined(GW_OBJECT_CONTRACT)
 #define GW_CONTRACT_ENTRY GW_SHARED
@@ -58,22 +59,6 @@ GW_ENTRIES(double, f64)
 #define GW_TILE_ROWS 8
 #else
 #define GW_TILE_ROWS 4
-#endif
-
-/* A block of A, GW_BLOCK rows by GW_DEPTH, and one of B, GW_DEPTH by GW_COLUMN_BYTES, stay in the second-level cache. */
-#define GW_DEPTH 320
-#define GW_BLOCK 128
-#define GW_COLUMN_BYTES 1024
-
-/* Up to so many rows of A, B is read where it is, if what is in a row lies together; for more of them it is packed. Measured with
-   n = 128, 480, 512 and 960, k = 128 to 1024, B on a line of the cache or not, on an AMD EPYC: 64 x 512 x 128 goes at 97% of the
-   peak instead of 92%, 32 x 480 x 512 at 98% instead of 84%. Tiles of four rows read B twice as often. */
-#if defined(__AVX512F__)
-#define GW_DIRECT 256
-#elif defined(__AVX__) || defined(__aarch64__)
-#define GW_DIRECT 32
-#else
-#define GW_DIRECT 16
 #endif
 
 /* Up to this many multiply-adds, nothing is packed and no table is made. */

@@ -1,8 +1,8 @@
 /* The body of contract.h, included once for each real type. */
 
-static __thread GW_REAL GW_NAME(gw_packed_b)[(GW_DEPTH + 16) * GW_COLUMN_BYTES / sizeof(GW_REAL)]
+static __thread GW_REAL GW_NAME(gw_packed_b)[(GW_MOST_DEPTH + 16) * GW_MOST_COLUMNS / sizeof(GW_REAL)]
     __attribute__((aligned(64), unused));
-static __thread GW_REAL GW_NAME(gw_packed_a)[GW_DEPTH * GW_BLOCK] __attribute__((aligned(64), unused));
+static __thread GW_REAL GW_NAME(gw_packed_a)[GW_MOST_DEPTH * GW_MOST_ROWS] __attribute__((aligned(64), unused));
 
 #if defined(__clang__)
 #define GW_INTERLEAVE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
@@ -518,7 +518,7 @@ GW_INLINE ptrdiff_t GW_NAME(gw_strip_kind)(ptrdiff_t n, int halves, int pairs) {
 GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t row, ptrdiff_t m, ptrdiff_t column, ptrdiff_t n,
                                          GW_REAL alpha, const GW_REAL* a, const GW_REAL* b, GW_REAL beta, GW_REAL* c) {
     const gw_level *const outer = what->depth + 1, depth = what->depth[2], rows = what->rows[2];
-    const ptrdiff_t columns = GW_COLUMN_BYTES / sizeof(GW_REAL) / (3 * GW_W) * (3 * GW_W);
+    const ptrdiff_t columns = GW_COLUMN_BYTES / (ptrdiff_t)sizeof(GW_REAL) / (3 * GW_W) * (3 * GW_W);
     const ptrdiff_t blocks = (what->k + GW_DEPTH - 1) / GW_DEPTH, deep = ((what->k + blocks - 1) / blocks + 15) / 16 * 16;
     const ptrdiff_t b_row = depth.other, b_col = what->b_j;
     const int plain = what->m == rows.extent && what->k == depth.extent;
@@ -526,8 +526,8 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
     const int even = (outer[0].extent == 1 || outer[0].other == depth.extent * b_row) &&
                      (outer[-1].extent == 1 || outer[-1].other == outer[0].extent * outer[0].other);
     GW_REAL *const packed_a = GW_NAME(gw_packed_a), *const packed_b = GW_NAME(gw_packed_b);
-    gw_run runs[GW_DEPTH], together[GW_DEPTH];
-    ptrdiff_t a_at[GW_BLOCK + 8], c_at[GW_BLOCK + 8];
+    gw_run runs[GW_MOST_DEPTH], together[GW_MOST_DEPTH];
+    ptrdiff_t a_at[GW_MOST_ROWS + 8], c_at[GW_MOST_ROWS + 8];
     /* A is used where it is: packing its rows never paid, nor did packing its columns while they fitted one block of the depth.
        Of a longer depth, columns that fall on few lines of the cache are collected: 1024 x 32 x 2048, A transposed, goes at 64%
        of the peak instead of 39%. Where tiles have four rows, more of them go over a line: 3072 x 100 x 128, 83%, not 73%. */
