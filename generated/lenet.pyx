@@ -13,6 +13,15 @@ Operations   the forward graph as written: 96534*N + 1
              forward 51440*N + 1, 11*N of them transcendental; bytes moved 13420*N + 12204
              backward 92641*N; bytes moved 21356*N + 23976
              train 144091*N + 1, 11*N of them transcendental; bytes moved 19304*N + 31060
+Products     scores_t3 (64*N x 8 x 9) in predict, forward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
+             scores_t11 (16*N x 16 x 72) in predict, forward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
+             scores (N x 10 x 64) in predict, forward: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
+             d_scores_t17 (N x 64 x 10) in backward, train: tiles of 8 x (2*2) vectors with AVX-512, 4 x (2*3+2) vectors with AVX2
+             d_scores_t8 (16*N x 8 x 144) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
+             d_first.W_laid (9 x 8 x 64*N) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
+             d_second.W_laid (72 x 16 x 16*N) in backward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
+             d_head.W (64 x 10 x N) in backward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
+             scores_t18 (N x 10 x 64) in train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
