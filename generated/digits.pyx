@@ -14,6 +14,15 @@ Operations   the forward graph as written: 9686*N + 9476
              backward 11041*N + 9472; bytes moved 2736*N + 76376
              train 20763*N + 18948, 11*N + 4736 of them transcendental; bytes moved 3240*N + 76976
              step 20763*N + 9772, 11*N + 4736 of them transcendental; bytes moved 3240*N + 76992
+Products     h_t1 (N x 64 x 64) in predict, train, step: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2
+             scores (N x 10 x 64) in predict, forward: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, added in registers
+             h_t2 (N x 64 x 64) in forward: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2, added in registers
+             d_h (N x 64 x 10) in backward, train, step: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2
+             d_W1 (64 x 64 x N) in backward, train: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2, added in registers
+             d_W2 (64 x 10 x N) in backward, train: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, added in registers
+             scores_t1 (N x 10 x 64) in train, step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2
+             W1_next (64 x 64 x N) in step: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2, scaled and added in registers
+             W2_next (64 x 10 x N) in step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, scaled and added in registers
 """
 
 cdef extern from "gradwright/scalar.h" nogil:

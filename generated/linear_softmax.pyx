@@ -14,6 +14,9 @@ Operations   the forward graph as written: 1342*N + 1283
              backward 1303*N + 1280; bytes moved 680*N + 10328
              train 2651*N + 2563, 11*N + 640 of them transcendental; bytes moved 680*N + 10416
              step 2651*N + 1323, 11*N + 640 of them transcendental; bytes moved 680*N + 10432
+Products     scores_t1 (N x 10 x 64) in predict, forward, train, step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2
+             d_W (64 x 10 x N) in backward, train: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, added in registers
+             W_next (64 x 10 x N) in step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, scaled and added in registers
 """
 
 cdef extern from "gradwright/scalar.h" nogil:

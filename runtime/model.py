@@ -17,6 +17,15 @@ INT = np.dtype(np.int64)
 _empty = np.empty
 
 
+def _lined(count: int, dtype: Any, make: Any = np.zeros) -> Array:
+    """So many reals from the beginning of a line of the cache on: every load of the widest vectors would take two lines, and
+    a product with a vector a third longer."""
+    space = make(count + 64 // dtype.itemsize, dtype)
+    start = -space.ctypes.data % 64 // dtype.itemsize
+    lined: Array = space[start:start + count]
+    return lined
+
+
 # ---- errors: the family of gradwright.runtime.errors where that is installed; TypeError, ValueError... everywhere
 
 _KINDS: dict[str, type] = {"ShapeError": ValueError, "DtypeError": TypeError, "ArgumentError": TypeError,
@@ -905,7 +914,7 @@ class Engine:
             space = spaces.get(name)
             if space is None or not length <= space.size <= 4 * length + 4096:
                 try:
-                    spaces[name] = _empty(max(length, 0), self.real)
+                    spaces[name] = _lined(max(length, 0), self.real, _empty)
                 except (MemoryError, ValueError, OverflowError) as error:
                     raise self.too_big(sizes, error) from error
         spaces["sizes"] = sizes
@@ -952,8 +961,8 @@ class Engine:
         """Parameters as declared. Each is drawn from a stream of its own, made of the seed and its name."""
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
             raise _error("ArgumentError", f"seed: expected a whole number from 0 up, or None, got {seed!r}")
-        theta = np.zeros(self.count, self.real)
-        frozen = np.zeros(sum(math.prod(p["shape"]) for p in self.frozen), self.real)
+        theta = _lined(self.count, self.real)
+        frozen = _lined(sum(math.prod(p["shape"]) for p in self.frozen), self.real)
         for p, view in zip(self.spec["params"], self.views(theta, frozen).values(), strict=True):
             view[...] = _draw(p["init"], tuple(p["shape"]), seed, p["name"])
         return theta, frozen

@@ -327,7 +327,16 @@ def processor() -> str:
 
 
 def toolchain() -> Toolchain:
-    """The C compiler to use. Probed at most once per compiler and machine; raises :class:`ToolchainError`."""
+    """The C compiler to use, with the user's table of blocks. Probed at most once per compiler and machine; raises
+    :class:`ToolchainError`."""
+    from .blocking import flags, load
+
+    found, own = _known(), flags(load())
+    return found._with((*found.flags, *own)) if own else found
+
+
+def _known() -> Toolchain:
+    """The C compiler, as it was probed."""
     command = find_compiler()
     kept, question = _kept(command)
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):

@@ -18,6 +18,7 @@ from .checked import EXTERN, CheckedWriter, Looks, look_at, tail
 from .costs import cost, moved, operations
 from .cython import KernelWriter, Lines, dim_text
 from .formulas import CALLS
+from .products import told
 from .spec import declared, literal, spec, without_step
 from .updates import is_shared, spell_function, write_update
 
@@ -147,6 +148,8 @@ def _header(plan: Plan, nests: Sequence[Nest], digest: str, command: str, versio
         if transcendental.terms:
             text += f", {transcendental} of them transcendental"
         lines.append(f"             {text}; bytes moved {moved(nest, dtype)}")
+    for k, product in enumerate(told(nests, dtype)):
+        lines.append(f"{'' if k else 'Products':<13}{product}")
     lines.append('"""')
     return lines
 

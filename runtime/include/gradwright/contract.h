@@ -28,6 +28,7 @@
 
 #include "object.h"
 #include "vector.h"
+#include "blocking.h"
 
 #if defined(GW_OBJECT_CONTRACT)
 #define GW_CONTRACT_ENTRY GW_SHARED
@@ -59,11 +60,6 @@ GW_ENTRIES(double, f64)
 #else
 #define GW_TILE_ROWS 4
 #endif
-
-/* A block of A, GW_BLOCK rows by GW_DEPTH, and one of B, GW_DEPTH by GW_COLUMN_BYTES, stay in the second-level cache. */
-#define GW_DEPTH 320
-#define GW_BLOCK 128
-#define GW_COLUMN_BYTES 1024
 
 /* Up to this many multiply-adds, nothing is packed and no table is made. */
 #define GW_SMALL 256.0
