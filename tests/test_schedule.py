@@ -66,3 +66,30 @@ def test_in_a_small_model_the_gates_of_all_rows_are_taken_before_any_sum_along_a
 def test_where_much_would_be_stored_for_it_a_row_is_done_in_one_go(rows: str) -> None:
     (found,) = around(loops(NET.replace("size  N,", f"size  {rows},"), "predict"), "sigmoid")
     assert any(isinstance(node, Loop) for node in found[0].body)
+
+
+def test_what_is_larger_than_a_loop_that_is_there_keeps_its_own_order() -> None:
+    """c has the axes of r and more than z has elements: inside of their loops its neighbours would lie rows apart."""
+    text = """\
+size  N
+input x[N, 4]
+param q[3, 4]
+param mu[3, 4]
+r[k, j] = exp(q[k, j])
+z[k, j, l] = r[k, j] * mu[k, l]
+c[n, k, j] = r[k, j] * (x[n, j] - mu[k, j])
+y[n, k, j] = sum(z[k, j, l] * c[n, k, l] for l)
+output f = sum(sum(y, axis=2)**2)
+minimize f
+"""
+    (path,) = paths(loops(text, "forward"), "c")
+    assert [str(loop.extent) for loop in path] == ["N", "3", "4"]
+
+
+def paths(nodes: Iterable[Node], target: str, outer: tuple[Loop, ...] = ()) -> Iterator[tuple[Loop, ...]]:
+    """The loops around each statement that writes the value."""
+    for node in nodes:
+        if isinstance(node, Loop):
+            yield from paths(node.body, target, (*outer, node))
+        elif isinstance(node, Assign) and node.target == target:
+            yield outer

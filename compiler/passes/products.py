@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 from ..graph import expr as E
 from ..graph.ir import Access, Axis, Eqn
 from ..graph.shapes import Dim, Shape
 
-LARGE = 512  # products of the known extents from which a register-blocked kernel beats a loop in place
+LARGE = 512  # products from which a register-blocked kernel beats a loop in place
+FEW = 8  # what free sizes count as there, where each of the known extents is at least
+DEEP = 5  # long: a shorter one is unrolled in place
 LEVELS = 3  # how many loops over rows, and over depth, the kernel has itself
 USUAL = 64  # what a free size is taken for where two ways are compared
 
@@ -66,10 +69,10 @@ def roles(eqn: Eqn, least: int = LARGE) -> Product | None:
     k = tuple(a for a in axes if a.name not in out)
     if not m or not n or (not k and not scattered) or any(a.name not in left or a.name not in right for a in k):
         return None
-    known = 1
-    for a in (*m, *n, *k):
-        known *= a.extent.value if a.extent.value is not None else 1
-    if known < least:
+    extents = [a.extent.value for a in (*m, *n, *k)]
+    known = [e for e in extents if e is not None]
+    free = FEW if len(known) < len(extents) and min(known, default=0) >= DEEP else 1
+    if prod(known) * free < least:
         return None
     first = [n_ for ix in eqn.out_index for n_ in ix.axes()]
     if first.index(n[0].name) < first.index(m[0].name):
