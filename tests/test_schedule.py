@@ -74,3 +74,30 @@ def test_a_running_sum_along_memory_is_kept_in_a_variable(axis: int, kept: bool)
     body = loops(f"size N, M\ninput x[N, M]\noutput y = cumsum(x, axis={axis})\n", "forward")
     reads = [a.value for node in walk(body) if isinstance(node, Assign) and node.target == "y" for a in node.args]
     assert ("y" in reads) == kept
+
+
+def test_what_is_larger_than_a_loop_that_is_there_keeps_its_own_order() -> None:
+    """c has the axes of r and more than z has elements: inside of their loops its neighbours would lie rows apart."""
+    text = """\
+size  N
+input x[N, 4]
+param q[3, 4]
+param mu[3, 4]
+r[k, j] = exp(q[k, j])
+z[k, j, l] = r[k, j] * mu[k, l]
+c[n, k, j] = r[k, j] * (x[n, j] - mu[k, j])
+y[n, k, j] = sum(z[k, j, l] * c[n, k, l] for l)
+output f = sum(sum(y, axis=2)**2)
+minimize f
+"""
+    (path,) = paths(loops(text, "forward"), "c")
+    assert [str(loop.extent) for loop in path] == ["N", "3", "4"]
+
+
+def paths(nodes: Iterable[Node], target: str, outer: tuple[Loop, ...] = ()) -> Iterator[tuple[Loop, ...]]:
+    """The loops around each statement that writes the value."""
+    for node in nodes:
+        if isinstance(node, Loop):
+            yield from paths(node.body, target, (*outer, node))
+        elif isinstance(node, Assign) and node.target == target:
+            yield outer

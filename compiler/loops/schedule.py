@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import merge
 from itertools import islice
+from math import prod
 
 from ..graph import expr as E
 from ..graph.expr import Expr
@@ -23,7 +24,7 @@ from ..language.source import Span
 from ..passes import KERNEL, MEMORY, apply
 from ..passes.descent import scatters, split
 from ..passes.names import rename
-from ..passes.products import arrange, classify, step
+from ..passes.products import arrange, classify, guess, step
 from .ir import ArgBest, Assign, Leave, Loop, Node, Product, Rank, Zero
 
 UNROLLED = 16  # a reduction that short stays innermost: the C compiler unrolls it
@@ -359,7 +360,7 @@ class _Scheduler:
                 place = len(groups.all) - 1, axis
             index, axis = place
             group = groups.all[index]
-            group.take(item, axis)
+            group.take(item, axis, self._points(item))
             if axis is not None and _innermost(item):
                 group.kinds.add(self._runs(item, axis))
             where[item.serial] = index
@@ -403,7 +404,7 @@ class _Scheduler:
             for axis in item.left:
                 if kinds[axis] != kind or self._mixes(item, axis, group) or self._slows(item, axis, group):
                     continue
-                if len(item.left) > group.width and axis != first:
+                if axis != first and self._points(item) > group.points:
                     continue  # these are the loops of something smaller: in their order this one would jump about in memory
                 if all(self._aligned(p, group.axis_of(p), item, axis) for p in inside.get(index, ())):
                     return index, axis
@@ -437,6 +438,10 @@ class _Scheduler:
         for axis in item.eqn.axes:
             points *= axis.extent.value or SMALL + 1
         return points <= SMALL
+
+    def _points(self, item: Item) -> int:
+        """In how many points it is still to be computed, where free sizes are usual ones."""
+        return prod(guess(self.extent[a]) for a in item.left)
 
     def _runs(self, item: Item, axis: str) -> bool:
         """A reduction along ``axis`` into one place."""
@@ -764,11 +769,11 @@ class _Group:
     axis: str | None
     members: dict[int, tuple[Item, str | None]] = field(default_factory=dict)  # by the items' numbers
     kinds: set[bool] = field(default_factory=set)  # of those for which this is the innermost loop: do they sum along it
-    width: int = 0  # the most axes that a member has
+    points: int = 0  # of the largest member
 
-    def take(self, item: Item, axis: str | None) -> None:
+    def take(self, item: Item, axis: str | None, points: int) -> None:
         self.members[item.serial] = item, axis
-        self.width = max(self.width, len(item.left))
+        self.points = max(self.points, points)
 
     def axis_of(self, item: Item) -> str:
         axis = self.members[item.serial][1]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 from ..graph import expr as E
 from ..graph.ir import Access, Axis, Eqn
 from ..graph.shapes import Dim, Shape
 
-LARGE = 512  # products of the known extents from which a register-blocked kernel beats a loop in place
+LARGE = 512  # products from which a register-blocked kernel beats a loop in place
+FEW = 8  # what free sizes count as there, where each of the known extents is at least
+DEEP = 5  # long: a shorter one is unrolled in place
 LEVELS = 3  # how many loops over rows, and over depth, the kernel has itself
 USUAL = 64  # what a free size is taken for where two ways are compared
 
@@ -45,10 +48,10 @@ def roles(eqn: Eqn, least: int = LARGE) -> Product | None:
     found = _roles(eqn)
     if found is None or not found.m or not found.n:
         return None
-    known = 1
-    for a in (*found.m, *found.n, *found.k):
-        known *= a.extent.value if a.extent.value is not None else 1
-    return found if known >= least else None
+    extents = [a.extent.value for a in (*found.m, *found.n, *found.k)]
+    known = [e for e in extents if e is not None]
+    free = FEW if len(known) < len(extents) and min(known, default=0) >= DEEP else 1
+    return found if prod(known) * free >= least else None
 
 
 def channelwise(eqn: Eqn) -> bool:
