@@ -101,7 +101,7 @@ def compile_library(folder: Path, name: str, source: str, compiler: str | None, 
     text, binary = folder / f"{name}.c", folder / f"{name}.so"
     text.write_text(source)
     assert compiler is not None
-    command = [compiler, *BASE, *flags, f"-I{INCLUDE}", str(text), "-o", str(binary), "-lm"]
+    command = [compiler, *BASE, *flags, f"-I{INCLUDE}", str(text), "-o", str(binary), "-lm", "-pthread"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return ctypes.CDLL(str(binary))
@@ -554,7 +554,7 @@ def test_products_propagate_nan_and_infinity(arrays: ctypes.CDLL, dtype: Any, m:
 
 @pytest.mark.parametrize(("m", "n", "k"), [(129, 200, 300), (3000, 16, 100), (64, 128, 784)])
 def test_same_bits_with_any_number_of_threads(tmp_path_factory: pytest.TempPathFactory, m: int, n: int, k: int) -> None:
-    library = openmp_library(tmp_path_factory)
+    library = trial_library(tmp_path_factory)
     rng = np.random.default_rng(0)
     for dtype in (np.float32, np.float64):
         a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
@@ -572,27 +572,21 @@ def test_same_bits_with_any_number_of_threads(tmp_path_factory: pytest.TempPathF
 
 
 @functools.cache
-def _openmp(folder: Path) -> ctypes.CDLL | None:
-    try:
-        source = (
-            SOURCE_ARRAYS
-            + """
+def _trials(folder: Path) -> ctypes.CDLL:
+    source = (
+        SOURCE_ARRAYS
+        + """
 static gw_trial trial;
 void trial_begin(void) { trial = *gw_trial_of(1, 2, 3, 4); }
 int trial_alone(double now) { return gw_trial_alone(&trial, now); }
 void trial_took(int alone, double start, double end) { gw_trial_took(&trial, alone, start, end); }
 """
-        )
-        return compile_library(folder, "openmp", source, CC, [*BUILDS["native"][1], "-fopenmp"])
-    except (AssertionError, OSError):
-        return None
+    )
+    return compile_library(folder, "trials", source, CC, BUILDS["native"][1])
 
 
-def openmp_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    library = _openmp(tmp_path_factory.getbasetemp())
-    if library is None:
-        pytest.skip("no OpenMP")
-    return library
+def trial_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    return _trials(tmp_path_factory.getbasetemp())
 
 
 def run_trial(library: ctypes.CDLL, seconds: float, begin: float, one: float, team: float) -> tuple[float, int, int]:
@@ -608,7 +602,7 @@ def run_trial(library: ctypes.CDLL, seconds: float, begin: float, one: float, te
 
 
 def test_threads_are_used_while_they_pay(tmp_path_factory: pytest.TempPathFactory) -> None:
-    library = openmp_library(tmp_path_factory)
+    library = trial_library(tmp_path_factory)
     library.trial_alone.restype, library.trial_took.restype = ctypes.c_int, None
     library.trial_begin()
     now, alone, together = run_trial(library, 1.0, 100.0, one=100e-6, team=60e-6)
@@ -621,11 +615,14 @@ def test_threads_are_used_while_they_pay(tmp_path_factory: pytest.TempPathFactor
     library.trial_begin()
     now, alone, together = run_trial(library, 1.0, 0.0, one=100e-6, team=110e-6)  # no gain, no threads
     assert together <= 10
+    library.trial_begin()
+    now, alone, together = run_trial(library, 1.0, 0.0, one=100e-6, team=95e-6)  # nor for a gain that costs another core
+    assert together <= 10
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_forked_child_does_not_wait_for_threads_it_has_not(tmp_path_factory: pytest.TempPathFactory) -> None:
-    library = openmp_library(tmp_path_factory)
+    library = trial_library(tmp_path_factory)
     library.threads(2)
     a, b, c = np.ones((300, 300), np.float32), np.ones((300, 300), np.float32), np.empty((300, 300), np.float32)
     for _ in range(3):
@@ -646,7 +643,8 @@ def test_a_forked_child_does_not_wait_for_threads_it_has_not(tmp_path_factory: p
 def test_headers_export_nothing(tmp_path: Path) -> None:
     """Every name is static: two modules, or a module and libc, cannot be bound to each other's functions."""
     text, binary = tmp_path / "all.c", tmp_path / "all.o"
-    text.write_text("".join(f'#include "gradwright/{h}.h"\n' for h in ("scalar", "circular", "sum", "share", "gemm", "contract")))
+    all_of_them = ("scalar", "circular", "sum", "team", "share", "gemm", "contract")
+    text.write_text("".join(f'#include "gradwright/{h}.h"\n' for h in all_of_them))
     assert CC is not None
     subprocess.run([CC, "-std=gnu11", "-O1", f"-I{INCLUDE}", "-c", str(text), "-o", str(binary)], check=True)
     if shutil.which("nm") is None or sys.platform != "linux":

@@ -194,16 +194,7 @@ def _compiler(lines: list[tuple[str, str]], problems: list[str]) -> bool:
     lines.append(("flags", " ".join(tools.flags)))
     vectors = toolchain.vectors(tools)
     lines.append(("vectors", f"{vectors} bits" if vectors else "unknown"))
-    if tools.openmp:
-        threads = os.environ.get("OMP_NUM_THREADS")
-        lines.append(("openmp", f"yes ({' '.join(tools.openmp)}), {threads or _processors()} threads"))
-    else:
-        lines.append(("openmp", "no: modules are single-threaded"))
-        problems.append(
-            "OpenMP, for products on several threads: "
-            + ("brew install libomp, or CC=gcc-14 from brew install gcc" if sys.platform == "darwin"
-               else "install gcc's libgomp, or clang's libomp-dev")
-        )  # fmt: skip
+    lines.append(("threads", os.environ.get("OMP_NUM_THREADS") or str(_processors())))
     try:
         toolchain.python_headers()
         lines.append(("headers", "Python.h found"))

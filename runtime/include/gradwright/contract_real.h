@@ -614,37 +614,41 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
     }
 }
 
+/* What a team does together: units of columns, or else of rows, in so many parts. */
+typedef struct {
+    const gw_contraction* what;
+    ptrdiff_t unit, units, parts, columns;
+    GW_REAL alpha, beta;
+    const GW_REAL *a, *b;
+    GW_REAL* c;
+} GW_NAME(gw_divided);
+GW_CALLED void GW_NAME(gw_contract_parts)(void* of, ptrdiff_t from, ptrdiff_t to) {
+    const GW_NAME(gw_divided)* const x = of;
+    const ptrdiff_t m = x->what->m, n = x->what->n, most = x->columns ? n : m;
+    const ptrdiff_t first = x->units * from / x->parts * x->unit, end = x->units * to / x->parts * x->unit;
+    const ptrdiff_t count = (end < most ? end : most) - first;
+    if (x->columns)
+        GW_NAME(gw_contract_part)(x->what, 0, m, first, count, x->alpha, x->a, x->b, x->beta, x->c);
+    else
+        GW_NAME(gw_contract_part)(x->what, first, count, 0, n, x->alpha, x->a, x->b, x->beta, x->c);
+}
+
 GW_CALLED void GW_NAME(gw_contract_all)(const gw_contraction* what, GW_REAL alpha, const GW_REAL* a, const GW_REAL* b,
                                         GW_REAL beta, GW_REAL* c) {
-#ifdef _OPENMP
     const ptrdiff_t m = what->m, n = what->n;
-    if ((double)m * n * what->k >= GW_PARALLEL) {
-        /* Columns are divided where there are enough of them, so that a weight stays with one core; rows elsewhere. */
-        const int by_columns = n >= 6 * GW_W;
-        const ptrdiff_t unit = by_columns ? 3 * GW_W : 8, units = ((by_columns ? n : m) + unit - 1) / unit;
-        const ptrdiff_t most = gw_team_size(), team = units < most ? units : most;
-        if (team > 1) {
-            gw_trial* const trial = gw_trial_of(m, n, what->k, (ptrdiff_t)sizeof(GW_REAL) + 16 * team);
-            const double start = gw_now();
-            const int alone = gw_trial_alone(trial, start);
-            if (alone) {
-                GW_NAME(gw_contract_part)(what, 0, m, 0, n, alpha, a, b, beta, c);
-            } else {
-#pragma omp parallel num_threads((int)team)
-                {
-                    const ptrdiff_t size = omp_get_num_threads(), me = omp_get_thread_num();
-                    const ptrdiff_t first = units * me / size * unit, end = units * (me + 1) / size * unit;
-                    if (by_columns)
-                        GW_NAME(gw_contract_part)(what, 0, m, first, (end < n ? end : n) - first, alpha, a, b, beta, c);
-                    else
-                        GW_NAME(gw_contract_part)(what, first, (end < m ? end : m) - first, 0, n, alpha, a, b, beta, c);
-                }
-            }
-            gw_trial_took(trial, alone, start, gw_now());
+    if ((double)m * n * what->k >= GW_PARALLEL && gw_team_size() > 1) {
+        /* Columns are divided, so that a weight stays with one core, or rows, where each core packs all of B, which takes as long
+           as 10 rows: whatever leaves less to the one that has most. */
+        const ptrdiff_t size = gw_team_size(), wide = 3 * GW_W, across = (n + wide - 1) / wide, down = (m + 7) / 8;
+        const ptrdiff_t most_columns = (across + size - 1) / size * wide, most_rows = (down + size - 1) / size * 8;
+        const int by_columns = across > 1 && (double)most_columns * m <= (double)(most_rows + 10) * n;
+        const ptrdiff_t unit = by_columns ? wide : 8, units = by_columns ? across : down;
+        GW_NAME(gw_divided) x = {what, unit, units, units < size ? units : size, by_columns, alpha, beta, a, b, c};
+        if (x.parts > 1) {
+            gw_team_do(GW_NAME(gw_contract_parts), &x, x.parts, gw_trial_of(m, n, what->k, (ptrdiff_t)sizeof(GW_REAL) + 16 * size));
             return;
         }
     }
-#endif
     GW_NAME(gw_contract_part)(what, 0, what->m, 0, what->n, alpha, a, b, beta, c);
 }
 
