@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 import pytest
 from gradwright.compiler.graph import expr as E
+from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.loops.buffers import lower
-from gradwright.compiler.loops.ir import Assign, Loop, Node
+from gradwright.compiler.loops.ir import Assign, Loop, Node, Product
 from gradwright.compiler.loops.schedule import walk
 from gradwright.compiler.passes.kernels import plan
+from gradwright.runtime import SGD, load
 from support.models import build
 
 NET = """\
@@ -101,3 +104,65 @@ def paths(nodes: Iterable[Node], target: str, outer: tuple[Loop, ...] = ()) -> I
             yield from paths(node.body, target, (*outer, node))
         elif isinstance(node, Assign) and node.target == target:
             yield outer
+
+
+IMAGES = """\
+use   layers
+size  N
+input x[N, 8, 32, 32]
+h1 = x |> conv2d(32, kernel=3, pad=1) as c1 |> relu
+h2 = h1 |> conv2d(32, kernel=3, pad=1) as c2 |> relu
+h3 = (h1 + h2) |> max_pool2d(2) |> conv2d(64, kernel=3, pad=1) as c3 |> tanh
+h4 = h2 |> conv2d(32, kernel=5, stride=2) as c4
+h5 = h1 |> conv2d(32, kernel=3, dilation=2, groups=2) as c5 |> avg_pool2d(2)
+output scores = h3 |> flatten |> dense(10) as head
+minimize mean(scores**2) + mean(h4**2) + mean(h5**2)
+"""
+
+
+def products_in(node: Loop) -> list[Product]:
+    return [n for n in walk(node.body) if isinstance(n, Product)]
+
+
+def test_large_products_are_computed_image_by_image() -> None:
+    """With what they read and what reads them: what they hand on lies in the cache, and takes the room of one image."""
+    (found,) = [k for k in plan(build(IMAGES)).kernels if k.name == "predict"]
+    nest = lower(found)
+    outer = [node for node in nest.body if isinstance(node, Loop) and products_in(node)]
+    assert len(outer) == 1 and outer[0].extent == Dim.of("N") and len(products_in(outer[0])) >= 3
+    assert all(lv.extent.value is not None for p in products_in(outer[0]) for lv in p.levels)
+    per_image = {p.c.value for p in products_in(outer[0])}
+    assert all(0 not in s.dims for s in nest.storage if s.value.name in per_image)
+    (head,) = [n for n in nest.body if isinstance(n, Product)]  # all images at once: few rows of each would be slow
+    assert head.c.value.startswith("scores") or "scores" in head.c.value
+
+
+def test_a_lone_product_and_one_of_few_rows_take_all_images_at_once() -> None:
+    lone = "size N\ninput x[N, 300, 64]\nparam W[64, 40] ~ normal(0, 1)\noutput y = x @ W\n"
+    for text in (IMAGES.replace("32, 32]", "8, 8]").replace("kernel=5, stride=2", "kernel=1"), lone):
+        for kernel in plan(build(text)).kernels:
+            for node in lower(kernel).body:
+                if isinstance(node, Loop) and products_in(node):  # groups, which the kernel does not run over itself
+                    assert not any(isinstance(n, Assign) for n in walk(node.body))
+    (node,) = lower(plan(build(lone)).kernels[0]).body
+    assert isinstance(node, Product)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_image_by_image_gives_what_all_at_once_gives(count: int) -> None:
+    x = np.random.default_rng(0).normal(size=(count, 8, 32, 32))
+    found = []
+    for backend in ("cython", "numpy"):
+        model = load(IMAGES, name="image_by_image", backend=backend).Model(seed=4)
+        outputs, gradients = model.value_and_grad(x=x)
+        (scores,) = model.predict(x=x)
+        np.testing.assert_allclose(outputs.scores, scores, rtol=1e-12)
+        model.step(SGD(lr=0.5), x=x)
+        found.append((outputs.loss, scores, model.theta.copy(), gradients))
+    ours, other = found
+    for k in range(3):
+        np.testing.assert_allclose(ours[k], other[k], rtol=1e-10, atol=1e-12)
+    for name in ("c1", "c2", "c3", "c4", "c5", "head"):
+        for w in "Wb":
+            a, b = (getattr(getattr(g, name), w) for *_, g in found)
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12 * abs(b).max(), err_msg=f"{name}.{w}")

@@ -253,7 +253,7 @@ def _collect(body: Sequence[Node]) -> dict[str, _Uses]:
             return
         if isinstance(node, Product):
             for access in (node.a, node.b, node.c):
-                see(access.value, path, None, top)
+                see(access.value, path, _outermost(access.index), top)
             for access in node.args:
                 see(access.value, path, access.index, top)
             return
@@ -279,6 +279,13 @@ def _collect(body: Sequence[Node]) -> dict[str, _Uses]:
     for top, node in enumerate(body):
         visit(node, (), top)
     return uses
+
+
+def _outermost(index: tuple[Ix, ...]) -> tuple[Ix, ...]:
+    """Where a matrix product reads. Its steps are those of the whole value: only dimensions before all that it moves along may be
+    left out."""
+    moved = next((d for d, ix in enumerate(index) if ix.plain is None), len(index))
+    return (*index[:moved], *(Ix() for _ in index[moved:]))
 
 
 def _stored(value: Value, use: _Uses) -> tuple[int, ...]:

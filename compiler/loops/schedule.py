@@ -1,4 +1,5 @@
-"""Which loops are shared. Large matrix products are chosen first and stay whole; the rest is fused around them.
+"""Which loops are shared. Large matrix products are chosen first; the rest is fused around them. They stay whole, but for those
+that are as fast image by image: these share the loop over images with what they read and what reads them.
 
 Equations join a loop when they run over the same axis and everything that one hands to another is handed over at the
 same point of that axis. Inside the loop the same is done again with the axes that are left.
@@ -32,6 +33,8 @@ WRITTEN_OUT = 4  # so many elements of a window are written one after the other,
 BLOCKED = 64  # a sum that long is taken in blocks
 FUSED = 200  # equations that share one loop: registers and the C compiler have long run out of breath
 SMALL = 256  # points of an equation, whose value is worth no pass over memory saved
+ROUND_ROWS = 256  # rows that a matrix product has in each round of a loop, so that nothing is lost by its being in one
+ROUND = 1 << 19  # multiply-adds of it
 _GATES = frozenset("exp log log1p expm1 sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus pow".split())
 
 _INITIAL = {"+": E.ZERO, "*": E.ONE, "max": E.neg(E.INF), "min": E.INF}
@@ -63,6 +66,7 @@ class Item:
     tile: bool = False  # writes a part of its target that nothing else writes
     scale: Scale | None = None  # of a matrix product: what it is multiplied by, and what was there before
     when: Expr | None = None  # over the arguments of ``eqn``, scalars: where it does not hold nothing is to be done
+    round: str = ""  # of a matrix product: the axis of a loop that it may stand in, with what it reads and what reads it
 
     _reads: dict[str, list[tuple[Ix, ...] | None]] | None = None
 
@@ -129,7 +133,8 @@ class _Scheduler:
         items = self._items()
         for item in items:
             self._classify(item)
-        return tuple(self._fuse(items, ()))
+            item.round = self._round(item)
+        return tuple(self._fuse(self._early(items), ()))
 
     def settle(self) -> None:
         """What is written over inputs comes last, each after what still reads its input; of those that read each other's, some
@@ -328,6 +333,36 @@ class _Scheduler:
                 if ix.plain is not None and self.extent[ix.plain] == shape[d]:
                     self.classes.join(ix.plain, (access.value, d))
 
+    def _round(self, item: Item) -> str:
+        """A large product over images (or sequences) of which each has many rows may be computed image by image: what it reads
+        and writes then stays in the cache, in a loop with what is computed from it. Its outermost axis, or nothing."""
+        eqn = item.eqn
+        product = None if item.scan is not None or item.scale is not None or item.accumulates or special(eqn) else classify(eqn)
+        if product is None or product.guard is not None or item.target in self.over or self.stem != "e":
+            return ""
+        axis = eqn.out_index[0].plain
+        rows = [a for a in (*product.batch, *product.m) if a.name != axis]
+        count = size(tuple(a.extent for a in rows)).value or 0
+        whole = size(tuple(a.extent for a in (*rows, *product.n, *product.k))).value or 0
+        if axis is None or len(rows) == len(product.batch) + len(product.m) or axis not in item.left:
+            return ""
+        return axis if count >= ROUND_ROWS and whole >= ROUND and self.extent[axis] == eqn.out.shape[0] else ""
+
+    def _early(self, items: list[Item]) -> list[Item]:
+        """With what only parameters and the like are needed for before all else, where it would stand between a product and
+        what is in one loop with it."""
+        kinds = {self._kind(item.round) for item in items if item.round}
+        if not kinds:
+            return items
+        made = {name for item in items for name in self._makes(item)}
+
+        def late(item: Item) -> bool:
+            if item.scan is not None or item.accumulates or item.target in self.over or classify(item.eqn) is not None:
+                return True
+            return not made.isdisjoint(item.eqn.reads()) or any(self._kind(axis) in kinds for axis in item.left)
+
+        return sorted(items, key=late)
+
     # ------------------------------------------------------------ fusion
 
     def _fuse(self, items: Sequence[Item], outer: tuple[str, ...]) -> list[Node]:
@@ -355,7 +390,7 @@ class _Scheduler:
                             lowest = max(lowest, where[p.serial] + 1)
             place = None if barrier else self._join(item, producers, groups, where, lowest)
             if place is None:
-                axis = None if barrier or not item.left else self._first_axis(item)
+                axis = None if barrier or not item.left else item.round or self._first_axis(item)
                 groups.add(_Group(barrier, axis), None if axis is None else self._kind(axis))
                 place = len(groups.all) - 1, axis
             index, axis = place
@@ -380,7 +415,9 @@ class _Scheduler:
         if special(item.eqn):
             return bool(item.left)
         product = classify(item.eqn)
-        return product is not None and all(a.name in item.left for a in (*product.m, *product.n, *product.k))
+        if product is None or item.round in item.left:
+            return False
+        return all(a.name in item.left or a.name == item.round for a in (*product.m, *product.n, *product.k))
 
     def _kind(self, axis: str) -> object:
         """Loops over axes of one kind can be shared."""
@@ -391,8 +428,9 @@ class _Scheduler:
         if not item.left:  # statements one after the other
             index = groups.next(None, lowest)
             return None if index is None else (index, None)
-        kinds = {axis: self._kind(axis) for axis in item.left}
-        first = self._first_axis(item)
+        alone = item.round in item.left
+        kinds = {axis: self._kind(axis) for axis in ((item.round,) if alone else item.left)}
+        first = item.round if alone else self._first_axis(item)
         inside: dict[int, list[Item]] = {}
         for p in producers:
             inside.setdefault(where[p.serial], []).append(p)
@@ -401,7 +439,7 @@ class _Scheduler:
             if len(group.members) >= FUSED:
                 continue
             kind = self._kind(str(group.axis))
-            for axis in item.left:
+            for axis in kinds:
                 if kinds[axis] != kind or self._mixes(item, axis, group) or self._slows(item, axis, group):
                     continue
                 if axis != first and self._points(item) > group.points:
@@ -496,6 +534,11 @@ class _Scheduler:
             for item, _ in group.members.values():
                 nodes.extend(self._statement(item, outer))
             return nodes
+        if len(group.members) == 1:
+            ((item, axis),) = group.members.values()
+            if item.round and item.round == axis:
+                item.round = ""  # nothing shares the loop
+                return self._product(item)
         before: list[Node] = []
         for item, axis in group.members.values():
             assert axis is not None
