@@ -184,10 +184,12 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     cdef write scores_t16 = kept + 2048*N, loss_t1_exp = kept + 2112*N, loss_t1_sum = kept + 2122*N
     cdef write x_pad = work + 512*N, scores_t3 = work, scores_t8_pad = work + 512*N, second_W_laid = work + 800*N
     cdef write scores_t11 = work
-    cdef real loss_t1_max, loss_t1_shift
+    cdef real loss_t1_max
+    cdef real loss_t4_block[8]
     cdef real first_W_laid[72]
+    cdef real loss_t1_shift[8]
     cdef double loss_t4
-    cdef Py_ssize_t n, j, k, l, i
+    cdef Py_ssize_t n, j, k, l, i, n_start, n_count, n_in
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     x with zeros around it
     #     in dense
@@ -443,17 +445,26 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     #     the largest, taken away below
     #     at most 1 each
     #     in softmax_cross_entropy
-    for n in range(N):
-        loss_t1_max = -inf
-        for j in range(10):
-            loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
-        loss_t1_shift = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
-        for j in range(10):
-            loss_t1_exp[10*n + j] = exp(scores[10*n + j] - loss_t1_shift)
-        loss_t1_sum[n] = 0
-        for j in range(10):
-            loss_t1_sum[n] += loss_t1_exp[10*n + j]
-        loss_t4 += loss_t1_shift + log(loss_t1_sum[n]) - scores[10*n + y[n]]
+    for n_start in range(0, N, 8):
+        n_count = N - n_start if N - n_start < 8 else 8
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t1_max = -inf
+            for j in range(10):
+                loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
+            loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
+            for j in range(10):
+                loss_t1_exp[10*n + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t1_sum[n] = 0
+            for j in range(10):
+                loss_t1_sum[n] += loss_t1_exp[10*n + j]
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n]) - scores[10*n + y[n]]
+        for n_in in range(n_count):
+            loss_t4 += loss_t4_block[n_in]
     loss[0] = loss_t4/N
 
 
@@ -750,15 +761,17 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef write d_scores_t14 = work + 1888*N, d_scores_t14_pad = work, second_W_laid_2 = work + 2702*N
     cdef write d_scores_t8 = work + 1632*N, d_scores_t6 = work, d_second_W_laid = work + 2702*N
     cdef real t1, t3, t5, t7, t9, t11, t13, t15, t17, t19, t21, t23, t25, t27, t29, t31, t33, t35, t37, t39, t41, t43
-    cdef real t45, t47, t49, t51, t53, t55, t57, t59, t61, t63, t65, t67, t69, t71, loss_t1_max, loss_t1_shift
-    cdef real loss_t1_sum
+    cdef real t45, t47, t49, t51, t53, t55, t57, t59, t61, t63, t65, t67, t69, t71, loss_t1_max
+    cdef real loss_t4_block[8]
     cdef real first_W_laid[72]
     cdef real scores_t8_t1[8]
     cdef real scores_t8[4]
     cdef real scores_t15[256]
     cdef real scores_t16_t1[4]
-    cdef real scores[10]
-    cdef real loss_t1_exp[10]
+    cdef real scores[80]
+    cdef real loss_t1_shift[8]
+    cdef real loss_t1_exp[80]
+    cdef real loss_t1_sum[8]
     cdef real scores_t16_at_best[2]
     cdef real d_scores_t16_t1[8]
     cdef real scores_t16_t1_at_best[4]
@@ -773,7 +786,7 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef double loss_t4
     cdef bint t2, t4, t6, t8, t10, t12, t14, t16, t18, t20, t22, t24, t26, t28, t30, t32, t34, t36, t38, t40, t42, t44
     cdef bint t46, t48, t50, t52, t54, t56, t58, t60, t62, t64, t66, t68, t70, t72
-    cdef Py_ssize_t n, j, k, l, i
+    cdef Py_ssize_t n, j, k, l, i, n_start, n_count, n_in
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     x with zeros around it
     for n in range(N):
@@ -1124,37 +1137,46 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     for j in range(10):
         d_head_b[j] = 0
-    for n in range(N):
-        # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-        #     in dense
-        for j in range(10):
-            scores[j] = scores_t18[10*n + j] + head_b[j]
+    for n_start in range(0, N, 8):
+        n_count = N - n_start if N - n_start < 8 else 8
+        for n_in in range(n_count):
+            n = n_start + n_in
+            # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+            #     in dense
+            for j in range(10):
+                scores[10*n_in + j] = scores_t18[10*n + j] + head_b[j]
+            # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
+            loss_t1_max = -inf
+            #     the largest, taken away below
+            for j in range(10):
+                loss_t1_max = maximum(loss_t1_max, scores[10*n_in + j])
+            loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
+            #     at most 1 each
+            for j in range(10):
+                loss_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - loss_t1_shift[n_in])
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t1_sum[n_in] = 0
+            for j in range(10):
+                loss_t1_sum[n_in] += loss_t1_exp[10*n_in + j]
+            # examples/lenet.gw:15   backward of  minimize mean(softmax_cross_entropy(scores, y))
+            #     scores is used 2 times: its adjoints add
+            #     exp(t - logsumexp(t)): the softmax
+            #     d loss / d loss_t4 = 1 / N
+            #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
+            for j in range(10):
+                d_scores[10*n + j] = loss_t1_exp[10*n_in + j]/(loss_t1_sum[n_in]*N)
+            d_scores[10*n + y[n]] -= <real>1/N
+            # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+            for j in range(10):
+                d_head_b[j] += d_scores[10*n + j]
         # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
-        loss_t1_max = -inf
-        #     the largest, taken away below
-        for j in range(10):
-            loss_t1_max = maximum(loss_t1_max, scores[j])
-        loss_t1_shift = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
-        #     at most 1 each
-        for j in range(10):
-            loss_t1_exp[j] = exp(scores[j] - loss_t1_shift)
-        loss_t1_sum = 0
-        for j in range(10):
-            loss_t1_sum += loss_t1_exp[j]
         #     in softmax_cross_entropy
-        loss_t4 += loss_t1_shift + log(loss_t1_sum) - scores[y[n]]
-        # examples/lenet.gw:15   backward of  minimize mean(softmax_cross_entropy(scores, y))
-        #     scores is used 2 times: its adjoints add
-        #     exp(t - logsumexp(t)): the softmax
-        #     d loss / d loss_t4 = 1 / N
-        #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
-        for j in range(10):
-            d_scores[10*n + j] = loss_t1_exp[j]/(loss_t1_sum*N)
-        d_scores[10*n + y[n]] -= <real>1/N
-        # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-        for j in range(10):
-            d_head_b[j] += d_scores[10*n + j]
-    # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n_in + y[n]]
+        for n_in in range(n_count):
+            loss_t4 += loss_t4_block[n_in]
     loss[0] = loss_t4/N
     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     gemm(N, 64, 10, 1,
