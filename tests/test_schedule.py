@@ -79,6 +79,31 @@ def test_a_running_sum_along_memory_is_kept_in_a_variable(axis: int, kept: bool)
     assert ("y" in reads) == kept
 
 
+def test_rows_of_a_free_number_are_taken_some_at_once() -> None:
+    """Their gates are then vectorised as if the number were known, and nothing is stored for more rows than these."""
+    (found,) = [k for k in plan(build(NET)).kernels if k.name == "train"]
+    nest = lower(found)
+    strips = [node for node in nest.body if isinstance(node, Loop) and node.strip]
+    (strip,) = strips
+    assert all(isinstance(node, Loop) and node.of == strip.variable for node in strip.body)
+    (outer, row), (other, again) = [*around(nest.body, "sigmoid"), *around(nest.body, "softplus")]
+    assert outer is other is strip and row is again and all(isinstance(node, Assign) for node in row.body)
+    assert {s.strip for s in nest.storage if s.value.name in ("h", "p_t1", "p_t2") and s.kind == "stack"} == {strip.strip}
+    assert not nest.work.terms
+
+
+@pytest.mark.parametrize("rows", ["size N = 4", "size N"])
+def test_a_sum_of_gates_is_vectorised(rows: str) -> None:
+    """One after the other, a running sum would have the gates computed one at a time."""
+    nodes = [node for node in walk(loops(NET.replace("size  N", rows), "train")) if isinstance(node, Loop)]
+    (found,) = [loop for loop in nodes if list(around([loop], "softplus")) and all(isinstance(n, Assign) for n in loop.body)]
+    assert found.sums
+
+
+def test_long_rows_are_taken_one_by_one() -> None:
+    assert not any(isinstance(n, Loop) and n.strip for n in walk(loops(NET.replace("H = 8", "H = 64"), "train")))
+
+
 def test_what_is_larger_than_a_loop_that_is_there_keeps_its_own_order() -> None:
     """c has the axes of r and more than z has elements: inside of their loops its neighbours would lie rows apart."""
     text = """\

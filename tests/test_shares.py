@@ -42,6 +42,10 @@ def test_sums_are_added_part_by_part() -> None:
     assert len(sums) == 1
 
 
+def test_strips_of_rows_are_shared_as_rows_are() -> None:
+    assert shared(MODELS["net"], "forward") == [((), ())]
+
+
 def test_a_number_from_before_the_loop_is_handed_over() -> None:
     found = shared("size N\ninput x[N]\noutput f = x - mean(x)\n", "forward")
     assert [len(sums) for sums, _ in found] == [1, 0] and [len(reads) for _, reads in found] == [0, 1]
@@ -70,6 +74,8 @@ MODELS = {
     "output f = sigmoid(w[0]*x[:, 0] + w[1]*x[:, 1] + w[2])\nminimize mean(f)\n",
     "chain": "size N\ninput x[N]\noutput f = sum(sigmoid(x) * tanh(x) + exp(-x * x))\n",
     "rows": "size N\ninput x[N, 5]\nindex y[N] < 5\nparam b[5] ~ normal(0, 1)\nminimize mean(softmax_cross_entropy(x + b, y))\n",
+    "net": "size N\ninput x[N, 2]\nparam w[2, 5] ~ normal(0, 1)\nparam v[5] ~ normal(0, 1)\nh = tanh(x @ w)\n"
+    "output f = sigmoid(h @ v)\ngradient f wrt x\n",
     "spread": "size N\ninput x[N]\noutput f = (x - mean(x)) / sqrt(mean((x - mean(x))**2) + 1e-3)\n",
 }
 

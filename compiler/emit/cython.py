@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from ..graph import expr as E
 from ..graph.expr import Expr
-from ..graph.ir import Access, Atom, Gather, Ix, Origin, Quot, Rem, Value
+from ..graph.ir import Access, Atom, Gather, Ix, Origin, Quot, Rem, Value, at
 from ..graph.shapes import Dim, Quotient, Shape
 from ..language.source import Source
 from ..loops.buffers import used
 from ..loops.ir import ArgBest, Assign, Leave, Loop, Nest, Node, Product, Rank, Storage, Zero
-from ..loops.schedule import BLOCKED
+from ..loops.schedule import BLOCKED, STRIP
 from ..loops.shares import Share, shares
 from ..passes.kernels import Place
 from ..passes.products import LEVELS, Level
@@ -119,6 +119,8 @@ class KernelWriter:
         self.handed: set[str] = set()  # values in memory that parts of loops are given
         self.shares = shares(nest) if self.parallel else {}
         self.parts = 0  # functions that run some of a loop's rounds
+        self.strips: dict[str, tuple[str, str]] = {}  # where the strip starts, and how many rounds it has
+        self.inside: dict[str, str] = {}  # the number of a round in its strip
         self.bounds: tuple[str, str] | None = None  # of the loop that is being written as such a function
         self.calls: list[str] = []  # of these pieces
         self.held: dict[str, list[Place]] = {}  # what lives in each slot
@@ -316,7 +318,7 @@ class KernelWriter:
                 self.lines.add(f"    _sizes[{k}] = {name}", *origins)
         self.used.add("share")
         work = [dim_text(d, self.spell) for d in (node.extent, share.work)]
-        call = [f"_call{part}", table, "_sizes" if sizes else "NULL", *work, str(BLOCK if node.sums else 1),
+        call = [f"_call{part}", table, "_sizes" if sizes else "NULL", *work, str(BLOCK if node.sums else node.strip or 1),
                 total if share.sums else "NULL", str(len(share.sums))]  # fmt: skip
         for line in _wrap("    share(", call, ")"):
             self.lines.add(line, *origins)
@@ -514,15 +516,47 @@ class KernelWriter:
         first, extent = "0", dim_text(node.extent, self.spell)
         if self.bounds is not None:
             (first, extent), self.bounds = self.bounds, None
+        if node.strip:
+            start, count = (self.spell.fresh(f"{variable}_{w}") for w in ("start", "count"))
+            self._rounds(depth, start, count, first, extent, node.strip, origins)
+            self.strips[node.variable] = start, count
+            self.variables[node.variable] = start  # so that the loops inside may have the name
+            for inner in node.body:
+                self._node(inner, depth + 1)
+            return
         if node.sums:
             self._blocked(node, depth, variable, first, extent, origins)
             return
+        if node.of:
+            self._in_strip(node, depth, variable, origins)
+            for inner in node.body:
+                self._node(inner, depth + 1)
+            return
         self.lines.add(f"{pad}for {variable} in range({extent if first == '0' else f'{first}, {extent}'}):", *origins)
-        start = len(self.lines.text)
+        before = len(self.lines.text)
         for inner in node.body:
             self._node(inner, depth + 1)
-        if self.lines.idle(start):
+        if self.lines.idle(before):
             self.lines.add(f"{pad}    pass", *origins)
+
+    def _rounds(self, depth: int, start: str, count: str, first: str, extent: str, most: int,
+                origins: tuple[Origin, ...]) -> None:  # fmt: skip
+        """The head of a loop that takes up to so many rounds at a time."""
+        pad = "    " * depth
+        for name in (start, count):
+            self._local("Py_ssize_t", name)
+        self.lines.add(f"{pad}for {start} in range({first}, {extent}, {most}):", *origins)
+        self.lines.add(f"{pad}    {count} = {extent} - {start} if {extent} - {start} < {most} else {most}", *origins)
+
+    def _in_strip(self, node: Loop, depth: int, variable: str, origins: tuple[Origin, ...]) -> str:
+        """The head of a loop over the rounds of a strip; returns the number of a round in it."""
+        pad, (start, count) = "    " * depth, self.strips[node.of]
+        inside = self.inside[node.variable] = f"{variable}_in"
+        self._taken.add(inside)
+        self._local("Py_ssize_t", inside)
+        self.lines.add(f"{pad}for {inside} in range({count}):", *origins)
+        self.lines.add(f"{pad}    {variable} = {start} + {inside}", *origins)
+        return inside
 
     def _blocked(self, node: Loop, depth: int, variable: str, first: str, extent: str,
                  origins: tuple[Origin, ...]) -> None:  # fmt: skip
@@ -530,15 +564,17 @@ class KernelWriter:
         pad = "    " * depth
         count, inside = extent, variable
         single = first == "0" and node.extent.value is not None and node.extent.value <= BLOCK
-        if single:
+        room = STRIP if node.of else node.extent.value if single else BLOCK
+        few = bool(node.of) or (single and node.extent.value is not None and node.extent.value < BLOCKED)
+        if node.of:
+            inside, count, deep = self._in_strip(node, depth, variable, origins), self.strips[node.of][1], depth + 1
+        elif single:
             self.lines.add(f"{pad}for {variable} in range({extent}):", *origins)
             deep = depth + 1
         else:
             start, count, inside = (self.spell.fresh(f"{variable}_{w}") for w in ("start", "count", "in"))
-            for name in (start, count, inside):
-                self._local("Py_ssize_t", name)
-            self.lines.add(f"{pad}for {start} in range({first}, {extent}, {BLOCK}):", *origins)
-            self.lines.add(f"{pad}    {count} = {extent} - {start} if {extent} - {start} < {BLOCK} else {BLOCK}", *origins)
+            self._local("Py_ssize_t", inside)
+            self._rounds(depth, start, count, first, extent, BLOCK, origins)
             self.lines.add(f"{pad}    for {inside} in range({count}):", *origins)
             self.lines.add(f"{pad}        {variable} = {start} + {inside}", *origins)
             deep = depth + 2
@@ -547,15 +583,21 @@ class KernelWriter:
             assert isinstance(inner, Assign)
             if inner.target in node.sums:
                 buffer = self.spell.fresh(f"{self.spell(inner.target)}_block")
-                self._local("real", f"{buffer}[{extent if single else BLOCK}]")
+                self._local("real", f"{buffer}[{room}]")
                 buffers.append((buffer, inner))
                 self._comment(inner, "    " * deep)
                 self._assign(inner, "    " * deep, f"{buffer}[{inside}]")
             else:
                 self._node(inner, deep)
         pad = "    " * (deep - 1)
-        for buffer, inner in buffers:
+        in_turn = [pair for pair in buffers if few and pair[1].op == "+="]
+        if in_turn:
+            self.lines.add(f"{pad}for {inside} in range({count}):", *(inner.origin for _, inner in in_turn))
+        for buffer, inner in (*in_turn, *(pair for pair in buffers if pair not in in_turn)):
             target = self._element(Access(inner.target, inner.index)).text
+            if (buffer, inner) in in_turn:
+                self.lines.add(f"{pad}    {target} += {buffer}[{inside}]", inner.origin)
+                continue
             if inner.op == "+=":
                 self.used.add("block_sum")
                 self.lines.add(f"{pad}{target} += block_sum({buffer}, {count})", inner.origin)
@@ -713,7 +755,14 @@ class KernelWriter:
 
     def _position(self, access: Access) -> str:
         s = self.storage[access.value]
-        return self._index(linear([access.index[d] for d in s.dims], s.extents))
+        index = [self._local_index(access.index[d]) if d == s.along else access.index[d] for d in s.dims]
+        return self._index(linear(index, s.extents))
+
+    def _local_index(self, ix: Ix) -> Ix:
+        """The number of a round in its strip."""
+        name = str(ix.plain)
+        self.variables[f"{name} in"] = self.inside[name]
+        return at(f"{name} in")
 
     def _name(self, value: str) -> str:
         """A value as it is called inside of the function that is being written."""

@@ -27,7 +27,7 @@ DIRECTIVES = ("language_level=3, boundscheck=False, wraparound=False, cdivision=
 
 _TWO = ("max", "min", "atan2", "polygamma", "pow")
 _BLOCKS = {"block_sum": "sum", "block_max": "maximum", "block_min": "minimum"}
-_CIRCULAR = frozenset(("cos", "sin"))
+_CIRCULAR = frozenset(("cos", "sin", "tan"))
 _GAMMA = frozenset(("lgamma", "digamma", "polygamma"))
 
 

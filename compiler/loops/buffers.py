@@ -7,7 +7,7 @@ larger ones shares the scratch vector by liveness: a piece is free again after t
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import gcd
@@ -54,6 +54,8 @@ def _lower(kernel: Kernel) -> Nest:
     storage: list[Storage] = []
     pending: list[tuple[int, _Uses, Value, tuple[int, ...]]] = []
     consts = {c.value.name for c in graph.consts}
+    strips = {n.variable: n for n in walk(body) if isinstance(n, Loop) and n.strip}
+    within = {n.variable: strips[n.of] for n in walk(body) if isinstance(n, Loop) and n.of}
     bests = [Value(best_name(v.name), v.shape) for v in inner if v.kind == "int"]
     for value in (*_all_values(graph), *inner, *bests):
         if value.name in slots:
@@ -66,8 +68,13 @@ def _lower(kernel: Kernel) -> Nest:
             use = uses[value.name]
             dims = _stored(value, use)
             extent = size(tuple(value.shape[d] for d in dims))
+            along, strip = _along(use, dims, within)
+            local = size((Dim.of(strip), *(value.shape[d] for d in dims if d != along))).value if strip else None
             if not dims:
                 storage.append(Storage(value, "scalar", ()))
+            elif local is not None and local <= min(ON_STACK, room):
+                storage.append(Storage(value, "stack", dims, along=along, strip=strip))
+                room -= local
             elif extent.value is not None and extent.value <= min(ON_STACK, room):
                 storage.append(Storage(value, "stack", dims))
                 room -= extent.value
@@ -303,6 +310,17 @@ def _stored(value: Value, use: _Uses) -> tuple[int, ...]:
                 continue
         kept.append(d)
     return tuple(kept)
+
+
+def _along(use: _Uses, dims: tuple[int, ...], within: Mapping[str, Loop]) -> tuple[int, int]:
+    """The dimension of which only what belongs to one strip is ever in use, and its length; -1 and 0 where there is none."""
+    common = _common(use.paths)
+    for d in dims:
+        plain = {None if index is None else index[d].plain for index in use.indices}
+        strips = {within[v].variable if v is not None and v in within else None for v in plain}
+        if len(strips) == 1 and None not in strips and strips <= {*common}:
+            return d, within[next(v for v in plain if v is not None)].strip
+    return -1, 0
 
 
 def _common(paths: list[tuple[str, ...]]) -> tuple[str, ...]:

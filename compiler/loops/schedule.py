@@ -35,6 +35,7 @@ FUSED = 200  # equations that share one loop: registers and the C compiler have 
 SMALL = 256  # points of an equation, whose value is worth no pass over memory saved
 ROUND_ROWS = 256  # rows that a matrix product has in each round of a loop, so that nothing is lost by its being in one
 ROUND = 1 << 19  # multiply-adds of it
+STRIP = 8  # rounds of a loop over small rows that are taken together
 _GATES = frozenset("exp log log1p expm1 sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus pow".split())
 
 _INITIAL = {"+": E.ZERO, "*": E.ONE, "max": E.neg(E.INF), "min": E.INF}
@@ -128,6 +129,7 @@ class _Scheduler:
         self.taken = taken
         self.grows: dict[str, str] = {}  # what is only added to: the value before, in whose place it is
         self.over: dict[str, str] = {}
+        self.strip: dict[str, str] = {}  # axes that are taken in strips, with the variable of these
 
     def run(self) -> tuple[Node, ...]:
         items = self._items()
@@ -365,7 +367,8 @@ class _Scheduler:
 
     # ------------------------------------------------------------ fusion
 
-    def _fuse(self, items: Sequence[Item], outer: tuple[str, ...]) -> list[Node]:
+    def _fuse(self, items: Sequence[Item], outer: tuple[str, ...], along: Mapping[int, str] = {}) -> list[Node]:
+        """``along``: the axis of each item's loop, where that is decided."""
         groups = _Groups()
         where: dict[int, int] = {}
         makers: dict[str, list[Item]] = {}
@@ -388,9 +391,9 @@ class _Scheduler:
                     if p.serial < item.serial and p.target != item.target:
                         if old in (p.scan.reads() if p.scan is not None else p.reads()):
                             lowest = max(lowest, where[p.serial] + 1)
-            place = None if barrier else self._join(item, producers, groups, where, lowest)
+            place = None if barrier else self._join(item, producers, groups, where, lowest, along.get(item.serial))
             if place is None:
-                axis = None if barrier or not item.left else item.round or self._first_axis(item)
+                axis = None if barrier or not item.left else along.get(item.serial) or item.round or self._first_axis(item)
                 groups.add(_Group(barrier, axis), None if axis is None else self._kind(axis))
                 place = len(groups.all) - 1, axis
             index, axis = place
@@ -398,6 +401,7 @@ class _Scheduler:
             group.take(item, axis, self._points(item))
             if axis is not None and _innermost(item):
                 group.kinds.add(self._runs(item, axis))
+                group.gates = group.gates or self._sums_gates(item, axis)
             where[item.serial] = index
         nodes: list[Node] = []
         for group in groups.all:
@@ -423,14 +427,15 @@ class _Scheduler:
         """Loops over axes of one kind can be shared."""
         return self.classes.find(axis), self.extent[axis]
 
-    def _join(self, item: Item, producers: list[Item], groups: _Groups, where: dict[int, int],
-              lowest: int) -> tuple[int, str | None] | None:  # fmt: skip
+    def _join(self, item: Item, producers: list[Item], groups: _Groups, where: dict[int, int], lowest: int,
+              along: str | None) -> tuple[int, str | None] | None:  # fmt: skip
         if not item.left:  # statements one after the other
             index = groups.next(None, lowest)
             return None if index is None else (index, None)
-        alone = item.round in item.left
-        kinds = {axis: self._kind(axis) for axis in ((item.round,) if alone else item.left)}
-        first = item.round if alone else self._first_axis(item)
+        alone = along is None and item.round in item.left
+        axes = (item.round,) if alone else item.left if along is None else [along]
+        kinds = {axis: self._kind(axis) for axis in axes}
+        first = item.round if alone else along or self._first_axis(item)
         inside: dict[int, list[Item]] = {}
         for p in producers:
             inside.setdefault(where[p.serial], []).append(p)
@@ -450,16 +455,21 @@ class _Scheduler:
 
     def _mixes(self, item: Item, axis: str, group: _Group) -> bool:
         """Would a running sum join an innermost loop of independent elements, or the reverse? Such a loop is not vectorised;
-        where it is long its sums are taken in blocks, and where it is very short nothing is lost."""
-        extent = self.extent[axis].value
+        where it is long, or sums gates, its sums are taken in blocks, and where it is very short nothing is lost."""
+        extent = self._length(axis)
         if extent is None or extent >= BLOCKED or extent < 4 or not _innermost(item):
             return False
+        if group.gates or self._sums_gates(item, axis):
+            return False
         return (not self._runs(item, axis)) in group.kinds
+
+    def _sums_gates(self, item: Item, axis: str) -> bool:
+        return item.eqn.reduce == "+" and _innermost(item) and self._runs(item, axis) and _gate(item)
 
     def _slows(self, item: Item, axis: str, group: _Group) -> bool:
         """Would a gate be computed one number at a time, in a loop with loops inside, or wait for sums along each row? Where all
         is small it has a loop of its own, which is vectorised."""
-        extent = self.extent[axis].value
+        extent = self._length(axis)
         if extent is None or not 4 <= extent < BLOCKED or not self._small(item):
             return False
         if _innermost(item):
@@ -474,8 +484,12 @@ class _Scheduler:
     def _small(self, item: Item) -> bool:
         points = 1
         for axis in item.eqn.axes:
-            points *= axis.extent.value or SMALL + 1
+            points *= self._length(axis.name) or SMALL + 1
         return points <= SMALL
+
+    def _length(self, axis: str) -> int | None:
+        """How long a loop along the axis is, as far as that is known."""
+        return STRIP if axis in self.strip else self.extent[axis].value
 
     def _points(self, item: Item) -> int:
         """In how many points it is still to be computed, where free sizes are usual ones."""
@@ -522,6 +536,7 @@ class _Scheduler:
     # ------------------------------------------------------------ nodes
 
     def _emit(self, group: _Group, outer: tuple[str, ...]) -> list[Node]:
+        of = self.strip.get(group.axis or "", "")
         if group.barrier:
             (item, _), = group.members.values()
             if item.scan is not None:
@@ -544,6 +559,8 @@ class _Scheduler:
             assert axis is not None
             if item.starts and not item.ready and not self._covers(item, axis):
                 before.extend(self._start(item))
+        if not of and not outer and self._strips(group):
+            return [*before, self._in_strips(group)]
         variable = self._variable(group.axis, outer)
         members: list[Item] = []
         for item, axis in group.members.values():
@@ -556,7 +573,32 @@ class _Scheduler:
         short = any(axis in item.short for item, axis in group.members.values())
         if short and all(isinstance(n, Assign | ArgBest) for n in body):
             return [*before, *(_written_at(n, variable, k) for k in range(extent.value or 0) for n in body)]
-        return [*before, self._loop(variable, extent, body)]
+        return [*before, self._loop(variable, extent, body, of)]
+
+    def _strips(self, group: _Group) -> bool:
+        """Are its rows so short, and their number free, that a gate of each, between sums along the row, is better taken of some
+        rows at once? Then the loop goes in strips, and within one the same is decided as where all sizes are known."""
+        axes = {axis: "" for item, axis in group.members.values() if axis is not None}
+        if any(self.extent[axis].value is not None for axis in axes):
+            return False
+        self.strip.update(axes)
+        members = [item for item, _ in group.members.values()]
+        small = all(item.scan is None and self._small(item) for item in members)
+        deep = any(self._deep(item, axis) for item, axis in group.members.values())
+        gates = any(_gate(item) and _innermost(item) for item in members)
+        for axis in axes:
+            del self.strip[axis]
+        return small and deep and gates
+
+    def _in_strips(self, group: _Group) -> Loop:
+        along = {serial: str(axis) for serial, (_, axis) in group.members.items()}
+        extent = self.extent[str(group.axis)]
+        strip = self._fresh("", extent)
+        self.strip.update(dict.fromkeys(along.values(), strip))
+        body = self._fuse([item for item, _ in group.members.values()], (strip,), along)
+        for axis in set(along.values()):
+            del self.strip[axis]
+        return Loop(strip, extent, tuple(body), strip=STRIP)
 
     def _covers(self, item: Item, axis: str) -> bool:
         """The axis runs over a whole dimension of the output and no other, so that each point starts by itself."""
@@ -564,12 +606,14 @@ class _Scheduler:
         whole = any(ix.plain == axis and self.extent[axis] == shape[d] for d, ix in enumerate(item.eqn.out_index))
         return whole and sum(axis in ix.axes() for ix in item.eqn.out_index) == 1  # a diagonal starts as a whole
 
-    def _loop(self, variable: str, extent: Dim, body: list[Node]) -> Loop:
+    def _loop(self, variable: str, extent: Dim, body: list[Node], of: str = "") -> Loop:
         """A loop; where it is innermost, long, and sums into scalars, these sums are taken in blocks, and so is what is largest
-        or smallest, of which the C compiler would look at one after the other."""
+        or smallest, of which the C compiler would look at one after the other; and so are sums of gates, however short."""
         sums: list[str] = []
-        long = extent.value is None or extent.value >= BLOCKED
-        search = extent.value is None or extent.value > UNROLLED
+        length = STRIP if of else extent.value
+        gates = (length or 0) >= 4 and any(isinstance(n, Assign) and n.op == "+=" and _takes_gate(n.body) for n in body)
+        long = length is None or length >= BLOCKED or gates
+        search = length is None or length > UNROLLED or gates
         if search and all(isinstance(n, Assign) for n in body):
             read = {a.value for n in body if isinstance(n, Assign) for a in n.args}
             for n in body:
@@ -583,7 +627,7 @@ class _Scheduler:
                     break
             if len(sums) != len({*sums}):
                 sums = []
-        return Loop(variable, extent, tuple(body), sums=tuple(sums))
+        return Loop(variable, extent, tuple(body), sums=tuple(sums), of=of)
 
     def _start(self, item: Item) -> list[Node]:
         """Give an accumulator its first value, over the dimensions of the output that are not bound yet."""
@@ -812,6 +856,7 @@ class _Group:
     axis: str | None
     members: dict[int, tuple[Item, str | None]] = field(default_factory=dict)  # by the items' numbers
     kinds: set[bool] = field(default_factory=set)  # of those for which this is the innermost loop: do they sum along it
+    gates: bool = False  # is one of these a sum of gates
     points: int = 0  # of the largest member
 
     def take(self, item: Item, axis: str | None, points: int) -> None:
@@ -887,7 +932,17 @@ def _scaled(part: Eqn, scale: Scale) -> Eqn:
 
 def _gate(item: Item) -> bool:
     """Does it take a function that costs as much as many operations, and is vectorised?"""
-    return any(node.op in _GATES for node in E.walk(item.eqn.body))
+    return _takes_gate(item.eqn.body)
+
+
+def _takes_gate(body: Expr) -> bool:
+    return any(node.op in _GATES and not _written_as_products(node) for node in E.walk(body))
+
+
+def _written_as_products(node: Expr) -> bool:
+    """A power that is written with products and a root."""
+    exponent = node.args[1].number if node.op == "pow" else None
+    return exponent is not None and exponent.denominator <= 2 and abs(exponent) <= 4
 
 
 def best_name(target: str) -> str:
