@@ -62,8 +62,9 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
     # the outputs without the loss
     cdef read first_W = theta, first_b = theta + 72, second_W = theta + 80, second_b = theta + 1232
     cdef read head_W = theta + 1248, head_b = theta + 1888
-    cdef write x_pad = work + 512*N, scores_t3 = work, scores_t7 = work + 800*N, scores_t8_pad = work + 512*N
-    cdef write second_W_laid = work + 800*N, scores_t11 = work, scores_t16 = work + 256*N
+    cdef write x_pad = work + 512*N + 1152, scores_t3 = work + 1152, scores_t7 = work
+    cdef write scores_t8_pad = work + 512*N + 1152, second_W_laid = work, scores_t11 = work + 1152
+    cdef write scores_t16 = work + 256*N + 1152
     cdef real t1, t2
     cdef real first_W_laid[72]
     cdef real scores_t8_t1[8]
@@ -200,11 +201,13 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     cdef write scores_t16_t1 = kept + 2180*N, scores_t16 = kept + 2308*N, loss_t1_exp = kept + 2372*N
     cdef write loss_t1_sum = kept + 2382*N
     cdef write second_W_laid = work
-    cdef real loss_t1_max, loss_t1_shift
+    cdef real loss_t1_max
+    cdef real loss_t4_block[8]
     cdef real first_W_laid[72]
     cdef real scores_t8[4]
+    cdef real loss_t1_shift[8]
     cdef double loss_t4
-    cdef Py_ssize_t n, j, k, l, i
+    cdef Py_ssize_t n, j, k, l, i, n_start, n_count, n_in
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     x with zeros around it
     #     in conv2d
@@ -333,17 +336,26 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     #     the largest, taken away below
     #     at most 1 each
     #     in softmax_cross_entropy
-    for n in range(N):
-        loss_t1_max = -inf
-        for j in range(10):
-            loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
-        loss_t1_shift = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
-        for j in range(10):
-            loss_t1_exp[10*n + j] = exp(scores[10*n + j] - loss_t1_shift)
-        loss_t1_sum[n] = 0
-        for j in range(10):
-            loss_t1_sum[n] += loss_t1_exp[10*n + j]
-        loss_t4 += loss_t1_shift + log(loss_t1_sum[n]) - scores[10*n + y[n]]
+    for n_start in range(0, N, 8):
+        n_count = N - n_start if N - n_start < 8 else 8
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t1_max = -inf
+            for j in range(10):
+                loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
+            loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
+            for j in range(10):
+                loss_t1_exp[10*n + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t1_sum[n] = 0
+            for j in range(10):
+                loss_t1_sum[n] += loss_t1_exp[10*n + j]
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n]) - scores[10*n + y[n]]
+        for n_in in range(n_count):
+            loss_t4 += loss_t4_block[n_in]
     loss[0] = loss_t4/N
 
 
@@ -356,11 +368,12 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
     cdef read scores_t8_pad = kept + 1380*N, scores_t14 = kept + 1668*N, scores_t15 = kept + 1924*N
     cdef read scores_t16_t1 = kept + 2180*N, scores_t16 = kept + 2308*N, loss_t1_exp = kept + 2372*N
     cdef read loss_t1_sum = kept + 2382*N
-    cdef write scores_t17 = work, d_scores = work + 64*N, scores_t16_at = work + 74*N, scores_t16_t1_at = work + 138*N
-    cdef write scores_t8_at = work + 266*N, scores_t8_t1_at = work + 394*N, d_scores_t17 = work + 650*N
-    cdef write d_scores_t14 = work + 714*N, d_scores_t14_pad = work + 970*N, second_W_laid_2 = work + 1546*N
-    cdef write d_scores_t8 = work + 74*N, d_scores_t7 = work + 1546*N, d_scores_t6 = work + 970*N
-    cdef write d_second_W_laid = work + 1546*N
+    cdef write scores_t17 = work + 1152, d_scores = work + 64*N + 1152, scores_t16_at = work + 74*N + 1152
+    cdef write scores_t16_t1_at = work + 138*N + 1152, scores_t8_at = work + 266*N + 1152
+    cdef write scores_t8_t1_at = work + 394*N + 1152, d_scores_t17 = work + 650*N + 1152
+    cdef write d_scores_t14 = work + 714*N + 1152, d_scores_t14_pad = work + 970*N + 1152, second_W_laid_2 = work
+    cdef write d_scores_t8 = work + 74*N + 1152, d_scores_t7 = work, d_scores_t6 = work + 970*N + 1152
+    cdef write d_second_W_laid = work
     cdef real t1, t3, t5, t7, t9, t11, t13, t15, t17, t19, t21, t23, t25, t27, t29, t31, t33, t35, t37, t39, t41, t43
     cdef real t45, t47, t49, t51, t53, t55, t57, t59, t61, t63, t65, t67, scores_t16_at_best, scores_t8_at_best
     cdef real d_scores_t16_t1[8]
@@ -694,24 +707,26 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef read head_W = theta + 1248, head_b = theta + 1888
     cdef write d_first_W = grad, d_first_b = grad + 72, d_second_W = grad + 80, d_second_b = grad + 1232
     cdef write d_head_W = grad + 1248, d_head_b = grad + 1888
-    cdef write x_pad = work + 2400*N, scores_t3 = work, scores_t6 = work + 576*N, scores_t7 = work + 2702*N
-    cdef write scores_t8_pad = work + 1088*N, scores_t8_at = work + 2144*N, scores_t8_t1_at = work + 1376*N
-    cdef write second_W_laid = work + 2702*N, scores_t11 = work, scores_t14 = work + 1632*N, scores_t16 = work + 1888*N
-    cdef write scores_t17 = work + 2500*N, scores_t16_at = work + 2564*N, scores_t16_t1_at = work + 2272*N
-    cdef write scores_t18 = work + 1952*N, d_scores = work + 2692*N, d_scores_t17 = work + 2628*N
-    cdef write d_scores_t14 = work + 1888*N, d_scores_t14_pad = work, second_W_laid_2 = work + 2702*N
-    cdef write d_scores_t8 = work + 1632*N, d_scores_t7 = work + 2702*N, d_scores_t6 = work
-    cdef write d_second_W_laid = work + 2702*N
+    cdef write x_pad = work + 2400*N + 1152, scores_t3 = work + 1152, scores_t6 = work + 576*N + 1152, scores_t7 = work
+    cdef write scores_t8_pad = work + 1088*N + 1152, scores_t8_at = work + 2144*N + 1152
+    cdef write scores_t8_t1_at = work + 1376*N + 1152, second_W_laid = work, scores_t11 = work + 1152
+    cdef write scores_t14 = work + 1632*N + 1152, scores_t16 = work + 1888*N + 1152, scores_t17 = work + 2500*N + 1152
+    cdef write scores_t16_at = work + 2564*N + 1152, scores_t16_t1_at = work + 2272*N + 1152
+    cdef write scores_t18 = work + 1952*N + 1152, d_scores = work + 2692*N + 1152, d_scores_t17 = work + 2628*N + 1152
+    cdef write d_scores_t14 = work + 1888*N + 1152, d_scores_t14_pad = work + 1152, second_W_laid_2 = work
+    cdef write d_scores_t8 = work + 1632*N + 1152, d_scores_t7 = work, d_scores_t6 = work + 1152, d_second_W_laid = work
     cdef real t1, t3, t5, t7, t9, t11, t13, t15, t17, t19, t21, t23, t25, t27, t29, t31, t33, t35, t37, t39, t41, t43
-    cdef real t45, t47, t49, t51, t53, t55, t57, t59, t61, t63, t65, t67, t69, t71, loss_t1_max, loss_t1_shift
-    cdef real loss_t1_sum
+    cdef real t45, t47, t49, t51, t53, t55, t57, t59, t61, t63, t65, t67, t69, t71, loss_t1_max
+    cdef real loss_t4_block[8]
     cdef real first_W_laid[72]
     cdef real scores_t8_t1[8]
     cdef real scores_t8[4]
     cdef real scores_t15[256]
     cdef real scores_t16_t1[4]
-    cdef real scores[10]
-    cdef real loss_t1_exp[10]
+    cdef real scores[80]
+    cdef real loss_t1_shift[8]
+    cdef real loss_t1_exp[80]
+    cdef real loss_t1_sum[8]
     cdef real scores_t16_at_best[2]
     cdef real d_scores_t16_t1[8]
     cdef real scores_t16_t1_at_best[4]
@@ -725,7 +740,7 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef double loss_t4
     cdef bint t2, t4, t6, t8, t10, t12, t14, t16, t18, t20, t22, t24, t26, t28, t30, t32, t34, t36, t38, t40, t42, t44
     cdef bint t46, t48, t50, t52, t54, t56, t58, t60, t62, t64, t66, t68, t70, t72
-    cdef Py_ssize_t n, j, k, l, i
+    cdef Py_ssize_t n, j, k, l, i, n_start, n_count, n_in
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     x with zeros around it
     for n in range(N):
@@ -1104,37 +1119,46 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     for j in range(10):
         d_head_b[j] = 0
-    for n in range(N):
-        # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-        #     in dense
-        for j in range(10):
-            scores[j] = scores_t18[10*n + j] + head_b[j]
+    for n_start in range(0, N, 8):
+        n_count = N - n_start if N - n_start < 8 else 8
+        for n_in in range(n_count):
+            n = n_start + n_in
+            # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+            #     in dense
+            for j in range(10):
+                scores[10*n_in + j] = scores_t18[10*n + j] + head_b[j]
+            # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
+            loss_t1_max = -inf
+            #     the largest, taken away below
+            for j in range(10):
+                loss_t1_max = maximum(loss_t1_max, scores[10*n_in + j])
+            loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
+            #     at most 1 each
+            for j in range(10):
+                loss_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - loss_t1_shift[n_in])
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t1_sum[n_in] = 0
+            for j in range(10):
+                loss_t1_sum[n_in] += loss_t1_exp[10*n_in + j]
+            # examples/lenet.gw:15   backward of  minimize mean(softmax_cross_entropy(scores, y))
+            #     scores is used 2 times: its adjoints add
+            #     exp(t - logsumexp(t)): the softmax
+            #     d loss / d loss_t4 = 1 / N
+            #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
+            for j in range(10):
+                d_scores[10*n + j] = loss_t1_exp[10*n_in + j]/(loss_t1_sum[n_in]*N)
+            d_scores[10*n + y[n]] -= <real>1/N
+            # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+            for j in range(10):
+                d_head_b[j] += d_scores[10*n + j]
         # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
-        loss_t1_max = -inf
-        #     the largest, taken away below
-        for j in range(10):
-            loss_t1_max = maximum(loss_t1_max, scores[j])
-        loss_t1_shift = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
-        #     at most 1 each
-        for j in range(10):
-            loss_t1_exp[j] = exp(scores[j] - loss_t1_shift)
-        loss_t1_sum = 0
-        for j in range(10):
-            loss_t1_sum += loss_t1_exp[j]
         #     in softmax_cross_entropy
-        loss_t4 += loss_t1_shift + log(loss_t1_sum) - scores[y[n]]
-        # examples/lenet.gw:15   backward of  minimize mean(softmax_cross_entropy(scores, y))
-        #     scores is used 2 times: its adjoints add
-        #     exp(t - logsumexp(t)): the softmax
-        #     d loss / d loss_t4 = 1 / N
-        #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
-        for j in range(10):
-            d_scores[10*n + j] = loss_t1_exp[j]/(loss_t1_sum*N)
-        d_scores[10*n + y[n]] -= <real>1/N
-        # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-        for j in range(10):
-            d_head_b[j] += d_scores[10*n + j]
-    # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n_in + y[n]]
+        for n_in in range(n_count):
+            loss_t4 += loss_t4_block[n_in]
     loss[0] = loss_t4/N
     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     gemm(N, 64, 10, 1,

@@ -95,12 +95,15 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
     cdef write p_kept = kept
     cdef real reg = hyper[0]
     cdef write scores_t1 = work
-    cdef real t1, p_t1_max, p_t1_shift, p_t1_sum, guess_best
-    cdef real scores[10]
-    cdef real p_t1_exp[10]
+    cdef real t1, p_t1_max, guess_best
+    cdef real loss_t4_block[8]
+    cdef real scores[80]
+    cdef real p_t1_shift[8]
+    cdef real p_t1_exp[80]
+    cdef real p_t1_sum[8]
     cdef double loss_t4, loss_t7
     cdef bint t2
-    cdef Py_ssize_t n, j, k
+    cdef Py_ssize_t n, n_start, n_count, n_in, j, k
     # examples/linear_softmax.gw:9   scores = x @ W + b
     gemm(N, 10, 64, 1,
          x, 64, 1,
@@ -109,42 +112,52 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     # examples/linear_softmax.gw:10   output p = softmax(scores)
     loss_t4 = 0
-    for n in range(N):
-        # examples/linear_softmax.gw:9   scores = x @ W + b
-        for j in range(10):
-            scores[j] = scores_t1[10*n + j] + b[j]
-        # examples/linear_softmax.gw:10   output p = softmax(scores)
-        p_t1_max = -inf
-        # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
-        guess[n] = 0
-        guess_best = -inf
-        for j in range(10):
+    for n_start in range(0, N, 8):
+        n_count = N - n_start if N - n_start < 8 else 8
+        for n_in in range(n_count):
+            n = n_start + n_in
+            # examples/linear_softmax.gw:9   scores = x @ W + b
+            for j in range(10):
+                scores[10*n_in + j] = scores_t1[10*n + j] + b[j]
             # examples/linear_softmax.gw:10   output p = softmax(scores)
+            p_t1_max = -inf
             #     the largest, taken away below
-            p_t1_max = maximum(p_t1_max, scores[j])
+            for j in range(10):
+                p_t1_max = maximum(p_t1_max, scores[10*n_in + j])
+            p_t1_shift[n_in] = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
+            #     at most 1 each
+            for j in range(10):
+                p_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - p_t1_shift[n_in])
+        for n_in in range(n_count):
+            n = n_start + n_in
+            p_t1_sum[n_in] = 0
             # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
-            t1 = scores[j]
-            t2 = above(t1, guess_best)
-            guess_best = pick(t2, t1, guess_best)
-            guess[n] = j if t2 else guess[n]
-        # examples/linear_softmax.gw:10   output p = softmax(scores)
-        p_t1_shift = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
-        #     at most 1 each
-        for j in range(10):
-            p_t1_exp[j] = exp(scores[j] - p_t1_shift)
-        p_t1_sum = 0
-        for j in range(10):
-            p_t1_sum += p_t1_exp[j]
-        #     in softmax
-        #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
-        for j in range(10):
-            p[10*n + j] = p_t1_exp[j]/p_t1_sum
-            p_kept[10*n + j] = p[10*n + j]
+            guess[n] = 0
+            guess_best = -inf
+            for j in range(10):
+                # examples/linear_softmax.gw:10   output p = softmax(scores)
+                #     at most 1 each
+                p_t1_sum[n_in] += p_t1_exp[10*n_in + j]
+                # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
+                t1 = scores[10*n_in + j]
+                t2 = above(t1, guess_best)
+                guess_best = pick(t2, t1, guess_best)
+                guess[n] = j if t2 else guess[n]
+            # examples/linear_softmax.gw:10   output p = softmax(scores)
+            #     in softmax
+            #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
+            for j in range(10):
+                p[10*n + j] = p_t1_exp[10*n_in + j]/p_t1_sum[n_in]
+                p_kept[10*n + j] = p[10*n + j]
         # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         #     in softmax_cross_entropy
         #     in softmax
-        loss_t4 += p_t1_shift + log(p_t1_sum) - scores[y[n]]
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t4_block[n_in] = p_t1_shift[n_in] + log(p_t1_sum[n_in]) - scores[10*n_in + y[n]]
+        for n_in in range(n_count):
+            loss_t4 += loss_t4_block[n_in]
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     loss_t7 = 0
     for j in range(64):
@@ -200,11 +213,14 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef write d_W = grad, d_b = grad + 640
     cdef real reg = hyper[0]
     cdef write scores_t1 = work, d_scores = work + 10*N
-    cdef real p_t1_max, p_t1_shift, p_t1_sum, p
-    cdef real scores[10]
-    cdef real p_t1_exp[10]
+    cdef real p_t1_max, p
+    cdef real loss_t4_block[8]
+    cdef real scores[80]
+    cdef real p_t1_shift[8]
+    cdef real p_t1_exp[80]
+    cdef real p_t1_sum[8]
     cdef double loss_t4, loss_t7
-    cdef Py_ssize_t j, n, k
+    cdef Py_ssize_t j, n, n_start, n_count, n_in, k
     # examples/linear_softmax.gw:9   scores = x @ W + b
     gemm(N, 10, 64, 1,
          x, 64, 1,
@@ -216,43 +232,52 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
     for j in range(10):
         d_b[j] = 0
-    for n in range(N):
-        # examples/linear_softmax.gw:9   scores = x @ W + b
-        for j in range(10):
-            scores[j] = scores_t1[10*n + j] + b[j]
-        # examples/linear_softmax.gw:10   output p = softmax(scores)
-        p_t1_max = -inf
-        #     the largest, taken away below
-        for j in range(10):
-            p_t1_max = maximum(p_t1_max, scores[j])
-        p_t1_shift = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
-        #     at most 1 each
-        for j in range(10):
-            p_t1_exp[j] = exp(scores[j] - p_t1_shift)
-        p_t1_sum = 0
-        for j in range(10):
-            p_t1_sum += p_t1_exp[j]
-        for j in range(10):
-            #     in softmax
-            #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
-            p = p_t1_exp[j]/p_t1_sum
+    for n_start in range(0, N, 8):
+        n_count = N - n_start if N - n_start < 8 else 8
+        for n_in in range(n_count):
+            n = n_start + n_in
+            # examples/linear_softmax.gw:9   scores = x @ W + b
+            for j in range(10):
+                scores[10*n_in + j] = scores_t1[10*n + j] + b[j]
+            # examples/linear_softmax.gw:10   output p = softmax(scores)
+            p_t1_max = -inf
+            #     the largest, taken away below
+            for j in range(10):
+                p_t1_max = maximum(p_t1_max, scores[10*n_in + j])
+            p_t1_shift[n_in] = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
+            #     at most 1 each
+            for j in range(10):
+                p_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - p_t1_shift[n_in])
+        for n_in in range(n_count):
+            n = n_start + n_in
+            p_t1_sum[n_in] = 0
+            for j in range(10):
+                p_t1_sum[n_in] += p_t1_exp[10*n_in + j]
+            for j in range(10):
+                #     in softmax
+                #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
+                p = p_t1_exp[10*n_in + j]/p_t1_sum[n_in]
+                # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+                # examples/linear_softmax.gw:10                output p = softmax(scores)
+                #     scores is used 2 times: its adjoints add
+                #     exp(t - logsumexp(t)): the softmax
+                #     d loss_t5 / d loss_t4 = 1 / N
+                d_scores[10*n + j] = p/N
             # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-            # examples/linear_softmax.gw:10                output p = softmax(scores)
-            #     scores is used 2 times: its adjoints add
-            #     exp(t - logsumexp(t)): the softmax
             #     d loss_t5 / d loss_t4 = 1 / N
-            d_scores[10*n + j] = p/N
+            d_scores[10*n + y[n]] -= 1.0/N
+            # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
+            for j in range(10):
+                d_b[j] += d_scores[10*n + j]
         # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         #     in softmax_cross_entropy
         #     in softmax
-        loss_t4 += p_t1_shift + log(p_t1_sum) - scores[y[n]]
-        # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-        #     d loss_t5 / d loss_t4 = 1 / N
-        d_scores[10*n + y[n]] -= 1.0/N
-        # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
-        for j in range(10):
-            d_b[j] += d_scores[10*n + j]
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t4_block[n_in] = p_t1_shift[n_in] + log(p_t1_sum[n_in]) - scores[10*n_in + y[n]]
+        for n_in in range(n_count):
+            loss_t4 += loss_t4_block[n_in]
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     loss_t7 = 0
     for j in range(64):
@@ -281,12 +306,15 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real lr = rule[0]
     cdef real weight_decay = rule[3]
     cdef write scores_t1 = work, d_scores = work + 10*N
-    cdef real p_t1_max, p_t1_shift, p_t1_sum, p
-    cdef real scores[10]
-    cdef real p_t1_exp[10]
+    cdef real p_t1_max, p
+    cdef real loss_t4_block[8]
+    cdef real scores[80]
+    cdef real p_t1_shift[8]
+    cdef real p_t1_exp[80]
+    cdef real p_t1_sum[8]
     cdef real d_b_t1[10]
     cdef double loss_t4, loss_t7
-    cdef Py_ssize_t j, n, k
+    cdef Py_ssize_t j, n, n_start, n_count, n_in, k
     # examples/linear_softmax.gw:9   scores = x @ W + b
     gemm(N, 10, 64, 1,
          x, 64, 1,
@@ -298,43 +326,52 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
     for j in range(10):
         d_b_t1[j] = 0
-    for n in range(N):
-        # examples/linear_softmax.gw:9   scores = x @ W + b
-        for j in range(10):
-            scores[j] = scores_t1[10*n + j] + b[j]
-        # examples/linear_softmax.gw:10   output p = softmax(scores)
-        p_t1_max = -inf
-        #     the largest, taken away below
-        for j in range(10):
-            p_t1_max = maximum(p_t1_max, scores[j])
-        p_t1_shift = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
-        #     at most 1 each
-        for j in range(10):
-            p_t1_exp[j] = exp(scores[j] - p_t1_shift)
-        p_t1_sum = 0
-        for j in range(10):
-            p_t1_sum += p_t1_exp[j]
-        for j in range(10):
-            #     in softmax
-            #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
-            p = p_t1_exp[j]/p_t1_sum
+    for n_start in range(0, N, 8):
+        n_count = N - n_start if N - n_start < 8 else 8
+        for n_in in range(n_count):
+            n = n_start + n_in
+            # examples/linear_softmax.gw:9   scores = x @ W + b
+            for j in range(10):
+                scores[10*n_in + j] = scores_t1[10*n + j] + b[j]
+            # examples/linear_softmax.gw:10   output p = softmax(scores)
+            p_t1_max = -inf
+            #     the largest, taken away below
+            for j in range(10):
+                p_t1_max = maximum(p_t1_max, scores[10*n_in + j])
+            p_t1_shift[n_in] = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
+            #     at most 1 each
+            for j in range(10):
+                p_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - p_t1_shift[n_in])
+        for n_in in range(n_count):
+            n = n_start + n_in
+            p_t1_sum[n_in] = 0
+            for j in range(10):
+                p_t1_sum[n_in] += p_t1_exp[10*n_in + j]
+            for j in range(10):
+                #     in softmax
+                #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
+                p = p_t1_exp[10*n_in + j]/p_t1_sum[n_in]
+                # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+                # examples/linear_softmax.gw:10                output p = softmax(scores)
+                #     scores is used 2 times: its adjoints add
+                #     exp(t - logsumexp(t)): the softmax
+                #     d loss_t5 / d loss_t4 = 1 / N
+                d_scores[10*n + j] = p/N
             # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-            # examples/linear_softmax.gw:10                output p = softmax(scores)
-            #     scores is used 2 times: its adjoints add
-            #     exp(t - logsumexp(t)): the softmax
             #     d loss_t5 / d loss_t4 = 1 / N
-            d_scores[10*n + j] = p/N
+            d_scores[10*n + y[n]] -= 1.0/N
+            # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
+            for j in range(10):
+                d_b_t1[j] += d_scores[10*n + j]
         # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         #     in softmax_cross_entropy
         #     in softmax
-        loss_t4 += p_t1_shift + log(p_t1_sum) - scores[y[n]]
-        # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-        #     d loss_t5 / d loss_t4 = 1 / N
-        d_scores[10*n + y[n]] -= 1.0/N
-        # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
-        for j in range(10):
-            d_b_t1[j] += d_scores[10*n + j]
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t4_block[n_in] = p_t1_shift[n_in] + log(p_t1_sum[n_in]) - scores[10*n_in + y[n]]
+        for n_in in range(n_count):
+            loss_t4 += loss_t4_block[n_in]
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     loss_t7 = 0
     for j in range(64):

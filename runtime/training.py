@@ -144,7 +144,9 @@ class _Trainer:
         if self.fused is not None:
             self.fused_bytes = self._row_bytes(self.fused, {})
         self.aliased = False        # an input lies in the parameters, which a fused step writes while it reads
-        self.cells = np.zeros(len(numbers[0]) if numbers else 0, engine.real)       # where a fused step finds the rule's numbers
+        # where a fused step finds the rule's numbers, or all of the rule (move.h)
+        whole = self.fused is not None and self.fused.name == "advance"
+        self.cells = np.zeros(16, np.int64) if whole else np.zeros(len(numbers[0]) if numbers else 0, engine.real)
         if data is not None:
             self.feed(data, batch_size)
         self.groups = np.array(places, np.int64).reshape(-1, 2)
@@ -203,7 +205,7 @@ class _Trainer:
         spec = self.engine.spec
         step = spec.get("step")
         if step is None or step["update"] != self.optimizer.name or len(numbers) != 1:
-            return None
+            return self.engine.plans.get("advance")
         known = [name for name, _ in next(u for u in spec["updates"] if u["name"] == step["update"])["hypers"]]
         return None if any(numbers[0][known.index(name)] for name in step["zero"]) else self.engine.plans["step"]
 

@@ -46,3 +46,11 @@ def test_it_is_little_longer_than_it_must_be(path: Path) -> None:
     for nest in nests:
         sizes = {name: 32 for s in nest.storage for d in s.value.shape for name in d.free()}
         assert nest.work.evaluate(sizes) <= 1.2 * at_once(nest, sizes), nest.kernel.name
+
+
+def test_what_has_a_fixed_size_comes_first_and_fills_whole_lines() -> None:
+    """What lies behind it, by rows of the batch, begins where a cache line does, if its rows are whole lines."""
+    n = Dim.of("N")
+    offsets, length = lay_out([(n * 16, 0, 3), (Dim.of(70), 1, 2), (n * 48, 1, 3), (Dim.of(500), 2, 3)])
+    assert offsets == [Dim.of(576), Dim.of(0), n * 16 + 576, Dim.of(70)] and length == n * 64 + 576
+    assert lay_out([(Dim.of(70), 0, 1)]) == ([Dim.of(0)], Dim.of(70))

@@ -10,7 +10,7 @@ import pytest
 from gradwright.compiler import driver
 from gradwright.compiler.graph import expr as E
 from gradwright.compiler.loops.buffers import lower
-from gradwright.compiler.loops.ir import Assign, Loop, Nest, Node, Product
+from gradwright.compiler.loops.ir import Assign, Loop, Move, Nest, Node, Product
 from gradwright.compiler.passes.descent import idle, plain_rule, split
 from gradwright.compiler.passes.kernels import plan
 from gradwright.runtime import SGD, Adam, Cosine, Optimizer
@@ -199,13 +199,13 @@ def test_nothing_reads_a_parameter_after_its_next_value_is_there(name: str) -> N
 class Asks:
     """Which kernels a model's training asks for."""
 
-    def __init__(self, text: str) -> None:
-        self.module = load(text)
+    def __init__(self, text: str, kernel: str = "step") -> None:
+        self.module, self.kernel = load(text), kernel
         self.arrays = data(self.module)
 
     def __call__(self, optimizer: Any, **options: Any) -> Any:
         model = self.module.Model(seed=1)
-        number = model.engine.plans["step"].number
+        number = model.engine.plans[self.kernel].number
         seen = []
         before = _Trainer.arguments
 
@@ -314,10 +314,95 @@ def test_which_models_have_one() -> None:
     assert "step" not in kernels(convolution.replace("sgd(lr=0.1)", "adam(lr=0.1)"))
     small = MLP.replace("W1[64, 48]", "W1[64, 2]").replace("[48, 32]", "[2, 32]").replace("b1[48]", "b1[2]")
     assert "step" not in kernels(small)     # no matrix products
+    for optimizer, kernel in (("sgd(lr=0.1)", "step"), ("sgd(momentum=0.9)", "advance"), ("adam()", "advance")):
+        found = kernels(with_rule(MLP, optimizer))
+        assert kernel in found and ("step" in found) + ("advance" in found) == 1, optimizer
+    assert kernels(MLP.replace("(s, y))", "(s, y)) with adam()"))[-1] == "train"     # few parameters
     words = MODELS["bags of words"].replace(" with sgd(lr=0.1)", "")
     assert "step" in kernels(words)
     words = words.replace("@ W", "@ ones(40, 10)").replace("param W[40, 10] ~ he_normal\n", "")
     assert "step" in kernels(words)     # no weight has a product
+
+
+def with_rule(text: str, optimizer: str = "adam(lr=0.01)") -> str:
+    """The model with another rule, and with so many parameters that their gradients are not kept."""
+    text = text.replace(" with sgd(lr=0.1)", "")
+    text = text.replace("minimize ", "param many[70000] ~ normal(0, 1)\nminimize 0.001 * sum(many**2) + ")
+    return f"{text.rstrip()} with {optimizer}\n"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_step_that_keeps_no_gradient_is_the_gradient_and_then_the_update(name: str) -> None:
+    """By any rule, and with groups; each parameter moves when nothing reads it any more."""
+    module = load(with_rule(MODELS[name]))
+    assert [k["name"] for k in module._SPEC["kernels"]][-1] == "advance"
+    first = module._SPEC["params"][0]["name"]
+    groups = {first: {"lr": 0.02, "weight_decay": 0.1}, "many": {"lr": 0.3}}
+    for optimizer in (Adam(lr=0.01), SGD(lr=0.1, momentum=0.9), Adam(lr=0.01, groups=groups), SGD(lr=0.1)):
+        one, two = module.Model(seed=2), module.Model(seed=2)
+        for rows in (24, 1, 7):
+            arrays = data(module, rows)
+            one.step(optimizer, **arrays)
+            unfused(two, optimizer, arrays)
+            np.testing.assert_allclose(one.theta, two.theta, rtol=1e-11, atol=1e-11)
+            np.testing.assert_allclose(one._state, two._state, rtol=1e-11, atol=1e-11)
+            for key, state in one.optimizer_state.arrays.items():
+                np.testing.assert_allclose(state, two.optimizer_state.arrays[key], rtol=1e-11, atol=1e-11)
+        assert one.optimizer_state.step == two.optimizer_state.step == 3
+
+
+@pytest.mark.parametrize("columns", [300, 3000])
+def test_a_gradient_in_panels_moves_to_the_same_bits(columns: int) -> None:
+    """Some rows of a product at a time: what lies behind them in the gradient's place is never touched."""
+    text = HEAD.replace("x[N, 64]", "x[N, 707]") + f"param W[707, {columns}] ~ he_normal\nparam V[{columns}, 10] ~ he_normal\n"
+    text += "minimize mean(softmax_cross_entropy(tanh(x @ W) @ V, y)) with adam(lr=0.01)\n"
+    module = load(text, dtype="float32", threads=1)
+    one, two, arrays = module.Model(seed=2), module.Model(seed=2), data(module)
+    for _ in range(3):
+        one.step(Adam(lr=0.01), **arrays)
+        unfused(two, Adam(lr=0.01), arrays)
+    assert one.theta.tobytes() == two.theta.tobytes()
+    one._spaces["work"][...] = np.nan
+    one.step(Adam(lr=0.01), **arrays)
+    assert np.isfinite(one.theta).all() and np.isfinite(one._spaces["work"]).sum() < 707 * columns // 2
+
+
+def test_gradients_that_are_not_kept_share_one_place() -> None:
+    (kernel,) = [k for k in plan(build(with_rule(MLP))).kernels if k.name == "advance"]
+    nest = lower(kernel)
+    assert not any(slot.startswith("grad") for slot in kernel.slots) and "rule" in kernel.slots
+    storage = {s.value.name: s for s in nest.storage}
+    moved = {parameter: storage[gradient] for parameter, gradient in kernel.moves}
+    assert moved.keys() == {"W1", "b1", "W2", "b2", "many"}
+    assert all(s.kind in ("work", "stack") for s in moved.values())
+    assert moved["W1"].offset == moved["W2"].offset == moved["many"].offset
+    names = [n.parameter if isinstance(n, Move) else n.moves for n in nest.body if isinstance(n, Move | Product)]
+    assert sorted(n for n in names if n) == sorted(moved)
+
+
+def test_what_keeps_no_gradient_falls_back_where_one_is_needed() -> None:
+    asks = Asks(with_rule(MLP), "advance")
+    plain, fused = asks(Adam(lr=Cosine(0.1)))
+    assert fused == {True} and asks("rmsprop")[1] == {True} and asks(SGD(lr=0.1))[1] == {True}
+    for options in ({"clip_norm": 1e9}, {"clip_value": 1e9}):
+        theta, fused = asks(Adam(lr=Cosine(0.1)), **options)
+        assert fused == {False}
+        np.testing.assert_allclose(theta, plain, rtol=1e-10, atol=1e-12)
+    assert asks(Adam(), accumulate=2)[1] == {False}
+    for options in ({"checked": True}, {"backend": "numpy"}):
+        assert "advance" not in [k["name"] for k in load(with_rule(MLP), **options)._SPEC["kernels"]]
+
+
+def test_bound_steps_keep_no_gradient_either() -> None:
+    module = load(with_rule(MLP))
+    arrays = data(module)
+    one, two = module.Model(seed=1), module.Model(seed=1)
+    run = one.bind(Adam(lr=Cosine(0.1)), **arrays)
+    run(3), run(), run()
+    optimizer = Adam(lr=Cosine(0.1))
+    for _ in range(5):
+        two.step(optimizer, **arrays)
+    assert one.theta.tobytes() == two.theta.tobytes()
 
 
 def test_which_rules_are_plain() -> None:

@@ -11,7 +11,7 @@ from ..graph.ir import Access, Atom, Gather, Ix, Origin, Quot, Rem, Value, at
 from ..graph.shapes import Dim, Quotient, Shape
 from ..language.source import Source
 from ..loops.buffers import used
-from ..loops.ir import ArgBest, Assign, Leave, Loop, Nest, Node, Product, Rank, Storage, Zero
+from ..loops.ir import ArgBest, Assign, Leave, Loop, Move, Nest, Node, Product, Rank, Storage, Zero
 from ..loops.schedule import BLOCKED, STRIP
 from ..loops.shares import Share, shares
 from ..passes.kernels import Place
@@ -126,6 +126,7 @@ class KernelWriter:
         self.held: dict[str, list[Place]] = {}  # what lives in each slot
         for place in nest.kernel.places:
             self.held.setdefault(place.slot, []).append(place)
+        self.held.setdefault("rule", [])
         for name in self.free:
             self.spell(name)
         self.over = nest.kernel.over
@@ -149,6 +150,9 @@ class KernelWriter:
         result: list[tuple[str, str, str]] = []
         grads = [s for s in self.nest.kernel.slots if s.startswith("grad:")]
         for slot in self.nest.kernel.slots:
+            if slot == "rule" and self.nest.kernel.moves:
+                result.append((slot, "moves", "rule"))
+                continue
             held = self.held[slot]
             written = slot in zeroed or any(p.value in writes for p in held)
             kind, _, label = slot.partition(":")
@@ -213,7 +217,9 @@ class KernelWriter:
         """The values that nodes read or write, those that they write over, and the slots that they set to zero."""
         found = used(nodes)
         found |= {self.over[name]: None for name in found if name in self.over}
-        return {**found, **dict.fromkeys(node.slot for node in _walk(nodes) if isinstance(node, Zero))}
+        slots = [node.slot for node in _walk(nodes) if isinstance(node, Zero)]
+        slots += ["rule" for node in _walk(nodes) if isinstance(node, Move) or (isinstance(node, Product) and node.moves)]
+        return {**found, **dict.fromkeys(slots)}
 
     def _head(self, out: Lines, name: str, arguments: Sequence[tuple[str, str, str]], work: bool, more: str = "") -> None:
         args = [f"{type_} {spelled}" for _, type_, spelled in arguments]
@@ -450,6 +456,12 @@ class KernelWriter:
                 self.lines.add(f"{pad}{name} = {text}", node.origin)
             self.lines.add(f"{pad}if {code.text}:", node.origin)
             self.lines.add(f"{pad}    {'continue' if node.again else 'break'}", node.origin)
+        elif isinstance(node, Move):
+            self._comment(node, pad)
+            self.used.add("move")
+            rule = next(name for slot, _, name in self.arguments if slot == "rule")
+            names = f"{self._name(node.parameter)}, {self._name(node.gradient)}"
+            self.lines.add(f"{pad}move({rule}, {names}, {dim_text(node.count, self.spell)})", node.origin)
         elif isinstance(node, Rank):
             self._comment(node, pad)
             self._rank(node, pad)
@@ -683,6 +695,13 @@ class KernelWriter:
         columns = node.columns
         if len(node.rows) == len(node.depth) == 1 and columns.c.is_one() and not node.guard:
             (rows,), (depth,) = node.rows, node.depth
+            if node.moves:
+                self.used.add("gemm_move")
+                self.lines.add(f"{pad}gemm_move(rule, {sizes(rows.extent, columns.extent, depth.extent)},", node.origin)
+                self.lines.add(f"{pad}          {a}, {sizes(rows.a, depth.a)},", node.origin)
+                self.lines.add(f"{pad}          {b}, {sizes(depth.b, columns.b)},", node.origin)
+                self.lines.add(f"{pad}          {c}, {self._name(node.moves)})", node.origin)
+                return
             self.used.add("gemm")
             self.lines.add(f"{pad}gemm({sizes(rows.extent, columns.extent, depth.extent)}, {alpha.text},", node.origin)
             self.lines.add(f"{pad}     {a}, {sizes(rows.a, depth.a)},", node.origin)
@@ -831,9 +850,11 @@ def _written(nodes: Sequence[Node]) -> set[str]:
         if isinstance(node, Assign | ArgBest):
             found.add(node.target)
         elif isinstance(node, Product):
-            found.add(node.c.value)
+            found |= {node.c.value, node.moves} - {""}
         elif isinstance(node, Rank):
             found.add(node.target.value)
+        elif isinstance(node, Move):
+            found.add(node.parameter)
     return found
 
 

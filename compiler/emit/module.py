@@ -39,9 +39,10 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
     ``profile`` says how long each of its parts took."""
     model = plan.model
     single = model.dtype == "float32"
-    if checked:  # it can give up a step before the update
-        plan = without_step(plan)
-        nests = [n for n in nests if n.kernel.name != "step"] if nests is not None else None
+    if checked or profile:  # it can give up a step before the update, or tells how long that takes
+        plan = without_step(plan, ("step", "advance") if checked else ("advance",))
+        names = {k.name for k in plan.kernels}
+        nests = [n for n in nests if n.kernel.name in names] if nests is not None else None
     nests = lower_all(plan.kernels) if nests is None else nests
     used: set[str] = set()
     bodies = Lines()
@@ -81,8 +82,8 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
     whole.extend(bodies)
     shared_names = [u.name for u in shared]
     table = spec(model, [n.kernel for n in nests], [n.work for n in nests], version=version, digest=digest, backend="cython")
-    names = [(profiled.spell_timed if profile else spell_function)(u.name) for u in model.updates]
-    for line in "\n".join(_tail(model, nests, calls, table, names, shared_names)).split("\n"):  # the tables are many lines each
+    rules = [(profiled.spell_timed if profile else spell_function)(u.name) for u in model.updates]
+    for line in "\n".join(_tail(model, nests, calls, table, rules, shared_names)).split("\n"):  # the tables are many lines each
         whole.add(line)
     for line in profiled.tail(parts) if profile else tail(looks) if checked else ():
         whole.add(line)
@@ -178,7 +179,7 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     lines.append(f'    ctypedef {real} *write "gw_write_{width}"')
     lines.append('    ctypedef const long long *indices "gw_read_i64"')
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
-    own = "above below contract contract_guarded gemm inf nan pi pick rank root share step_power".split()
+    own = "above below contract contract_guarded gemm gemm_move inf move nan pi pick rank root share step_power".split()
     for name in sorted(used.difference(own, _BLOCKS, _GAMMA, _CIRCULAR, E.DRAWS)):
         arguments = f"{real}, {real}" if name in _TWO else real
         lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
@@ -218,6 +219,18 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
         lines.append("    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil")
         lines.append('    void share "gw_share"(part_t part, void **given, const Py_ssize_t *sizes,')
         lines.append("          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count) noexcept")
+    if used & {"move", "gemm_move"}:
+        lines.append('cdef extern from "gradwright/move.h" nogil:')
+        lines.append("    # the optimiser's rule on `count` parameters w, whose gradient is g")
+        lines.append('    ctypedef const void *moves "gw_moves"')
+        lines.append(f'    void move "gw_move_{width}"(moves rule, {real} *w, const {real} *g, Py_ssize_t count) noexcept')
+    if "gemm_move" in used:
+        lines.append('cdef extern from "gradwright/gemm_move.h" nogil:')
+        lines.append("    # g = a @ b, some rows at a time, and what has this gradient")
+        lines.append(f'    void gemm_move "gw_gemm_move_{width}"(moves rule, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,')
+        lines.append(f"                   const {real} *a, Py_ssize_t a_row, Py_ssize_t a_column,")
+        lines.append(f"                   const {real} *b, Py_ssize_t b_row, Py_ssize_t b_column,")
+        lines.append(f"                   {real} *g, {real} *w) noexcept")
     if "gemm" in used:
         lines.append('cdef extern from "gradwright/gemm.h" nogil:')
         lines.append("    # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns")

@@ -51,9 +51,9 @@ def _init(init: Init) -> tuple[Any, ...]:
     return init.kind, *(float(x) for x in init.data)
 
 
-def without_step(plan: Plan) -> Plan:
+def without_step(plan: Plan, kernels: Sequence[str] = ("step", "advance")) -> Plan:
     """The plan of a module whose steps are the gradient first and then the update."""
-    return replace(plan, kernels=tuple(k for k in plan.kernels if k.name != "step"))
+    return replace(plan, kernels=tuple(k for k in plan.kernels if k.name not in kernels))
 
 
 POINT = 256  # numbers

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from math import gcd
 from typing import Final
@@ -18,11 +18,12 @@ from ..graph.ir import Graph, Ix, Origin, Value, outs
 from ..graph.shapes import Dim, size
 from ..passes.kernels import Kernel, Place
 from ..passes.pair import laid_out
-from .ir import ArgBest, Assign, Leave, Loop, Nest, Node, Product, Rank, Storage, Zero
+from .ir import ArgBest, Assign, Leave, Loop, Move, Nest, Node, Product, Rank, Storage, Zero
 from .schedule import best_name, schedule, walk
 
 ON_STACK = 256  # elements of one value
 STACK = 1 << 15  # elements of all values
+LINE = 16  # elements from the start of a fixed piece to the next: whole cache lines
 MANY = 300  # up to so many values of one kind of size are laid out in two ways
 
 
@@ -48,8 +49,9 @@ def _lower(kernel: Kernel) -> Nest:
     graph = kernel.graph
     slots = {p.value: p for p in kernel.places}
     nodes, inner = schedule(graph, kernel.over)
-    body = _zero_together(nodes, slots, graph)
+    body = _moving(_zero_together(nodes, slots, graph), kernel)
     uses = _collect(body)
+    moved = {gradient for _, gradient in kernel.moves}
     room = STACK
     storage: list[Storage] = []
     pending: list[tuple[int, _Uses, Value, tuple[int, ...]]] = []
@@ -70,7 +72,9 @@ def _lower(kernel: Kernel) -> Nest:
             extent = size(tuple(value.shape[d] for d in dims))
             along, strip = _along(use, dims, within)
             local = size((Dim.of(strip), *(value.shape[d] for d in dims if d != along))).value if strip else None
-            if not dims:
+            if not dims and value.name in moved:  # a rule takes where it is
+                storage.append(Storage(value, "stack", ()))
+            elif not dims:
                 storage.append(Storage(value, "scalar", ()))
             elif local is not None and local <= min(ON_STACK, room):
                 storage.append(Storage(value, "stack", dims, along=along, strip=strip))
@@ -101,7 +105,7 @@ def lay_out(wanted: Sequence[tuple[Dim, int, int]]) -> tuple[list[Dim], Dim]:
         spans.append((units, first, last))
     end = Dim.of(0)
     offsets = [end] * len(spans)
-    for unit, members in regions.items():
+    for unit, members in sorted(regions.items(), key=lambda region: not region[0].is_one()):  # what has a fixed size comes first
         mine = [spans[k] for k in members]
         ways = [_in_turn(mine)]
         if len(mine) <= MANY:
@@ -109,7 +113,7 @@ def lay_out(wanted: Sequence[tuple[Dim, int, int]]) -> tuple[list[Dim], Dim]:
         starts, length = min(ways, key=lambda way: way[1])
         for k, start in zip(members, starts, strict=True):
             offsets[k] = end + unit * start
-        end = end + unit * length
+        end = end + unit * (-(-length // LINE) * LINE if unit.is_one() and len(regions) > 1 else length)
     return offsets, end
 
 
@@ -184,6 +188,33 @@ class _Region:
             return
         self._starts.insert(k, start)
         self._gaps[start] = units
+
+
+def _moving(body: tuple[Node, ...], kernel: Kernel) -> tuple[Node, ...]:
+    """Each parameter moves as soon as its gradient is there and nothing reads either of them any more."""
+    if not kernel.moves:
+        return body
+    values = kernel.graph.values()
+    origins = {o.name: e.origin for e in kernel.graph.eqns for o in outs(e)}
+    touched = [used([node]) for node in body]
+    after: dict[int, list[Node]] = {}
+    made: dict[int, Node] = {}
+    for parameter, gradient in kernel.moves:
+        last = max((k for k, names in enumerate(touched) if parameter in names or gradient in names), default=-1)
+        origin = replace(origins[gradient], note=f"{parameter} moves by its gradient")
+        node = body[last] if last >= 0 else None
+        if isinstance(node, Product) and _is_whole(node, gradient, parameter):
+            made[last] = replace(node, moves=parameter, origin=origin)
+            continue
+        after.setdefault(last, []).append(Move(parameter, gradient, size(values[parameter].shape), origin))
+    return (*after.get(-1, ()), *(n for k, node in enumerate(body) for n in (made.get(k, node), *after.get(k, ()))))
+
+
+def _is_whole(node: Product, gradient: str, parameter: str) -> bool:
+    """Whether the product writes the gradient and nothing else, row by row, and reads nothing of the parameter."""
+    plain = len(node.rows) == len(node.depth) == 1 and node.columns.c.is_one() and not node.guard
+    whole = node.alpha is E.ONE and node.beta is E.ZERO and node.rows[0].c == node.columns.extent
+    return plain and whole and node.c.value == gradient and parameter not in (node.a.value, node.b.value)
 
 
 def _zero_together(body: tuple[Node, ...], slots: dict[str, Place], graph: Graph) -> tuple[Node, ...]:
@@ -261,6 +292,8 @@ def _collect(body: Sequence[Node]) -> dict[str, _Uses]:
         if isinstance(node, Product):
             for access in (node.a, node.b, node.c):
                 see(access.value, path, _outermost(access.index), top)
+            if node.moves:
+                see(node.moves, path, None, top)
             for access in node.args:
                 see(access.value, path, access.index, top)
             return
@@ -269,6 +302,10 @@ def _collect(body: Sequence[Node]) -> dict[str, _Uses]:
                 see(name, path, None, top)
             return
         if isinstance(node, Zero):
+            return
+        if isinstance(node, Move):
+            see(node.parameter, path, None, top)
+            see(node.gradient, path, None, top)
             return
         indices: list[Ix] = []
         if not isinstance(node, Leave):

@@ -46,7 +46,8 @@ class Product:
     columns, each with its step in the three arrays. What the accesses say is where they start.
 
     The epilogue of an SGD step on parameters (also in a packed layout, by its strides) is ``alpha = -lr, beta = 1 - lr*decay``,
-    over the scalars in ``args``. Where ``guard`` is "a" or "b", a zero of that one wins, whatever it is multiplied by.
+    over the scalars in ``args``. Where ``guard`` is "a" or "b", a zero of that one wins, whatever it is multiplied by. With
+    ``moves``, c is the gradient of that parameter, which moves by it, some rows at a time: c as a whole is never there.
     """
 
     rows: tuple[Level, ...]
@@ -60,6 +61,7 @@ class Product:
     origin: Origin = field(compare=False)
     args: tuple[Access, ...] = ()
     guard: Literal["", "a", "b"] = ""
+    moves: str = ""
 
     @property
     def levels(self) -> tuple[Level, ...]:
@@ -126,7 +128,17 @@ class Zero:
     origin: Origin = field(compare=False)
 
 
-Node = Assign | ArgBest | Product | Rank | Loop | Leave | Zero
+@dataclass(frozen=True, slots=True)
+class Move:
+    """The rule moves ``parameter``, of so many elements, by its ``gradient``, which nothing needs any more."""
+
+    parameter: str
+    gradient: str
+    count: Dim
+    origin: Origin = field(compare=False)
+
+
+Node = Assign | ArgBest | Product | Rank | Loop | Leave | Zero | Move
 
 
 @dataclass(frozen=True, slots=True)

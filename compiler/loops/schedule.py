@@ -26,7 +26,7 @@ from ..passes import KERNEL, MEMORY, apply
 from ..passes.descent import scatters, split
 from ..passes.names import rename
 from ..passes.products import arrange, classify, guess, step
-from .ir import ArgBest, Assign, Leave, Loop, Node, Product, Rank, Zero
+from .ir import ArgBest, Assign, Leave, Loop, Move, Node, Product, Rank, Zero
 
 UNROLLED = 16  # a reduction that short stays innermost: the C compiler unrolls it
 WRITTEN_OUT = 4  # so many elements of a window are written one after the other, without a loop
@@ -1000,7 +1000,7 @@ def _at_step(node: Node, slices: dict[str, str], captured: dict[str, str], now: 
     if isinstance(node, Loop):
         sums = tuple(slices.get(name, name) for name in node.sums)
         return replace(node, body=tuple(_at_step(n, slices, captured, now) for n in node.body), sums=sums)
-    if isinstance(node, Zero):
+    if isinstance(node, Zero | Move):
         return node
     if isinstance(node, Rank):
         return replace(node, source=read(node.source), target=read(node.target))
@@ -1085,7 +1085,7 @@ def _touched(node: Node) -> Iterable[tuple[str, tuple[Ix, ...] | None]]:
     elif isinstance(node, Assign | ArgBest):
         yield node.target, node.index
         indices += node.index
-    if not isinstance(node, Rank | Zero):
+    if not isinstance(node, Rank | Zero | Move):
         for access in node.args:
             yield access.value, access.index
             indices += access.index

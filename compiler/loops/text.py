@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..graph.expr import Expr, show
 from ..graph.ir import Ix
 from ..graph.shapes import show as show_shape
-from .ir import ArgBest, Assign, Leave, Loop, Nest, Node, Product, Rank, Zero
+from .ir import ArgBest, Assign, Leave, Loop, Move, Nest, Node, Product, Rank, Zero
 
 
 def show_nest(nest: Nest) -> str:
@@ -42,6 +42,8 @@ def _body(nodes: Sequence[Node], depth: int) -> Iterator[str]:
             case Zero():
                 end = node.start + node.count
                 yield f"{pad}{node.slot}[{node.start} : {end}] = 0"
+            case Move():
+                yield f"{pad}move {node.parameter} by {node.gradient}"
             case Rank():
                 order = "descending" if node.descending else "ascending"
                 yield f"{pad}{node.target} = rank of {node.source} among {node.count}, {order}"
@@ -49,6 +51,7 @@ def _body(nodes: Sequence[Node], depth: int) -> Iterator[str]:
                 high, deep = (" ".join(str(lv.extent) for lv in levels) for levels in (node.rows, node.depth))
                 sizes = f"{high} x {node.columns.extent} x {deep}"
                 what = f"# {sizes}" + (f", zeros of {node.guard} win" if node.guard else "")
+                what += f", moves {node.moves}" if node.moves else ""
                 yield f"{pad}{node.c} = {show(node.alpha)} * {node.a} @ {node.b} + {show(node.beta)} * {node.c}    {what}"
 
 

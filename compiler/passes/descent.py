@@ -4,6 +4,9 @@ A rule whose next w is ``a*w + b*g``, with factors that are the same for all ele
 that is kept: where the gradient ends in a matrix product or in a scatter, that adds straight to the parameter
 (``loops/schedule.py``), and of an embedding only the rows that occur are touched. Plain gradient descent is such a rule; sgd is
 one as long as its momentum is 0.
+
+A model that asks for any other rule, and has many parameters, gets a step in which each gradient goes to the rule as soon as it
+is there, and its place to the next.
 """
 
 from __future__ import annotations
@@ -16,11 +19,12 @@ from ..graph.expr import Expr
 from ..graph.ir import Access, Eqn, Graph, Model, Origin, Scan, Update, Value, at, outs
 from ..graph.patterns import special
 from ..graph.rewrite import Namer, shape_axes
-from ..graph.shapes import size
+from ..graph.shapes import Dim, size
 from .names import rename
 from .products import is_product
 
 USES = 32  # multiplications by a weight in a row, from which on its update takes no time to speak of
+MANY = 1 << 16  # elements of all parameters whose gradients are not kept, whatever the rule
 OTHERWISE = 32  # what free sizes are taken for, if they are not the rows
 
 
@@ -90,6 +94,21 @@ def _result(update: Update, zero: Sequence[str]) -> Expr | None:
         return None
     leaves = {str(leaf.value) for part in (by_w[0], by_g[0]) for leaf in E.leaves(part, "sym")}
     return None if leaves & varying or by_g[0] is E.ZERO else result
+
+
+def names(model: Model, rule: Rule) -> bool:
+    """Whether ``minimize ... with`` asks for this rule, and with nothing that it does not hold."""
+    if model.optimizer is None or model.optimizer[0] != rule.update.name:
+        return False
+    return not any(value for name, value in model.optimizer[1] if name in rule.zero)
+
+
+def many(parameters: Iterable[Value]) -> bool:
+    """Whether there are so many elements that their gradients are worth no memory of their own."""
+    total = Dim.of(0)
+    for value in parameters:
+        total = total + size(value.shape)
+    return total.value is not None and total.value >= MANY
 
 
 def idle(update: Update) -> tuple[tuple[str, ...], Update] | None:

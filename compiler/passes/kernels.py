@@ -40,8 +40,9 @@ class View:
 class Kernel:
     """One function of the module. ``slots`` are its arguments in order: ``in:x``, ``theta``, ``frozen``, ``hyper``, ``state``,
     ``random``, ``rule``, ``out:p``, ``next``, ``kept``, ``up:f``, ``grad:f``, ``din:f:x``, ``dval:f:name``. Every input and
-    every output of ``graph`` has a place; an output may have that of an input, over which it is written. ``kept`` is how much is
-    kept, and ``views`` what of it."""
+    every output of ``graph`` has a place, or is the gradient in one of ``moves``; an output may have that of an input, over which
+    it is written. ``kept`` is how much is kept, and ``views`` what of it. ``moves``: parameters, each with its gradient, by which
+    a rule that the slot ``rule`` tells moves it as soon as it is there."""
 
     name: str
     doc: str
@@ -50,6 +51,7 @@ class Kernel:
     slots: tuple[str, ...]
     kept: Dim
     views: tuple[View, ...] = ()
+    moves: tuple[tuple[str, str], ...] = ()
 
     def place(self, value: str) -> Place | None:
         return next((p for p in self.places if p.value == value), None)
@@ -215,9 +217,15 @@ def _kernels(model: Model, forward: Graph, whole: Graph, gradients: Sequence[_Gr
         yield _cut(model, "train", what, settled, loss, trained, (), {}, step=True)
         rule = descent.plain_rule(model)
         parameters = {p.value.name for p in model.params if not p.frozen}
-        named = model.optimizer is not None and rule is not None and model.optimizer[0] == rule.update.name
+        named = rule is not None and descent.names(model, rule)
         of = {g.name: g.value for g in trained}
-        if rule is not None and parameters == of.keys() and (named or descent.pays(settled, of.values(), model.free)):
+        if parameters != of.keys():
+            return
+        if model.optimizer is not None and not named:
+            if descent.many(p.value for p in model.params if not p.frozen):
+                what = "a whole step by any rule: what has its gradient moves at once, and the gradient is kept nowhere"
+                yield _cut(model, "advance", what, settled, loss, trained, (), {}, step=True, moved=True)
+        elif rule is not None and (named or descent.pays(settled, of.values(), model.free)):
             graph, results, numbers = descent.stepped(settled, rule, of)
             offsets = param_offsets(model)
             over = {results[name]: ("theta", offsets[name]) for name in of}
@@ -298,9 +306,11 @@ def ancestors(eqns: Sequence[Eqn | Scan], names: Iterable[str]) -> set[str]:
 
 def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str], gradients: Sequence[_Gradient],
          keep: dict[str, Dim] | tuple[()], kept: dict[str, Dim], step: bool = False,
-         over: Mapping[str, tuple[str, Dim]] | None = None, rule: Mapping[str, int] | None = None) -> Kernel:  # fmt: skip
+         over: Mapping[str, tuple[str, Dim]] | None = None, rule: Mapping[str, int] | None = None,
+         moved: bool = False) -> Kernel:  # fmt: skip
     """The part of the whole graph that computes ``shown``, ``gradients`` and ``keep`` from the inputs and ``kept``. ``over``:
-    what is written over an input, and where that lives; ``rule``: inputs that are numbers of an update rule."""
+    what is written over an input, and where that lives; ``rule``: inputs that are numbers of an update rule; ``moved``: whether
+    the gradients only move their parameters."""
     values = whole.values()
     fresh = Namer(values)
     eqns: list[Eqn | Scan] = [e for e in whole.eqns if not any(o.name in kept for o in outs(e))]
@@ -311,7 +321,7 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
     for value, offset in keep_offsets.items():
         placed[value] = Place(value, "kept", offset)
     wanted = [(value, f"out:{label}", Dim.of(0)) for label, value in shown.items()]
-    wanted += [(g.value, g.slot, g.offset) for g in gradients]
+    wanted += [(g.value, f"move:{g.name}" if moved else g.slot, g.offset) for g in gradients]
     starts = state_offsets(model) if step else {}
     wanted += [(s.next, "next", starts[s.value.name]) for s in model.states if step]
     wanted += [(value, slot, offset) for value, (slot, offset) in (over or {}).items()]
@@ -342,23 +352,26 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
     whole_eqns = (e for k, eqn in enumerate(eqns) for e in ((eqn, after[k]) if k in after else (eqn,)))
     graph = Graph(f"{model.name}.{name}", inputs, whole.consts, tuple(whole_eqns), tuple(placed))
     graph = apply(KERNEL, graph)
-    read = {n for e in graph.eqns for n in e.reads()}
+    moves = tuple((p.slot.removeprefix("move:"), p.value) for p in placed.values() if p.slot.startswith("move:"))
+    read = {n for e in graph.eqns for n in e.reads()} | {parameter for parameter, _ in moves}
     graph = replace(
         graph,
         inputs=tuple(v for v in graph.inputs if v.name in read),
         consts=tuple(c for c in graph.consts if c.value.name in read),
     )
-    places = [*_input_places(model, graph, kept, whole, rule or {}), *placed.values()]
+    places = [*_input_places(model, graph, kept, whole, rule or {}),
+              *(p for p in placed.values() if not p.slot.startswith("move:"))]  # fmt: skip
     order = {g: {n: k for k, n in enumerate(names)} for g, names in (
         ("in", [i.value.name for i in model.inputs]), ("", [o.name for o in model.outputs]))}  # fmt: skip
-    slots = tuple(dict.fromkeys(p.slot for p in sorted(places, key=lambda p: _order(order, p.slot))))
+    named = {p.slot for p in places} | ({"rule"} if moves else set())
+    slots = tuple(sorted(named, key=lambda slot: _order(order, slot)))
     total = Dim.of(0)
     views: list[View] = []
     for value in (*keep_offsets, *kept):
         shape = values[value].shape
         views.append(View(value, shape, total, strides(shape)))
         total = total + size(shape)
-    return Kernel(name, doc, graph, tuple(places), slots, total, tuple(views))
+    return Kernel(name, doc, graph, tuple(places), slots, total, tuple(views), moves)
 
 
 def _input_places(model: Model, graph: Graph, kept: dict[str, Dim], whole: Graph, rule: Mapping[str, int]) -> list[Place]:

@@ -38,6 +38,8 @@ GWM_ENTRY int gwm_install(PyObject *module, gwm_kernel_t kernel, gwm_update_t up
 #include <structmember.h>
 #include <time.h>
 
+#include "move.h"
+
 #ifdef __has_include
 #if __has_include("gradwright_face.h")
 #include "gradwright_face.h"
@@ -515,7 +517,7 @@ GWM_CLIP(gwm_clip_float, float)
             hypers; rates float64[steps] or None: factors on hyper number `rate`, step by step; a clip of 0 is none; t: steps
             before this one; kept: the model's own states, which take what the kernel left in `following` when its step is done;
             random int64[2]: seed and counter, which goes up by one for each step; cells: None, or where the kernel, which is the
-            whole step, reads the hyper-parameters
+            whole step, reads the hyper-parameters; as int64, where it reads the whole rule (move.h)
 
    A checked module stops at the first NaN or infinity, with everything as the step before left it. */
 #ifdef GRADWRIGHT_CHECKED_H
@@ -535,6 +537,8 @@ typedef struct {
     double *losses;
     int64_t *done, *random;
     char **whole, *staging, *theta, *grad, *loss, *safe, *kept, *cells;
+    gw_move_rule *moves;
+    double *scaled; /* the hyper-parameters, where the rate has a factor */
     const char *following;
     void **slots;
 } gwm_job;
@@ -543,8 +547,10 @@ static void gwm_free(gwm_job *job)
 {
     PyMem_Free(job->whole);
     PyMem_Free(job->safe);
+    PyMem_Free(job->scaled);
     job->whole = NULL;
     job->safe = NULL;
+    job->scaled = NULL;
 }
 
 /* args: those of `_train`; what they hold must stay while the job is used. */
@@ -586,7 +592,12 @@ static int gwm_prepare(gwm_job *job, PyObject *const *args)
         job->following = gwm_data(following);
         job->random = gwm_data(random);
     }
-    if (cells && cells != Py_None) job->cells = gwm_data(cells);
+    if (cells && cells != Py_None) {
+        if (((gwm_array *)cells)->descr != gwm_index) job->cells = gwm_data(cells);
+        else if (((gwm_array *)cells)->dimensions[0] * 8 < (Py_ssize_t)sizeof(gw_move_rule))
+            PyErr_SetString(PyExc_ValueError, "there is no room for the rule");
+        else job->moves = gwm_data(cells);
+    }
     if (PyErr_Occurred()) return -1;
     job->states = PyTuple_GET_SIZE(states);
     if (job->states > GWM_SIZES || job->width > GWM_SLOTS) {
@@ -595,6 +606,11 @@ static int gwm_prepare(gwm_job *job, PyObject *const *args)
     }
     for (k = 0; k < job->states; k++) job->state[k] = gwm_data(PyTuple_GET_ITEM(states, k));
     if (!(job->whole = PyMem_Malloc((size_t)(2 * job->count + 1) * sizeof(char *)))) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (!(job->scaled = PyMem_Malloc((size_t)(job->groups * job->width + 1) * sizeof(double)))) {
+        gwm_free(job);
         PyErr_NoMemory();
         return -1;
     }
@@ -621,15 +637,21 @@ static double gwm_loss(const gwm_job *job)
 static int gwm_step(gwm_job *job, double factor)
 {
     Py_ssize_t k, g;
-    double own[GWM_SLOTS];
-    const double *hypers;
+    const double *hypers = job->hypers;
     void *part[GWM_SIZES], **states;
 
+    if (factor != 1) {
+        memcpy(job->scaled, hypers, (size_t)(job->groups * job->width) * sizeof(double));
+        for (g = 0; g < job->groups; g++) job->scaled[g * job->width + job->rate] *= factor;
+        hypers = job->scaled;
+    }
+    if (job->moves)
+        *job->moves = (gw_move_rule){gwm_update, job->update, job->states, job->groups, job->width, job->theta, job->state,
+                                     job->places, hypers, job->t + 1};
     if (job->cells) {
         for (k = 0; k < job->width; k++) {
-            const double number = k == job->rate ? job->hypers[k] * factor : job->hypers[k];
-            if (gwm_width == 4) ((float *)job->cells)[k] = (float)number;
-            else ((double *)job->cells)[k] = number;
+            if (gwm_width == 4) ((float *)job->cells)[k] = (float)hypers[k];
+            else ((double *)job->cells)[k] = hypers[k];
         }
     }
     if (job->number >= 0) gwm_kernel(job->number, job->slots, job->sizes); /* else loss and gradient are there already */
@@ -643,20 +665,15 @@ static int gwm_step(gwm_job *job, double factor)
         else gwm_clip_double((double *)job->grad, job->params, job->clip_norm, job->clip_value);
     }
     job->t += 1;
-    for (g = 0; g < (job->cells ? 0 : job->groups) && !GWM_FOUND; g++) {
+    for (g = 0; g < (job->cells || job->moves ? 0 : job->groups) && !GWM_FOUND; g++) {
         const Py_ssize_t offset = (Py_ssize_t)job->places[2 * g] * gwm_width;
-        hypers = job->hypers + g * job->width;
-        if (factor != 1) {
-            memcpy(own, hypers, (size_t)job->width * sizeof(double));
-            own[job->rate] *= factor;
-            hypers = own;
-        }
         states = job->state;
         if (offset) {
             for (k = 0; k < job->states; k++) part[k] = (char *)job->state[k] + offset;
             states = part;
         }
-        gwm_update(job->update, job->theta + offset, job->grad + offset, states, hypers, job->t, (Py_ssize_t)job->places[2 * g + 1]);
+        gwm_update(job->update, job->theta + offset, job->grad + offset, states, hypers + g * job->width, job->t,
+                   (Py_ssize_t)job->places[2 * g + 1]);
 #ifdef GRADWRIGHT_CHECKED_H
         if (GWM_FOUND) gw_found_at += (Py_ssize_t)job->places[2 * g]; /* counted along theta */
 #endif
