@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ..graph import expr as E
 from ..graph.expr import Expr
@@ -12,7 +13,7 @@ from ..graph.shapes import Dim, Quotient, Shape
 from ..language.source import Source
 from ..loops.buffers import used
 from ..loops.ir import ArgBest, Assign, Leave, Loop, Move, Nest, Node, Product, Rank, Storage, Zero
-from ..loops.schedule import BLOCKED, STRIP
+from ..loops.schedule import BLOCKED, STRIP, operations
 from ..loops.shares import Share, shares
 from ..passes.kernels import Place
 from ..passes.products import LEVELS, Level
@@ -21,7 +22,8 @@ from .names import Speller
 
 SHOWN = 24  # lines of the model in one comment
 SEVERAL = frozenset(("theta", "frozen", "hyper", "rule", "kept", "state", "next", "grad"))  # slots that hold several values
-PIECE = 200  # statements of one C function: its compiler takes more than twice as long for twice as many
+WIDE = 160  # characters of a line of the model in a comment
+PIECE = 256  # operations of one C function: its compiler takes more than twice as long for twice as many
 BLOCK = 512  # elements of a long sum that are added at a time
 Sources = Mapping[str, Source]
 
@@ -124,8 +126,10 @@ class KernelWriter:
         self.bounds: tuple[str, str] | None = None  # of the loop that is being written as such a function
         self.calls: list[str] = []  # of these pieces
         self.held: dict[str, list[Place]] = {}  # what lives in each slot
-        for place in nest.kernel.places:
+        self.places: dict[str, list[int]] = {}  # of each value, by their number
+        for k, place in enumerate(nest.kernel.places):
             self.held.setdefault(place.slot, []).append(place)
+            self.places.setdefault(place.value, []).append(k)
         self.held.setdefault("rule", [])
         for name in self.free:
             self.spell(name)
@@ -168,6 +172,11 @@ class KernelWriter:
                 name = self.spell(held[0].value)
             result.append((slot, type_, name))
         return result
+
+    def _arguments_of(self, values: Collection[str]) -> list[tuple[str, str, str]]:
+        """Those in which some of the values live, or that are among them as slots."""
+        slots = {*values, *self._held(values)}
+        return [a for a in self.arguments if a[0] in slots]
 
     def _loaded(self) -> dict[str, str]:
         """Scalars among the parameters and hyper-parameters are read once, at the start."""
@@ -240,7 +249,7 @@ class KernelWriter:
                     self.shared.add(value)
         if self.shared:
             out.add(f"cdef struct _{name}_shared:")
-            doubles = self._doubles()
+            doubles = self.doubles
             for s in self.nest.storage:
                 if s.value.name in self.shared:
                     out.add(f"    {' '.join(self._variable_of(s, doubles))}")
@@ -251,7 +260,7 @@ class KernelWriter:
             body = self.lines = Lines()
             for node in piece:
                 self._node(node, 1)
-            arguments = [a for a in self.arguments if a[0] in values or any(p.value in values for p in self.held[a[0]])]
+            arguments = self._arguments_of(values)
             work = any(self.storage[v].kind == "work" for v in values if v in self.storage)
             handed = bool(self.shared & values.keys())
             self._head(out, f"_{name}_{k}", arguments, work, f"_{name}_shared *_shared" if handed else "")
@@ -267,7 +276,7 @@ class KernelWriter:
 
     def _share(self, node: Loop, share: Share, out: Lines) -> None:
         """A loop as a function of its own that runs some of its rounds, and the call that shares them out."""
-        kernel, lines, doubles = self.nest.kernel.name, self.lines, self._doubles()
+        kernel, lines, doubles = self.nest.kernel.name, self.lines, self.doubles
         before = self.locals, self.header, self.noted
         self.locals, self.header, self.noted = {}, None, set()
         values = self._used([node])
@@ -281,11 +290,15 @@ class KernelWriter:
         first, last, sums = self.spell.fresh("first"), self.spell.fresh("last"), self.spell.fresh("sums")
         body = self.lines = Lines()
         origins = tuple(dict.fromkeys(_origins(node)))
+        made: dict[str, dict[Origin, None]] = {}  # what each sum is made of
+        for leaf in _walk([node]):
+            if isinstance(leaf, Assign):
+                made.setdefault(leaf.target, {})[leaf.origin] = None
         self.bounds = first, last
         self._node(node, 1)
         self.bounds = None
         for k, name in enumerate(share.sums):
-            body.add(f"    {sums}[{k}] = {self.spell(name)}", *origins)
+            body.add(f"    {sums}[{k}] = {self.spell(name)}", *made[name])
         sizes = [self.spell(n) for n in self.free]
         rest = [f"Py_ssize_t {n}" for n in (*sizes, first, last)] + [f"double *{sums}"]
         for line in _wrap(f"cdef void {part}(", [f"{t} {n}" for t, n, _ in formals] + rest, ") noexcept nogil:"):
@@ -294,7 +307,7 @@ class KernelWriter:
         for text in self._declarations(values.keys() - {*share.reads} - passed):
             out.add(text)
         for name in share.sums:
-            out.add(f"    {self.spell(name)} = 0", *origins)
+            out.add(f"    {self.spell(name)} = 0", *made[name])
         out.extend(body)
         given = [f"<{t}>s[{k}]" if t in ("read", "write", "indices", "write_indices") else f"(<{t} *>s[{k}])[0]"
                  for k, (t, _, _) in enumerate(formals)]  # fmt: skip
@@ -329,7 +342,7 @@ class KernelWriter:
         for line in _wrap("    share(", call, ")"):
             self.lines.add(line, *origins)
         for k, name in enumerate(share.sums):
-            self.lines.add(f"    {self.spell(name)} += {total}[{k}]", *origins)
+            self.lines.add(f"    {self.spell(name)} += {total}[{k}]", *made[name])
 
     def _pointers(self, node: Node, values: Collection[str]) -> tuple[list[tuple[str, str, str]], set[str]]:
         """What a part of a loop is given of the memory that it touches, as (C type, name, what is given for it), and the values
@@ -372,23 +385,22 @@ class KernelWriter:
 
     def _declarations(self, only: Collection[str] | None = None) -> Iterator[str]:
         """``only``: the values and slots of a piece; None for all."""
+        held = self.held if only is None else self._held(only)
         for slot, type_, name in self.arguments:
             kind = slot.partition(":")[0]
             if kind not in SEVERAL:
                 continue
             parts = []
-            for place in self.held[slot]:
+            for place in held.get(slot, ()):
                 if place.value in self.over and self.over[place.value] in self.storage:
                     continue
-                if place.value not in self.loaded and (only is None or place.value in only):
+                if place.value not in self.loaded:
                     offset = dim_text(place.offset, self.spell)
                     parts.append(f"{self.spell(place.value)} = {name}" + (f" + {offset}" if offset != "0" else ""))
             yield from _wrap(f"    cdef {type_} ", parts, "") if parts else ()
-        for value, text in self.loaded.items():
-            if only is not None and value not in only:
-                continue
-            yield f"    cdef real {self.spell(value)} = {text}"
-        storage = [s for s in self.nest.storage if only is None or s.value.name in only]
+        for value in self.loaded if only is None else _ordered(only, self._ranks[0]):
+            yield f"    cdef real {self.spell(value)} = {self.loaded[value]}"
+        storage = self.nest.storage if only is None else [self.storage[v] for v in _ordered(only, self._ranks[1])]
         for s in storage:
             if s.slot == "const":
                 yield f"    cdef read {self.spell(s.value.name)} = literal_{self.literals}{s.value.name}"
@@ -399,7 +411,7 @@ class KernelWriter:
             parts.append(f"{self.spell(s.value.name)} = work" + (f" + {offset}" if offset != "0" else ""))
         if parts:
             yield from _wrap("    cdef write ", parts, "")
-        doubles = self._doubles()
+        doubles = self.doubles
         for s in storage:
             if s.kind in ("scalar", "stack") and s.value.name not in self.shared:
                 self._local(*self._variable_of(s, doubles))
@@ -412,7 +424,21 @@ class KernelWriter:
                 if "[" in array:
                     yield f"    cdef {type_} {array}"
 
-    def _doubles(self) -> set[str]:
+    def _held(self, values: Collection[str]) -> dict[str, list[Place]]:
+        """What lives in each slot, of some values only: a piece need not look at the whole kernel."""
+        found: dict[str, list[Place]] = {}
+        for k in sorted(k for v in values for k in self.places.get(v, ())):
+            place = self.nest.kernel.places[k]
+            found.setdefault(place.slot, []).append(place)
+        return found
+
+    @cached_property
+    def _ranks(self) -> tuple[dict[str, int], dict[str, int]]:
+        """The order of what is loaded at the start, and of all that is stored."""
+        return {v: k for k, v in enumerate(self.loaded)}, {v: k for k, v in enumerate(self.storage)}
+
+    @cached_property
+    def doubles(self) -> set[str]:
         """Scalars that a long sum runs into: kept in double, whatever the model's type."""
         found: set[str] = set()
 
@@ -500,6 +526,7 @@ class KernelWriter:
             for k, (label, (file, number)) in enumerate(zip(shown, lines, strict=True)):
                 source = self.sources.get(file)
                 text = source.line(number).split("#")[0].strip() if source else ""
+                text = text if len(text) <= WIDE else f"{text[:WIDE].rstrip()} ..."
                 mark = ("backward of  " if k == 0 else " " * 13) if _is_backward(origin) else ""
                 self.lines.add(f"{pad}# {label:<{width}}   {mark}{text}".rstrip(), *origins)
             if more:
@@ -867,23 +894,30 @@ def _origins(node: Node) -> Iterator[Origin]:
 
 
 def _weight(node: Node) -> int:
-    return sum(map(_weight, node.body)) if isinstance(node, Loop) else 1
+    if isinstance(node, Loop):
+        return sum(map(_weight, node.body))
+    return operations(node.body) if isinstance(node, Assign | ArgBest) else 1
 
 
 def _pieces(body: Sequence[Node]) -> list[list[Node]]:
     """The nodes of a kernel in as many runs as it needs functions."""
     pieces: list[list[Node]] = [[]]
     count = 0
-    if sum(map(_weight, body)) <= 2 * PIECE:
+    weights = [_weight(node) for node in body]
+    if sum(weights) <= 2 * PIECE:
         return [[*body]]
-    for node in body:
-        weight = _weight(node)
+    for node, weight in zip(body, weights, strict=True):
         if count and count + weight > PIECE:
             pieces.append([])
             count = 0
         pieces[-1].append(node)
         count += weight
     return pieces
+
+
+def _ordered(values: Iterable[str], rank: Mapping[str, int]) -> list[str]:
+    """Those of the values that have a rank, by their ranks."""
+    return sorted((v for v in values if v in rank), key=rank.__getitem__)
 
 
 def _is_backward(origin: Origin) -> bool:

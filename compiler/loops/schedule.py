@@ -31,7 +31,8 @@ from .ir import ArgBest, Assign, Leave, Loop, Move, Node, Product, Rank, Zero
 UNROLLED = 16  # a reduction that short stays innermost: the C compiler unrolls it
 WRITTEN_OUT = 4  # so many elements of a window are written one after the other, without a loop
 BLOCKED = 64  # a sum that long is taken in blocks
-FUSED = 200  # equations that share one loop: registers and the C compiler have long run out of breath
+FUSED = 128  # operations of the equations that share one loop: registers ran out long before, and gcc's time goes with the square
+GATE = 4  # operations that a gate counts for: it is written out where it stands
 SMALL = 256  # points of an equation, whose value is worth no pass over memory saved
 ROUND_ROWS = 256  # rows that a matrix product has in each round of a loop, so that nothing is lost by its being in one
 ROUND = 1 << 19  # multiply-adds of it
@@ -83,11 +84,20 @@ class Item:
         return self._reads
 
     @property
+    def weight(self) -> int:
+        return 1 if self.scan is not None else operations(self.eqn.body)
+
+    @property
     def starts(self) -> bool:
         """Needs a first value: reductions and scatters of their own."""
         if self.accumulates or self.tile or (self.eqn.plain_out is None and written_all(self.eqn)):
             return False
         return self.eqn.reduce != "" or self.eqn.plain_out is None
+
+
+def operations(body: Expr) -> int:
+    """How much a body is for the C compiler: one at least, and a gate for several."""
+    return max(1, sum(GATE if node.op in _GATES else 1 for node in E.walk(body) if node.args))
 
 
 class Classes:
@@ -222,6 +232,7 @@ class _Scheduler:
                     uses[name] = uses.get(name, 0) + 2
         into: dict[str, str] = {}
         first: dict[str, Eqn] = {}
+        outputs = frozenset(self.graph.outputs)
         for eqn in made.values():
             if eqn.reduce or eqn.plain_out is None or eqn.body.op != "add" or eqn.out.name in self.over:
                 continue
@@ -240,7 +251,7 @@ class _Scheduler:
                 part = made.get(access.value)
                 if part is None or uses[access.value] != 1 or part.out.name in into or part.out.name in first:
                     continue
-                if classify(part) is not None and eqn.out.name not in self.graph.outputs:
+                if classify(part) is not None and eqn.out.name not in outputs:
                     continue  # added on the way to the next operation: one pass over memory less
                 whole = tuple(ix.plain for ix in access.index) == eqn.plain_out and part.out.shape == eqn.out.shape
                 if whole and access.fill is None and (part.plain_out is None or part.reduce == "+") and not special(part):
@@ -435,15 +446,26 @@ class _Scheduler:
         alone = along is None and item.round in item.left
         axes = (item.round,) if alone else item.left if along is None else [along]
         kinds = {axis: self._kind(axis) for axis in axes}
-        first = item.round if alone else along or self._first_axis(item)
         inside: dict[int, list[Item]] = {}
         for p in producers:
             inside.setdefault(where[p.serial], []).append(p)
+        full: list[tuple[int, object]] = []
+        first = item.round if alone else along or self._first_axis(item)
+        found = self._place(item, kinds, first, groups, lowest, inside, full)
+        for index, kind in full:
+            groups.close(index, kind)
+        return found
+
+    def _place(self, item: Item, kinds: Mapping[str, object], first: str, groups: _Groups, lowest: int,
+               inside: Mapping[int, Sequence[Item]], full: list[tuple[int, object]]) -> tuple[int, str] | None:  # fmt: skip
+        """The first group that can take the item, and the axis along which; ``full`` gets those that it is too much for."""
+        weight = item.weight
         for index in groups.candidates(kinds.values(), lowest):
             group = groups.all[index]
-            if len(group.members) >= FUSED:
-                continue
             kind = self._kind(str(group.axis))
+            if group.weight + weight > FUSED:
+                full.append((index, kind))
+                continue
             for axis in kinds:
                 if kinds[axis] != kind or self._mixes(item, axis, group) or self._slows(item, axis, group):
                     continue
@@ -858,10 +880,12 @@ class _Group:
     kinds: set[bool] = field(default_factory=set)  # of those for which this is the innermost loop: do they sum along it
     gates: bool = False  # is one of these a sum of gates
     points: int = 0  # of the largest member
+    weight: int = 0  # of all members
 
     def take(self, item: Item, axis: str | None, points: int) -> None:
         self.members[item.serial] = item, axis
         self.points = max(self.points, points)
+        self.weight += item.weight
 
     def axis_of(self, item: Item) -> str:
         axis = self.members[item.serial][1]
@@ -887,6 +911,13 @@ class _Groups:
         found = self._open.get(kind, [])
         k = bisect_left(found, lowest)
         return found[k] if k < len(found) else None
+
+    def close(self, index: int, kind: object) -> None:
+        """Nobody looks at this group again."""
+        found = self._open[kind]
+        k = bisect_left(found, index)
+        if k < len(found) and found[k] == index:
+            del found[k]
 
     def candidates(self, kinds: Iterable[object], lowest: int) -> Iterable[int]:
         """The groups of several kinds from ``lowest`` on."""
