@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -186,6 +187,26 @@ def test_rows_take_their_largest_by_vectors() -> None:
         x[3, columns // 2], x[5], x[7, 1] = np.nan, -np.inf, np.inf
         found, wanted = (load(model, backend=b, name="rows").Model().predict(x=x).f for b in ("cython", "numpy"))
         np.testing.assert_allclose(found, wanted, rtol=1e-14)
+
+
+def test_what_lies_together_is_summed_where_it_lies() -> None:
+    """A copy of each block would be written for nothing; but what is read across rows, or changed later, is copied."""
+    model = """\
+size N
+input x[N, 100], y[N]
+output f = sum(x, axis=1) + max(x, axis=1)
+output g = exp(y)
+output h = sum(g) + sum(y**2) + sum(x[:, 3])
+"""
+    code = next(iter(compile_model(model, stop_after="cython", name="lying").value.values())).partition("cdef void predict")[0]
+    assert "block_sum(x + 100*n, 100)" in code and "block_max(x + 100*n, 100)" in code
+    assert re.search(r"block_sum\(g \+ n_start\w*, n_count", code) and "= y[n]*y[n]" in code and "= x[100*n + 3]" in code
+    rng = np.random.default_rng(0)
+    for n in (0, 1, 513, 2000):
+        given = {"x": rng.normal(size=(n, 100)), "y": rng.normal(size=n)}
+        found, wanted = (load(model, backend=b, name="lying").Model().predict(**given) for b in ("cython", "numpy"))
+        for name in "fgh":
+            np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), rtol=1e-12, atol=1e-12)
 
 
 def test_results_that_somebody_holds_are_left_alone() -> None:

@@ -9,6 +9,7 @@ from functools import cached_property
 from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Access, Atom, Gather, Ix, Origin, Quot, Rem, Value, at
+from ..graph.rewrite import substitute_access
 from ..graph.shapes import Dim, Quotient, Shape
 from ..language.source import Source
 from ..loops.buffers import used
@@ -599,28 +600,37 @@ class KernelWriter:
 
     def _blocked(self, node: Loop, depth: int, variable: str, first: str, extent: str,
                  origins: tuple[Origin, ...]) -> None:  # fmt: skip
-        """In blocks: the C compiler vectorises the inner loop, and each block is summed by itself."""
+        """In blocks: the C compiler vectorises the inner loop, and each block is summed by itself, where it lies if it does."""
         pad = "    " * depth
-        count, inside = extent, variable
+        start, count, inside = "0", extent, variable
         single = first == "0" and node.extent.value is not None and node.extent.value <= BLOCK
         room = STRIP if node.of else node.extent.value if single else BLOCK
         few = bool(node.of) or (single and node.extent.value is not None and node.extent.value < BLOCKED)
+        there = [] if few else [n for n in node.body if isinstance(n, Assign) and n.target in node.sums and self._lies(n, node)]
+        rest = [n for n in node.body if n not in there]
         if node.of:
             inside, count, deep = self._in_strip(node, depth, variable, origins), self.strips[node.of][1], depth + 1
         elif single:
-            self.lines.add(f"{pad}for {variable} in range({extent}):", *origins)
             deep = depth + 1
+            if rest:
+                self.lines.add(f"{pad}for {variable} in range({extent}):", *origins)
         else:
             start, count, inside = (self.spell.fresh(f"{variable}_{w}") for w in ("start", "count", "in"))
-            self._local("Py_ssize_t", inside)
             self._rounds(depth, start, count, first, extent, BLOCK, origins)
-            self.lines.add(f"{pad}    for {inside} in range({count}):", *origins)
-            self.lines.add(f"{pad}        {variable} = {start} + {inside}", *origins)
             deep = depth + 2
+            if rest:
+                self._local("Py_ssize_t", inside)
+                self.lines.add(f"{pad}    for {inside} in range({count}):", *origins)
+                self.lines.add(f"{pad}        {variable} = {start} + {inside}", *origins)
         buffers: list[tuple[str, Assign]] = []
         for inner in node.body:
             assert isinstance(inner, Assign)
-            if inner.target in node.sums:
+            if inner in there:
+                self.variables[node.variable], before = start, self.variables[node.variable]
+                first_term = substitute_access(inner.args[0], {node.variable: Ix()}, {}) if single else inner.args[0]
+                buffers.append((self._start(first_term), inner))
+                self.variables[node.variable] = before
+            elif inner.target in node.sums:
                 buffer = self.spell.fresh(f"{self.spell(inner.target)}_block")
                 self._local("real", f"{buffer}[{room}]")
                 buffers.append((buffer, inner))
@@ -637,6 +647,8 @@ class KernelWriter:
             if (buffer, inner) in in_turn:
                 self.lines.add(f"{pad}    {target} += {buffer}[{inside}]", inner.origin)
                 continue
+            if inner in there:
+                self._comment(inner, pad)
             if inner.op == "+=":
                 self.used.add("block_sum")
                 self.lines.add(f"{pad}{target} += block_sum({buffer}, {count})", inner.origin)
@@ -645,6 +657,21 @@ class KernelWriter:
             self.used |= {name, f"block_{name}"}
             function = CALLS.get(name, name)
             self.lines.add(f"{pad}{target} = {function}({target}, block_{name}({buffer}, {count}))", inner.origin)
+
+    def _lies(self, term: Assign, loop: Loop) -> bool:
+        """Whether the terms of a sum, or what is compared, lie one after the other in memory, all there when the loop is done."""
+        if term.body is not E.arg(0) or term.args[0].fill is not None:
+            return False
+        read = term.args[0]
+        s = self.storage[read.value]
+        if s.kind == "scalar" or s.value.kind == "int" or read.value in self.loaded or read.value in self.over.values():
+            return False
+        place = linear([read.index[d] for d in s.dims], s.extents).terms
+        if dict(place).get(loop.variable) != Dim.of(1) or any(not isinstance(atom, str) for atom, _ in place):
+            return False
+        nodes = [n for n in loop.body if isinstance(n, Assign)]
+        written = [n for n in nodes if n.target == read.value]
+        return all(n.index == read.index and not n.drop and nodes.index(n) < nodes.index(term) for n in written)
 
     def _assign(self, node: Assign, pad: str, into: str | None = None) -> None:
         self._args = node.args
