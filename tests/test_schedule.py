@@ -134,7 +134,7 @@ def test_image_by_image_gives_what_all_at_once_gives(count: int) -> None:
 
 
 def test_a_transposed_copy_reads_along_lines() -> None:
-    """Weights as the kernel reads them: written along the filters, and before that loop the steps in what is read grow shorter."""
+    """Weights as the kernel reads them: written along the filters; around that loop the steps in what is read grow shorter."""
     (found,) = [k for k in plan(build(IMAGES)).kernels if k.name == "predict"]
 
     def copies(nodes: Iterable[Node], outer: tuple[str, ...] = ()) -> Iterator[tuple[Assign, tuple[str, ...]]]:
