@@ -140,12 +140,14 @@ class _Scheduler:
         self.grows: dict[str, str] = {}  # what is only added to: the value before, in whose place it is
         self.over: dict[str, str] = {}
         self.strip: dict[str, str] = {}  # axes that are taken in strips, with the variable of these
+        self.rounds: set[object] = set()  # the kinds of axes that products are computed along, image by image
 
     def run(self) -> tuple[Node, ...]:
         items = self._items()
         for item in items:
             self._classify(item)
             item.round = self._round(item)
+        self.rounds = {self._kind(item.round) for item in items if item.round}
         return tuple(self._fuse(self._early(items), ()))
 
     def settle(self) -> None:
@@ -364,15 +366,14 @@ class _Scheduler:
     def _early(self, items: list[Item]) -> list[Item]:
         """With what only parameters and the like are needed for before all else, where it would stand between a product and
         what is in one loop with it."""
-        kinds = {self._kind(item.round) for item in items if item.round}
-        if not kinds:
+        if not self.rounds:
             return items
         made = {name for item in items for name in self._makes(item)}
 
         def late(item: Item) -> bool:
             if item.scan is not None or item.accumulates or item.target in self.over or classify(item.eqn) is not None:
                 return True
-            return not made.isdisjoint(item.eqn.reads()) or any(self._kind(axis) in kinds for axis in item.left)
+            return not made.isdisjoint(item.eqn.reads()) or any(self._kind(axis) in self.rounds for axis in item.left)
 
         return sorted(items, key=late)
 
@@ -443,14 +444,13 @@ class _Scheduler:
         if not item.left:  # statements one after the other
             index = groups.next(None, lowest)
             return None if index is None else (index, None)
-        alone = along is None and item.round in item.left
-        axes = (item.round,) if alone else item.left if along is None else [along]
-        kinds = {axis: self._kind(axis) for axis in axes}
+        first = along or (item.round if item.round in item.left else self._first_axis(item))
+        alone = along is None and self._kind(first) in self.rounds  # over images: never along another axis of theirs
+        kinds = {axis: self._kind(axis) for axis in ([along] if along is not None else (first,) if alone else item.left)}
         inside: dict[int, list[Item]] = {}
         for p in producers:
             inside.setdefault(where[p.serial], []).append(p)
         full: list[tuple[int, object]] = []
-        first = item.round if alone else along or self._first_axis(item)
         found = self._place(item, kinds, first, groups, lowest, inside, full)
         for index, kind in full:
             groups.close(index, kind)
@@ -544,8 +544,21 @@ class _Scheduler:
             if not short and fastest in out and eqn.reduce in ("+", "max", "min", "*"):
                 order = [n for n in out if n != fastest] + reduced + [fastest]
                 return next((n for n in order if n not in item.short), order[0])
-        order = out + reduced
+        order = self._along_source(item) or out + reduced
         return next((n for n in order if n not in item.short), order[0])
+
+    def _along_source(self, item: Item) -> list[str]:
+        """The loops of a copy that turns rows into columns: innermost the one along which it writes, before it those that make
+        the shortest steps in what it reads, as a line of the cache that was read for one element holds the next ones."""
+        eqn = item.eqn
+        last = eqn.out_index[-1].plain if eqn.out_index else None
+        if eqn.body is not E.arg(0) or eqn.reduce or eqn.plain_out is None or len(eqn.args) != 1 or last not in item.left:
+            return []
+        source, shape = eqn.args[0], self.values[eqn.args[0].value].shape
+        steps = {n: abs(guess(step(source, n, shape))) for n in item.left}
+        if source.fill is not None or steps[last] <= 1 or (self.extent[last].value or UNROLLED) < UNROLLED:
+            return []
+        return [*sorted((n for n in item.left if n != last), key=lambda n: -steps[n]), last]
 
     def _contiguous(self, item: Item) -> str:
         """The axis along which most is next to one another; what has more axes has more elements."""
