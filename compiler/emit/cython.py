@@ -330,6 +330,8 @@ class KernelWriter:
 
     def _declarations(self, only: Collection[str] | None = None) -> Iterator[str]:
         """``only``: the values and slots of a piece; None for all."""
+        if only is not None:  # what is written over an input has its name
+            only = {*only, *(old for new, old in self.over.items() if new in only)}
         for slot, type_, name in self.arguments:
             kind = slot.partition(":")[0]
             if kind not in ("theta", "frozen", "hyper", "rule", "kept", "state", "next", "grad"):
