@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from gradwright.compiler import driver
+from gradwright.compiler.emit import cython
 from gradwright.compiler.graph import expr as E
 from gradwright.compiler.loops.buffers import lower
 from gradwright.compiler.loops.ir import Assign, Loop, Move, Nest, Node, Product
+from gradwright.compiler.loops.shares import shares
 from gradwright.compiler.passes.descent import idle, plain_rule, split
 from gradwright.compiler.passes.kernels import plan
 from gradwright.runtime import SGD, Adam, Cosine, Optimizer
@@ -194,6 +196,34 @@ def test_nothing_reads_a_parameter_after_its_next_value_is_there(name: str) -> N
         assert late <= {over[w] for w in writes if w in over}, name     # a second loop may finish the same parameter
         written |= {over[w] for w in writes if w in over}
     assert written == set(over.values())
+
+
+@pytest.mark.parametrize("optimizer", ["sgd(lr=0.1)", "adam(lr=0.1)"])
+@pytest.mark.parametrize("name", ["a network", "with a scalar", "bags of words", "weights whose elements multiply each other"])
+def test_a_fused_step_in_pieces_is_the_same(name: str, optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long kernel is several functions, and each has the parameters that it only writes."""
+    monkeypatch.setattr(cython, "PIECE", 2)
+    module = driver.load(with_rule(MODELS[name], optimizer), name=f"pieces_{optimizer[:3]}", optimize=0)
+    one, two, arrays = module.Model(seed=2), module.Model(seed=2), data(module)
+    for _ in range(2):
+        one.step(None, **arrays)
+        unfused(two, None, arrays)
+    np.testing.assert_allclose(one.theta, two.theta, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_decay_of_a_large_embedding_may_be_shared(threads: int) -> None:
+    text = "size N\nindex k[N, 5] < 9000\nindex y[N] < 64\nparam V[9000, 64] ~ normal(0, 1)\n"
+    text += "minimize mean(softmax_cross_entropy(mean(V[k], axis=1), y)) with sgd(lr=0.1)\n"
+    (kernel,) = [k for k in plan(build(text)).kernels if k.name == "step"]
+    nest = lower(kernel)
+    assert any(isinstance(nest.body[k], Loop) and nest.body[k].when is not None for k in shares(nest))  # type: ignore[union-attr]
+    module = load(text, threads=threads)
+    one, two, arrays = module.Model(seed=2), module.Model(seed=2), data(module)
+    for decay in (0.1, 0.0, 0.3):
+        one.step(SGD(lr=0.1, weight_decay=decay), **arrays)
+        unfused(two, SGD(lr=0.1, weight_decay=decay), arrays)
+        np.testing.assert_allclose(one.theta, two.theta, rtol=1e-11, atol=1e-12)
 
 
 class Asks:
