@@ -155,6 +155,9 @@ def test_what_a_team_loses_it_must_have_won(library: ctypes.CDLL) -> None:
         settle(300.0, 1.0)
     settle(300.0, -0.01)
     assert rests(300.1), "what was won long ago does not count for ever"
+    Work(library, 5).together(2)
+    settle(350.0, -0.01)
+    assert not rests(350.0), "that a thread was made does not count"
     settle(400.0, -60.0)
     assert rests(400.9) and not rests(401.1), "that was no thread's fault"
 

@@ -110,7 +110,7 @@ typedef struct {
     ptrdiff_t next __attribute__((aligned(64))), end; /* of its own parts, those that nobody has begun */
 } __attribute__((aligned(64))) gw_member;
 struct gw_team {
-    int busy, helpers, size, usual, processors, watched;
+    int busy, helpers, size, usual, processors, watched, grown;
     double credit, resume;
     gw_task task;
     void* what;
@@ -223,6 +223,7 @@ static int gw_team_grow(gw_team* team) {
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&how);
     if (!failed) GW_SET(team->helpers, team->helpers + 1);
+    GW_SET(team->grown, 1);
     return !failed;
 }
 
@@ -276,6 +277,7 @@ GW_TEAM_ENTRY void gw_team_give(void) { GW_SET(gw_team_here->busy, 0); }
 GW_TEAM_ENTRY void gw_team_settle(double now, double won) {
     gw_team* const team = gw_team_here;
     double credit, resume;
+    if (__atomic_exchange_n(&team->grown, 0, __ATOMIC_SEQ_CST)) return; /* that threads had to be made is no loss */
     __atomic_load(&team->credit, &credit, __ATOMIC_RELAXED);
     credit += won < -GW_STALL ? -GW_STALL : won;
     if (credit < 0) {
