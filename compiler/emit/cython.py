@@ -10,7 +10,7 @@ from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Access, Atom, Gather, Ix, Origin, Quot, Rem, Value, at
 from ..graph.rewrite import substitute_access
-from ..graph.shapes import Dim, Quotient, Shape
+from ..graph.shapes import Dim, Quotient, Shape, size
 from ..language.source import Source
 from ..loops.buffers import used
 from ..loops.ir import ArgBest, Assign, Leave, Loop, Move, Nest, Node, Product, Rank, Storage, Zero
@@ -212,7 +212,7 @@ class KernelWriter:
         here: dict[str, None] | None = None
         if self.shares:  # what lives in the parts of loops is declared there
             here = self._used([n for k, n in enumerate(self.nest.body) if k not in self.shares])
-            here |= dict.fromkeys(name for share in self.shares.values() for name in (*share.sums, *share.reads))
+            here |= dict.fromkeys(name for share in self.shares.values() for name in (*share.sums, *share.arrays, *share.reads))
             here |= dict.fromkeys(self.handed)
         for text in self._declarations(here):
             out.add(text)
@@ -281,7 +281,8 @@ class KernelWriter:
         before = self.locals, self.header, self.noted
         self.locals, self.header, self.noted = {}, None, set()
         values = self._used([node])
-        formals, passed = self._pointers(node, values)  # type, name, what is given for it
+        there = values.keys() - {*share.arrays}  # of an array that it adds to, a part has its own
+        formals, passed = self._pointers(node, there)  # type, name, what is given for it
         for name in share.reads:
             type_, declarator = self._variable_of(self.storage[name], doubles)
             spelled, array, _ = declarator.partition("[")
@@ -300,15 +301,32 @@ class KernelWriter:
         self.bounds = None
         for k, name in enumerate(share.sums):
             body.add(f"    {sums}[{k}] = {self.spell(name)}", *made[name])
+        arrays, count = [], len(share.sums)  # what each is called, how long it is, and where its sums begin
+        for name in share.arrays:
+            arrays.append((self.spell(name), self._length(name), f"{sums}[{count} + "))
+            count += arrays[-1][1]
+        each = self.spell.fresh("e") if arrays else ""
+
+        def over(lines: Lines, length: int, statement: str) -> None:
+            self._local("Py_ssize_t", each)
+            lines.add(f"    for {each} in range({length}):", *origins)
+            lines.add(f"        {statement}", *origins)
+
+        for spelled, length, start in arrays:
+            over(body, length, f"{start}{each}] = {spelled}[{each}]")
         sizes = [self.spell(n) for n in self.free]
         rest = [f"Py_ssize_t {n}" for n in (*sizes, first, last)] + [f"double *{sums}"]
         for line in _wrap(f"cdef void {part}(", [f"{t} {n}" for t, n, _ in formals] + rest, ") noexcept nogil:"):
             out.add(line)
         out.add(f"    # the rounds of a loop of {kernel} from {first} up to {last}")
-        for text in self._declarations(values.keys() - {*share.reads} - passed):
+        for spelled, length, _ in arrays:
+            self._local("real", f"{spelled}[{length}]")
+        for text in self._declarations(there - {*share.reads} - passed):
             out.add(text)
         for name in share.sums:
             out.add(f"    {self.spell(name)} = 0", *made[name])
+        for spelled, length, _ in arrays:
+            over(out, length, f"{spelled}[{each}] = 0")
         out.extend(body)
         given = [f"<{t}>s[{k}]" if t in ("read", "write", "indices", "write_indices") else f"(<{t} *>s[{k}])[0]"
                  for k, (t, _, _) in enumerate(formals)]  # fmt: skip
@@ -330,8 +348,8 @@ class KernelWriter:
         self._local("void", f"*{table}[{len(formals)}]")
         for k, (_, _, text) in enumerate(formals):
             self.lines.add(f"    {table}[{k}] = <void *>{text}", *origins)
-        if share.sums:
-            self._local("double", f"{total}[{len(share.sums)}]")
+        if count:
+            self._local("double", f"{total}[{count}]")
         if sizes and "_sizes" not in "".join(self.locals.get("Py_ssize_t", {})):
             self._local("Py_ssize_t", f"_sizes[{len(sizes)}]")
             for k, name in enumerate(sizes):
@@ -339,11 +357,13 @@ class KernelWriter:
         self.used.add("share")
         work = [dim_text(d, self.spell) for d in (node.extent, share.work)]
         call = [f"_call{part}", table, "_sizes" if sizes else "NULL", *work, str(BLOCK if node.sums else node.strip or 1),
-                total if share.sums else "NULL", str(len(share.sums))]  # fmt: skip
+                total if count else "NULL", str(count)]  # fmt: skip
         for line in _wrap("    share(", call, ")"):
             self.lines.add(line, *origins)
         for k, name in enumerate(share.sums):
             self.lines.add(f"    {self.spell(name)} += {total}[{k}]", *made[name])
+        for spelled, length, start in arrays:
+            over(self.lines, length, f"{spelled}[{each}] += {start.replace(sums, total)}{each}]")
 
     def _pointers(self, node: Node, values: Collection[str]) -> tuple[list[tuple[str, str, str]], set[str]]:
         """What a part of a loop is given of the memory that it touches, as (C type, name, what is given for it), and the values
@@ -373,6 +393,12 @@ class KernelWriter:
             if s.kind == "work" and s.value.name in values:
                 give(s.value.name)
         return [*formals.values()], passed
+
+    def _length(self, name: str) -> int:
+        """How many elements a value has where it lives."""
+        length = size(self.storage[name].extents).value
+        assert length is not None
+        return length
 
     def _variable_of(self, s: Storage, doubles: set[str]) -> tuple[str, str]:
         """The C type and the declarator of a scalar or a small array."""
