@@ -476,9 +476,9 @@ cdef void backward(read x, indices y, read theta, write grad, read kept, write w
     cdef read scores_t16 = kept + 2048*N, loss_t1_exp = kept + 2112*N, loss_t1_sum = kept + 2122*N
     cdef write scores_t17 = work, d_scores = work + 64*N, scores_t16_at = work + 74*N, scores_t16_t1_at = work + 138*N
     cdef write scores_t8_at = work + 266*N, scores_t8_t1_at = work + 394*N, x_pad = work + 650*N
-    cdef write scores_t8_pad = work + 750*N, d_scores_t17 = work + 1038*N, d_scores_t14 = work + 1102*N
-    cdef write d_scores_t14_pad = work + 1358*N, second_W_laid = work + 1934*N, d_scores_t8 = work + 74*N
-    cdef write d_scores_t6 = work + 1358*N, d_second_W_laid = work + 1934*N
+    cdef write scores_t8_pad = work + 762*N, d_scores_t17 = work + 1050*N, d_scores_t14 = work + 1114*N
+    cdef write d_scores_t14_pad = work + 1370*N, second_W_laid = work + 1946*N, d_scores_t8 = work + 74*N
+    cdef write d_scores_t6 = work + 1370*N, d_second_W_laid = work + 1946*N
     cdef real t1, t3, t5, t7, t9, t11, t13, t15, t17, t19, scores_t16_at_best, scores_t8_at_best
     cdef real d_scores_t16_t1[8]
     cdef real scores_t16_t1_at_best[2]
@@ -751,13 +751,13 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef read head_W = theta + 1248, head_b = theta + 1888
     cdef write d_first_W = grad, d_first_b = grad + 72, d_second_W = grad + 80, d_second_b = grad + 1232
     cdef write d_head_W = grad + 1248, d_head_b = grad + 1888
-    cdef write x_pad = work + 2400*N, scores_t3 = work, scores_t6 = work + 576*N, scores_t7 = work + 2702*N
+    cdef write x_pad = work + 2400*N, scores_t3 = work, scores_t6 = work + 576*N, scores_t7 = work + 2714*N
     cdef write scores_t8_pad = work + 1088*N, scores_t8_at = work + 2144*N, scores_t8_t1_at = work + 1376*N
-    cdef write second_W_laid = work + 2702*N, second_W_laid_2 = work + 2702*N + 1152, scores_t11 = work
-    cdef write scores_t14 = work + 1632*N, scores_t16 = work + 1888*N, scores_t17 = work + 2500*N
-    cdef write scores_t16_at = work + 2564*N, scores_t16_t1_at = work + 2272*N, scores_t18 = work + 1952*N
-    cdef write d_scores = work + 2692*N, d_scores_t17 = work + 2628*N, d_scores_t14 = work + 1888*N
-    cdef write d_scores_t14_pad = work, d_scores_t8 = work + 1632*N, d_scores_t6 = work, d_second_W_laid = work + 2702*N
+    cdef write second_W_laid = work + 2714*N, second_W_laid_2 = work + 2714*N + 1152, scores_t11 = work
+    cdef write scores_t14 = work + 1632*N, scores_t16 = work + 1888*N, scores_t17 = work + 2512*N
+    cdef write scores_t16_at = work + 2576*N, scores_t16_t1_at = work + 2272*N, scores_t18 = work + 1952*N
+    cdef write d_scores = work + 2704*N, d_scores_t17 = work + 2640*N, d_scores_t14 = work + 1888*N
+    cdef write d_scores_t14_pad = work, d_scores_t8 = work + 1632*N, d_scores_t6 = work, d_second_W_laid = work + 2714*N
     cdef real t1, t3, t5, t7, t9, t11, t13, t15, t17, t19, t21, t23, t25, t27, t29, t31, t33, t35, t37, t39, t41, t43
     cdef real t45, t47, t49, t51, t53, t55, t57, t59, t61, t63, t65, t67, t69, t71, loss_t1_max, loss_t1_shift
     cdef real loss_t1_sum
@@ -1504,14 +1504,14 @@ _SPEC = """{
             'name': 'backward',
             'slots': ('in:x', 'in:y', 'theta', 'grad:loss', 'kept', 'work'),
             'kept': ('*', 2123, 'N'),
-            'work': ('+', ('*', 1934, 'N'), 1152),
+            'work': ('+', ('*', 1946, 'N'), 1152),
             'sizes': ('N',),
         },
         {
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
-            'work': ('+', ('*', 2702, 'N'), 2304),
+            'work': ('+', ('*', 2714, 'N'), 2304),
             'sizes': ('N',),
         },
     ),

@@ -46,3 +46,13 @@ def test_it_is_little_longer_than_it_must_be(path: Path) -> None:
     for nest in nests:
         sizes = {name: 32 for s in nest.storage for d in s.value.shape for name in d.free()}
         assert nest.work.evaluate(sizes) <= 1.2 * at_once(nest, sizes), nest.kernel.name
+
+
+def test_what_takes_lines_of_the_cache_begins_on_one() -> None:
+    """Also behind what does not fill its last line: 3*7*7 and 70 elements an image."""
+    text = ("size N, H = 70\ninput x[N, 3, 7, 7]\nparam W[147, 300] ~ normal(0, 1)\nparam V[300, H] ~ normal(0, 1)\n"
+            "output y = tanh(reshape(tanh(x), N, 147) @ W) @ V\nminimize mean(y**2)\n")  # fmt: skip
+    _, nests = driver.compile_model(text, name="lines", stop_after="loops").value
+    starts = [s.offset for nest in nests for s in nest.storage if s.kind == "work" and size(s.extents).evaluate({"N": 1}) >= 64]
+    assert len(starts) >= 3
+    assert all(c % 16 == 0 for start in starts for _, c in start.terms)
