@@ -54,3 +54,13 @@ def test_what_has_a_fixed_size_comes_first_and_fills_whole_lines() -> None:
     offsets, length = lay_out([(n * 16, 0, 3), (Dim.of(70), 1, 2), (n * 48, 1, 3), (Dim.of(500), 2, 3)])
     assert offsets == [Dim.of(576), Dim.of(0), n * 16 + 576, Dim.of(70)] and length == n * 64 + 576
     assert lay_out([(Dim.of(70), 0, 1)]) == ([Dim.of(0)], Dim.of(70))
+
+
+def test_what_takes_lines_of_the_cache_begins_on_one() -> None:
+    """Also behind what does not fill its last line: 3*7*7 and 70 elements an image."""
+    text = ("size N, H = 70\ninput x[N, 3, 7, 7]\nparam W[147, 300] ~ normal(0, 1)\nparam V[300, H] ~ normal(0, 1)\n"
+            "output y = tanh(reshape(tanh(x), N, 147) @ W) @ V\nminimize mean(y**2)\n")  # fmt: skip
+    _, nests = driver.compile_model(text, name="lines", stop_after="loops").value
+    starts = [s.offset for nest in nests for s in nest.storage if s.kind == "work" and size(s.extents).evaluate({"N": 1}) >= 64]
+    assert len(starts) >= 3
+    assert all(c % 16 == 0 for start in starts for _, c in start.terms)

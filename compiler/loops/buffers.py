@@ -23,7 +23,7 @@ from .schedule import best_name, schedule, walk
 
 ON_STACK = 256  # elements of one value
 STACK = 1 << 15  # elements of all values
-LINE = 16  # elements from the start of a fixed piece to the next: whole cache lines
+LINE = 16  # elements of a line of the cache, or of two
 MANY = 300  # up to so many values of one kind of size are laid out in two ways
 
 
@@ -85,9 +85,15 @@ def _lower(kernel: Kernel) -> Nest:
             else:
                 pending.append((use.first, use, value, dims))
     pending.sort(key=lambda p: p[0])
-    offsets, work = lay_out([(size(tuple(value.shape[d] for d in dims)), use.first, use.last) for _, use, value, dims in pending])
+    wanted = [(_whole_lines(size(tuple(value.shape[d] for d in dims))), use.first, use.last) for _, use, value, dims in pending]
+    offsets, work = lay_out(wanted)
     storage += [Storage(value, "work", dims, offset=at) for (_, _, value, dims), at in zip(pending, offsets, strict=True)]
     return Nest(kernel, body, tuple(storage), work)
+
+
+def _whole_lines(extent: Dim) -> Dim:
+    """What takes several lines of the cache takes whole ones, so that what lies behind it begins on one, too."""
+    return Dim(tuple((m, c if c < 4 * LINE else -(-c // LINE) * LINE) for m, c in extent.terms))
 
 
 Span = tuple[int, int, int]  # how much, and the first and the last node that uses it
