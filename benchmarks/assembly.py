@@ -118,8 +118,7 @@ def disassembled(model: Path, dtype: str | None, folder: Path) -> tuple[str, str
     c_file = translate(result.name, pyx, folder)
     target = folder / "model.o"
     include = [f"-I{headers()}", f"-I{sysconfig.get_path('include')}"]
-    openmp = tools.openmp if "gradwright/gemm.h" in pyx or "cython.parallel" in pyx else ()
-    subprocess.run([*tools.command, *tools.flags, *openmp, *include, "-g1", "-DNDEBUG", "-w", "-fPIC", "-c", str(c_file), "-o",
+    subprocess.run([*tools.command, *tools.flags, *include, "-g1", "-DNDEBUG", "-w", "-fPIC", "-c", str(c_file), "-o",
                     str(target)], check=True)  # fmt: skip
     shown = subprocess.run(["objdump", "-d", "-l", "--no-show-raw-insn", str(target)], capture_output=True, text=True, check=True)
     return pyx, shown.stdout

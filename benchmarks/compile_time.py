@@ -222,7 +222,7 @@ def measure(text: str, *, compiled: bool = False, numpy: bool = False, stop: str
             with clock.stage("Cython"):
                 c_file = translate("model", value["model.pyx"], Path(folder))
             with clock.stage("C compiler"):
-                tools.compile(c_file, Path(folder) / "model.so", include=(headers(),), threads=False)
+                tools.compile(c_file, Path(folder) / "model.so", include=(headers(),))
     return clock.seconds
 
 

@@ -6,7 +6,7 @@ import click
 
 from . import __version__
 from .commands.fmt import fmt_command
-from .commands.machine import cache_command, doctor_command
+from .commands.machine import cache_command, doctor_command, tune_command
 from .commands.models import STAGES, check_command, compile_command, derive_command, explain_command, graph_command
 from .commands.running import bench_command, gradcheck_command, predict_command, profile_command, train_command
 
@@ -37,6 +37,7 @@ def main() -> None:
 for _command in (
     compile_command, check_command, graph_command, derive_command, explain_command, fmt_command,
     gradcheck_command, train_command, predict_command, bench_command, profile_command, cache_command, doctor_command,
+    tune_command,
 ):  # fmt: skip
     main.add_command(_command)
 

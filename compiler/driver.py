@@ -203,9 +203,9 @@ def _differentiate(job: Job, model: Any) -> Any:
 
 
 def _lower(job: Job, plan: Any) -> Any:
-    from .loops.buffers import lower
+    from .loops.buffers import lower_all
 
-    return plan, tuple(lower(kernel) for kernel in plan.kernels)
+    return plan, lower_all(plan.kernels)
 
 
 def _emit(job: Job, lowered: Any) -> Any:

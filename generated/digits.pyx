@@ -14,6 +14,15 @@ Operations   the forward graph as written: 9686*N + 9476
              backward 11041*N + 9472; bytes moved 2736*N + 76376
              train 20763*N + 18948, 11*N + 4736 of them transcendental; bytes moved 3240*N + 76976
              step 20763*N + 9772, 11*N + 4736 of them transcendental; bytes moved 3240*N + 76992
+Products     h_t1 (N x 64 x 64) in predict, train, step: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2
+             scores (N x 10 x 64) in predict, forward: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, added in registers
+             h_t2 (N x 64 x 64) in forward: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2, added in registers
+             d_h (N x 64 x 10) in backward, train, step: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2
+             d_W1 (64 x 64 x N) in backward, train: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2, added in registers
+             d_W2 (64 x 10 x N) in backward, train: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, added in registers
+             scores_t1 (N x 10 x 64) in train, step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2
+             W1_next (64 x 64 x N) in step: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2, scaled and added in registers
+             W2_next (64 x 10 x N) in step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, scaled and added in registers
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -70,10 +79,12 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
     cdef read W1 = theta, b1 = theta + 4096, W2 = theta + 4160, b2 = theta + 4800
     cdef write h_t2 = kept, h = kept + 64*N, loss_t1_exp = kept + 128*N, loss_t1_sum = kept + 138*N
     cdef real reg = hyper[0]
-    cdef real loss_t1_max, loss_t1_shift
+    cdef real loss_t1_max
+    cdef real loss_t4_block[8]
     cdef real loss_t7_block[64]
+    cdef real loss_t1_shift[8]
     cdef double loss_t4, loss_t7, loss_t9
-    cdef Py_ssize_t n, j, k
+    cdef Py_ssize_t n, j, n_start, n_count, n_in, k
     for n in range(N):
         # examples/digits.gw:17   h = relu(x @ W1 + b1)
         for j in range(64):
@@ -99,17 +110,26 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
     #     the largest, taken away below
     #     at most 1 each
     #     in softmax_cross_entropy
-    for n in range(N):
-        loss_t1_max = -inf
-        for j in range(10):
-            loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
-        loss_t1_shift = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
-        for j in range(10):
-            loss_t1_exp[10*n + j] = exp(scores[10*n + j] - loss_t1_shift)
-        loss_t1_sum[n] = 0
-        for j in range(10):
-            loss_t1_sum[n] += loss_t1_exp[10*n + j]
-        loss_t4 += loss_t1_shift + log(loss_t1_sum[n]) - scores[10*n + y[n]]
+    for n_start in range(0, N, 8):
+        n_count = N - n_start if N - n_start < 8 else 8
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t1_max = -inf
+            for j in range(10):
+                loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
+            loss_t1_shift[n_in] = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
+            for j in range(10):
+                loss_t1_exp[10*n + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t1_sum[n] = 0
+            for j in range(10):
+                loss_t1_sum[n] += loss_t1_exp[10*n + j]
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n]) - scores[10*n + y[n]]
+        for n_in in range(n_count):
+            loss_t4 += loss_t4_block[n_in]
     loss_t7 = 0
     for j in range(64):
         for k in range(64):
@@ -192,12 +212,15 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef real reg = hyper[0]
     cdef write h_t1 = work, h_t2 = work + 64*N, h = work + 128*N, scores_t1 = work, d_scores = work + 256*N, d_h = work
     cdef write d_h_t2 = work + 192*N
-    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum
+    cdef real loss_t1_max
+    cdef real loss_t4_block[8]
     cdef real loss_t7_block[64]
-    cdef real scores[10]
-    cdef real loss_t1_exp[10]
+    cdef real scores[80]
+    cdef real loss_t1_shift[8]
+    cdef real loss_t1_exp[80]
+    cdef real loss_t1_sum[8]
     cdef double loss_t4, loss_t7, loss_t9
-    cdef Py_ssize_t n, j, k
+    cdef Py_ssize_t n, j, n_start, n_count, n_in, k
     # examples/digits.gw:17   h = relu(x @ W1 + b1)
     gemm(N, 64, 64, 1,
          x, 64, 1,
@@ -217,36 +240,45 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
     for j in range(10):
         d_b2[j] = 0
-    for n in range(N):
-        # examples/digits.gw:20   output scores = h @ W2 + b2
-        for j in range(10):
-            scores[j] = scores_t1[10*n + j] + b2[j]
+    for n_start in range(0, N, 8):
+        n_count = N - n_start if N - n_start < 8 else 8
+        for n_in in range(n_count):
+            n = n_start + n_in
+            # examples/digits.gw:20   output scores = h @ W2 + b2
+            for j in range(10):
+                scores[10*n_in + j] = scores_t1[10*n + j] + b2[j]
+            # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+            loss_t1_max = -inf
+            #     the largest, taken away below
+            for j in range(10):
+                loss_t1_max = maximum(loss_t1_max, scores[10*n_in + j])
+            loss_t1_shift[n_in] = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
+            #     at most 1 each
+            for j in range(10):
+                loss_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - loss_t1_shift[n_in])
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t1_sum[n_in] = 0
+            for j in range(10):
+                loss_t1_sum[n_in] += loss_t1_exp[10*n_in + j]
+            # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+            #     scores is used 2 times: its adjoints add
+            #     exp(t - logsumexp(t)): the softmax
+            #     d loss_t5 / d loss_t4 = 1 / N
+            #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
+            for j in range(10):
+                d_scores[10*n + j] = loss_t1_exp[10*n_in + j]/(loss_t1_sum[n_in]*N)
+            d_scores[10*n + y[n]] -= 1.0/N
+            # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
+            for j in range(10):
+                d_b2[j] += d_scores[10*n + j]
         # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
-        loss_t1_max = -inf
-        #     the largest, taken away below
-        for j in range(10):
-            loss_t1_max = maximum(loss_t1_max, scores[j])
-        loss_t1_shift = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
-        #     at most 1 each
-        for j in range(10):
-            loss_t1_exp[j] = exp(scores[j] - loss_t1_shift)
-        loss_t1_sum = 0
-        for j in range(10):
-            loss_t1_sum += loss_t1_exp[j]
         #     in softmax_cross_entropy
-        loss_t4 += loss_t1_shift + log(loss_t1_sum) - scores[y[n]]
-        # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
-        #     scores is used 2 times: its adjoints add
-        #     exp(t - logsumexp(t)): the softmax
-        #     d loss_t5 / d loss_t4 = 1 / N
-        #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
-        for j in range(10):
-            d_scores[10*n + j] = loss_t1_exp[j]/(loss_t1_sum*N)
-        d_scores[10*n + y[n]] -= 1.0/N
-        # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
-        for j in range(10):
-            d_b2[j] += d_scores[10*n + j]
-    # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n_in + y[n]]
+        for n_in in range(n_count):
+            loss_t4 += loss_t4_block[n_in]
     loss_t7 = 0
     for j in range(64):
         for k in range(64):
@@ -303,14 +335,17 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real weight_decay = rule[3]
     cdef write h_t1 = work, h_t2 = work + 64*N, h = work + 128*N, scores_t1 = work, d_scores = work + 256*N, d_h = work
     cdef write d_h_t2 = work + 192*N
-    cdef real loss_t1_max, loss_t1_shift, loss_t1_sum
+    cdef real loss_t1_max
+    cdef real loss_t4_block[8]
     cdef real loss_t7_block[64]
-    cdef real scores[10]
-    cdef real loss_t1_exp[10]
+    cdef real scores[80]
+    cdef real loss_t1_shift[8]
+    cdef real loss_t1_exp[80]
+    cdef real loss_t1_sum[8]
     cdef real d_b1_t1[64]
     cdef real d_b2_t1[10]
     cdef double loss_t4, loss_t7, loss_t9
-    cdef Py_ssize_t n, j, k
+    cdef Py_ssize_t n, j, n_start, n_count, n_in, k
     # examples/digits.gw:17   h = relu(x @ W1 + b1)
     gemm(N, 64, 64, 1,
          x, 64, 1,
@@ -330,36 +365,45 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
     for j in range(10):
         d_b2_t1[j] = 0
-    for n in range(N):
-        # examples/digits.gw:20   output scores = h @ W2 + b2
-        for j in range(10):
-            scores[j] = scores_t1[10*n + j] + b2[j]
+    for n_start in range(0, N, 8):
+        n_count = N - n_start if N - n_start < 8 else 8
+        for n_in in range(n_count):
+            n = n_start + n_in
+            # examples/digits.gw:20   output scores = h @ W2 + b2
+            for j in range(10):
+                scores[10*n_in + j] = scores_t1[10*n + j] + b2[j]
+            # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+            loss_t1_max = -inf
+            #     the largest, taken away below
+            for j in range(10):
+                loss_t1_max = maximum(loss_t1_max, scores[10*n_in + j])
+            loss_t1_shift[n_in] = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
+            #     at most 1 each
+            for j in range(10):
+                loss_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - loss_t1_shift[n_in])
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t1_sum[n_in] = 0
+            for j in range(10):
+                loss_t1_sum[n_in] += loss_t1_exp[10*n_in + j]
+            # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+            #     scores is used 2 times: its adjoints add
+            #     exp(t - logsumexp(t)): the softmax
+            #     d loss_t5 / d loss_t4 = 1 / N
+            #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
+            for j in range(10):
+                d_scores[10*n + j] = loss_t1_exp[10*n_in + j]/(loss_t1_sum[n_in]*N)
+            d_scores[10*n + y[n]] -= 1.0/N
+            # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
+            for j in range(10):
+                d_b2_t1[j] += d_scores[10*n + j]
         # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
-        loss_t1_max = -inf
-        #     the largest, taken away below
-        for j in range(10):
-            loss_t1_max = maximum(loss_t1_max, scores[j])
-        loss_t1_shift = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
-        #     at most 1 each
-        for j in range(10):
-            loss_t1_exp[j] = exp(scores[j] - loss_t1_shift)
-        loss_t1_sum = 0
-        for j in range(10):
-            loss_t1_sum += loss_t1_exp[j]
         #     in softmax_cross_entropy
-        loss_t4 += loss_t1_shift + log(loss_t1_sum) - scores[y[n]]
-        # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
-        #     scores is used 2 times: its adjoints add
-        #     exp(t - logsumexp(t)): the softmax
-        #     d loss_t5 / d loss_t4 = 1 / N
-        #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
-        for j in range(10):
-            d_scores[10*n + j] = loss_t1_exp[j]/(loss_t1_sum*N)
-        d_scores[10*n + y[n]] -= 1.0/N
-        # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
-        for j in range(10):
-            d_b2_t1[j] += d_scores[10*n + j]
-    # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n_in + y[n]]
+        for n_in in range(n_count):
+            loss_t4 += loss_t4_block[n_in]
     loss_t7 = 0
     for j in range(64):
         for k in range(64):

@@ -33,13 +33,12 @@ cdef extern from "gradwright/share.h" nogil:
 ctypedef double real
 
 
-cdef void _forward_part1(read x, write kept, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
-                         double *sums) noexcept nogil:
+cdef void _forward_part1(read x, write f_t1, write f_t2, write f_t4, write f_t6, Py_ssize_t N, Py_ssize_t first,
+                         Py_ssize_t last, double *sums) noexcept nogil:
     # the rounds of a loop of forward from first up to last
-    cdef write f_t1 = kept, f_t2 = kept + N, f_t4 = kept + 2*N, f_t6 = kept + 3*N
     cdef real f_total_block[512]
     cdef double f_total
-    cdef Py_ssize_t n, n_start, n_count, n_in
+    cdef Py_ssize_t n, n_in, n_start, n_count
     f_total = 0
     # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
     for n_start in range(first, last, 512):
@@ -56,29 +55,32 @@ cdef void _forward_part1(read x, write kept, Py_ssize_t N, Py_ssize_t first, Py_
 
 
 cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
-    _forward_part1(<read>s[0], <write>s[1], n[0], first, last, sums)
+    _forward_part1(<read>s[0], <write>s[1], <write>s[2], <write>s[3], <write>s[4], n[0], first, last, sums)
 
 
 cdef void forward(read x, write f, write kept, Py_ssize_t N) noexcept nogil:
     # the outputs, and what the backward pass keeps
+    cdef write f_t1 = kept, f_t2 = kept + N, f_t4 = kept + 2*N, f_t6 = kept + 3*N
     cdef double f_total
     cdef double _sums1[1]
     cdef Py_ssize_t _sizes[1]
-    cdef void *_given1[2]
+    cdef void *_given1[5]
     # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
     f_total = 0
     _given1[0] = <void *>x
-    _given1[1] = <void *>kept
+    _given1[1] = <void *>f_t1
+    _given1[2] = <void *>f_t2
+    _given1[3] = <void *>f_t4
+    _given1[4] = <void *>f_t6
     _sizes[0] = N
     share(_call_forward_part1, _given1, _sizes, N, 56, 512, _sums1, 1)
     f_total += _sums1[0]
     f[0] = f_total
 
 
-cdef void _backward_part1(read x, read upstream_f, write d_x, read kept, Py_ssize_t N, Py_ssize_t first,
-                          Py_ssize_t last, double *sums) noexcept nogil:
+cdef void _backward_part1(read x, read upstream_f, write d_x, read f_t1, read f_t2, read f_t4, read f_t6, Py_ssize_t N,
+                          Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
     # the rounds of a loop of backward from first up to last
-    cdef read f_t1 = kept, f_t2 = kept + N, f_t4 = kept + 2*N, f_t6 = kept + 3*N
     cdef real d_f_t5
     cdef Py_ssize_t n
     # examples/expression.gw:4   backward of  output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
@@ -92,13 +94,15 @@ cdef void _backward_part1(read x, read upstream_f, write d_x, read kept, Py_ssiz
 
 
 cdef void _call_backward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
-    _backward_part1(<read>s[0], <read>s[1], <write>s[2], <read>s[3], n[0], first, last, sums)
+    _backward_part1(<read>s[0], <read>s[1], <write>s[2], <read>s[3], <read>s[4], <read>s[5], <read>s[6], n[0], first,
+                    last, sums)
 
 
 cdef void backward(read x, read upstream_f, write d_x, read kept, Py_ssize_t N) noexcept nogil:
     # the adjoints, from what the forward pass kept
+    cdef read f_t1 = kept, f_t2 = kept + N, f_t4 = kept + 2*N, f_t6 = kept + 3*N
     cdef Py_ssize_t _sizes[1]
-    cdef void *_given1[4]
+    cdef void *_given1[7]
     # examples/expression.gw:4   backward of  output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
     #     d f_t6 / d f_t5 = f_t6
     #     x is used 4 times: its adjoints add
@@ -107,7 +111,10 @@ cdef void backward(read x, read upstream_f, write d_x, read kept, Py_ssize_t N) 
     _given1[0] = <void *>x
     _given1[1] = <void *>upstream_f
     _given1[2] = <void *>d_x
-    _given1[3] = <void *>kept
+    _given1[3] = <void *>f_t1
+    _given1[4] = <void *>f_t2
+    _given1[5] = <void *>f_t4
+    _given1[6] = <void *>f_t6
     _sizes[0] = N
     share(_call_backward_part1, _given1, _sizes, N, 37, 1, NULL, 0)
 
@@ -118,7 +125,7 @@ cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N
     cdef real f_t1, f_t2, f_t4, f_t6, d_f_t5
     cdef real f_total_block[512]
     cdef double f_total
-    cdef Py_ssize_t n, n_start, n_count, n_in
+    cdef Py_ssize_t n, n_in, n_start, n_count
     f_total = 0
     for n_start in range(first, last, 512):
         n_count = last - n_start if last - n_start < 512 else 512

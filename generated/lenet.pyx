@@ -7,12 +7,23 @@ Made by gradwright 0.1.0 from examples/lenet.gw (sha256 6a9f93f9e3904718); edit 
 Sizes        N is free
 Inputs       x[N, 1, 8, 8] y[N]
 Parameters   first.W[8, 1, 3, 3] first.b[8] second.W[16, 8, 3, 3] second.b[16] head.W[64, 10] head.b[10]: 1898 float32, in this order in theta
-Kept         scores_t6[N, 8, 8, 8] scores_t7[N, 8, 8, 8] scores_t8_t1[N, 8, 4, 4, 2] scores_t8[N, 8, 4, 4] scores_t14[N, 16, 4, 4] scores_t15[N, 16, 4, 4] scores_t16_t1[N, 16, 2, 2, 2] scores_t16[N, 16, 2, 2] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
+Kept         x_pad[N, 1, 10, 10] scores_t6[N, 8, 8, 8] scores_t7[N, 8, 8, 8] scores_t8_t1[N, 4, 2, 4, 8] scores_t8_pad[N, 6, 6, 8] scores_t14[N, 4, 4, 16] scores_t15[N, 4, 4, 16] scores_t16_t1[N, 2, 2, 2, 16] scores_t16[N, 2, 2, 16] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
 Operations   the forward graph as written: 96534*N + 1
              predict 51392*N; bytes moved 5176*N + 14248
-             forward 51440*N + 1, 11*N of them transcendental; bytes moved 13420*N + 12204
-             backward 92641*N; bytes moved 21356*N + 23976
-             train 144091*N + 1, 11*N of them transcendental; bytes moved 19304*N + 31060
+             forward 50672*N + 1, 11*N of them transcendental; bytes moved 9836*N + 12204
+             backward 92641*N; bytes moved 20588*N + 26024
+             train 144091*N + 1, 11*N of them transcendental; bytes moved 19304*N + 33108
+Products     scores_t3 (64*N x 8 x 9) in predict, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
+             scores_t11 (16*N x 16 x 72) in predict, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
+             scores (N x 10 x 64) in predict, forward: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
+             scores_t6 (64*N x 8 x 9) in forward: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2, added in registers
+             scores_t14 (16*N x 16 x 72) in forward: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
+             d_scores_t17 (N x 64 x 10) in backward, train: tiles of 8 x (2*2) vectors with AVX-512, 4 x (2*3+2) vectors with AVX2
+             d_scores_t8 (16*N x 8 x 144) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
+             d_first.W_laid (9 x 8 x 64*N) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
+             d_second.W_laid (72 x 16 x 16*N) in backward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
+             d_head.W (64 x 10 x N) in backward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
+             scores_t18 (N x 10 x 64) in train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -91,47 +102,52 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
                 for l in range(8):
                     t1 = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
                     scores_t7[64*j + 8*k + l] = (<real>0 if t1 <= 0 else t1)
-        for j in range(8):
+        for j in range(6):
             for k in range(6):
-                for l in range(6):
-                    scores_t8_pad[288*n + 48*k + 8*l + j] = 0
-            for k in range(4):
-                for l in range(4):
-                    scores_t8[l] = -inf
+                for l in range(8):
+                    scores_t8_pad[288*n + 48*j + 8*k + l] = 0
+        for j in range(4):
+            for k in range(8):
+                scores_t8[0] = -inf
                 scores_t8_t1[0] = -inf
-                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[128*k + j])
-                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[128*k + j + 8])
+                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[16*j + k])
+                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[16*j + k + 8])
                 scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[0])
                 scores_t8_t1[1] = -inf
-                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[128*k + j + 16])
-                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[128*k + j + 24])
-                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[1])
+                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[16*j + k + 64])
+                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[16*j + k + 72])
+                scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[1])
+                scores_t8_pad[288*n + 8*j + k + 56] = scores_t8[0]
+                scores_t8[1] = -inf
                 scores_t8_t1[2] = -inf
-                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[128*k + j + 32])
-                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[128*k + j + 40])
-                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[2])
+                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[16*j + k + 128])
+                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[16*j + k + 136])
+                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[2])
                 scores_t8_t1[3] = -inf
-                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[128*k + j + 48])
-                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[128*k + j + 56])
-                scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[3])
+                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[16*j + k + 192])
+                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[16*j + k + 200])
+                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[3])
+                scores_t8_pad[288*n + 8*j + k + 104] = scores_t8[1]
+                scores_t8[2] = -inf
                 scores_t8_t1[4] = -inf
-                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[128*k + j + 64])
-                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[128*k + j + 72])
-                scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[4])
+                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[16*j + k + 256])
+                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[16*j + k + 264])
+                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[4])
                 scores_t8_t1[5] = -inf
-                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[128*k + j + 80])
-                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[128*k + j + 88])
-                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[5])
+                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[16*j + k + 320])
+                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[16*j + k + 328])
+                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[5])
+                scores_t8_pad[288*n + 8*j + k + 152] = scores_t8[2]
+                scores_t8[3] = -inf
                 scores_t8_t1[6] = -inf
-                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[128*k + j + 96])
-                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[128*k + j + 104])
-                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[6])
+                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[16*j + k + 384])
+                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[16*j + k + 392])
+                scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[6])
                 scores_t8_t1[7] = -inf
-                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[128*k + j + 112])
-                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[128*k + j + 120])
+                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[16*j + k + 448])
+                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[16*j + k + 456])
                 scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[7])
-                for l in range(4):
-                    scores_t8_pad[288*n + 48*k + 8*l + j + 56] = scores_t8[l]
+                scores_t8_pad[288*n + 8*j + k + 200] = scores_t8[3]
     #     second.W as the kernel reads it
     for j in range(3):
         for k in range(3):
@@ -180,17 +196,21 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     # the outputs, and what the backward pass keeps
     cdef read first_W = theta, first_b = theta + 72, second_W = theta + 80, second_b = theta + 1232
     cdef read head_W = theta + 1248, head_b = theta + 1888
-    cdef write scores_t6 = kept, scores_t7 = kept + 512*N, scores_t8_t1 = kept + 1024*N, scores_t8 = kept + 1280*N
-    cdef write scores_t14 = kept + 1408*N, scores_t15 = kept + 1664*N, scores_t16_t1 = kept + 1920*N
-    cdef write scores_t16 = kept + 2048*N, loss_t1_exp = kept + 2112*N, loss_t1_sum = kept + 2122*N
-    cdef write x_pad = work + 512*N + 1152, scores_t3 = work + 1152, scores_t8_pad = work + 512*N + 1152
-    cdef write second_W_laid = work, scores_t11 = work + 1152
-    cdef real loss_t1_max, loss_t1_shift
+    cdef write x_pad = kept, scores_t6 = kept + 100*N, scores_t7 = kept + 612*N, scores_t8_t1 = kept + 1124*N
+    cdef write scores_t8_pad = kept + 1380*N, scores_t14 = kept + 1668*N, scores_t15 = kept + 1924*N
+    cdef write scores_t16_t1 = kept + 2180*N, scores_t16 = kept + 2308*N, loss_t1_exp = kept + 2372*N
+    cdef write loss_t1_sum = kept + 2382*N
+    cdef write second_W_laid = work
+    cdef real loss_t1_max
+    cdef real loss_t4_block[8]
     cdef real first_W_laid[72]
+    cdef real scores_t8[4]
+    cdef real loss_t1_shift[8]
     cdef double loss_t4
-    cdef Py_ssize_t n, j, k, l, i
+    cdef Py_ssize_t n, j, k, l, i, n_start, n_count, n_in
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     x with zeros around it
+    #     in conv2d
     #     in dense
     for n in range(N):
         for j in range(10):
@@ -199,6 +219,14 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
         for j in range(8):
             for k in range(8):
                 x_pad[100*n + 10*j + k + 11] = x[64*n + 8*j + k]
+        for j in range(8):
+            for k in range(8):
+                for l in range(8):
+                    scores_t6[512*n + 64*j + 8*k + l] = first_b[l]
+        for j in range(4):
+            for k in range(4):
+                for l in range(16):
+                    scores_t14[256*n + 64*j + 16*k + l] = second_b[l]
         for j in range(10):
             scores[10*n + j] = head_b[j]
     #     first.W as the kernel reads it
@@ -206,182 +234,63 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
         for k in range(3):
             for l in range(8):
                 first_W_laid[24*j + 8*k + l] = first_W[9*l + 3*j + k]
-    #     in conv2d
     contract(N, 100, 512,  8, 10, 64,  8, 1, 8,
              1, 0, 0,  3, 10, 24,  3, 1, 8,
              8, 1, 1,
-             1, x_pad, first_W_laid, 0, scores_t3)
+             1, x_pad, first_W_laid, 1, scores_t6)
     #     in max_pool2d
     #     scores_t8 with zeros around it
     for n in range(N):
         for j in range(8):
             for k in range(8):
                 for l in range(8):
-                    scores_t6[512*n + 64*j + 8*k + l] = scores_t3[512*n + 64*k + 8*l + j] + first_b[j]
                     scores_t7[512*n + 64*j + 8*k + l] = (<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else scores_t6[512*n + 64*j + 8*k + l])
+        for j in range(6):
             for k in range(6):
-                for l in range(6):
-                    scores_t8_pad[288*n + 48*k + 8*l + j] = 0
-            scores_t8[128*n + 16*j] = -inf
-            scores_t8_t1[256*n + 32*j] = -inf
-            scores_t8_t1[256*n + 32*j] = maximum(scores_t8_t1[256*n + 32*j], scores_t7[512*n + 64*j])
-            scores_t8_t1[256*n + 32*j] = maximum(scores_t8_t1[256*n + 32*j], scores_t7[512*n + 64*j + 1])
-            scores_t8[128*n + 16*j] = maximum(scores_t8[128*n + 16*j], scores_t8_t1[256*n + 32*j])
-            scores_t8_t1[256*n + 32*j + 1] = -inf
-            scores_t8_t1[256*n + 32*j + 1] = maximum(scores_t8_t1[256*n + 32*j + 1], scores_t7[512*n + 64*j + 8])
-            scores_t8_t1[256*n + 32*j + 1] = maximum(scores_t8_t1[256*n + 32*j + 1], scores_t7[512*n + 64*j + 9])
-            scores_t8[128*n + 16*j] = maximum(scores_t8[128*n + 16*j], scores_t8_t1[256*n + 32*j + 1])
-            scores_t8_pad[288*n + j + 56] = scores_t8[128*n + 16*j]
-            scores_t8[128*n + 16*j + 1] = -inf
-            scores_t8_t1[256*n + 32*j + 2] = -inf
-            scores_t8_t1[256*n + 32*j + 2] = maximum(scores_t8_t1[256*n + 32*j + 2], scores_t7[512*n + 64*j + 2])
-            scores_t8_t1[256*n + 32*j + 2] = maximum(scores_t8_t1[256*n + 32*j + 2], scores_t7[512*n + 64*j + 3])
-            scores_t8[128*n + 16*j + 1] = maximum(scores_t8[128*n + 16*j + 1], scores_t8_t1[256*n + 32*j + 2])
-            scores_t8_t1[256*n + 32*j + 3] = -inf
-            scores_t8_t1[256*n + 32*j + 3] = maximum(scores_t8_t1[256*n + 32*j + 3], scores_t7[512*n + 64*j + 10])
-            scores_t8_t1[256*n + 32*j + 3] = maximum(scores_t8_t1[256*n + 32*j + 3], scores_t7[512*n + 64*j + 11])
-            scores_t8[128*n + 16*j + 1] = maximum(scores_t8[128*n + 16*j + 1], scores_t8_t1[256*n + 32*j + 3])
-            scores_t8_pad[288*n + j + 64] = scores_t8[128*n + 16*j + 1]
-            scores_t8[128*n + 16*j + 2] = -inf
-            scores_t8_t1[256*n + 32*j + 4] = -inf
-            scores_t8_t1[256*n + 32*j + 4] = maximum(scores_t8_t1[256*n + 32*j + 4], scores_t7[512*n + 64*j + 4])
-            scores_t8_t1[256*n + 32*j + 4] = maximum(scores_t8_t1[256*n + 32*j + 4], scores_t7[512*n + 64*j + 5])
-            scores_t8[128*n + 16*j + 2] = maximum(scores_t8[128*n + 16*j + 2], scores_t8_t1[256*n + 32*j + 4])
-            scores_t8_t1[256*n + 32*j + 5] = -inf
-            scores_t8_t1[256*n + 32*j + 5] = maximum(scores_t8_t1[256*n + 32*j + 5], scores_t7[512*n + 64*j + 12])
-            scores_t8_t1[256*n + 32*j + 5] = maximum(scores_t8_t1[256*n + 32*j + 5], scores_t7[512*n + 64*j + 13])
-            scores_t8[128*n + 16*j + 2] = maximum(scores_t8[128*n + 16*j + 2], scores_t8_t1[256*n + 32*j + 5])
-            scores_t8_pad[288*n + j + 72] = scores_t8[128*n + 16*j + 2]
-            scores_t8[128*n + 16*j + 3] = -inf
-            scores_t8_t1[256*n + 32*j + 6] = -inf
-            scores_t8_t1[256*n + 32*j + 6] = maximum(scores_t8_t1[256*n + 32*j + 6], scores_t7[512*n + 64*j + 6])
-            scores_t8_t1[256*n + 32*j + 6] = maximum(scores_t8_t1[256*n + 32*j + 6], scores_t7[512*n + 64*j + 7])
-            scores_t8[128*n + 16*j + 3] = maximum(scores_t8[128*n + 16*j + 3], scores_t8_t1[256*n + 32*j + 6])
-            scores_t8_t1[256*n + 32*j + 7] = -inf
-            scores_t8_t1[256*n + 32*j + 7] = maximum(scores_t8_t1[256*n + 32*j + 7], scores_t7[512*n + 64*j + 14])
-            scores_t8_t1[256*n + 32*j + 7] = maximum(scores_t8_t1[256*n + 32*j + 7], scores_t7[512*n + 64*j + 15])
-            scores_t8[128*n + 16*j + 3] = maximum(scores_t8[128*n + 16*j + 3], scores_t8_t1[256*n + 32*j + 7])
-            scores_t8_pad[288*n + j + 80] = scores_t8[128*n + 16*j + 3]
-            scores_t8[128*n + 16*j + 4] = -inf
-            scores_t8_t1[256*n + 32*j + 8] = -inf
-            scores_t8_t1[256*n + 32*j + 8] = maximum(scores_t8_t1[256*n + 32*j + 8], scores_t7[512*n + 64*j + 16])
-            scores_t8_t1[256*n + 32*j + 8] = maximum(scores_t8_t1[256*n + 32*j + 8], scores_t7[512*n + 64*j + 17])
-            scores_t8[128*n + 16*j + 4] = maximum(scores_t8[128*n + 16*j + 4], scores_t8_t1[256*n + 32*j + 8])
-            scores_t8_t1[256*n + 32*j + 9] = -inf
-            scores_t8_t1[256*n + 32*j + 9] = maximum(scores_t8_t1[256*n + 32*j + 9], scores_t7[512*n + 64*j + 24])
-            scores_t8_t1[256*n + 32*j + 9] = maximum(scores_t8_t1[256*n + 32*j + 9], scores_t7[512*n + 64*j + 25])
-            scores_t8[128*n + 16*j + 4] = maximum(scores_t8[128*n + 16*j + 4], scores_t8_t1[256*n + 32*j + 9])
-            scores_t8_pad[288*n + j + 104] = scores_t8[128*n + 16*j + 4]
-            scores_t8[128*n + 16*j + 5] = -inf
-            scores_t8_t1[256*n + 32*j + 10] = -inf
-            scores_t8_t1[256*n + 32*j + 10] = maximum(scores_t8_t1[256*n + 32*j + 10], scores_t7[512*n + 64*j + 18])
-            scores_t8_t1[256*n + 32*j + 10] = maximum(scores_t8_t1[256*n + 32*j + 10], scores_t7[512*n + 64*j + 19])
-            scores_t8[128*n + 16*j + 5] = maximum(scores_t8[128*n + 16*j + 5], scores_t8_t1[256*n + 32*j + 10])
-            scores_t8_t1[256*n + 32*j + 11] = -inf
-            scores_t8_t1[256*n + 32*j + 11] = maximum(scores_t8_t1[256*n + 32*j + 11], scores_t7[512*n + 64*j + 26])
-            scores_t8_t1[256*n + 32*j + 11] = maximum(scores_t8_t1[256*n + 32*j + 11], scores_t7[512*n + 64*j + 27])
-            scores_t8[128*n + 16*j + 5] = maximum(scores_t8[128*n + 16*j + 5], scores_t8_t1[256*n + 32*j + 11])
-            scores_t8_pad[288*n + j + 112] = scores_t8[128*n + 16*j + 5]
-            scores_t8[128*n + 16*j + 6] = -inf
-            scores_t8_t1[256*n + 32*j + 12] = -inf
-            scores_t8_t1[256*n + 32*j + 12] = maximum(scores_t8_t1[256*n + 32*j + 12], scores_t7[512*n + 64*j + 20])
-            scores_t8_t1[256*n + 32*j + 12] = maximum(scores_t8_t1[256*n + 32*j + 12], scores_t7[512*n + 64*j + 21])
-            scores_t8[128*n + 16*j + 6] = maximum(scores_t8[128*n + 16*j + 6], scores_t8_t1[256*n + 32*j + 12])
-            scores_t8_t1[256*n + 32*j + 13] = -inf
-            scores_t8_t1[256*n + 32*j + 13] = maximum(scores_t8_t1[256*n + 32*j + 13], scores_t7[512*n + 64*j + 28])
-            scores_t8_t1[256*n + 32*j + 13] = maximum(scores_t8_t1[256*n + 32*j + 13], scores_t7[512*n + 64*j + 29])
-            scores_t8[128*n + 16*j + 6] = maximum(scores_t8[128*n + 16*j + 6], scores_t8_t1[256*n + 32*j + 13])
-            scores_t8_pad[288*n + j + 120] = scores_t8[128*n + 16*j + 6]
-            scores_t8[128*n + 16*j + 7] = -inf
-            scores_t8_t1[256*n + 32*j + 14] = -inf
-            scores_t8_t1[256*n + 32*j + 14] = maximum(scores_t8_t1[256*n + 32*j + 14], scores_t7[512*n + 64*j + 22])
-            scores_t8_t1[256*n + 32*j + 14] = maximum(scores_t8_t1[256*n + 32*j + 14], scores_t7[512*n + 64*j + 23])
-            scores_t8[128*n + 16*j + 7] = maximum(scores_t8[128*n + 16*j + 7], scores_t8_t1[256*n + 32*j + 14])
-            scores_t8_t1[256*n + 32*j + 15] = -inf
-            scores_t8_t1[256*n + 32*j + 15] = maximum(scores_t8_t1[256*n + 32*j + 15], scores_t7[512*n + 64*j + 30])
-            scores_t8_t1[256*n + 32*j + 15] = maximum(scores_t8_t1[256*n + 32*j + 15], scores_t7[512*n + 64*j + 31])
-            scores_t8[128*n + 16*j + 7] = maximum(scores_t8[128*n + 16*j + 7], scores_t8_t1[256*n + 32*j + 15])
-            scores_t8_pad[288*n + j + 128] = scores_t8[128*n + 16*j + 7]
-            scores_t8[128*n + 16*j + 8] = -inf
-            scores_t8_t1[256*n + 32*j + 16] = -inf
-            scores_t8_t1[256*n + 32*j + 16] = maximum(scores_t8_t1[256*n + 32*j + 16], scores_t7[512*n + 64*j + 32])
-            scores_t8_t1[256*n + 32*j + 16] = maximum(scores_t8_t1[256*n + 32*j + 16], scores_t7[512*n + 64*j + 33])
-            scores_t8[128*n + 16*j + 8] = maximum(scores_t8[128*n + 16*j + 8], scores_t8_t1[256*n + 32*j + 16])
-            scores_t8_t1[256*n + 32*j + 17] = -inf
-            scores_t8_t1[256*n + 32*j + 17] = maximum(scores_t8_t1[256*n + 32*j + 17], scores_t7[512*n + 64*j + 40])
-            scores_t8_t1[256*n + 32*j + 17] = maximum(scores_t8_t1[256*n + 32*j + 17], scores_t7[512*n + 64*j + 41])
-            scores_t8[128*n + 16*j + 8] = maximum(scores_t8[128*n + 16*j + 8], scores_t8_t1[256*n + 32*j + 17])
-            scores_t8_pad[288*n + j + 152] = scores_t8[128*n + 16*j + 8]
-            scores_t8[128*n + 16*j + 9] = -inf
-            scores_t8_t1[256*n + 32*j + 18] = -inf
-            scores_t8_t1[256*n + 32*j + 18] = maximum(scores_t8_t1[256*n + 32*j + 18], scores_t7[512*n + 64*j + 34])
-            scores_t8_t1[256*n + 32*j + 18] = maximum(scores_t8_t1[256*n + 32*j + 18], scores_t7[512*n + 64*j + 35])
-            scores_t8[128*n + 16*j + 9] = maximum(scores_t8[128*n + 16*j + 9], scores_t8_t1[256*n + 32*j + 18])
-            scores_t8_t1[256*n + 32*j + 19] = -inf
-            scores_t8_t1[256*n + 32*j + 19] = maximum(scores_t8_t1[256*n + 32*j + 19], scores_t7[512*n + 64*j + 42])
-            scores_t8_t1[256*n + 32*j + 19] = maximum(scores_t8_t1[256*n + 32*j + 19], scores_t7[512*n + 64*j + 43])
-            scores_t8[128*n + 16*j + 9] = maximum(scores_t8[128*n + 16*j + 9], scores_t8_t1[256*n + 32*j + 19])
-            scores_t8_pad[288*n + j + 160] = scores_t8[128*n + 16*j + 9]
-            scores_t8[128*n + 16*j + 10] = -inf
-            scores_t8_t1[256*n + 32*j + 20] = -inf
-            scores_t8_t1[256*n + 32*j + 20] = maximum(scores_t8_t1[256*n + 32*j + 20], scores_t7[512*n + 64*j + 36])
-            scores_t8_t1[256*n + 32*j + 20] = maximum(scores_t8_t1[256*n + 32*j + 20], scores_t7[512*n + 64*j + 37])
-            scores_t8[128*n + 16*j + 10] = maximum(scores_t8[128*n + 16*j + 10], scores_t8_t1[256*n + 32*j + 20])
-            scores_t8_t1[256*n + 32*j + 21] = -inf
-            scores_t8_t1[256*n + 32*j + 21] = maximum(scores_t8_t1[256*n + 32*j + 21], scores_t7[512*n + 64*j + 44])
-            scores_t8_t1[256*n + 32*j + 21] = maximum(scores_t8_t1[256*n + 32*j + 21], scores_t7[512*n + 64*j + 45])
-            scores_t8[128*n + 16*j + 10] = maximum(scores_t8[128*n + 16*j + 10], scores_t8_t1[256*n + 32*j + 21])
-            scores_t8_pad[288*n + j + 168] = scores_t8[128*n + 16*j + 10]
-            scores_t8[128*n + 16*j + 11] = -inf
-            scores_t8_t1[256*n + 32*j + 22] = -inf
-            scores_t8_t1[256*n + 32*j + 22] = maximum(scores_t8_t1[256*n + 32*j + 22], scores_t7[512*n + 64*j + 38])
-            scores_t8_t1[256*n + 32*j + 22] = maximum(scores_t8_t1[256*n + 32*j + 22], scores_t7[512*n + 64*j + 39])
-            scores_t8[128*n + 16*j + 11] = maximum(scores_t8[128*n + 16*j + 11], scores_t8_t1[256*n + 32*j + 22])
-            scores_t8_t1[256*n + 32*j + 23] = -inf
-            scores_t8_t1[256*n + 32*j + 23] = maximum(scores_t8_t1[256*n + 32*j + 23], scores_t7[512*n + 64*j + 46])
-            scores_t8_t1[256*n + 32*j + 23] = maximum(scores_t8_t1[256*n + 32*j + 23], scores_t7[512*n + 64*j + 47])
-            scores_t8[128*n + 16*j + 11] = maximum(scores_t8[128*n + 16*j + 11], scores_t8_t1[256*n + 32*j + 23])
-            scores_t8_pad[288*n + j + 176] = scores_t8[128*n + 16*j + 11]
-            scores_t8[128*n + 16*j + 12] = -inf
-            scores_t8_t1[256*n + 32*j + 24] = -inf
-            scores_t8_t1[256*n + 32*j + 24] = maximum(scores_t8_t1[256*n + 32*j + 24], scores_t7[512*n + 64*j + 48])
-            scores_t8_t1[256*n + 32*j + 24] = maximum(scores_t8_t1[256*n + 32*j + 24], scores_t7[512*n + 64*j + 49])
-            scores_t8[128*n + 16*j + 12] = maximum(scores_t8[128*n + 16*j + 12], scores_t8_t1[256*n + 32*j + 24])
-            scores_t8_t1[256*n + 32*j + 25] = -inf
-            scores_t8_t1[256*n + 32*j + 25] = maximum(scores_t8_t1[256*n + 32*j + 25], scores_t7[512*n + 64*j + 56])
-            scores_t8_t1[256*n + 32*j + 25] = maximum(scores_t8_t1[256*n + 32*j + 25], scores_t7[512*n + 64*j + 57])
-            scores_t8[128*n + 16*j + 12] = maximum(scores_t8[128*n + 16*j + 12], scores_t8_t1[256*n + 32*j + 25])
-            scores_t8_pad[288*n + j + 200] = scores_t8[128*n + 16*j + 12]
-            scores_t8[128*n + 16*j + 13] = -inf
-            scores_t8_t1[256*n + 32*j + 26] = -inf
-            scores_t8_t1[256*n + 32*j + 26] = maximum(scores_t8_t1[256*n + 32*j + 26], scores_t7[512*n + 64*j + 50])
-            scores_t8_t1[256*n + 32*j + 26] = maximum(scores_t8_t1[256*n + 32*j + 26], scores_t7[512*n + 64*j + 51])
-            scores_t8[128*n + 16*j + 13] = maximum(scores_t8[128*n + 16*j + 13], scores_t8_t1[256*n + 32*j + 26])
-            scores_t8_t1[256*n + 32*j + 27] = -inf
-            scores_t8_t1[256*n + 32*j + 27] = maximum(scores_t8_t1[256*n + 32*j + 27], scores_t7[512*n + 64*j + 58])
-            scores_t8_t1[256*n + 32*j + 27] = maximum(scores_t8_t1[256*n + 32*j + 27], scores_t7[512*n + 64*j + 59])
-            scores_t8[128*n + 16*j + 13] = maximum(scores_t8[128*n + 16*j + 13], scores_t8_t1[256*n + 32*j + 27])
-            scores_t8_pad[288*n + j + 208] = scores_t8[128*n + 16*j + 13]
-            scores_t8[128*n + 16*j + 14] = -inf
-            scores_t8_t1[256*n + 32*j + 28] = -inf
-            scores_t8_t1[256*n + 32*j + 28] = maximum(scores_t8_t1[256*n + 32*j + 28], scores_t7[512*n + 64*j + 52])
-            scores_t8_t1[256*n + 32*j + 28] = maximum(scores_t8_t1[256*n + 32*j + 28], scores_t7[512*n + 64*j + 53])
-            scores_t8[128*n + 16*j + 14] = maximum(scores_t8[128*n + 16*j + 14], scores_t8_t1[256*n + 32*j + 28])
-            scores_t8_t1[256*n + 32*j + 29] = -inf
-            scores_t8_t1[256*n + 32*j + 29] = maximum(scores_t8_t1[256*n + 32*j + 29], scores_t7[512*n + 64*j + 60])
-            scores_t8_t1[256*n + 32*j + 29] = maximum(scores_t8_t1[256*n + 32*j + 29], scores_t7[512*n + 64*j + 61])
-            scores_t8[128*n + 16*j + 14] = maximum(scores_t8[128*n + 16*j + 14], scores_t8_t1[256*n + 32*j + 29])
-            scores_t8_pad[288*n + j + 216] = scores_t8[128*n + 16*j + 14]
-            scores_t8[128*n + 16*j + 15] = -inf
-            scores_t8_t1[256*n + 32*j + 30] = -inf
-            scores_t8_t1[256*n + 32*j + 30] = maximum(scores_t8_t1[256*n + 32*j + 30], scores_t7[512*n + 64*j + 54])
-            scores_t8_t1[256*n + 32*j + 30] = maximum(scores_t8_t1[256*n + 32*j + 30], scores_t7[512*n + 64*j + 55])
-            scores_t8[128*n + 16*j + 15] = maximum(scores_t8[128*n + 16*j + 15], scores_t8_t1[256*n + 32*j + 30])
-            scores_t8_t1[256*n + 32*j + 31] = -inf
-            scores_t8_t1[256*n + 32*j + 31] = maximum(scores_t8_t1[256*n + 32*j + 31], scores_t7[512*n + 64*j + 62])
-            scores_t8_t1[256*n + 32*j + 31] = maximum(scores_t8_t1[256*n + 32*j + 31], scores_t7[512*n + 64*j + 63])
-            scores_t8[128*n + 16*j + 15] = maximum(scores_t8[128*n + 16*j + 15], scores_t8_t1[256*n + 32*j + 31])
-            scores_t8_pad[288*n + j + 224] = scores_t8[128*n + 16*j + 15]
+                for l in range(8):
+                    scores_t8_pad[288*n + 48*j + 8*k + l] = 0
+        for j in range(4):
+            for k in range(8):
+                scores_t8[0] = -inf
+                scores_t8_t1[256*n + 8*j + k] = -inf
+                scores_t8_t1[256*n + 8*j + k] = maximum(scores_t8_t1[256*n + 8*j + k], scores_t7[512*n + 16*j + k])
+                scores_t8_t1[256*n + 8*j + k] = maximum(scores_t8_t1[256*n + 8*j + k], scores_t7[512*n + 16*j + k + 8])
+                scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[256*n + 8*j + k])
+                scores_t8_t1[256*n + 8*j + k + 32] = -inf
+                scores_t8_t1[256*n + 8*j + k + 32] = maximum(scores_t8_t1[256*n + 8*j + k + 32], scores_t7[512*n + 16*j + k + 64])
+                scores_t8_t1[256*n + 8*j + k + 32] = maximum(scores_t8_t1[256*n + 8*j + k + 32], scores_t7[512*n + 16*j + k + 72])
+                scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[256*n + 8*j + k + 32])
+                scores_t8_pad[288*n + 8*j + k + 56] = scores_t8[0]
+                scores_t8[1] = -inf
+                scores_t8_t1[256*n + 8*j + k + 64] = -inf
+                scores_t8_t1[256*n + 8*j + k + 64] = maximum(scores_t8_t1[256*n + 8*j + k + 64], scores_t7[512*n + 16*j + k + 128])
+                scores_t8_t1[256*n + 8*j + k + 64] = maximum(scores_t8_t1[256*n + 8*j + k + 64], scores_t7[512*n + 16*j + k + 136])
+                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[256*n + 8*j + k + 64])
+                scores_t8_t1[256*n + 8*j + k + 96] = -inf
+                scores_t8_t1[256*n + 8*j + k + 96] = maximum(scores_t8_t1[256*n + 8*j + k + 96], scores_t7[512*n + 16*j + k + 192])
+                scores_t8_t1[256*n + 8*j + k + 96] = maximum(scores_t8_t1[256*n + 8*j + k + 96], scores_t7[512*n + 16*j + k + 200])
+                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[256*n + 8*j + k + 96])
+                scores_t8_pad[288*n + 8*j + k + 104] = scores_t8[1]
+                scores_t8[2] = -inf
+                scores_t8_t1[256*n + 8*j + k + 128] = -inf
+                scores_t8_t1[256*n + 8*j + k + 128] = maximum(scores_t8_t1[256*n + 8*j + k + 128], scores_t7[512*n + 16*j + k + 256])
+                scores_t8_t1[256*n + 8*j + k + 128] = maximum(scores_t8_t1[256*n + 8*j + k + 128], scores_t7[512*n + 16*j + k + 264])
+                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[256*n + 8*j + k + 128])
+                scores_t8_t1[256*n + 8*j + k + 160] = -inf
+                scores_t8_t1[256*n + 8*j + k + 160] = maximum(scores_t8_t1[256*n + 8*j + k + 160], scores_t7[512*n + 16*j + k + 320])
+                scores_t8_t1[256*n + 8*j + k + 160] = maximum(scores_t8_t1[256*n + 8*j + k + 160], scores_t7[512*n + 16*j + k + 328])
+                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[256*n + 8*j + k + 160])
+                scores_t8_pad[288*n + 8*j + k + 152] = scores_t8[2]
+                scores_t8[3] = -inf
+                scores_t8_t1[256*n + 8*j + k + 192] = -inf
+                scores_t8_t1[256*n + 8*j + k + 192] = maximum(scores_t8_t1[256*n + 8*j + k + 192], scores_t7[512*n + 16*j + k + 384])
+                scores_t8_t1[256*n + 8*j + k + 192] = maximum(scores_t8_t1[256*n + 8*j + k + 192], scores_t7[512*n + 16*j + k + 392])
+                scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[256*n + 8*j + k + 192])
+                scores_t8_t1[256*n + 8*j + k + 224] = -inf
+                scores_t8_t1[256*n + 8*j + k + 224] = maximum(scores_t8_t1[256*n + 8*j + k + 224], scores_t7[512*n + 16*j + k + 448])
+                scores_t8_t1[256*n + 8*j + k + 224] = maximum(scores_t8_t1[256*n + 8*j + k + 224], scores_t7[512*n + 16*j + k + 456])
+                scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[256*n + 8*j + k + 224])
+                scores_t8_pad[288*n + 8*j + k + 200] = scores_t8[3]
     #     second.W as the kernel reads it
     for j in range(3):
         for k in range(3):
@@ -391,98 +300,92 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     contract(N, 288, 256,  4, 48, 64,  4, 8, 16,
              1, 0, 0,  3, 48, 384,  24, 1, 16,
              16, 1, 1,
-             1, scores_t8_pad, second_W_laid, 0, scores_t11)
+             1, scores_t8_pad, second_W_laid, 1, scores_t14)
     for n in range(N):
-        for j in range(16):
+        for j in range(4):
             for k in range(4):
-                for l in range(4):
-                    scores_t14[256*n + 16*j + 4*k + l] = scores_t11[256*n + 64*k + 16*l + j] + second_b[j]
-                    scores_t15[256*n + 16*j + 4*k + l] = (<real>0 if scores_t14[256*n + 16*j + 4*k + l] <= 0 else scores_t14[256*n + 16*j + 4*k + l])
-            scores_t16[64*n + 4*j] = -inf
-            scores_t16_t1[128*n + 8*j] = -inf
-            scores_t16_t1[128*n + 8*j] = maximum(scores_t16_t1[128*n + 8*j], scores_t15[256*n + 16*j])
-            scores_t16_t1[128*n + 8*j] = maximum(scores_t16_t1[128*n + 8*j], scores_t15[256*n + 16*j + 1])
-            scores_t16[64*n + 4*j] = maximum(scores_t16[64*n + 4*j], scores_t16_t1[128*n + 8*j])
-            scores_t16_t1[128*n + 8*j + 1] = -inf
-            scores_t16_t1[128*n + 8*j + 1] = maximum(scores_t16_t1[128*n + 8*j + 1], scores_t15[256*n + 16*j + 4])
-            scores_t16_t1[128*n + 8*j + 1] = maximum(scores_t16_t1[128*n + 8*j + 1], scores_t15[256*n + 16*j + 5])
-            scores_t16[64*n + 4*j] = maximum(scores_t16[64*n + 4*j], scores_t16_t1[128*n + 8*j + 1])
-            scores_t16[64*n + 4*j + 1] = -inf
-            scores_t16_t1[128*n + 8*j + 2] = -inf
-            scores_t16_t1[128*n + 8*j + 2] = maximum(scores_t16_t1[128*n + 8*j + 2], scores_t15[256*n + 16*j + 2])
-            scores_t16_t1[128*n + 8*j + 2] = maximum(scores_t16_t1[128*n + 8*j + 2], scores_t15[256*n + 16*j + 3])
-            scores_t16[64*n + 4*j + 1] = maximum(scores_t16[64*n + 4*j + 1], scores_t16_t1[128*n + 8*j + 2])
-            scores_t16_t1[128*n + 8*j + 3] = -inf
-            scores_t16_t1[128*n + 8*j + 3] = maximum(scores_t16_t1[128*n + 8*j + 3], scores_t15[256*n + 16*j + 6])
-            scores_t16_t1[128*n + 8*j + 3] = maximum(scores_t16_t1[128*n + 8*j + 3], scores_t15[256*n + 16*j + 7])
-            scores_t16[64*n + 4*j + 1] = maximum(scores_t16[64*n + 4*j + 1], scores_t16_t1[128*n + 8*j + 3])
-            scores_t16[64*n + 4*j + 2] = -inf
-            scores_t16_t1[128*n + 8*j + 4] = -inf
-            scores_t16_t1[128*n + 8*j + 4] = maximum(scores_t16_t1[128*n + 8*j + 4], scores_t15[256*n + 16*j + 8])
-            scores_t16_t1[128*n + 8*j + 4] = maximum(scores_t16_t1[128*n + 8*j + 4], scores_t15[256*n + 16*j + 9])
-            scores_t16[64*n + 4*j + 2] = maximum(scores_t16[64*n + 4*j + 2], scores_t16_t1[128*n + 8*j + 4])
-            scores_t16_t1[128*n + 8*j + 5] = -inf
-            scores_t16_t1[128*n + 8*j + 5] = maximum(scores_t16_t1[128*n + 8*j + 5], scores_t15[256*n + 16*j + 12])
-            scores_t16_t1[128*n + 8*j + 5] = maximum(scores_t16_t1[128*n + 8*j + 5], scores_t15[256*n + 16*j + 13])
-            scores_t16[64*n + 4*j + 2] = maximum(scores_t16[64*n + 4*j + 2], scores_t16_t1[128*n + 8*j + 5])
-            scores_t16[64*n + 4*j + 3] = -inf
-            scores_t16_t1[128*n + 8*j + 6] = -inf
-            scores_t16_t1[128*n + 8*j + 6] = maximum(scores_t16_t1[128*n + 8*j + 6], scores_t15[256*n + 16*j + 10])
-            scores_t16_t1[128*n + 8*j + 6] = maximum(scores_t16_t1[128*n + 8*j + 6], scores_t15[256*n + 16*j + 11])
-            scores_t16[64*n + 4*j + 3] = maximum(scores_t16[64*n + 4*j + 3], scores_t16_t1[128*n + 8*j + 6])
-            scores_t16_t1[128*n + 8*j + 7] = -inf
-            scores_t16_t1[128*n + 8*j + 7] = maximum(scores_t16_t1[128*n + 8*j + 7], scores_t15[256*n + 16*j + 14])
-            scores_t16_t1[128*n + 8*j + 7] = maximum(scores_t16_t1[128*n + 8*j + 7], scores_t15[256*n + 16*j + 15])
-            scores_t16[64*n + 4*j + 3] = maximum(scores_t16[64*n + 4*j + 3], scores_t16_t1[128*n + 8*j + 7])
+                for l in range(16):
+                    scores_t15[256*n + 64*j + 16*k + l] = (<real>0 if scores_t14[256*n + 64*j + 16*k + l] <= 0 else scores_t14[256*n + 64*j + 16*k + l])
+        for j in range(16):
+            for k in range(2):
+                for l in range(2):
+                    scores_t16[64*n + 32*k + 16*l + j] = -inf
+                scores_t16_t1[128*n + 64*k + j] = -inf
+                scores_t16_t1[128*n + 64*k + j] = maximum(scores_t16_t1[128*n + 64*k + j], scores_t15[256*n + 128*k + j])
+                scores_t16_t1[128*n + 64*k + j] = maximum(scores_t16_t1[128*n + 64*k + j], scores_t15[256*n + 128*k + j + 16])
+                scores_t16[64*n + 32*k + j] = maximum(scores_t16[64*n + 32*k + j], scores_t16_t1[128*n + 64*k + j])
+                scores_t16_t1[128*n + 64*k + j + 16] = -inf
+                scores_t16_t1[128*n + 64*k + j + 16] = maximum(scores_t16_t1[128*n + 64*k + j + 16], scores_t15[256*n + 128*k + j + 32])
+                scores_t16_t1[128*n + 64*k + j + 16] = maximum(scores_t16_t1[128*n + 64*k + j + 16], scores_t15[256*n + 128*k + j + 48])
+                scores_t16[64*n + 32*k + j + 16] = maximum(scores_t16[64*n + 32*k + j + 16], scores_t16_t1[128*n + 64*k + j + 16])
+                scores_t16_t1[128*n + 64*k + j + 32] = -inf
+                scores_t16_t1[128*n + 64*k + j + 32] = maximum(scores_t16_t1[128*n + 64*k + j + 32], scores_t15[256*n + 128*k + j + 64])
+                scores_t16_t1[128*n + 64*k + j + 32] = maximum(scores_t16_t1[128*n + 64*k + j + 32], scores_t15[256*n + 128*k + j + 80])
+                scores_t16[64*n + 32*k + j] = maximum(scores_t16[64*n + 32*k + j], scores_t16_t1[128*n + 64*k + j + 32])
+                scores_t16_t1[128*n + 64*k + j + 48] = -inf
+                scores_t16_t1[128*n + 64*k + j + 48] = maximum(scores_t16_t1[128*n + 64*k + j + 48], scores_t15[256*n + 128*k + j + 96])
+                scores_t16_t1[128*n + 64*k + j + 48] = maximum(scores_t16_t1[128*n + 64*k + j + 48], scores_t15[256*n + 128*k + j + 112])
+                scores_t16[64*n + 32*k + j + 16] = maximum(scores_t16[64*n + 32*k + j + 16], scores_t16_t1[128*n + 64*k + j + 48])
     #     in flatten
-    gemm(N, 10, 64, 1,
-         scores_t16, 64, 1,
-         head_W, 10, 1,
-         1, scores, 10)
+    contract(1, 0, 0,  1, 0, 0,  N, 64, 10,
+             1, 0, 0,  4, 16, 10,  16, 1, 40,
+             10, 1, 1,
+             1, scores_t16, head_W, 1, scores)
     # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
     loss_t4 = 0
     #     the largest, taken away below
     #     at most 1 each
     #     in softmax_cross_entropy
-    for n in range(N):
-        loss_t1_max = -inf
-        for j in range(10):
-            loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
-        loss_t1_shift = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
-        for j in range(10):
-            loss_t1_exp[10*n + j] = exp(scores[10*n + j] - loss_t1_shift)
-        loss_t1_sum[n] = 0
-        for j in range(10):
-            loss_t1_sum[n] += loss_t1_exp[10*n + j]
-        loss_t4 += loss_t1_shift + log(loss_t1_sum[n]) - scores[10*n + y[n]]
+    for n_start in range(0, N, 8):
+        n_count = N - n_start if N - n_start < 8 else 8
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t1_max = -inf
+            for j in range(10):
+                loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
+            loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
+            for j in range(10):
+                loss_t1_exp[10*n + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t1_sum[n] = 0
+            for j in range(10):
+                loss_t1_sum[n] += loss_t1_exp[10*n + j]
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n]) - scores[10*n + y[n]]
+        for n_in in range(n_count):
+            loss_t4 += loss_t4_block[n_in]
     loss[0] = loss_t4/N
 
 
-cdef void backward(read x, indices y, read theta, write grad, read kept, write work, Py_ssize_t N) noexcept nogil:
+cdef void backward(indices y, read theta, write grad, read kept, write work, Py_ssize_t N) noexcept nogil:
     # the adjoints, from what the forward pass kept
     cdef read second_W = theta + 80, head_W = theta + 1248
     cdef write d_first_W = grad, d_first_b = grad + 72, d_second_W = grad + 80, d_second_b = grad + 1232
     cdef write d_head_W = grad + 1248, d_head_b = grad + 1888
-    cdef read scores_t6 = kept, scores_t7 = kept + 512*N, scores_t8_t1 = kept + 1024*N, scores_t8 = kept + 1280*N
-    cdef read scores_t14 = kept + 1408*N, scores_t15 = kept + 1664*N, scores_t16_t1 = kept + 1920*N
-    cdef read scores_t16 = kept + 2048*N, loss_t1_exp = kept + 2112*N, loss_t1_sum = kept + 2122*N
+    cdef read x_pad = kept, scores_t6 = kept + 100*N, scores_t7 = kept + 612*N, scores_t8_t1 = kept + 1124*N
+    cdef read scores_t8_pad = kept + 1380*N, scores_t14 = kept + 1668*N, scores_t15 = kept + 1924*N
+    cdef read scores_t16_t1 = kept + 2180*N, scores_t16 = kept + 2308*N, loss_t1_exp = kept + 2372*N
+    cdef read loss_t1_sum = kept + 2382*N
     cdef write scores_t17 = work + 1152, d_scores = work + 64*N + 1152, scores_t16_at = work + 74*N + 1152
     cdef write scores_t16_t1_at = work + 138*N + 1152, scores_t8_at = work + 266*N + 1152
-    cdef write scores_t8_t1_at = work + 394*N + 1152, x_pad = work + 650*N + 1152, scores_t8_pad = work + 750*N + 1152
-    cdef write d_scores_t17 = work + 1038*N + 1152, d_scores_t14 = work + 1102*N + 1152
-    cdef write d_scores_t14_pad = work + 1358*N + 1152, second_W_laid = work, d_scores_t8 = work + 74*N + 1152
-    cdef write d_scores_t6 = work + 1358*N + 1152, d_second_W_laid = work
-    cdef real t1, t3, t5, t7, t9, t11, t13, t15, t17, t19, scores_t16_at_best, scores_t8_at_best
+    cdef write scores_t8_t1_at = work + 394*N + 1152, d_scores_t17 = work + 650*N + 1152
+    cdef write d_scores_t14 = work + 714*N + 1152, d_scores_t14_pad = work + 970*N + 1152, second_W_laid_2 = work
+    cdef write d_scores_t8 = work + 74*N + 1152, d_scores_t7 = work, d_scores_t6 = work + 970*N + 1152
+    cdef write d_second_W_laid = work
+    cdef real t1, t3, t5, t7, t9, t11, t13, t15, t17, t19, t21, t23, t25, t27, t29, t31, t33, t35, t37, t39, t41, t43
+    cdef real t45, t47, t49, t51, t53, t55, t57, t59, t61, t63, t65, t67, scores_t16_at_best, scores_t8_at_best
     cdef real d_scores_t16_t1[8]
-    cdef real scores_t16_t1_at_best[2]
+    cdef real scores_t16_t1_at_best[8]
     cdef real d_scores_t15[16]
     cdef real d_scores_t13[16]
     cdef real d_scores_t8_t1[256]
-    cdef real scores_t8_t1_at_best[2]
-    cdef real d_scores_t7[64]
+    cdef real scores_t8_t1_at_best[8]
     cdef real d_scores_t5[8]
     cdef real d_first_W_laid[72]
-    cdef bint t2, t4, t6, t8, t10, t12, t14, t16, t18, t20
+    cdef bint t2, t4, t6, t8, t10, t12, t14, t16, t18, t20, t22, t24, t26, t28, t30, t32, t34, t36, t38, t40, t42, t44
+    cdef bint t46, t48, t50, t52, t54, t56, t58, t60, t62, t64, t66, t68
     cdef Py_ssize_t j, n, k, l, i
     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     for j in range(10):
@@ -491,10 +394,10 @@ cdef void backward(read x, indices y, read theta, write grad, read kept, write w
         # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
         #     in flatten
         for j in range(16):
-            scores_t17[64*n + 4*j] = scores_t16[64*n + 4*j]
-            scores_t17[64*n + 4*j + 1] = scores_t16[64*n + 4*j + 1]
-            scores_t17[64*n + 4*j + 2] = scores_t16[64*n + 4*j + 2]
-            scores_t17[64*n + 4*j + 3] = scores_t16[64*n + 4*j + 3]
+            scores_t17[64*n + 4*j] = scores_t16[64*n + j]
+            scores_t17[64*n + 4*j + 1] = scores_t16[64*n + j + 16]
+            scores_t17[64*n + 4*j + 2] = scores_t16[64*n + j + 32]
+            scores_t17[64*n + 4*j + 3] = scores_t16[64*n + j + 48]
         # examples/lenet.gw:15   backward of  minimize mean(softmax_cross_entropy(scores, y))
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
@@ -505,82 +408,189 @@ cdef void backward(read x, indices y, read theta, write grad, read kept, write w
         d_scores[10*n + y[n]] -= <real>1/N
         # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
         #     where the max is
-        for j in range(16):
+        for j in range(2):
             for k in range(2):
-                for l in range(2):
-                    scores_t16_at[64*n + 4*j + 2*k + l] = 0
+                for l in range(16):
+                    scores_t16_at[64*n + 32*j + 16*k + l] = 0
                     scores_t16_at_best = -inf
                     for i in range(2):
-                        t1 = scores_t16_t1[128*n + 8*j + 4*k + 2*l + i]
+                        t1 = scores_t16_t1[128*n + 64*j + 32*i + 16*k + l]
                         t2 = above(t1, scores_t16_at_best)
                         scores_t16_at_best = pick(t2, t1, scores_t16_at_best)
-                        scores_t16_at[64*n + 4*j + 2*k + l] = pick(t2, i, scores_t16_at[64*n + 4*j + 2*k + l])
-                    scores_t16_t1_at[128*n + 8*j + 4*k + 2*l] = 0
-                    scores_t16_t1_at_best[0] = -inf
-                    t3 = scores_t15[256*n + 16*j + 8*k + 2*l]
-                    t4 = above(t3, scores_t16_t1_at_best[0])
-                    scores_t16_t1_at_best[0] = pick(t4, t3, scores_t16_t1_at_best[0])
-                    scores_t16_t1_at[128*n + 8*j + 4*k + 2*l] = pick(t4, 0, scores_t16_t1_at[128*n + 8*j + 4*k + 2*l])
-                    t5 = scores_t15[256*n + 16*j + 8*k + 2*l + 1]
-                    t6 = above(t5, scores_t16_t1_at_best[0])
-                    scores_t16_t1_at_best[0] = pick(t6, t5, scores_t16_t1_at_best[0])
-                    scores_t16_t1_at[128*n + 8*j + 4*k + 2*l] = pick(t6, 1, scores_t16_t1_at[128*n + 8*j + 4*k + 2*l])
-                    scores_t16_t1_at[128*n + 8*j + 4*k + 2*l + 1] = 0
-                    scores_t16_t1_at_best[1] = -inf
-                    t7 = scores_t15[256*n + 16*j + 8*k + 2*l + 4]
-                    t8 = above(t7, scores_t16_t1_at_best[1])
-                    scores_t16_t1_at_best[1] = pick(t8, t7, scores_t16_t1_at_best[1])
-                    scores_t16_t1_at[128*n + 8*j + 4*k + 2*l + 1] = pick(t8, 0, scores_t16_t1_at[128*n + 8*j + 4*k + 2*l + 1])
-                    t9 = scores_t15[256*n + 16*j + 8*k + 2*l + 5]
-                    t10 = above(t9, scores_t16_t1_at_best[1])
-                    scores_t16_t1_at_best[1] = pick(t10, t9, scores_t16_t1_at_best[1])
-                    scores_t16_t1_at[128*n + 8*j + 4*k + 2*l + 1] = pick(t10, 1, scores_t16_t1_at[128*n + 8*j + 4*k + 2*l + 1])
-        for j in range(8):
-            for k in range(4):
-                for l in range(4):
-                    scores_t8_at[128*n + 16*j + 4*k + l] = 0
-                    scores_t8_at_best = -inf
-                    for i in range(2):
-                        t11 = scores_t8_t1[256*n + 32*j + 8*k + 2*l + i]
-                        t12 = above(t11, scores_t8_at_best)
-                        scores_t8_at_best = pick(t12, t11, scores_t8_at_best)
-                        scores_t8_at[128*n + 16*j + 4*k + l] = pick(t12, i, scores_t8_at[128*n + 16*j + 4*k + l])
-                    scores_t8_t1_at[256*n + 32*j + 8*k + 2*l] = 0
-                    scores_t8_t1_at_best[0] = -inf
-                    t13 = scores_t7[512*n + 64*j + 16*k + 2*l]
-                    t14 = above(t13, scores_t8_t1_at_best[0])
-                    scores_t8_t1_at_best[0] = pick(t14, t13, scores_t8_t1_at_best[0])
-                    scores_t8_t1_at[256*n + 32*j + 8*k + 2*l] = pick(t14, 0, scores_t8_t1_at[256*n + 32*j + 8*k + 2*l])
-                    t15 = scores_t7[512*n + 64*j + 16*k + 2*l + 1]
-                    t16 = above(t15, scores_t8_t1_at_best[0])
-                    scores_t8_t1_at_best[0] = pick(t16, t15, scores_t8_t1_at_best[0])
-                    scores_t8_t1_at[256*n + 32*j + 8*k + 2*l] = pick(t16, 1, scores_t8_t1_at[256*n + 32*j + 8*k + 2*l])
-                    scores_t8_t1_at[256*n + 32*j + 8*k + 2*l + 1] = 0
-                    scores_t8_t1_at_best[1] = -inf
-                    t17 = scores_t7[512*n + 64*j + 16*k + 2*l + 8]
-                    t18 = above(t17, scores_t8_t1_at_best[1])
-                    scores_t8_t1_at_best[1] = pick(t18, t17, scores_t8_t1_at_best[1])
-                    scores_t8_t1_at[256*n + 32*j + 8*k + 2*l + 1] = pick(t18, 0, scores_t8_t1_at[256*n + 32*j + 8*k + 2*l + 1])
-                    t19 = scores_t7[512*n + 64*j + 16*k + 2*l + 9]
-                    t20 = above(t19, scores_t8_t1_at_best[1])
-                    scores_t8_t1_at_best[1] = pick(t20, t19, scores_t8_t1_at_best[1])
-                    scores_t8_t1_at[256*n + 32*j + 8*k + 2*l + 1] = pick(t20, 1, scores_t8_t1_at[256*n + 32*j + 8*k + 2*l + 1])
-        for j in range(10):
-            for k in range(10):
-                x_pad[100*n + 10*j + k] = 0
-        #     x with zeros around it
-        for j in range(8):
-            for k in range(8):
-                x_pad[100*n + 10*j + k + 11] = x[64*n + 8*j + k]
-        for j in range(6):
-            for k in range(6):
-                for l in range(8):
-                    scores_t8_pad[288*n + 48*j + 8*k + l] = 0
-        #     scores_t8 with zeros around it
+                        scores_t16_at[64*n + 32*j + 16*k + l] = pick(t2, i, scores_t16_at[64*n + 32*j + 16*k + l])
+        for j in range(16):
+            scores_t16_t1_at[128*n + j] = 0
+            scores_t16_t1_at_best[0] = -inf
+            t3 = scores_t15[256*n + j]
+            t4 = above(t3, scores_t16_t1_at_best[0])
+            scores_t16_t1_at_best[0] = pick(t4, t3, scores_t16_t1_at_best[0])
+            scores_t16_t1_at[128*n + j] = pick(t4, 0, scores_t16_t1_at[128*n + j])
+            t5 = scores_t15[256*n + j + 16]
+            t6 = above(t5, scores_t16_t1_at_best[0])
+            scores_t16_t1_at_best[0] = pick(t6, t5, scores_t16_t1_at_best[0])
+            scores_t16_t1_at[128*n + j] = pick(t6, 1, scores_t16_t1_at[128*n + j])
+            scores_t16_t1_at[128*n + j + 16] = 0
+            scores_t16_t1_at_best[1] = -inf
+            t7 = scores_t15[256*n + j + 32]
+            t8 = above(t7, scores_t16_t1_at_best[1])
+            scores_t16_t1_at_best[1] = pick(t8, t7, scores_t16_t1_at_best[1])
+            scores_t16_t1_at[128*n + j + 16] = pick(t8, 0, scores_t16_t1_at[128*n + j + 16])
+            t9 = scores_t15[256*n + j + 48]
+            t10 = above(t9, scores_t16_t1_at_best[1])
+            scores_t16_t1_at_best[1] = pick(t10, t9, scores_t16_t1_at_best[1])
+            scores_t16_t1_at[128*n + j + 16] = pick(t10, 1, scores_t16_t1_at[128*n + j + 16])
+            scores_t16_t1_at[128*n + j + 32] = 0
+            scores_t16_t1_at_best[2] = -inf
+            t11 = scores_t15[256*n + j + 64]
+            t12 = above(t11, scores_t16_t1_at_best[2])
+            scores_t16_t1_at_best[2] = pick(t12, t11, scores_t16_t1_at_best[2])
+            scores_t16_t1_at[128*n + j + 32] = pick(t12, 0, scores_t16_t1_at[128*n + j + 32])
+            t13 = scores_t15[256*n + j + 80]
+            t14 = above(t13, scores_t16_t1_at_best[2])
+            scores_t16_t1_at_best[2] = pick(t14, t13, scores_t16_t1_at_best[2])
+            scores_t16_t1_at[128*n + j + 32] = pick(t14, 1, scores_t16_t1_at[128*n + j + 32])
+            scores_t16_t1_at[128*n + j + 48] = 0
+            scores_t16_t1_at_best[3] = -inf
+            t15 = scores_t15[256*n + j + 96]
+            t16 = above(t15, scores_t16_t1_at_best[3])
+            scores_t16_t1_at_best[3] = pick(t16, t15, scores_t16_t1_at_best[3])
+            scores_t16_t1_at[128*n + j + 48] = pick(t16, 0, scores_t16_t1_at[128*n + j + 48])
+            t17 = scores_t15[256*n + j + 112]
+            t18 = above(t17, scores_t16_t1_at_best[3])
+            scores_t16_t1_at_best[3] = pick(t18, t17, scores_t16_t1_at_best[3])
+            scores_t16_t1_at[128*n + j + 48] = pick(t18, 1, scores_t16_t1_at[128*n + j + 48])
+            scores_t16_t1_at[128*n + j + 64] = 0
+            scores_t16_t1_at_best[4] = -inf
+            t19 = scores_t15[256*n + j + 128]
+            t20 = above(t19, scores_t16_t1_at_best[4])
+            scores_t16_t1_at_best[4] = pick(t20, t19, scores_t16_t1_at_best[4])
+            scores_t16_t1_at[128*n + j + 64] = pick(t20, 0, scores_t16_t1_at[128*n + j + 64])
+            t21 = scores_t15[256*n + j + 144]
+            t22 = above(t21, scores_t16_t1_at_best[4])
+            scores_t16_t1_at_best[4] = pick(t22, t21, scores_t16_t1_at_best[4])
+            scores_t16_t1_at[128*n + j + 64] = pick(t22, 1, scores_t16_t1_at[128*n + j + 64])
+            scores_t16_t1_at[128*n + j + 80] = 0
+            scores_t16_t1_at_best[5] = -inf
+            t23 = scores_t15[256*n + j + 160]
+            t24 = above(t23, scores_t16_t1_at_best[5])
+            scores_t16_t1_at_best[5] = pick(t24, t23, scores_t16_t1_at_best[5])
+            scores_t16_t1_at[128*n + j + 80] = pick(t24, 0, scores_t16_t1_at[128*n + j + 80])
+            t25 = scores_t15[256*n + j + 176]
+            t26 = above(t25, scores_t16_t1_at_best[5])
+            scores_t16_t1_at_best[5] = pick(t26, t25, scores_t16_t1_at_best[5])
+            scores_t16_t1_at[128*n + j + 80] = pick(t26, 1, scores_t16_t1_at[128*n + j + 80])
+            scores_t16_t1_at[128*n + j + 96] = 0
+            scores_t16_t1_at_best[6] = -inf
+            t27 = scores_t15[256*n + j + 192]
+            t28 = above(t27, scores_t16_t1_at_best[6])
+            scores_t16_t1_at_best[6] = pick(t28, t27, scores_t16_t1_at_best[6])
+            scores_t16_t1_at[128*n + j + 96] = pick(t28, 0, scores_t16_t1_at[128*n + j + 96])
+            t29 = scores_t15[256*n + j + 208]
+            t30 = above(t29, scores_t16_t1_at_best[6])
+            scores_t16_t1_at_best[6] = pick(t30, t29, scores_t16_t1_at_best[6])
+            scores_t16_t1_at[128*n + j + 96] = pick(t30, 1, scores_t16_t1_at[128*n + j + 96])
+            scores_t16_t1_at[128*n + j + 112] = 0
+            scores_t16_t1_at_best[7] = -inf
+            t31 = scores_t15[256*n + j + 224]
+            t32 = above(t31, scores_t16_t1_at_best[7])
+            scores_t16_t1_at_best[7] = pick(t32, t31, scores_t16_t1_at_best[7])
+            scores_t16_t1_at[128*n + j + 112] = pick(t32, 0, scores_t16_t1_at[128*n + j + 112])
+            t33 = scores_t15[256*n + j + 240]
+            t34 = above(t33, scores_t16_t1_at_best[7])
+            scores_t16_t1_at_best[7] = pick(t34, t33, scores_t16_t1_at_best[7])
+            scores_t16_t1_at[128*n + j + 112] = pick(t34, 1, scores_t16_t1_at[128*n + j + 112])
         for j in range(4):
             for k in range(4):
                 for l in range(8):
-                    scores_t8_pad[288*n + 48*j + 8*k + l + 56] = scores_t8[128*n + 16*l + 4*j + k]
+                    scores_t8_at[128*n + 32*j + 8*k + l] = 0
+                    scores_t8_at_best = -inf
+                    for i in range(2):
+                        t35 = scores_t8_t1[256*n + 64*j + 32*i + 8*k + l]
+                        t36 = above(t35, scores_t8_at_best)
+                        scores_t8_at_best = pick(t36, t35, scores_t8_at_best)
+                        scores_t8_at[128*n + 32*j + 8*k + l] = pick(t36, i, scores_t8_at[128*n + 32*j + 8*k + l])
+        for j in range(4):
+            for k in range(8):
+                scores_t8_t1_at[256*n + 8*j + k] = 0
+                scores_t8_t1_at_best[0] = -inf
+                t37 = scores_t7[512*n + 16*j + k]
+                t38 = above(t37, scores_t8_t1_at_best[0])
+                scores_t8_t1_at_best[0] = pick(t38, t37, scores_t8_t1_at_best[0])
+                scores_t8_t1_at[256*n + 8*j + k] = pick(t38, 0, scores_t8_t1_at[256*n + 8*j + k])
+                t39 = scores_t7[512*n + 16*j + k + 8]
+                t40 = above(t39, scores_t8_t1_at_best[0])
+                scores_t8_t1_at_best[0] = pick(t40, t39, scores_t8_t1_at_best[0])
+                scores_t8_t1_at[256*n + 8*j + k] = pick(t40, 1, scores_t8_t1_at[256*n + 8*j + k])
+                scores_t8_t1_at[256*n + 8*j + k + 32] = 0
+                scores_t8_t1_at_best[1] = -inf
+                t41 = scores_t7[512*n + 16*j + k + 64]
+                t42 = above(t41, scores_t8_t1_at_best[1])
+                scores_t8_t1_at_best[1] = pick(t42, t41, scores_t8_t1_at_best[1])
+                scores_t8_t1_at[256*n + 8*j + k + 32] = pick(t42, 0, scores_t8_t1_at[256*n + 8*j + k + 32])
+                t43 = scores_t7[512*n + 16*j + k + 72]
+                t44 = above(t43, scores_t8_t1_at_best[1])
+                scores_t8_t1_at_best[1] = pick(t44, t43, scores_t8_t1_at_best[1])
+                scores_t8_t1_at[256*n + 8*j + k + 32] = pick(t44, 1, scores_t8_t1_at[256*n + 8*j + k + 32])
+                scores_t8_t1_at[256*n + 8*j + k + 64] = 0
+                scores_t8_t1_at_best[2] = -inf
+                t45 = scores_t7[512*n + 16*j + k + 128]
+                t46 = above(t45, scores_t8_t1_at_best[2])
+                scores_t8_t1_at_best[2] = pick(t46, t45, scores_t8_t1_at_best[2])
+                scores_t8_t1_at[256*n + 8*j + k + 64] = pick(t46, 0, scores_t8_t1_at[256*n + 8*j + k + 64])
+                t47 = scores_t7[512*n + 16*j + k + 136]
+                t48 = above(t47, scores_t8_t1_at_best[2])
+                scores_t8_t1_at_best[2] = pick(t48, t47, scores_t8_t1_at_best[2])
+                scores_t8_t1_at[256*n + 8*j + k + 64] = pick(t48, 1, scores_t8_t1_at[256*n + 8*j + k + 64])
+                scores_t8_t1_at[256*n + 8*j + k + 96] = 0
+                scores_t8_t1_at_best[3] = -inf
+                t49 = scores_t7[512*n + 16*j + k + 192]
+                t50 = above(t49, scores_t8_t1_at_best[3])
+                scores_t8_t1_at_best[3] = pick(t50, t49, scores_t8_t1_at_best[3])
+                scores_t8_t1_at[256*n + 8*j + k + 96] = pick(t50, 0, scores_t8_t1_at[256*n + 8*j + k + 96])
+                t51 = scores_t7[512*n + 16*j + k + 200]
+                t52 = above(t51, scores_t8_t1_at_best[3])
+                scores_t8_t1_at_best[3] = pick(t52, t51, scores_t8_t1_at_best[3])
+                scores_t8_t1_at[256*n + 8*j + k + 96] = pick(t52, 1, scores_t8_t1_at[256*n + 8*j + k + 96])
+                scores_t8_t1_at[256*n + 8*j + k + 128] = 0
+                scores_t8_t1_at_best[4] = -inf
+                t53 = scores_t7[512*n + 16*j + k + 256]
+                t54 = above(t53, scores_t8_t1_at_best[4])
+                scores_t8_t1_at_best[4] = pick(t54, t53, scores_t8_t1_at_best[4])
+                scores_t8_t1_at[256*n + 8*j + k + 128] = pick(t54, 0, scores_t8_t1_at[256*n + 8*j + k + 128])
+                t55 = scores_t7[512*n + 16*j + k + 264]
+                t56 = above(t55, scores_t8_t1_at_best[4])
+                scores_t8_t1_at_best[4] = pick(t56, t55, scores_t8_t1_at_best[4])
+                scores_t8_t1_at[256*n + 8*j + k + 128] = pick(t56, 1, scores_t8_t1_at[256*n + 8*j + k + 128])
+                scores_t8_t1_at[256*n + 8*j + k + 160] = 0
+                scores_t8_t1_at_best[5] = -inf
+                t57 = scores_t7[512*n + 16*j + k + 320]
+                t58 = above(t57, scores_t8_t1_at_best[5])
+                scores_t8_t1_at_best[5] = pick(t58, t57, scores_t8_t1_at_best[5])
+                scores_t8_t1_at[256*n + 8*j + k + 160] = pick(t58, 0, scores_t8_t1_at[256*n + 8*j + k + 160])
+                t59 = scores_t7[512*n + 16*j + k + 328]
+                t60 = above(t59, scores_t8_t1_at_best[5])
+                scores_t8_t1_at_best[5] = pick(t60, t59, scores_t8_t1_at_best[5])
+                scores_t8_t1_at[256*n + 8*j + k + 160] = pick(t60, 1, scores_t8_t1_at[256*n + 8*j + k + 160])
+                scores_t8_t1_at[256*n + 8*j + k + 192] = 0
+                scores_t8_t1_at_best[6] = -inf
+                t61 = scores_t7[512*n + 16*j + k + 384]
+                t62 = above(t61, scores_t8_t1_at_best[6])
+                scores_t8_t1_at_best[6] = pick(t62, t61, scores_t8_t1_at_best[6])
+                scores_t8_t1_at[256*n + 8*j + k + 192] = pick(t62, 0, scores_t8_t1_at[256*n + 8*j + k + 192])
+                t63 = scores_t7[512*n + 16*j + k + 392]
+                t64 = above(t63, scores_t8_t1_at_best[6])
+                scores_t8_t1_at_best[6] = pick(t64, t63, scores_t8_t1_at_best[6])
+                scores_t8_t1_at[256*n + 8*j + k + 192] = pick(t64, 1, scores_t8_t1_at[256*n + 8*j + k + 192])
+                scores_t8_t1_at[256*n + 8*j + k + 224] = 0
+                scores_t8_t1_at_best[7] = -inf
+                t65 = scores_t7[512*n + 16*j + k + 448]
+                t66 = above(t65, scores_t8_t1_at_best[7])
+                scores_t8_t1_at_best[7] = pick(t66, t65, scores_t8_t1_at_best[7])
+                scores_t8_t1_at[256*n + 8*j + k + 224] = pick(t66, 0, scores_t8_t1_at[256*n + 8*j + k + 224])
+                t67 = scores_t7[512*n + 16*j + k + 456]
+                t68 = above(t67, scores_t8_t1_at_best[7])
+                scores_t8_t1_at_best[7] = pick(t68, t67, scores_t8_t1_at_best[7])
+                scores_t8_t1_at[256*n + 8*j + k + 224] = pick(t68, 1, scores_t8_t1_at[256*n + 8*j + k + 224])
         for j in range(10):
             d_head_b[j] += d_scores[10*n + j]
     gemm(N, 64, 10, 1,
@@ -595,32 +605,32 @@ cdef void backward(read x, indices y, read theta, write grad, read kept, write w
     for n in range(N):
         for j in range(16):
             for k in range(2):
-                d_scores_t16_t1[k] = pick(k == scores_t16_at[64*n + 4*j], d_scores_t17[64*n + 4*j], <real>0)
-                d_scores_t16_t1[k + 2] = pick(k == scores_t16_at[64*n + 4*j + 1], d_scores_t17[64*n + 4*j + 1], <real>0)
-                d_scores_t16_t1[k + 4] = pick(k == scores_t16_at[64*n + 4*j + 2], d_scores_t17[64*n + 4*j + 2], <real>0)
-                d_scores_t16_t1[k + 6] = pick(k == scores_t16_at[64*n + 4*j + 3], d_scores_t17[64*n + 4*j + 3], <real>0)
-            d_scores_t15[0] = pick(0 == scores_t16_t1_at[128*n + 8*j], d_scores_t16_t1[0], <real>0)
-            d_scores_t15[1] = pick(1 == scores_t16_t1_at[128*n + 8*j], d_scores_t16_t1[0], <real>0)
-            d_scores_t15[4] = pick(0 == scores_t16_t1_at[128*n + 8*j + 1], d_scores_t16_t1[1], <real>0)
-            d_scores_t15[5] = pick(1 == scores_t16_t1_at[128*n + 8*j + 1], d_scores_t16_t1[1], <real>0)
-            d_scores_t15[2] = pick(0 == scores_t16_t1_at[128*n + 8*j + 2], d_scores_t16_t1[2], <real>0)
-            d_scores_t15[3] = pick(1 == scores_t16_t1_at[128*n + 8*j + 2], d_scores_t16_t1[2], <real>0)
-            d_scores_t15[6] = pick(0 == scores_t16_t1_at[128*n + 8*j + 3], d_scores_t16_t1[3], <real>0)
-            d_scores_t15[7] = pick(1 == scores_t16_t1_at[128*n + 8*j + 3], d_scores_t16_t1[3], <real>0)
-            d_scores_t15[8] = pick(0 == scores_t16_t1_at[128*n + 8*j + 4], d_scores_t16_t1[4], <real>0)
-            d_scores_t15[9] = pick(1 == scores_t16_t1_at[128*n + 8*j + 4], d_scores_t16_t1[4], <real>0)
-            d_scores_t15[12] = pick(0 == scores_t16_t1_at[128*n + 8*j + 5], d_scores_t16_t1[5], <real>0)
-            d_scores_t15[13] = pick(1 == scores_t16_t1_at[128*n + 8*j + 5], d_scores_t16_t1[5], <real>0)
-            d_scores_t15[10] = pick(0 == scores_t16_t1_at[128*n + 8*j + 6], d_scores_t16_t1[6], <real>0)
-            d_scores_t15[11] = pick(1 == scores_t16_t1_at[128*n + 8*j + 6], d_scores_t16_t1[6], <real>0)
-            d_scores_t15[14] = pick(0 == scores_t16_t1_at[128*n + 8*j + 7], d_scores_t16_t1[7], <real>0)
-            d_scores_t15[15] = pick(1 == scores_t16_t1_at[128*n + 8*j + 7], d_scores_t16_t1[7], <real>0)
+                d_scores_t16_t1[k] = pick(k == scores_t16_at[64*n + j], d_scores_t17[64*n + 4*j], <real>0)
+                d_scores_t16_t1[k + 2] = pick(k == scores_t16_at[64*n + j + 16], d_scores_t17[64*n + 4*j + 1], <real>0)
+                d_scores_t16_t1[k + 4] = pick(k == scores_t16_at[64*n + j + 32], d_scores_t17[64*n + 4*j + 2], <real>0)
+                d_scores_t16_t1[k + 6] = pick(k == scores_t16_at[64*n + j + 48], d_scores_t17[64*n + 4*j + 3], <real>0)
+            d_scores_t15[0] = pick(0 == scores_t16_t1_at[128*n + j], d_scores_t16_t1[0], <real>0)
+            d_scores_t15[1] = pick(1 == scores_t16_t1_at[128*n + j], d_scores_t16_t1[0], <real>0)
+            d_scores_t15[2] = pick(0 == scores_t16_t1_at[128*n + j + 16], d_scores_t16_t1[2], <real>0)
+            d_scores_t15[3] = pick(1 == scores_t16_t1_at[128*n + j + 16], d_scores_t16_t1[2], <real>0)
+            d_scores_t15[4] = pick(0 == scores_t16_t1_at[128*n + j + 32], d_scores_t16_t1[1], <real>0)
+            d_scores_t15[5] = pick(1 == scores_t16_t1_at[128*n + j + 32], d_scores_t16_t1[1], <real>0)
+            d_scores_t15[6] = pick(0 == scores_t16_t1_at[128*n + j + 48], d_scores_t16_t1[3], <real>0)
+            d_scores_t15[7] = pick(1 == scores_t16_t1_at[128*n + j + 48], d_scores_t16_t1[3], <real>0)
+            d_scores_t15[8] = pick(0 == scores_t16_t1_at[128*n + j + 64], d_scores_t16_t1[4], <real>0)
+            d_scores_t15[9] = pick(1 == scores_t16_t1_at[128*n + j + 64], d_scores_t16_t1[4], <real>0)
+            d_scores_t15[10] = pick(0 == scores_t16_t1_at[128*n + j + 80], d_scores_t16_t1[6], <real>0)
+            d_scores_t15[11] = pick(1 == scores_t16_t1_at[128*n + j + 80], d_scores_t16_t1[6], <real>0)
+            d_scores_t15[12] = pick(0 == scores_t16_t1_at[128*n + j + 96], d_scores_t16_t1[5], <real>0)
+            d_scores_t15[13] = pick(1 == scores_t16_t1_at[128*n + j + 96], d_scores_t16_t1[5], <real>0)
+            d_scores_t15[14] = pick(0 == scores_t16_t1_at[128*n + j + 112], d_scores_t16_t1[7], <real>0)
+            d_scores_t15[15] = pick(1 == scores_t16_t1_at[128*n + j + 112], d_scores_t16_t1[7], <real>0)
             for k in range(6):
                 for l in range(6):
                     d_scores_t14_pad[576*n + 96*k + 16*l + j] = 0
             for k in range(4):
                 for l in range(4):
-                    d_scores_t14[256*n + 64*k + 16*l + j] = d_scores_t15[4*k + l]*(<real>0 if scores_t14[256*n + 16*j + 4*k + l] <= 0 else <real>1)
+                    d_scores_t14[256*n + 64*k + 16*l + j] = d_scores_t15[4*k + l]*(<real>0 if scores_t14[256*n + 64*k + 16*l + j] <= 0 else <real>1)
                     d_scores_t14_pad[576*n + 96*k + 16*l + j + 112] = d_scores_t14[256*n + 64*k + 16*l + j]
                 for l in range(4):
                     d_scores_t13[j] += d_scores_t14[256*n + 64*k + 16*l + j]
@@ -629,11 +639,11 @@ cdef void backward(read x, indices y, read theta, write grad, read kept, write w
         for k in range(3):
             for l in range(16):
                 for i in range(8):
-                    second_W_laid[384*j + 128*k + 8*l + i] = second_W[72*l + 9*i - 3*j - k + 8]
+                    second_W_laid_2[384*j + 128*k + 8*l + i] = second_W[72*l + 9*i - 3*j - k + 8]
     contract(N, 576, 128,  4, 96, 32,  4, 16, 8,
              1, 0, 0,  3, 96, 384,  48, 1, 8,
              8, 1, 1,
-             1, d_scores_t14_pad, second_W_laid, 0, d_scores_t8)
+             1, d_scores_t14_pad, second_W_laid_2, 0, d_scores_t8)
     for j in range(8):
         d_scores_t5[j] = 0
     #     d scores_t7 / d scores_t6 = where(scores_t6 <= 0, 0, 1)
@@ -642,77 +652,30 @@ cdef void backward(read x, indices y, read theta, write grad, read kept, write w
             for k in range(4):
                 for l in range(8):
                     for i in range(2):
-                        d_scores_t8_t1[64*j + 16*k + 2*l + i] = pick(i == scores_t8_at[128*n + 16*l + 4*j + k], d_scores_t8[128*n + 32*j + 8*k + l], <real>0)
+                        d_scores_t8_t1[64*j + 16*k + 2*l + i] = pick(i == scores_t8_at[128*n + 32*j + 8*k + l], d_scores_t8[128*n + 32*j + 8*k + l], <real>0)
+        for j in range(4):
+            for k in range(8):
+                d_scores_t7[16*j + k] = pick(0 == scores_t8_t1_at[256*n + 8*j + k], d_scores_t8_t1[16*j + 2*k], <real>0)
+                d_scores_t7[16*j + k + 8] = pick(1 == scores_t8_t1_at[256*n + 8*j + k], d_scores_t8_t1[16*j + 2*k], <real>0)
+                d_scores_t7[16*j + k + 64] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 32], d_scores_t8_t1[16*j + 2*k + 1], <real>0)
+                d_scores_t7[16*j + k + 72] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 32], d_scores_t8_t1[16*j + 2*k + 1], <real>0)
+                d_scores_t7[16*j + k + 128] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 64], d_scores_t8_t1[16*j + 2*k + 64], <real>0)
+                d_scores_t7[16*j + k + 136] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 64], d_scores_t8_t1[16*j + 2*k + 64], <real>0)
+                d_scores_t7[16*j + k + 192] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 96], d_scores_t8_t1[16*j + 2*k + 65], <real>0)
+                d_scores_t7[16*j + k + 200] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 96], d_scores_t8_t1[16*j + 2*k + 65], <real>0)
+                d_scores_t7[16*j + k + 256] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 128], d_scores_t8_t1[16*j + 2*k + 128], <real>0)
+                d_scores_t7[16*j + k + 264] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 128], d_scores_t8_t1[16*j + 2*k + 128], <real>0)
+                d_scores_t7[16*j + k + 320] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 160], d_scores_t8_t1[16*j + 2*k + 129], <real>0)
+                d_scores_t7[16*j + k + 328] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 160], d_scores_t8_t1[16*j + 2*k + 129], <real>0)
+                d_scores_t7[16*j + k + 384] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 192], d_scores_t8_t1[16*j + 2*k + 192], <real>0)
+                d_scores_t7[16*j + k + 392] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 192], d_scores_t8_t1[16*j + 2*k + 192], <real>0)
+                d_scores_t7[16*j + k + 448] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 224], d_scores_t8_t1[16*j + 2*k + 193], <real>0)
+                d_scores_t7[16*j + k + 456] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 224], d_scores_t8_t1[16*j + 2*k + 193], <real>0)
         for j in range(8):
-            d_scores_t7[0] = pick(0 == scores_t8_t1_at[256*n + 32*j], d_scores_t8_t1[2*j], <real>0)
-            d_scores_t7[1] = pick(1 == scores_t8_t1_at[256*n + 32*j], d_scores_t8_t1[2*j], <real>0)
-            d_scores_t7[2] = pick(0 == scores_t8_t1_at[256*n + 32*j + 2], d_scores_t8_t1[2*j + 16], <real>0)
-            d_scores_t7[3] = pick(1 == scores_t8_t1_at[256*n + 32*j + 2], d_scores_t8_t1[2*j + 16], <real>0)
-            d_scores_t7[4] = pick(0 == scores_t8_t1_at[256*n + 32*j + 4], d_scores_t8_t1[2*j + 32], <real>0)
-            d_scores_t7[5] = pick(1 == scores_t8_t1_at[256*n + 32*j + 4], d_scores_t8_t1[2*j + 32], <real>0)
-            d_scores_t7[6] = pick(0 == scores_t8_t1_at[256*n + 32*j + 6], d_scores_t8_t1[2*j + 48], <real>0)
-            d_scores_t7[7] = pick(1 == scores_t8_t1_at[256*n + 32*j + 6], d_scores_t8_t1[2*j + 48], <real>0)
-            d_scores_t7[8] = pick(0 == scores_t8_t1_at[256*n + 32*j + 1], d_scores_t8_t1[2*j + 1], <real>0)
-            d_scores_t7[9] = pick(1 == scores_t8_t1_at[256*n + 32*j + 1], d_scores_t8_t1[2*j + 1], <real>0)
-            d_scores_t7[10] = pick(0 == scores_t8_t1_at[256*n + 32*j + 3], d_scores_t8_t1[2*j + 17], <real>0)
-            d_scores_t7[11] = pick(1 == scores_t8_t1_at[256*n + 32*j + 3], d_scores_t8_t1[2*j + 17], <real>0)
-            d_scores_t7[12] = pick(0 == scores_t8_t1_at[256*n + 32*j + 5], d_scores_t8_t1[2*j + 33], <real>0)
-            d_scores_t7[13] = pick(1 == scores_t8_t1_at[256*n + 32*j + 5], d_scores_t8_t1[2*j + 33], <real>0)
-            d_scores_t7[14] = pick(0 == scores_t8_t1_at[256*n + 32*j + 7], d_scores_t8_t1[2*j + 49], <real>0)
-            d_scores_t7[15] = pick(1 == scores_t8_t1_at[256*n + 32*j + 7], d_scores_t8_t1[2*j + 49], <real>0)
-            d_scores_t7[16] = pick(0 == scores_t8_t1_at[256*n + 32*j + 8], d_scores_t8_t1[2*j + 64], <real>0)
-            d_scores_t7[17] = pick(1 == scores_t8_t1_at[256*n + 32*j + 8], d_scores_t8_t1[2*j + 64], <real>0)
-            d_scores_t7[18] = pick(0 == scores_t8_t1_at[256*n + 32*j + 10], d_scores_t8_t1[2*j + 80], <real>0)
-            d_scores_t7[19] = pick(1 == scores_t8_t1_at[256*n + 32*j + 10], d_scores_t8_t1[2*j + 80], <real>0)
-            d_scores_t7[20] = pick(0 == scores_t8_t1_at[256*n + 32*j + 12], d_scores_t8_t1[2*j + 96], <real>0)
-            d_scores_t7[21] = pick(1 == scores_t8_t1_at[256*n + 32*j + 12], d_scores_t8_t1[2*j + 96], <real>0)
-            d_scores_t7[22] = pick(0 == scores_t8_t1_at[256*n + 32*j + 14], d_scores_t8_t1[2*j + 112], <real>0)
-            d_scores_t7[23] = pick(1 == scores_t8_t1_at[256*n + 32*j + 14], d_scores_t8_t1[2*j + 112], <real>0)
-            d_scores_t7[24] = pick(0 == scores_t8_t1_at[256*n + 32*j + 9], d_scores_t8_t1[2*j + 65], <real>0)
-            d_scores_t7[25] = pick(1 == scores_t8_t1_at[256*n + 32*j + 9], d_scores_t8_t1[2*j + 65], <real>0)
-            d_scores_t7[26] = pick(0 == scores_t8_t1_at[256*n + 32*j + 11], d_scores_t8_t1[2*j + 81], <real>0)
-            d_scores_t7[27] = pick(1 == scores_t8_t1_at[256*n + 32*j + 11], d_scores_t8_t1[2*j + 81], <real>0)
-            d_scores_t7[28] = pick(0 == scores_t8_t1_at[256*n + 32*j + 13], d_scores_t8_t1[2*j + 97], <real>0)
-            d_scores_t7[29] = pick(1 == scores_t8_t1_at[256*n + 32*j + 13], d_scores_t8_t1[2*j + 97], <real>0)
-            d_scores_t7[30] = pick(0 == scores_t8_t1_at[256*n + 32*j + 15], d_scores_t8_t1[2*j + 113], <real>0)
-            d_scores_t7[31] = pick(1 == scores_t8_t1_at[256*n + 32*j + 15], d_scores_t8_t1[2*j + 113], <real>0)
-            d_scores_t7[32] = pick(0 == scores_t8_t1_at[256*n + 32*j + 16], d_scores_t8_t1[2*j + 128], <real>0)
-            d_scores_t7[33] = pick(1 == scores_t8_t1_at[256*n + 32*j + 16], d_scores_t8_t1[2*j + 128], <real>0)
-            d_scores_t7[34] = pick(0 == scores_t8_t1_at[256*n + 32*j + 18], d_scores_t8_t1[2*j + 144], <real>0)
-            d_scores_t7[35] = pick(1 == scores_t8_t1_at[256*n + 32*j + 18], d_scores_t8_t1[2*j + 144], <real>0)
-            d_scores_t7[36] = pick(0 == scores_t8_t1_at[256*n + 32*j + 20], d_scores_t8_t1[2*j + 160], <real>0)
-            d_scores_t7[37] = pick(1 == scores_t8_t1_at[256*n + 32*j + 20], d_scores_t8_t1[2*j + 160], <real>0)
-            d_scores_t7[38] = pick(0 == scores_t8_t1_at[256*n + 32*j + 22], d_scores_t8_t1[2*j + 176], <real>0)
-            d_scores_t7[39] = pick(1 == scores_t8_t1_at[256*n + 32*j + 22], d_scores_t8_t1[2*j + 176], <real>0)
-            d_scores_t7[40] = pick(0 == scores_t8_t1_at[256*n + 32*j + 17], d_scores_t8_t1[2*j + 129], <real>0)
-            d_scores_t7[41] = pick(1 == scores_t8_t1_at[256*n + 32*j + 17], d_scores_t8_t1[2*j + 129], <real>0)
-            d_scores_t7[42] = pick(0 == scores_t8_t1_at[256*n + 32*j + 19], d_scores_t8_t1[2*j + 145], <real>0)
-            d_scores_t7[43] = pick(1 == scores_t8_t1_at[256*n + 32*j + 19], d_scores_t8_t1[2*j + 145], <real>0)
-            d_scores_t7[44] = pick(0 == scores_t8_t1_at[256*n + 32*j + 21], d_scores_t8_t1[2*j + 161], <real>0)
-            d_scores_t7[45] = pick(1 == scores_t8_t1_at[256*n + 32*j + 21], d_scores_t8_t1[2*j + 161], <real>0)
-            d_scores_t7[46] = pick(0 == scores_t8_t1_at[256*n + 32*j + 23], d_scores_t8_t1[2*j + 177], <real>0)
-            d_scores_t7[47] = pick(1 == scores_t8_t1_at[256*n + 32*j + 23], d_scores_t8_t1[2*j + 177], <real>0)
-            d_scores_t7[48] = pick(0 == scores_t8_t1_at[256*n + 32*j + 24], d_scores_t8_t1[2*j + 192], <real>0)
-            d_scores_t7[49] = pick(1 == scores_t8_t1_at[256*n + 32*j + 24], d_scores_t8_t1[2*j + 192], <real>0)
-            d_scores_t7[50] = pick(0 == scores_t8_t1_at[256*n + 32*j + 26], d_scores_t8_t1[2*j + 208], <real>0)
-            d_scores_t7[51] = pick(1 == scores_t8_t1_at[256*n + 32*j + 26], d_scores_t8_t1[2*j + 208], <real>0)
-            d_scores_t7[52] = pick(0 == scores_t8_t1_at[256*n + 32*j + 28], d_scores_t8_t1[2*j + 224], <real>0)
-            d_scores_t7[53] = pick(1 == scores_t8_t1_at[256*n + 32*j + 28], d_scores_t8_t1[2*j + 224], <real>0)
-            d_scores_t7[54] = pick(0 == scores_t8_t1_at[256*n + 32*j + 30], d_scores_t8_t1[2*j + 240], <real>0)
-            d_scores_t7[55] = pick(1 == scores_t8_t1_at[256*n + 32*j + 30], d_scores_t8_t1[2*j + 240], <real>0)
-            d_scores_t7[56] = pick(0 == scores_t8_t1_at[256*n + 32*j + 25], d_scores_t8_t1[2*j + 193], <real>0)
-            d_scores_t7[57] = pick(1 == scores_t8_t1_at[256*n + 32*j + 25], d_scores_t8_t1[2*j + 193], <real>0)
-            d_scores_t7[58] = pick(0 == scores_t8_t1_at[256*n + 32*j + 27], d_scores_t8_t1[2*j + 209], <real>0)
-            d_scores_t7[59] = pick(1 == scores_t8_t1_at[256*n + 32*j + 27], d_scores_t8_t1[2*j + 209], <real>0)
-            d_scores_t7[60] = pick(0 == scores_t8_t1_at[256*n + 32*j + 29], d_scores_t8_t1[2*j + 225], <real>0)
-            d_scores_t7[61] = pick(1 == scores_t8_t1_at[256*n + 32*j + 29], d_scores_t8_t1[2*j + 225], <real>0)
-            d_scores_t7[62] = pick(0 == scores_t8_t1_at[256*n + 32*j + 31], d_scores_t8_t1[2*j + 241], <real>0)
-            d_scores_t7[63] = pick(1 == scores_t8_t1_at[256*n + 32*j + 31], d_scores_t8_t1[2*j + 241], <real>0)
             for k in range(8):
                 for l in range(8):
-                    d_scores_t6[512*n + 64*k + 8*l + j] = d_scores_t7[8*k + l]*(<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else <real>1)
-                for l in range(8):
-                    d_scores_t5[j] += d_scores_t6[512*n + 64*k + 8*l + j]
+                    d_scores_t6[512*n + 64*j + 8*k + l] = d_scores_t7[64*j + 8*k + l]*(<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else <real>1)
+                    d_scores_t5[l] += d_scores_t6[512*n + 64*j + 8*k + l]
     contract(1, 0, 0,  3, 10, 24,  3, 1, 8,
              N, 100, 512,  8, 10, 64,  8, 1, 8,
              8, 1, 1,
@@ -751,17 +714,19 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef write scores_t16_at = work + 2564*N + 1152, scores_t16_t1_at = work + 2272*N + 1152
     cdef write scores_t18 = work + 1952*N + 1152, d_scores = work + 2692*N + 1152, d_scores_t17 = work + 2628*N + 1152
     cdef write d_scores_t14 = work + 1888*N + 1152, d_scores_t14_pad = work + 1152, second_W_laid_2 = work
-    cdef write d_scores_t8 = work + 1632*N + 1152, d_scores_t6 = work + 1152, d_second_W_laid = work
+    cdef write d_scores_t8 = work + 1632*N + 1152, d_scores_t7 = work, d_scores_t6 = work + 1152, d_second_W_laid = work
     cdef real t1, t3, t5, t7, t9, t11, t13, t15, t17, t19, t21, t23, t25, t27, t29, t31, t33, t35, t37, t39, t41, t43
-    cdef real t45, t47, t49, t51, t53, t55, t57, t59, t61, t63, t65, t67, t69, t71, loss_t1_max, loss_t1_shift
-    cdef real loss_t1_sum
+    cdef real t45, t47, t49, t51, t53, t55, t57, t59, t61, t63, t65, t67, t69, t71, loss_t1_max
+    cdef real loss_t4_block[8]
     cdef real first_W_laid[72]
     cdef real scores_t8_t1[8]
     cdef real scores_t8[4]
     cdef real scores_t15[256]
     cdef real scores_t16_t1[4]
-    cdef real scores[10]
-    cdef real loss_t1_exp[10]
+    cdef real scores[80]
+    cdef real loss_t1_shift[8]
+    cdef real loss_t1_exp[80]
+    cdef real loss_t1_sum[8]
     cdef real scores_t16_at_best[2]
     cdef real d_scores_t16_t1[8]
     cdef real scores_t16_t1_at_best[4]
@@ -770,13 +735,12 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef real scores_t8_at_best[4]
     cdef real d_scores_t8_t1[256]
     cdef real scores_t8_t1_at_best[8]
-    cdef real d_scores_t7[64]
     cdef real d_scores_t5[8]
     cdef real d_first_W_laid[72]
     cdef double loss_t4
     cdef bint t2, t4, t6, t8, t10, t12, t14, t16, t18, t20, t22, t24, t26, t28, t30, t32, t34, t36, t38, t40, t42, t44
     cdef bint t46, t48, t50, t52, t54, t56, t58, t60, t62, t64, t66, t68, t70, t72
-    cdef Py_ssize_t n, j, k, l, i
+    cdef Py_ssize_t n, j, k, l, i, n_start, n_count, n_in
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     x with zeros around it
     for n in range(N):
@@ -802,199 +766,227 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                 for l in range(8):
                     scores_t6[512*n + 64*j + 8*k + l] = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
                     scores_t7[64*j + 8*k + l] = (<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else scores_t6[512*n + 64*j + 8*k + l])
-        for j in range(8):
+        for j in range(6):
             for k in range(6):
-                for l in range(6):
-                    scores_t8_pad[288*n + 48*k + 8*l + j] = 0
-            for k in range(4):
-                for l in range(4):
-                    scores_t8[l] = -inf
+                for l in range(8):
+                    scores_t8_pad[288*n + 48*j + 8*k + l] = 0
+        for j in range(4):
+            for k in range(8):
+                scores_t8[0] = -inf
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                for l in range(4):
-                    scores_t8_at[128*n + 32*k + 8*l + j] = 0
-                    scores_t8_at_best[l] = -inf
+                scores_t8_at[128*n + 8*j + k] = 0
+                scores_t8_at_best[0] = -inf
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8_t1[0] = -inf
                 #     in max_pool2d
-                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[128*k + j])
-                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[128*k + j + 8])
+                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[16*j + k])
+                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[16*j + k + 8])
                 scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[0])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
                 t1 = scores_t8_t1[0]
                 t2 = above(t1, scores_t8_at_best[0])
                 scores_t8_at_best[0] = pick(t2, t1, scores_t8_at_best[0])
-                scores_t8_at[128*n + 32*k + j] = pick(t2, 0, scores_t8_at[128*n + 32*k + j])
+                scores_t8_at[128*n + 8*j + k] = pick(t2, 0, scores_t8_at[128*n + 8*j + k])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8_t1[1] = -inf
                 #     in max_pool2d
-                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[128*k + j + 16])
-                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[128*k + j + 24])
-                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[1])
+                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[16*j + k + 64])
+                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[16*j + k + 72])
+                scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[1])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
                 t3 = scores_t8_t1[1]
-                t4 = above(t3, scores_t8_at_best[1])
-                scores_t8_at_best[1] = pick(t4, t3, scores_t8_at_best[1])
-                scores_t8_at[128*n + 32*k + j + 8] = pick(t4, 0, scores_t8_at[128*n + 32*k + j + 8])
+                t4 = above(t3, scores_t8_at_best[0])
+                scores_t8_at_best[0] = pick(t4, t3, scores_t8_at_best[0])
+                scores_t8_at[128*n + 8*j + k] = pick(t4, 1, scores_t8_at[128*n + 8*j + k])
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                #     scores_t8 with zeros around it
+                scores_t8_pad[288*n + 8*j + k + 56] = scores_t8[0]
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t8_t1_at[256*n + 8*j + k] = 0
+                scores_t8_t1_at_best[0] = -inf
+                #     where the max is
+                t5 = scores_t7[16*j + k]
+                t6 = above(t5, scores_t8_t1_at_best[0])
+                scores_t8_t1_at_best[0] = pick(t6, t5, scores_t8_t1_at_best[0])
+                scores_t8_t1_at[256*n + 8*j + k] = pick(t6, 0, scores_t8_t1_at[256*n + 8*j + k])
+                t7 = scores_t7[16*j + k + 8]
+                t8 = above(t7, scores_t8_t1_at_best[0])
+                scores_t8_t1_at_best[0] = pick(t8, t7, scores_t8_t1_at_best[0])
+                scores_t8_t1_at[256*n + 8*j + k] = pick(t8, 1, scores_t8_t1_at[256*n + 8*j + k])
+                scores_t8_t1_at[256*n + 8*j + k + 32] = 0
+                scores_t8_t1_at_best[1] = -inf
+                t9 = scores_t7[16*j + k + 64]
+                t10 = above(t9, scores_t8_t1_at_best[1])
+                scores_t8_t1_at_best[1] = pick(t10, t9, scores_t8_t1_at_best[1])
+                scores_t8_t1_at[256*n + 8*j + k + 32] = pick(t10, 0, scores_t8_t1_at[256*n + 8*j + k + 32])
+                t11 = scores_t7[16*j + k + 72]
+                t12 = above(t11, scores_t8_t1_at_best[1])
+                scores_t8_t1_at_best[1] = pick(t12, t11, scores_t8_t1_at_best[1])
+                scores_t8_t1_at[256*n + 8*j + k + 32] = pick(t12, 1, scores_t8_t1_at[256*n + 8*j + k + 32])
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t8[1] = -inf
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t8_at[128*n + 8*j + k + 32] = 0
+                scores_t8_at_best[1] = -inf
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8_t1[2] = -inf
                 #     in max_pool2d
-                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[128*k + j + 32])
-                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[128*k + j + 40])
-                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[2])
+                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[16*j + k + 128])
+                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[16*j + k + 136])
+                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[2])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
-                t5 = scores_t8_t1[2]
-                t6 = above(t5, scores_t8_at_best[2])
-                scores_t8_at_best[2] = pick(t6, t5, scores_t8_at_best[2])
-                scores_t8_at[128*n + 32*k + j + 16] = pick(t6, 0, scores_t8_at[128*n + 32*k + j + 16])
+                t13 = scores_t8_t1[2]
+                t14 = above(t13, scores_t8_at_best[1])
+                scores_t8_at_best[1] = pick(t14, t13, scores_t8_at_best[1])
+                scores_t8_at[128*n + 8*j + k + 32] = pick(t14, 0, scores_t8_at[128*n + 8*j + k + 32])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8_t1[3] = -inf
                 #     in max_pool2d
-                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[128*k + j + 48])
-                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[128*k + j + 56])
-                scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[3])
+                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[16*j + k + 192])
+                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[16*j + k + 200])
+                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[3])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
-                t7 = scores_t8_t1[3]
-                t8 = above(t7, scores_t8_at_best[3])
-                scores_t8_at_best[3] = pick(t8, t7, scores_t8_at_best[3])
-                scores_t8_at[128*n + 32*k + j + 24] = pick(t8, 0, scores_t8_at[128*n + 32*k + j + 24])
+                t15 = scores_t8_t1[3]
+                t16 = above(t15, scores_t8_at_best[1])
+                scores_t8_at_best[1] = pick(t16, t15, scores_t8_at_best[1])
+                scores_t8_at[128*n + 8*j + k + 32] = pick(t16, 1, scores_t8_at[128*n + 8*j + k + 32])
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                #     scores_t8 with zeros around it
+                scores_t8_pad[288*n + 8*j + k + 104] = scores_t8[1]
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t8_t1_at[256*n + 8*j + k + 64] = 0
+                scores_t8_t1_at_best[2] = -inf
+                #     where the max is
+                t17 = scores_t7[16*j + k + 128]
+                t18 = above(t17, scores_t8_t1_at_best[2])
+                scores_t8_t1_at_best[2] = pick(t18, t17, scores_t8_t1_at_best[2])
+                scores_t8_t1_at[256*n + 8*j + k + 64] = pick(t18, 0, scores_t8_t1_at[256*n + 8*j + k + 64])
+                t19 = scores_t7[16*j + k + 136]
+                t20 = above(t19, scores_t8_t1_at_best[2])
+                scores_t8_t1_at_best[2] = pick(t20, t19, scores_t8_t1_at_best[2])
+                scores_t8_t1_at[256*n + 8*j + k + 64] = pick(t20, 1, scores_t8_t1_at[256*n + 8*j + k + 64])
+                scores_t8_t1_at[256*n + 8*j + k + 96] = 0
+                scores_t8_t1_at_best[3] = -inf
+                t21 = scores_t7[16*j + k + 192]
+                t22 = above(t21, scores_t8_t1_at_best[3])
+                scores_t8_t1_at_best[3] = pick(t22, t21, scores_t8_t1_at_best[3])
+                scores_t8_t1_at[256*n + 8*j + k + 96] = pick(t22, 0, scores_t8_t1_at[256*n + 8*j + k + 96])
+                t23 = scores_t7[16*j + k + 200]
+                t24 = above(t23, scores_t8_t1_at_best[3])
+                scores_t8_t1_at_best[3] = pick(t24, t23, scores_t8_t1_at_best[3])
+                scores_t8_t1_at[256*n + 8*j + k + 96] = pick(t24, 1, scores_t8_t1_at[256*n + 8*j + k + 96])
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t8[2] = -inf
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t8_at[128*n + 8*j + k + 64] = 0
+                scores_t8_at_best[2] = -inf
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8_t1[4] = -inf
                 #     in max_pool2d
-                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[128*k + j + 64])
-                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[128*k + j + 72])
-                scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[4])
+                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[16*j + k + 256])
+                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[16*j + k + 264])
+                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[4])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
-                t9 = scores_t8_t1[4]
-                t10 = above(t9, scores_t8_at_best[0])
-                scores_t8_at_best[0] = pick(t10, t9, scores_t8_at_best[0])
-                scores_t8_at[128*n + 32*k + j] = pick(t10, 1, scores_t8_at[128*n + 32*k + j])
+                t25 = scores_t8_t1[4]
+                t26 = above(t25, scores_t8_at_best[2])
+                scores_t8_at_best[2] = pick(t26, t25, scores_t8_at_best[2])
+                scores_t8_at[128*n + 8*j + k + 64] = pick(t26, 0, scores_t8_at[128*n + 8*j + k + 64])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8_t1[5] = -inf
                 #     in max_pool2d
-                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[128*k + j + 80])
-                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[128*k + j + 88])
-                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[5])
+                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[16*j + k + 320])
+                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[16*j + k + 328])
+                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[5])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
-                t11 = scores_t8_t1[5]
-                t12 = above(t11, scores_t8_at_best[1])
-                scores_t8_at_best[1] = pick(t12, t11, scores_t8_at_best[1])
-                scores_t8_at[128*n + 32*k + j + 8] = pick(t12, 1, scores_t8_at[128*n + 32*k + j + 8])
+                t27 = scores_t8_t1[5]
+                t28 = above(t27, scores_t8_at_best[2])
+                scores_t8_at_best[2] = pick(t28, t27, scores_t8_at_best[2])
+                scores_t8_at[128*n + 8*j + k + 64] = pick(t28, 1, scores_t8_at[128*n + 8*j + k + 64])
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                #     scores_t8 with zeros around it
+                scores_t8_pad[288*n + 8*j + k + 152] = scores_t8[2]
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t8_t1_at[256*n + 8*j + k + 128] = 0
+                scores_t8_t1_at_best[4] = -inf
+                #     where the max is
+                t29 = scores_t7[16*j + k + 256]
+                t30 = above(t29, scores_t8_t1_at_best[4])
+                scores_t8_t1_at_best[4] = pick(t30, t29, scores_t8_t1_at_best[4])
+                scores_t8_t1_at[256*n + 8*j + k + 128] = pick(t30, 0, scores_t8_t1_at[256*n + 8*j + k + 128])
+                t31 = scores_t7[16*j + k + 264]
+                t32 = above(t31, scores_t8_t1_at_best[4])
+                scores_t8_t1_at_best[4] = pick(t32, t31, scores_t8_t1_at_best[4])
+                scores_t8_t1_at[256*n + 8*j + k + 128] = pick(t32, 1, scores_t8_t1_at[256*n + 8*j + k + 128])
+                scores_t8_t1_at[256*n + 8*j + k + 160] = 0
+                scores_t8_t1_at_best[5] = -inf
+                t33 = scores_t7[16*j + k + 320]
+                t34 = above(t33, scores_t8_t1_at_best[5])
+                scores_t8_t1_at_best[5] = pick(t34, t33, scores_t8_t1_at_best[5])
+                scores_t8_t1_at[256*n + 8*j + k + 160] = pick(t34, 0, scores_t8_t1_at[256*n + 8*j + k + 160])
+                t35 = scores_t7[16*j + k + 328]
+                t36 = above(t35, scores_t8_t1_at_best[5])
+                scores_t8_t1_at_best[5] = pick(t36, t35, scores_t8_t1_at_best[5])
+                scores_t8_t1_at[256*n + 8*j + k + 160] = pick(t36, 1, scores_t8_t1_at[256*n + 8*j + k + 160])
+                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t8[3] = -inf
+                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                scores_t8_at[128*n + 8*j + k + 96] = 0
+                scores_t8_at_best[3] = -inf
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8_t1[6] = -inf
                 #     in max_pool2d
-                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[128*k + j + 96])
-                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[128*k + j + 104])
-                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[6])
+                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[16*j + k + 384])
+                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[16*j + k + 392])
+                scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[6])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
-                t13 = scores_t8_t1[6]
-                t14 = above(t13, scores_t8_at_best[2])
-                scores_t8_at_best[2] = pick(t14, t13, scores_t8_at_best[2])
-                scores_t8_at[128*n + 32*k + j + 16] = pick(t14, 1, scores_t8_at[128*n + 32*k + j + 16])
+                t37 = scores_t8_t1[6]
+                t38 = above(t37, scores_t8_at_best[3])
+                scores_t8_at_best[3] = pick(t38, t37, scores_t8_at_best[3])
+                scores_t8_at[128*n + 8*j + k + 96] = pick(t38, 0, scores_t8_at[128*n + 8*j + k + 96])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8_t1[7] = -inf
                 #     in max_pool2d
-                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[128*k + j + 112])
-                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[128*k + j + 120])
+                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[16*j + k + 448])
+                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[16*j + k + 456])
                 scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[7])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
-                t15 = scores_t8_t1[7]
-                t16 = above(t15, scores_t8_at_best[3])
-                scores_t8_at_best[3] = pick(t16, t15, scores_t8_at_best[3])
-                scores_t8_at[128*n + 32*k + j + 24] = pick(t16, 1, scores_t8_at[128*n + 32*k + j + 24])
+                t39 = scores_t8_t1[7]
+                t40 = above(t39, scores_t8_at_best[3])
+                scores_t8_at_best[3] = pick(t40, t39, scores_t8_at_best[3])
+                scores_t8_at[128*n + 8*j + k + 96] = pick(t40, 1, scores_t8_at[128*n + 8*j + k + 96])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     scores_t8 with zeros around it
-                for l in range(4):
-                    scores_t8_pad[288*n + 48*k + 8*l + j + 56] = scores_t8[l]
+                scores_t8_pad[288*n + 8*j + k + 200] = scores_t8[3]
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8_t1_at[256*n + 64*k + j] = 0
-                scores_t8_t1_at_best[0] = -inf
-                #     where the max is
-                t17 = scores_t7[128*k + j]
-                t18 = above(t17, scores_t8_t1_at_best[0])
-                scores_t8_t1_at_best[0] = pick(t18, t17, scores_t8_t1_at_best[0])
-                scores_t8_t1_at[256*n + 64*k + j] = pick(t18, 0, scores_t8_t1_at[256*n + 64*k + j])
-                t19 = scores_t7[128*k + j + 8]
-                t20 = above(t19, scores_t8_t1_at_best[0])
-                scores_t8_t1_at_best[0] = pick(t20, t19, scores_t8_t1_at_best[0])
-                scores_t8_t1_at[256*n + 64*k + j] = pick(t20, 1, scores_t8_t1_at[256*n + 64*k + j])
-                scores_t8_t1_at[256*n + 64*k + j + 8] = 0
-                scores_t8_t1_at_best[1] = -inf
-                t21 = scores_t7[128*k + j + 16]
-                t22 = above(t21, scores_t8_t1_at_best[1])
-                scores_t8_t1_at_best[1] = pick(t22, t21, scores_t8_t1_at_best[1])
-                scores_t8_t1_at[256*n + 64*k + j + 8] = pick(t22, 0, scores_t8_t1_at[256*n + 64*k + j + 8])
-                t23 = scores_t7[128*k + j + 24]
-                t24 = above(t23, scores_t8_t1_at_best[1])
-                scores_t8_t1_at_best[1] = pick(t24, t23, scores_t8_t1_at_best[1])
-                scores_t8_t1_at[256*n + 64*k + j + 8] = pick(t24, 1, scores_t8_t1_at[256*n + 64*k + j + 8])
-                scores_t8_t1_at[256*n + 64*k + j + 16] = 0
-                scores_t8_t1_at_best[2] = -inf
-                t25 = scores_t7[128*k + j + 32]
-                t26 = above(t25, scores_t8_t1_at_best[2])
-                scores_t8_t1_at_best[2] = pick(t26, t25, scores_t8_t1_at_best[2])
-                scores_t8_t1_at[256*n + 64*k + j + 16] = pick(t26, 0, scores_t8_t1_at[256*n + 64*k + j + 16])
-                t27 = scores_t7[128*k + j + 40]
-                t28 = above(t27, scores_t8_t1_at_best[2])
-                scores_t8_t1_at_best[2] = pick(t28, t27, scores_t8_t1_at_best[2])
-                scores_t8_t1_at[256*n + 64*k + j + 16] = pick(t28, 1, scores_t8_t1_at[256*n + 64*k + j + 16])
-                scores_t8_t1_at[256*n + 64*k + j + 24] = 0
-                scores_t8_t1_at_best[3] = -inf
-                t29 = scores_t7[128*k + j + 48]
-                t30 = above(t29, scores_t8_t1_at_best[3])
-                scores_t8_t1_at_best[3] = pick(t30, t29, scores_t8_t1_at_best[3])
-                scores_t8_t1_at[256*n + 64*k + j + 24] = pick(t30, 0, scores_t8_t1_at[256*n + 64*k + j + 24])
-                t31 = scores_t7[128*k + j + 56]
-                t32 = above(t31, scores_t8_t1_at_best[3])
-                scores_t8_t1_at_best[3] = pick(t32, t31, scores_t8_t1_at_best[3])
-                scores_t8_t1_at[256*n + 64*k + j + 24] = pick(t32, 1, scores_t8_t1_at[256*n + 64*k + j + 24])
-                scores_t8_t1_at[256*n + 64*k + j + 32] = 0
-                scores_t8_t1_at_best[4] = -inf
-                t33 = scores_t7[128*k + j + 64]
-                t34 = above(t33, scores_t8_t1_at_best[4])
-                scores_t8_t1_at_best[4] = pick(t34, t33, scores_t8_t1_at_best[4])
-                scores_t8_t1_at[256*n + 64*k + j + 32] = pick(t34, 0, scores_t8_t1_at[256*n + 64*k + j + 32])
-                t35 = scores_t7[128*k + j + 72]
-                t36 = above(t35, scores_t8_t1_at_best[4])
-                scores_t8_t1_at_best[4] = pick(t36, t35, scores_t8_t1_at_best[4])
-                scores_t8_t1_at[256*n + 64*k + j + 32] = pick(t36, 1, scores_t8_t1_at[256*n + 64*k + j + 32])
-                scores_t8_t1_at[256*n + 64*k + j + 40] = 0
-                scores_t8_t1_at_best[5] = -inf
-                t37 = scores_t7[128*k + j + 80]
-                t38 = above(t37, scores_t8_t1_at_best[5])
-                scores_t8_t1_at_best[5] = pick(t38, t37, scores_t8_t1_at_best[5])
-                scores_t8_t1_at[256*n + 64*k + j + 40] = pick(t38, 0, scores_t8_t1_at[256*n + 64*k + j + 40])
-                t39 = scores_t7[128*k + j + 88]
-                t40 = above(t39, scores_t8_t1_at_best[5])
-                scores_t8_t1_at_best[5] = pick(t40, t39, scores_t8_t1_at_best[5])
-                scores_t8_t1_at[256*n + 64*k + j + 40] = pick(t40, 1, scores_t8_t1_at[256*n + 64*k + j + 40])
-                scores_t8_t1_at[256*n + 64*k + j + 48] = 0
+                scores_t8_t1_at[256*n + 8*j + k + 192] = 0
                 scores_t8_t1_at_best[6] = -inf
-                t41 = scores_t7[128*k + j + 96]
+                #     where the max is
+                t41 = scores_t7[16*j + k + 384]
                 t42 = above(t41, scores_t8_t1_at_best[6])
                 scores_t8_t1_at_best[6] = pick(t42, t41, scores_t8_t1_at_best[6])
-                scores_t8_t1_at[256*n + 64*k + j + 48] = pick(t42, 0, scores_t8_t1_at[256*n + 64*k + j + 48])
-                t43 = scores_t7[128*k + j + 104]
+                scores_t8_t1_at[256*n + 8*j + k + 192] = pick(t42, 0, scores_t8_t1_at[256*n + 8*j + k + 192])
+                t43 = scores_t7[16*j + k + 392]
                 t44 = above(t43, scores_t8_t1_at_best[6])
                 scores_t8_t1_at_best[6] = pick(t44, t43, scores_t8_t1_at_best[6])
-                scores_t8_t1_at[256*n + 64*k + j + 48] = pick(t44, 1, scores_t8_t1_at[256*n + 64*k + j + 48])
-                scores_t8_t1_at[256*n + 64*k + j + 56] = 0
+                scores_t8_t1_at[256*n + 8*j + k + 192] = pick(t44, 1, scores_t8_t1_at[256*n + 8*j + k + 192])
+                scores_t8_t1_at[256*n + 8*j + k + 224] = 0
                 scores_t8_t1_at_best[7] = -inf
-                t45 = scores_t7[128*k + j + 112]
+                t45 = scores_t7[16*j + k + 448]
                 t46 = above(t45, scores_t8_t1_at_best[7])
                 scores_t8_t1_at_best[7] = pick(t46, t45, scores_t8_t1_at_best[7])
-                scores_t8_t1_at[256*n + 64*k + j + 56] = pick(t46, 0, scores_t8_t1_at[256*n + 64*k + j + 56])
-                t47 = scores_t7[128*k + j + 120]
+                scores_t8_t1_at[256*n + 8*j + k + 224] = pick(t46, 0, scores_t8_t1_at[256*n + 8*j + k + 224])
+                t47 = scores_t7[16*j + k + 456]
                 t48 = above(t47, scores_t8_t1_at_best[7])
                 scores_t8_t1_at_best[7] = pick(t48, t47, scores_t8_t1_at_best[7])
-                scores_t8_t1_at[256*n + 64*k + j + 56] = pick(t48, 1, scores_t8_t1_at[256*n + 64*k + j + 56])
+                scores_t8_t1_at[256*n + 8*j + k + 224] = pick(t48, 1, scores_t8_t1_at[256*n + 8*j + k + 224])
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     second.W as the kernel reads it
     for j in range(3):
@@ -1127,37 +1119,46 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     for j in range(10):
         d_head_b[j] = 0
-    for n in range(N):
-        # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-        #     in dense
-        for j in range(10):
-            scores[j] = scores_t18[10*n + j] + head_b[j]
+    for n_start in range(0, N, 8):
+        n_count = N - n_start if N - n_start < 8 else 8
+        for n_in in range(n_count):
+            n = n_start + n_in
+            # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+            #     in dense
+            for j in range(10):
+                scores[10*n_in + j] = scores_t18[10*n + j] + head_b[j]
+            # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
+            loss_t1_max = -inf
+            #     the largest, taken away below
+            for j in range(10):
+                loss_t1_max = maximum(loss_t1_max, scores[10*n_in + j])
+            loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
+            #     at most 1 each
+            for j in range(10):
+                loss_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - loss_t1_shift[n_in])
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t1_sum[n_in] = 0
+            for j in range(10):
+                loss_t1_sum[n_in] += loss_t1_exp[10*n_in + j]
+            # examples/lenet.gw:15   backward of  minimize mean(softmax_cross_entropy(scores, y))
+            #     scores is used 2 times: its adjoints add
+            #     exp(t - logsumexp(t)): the softmax
+            #     d loss / d loss_t4 = 1 / N
+            #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
+            for j in range(10):
+                d_scores[10*n + j] = loss_t1_exp[10*n_in + j]/(loss_t1_sum[n_in]*N)
+            d_scores[10*n + y[n]] -= <real>1/N
+            # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+            for j in range(10):
+                d_head_b[j] += d_scores[10*n + j]
         # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
-        loss_t1_max = -inf
-        #     the largest, taken away below
-        for j in range(10):
-            loss_t1_max = maximum(loss_t1_max, scores[j])
-        loss_t1_shift = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
-        #     at most 1 each
-        for j in range(10):
-            loss_t1_exp[j] = exp(scores[j] - loss_t1_shift)
-        loss_t1_sum = 0
-        for j in range(10):
-            loss_t1_sum += loss_t1_exp[j]
         #     in softmax_cross_entropy
-        loss_t4 += loss_t1_shift + log(loss_t1_sum) - scores[y[n]]
-        # examples/lenet.gw:15   backward of  minimize mean(softmax_cross_entropy(scores, y))
-        #     scores is used 2 times: its adjoints add
-        #     exp(t - logsumexp(t)): the softmax
-        #     d loss / d loss_t4 = 1 / N
-        #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
-        for j in range(10):
-            d_scores[10*n + j] = loss_t1_exp[j]/(loss_t1_sum*N)
-        d_scores[10*n + y[n]] -= <real>1/N
-        # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-        for j in range(10):
-            d_head_b[j] += d_scores[10*n + j]
-    # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n_in + y[n]]
+        for n_in in range(n_count):
+            loss_t4 += loss_t4_block[n_in]
     loss[0] = loss_t4/N
     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     gemm(N, 64, 10, 1,
@@ -1220,76 +1221,29 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                 for l in range(8):
                     for i in range(2):
                         d_scores_t8_t1[64*j + 16*k + 2*l + i] = pick(i == scores_t8_at[128*n + 32*j + 8*k + l], d_scores_t8[128*n + 32*j + 8*k + l], <real>0)
+        for j in range(4):
+            for k in range(8):
+                d_scores_t7[16*j + k] = pick(0 == scores_t8_t1_at[256*n + 8*j + k], d_scores_t8_t1[16*j + 2*k], <real>0)
+                d_scores_t7[16*j + k + 8] = pick(1 == scores_t8_t1_at[256*n + 8*j + k], d_scores_t8_t1[16*j + 2*k], <real>0)
+                d_scores_t7[16*j + k + 64] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 32], d_scores_t8_t1[16*j + 2*k + 1], <real>0)
+                d_scores_t7[16*j + k + 72] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 32], d_scores_t8_t1[16*j + 2*k + 1], <real>0)
+                d_scores_t7[16*j + k + 128] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 64], d_scores_t8_t1[16*j + 2*k + 64], <real>0)
+                d_scores_t7[16*j + k + 136] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 64], d_scores_t8_t1[16*j + 2*k + 64], <real>0)
+                d_scores_t7[16*j + k + 192] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 96], d_scores_t8_t1[16*j + 2*k + 65], <real>0)
+                d_scores_t7[16*j + k + 200] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 96], d_scores_t8_t1[16*j + 2*k + 65], <real>0)
+                d_scores_t7[16*j + k + 256] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 128], d_scores_t8_t1[16*j + 2*k + 128], <real>0)
+                d_scores_t7[16*j + k + 264] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 128], d_scores_t8_t1[16*j + 2*k + 128], <real>0)
+                d_scores_t7[16*j + k + 320] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 160], d_scores_t8_t1[16*j + 2*k + 129], <real>0)
+                d_scores_t7[16*j + k + 328] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 160], d_scores_t8_t1[16*j + 2*k + 129], <real>0)
+                d_scores_t7[16*j + k + 384] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 192], d_scores_t8_t1[16*j + 2*k + 192], <real>0)
+                d_scores_t7[16*j + k + 392] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 192], d_scores_t8_t1[16*j + 2*k + 192], <real>0)
+                d_scores_t7[16*j + k + 448] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 224], d_scores_t8_t1[16*j + 2*k + 193], <real>0)
+                d_scores_t7[16*j + k + 456] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 224], d_scores_t8_t1[16*j + 2*k + 193], <real>0)
         for j in range(8):
-            d_scores_t7[0] = pick(0 == scores_t8_t1_at[256*n + j], d_scores_t8_t1[2*j], <real>0)
-            d_scores_t7[1] = pick(1 == scores_t8_t1_at[256*n + j], d_scores_t8_t1[2*j], <real>0)
-            d_scores_t7[2] = pick(0 == scores_t8_t1_at[256*n + j + 8], d_scores_t8_t1[2*j + 16], <real>0)
-            d_scores_t7[3] = pick(1 == scores_t8_t1_at[256*n + j + 8], d_scores_t8_t1[2*j + 16], <real>0)
-            d_scores_t7[4] = pick(0 == scores_t8_t1_at[256*n + j + 16], d_scores_t8_t1[2*j + 32], <real>0)
-            d_scores_t7[5] = pick(1 == scores_t8_t1_at[256*n + j + 16], d_scores_t8_t1[2*j + 32], <real>0)
-            d_scores_t7[6] = pick(0 == scores_t8_t1_at[256*n + j + 24], d_scores_t8_t1[2*j + 48], <real>0)
-            d_scores_t7[7] = pick(1 == scores_t8_t1_at[256*n + j + 24], d_scores_t8_t1[2*j + 48], <real>0)
-            d_scores_t7[8] = pick(0 == scores_t8_t1_at[256*n + j + 32], d_scores_t8_t1[2*j + 1], <real>0)
-            d_scores_t7[9] = pick(1 == scores_t8_t1_at[256*n + j + 32], d_scores_t8_t1[2*j + 1], <real>0)
-            d_scores_t7[10] = pick(0 == scores_t8_t1_at[256*n + j + 40], d_scores_t8_t1[2*j + 17], <real>0)
-            d_scores_t7[11] = pick(1 == scores_t8_t1_at[256*n + j + 40], d_scores_t8_t1[2*j + 17], <real>0)
-            d_scores_t7[12] = pick(0 == scores_t8_t1_at[256*n + j + 48], d_scores_t8_t1[2*j + 33], <real>0)
-            d_scores_t7[13] = pick(1 == scores_t8_t1_at[256*n + j + 48], d_scores_t8_t1[2*j + 33], <real>0)
-            d_scores_t7[14] = pick(0 == scores_t8_t1_at[256*n + j + 56], d_scores_t8_t1[2*j + 49], <real>0)
-            d_scores_t7[15] = pick(1 == scores_t8_t1_at[256*n + j + 56], d_scores_t8_t1[2*j + 49], <real>0)
-            d_scores_t7[16] = pick(0 == scores_t8_t1_at[256*n + j + 64], d_scores_t8_t1[2*j + 64], <real>0)
-            d_scores_t7[17] = pick(1 == scores_t8_t1_at[256*n + j + 64], d_scores_t8_t1[2*j + 64], <real>0)
-            d_scores_t7[18] = pick(0 == scores_t8_t1_at[256*n + j + 72], d_scores_t8_t1[2*j + 80], <real>0)
-            d_scores_t7[19] = pick(1 == scores_t8_t1_at[256*n + j + 72], d_scores_t8_t1[2*j + 80], <real>0)
-            d_scores_t7[20] = pick(0 == scores_t8_t1_at[256*n + j + 80], d_scores_t8_t1[2*j + 96], <real>0)
-            d_scores_t7[21] = pick(1 == scores_t8_t1_at[256*n + j + 80], d_scores_t8_t1[2*j + 96], <real>0)
-            d_scores_t7[22] = pick(0 == scores_t8_t1_at[256*n + j + 88], d_scores_t8_t1[2*j + 112], <real>0)
-            d_scores_t7[23] = pick(1 == scores_t8_t1_at[256*n + j + 88], d_scores_t8_t1[2*j + 112], <real>0)
-            d_scores_t7[24] = pick(0 == scores_t8_t1_at[256*n + j + 96], d_scores_t8_t1[2*j + 65], <real>0)
-            d_scores_t7[25] = pick(1 == scores_t8_t1_at[256*n + j + 96], d_scores_t8_t1[2*j + 65], <real>0)
-            d_scores_t7[26] = pick(0 == scores_t8_t1_at[256*n + j + 104], d_scores_t8_t1[2*j + 81], <real>0)
-            d_scores_t7[27] = pick(1 == scores_t8_t1_at[256*n + j + 104], d_scores_t8_t1[2*j + 81], <real>0)
-            d_scores_t7[28] = pick(0 == scores_t8_t1_at[256*n + j + 112], d_scores_t8_t1[2*j + 97], <real>0)
-            d_scores_t7[29] = pick(1 == scores_t8_t1_at[256*n + j + 112], d_scores_t8_t1[2*j + 97], <real>0)
-            d_scores_t7[30] = pick(0 == scores_t8_t1_at[256*n + j + 120], d_scores_t8_t1[2*j + 113], <real>0)
-            d_scores_t7[31] = pick(1 == scores_t8_t1_at[256*n + j + 120], d_scores_t8_t1[2*j + 113], <real>0)
-            d_scores_t7[32] = pick(0 == scores_t8_t1_at[256*n + j + 128], d_scores_t8_t1[2*j + 128], <real>0)
-            d_scores_t7[33] = pick(1 == scores_t8_t1_at[256*n + j + 128], d_scores_t8_t1[2*j + 128], <real>0)
-            d_scores_t7[34] = pick(0 == scores_t8_t1_at[256*n + j + 136], d_scores_t8_t1[2*j + 144], <real>0)
-            d_scores_t7[35] = pick(1 == scores_t8_t1_at[256*n + j + 136], d_scores_t8_t1[2*j + 144], <real>0)
-            d_scores_t7[36] = pick(0 == scores_t8_t1_at[256*n + j + 144], d_scores_t8_t1[2*j + 160], <real>0)
-            d_scores_t7[37] = pick(1 == scores_t8_t1_at[256*n + j + 144], d_scores_t8_t1[2*j + 160], <real>0)
-            d_scores_t7[38] = pick(0 == scores_t8_t1_at[256*n + j + 152], d_scores_t8_t1[2*j + 176], <real>0)
-            d_scores_t7[39] = pick(1 == scores_t8_t1_at[256*n + j + 152], d_scores_t8_t1[2*j + 176], <real>0)
-            d_scores_t7[40] = pick(0 == scores_t8_t1_at[256*n + j + 160], d_scores_t8_t1[2*j + 129], <real>0)
-            d_scores_t7[41] = pick(1 == scores_t8_t1_at[256*n + j + 160], d_scores_t8_t1[2*j + 129], <real>0)
-            d_scores_t7[42] = pick(0 == scores_t8_t1_at[256*n + j + 168], d_scores_t8_t1[2*j + 145], <real>0)
-            d_scores_t7[43] = pick(1 == scores_t8_t1_at[256*n + j + 168], d_scores_t8_t1[2*j + 145], <real>0)
-            d_scores_t7[44] = pick(0 == scores_t8_t1_at[256*n + j + 176], d_scores_t8_t1[2*j + 161], <real>0)
-            d_scores_t7[45] = pick(1 == scores_t8_t1_at[256*n + j + 176], d_scores_t8_t1[2*j + 161], <real>0)
-            d_scores_t7[46] = pick(0 == scores_t8_t1_at[256*n + j + 184], d_scores_t8_t1[2*j + 177], <real>0)
-            d_scores_t7[47] = pick(1 == scores_t8_t1_at[256*n + j + 184], d_scores_t8_t1[2*j + 177], <real>0)
-            d_scores_t7[48] = pick(0 == scores_t8_t1_at[256*n + j + 192], d_scores_t8_t1[2*j + 192], <real>0)
-            d_scores_t7[49] = pick(1 == scores_t8_t1_at[256*n + j + 192], d_scores_t8_t1[2*j + 192], <real>0)
-            d_scores_t7[50] = pick(0 == scores_t8_t1_at[256*n + j + 200], d_scores_t8_t1[2*j + 208], <real>0)
-            d_scores_t7[51] = pick(1 == scores_t8_t1_at[256*n + j + 200], d_scores_t8_t1[2*j + 208], <real>0)
-            d_scores_t7[52] = pick(0 == scores_t8_t1_at[256*n + j + 208], d_scores_t8_t1[2*j + 224], <real>0)
-            d_scores_t7[53] = pick(1 == scores_t8_t1_at[256*n + j + 208], d_scores_t8_t1[2*j + 224], <real>0)
-            d_scores_t7[54] = pick(0 == scores_t8_t1_at[256*n + j + 216], d_scores_t8_t1[2*j + 240], <real>0)
-            d_scores_t7[55] = pick(1 == scores_t8_t1_at[256*n + j + 216], d_scores_t8_t1[2*j + 240], <real>0)
-            d_scores_t7[56] = pick(0 == scores_t8_t1_at[256*n + j + 224], d_scores_t8_t1[2*j + 193], <real>0)
-            d_scores_t7[57] = pick(1 == scores_t8_t1_at[256*n + j + 224], d_scores_t8_t1[2*j + 193], <real>0)
-            d_scores_t7[58] = pick(0 == scores_t8_t1_at[256*n + j + 232], d_scores_t8_t1[2*j + 209], <real>0)
-            d_scores_t7[59] = pick(1 == scores_t8_t1_at[256*n + j + 232], d_scores_t8_t1[2*j + 209], <real>0)
-            d_scores_t7[60] = pick(0 == scores_t8_t1_at[256*n + j + 240], d_scores_t8_t1[2*j + 225], <real>0)
-            d_scores_t7[61] = pick(1 == scores_t8_t1_at[256*n + j + 240], d_scores_t8_t1[2*j + 225], <real>0)
-            d_scores_t7[62] = pick(0 == scores_t8_t1_at[256*n + j + 248], d_scores_t8_t1[2*j + 241], <real>0)
-            d_scores_t7[63] = pick(1 == scores_t8_t1_at[256*n + j + 248], d_scores_t8_t1[2*j + 241], <real>0)
             for k in range(8):
                 for l in range(8):
-                    d_scores_t6[512*n + 64*k + 8*l + j] = d_scores_t7[8*k + l]*(<real>0 if scores_t6[512*n + 64*k + 8*l + j] <= 0 else <real>1)
-                for l in range(8):
-                    d_scores_t5[j] += d_scores_t6[512*n + 64*k + 8*l + j]
+                    d_scores_t6[512*n + 64*j + 8*k + l] = d_scores_t7[64*j + 8*k + l]*(<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else <real>1)
+                    d_scores_t5[l] += d_scores_t6[512*n + 64*j + 8*k + l]
     contract(1, 0, 0,  3, 10, 24,  3, 1, 8,
              N, 100, 512,  8, 10, 64,  8, 1, 8,
              8, 1, 1,
@@ -1340,7 +1294,7 @@ cdef void _call_forward(void **s, const Py_ssize_t *n) noexcept nogil:
     forward(<read>s[0], <indices>s[1], <read>s[2], <write>s[3], <write>s[4], <write>s[5], <write>s[6], n[0])
 
 cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
-    backward(<read>s[0], <indices>s[1], <read>s[2], <write>s[3], <read>s[4], <write>s[5], n[0])
+    backward(<indices>s[0], <read>s[1], <write>s[2], <read>s[3], <write>s[4], n[0])
 
 cdef void _call_train(void **s, const Py_ssize_t *n) noexcept nogil:
     train(<read>s[0], <indices>s[1], <read>s[2], <write>s[3], <write>s[4], <write>s[5], n[0])
@@ -1470,12 +1424,12 @@ _SPEC = """{
         'loss:head.b': (10,),
     },
     'kept': (
-        ('scores_t6', 0, ('N', 8, 8, 8)),
-        ('scores_t7', ('*', 512, 'N'), ('N', 8, 8, 8)),
-        ('scores_t8', ('*', 1280, 'N'), ('N', 8, 4, 4)),
-        ('scores_t14', ('*', 1408, 'N'), ('N', 16, 4, 4)),
-        ('scores_t15', ('*', 1664, 'N'), ('N', 16, 4, 4)),
-        ('scores_t16', ('*', 2048, 'N'), ('N', 16, 2, 2)),
+        ('scores_t6', ('*', 100, 'N'), ('N', 8, 8, 8), (512, 1, 64, 8)),
+        ('scores_t7', ('*', 612, 'N'), ('N', 8, 8, 8), (512, 1, 64, 8)),
+        ('scores_t8', ('+', ('*', 1380, 'N'), 56), ('N', 8, 4, 4), (288, 1, 48, 8)),
+        ('scores_t14', ('*', 1668, 'N'), ('N', 16, 4, 4), (256, 1, 64, 16)),
+        ('scores_t15', ('*', 1924, 'N'), ('N', 16, 4, 4), (256, 1, 64, 16)),
+        ('scores_t16', ('*', 2308, 'N'), ('N', 16, 2, 2), (64, 1, 32, 16)),
     ),
     'lines': ((12, 'scores', ('N', 10), ('*', 96522, 'N'), 4), (15, 'loss', (), ('+', ('*', 12, 'N'), 1), 4)),
     'kernels': (
@@ -1489,15 +1443,15 @@ _SPEC = """{
         {
             'name': 'forward',
             'slots': ('in:x', 'in:y', 'theta', 'out:scores', 'out:loss', 'kept', 'work'),
-            'kept': ('*', 2123, 'N'),
-            'work': ('+', ('*', 800, 'N'), 1152),
+            'kept': ('*', 2383, 'N'),
+            'work': 1152,
             'sizes': ('N',),
         },
         {
             'name': 'backward',
-            'slots': ('in:x', 'in:y', 'theta', 'grad:loss', 'kept', 'work'),
-            'kept': ('*', 2123, 'N'),
-            'work': ('+', ('*', 1934, 'N'), 1152),
+            'slots': ('in:y', 'theta', 'grad:loss', 'kept', 'work'),
+            'kept': ('*', 2383, 'N'),
+            'work': ('+', ('*', 1546, 'N'), 1152),
             'sizes': ('N',),
         },
         {

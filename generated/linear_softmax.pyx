@@ -7,13 +7,16 @@ Made by gradwright 0.1.0 from examples/linear_softmax.gw (sha256 0f8ae50c4d3504c
 Sizes        N is free, D = 64, C = 10
 Inputs       x[N, 64] y[N]
 Parameters   W[64, 10] b[10]: 650 float64, in this order in theta
-Kept         p_t1_exp[N, 1, 10] p_t1_sum[N, 1] for the backward pass
+Kept         p[N, 10] for the backward pass
 Operations   the forward graph as written: 1342*N + 1283
-             predict 1367*N, 21*N of them transcendental; bytes moved 680*N + 5200
-             forward 1369*N + 1283, 21*N + 640 of them transcendental; bytes moved 776*N + 5216
-             backward 1313*N + 1280; bytes moved 688*N + 10328
+             predict 1355*N, 10*N of them transcendental; bytes moved 680*N + 5200
+             forward 1359*N + 1283, 11*N + 640 of them transcendental; bytes moved 768*N + 5216
+             backward 1303*N + 1280; bytes moved 680*N + 10328
              train 2651*N + 2563, 11*N + 640 of them transcendental; bytes moved 680*N + 10416
              step 2651*N + 1323, 11*N + 640 of them transcendental; bytes moved 680*N + 10432
+Products     scores_t1 (N x 10 x 64) in predict, forward, train, step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2
+             d_W (64 x 10 x N) in backward, train: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, added in registers
+             W_next (64 x 10 x N) in step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, scaled and added in registers
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -44,7 +47,7 @@ cdef void predict(read x, read theta, write p, write_indices guess, write work, 
     # the outputs without the loss
     cdef read W = theta, b = theta + 640
     cdef write scores_t1 = work
-    cdef real t1, p_t1_max, p_t1_shift, p_t1_sum, p_t1, guess_best
+    cdef real t1, p_t1_max, p_t1_shift, p_t1_sum, guess_best
     cdef real scores[10]
     cdef real p_t1_exp[10]
     cdef bint t2
@@ -80,65 +83,81 @@ cdef void predict(read x, read theta, write p, write_indices guess, write work, 
         for j in range(10):
             p_t1_sum += p_t1_exp[j]
         #     in softmax
-        p_t1 = p_t1_shift + log(p_t1_sum)
+        #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
         for j in range(10):
-            p[10*n + j] = exp(scores[j] - p_t1)
+            p[10*n + j] = p_t1_exp[j]/p_t1_sum
 
 
 cdef void forward(read x, indices y, read theta, read hyper, write p, write_indices guess, write loss, write kept,
                   write work, Py_ssize_t N) noexcept nogil:
     # the outputs, and what the backward pass keeps
     cdef read W = theta, b = theta + 640
-    cdef write p_t1_exp = kept, p_t1_sum = kept + 10*N
+    cdef write p_kept = kept
     cdef real reg = hyper[0]
     cdef write scores_t1 = work
-    cdef real t1, p_t1_max, p_t1_shift, p_t1, guess_best
-    cdef real scores[10]
+    cdef real t1, p_t1_max, guess_best
+    cdef real loss_t4_block[8]
+    cdef real scores[80]
+    cdef real p_t1_shift[8]
+    cdef real p_t1_exp[80]
+    cdef real p_t1_sum[8]
     cdef double loss_t4, loss_t7
     cdef bint t2
-    cdef Py_ssize_t n, j, k
+    cdef Py_ssize_t n, n_start, n_count, n_in, j, k
     # examples/linear_softmax.gw:9   scores = x @ W + b
     gemm(N, 10, 64, 1,
          x, 64, 1,
          W, 10, 1,
          0, scores_t1, 10)
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+    # examples/linear_softmax.gw:10   output p = softmax(scores)
     loss_t4 = 0
-    for n in range(N):
-        # examples/linear_softmax.gw:9   scores = x @ W + b
-        for j in range(10):
-            scores[j] = scores_t1[10*n + j] + b[j]
-        # examples/linear_softmax.gw:10   output p = softmax(scores)
-        p_t1_max = -inf
-        # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
-        guess[n] = 0
-        guess_best = -inf
-        for j in range(10):
+    for n_start in range(0, N, 8):
+        n_count = N - n_start if N - n_start < 8 else 8
+        for n_in in range(n_count):
+            n = n_start + n_in
+            # examples/linear_softmax.gw:9   scores = x @ W + b
+            for j in range(10):
+                scores[10*n_in + j] = scores_t1[10*n + j] + b[j]
             # examples/linear_softmax.gw:10   output p = softmax(scores)
+            p_t1_max = -inf
             #     the largest, taken away below
-            p_t1_max = maximum(p_t1_max, scores[j])
+            for j in range(10):
+                p_t1_max = maximum(p_t1_max, scores[10*n_in + j])
+            p_t1_shift[n_in] = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
+            #     at most 1 each
+            for j in range(10):
+                p_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - p_t1_shift[n_in])
+        for n_in in range(n_count):
+            n = n_start + n_in
+            p_t1_sum[n_in] = 0
             # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
-            t1 = scores[j]
-            t2 = above(t1, guess_best)
-            guess_best = pick(t2, t1, guess_best)
-            guess[n] = j if t2 else guess[n]
-        # examples/linear_softmax.gw:10   output p = softmax(scores)
-        p_t1_shift = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
-        #     at most 1 each
-        for j in range(10):
-            p_t1_exp[10*n + j] = exp(scores[j] - p_t1_shift)
-        p_t1_sum[n] = 0
-        for j in range(10):
-            p_t1_sum[n] += p_t1_exp[10*n + j]
-        #     in softmax
-        p_t1 = p_t1_shift + log(p_t1_sum[n])
+            guess[n] = 0
+            guess_best = -inf
+            for j in range(10):
+                # examples/linear_softmax.gw:10   output p = softmax(scores)
+                #     at most 1 each
+                p_t1_sum[n_in] += p_t1_exp[10*n_in + j]
+                # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
+                t1 = scores[10*n_in + j]
+                t2 = above(t1, guess_best)
+                guess_best = pick(t2, t1, guess_best)
+                guess[n] = j if t2 else guess[n]
+            # examples/linear_softmax.gw:10   output p = softmax(scores)
+            #     in softmax
+            #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
+            for j in range(10):
+                p[10*n + j] = p_t1_exp[10*n_in + j]/p_t1_sum[n_in]
+                p_kept[10*n + j] = p[10*n + j]
         # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-        #     in softmax_cross_entropy
-        loss_t4 += p_t1 - scores[y[n]]
         # examples/linear_softmax.gw:10   output p = softmax(scores)
+        #     in softmax_cross_entropy
         #     in softmax
-        for j in range(10):
-            p[10*n + j] = exp(scores[j] - p_t1)
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t4_block[n_in] = p_t1_shift[n_in] + log(p_t1_sum[n_in]) - scores[10*n_in + y[n]]
+        for n_in in range(n_count):
+            loss_t4 += loss_t4_block[n_in]
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     loss_t7 = 0
     for j in range(64):
@@ -152,7 +171,7 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     # the adjoints, from what the forward pass kept
     cdef read W = theta
     cdef write d_W = grad, d_b = grad + 640
-    cdef read p_t1_exp = kept, p_t1_sum = kept + 10*N
+    cdef read p = kept
     cdef real reg = hyper[0]
     cdef write d_scores = work
     cdef Py_ssize_t j, n, k
@@ -165,9 +184,8 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
         #     d loss_t5 / d loss_t4 = 1 / N
-        #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / (p_t1_sum * N)
         for j in range(10):
-            d_scores[10*n + j] = p_t1_exp[10*n + j]/(p_t1_sum[n]*N)
+            d_scores[10*n + j] = p[10*n + j]/N
         # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         #     d loss_t5 / d loss_t4 = 1 / N
         d_scores[10*n + y[n]] -= 1.0/N
@@ -195,11 +213,14 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef write d_W = grad, d_b = grad + 640
     cdef real reg = hyper[0]
     cdef write scores_t1 = work, d_scores = work + 10*N
-    cdef real p_t1_max, p_t1_shift, p_t1_sum
-    cdef real scores[10]
-    cdef real p_t1_exp[10]
+    cdef real p_t1_max, p
+    cdef real loss_t4_block[8]
+    cdef real scores[80]
+    cdef real p_t1_shift[8]
+    cdef real p_t1_exp[80]
+    cdef real p_t1_sum[8]
     cdef double loss_t4, loss_t7
-    cdef Py_ssize_t j, n, k
+    cdef Py_ssize_t j, n, n_start, n_count, n_in, k
     # examples/linear_softmax.gw:9   scores = x @ W + b
     gemm(N, 10, 64, 1,
          x, 64, 1,
@@ -211,41 +232,52 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
     for j in range(10):
         d_b[j] = 0
-    for n in range(N):
-        # examples/linear_softmax.gw:9   scores = x @ W + b
-        for j in range(10):
-            scores[j] = scores_t1[10*n + j] + b[j]
-        # examples/linear_softmax.gw:10   output p = softmax(scores)
-        p_t1_max = -inf
-        #     the largest, taken away below
-        for j in range(10):
-            p_t1_max = maximum(p_t1_max, scores[j])
-        p_t1_shift = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
-        #     at most 1 each
-        for j in range(10):
-            p_t1_exp[j] = exp(scores[j] - p_t1_shift)
-        p_t1_sum = 0
-        for j in range(10):
-            p_t1_sum += p_t1_exp[j]
+    for n_start in range(0, N, 8):
+        n_count = N - n_start if N - n_start < 8 else 8
+        for n_in in range(n_count):
+            n = n_start + n_in
+            # examples/linear_softmax.gw:9   scores = x @ W + b
+            for j in range(10):
+                scores[10*n_in + j] = scores_t1[10*n + j] + b[j]
+            # examples/linear_softmax.gw:10   output p = softmax(scores)
+            p_t1_max = -inf
+            #     the largest, taken away below
+            for j in range(10):
+                p_t1_max = maximum(p_t1_max, scores[10*n_in + j])
+            p_t1_shift[n_in] = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
+            #     at most 1 each
+            for j in range(10):
+                p_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - p_t1_shift[n_in])
+        for n_in in range(n_count):
+            n = n_start + n_in
+            p_t1_sum[n_in] = 0
+            for j in range(10):
+                p_t1_sum[n_in] += p_t1_exp[10*n_in + j]
+            for j in range(10):
+                #     in softmax
+                #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
+                p = p_t1_exp[10*n_in + j]/p_t1_sum[n_in]
+                # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+                # examples/linear_softmax.gw:10                output p = softmax(scores)
+                #     scores is used 2 times: its adjoints add
+                #     exp(t - logsumexp(t)): the softmax
+                #     d loss_t5 / d loss_t4 = 1 / N
+                d_scores[10*n + j] = p/N
+            # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+            #     d loss_t5 / d loss_t4 = 1 / N
+            d_scores[10*n + y[n]] -= 1.0/N
+            # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
+            for j in range(10):
+                d_b[j] += d_scores[10*n + j]
         # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         #     in softmax_cross_entropy
         #     in softmax
-        loss_t4 += p_t1_shift + log(p_t1_sum) - scores[y[n]]
-        # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-        # examples/linear_softmax.gw:10                output p = softmax(scores)
-        #     scores is used 2 times: its adjoints add
-        #     exp(t - logsumexp(t)): the softmax
-        #     d loss_t5 / d loss_t4 = 1 / N
-        #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / (p_t1_sum * N)
-        for j in range(10):
-            d_scores[10*n + j] = p_t1_exp[j]/(p_t1_sum*N)
-        # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-        #     d loss_t5 / d loss_t4 = 1 / N
-        d_scores[10*n + y[n]] -= 1.0/N
-        # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
-        for j in range(10):
-            d_b[j] += d_scores[10*n + j]
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t4_block[n_in] = p_t1_shift[n_in] + log(p_t1_sum[n_in]) - scores[10*n_in + y[n]]
+        for n_in in range(n_count):
+            loss_t4 += loss_t4_block[n_in]
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     loss_t7 = 0
     for j in range(64):
@@ -274,12 +306,15 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real lr = rule[0]
     cdef real weight_decay = rule[3]
     cdef write scores_t1 = work, d_scores = work + 10*N
-    cdef real p_t1_max, p_t1_shift, p_t1_sum
-    cdef real scores[10]
-    cdef real p_t1_exp[10]
+    cdef real p_t1_max, p
+    cdef real loss_t4_block[8]
+    cdef real scores[80]
+    cdef real p_t1_shift[8]
+    cdef real p_t1_exp[80]
+    cdef real p_t1_sum[8]
     cdef real d_b_t1[10]
     cdef double loss_t4, loss_t7
-    cdef Py_ssize_t j, n, k
+    cdef Py_ssize_t j, n, n_start, n_count, n_in, k
     # examples/linear_softmax.gw:9   scores = x @ W + b
     gemm(N, 10, 64, 1,
          x, 64, 1,
@@ -291,41 +326,52 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
     for j in range(10):
         d_b_t1[j] = 0
-    for n in range(N):
-        # examples/linear_softmax.gw:9   scores = x @ W + b
-        for j in range(10):
-            scores[j] = scores_t1[10*n + j] + b[j]
-        # examples/linear_softmax.gw:10   output p = softmax(scores)
-        p_t1_max = -inf
-        #     the largest, taken away below
-        for j in range(10):
-            p_t1_max = maximum(p_t1_max, scores[j])
-        p_t1_shift = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
-        #     at most 1 each
-        for j in range(10):
-            p_t1_exp[j] = exp(scores[j] - p_t1_shift)
-        p_t1_sum = 0
-        for j in range(10):
-            p_t1_sum += p_t1_exp[j]
+    for n_start in range(0, N, 8):
+        n_count = N - n_start if N - n_start < 8 else 8
+        for n_in in range(n_count):
+            n = n_start + n_in
+            # examples/linear_softmax.gw:9   scores = x @ W + b
+            for j in range(10):
+                scores[10*n_in + j] = scores_t1[10*n + j] + b[j]
+            # examples/linear_softmax.gw:10   output p = softmax(scores)
+            p_t1_max = -inf
+            #     the largest, taken away below
+            for j in range(10):
+                p_t1_max = maximum(p_t1_max, scores[10*n_in + j])
+            p_t1_shift[n_in] = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
+            #     at most 1 each
+            for j in range(10):
+                p_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - p_t1_shift[n_in])
+        for n_in in range(n_count):
+            n = n_start + n_in
+            p_t1_sum[n_in] = 0
+            for j in range(10):
+                p_t1_sum[n_in] += p_t1_exp[10*n_in + j]
+            for j in range(10):
+                #     in softmax
+                #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
+                p = p_t1_exp[10*n_in + j]/p_t1_sum[n_in]
+                # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+                # examples/linear_softmax.gw:10                output p = softmax(scores)
+                #     scores is used 2 times: its adjoints add
+                #     exp(t - logsumexp(t)): the softmax
+                #     d loss_t5 / d loss_t4 = 1 / N
+                d_scores[10*n + j] = p/N
+            # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
+            #     d loss_t5 / d loss_t4 = 1 / N
+            d_scores[10*n + y[n]] -= 1.0/N
+            # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
+            for j in range(10):
+                d_b_t1[j] += d_scores[10*n + j]
         # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         #     in softmax_cross_entropy
         #     in softmax
-        loss_t4 += p_t1_shift + log(p_t1_sum) - scores[y[n]]
-        # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-        # examples/linear_softmax.gw:10                output p = softmax(scores)
-        #     scores is used 2 times: its adjoints add
-        #     exp(t - logsumexp(t)): the softmax
-        #     d loss_t5 / d loss_t4 = 1 / N
-        #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / (p_t1_sum * N)
-        for j in range(10):
-            d_scores[10*n + j] = p_t1_exp[j]/(p_t1_sum*N)
-        # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-        #     d loss_t5 / d loss_t4 = 1 / N
-        d_scores[10*n + y[n]] -= 1.0/N
-        # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
-        for j in range(10):
-            d_b_t1[j] += d_scores[10*n + j]
+        for n_in in range(n_count):
+            n = n_start + n_in
+            loss_t4_block[n_in] = p_t1_shift[n_in] + log(p_t1_sum[n_in]) - scores[10*n_in + y[n]]
+        for n_in in range(n_count):
+            loss_t4 += loss_t4_block[n_in]
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     loss_t7 = 0
     for j in range(64):
@@ -421,7 +467,7 @@ _SPEC = """{
     'loss': 'loss',
     'targets': ({'name': 'loss', 'shape': (), 'declared': False, 'wrt': (('W', 'param'), ('b', 'param'))},),
     'values': {'loss:W': (64, 10), 'loss:b': (10,)},
-    'kept': (),
+    'kept': (('p', 0, ('N', 10)),),
     'lines': (
         (9, 'scores', ('N', 10), ('*', 1290, 'N'), 8),
         (10, 'p', ('N', 10), ('*', 30, 'N'), 8),
@@ -439,14 +485,14 @@ _SPEC = """{
         {
             'name': 'forward',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:p', 'out:guess', 'out:loss', 'kept', 'work'),
-            'kept': ('*', 11, 'N'),
+            'kept': ('*', 10, 'N'),
             'work': ('*', 10, 'N'),
             'sizes': ('N',),
         },
         {
             'name': 'backward',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'grad:loss', 'kept', 'work'),
-            'kept': ('*', 11, 'N'),
+            'kept': ('*', 10, 'N'),
             'work': ('*', 10, 'N'),
             'sizes': ('N',),
         },

@@ -13,6 +13,11 @@ Operations   the forward graph as written: 96*N + 1
              forward 12832*N*T + 96*N + 1, 160*N*T + 32*N of them transcendental; bytes moved 3328*N*T + 2560*N + 50184
              backward 21312*N*T + 64*N, 64*N*T of them transcendental; bytes moved 2944*N*T + 1280*N + 181248
              train 34144*N*T + 160*N + 1, 224*N*T + 32*N of them transcendental; bytes moved 4096*N*T + 3072*N + 182280
+Products     i_t2_part1 (N*T x 128 x 16) in predict, forward, train: tiles of 8 x (4*3+2*2) vectors with AVX-512, 4 x (10*3+2) vectors with AVX2
+             i_t2_part2 (N x 128 x 32) in predict, forward, train: tiles of 8 x (4*3+2*2) vectors with AVX-512, 4 x (10*3+2) vectors with AVX2
+             d_h_2 (N x 32 x 128) in backward, train: tiles of 8 x (2*2) vectors with AVX-512, 4 x (2*3+2) vectors with AVX2
+             d_W_part2_sum (32 x 128 x N*T) in backward, train: tiles of 8 x (4*3+2*2) vectors with AVX-512, 4 x (10*3+2) vectors with AVX2
+             d_W_part1 (16 x 128 x N*T) in backward, train: tiles of 8 x (4*3+2*2) vectors with AVX-512, 4 x (10*3+2) vectors with AVX2
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -38,10 +43,9 @@ cdef extern from "gradwright/gemm.h" nogil:
 ctypedef double real
 
 
-cdef void _predict_part1(read x, write work, Py_ssize_t N, Py_ssize_t T, Py_ssize_t first, Py_ssize_t last,
+cdef void _predict_part1(read x, write x_by_t, Py_ssize_t N, Py_ssize_t T, Py_ssize_t first, Py_ssize_t last,
                          double *sums) noexcept nogil:
     # the rounds of a loop of predict from first up to last
-    cdef write x_by_t = work + 192*N
     cdef Py_ssize_t t, n, j
     # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
     for t in range(first, last):
@@ -70,7 +74,7 @@ cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t 
             h_start[32*n + j] = 0
     # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
     _given1[0] = <void *>x
-    _given1[1] = <void *>work
+    _given1[1] = <void *>x_by_t
     _sizes[0] = N
     _sizes[1] = T
     share(_call_predict_part1, _given1, _sizes, T, 32*N, 1, NULL, 0)
@@ -112,10 +116,9 @@ cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t 
             h[32*n + j] = h_h[32*n + j]
 
 
-cdef void _forward_part1(read x, write kept, Py_ssize_t N, Py_ssize_t T, Py_ssize_t first, Py_ssize_t last,
+cdef void _forward_part1(read x, write x_by_t, Py_ssize_t N, Py_ssize_t T, Py_ssize_t first, Py_ssize_t last,
                          double *sums) noexcept nogil:
     # the rounds of a loop of forward from first up to last
-    cdef write x_by_t = kept + 32*N
     cdef Py_ssize_t t, n, j
     # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
     for t in range(first, last):
@@ -149,7 +152,7 @@ cdef void forward(read x, read target, read theta, write h, write hs, write loss
             h_start[32*n + j] = 0
     # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
     _given1[0] = <void *>x
-    _given1[1] = <void *>kept
+    _given1[1] = <void *>x_by_t
     _sizes[0] = N
     _sizes[1] = T
     share(_call_forward_part1, _given1, _sizes, T, 32*N, 1, NULL, 0)
@@ -311,10 +314,9 @@ cdef void backward(read theta, write grad, read kept, write work, Py_ssize_t N, 
         d_b_3[j] = d_b_2[j]
 
 
-cdef void _train_part1(read x, write work, Py_ssize_t N, Py_ssize_t T, Py_ssize_t first, Py_ssize_t last,
+cdef void _train_part1(read x, write x_by_t, Py_ssize_t N, Py_ssize_t T, Py_ssize_t first, Py_ssize_t last,
                        double *sums) noexcept nogil:
     # the rounds of a loop of train from first up to last
-    cdef write x_by_t = work + 224*N + 6144
     cdef Py_ssize_t t, n, j
     # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
     for t in range(first, last):
@@ -356,7 +358,7 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
             h_start[32*n + j] = 0
     # examples/lstm.gw:10   i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
     _given1[0] = <void *>x
-    _given1[1] = <void *>work
+    _given1[1] = <void *>x_by_t
     _sizes[0] = N
     _sizes[1] = T
     share(_call_train_part1, _given1, _sizes, T, 32*N, 1, NULL, 0)

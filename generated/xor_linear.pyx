@@ -34,10 +34,9 @@ cdef extern from "gradwright/share.h" nogil:
 ctypedef double real
 
 
-cdef void _predict_part1(read x, read theta, write p, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
+cdef void _predict_part1(read x, read w, read b, write p, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
                          double *sums) noexcept nogil:
     # the rounds of a loop of predict from first up to last
-    cdef read w = theta, b = theta + 2
     cdef real p_t1
     cdef Py_ssize_t n, j
     # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
@@ -49,26 +48,26 @@ cdef void _predict_part1(read x, read theta, write p, Py_ssize_t N, Py_ssize_t f
 
 
 cdef void _call_predict_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
-    _predict_part1(<read>s[0], <read>s[1], <write>s[2], n[0], first, last, sums)
+    _predict_part1(<read>s[0], <read>s[1], <read>s[2], <write>s[3], n[0], first, last, sums)
 
 
 cdef void predict(read x, read theta, write p, Py_ssize_t N) noexcept nogil:
     # the outputs without the loss
+    cdef read w = theta, b = theta + 2
     cdef Py_ssize_t _sizes[1]
-    cdef void *_given1[3]
+    cdef void *_given1[4]
     # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
     _given1[0] = <void *>x
-    _given1[1] = <void *>theta
-    _given1[2] = <void *>p
+    _given1[1] = <void *>w
+    _given1[2] = <void *>b
+    _given1[3] = <void *>p
     _sizes[0] = N
     share(_call_predict_part1, _given1, _sizes, N, 26, 1, NULL, 0)
 
 
-cdef void _forward_part1(read x, read y, read theta, write p, write kept, Py_ssize_t N, Py_ssize_t first,
+cdef void _forward_part1(read x, read y, read w, read b, write p, write p_kept, Py_ssize_t N, Py_ssize_t first,
                          Py_ssize_t last, double *sums) noexcept nogil:
     # the rounds of a loop of forward from first up to last
-    cdef read w = theta, b = theta + 2
-    cdef write p_kept = kept
     cdef real p_t2
     cdef double loss_t2
     cdef Py_ssize_t n, j
@@ -88,23 +87,26 @@ cdef void _forward_part1(read x, read y, read theta, write p, write kept, Py_ssi
 
 
 cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
-    _forward_part1(<read>s[0], <read>s[1], <read>s[2], <write>s[3], <write>s[4], n[0], first, last, sums)
+    _forward_part1(<read>s[0], <read>s[1], <read>s[2], <read>s[3], <write>s[4], <write>s[5], n[0], first, last, sums)
 
 
 cdef void forward(read x, read y, read theta, write p, write loss, write kept, Py_ssize_t N) noexcept nogil:
     # the outputs, and what the backward pass keeps
+    cdef read w = theta, b = theta + 2
+    cdef write p_kept = kept
     cdef double loss_t2
     cdef double _sums1[1]
     cdef Py_ssize_t _sizes[1]
-    cdef void *_given1[5]
+    cdef void *_given1[6]
     # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
     # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
     loss_t2 = 0
     _given1[0] = <void *>x
     _given1[1] = <void *>y
-    _given1[2] = <void *>theta
-    _given1[3] = <void *>p
-    _given1[4] = <void *>kept
+    _given1[2] = <void *>w
+    _given1[3] = <void *>b
+    _given1[4] = <void *>p
+    _given1[5] = <void *>p_kept
     _sizes[0] = N
     share(_call_forward_part1, _given1, _sizes, N, 49, 1, _sums1, 1)
     loss_t2 += _sums1[0]

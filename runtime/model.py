@@ -17,6 +17,15 @@ INT = np.dtype(np.int64)
 _empty = np.empty
 
 
+def _lined(count: int, dtype: Any, make: Any = np.zeros) -> Array:
+    """So many reals from the beginning of a line of the cache on: every load of the widest vectors would take two lines, and
+    a product with a vector a third longer."""
+    space = make(count + 64 // dtype.itemsize, dtype)
+    start = -space.ctypes.data % 64 // dtype.itemsize
+    lined: Array = space[start:start + count]
+    return lined
+
+
 # ---- errors: the family of gradwright.runtime.errors where that is installed; TypeError, ValueError... everywhere
 
 _KINDS: dict[str, type] = {"ShapeError": ValueError, "DtypeError": TypeError, "ArgumentError": TypeError,
@@ -177,10 +186,15 @@ class Values(Named):
             with model._lock:
                 if model._last is not own[" last"]:
                     raise _error("StateError", f"{name}: another call came after the forward() of these values")
-                offset, shape = engine.kept[name]
+                offset, shape, *steps = engine.kept[name]
                 env = dict(zip(engine.sizes, model._last[1], strict=True))
                 shape, offset = tuple([_dim(d, env) for d in shape]), _dim(offset, env)
-                value = model._spaces["kept"][offset:offset + math.prod(shape)].reshape(shape).copy()
+                kept = model._spaces["kept"]
+                if steps:       # laid out as the kernels want it
+                    step = [_dim(d, env) * kept.itemsize for d in steps[0]]
+                    value = np.ndarray(shape, kept.dtype, kept, offset * kept.itemsize, step).copy("C")
+                else:
+                    value = kept[offset:offset + math.prod(shape)].reshape(shape).copy()
             own[name] = value
             return value
         outputs = [o["name"] for o in engine.spec["outputs"]]
@@ -606,7 +620,7 @@ class Engine:
         self.nonempty = spec.get("nonempty", ())
         self.nonnegative, self.countable = spec.get("nonnegative", ()), spec.get("countable", ())
         self.reached = spec.get("reached", ())
-        self.kept = {name: (offset, shape) for name, offset, shape in spec.get("kept", ())}
+        self.kept = {name: place for name, *place in spec.get("kept", ())}
         written = {line[1] for line in spec.get("lines", ())}
         self.listed = [name for name in self.kept if name in written or not written]      # no temporaries of a formula
         self.targets = [self._target(target) for target in spec["targets"]] if self.backward else []
@@ -900,7 +914,7 @@ class Engine:
             space = spaces.get(name)
             if space is None or not length <= space.size <= 4 * length + 4096:
                 try:
-                    spaces[name] = _empty(max(length, 0), self.real)
+                    spaces[name] = _lined(max(length, 0), self.real, _empty)
                 except (MemoryError, ValueError, OverflowError) as error:
                     raise self.too_big(sizes, error) from error
         spaces["sizes"] = sizes
@@ -947,8 +961,8 @@ class Engine:
         """Parameters as declared. Each is drawn from a stream of its own, made of the seed and its name."""
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
             raise _error("ArgumentError", f"seed: expected a whole number from 0 up, or None, got {seed!r}")
-        theta = np.zeros(self.count, self.real)
-        frozen = np.zeros(sum(math.prod(p["shape"]) for p in self.frozen), self.real)
+        theta = _lined(self.count, self.real)
+        frozen = _lined(sum(math.prod(p["shape"]) for p in self.frozen), self.real)
         for p, view in zip(self.spec["params"], self.views(theta, frozen).values(), strict=True):
             view[...] = _draw(p["init"], tuple(p["shape"]), seed, p["name"])
         return theta, frozen

@@ -350,7 +350,7 @@ def test_cache_info_and_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_doctor_reports_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     text = done("doctor")
-    for word in ("python", "numpy", "cython", "sympy", "blas", "compiler", "flags", "vectors", "openmp", "cache",
+    for word in ("python", "numpy", "cython", "sympy", "blas", "compiler", "flags", "vectors", "threads", "cache", "blocks",
                  "was compiled, imported and run"):  # fmt: skip
         assert word in text
     monkeypatch.setenv("CC", "no-such-compiler")
@@ -364,6 +364,6 @@ def test_doctor_reports_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch
 
 def test_help_has_examples_for_every_command() -> None:
     for command in (["gradcheck"], ["train"], ["predict"], ["bench"], ["profile"], ["cache"], ["cache", "info"],
-                    ["cache", "clear"], ["doctor"]):  # fmt: skip
+                    ["cache", "clear"], ["doctor"], ["tune"]):  # fmt: skip
         assert "Example" in done(*command, "--help")
     assert "_GRADWRIGHT_COMPLETE=bash_source" in done("--help")

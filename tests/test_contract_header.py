@@ -66,7 +66,7 @@ def compile_library(folder: Path, name: str, flags: Sequence[str]) -> ctypes.CDL
     text, binary = folder / f"{name}.c", folder / f"{name}.so"
     text.write_text(SOURCE)
     assert CC is not None
-    command = [CC, *FLAGS, *flags, f"-I{INCLUDE}", str(text), "-o", str(binary)]
+    command = [CC, *FLAGS, *flags, f"-I{INCLUDE}", str(text), "-o", str(binary), "-pthread"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return ctypes.CDLL(str(binary))
@@ -268,6 +268,27 @@ def test_runs_of_every_length(library: ctypes.CDLL, dtype: Any) -> None:
     check(library, Levels(((1, 0, 0), (9, 800, 90), (9, 1, 10)), ((40, 800, 400), (1, 0, 0), (9, 1, 10)), 10), dtype)
 
 
+@pytest.mark.parametrize("dtype", REALS)
+def test_few_columns_of_many_rows(library: ctypes.CDLL, dtype: Any) -> None:
+    """Up to half a vector of columns, alone or after whole ones, where rows of A lie together: every remainder of the rows."""
+    for n in (2, 3, 4, 5, 7, 8, 9, 17, 20, 50, 100):
+        for m in (8, 15, 16, 17, 31, 40, 63, 64, 130, 145, 300):
+            for turn in range(2):
+                what = product(m, n, 40 + 300 * (m == 145) + turn, ("TN", "TT")[(m + n) % 2], 2 * turn)
+                check(library, what, dtype, 1.0 - turn / 4, (0.0, 1.0, -0.5)[(m + n + turn) % 3], bool(m % 2))
+
+
+@pytest.mark.parametrize("dtype", REALS)
+def test_products_with_a_vector(library: ctypes.CDLL, dtype: Any) -> None:
+    """One row, or one column: around the widths of one, of two and of many vectors, and more columns than are added at once."""
+    for n in (2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 100, 1023, 1024, 1025, 1100):
+        for k in (30, 129, 131, 400) if n < 200 else (3, 5):
+            for gap in (0, 3):
+                beta = (0.0, 1.0, -0.5)[(n + k) % 3]
+                check(library, product(1, n, k, KINDS[(n + k) % 4], gap), dtype, 1.0 - k % 2 / 4, beta, bool(n % 3))
+                check(library, product(n, 1, k, KINDS[(n + k + 1) % 4], gap), dtype, 1.0 - n % 2 / 4, beta, bool(k % 3))
+
+
 def columns_apart(m: int, n: int, k: int) -> Levels:
     """A product of which the result is stored with its columns together, or with gaps between all its elements."""
     return Levels(((1, 0, 0), (1, 0, 0), (m, k, 1)), ((1, 0, 0), (1, 0, 0), (k, 1, n)), n, 1, m)
@@ -284,12 +305,10 @@ def test_columns_of_the_result_lie_apart(library: ctypes.CDLL, dtype: Any) -> No
 
 
 def test_same_bits_with_any_number_of_threads(tmp_path_factory: pytest.TempPathFactory) -> None:
-    try:
-        library = compile_library(tmp_path_factory.mktemp("openmp"), "openmp", [*BUILDS[sorted(BUILDS)[-1]], "-fopenmp"])
-    except (AssertionError, OSError):
-        pytest.skip("no OpenMP")
+    library = compile_library(tmp_path_factory.mktemp("threads"), "threads", BUILDS[sorted(BUILDS)[-1]])
     shapes = [convolution(4, 28, 28, 1, 8, 5), convolution(8, 14, 14, 16, 8, 5), convolution(2, 16, 16, 32, 100, 3)]
-    for what in [*shapes, *(weights_of(s) for s in shapes), product(100, 700, 50), product(300, 5, 500)]:
+    shapes += [*(weights_of(s) for s in shapes), product(100, 700, 50), product(300, 5, 500), product(1000, 20, 50, "TN")]
+    for what, beta in ((s, beta) for s in shapes for beta in (0.0, -0.7)):
         for dtype in (np.float32, np.float64):
             flat_a, a, flat_b, b, _, c = what.arrays(dtype, True)
             rng = np.random.default_rng(0)
@@ -298,8 +317,8 @@ def test_same_bits_with_any_number_of_threads(tmp_path_factory: pytest.TempPathF
             for threads in (1, 2, 3, 0):
                 library.threads(threads)
                 for _ in range(3):  # the first of a shape runs on one thread, the second on all
-                    c[...] = np.nan
-                    contract(library, what, 1.0, a, b, 0.0, c)
+                    c[...] = 1.1 if beta else np.nan
+                    contract(library, what, 1.0 - beta / 3, a, b, beta, c)
                     results.append(c.copy())
             for other in results[1:]:
                 np.testing.assert_array_equal(other, results[0])
@@ -331,6 +350,21 @@ def test_nan_and_infinity_stay_where_they_are(library: ctypes.CDLL, dtype: Any, 
             with np.errstate(invalid="ignore"):
                 wanted = a.reshape(-1, k).astype(np.float64) @ b.reshape(k, what.n).astype(np.float64)
             np.testing.assert_array_equal(c.reshape(-1, what.n), wanted)
+
+
+@pytest.mark.parametrize("build", sorted(BUILDS))
+@pytest.mark.parametrize("row", ["16,16,192,0", "1024,512,4096,65536", "320,128,1024,0", "48,32,256,9"])
+def test_blocks_of_any_size(tmp_path: Path, build: str, row: str) -> None:
+    """The least and the most that a table of blocks may hold, all of B packed, and all of it read where it is."""
+    flags = [f"-DGW_BLOCKING_{width}={row}" for width in (16, 32, 64)]
+    library = compile_library(tmp_path, "blocks", [*BUILDS[build], *flags])
+    for dtype in (np.float32, np.float64):
+        for kind in KINDS:
+            for m, n, k in ((20, 50, 33), (150, 100, 340), (40, 300, 50), (530, 17, 20), (9, 8, 1100)):
+                check(library, product(m, n, k, kind, gap=m % 2), dtype, beta=float(k % 2), at_end=bool(n % 4))
+        for what in (convolution(2, 14, 14, 8, 16, 5), convolution(1, 16, 16, 32, 40, 3)):
+            check(library, what, dtype)
+            check(library, weights_of(what), dtype, alpha=0.5, beta=1.0)
 
 
 EXTENT = st.integers(0, 3)

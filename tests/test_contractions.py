@@ -22,6 +22,7 @@ EINSUMS = (
     "nbd,bdf->nf", "nbd,dbf->nf", "nadb,bdaf->nf", "nabcd,dcbaf->nf",  # of depth, which follow each other evenly or not
     "nad,nfd->naf", "nad,ndf->naf", "ndab,nfbd->nfab", "nabd,nafd->nabf", "abd,afd->abf", "nad,anf->ndf",  # batches
     "naeb,cbd->ncaed", "eabn,bdc->dcnae",  # more axes than the kernel has loops
+    "nbe,ce->nbc", "nce,bec->nbc", "nae,nab->aeb",  # few columns, of many rows
 )  # fmt: skip
 
 
@@ -41,6 +42,14 @@ def test_it_is_left_to_the_matrix_kernel(einsum: str) -> None:
     index = EINSUMS.index(einsum)
     eqn = apply(BEFORE, build(text("float64")).graph).eqns[index]
     assert isinstance(eqn, Eqn) and classify(eqn) is not None
+
+
+@pytest.mark.parametrize("formula", ['einsum("nb,ab->na", x_n8, w_38)', 'einsum("bc,ce->be", x_85, x_59)'])
+def test_a_small_one_stays_in_place(formula: str) -> None:
+    """Where an extent is so short that its loop is unrolled, or where all is known and little."""
+    model = build(f"size N\ninput x_n8[N, 8], w_38[3, 8], x_85[8, 5], x_59[5, 9]\noutput y = {formula}")
+    (eqn,) = apply(BEFORE, model.graph).eqns
+    assert isinstance(eqn, Eqn) and classify(eqn) is None
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gradwright.compiler.derive.reverse import Seed, differentiate
+from gradwright.compiler.driver import compile_model
 from gradwright.compiler.graph import expr as E
 from gradwright.compiler.graph.expr import Expr, arg, const, make
 from gradwright.compiler.graph.ir import Access, Axis, Eqn, Graph, Origin, Value, at
@@ -350,3 +351,36 @@ def test_a_part_of_a_sum_that_another_term_reads_is_not_added_in_place(tmp_path:
     x = np.arange(6.0)
     (kernel,) = build_graphs([graph], tmp_path)
     np.testing.assert_array_equal(kernel({"x": x}, {})["total"], 3 * x.reshape(2, 3))
+
+
+STRIPS = """\
+size N
+input x[N, 3], y[N]
+param W[3, 6] ~ normal(0, 1)
+param b[6] ~ normal(0, 1)
+param v[6] ~ normal(0, 1)
+h = tanh(x @ W + b)
+z[n] = sum(h[n, j] * v[j] for j)
+output p = sigmoid(z)
+output first = argmax(h, axis=1)
+output most = max(exp(-z**2))
+minimize mean(binary_cross_entropy(p, y)) + sum(sqrt(1 + z**2)) / 10
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_any_number_of_rows_in_strips(dtype: str) -> None:
+    from gradwright.runtime import load
+
+    ours, plain = (load(STRIPS, dtype=dtype, backend=b, name="strips").Model(seed=2) for b in ("cython", "numpy"))
+    assert "n_start in range(0, N, 8)" in next(iter(compile_model(STRIPS, stop_after="cython", name="strips").value.values()))
+    rng = np.random.default_rng(0)
+    eps = float(np.finfo(dtype).eps)
+    for n in (1, 2, 7, 8, 9, 16, 21, 1000):
+        x, y = rng.normal(size=(n, 3)).astype(dtype), (rng.random(n) < 0.5).astype(dtype)
+        (out, g), (wanted, right) = ours.value_and_grad(x=x, y=y), plain.value_and_grad(x=x, y=y)
+        np.testing.assert_array_equal(out.first, wanted.first)
+        for found, exact in ((out.p, wanted.p), (out.most, wanted.most), (out.loss, wanted.loss), (g.W, right.W), (g.v, right.v)):
+            np.testing.assert_allclose(found, exact, rtol=0, atol=100 * eps * (1 + np.abs(exact).max()))
+    x[[0, 7, 8]] = np.nan  # stays in its row
+    np.testing.assert_array_equal(np.isnan(ours.predict(x=x).p), np.isnan(x[:, 0]))

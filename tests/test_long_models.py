@@ -11,6 +11,7 @@ import pytest
 from gradwright.compiler import driver
 from gradwright.compiler.emit import cython
 from gradwright.compiler.loops import schedule
+from gradwright.runtime import Optimizer
 
 from benchmarks.compile_time import FAMILIES, measure
 
@@ -69,3 +70,19 @@ def test_a_kernel_in_pieces_computes_the_same(family: str, dtype: str, monkeypat
     for left, right in ((a, b), (ga, gb)):
         for one, two in zip(map(np.asarray, left), map(np.asarray, right), strict=True):
             np.testing.assert_allclose(two, one, rtol=tolerance, atol=tolerance * max(1.0, float(np.abs(one).max(initial=0))))
+
+
+@pytest.mark.parametrize("decay", [0, 0.1])
+def test_a_step_in_pieces_takes_the_same_step(decay: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    heads = "".join(f"param W{k}[40, 24] ~ glorot_uniform\ng{k} = tanh(x @ W{k})\n" for k in range(8))
+    total = " + ".join(f"mean(g{k}**2)" for k in range(8))
+    text = f"size N\ninput x[N, 40]\n{heads}minimize {total} with sgd(lr=0.1)\n"
+    data = {"x": np.random.default_rng(4).normal(size=(5, 40))}
+    whole = driver.load(text, backend="numpy", name="whole").Model(seed=1)
+    monkeypatch.setattr(cython, "PIECE", 5)
+    pieces = driver.load(text, optimize=0, name="stepping_in_pieces").Model(seed=1)
+    rule = Optimizer("sgd", lr=0.1, weight_decay=decay)
+    for _ in range(3):
+        assert whole.step(rule, **data) == pytest.approx(pieces.step(rule, **data), rel=1e-12)
+    for one, two in zip(whole.params, pieces.params, strict=True):
+        np.testing.assert_allclose(np.asarray(two), np.asarray(one), rtol=1e-12, atol=1e-14)

@@ -174,3 +174,10 @@ def test_the_toy_network_of_the_first_assignment(model: Load) -> None:
             up[k], down[k] = up[k] + h, down[k] - h
             slopes[k] = (toy_loss(**params | {name: up}, **data) - toy_loss(**params | {name: down}, **data)) / (2 * h)
         np.testing.assert_allclose(g[name], slopes, rtol=0, atol=1e-9)
+
+
+def test_a_sum_of_nothing_is_0_whatever_would_be_summed(model: Load) -> None:
+    text = "size N\ninput x[N]\nm = mean(x)\noutput s = sum(m**2 for k in range(N))\noutput t = sum(zeros(N) + m)\n"
+    net = model("nothing", text).Model()
+    assert tuple(net.predict(x=np.zeros(0))) == (0, 0)
+    assert tuple(net.predict(x=np.array([1.0, 3.0]))) == (8, 4)

@@ -107,6 +107,14 @@ def test_parameters_are_views_into_theta(xor: ModuleType) -> None:
         model.params.w1 = 1
 
 
+def test_parameters_and_workspaces_begin_on_a_line_of_the_cache(xor: ModuleType) -> None:
+    for seed in range(8):
+        model = xor.Model(seed=seed)
+        model.forward(x=X, y=Y)
+        for space in (model.theta, model.copy().theta, model._spaces["work"], model._spaces["kept"]):
+            assert space.size == 0 or (space.ctypes.data % 64 == 0 and space.flags.c_contiguous)
+
+
 def test_models_from_parameters(xor: ModuleType) -> None:
     one = xor.Model(seed=1)
     for params in (one.theta, one.params, one.params._asdict(), one, one.theta.tolist()):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 import pytest
 from gradwright.compiler.graph import expr as E
+from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.loops.buffers import lower
-from gradwright.compiler.loops.ir import Assign, Loop, Node
+from gradwright.compiler.loops.ir import Assign, Loop, Node, Product
 from gradwright.compiler.loops.schedule import walk
 from gradwright.compiler.passes.kernels import plan
+from gradwright.runtime import SGD, load
 from support.models import build
 
 NET = """\
@@ -66,3 +69,125 @@ def test_in_a_small_model_the_gates_of_all_rows_are_taken_before_any_sum_along_a
 def test_where_much_would_be_stored_for_it_a_row_is_done_in_one_go(rows: str) -> None:
     (found,) = around(loops(NET.replace("size  N,", f"size  {rows},"), "predict"), "sigmoid")
     assert any(isinstance(node, Loop) for node in found[0].body)
+
+
+@pytest.mark.parametrize(("axis", "kept"), [(0, True), (1, False)])
+def test_a_running_sum_along_memory_is_kept_in_a_variable(axis: int, kept: bool) -> None:
+    """Along the other axis whole rows are added, by vectors, from the row before."""
+    body = loops(f"size N, M\ninput x[N, M]\noutput y = cumsum(x, axis={axis})\n", "forward")
+    reads = [a.value for node in walk(body) if isinstance(node, Assign) and node.target == "y" for a in node.args]
+    assert ("y" in reads) == kept
+
+
+def test_rows_of_a_free_number_are_taken_some_at_once() -> None:
+    """Their gates are then vectorised as if the number were known, and nothing is stored for more rows than these."""
+    (found,) = [k for k in plan(build(NET)).kernels if k.name == "train"]
+    nest = lower(found)
+    strips = [node for node in nest.body if isinstance(node, Loop) and node.strip]
+    (strip,) = strips
+    assert all(isinstance(node, Loop) and node.of == strip.variable for node in strip.body)
+    (outer, row), (other, again) = [*around(nest.body, "sigmoid"), *around(nest.body, "softplus")]
+    assert outer is other is strip and row is again and all(isinstance(node, Assign) for node in row.body)
+    assert {s.strip for s in nest.storage if s.value.name in ("h", "p_t1", "p_t2") and s.kind == "stack"} == {strip.strip}
+    assert not nest.work.terms
+
+
+@pytest.mark.parametrize("rows", ["size N = 4", "size N"])
+def test_a_sum_of_gates_is_vectorised(rows: str) -> None:
+    """One after the other, a running sum would have the gates computed one at a time."""
+    nodes = [node for node in walk(loops(NET.replace("size  N", rows), "train")) if isinstance(node, Loop)]
+    (found,) = [loop for loop in nodes if list(around([loop], "softplus")) and all(isinstance(n, Assign) for n in loop.body)]
+    assert found.sums
+
+
+def test_long_rows_are_taken_one_by_one() -> None:
+    assert not any(isinstance(n, Loop) and n.strip for n in walk(loops(NET.replace("H = 8", "H = 64"), "train")))
+
+
+def test_what_is_larger_than_a_loop_that_is_there_keeps_its_own_order() -> None:
+    """c has the axes of r and more than z has elements: inside of their loops its neighbours would lie rows apart."""
+    text = """\
+size  N
+input x[N, 4]
+param q[3, 4]
+param mu[3, 4]
+r[k, j] = exp(q[k, j])
+z[k, j, l] = r[k, j] * mu[k, l]
+c[n, k, j] = r[k, j] * (x[n, j] - mu[k, j])
+y[n, k, j] = sum(z[k, j, l] * c[n, k, l] for l)
+output f = sum(sum(y, axis=2)**2)
+minimize f
+"""
+    (path,) = paths(loops(text, "forward"), "c")
+    assert [str(loop.extent) for loop in path] == ["N", "3", "4"]
+
+
+def paths(nodes: Iterable[Node], target: str, outer: tuple[Loop, ...] = ()) -> Iterator[tuple[Loop, ...]]:
+    """The loops around each statement that writes the value."""
+    for node in nodes:
+        if isinstance(node, Loop):
+            yield from paths(node.body, target, (*outer, node))
+        elif isinstance(node, Assign) and node.target == target:
+            yield outer
+
+
+IMAGES = """\
+use   layers
+size  N
+input x[N, 8, 32, 32]
+h1 = x |> conv2d(32, kernel=3, pad=1) as c1 |> relu
+h2 = h1 |> conv2d(32, kernel=3, pad=1) as c2 |> relu
+h3 = (h1 + h2) |> max_pool2d(2) |> conv2d(64, kernel=3, pad=1) as c3 |> tanh
+h4 = h2 |> conv2d(32, kernel=5, stride=2) as c4
+h5 = h1 |> conv2d(32, kernel=3, dilation=2, groups=2) as c5 |> avg_pool2d(2)
+output scores = h3 |> flatten |> dense(10) as head
+minimize mean(scores**2) + mean(h4**2) + mean(h5**2)
+"""
+
+
+def products_in(node: Loop) -> list[Product]:
+    return [n for n in walk(node.body) if isinstance(n, Product)]
+
+
+def test_large_products_are_computed_image_by_image() -> None:
+    """With what they read and what reads them: what they hand on lies in the cache, and takes the room of one image."""
+    (found,) = [k for k in plan(build(IMAGES)).kernels if k.name == "predict"]
+    nest = lower(found)
+    outer = [node for node in nest.body if isinstance(node, Loop) and products_in(node)]
+    assert len(outer) == 1 and outer[0].extent == Dim.of("N") and len(products_in(outer[0])) >= 3
+    assert all(lv.extent.value is not None for p in products_in(outer[0]) for lv in p.levels)
+    per_image = {p.c.value for p in products_in(outer[0])}
+    assert all(0 not in s.dims for s in nest.storage if s.value.name in per_image)
+    (head,) = [n for n in nest.body if isinstance(n, Product)]  # all images at once: few rows of each would be slow
+    assert head.c.value.startswith("scores") or "scores" in head.c.value
+
+
+def test_a_lone_product_and_one_of_few_rows_take_all_images_at_once() -> None:
+    lone = "size N\ninput x[N, 300, 64]\nparam W[64, 40] ~ normal(0, 1)\noutput y = x @ W\n"
+    for text in (IMAGES.replace("32, 32]", "8, 8]").replace("kernel=5, stride=2", "kernel=1"), lone):
+        for kernel in plan(build(text)).kernels:
+            for node in lower(kernel).body:
+                if isinstance(node, Loop) and products_in(node):  # groups, which the kernel does not run over itself
+                    assert not any(isinstance(n, Assign) for n in walk(node.body))
+    (node,) = lower(plan(build(lone)).kernels[0]).body
+    assert isinstance(node, Product)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_image_by_image_gives_what_all_at_once_gives(count: int) -> None:
+    x = np.random.default_rng(0).normal(size=(count, 8, 32, 32))
+    found = []
+    for backend in ("cython", "numpy"):
+        model = load(IMAGES, name="image_by_image", backend=backend).Model(seed=4)
+        outputs, gradients = model.value_and_grad(x=x)
+        (scores,) = model.predict(x=x)
+        np.testing.assert_allclose(outputs.scores, scores, rtol=1e-12)
+        model.step(SGD(lr=0.5), x=x)
+        found.append((outputs.loss, scores, model.theta.copy(), gradients))
+    ours, other = found
+    for k in range(3):
+        np.testing.assert_allclose(ours[k], other[k], rtol=1e-10, atol=1e-12)
+    for name in ("c1", "c2", "c3", "c4", "c5", "head"):
+        for w in "Wb":
+            a, b = (getattr(getattr(g, name), w) for *_, g in found)
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12 * abs(b).max(), err_msg=f"{name}.{w}")

@@ -15,8 +15,9 @@ from gradwright.compiler.driver import compile_model
 from gradwright.runtime import load
 from test_headers import BUILDS, CC, FAST, INCLUDE, apply, compile_library, error_in_ulp, loop
 
-SOURCE = '#include "gradwright/circular.h"\n' + loop("sin") + loop("cos")
-ULP = 1.5
+NAMES = ("sin", "cos", "tan")
+SOURCE = '#include "gradwright/circular.h"\n' + "".join(map(loop, NAMES))
+ULP = {"sin": 1.5, "cos": 1.5, "tan": 2.0}
 
 
 def text(model: str) -> str:
@@ -32,7 +33,7 @@ def test_whole_numbers_do_not_take_a_float_to_double() -> None:
     assert "*(<real>2*x[n])" in code and "*(2*x[n])" in double
 
 
-# ---- sin and cos ----
+# ---- sin, cos and tan ----
 
 
 @pytest.fixture(scope="module", params=[*sorted(BUILDS), "unoptimised"])
@@ -51,15 +52,15 @@ def points(dtype: Any, count: int) -> Any:
 
 
 @pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="long double is no wider than double here")
-@pytest.mark.parametrize("name", ["sin", "cos"])
+@pytest.mark.parametrize("name", NAMES)
 def test_float_circular_functions(circular: ctypes.CDLL, name: str) -> None:
     x = points(np.float32, 20_000)
     x = x[abs(x) < 1e15]  # NumPy's own reference knows no farther
     reference = getattr(np, name)(x.astype(np.longdouble))
-    assert error_in_ulp(apply(circular, name, x), reference).max() <= ULP
+    assert error_in_ulp(apply(circular, name, x), reference).max() <= ULP[name]
 
 
-@pytest.mark.parametrize("name", ["sin", "cos"])
+@pytest.mark.parametrize("name", NAMES)
 def test_double_circular_functions(circular: ctypes.CDLL, name: str) -> None:
     x = points(np.float64, 300)
     worst = mpmath.mpf(0)
@@ -67,14 +68,14 @@ def test_double_circular_functions(circular: ctypes.CDLL, name: str) -> None:
         for value, at in zip(apply(circular, name, x), x, strict=True):
             exact = getattr(mpmath, name)(mpmath.mpf(float(at)))
             worst = max(worst, abs(mpmath.mpf(float(value)) - exact) / mpmath.mpf(float(np.spacing(abs(float(exact))))))
-    assert worst <= ULP
+    assert worst <= ULP[name]
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_edges_of_circular_functions(circular: ctypes.CDLL, dtype: Any) -> None:
     x = np.repeat(np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, -1e-40], dtype), 19)  # vectors, and what is left
     with np.errstate(invalid="ignore"):
-        for name in ("sin", "cos"):
+        for name in NAMES:
             y, wanted = apply(circular, name, x), getattr(np, name)(x)
             np.testing.assert_array_equal(y, wanted)
             assert np.array_equal(np.signbit(y[: 2 * 19]), np.signbit(wanted[: 2 * 19]))
@@ -84,7 +85,7 @@ def test_edges_of_circular_functions(circular: ctypes.CDLL, dtype: Any) -> None:
 def test_a_value_does_not_depend_on_its_place(circular: ctypes.CDLL, dtype: Any) -> None:
     """In a vector, in what is left of a loop, and beside one that goes to libm."""
     x = points(dtype, 50)
-    for name in ("sin", "cos"):
+    for name in NAMES:
         whole = apply(circular, name, x)
         for start in range(1, 12):
             np.testing.assert_array_equal(apply(circular, name, x[start:].copy()), whole[start:])
@@ -99,6 +100,7 @@ def test_loops_over_circular_functions_are_vectorised(tmp_path: Path) -> None:
     for flags, label in (([], "_ZGVbN2v"), (["-mavx2", "-mfma"], "_ZGVdN4v"), (wide, "_ZGVeN8v")):
         subprocess.run([CC, "-std=gnu11", *FAST, *flags, f"-I{INCLUDE}", "-S", str(source), "-o", str(listing)], check=True)
         assert f"call\t{label}_gw_lanes_sind" in listing.read_text().replace("@PLT", "")
+        assert f"call\t{label}_gw_lanes_tand" in listing.read_text().replace("@PLT", "")
 
 
 def test_a_model_of_waves_agrees_with_numpy() -> None:

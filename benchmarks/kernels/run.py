@@ -56,7 +56,7 @@ SOURCE = """
 #include "gradwright/gemm.h"
 #include "gradwright/contract.h"
 
-#ifdef _OPENMP
+#ifdef DIVIDED
 #define CLOCK CLOCK_MONOTONIC
 #else
 #define CLOCK CLOCK_THREAD_CPUTIME_ID
@@ -101,7 +101,7 @@ double contraction(int repeat, const ptrdiff_t* v, const C_REAL* a, const C_REAL
     for (int i = 0; i < repeat; i++) contract(v, a, b, c);
     return (seconds() - start) / repeat;
 }
-#ifdef _OPENMP
+#ifdef DIVIDED
 /* 1: one thread, 2: the team, 3: what is measured to pay */
 double divided(int way, int threads, int repeat, const ptrdiff_t* v, const C_REAL* a, const C_REAL* b, C_REAL* c) {
     static gw_trial kept[GW_TRIALS];
@@ -135,7 +135,7 @@ def build(folder: Path, compiler: str, dtype: np.dtype[Any], threads: int) -> ct
         source += f"double along_{name}(gw_read_{s} x, gw_write_{s} y, ptrdiff_t n) {{ const double start = seconds();\n"
         source += f"    for (ptrdiff_t i = 0; i < n; i++) y[i] = gw_{name}{f}(x[i]);\n    return seconds() - start;\n}}\n"
     (folder / "kernels.c").write_text(source)
-    flags = [*FLAGS, *(["-fopenmp"] if threads > 1 else [])]
+    flags = [*FLAGS, *(["-DDIVIDED", "-pthread"] if threads > 1 else [])]
     command = [compiler, *flags, "-std=gnu11", "-shared", "-fPIC", f"-I{INCLUDE}", "kernels.c", "-o", "kernels.so", "-lm"]
     subprocess.run(command, check=True, cwd=folder)
     library = ctypes.CDLL(str(folder / "kernels.so"))

@@ -13,7 +13,7 @@ from . import cache, translator
 from .files import publish
 from .hashing import sha256
 from .modules import suffix
-from .objects import FACE, START, Headers, Objects
+from .objects import FACE, START, TEAM, Headers, Objects
 from .parts import cut
 from .recall import cython_version, headers
 from .toolchain import BuildError, Running, Toolchain, toolchain
@@ -66,7 +66,6 @@ def _build(name: str, pyx: str, folder: Path, target: Path, making: Objects) -> 
     if len(every) > 1:  # the levels have functions of the same names: each keeps its own to itself
         shared = tuple(one for one in shared if one.header in _ONE_FOR_ALL)
     making.start(shared)
-    threads = "cython.parallel" in pyx or any(making.headers.is_threaded(h) for h in re.findall(r'"gradwright/(\w+)\.h"', pyx))
     c_file = translate(name, pyx, folder)
     text = c_file.read_text(encoding="utf-8")
     entry = re.search(r"^__Pyx_PyMODINIT_FUNC (PyInit\w*)\(void\)$", text, re.MULTILINE)
@@ -84,19 +83,19 @@ def _build(name: str, pyx: str, folder: Path, target: Path, making: Objects) -> 
         define += [f"GW_PART={part}"] if parts > 1 else []
         if part == 0:
             define += [f"{entry[1]}=gw_init_{level}", "CYTHON_NO_PYINIT_EXPORT", f"GW_NEEDS=gw_needs_{level}"]
-        jobs.append(making.work(_compile, every[level], c_file, folder / f"{name}_{number}.o", define, threads, making.running))
+        jobs.append(making.work(_compile, every[level], c_file, folder / f"{name}_{number}.o", define, making.running))
     started = folder / "start.o"
     tools.for_any().compile_object(folder / "start.c", started, include=(headers(),), running=making.running)
     objects = [job.result() for job in jobs]
-    tools.link([*objects, started, *(making.file(one, folder) for one in shared)], target, threads=threads)
+    tools.link([*objects, started, *(making.file(one, folder) for one in shared)], target)
 
 
-_ONE_FOR_ALL: Final = (START, FACE)  # objects that are compiled for every processor
+_ONE_FOR_ALL: Final = (START, FACE, TEAM)  # objects that are compiled for every processor
 
 
-def _compile(tools: Toolchain, c_file: Path, target: Path, define: Sequence[str], threads: bool, running: Running) -> Path:
+def _compile(tools: Toolchain, c_file: Path, target: Path, define: Sequence[str], running: Running) -> Path:
     """An object file of Cython's C file, for one level, or of a part of it."""
-    tools.compile_object(c_file, target, include=(headers(), c_file.parent), define=define, threads=threads, running=running)
+    tools.compile_object(c_file, target, include=(headers(), c_file.parent), define=define, running=running)
     return target
 
 

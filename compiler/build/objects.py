@@ -22,6 +22,7 @@ from .toolchain import Running, Toolchain
 _FORMAT: Final = 1
 _AT_ONCE: Final = 4  # C compilers that one process runs at the same time
 START: Final = "start"  # the header that runs before the processor is known
+TEAM: Final = "team"  # the header whose threads all levels of a module share
 FACE: Final = "module"  # the header that holds the face
 
 
@@ -67,8 +68,13 @@ class Headers:
     def takes_part(self, header: str) -> bool:
         return f"defined(GW_OBJECT_{header.upper()})" in self.texts.get(f"{header}.h", "")
 
+    def others(self, header: str) -> list[str]:
+        """The headers that this one includes and that are objects of their own."""
+        names = (name.removesuffix(".h") for name in self.included(f"{header}.h"))
+        return [name for name in names if name != header and self.takes_part(name)]
+
     def is_threaded(self, header: str) -> bool:
-        return any("_OPENMP" in self.texts[name] for name in self.included(f"{header}.h"))
+        return any("GW_THREADS" in self.texts[name] for name in self.included(f"{header}.h"))
 
     def included(self, name: str) -> list[str]:
         """A header and all of ours that it includes."""
@@ -152,7 +158,8 @@ class Objects:
                 from gradwright.runtime.face import HEADER
 
                 (folder / HEADER).write_text(face, encoding="ascii")
-            tools.compile_object(source, folder / "object.o", include=(headers(), folder), define=one.define, threads=threads,
+            define = (*one.define, *(self.headers.object(name, one.real).linked for name in self.headers.others(one.header)))
+            tools.compile_object(source, folder / "object.o", include=(headers(), folder), define=define,
                                  running=self._running)  # fmt: skip
             for path in folder.iterdir():
                 if path.name != "object.o":

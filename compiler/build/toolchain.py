@@ -43,7 +43,6 @@ _WISHES: Final[tuple[tuple[tuple[str, ...], ...], ...]] = (
     (("-fvisibility=hidden",), ()),
 )
 _PROGRAM: Final = "#include <math.h>\n#include <stddef.h>\ndouble f(double x) { return exp(x) + (double)sizeof(size_t); }\n"
-_OPENMP_PROGRAM: Final = "#include <omp.h>\nint f(void) { return omp_get_max_threads(); }\n"
 
 HOW_TO_GET_ONE: Final = """\
   Debian, Ubuntu   sudo apt install gcc libc6-dev python3-dev
@@ -72,7 +71,6 @@ class Toolchain(NamedTuple):
     version: str  # the first line of --version
     flags: tuple[str, ...]
     shared: tuple[str, ...]  # what makes a Python extension out of it
-    openmp: tuple[str, ...]  # empty: single-threaded
     identity: str  # changes when a rebuilt module could differ: program, version, flags, processor
     levels: tuple[str, ...] = ()  # the processors that a module is for, the best first, where it chooses when it is imported
 
@@ -95,8 +93,7 @@ class Toolchain(NamedTuple):
 
     def with_threads(self, threads: int) -> Toolchain:
         """The same compiler; what it builds uses so many threads, whatever the machine has."""
-        made = self._with((*self.flags, f"{_THREADS}{threads}"))
-        return made._replace(openmp=() if threads == 1 else self.openmp)
+        return self._with((*self.flags, f"{_THREADS}{threads}"))
 
     def each(self) -> tuple[Toolchain, ...]:
         """The compilers of a module's levels, the best first: this one, where it has one level."""
@@ -119,27 +116,27 @@ class Toolchain(NamedTuple):
         root, levels = self.identity.partition(" ")[0], levels or self.levels
         return self._replace(flags=flags, levels=levels, identity=f"{root} {cache.digest(*flags, *levels)}")
 
-    def compile(self, source: Path, target: Path, *, include: Sequence[Path] = (), threads: bool = False) -> str:
+    def compile(self, source: Path, target: Path, *, include: Sequence[Path] = ()) -> str:
         """Compile one C file into a Python extension. Returns what the compiler printed."""
         command = [
-            *self.command, *self.flags, *(self.openmp if threads else ()), "-DNDEBUG", "-w", *self.shared,
+            *self.command, *self.flags, "-DNDEBUG", "-w", *self.shared,
             *(f"-I{path}" for path in (*include, *python_headers())), str(source), "-o", str(target), "-lm",
         ]  # fmt: skip
         return _made(command, target)
 
     def compile_object(self, source: Path, target: Path, *, include: Sequence[Path] = (), define: Sequence[str] = (),
-                       threads: bool = False, running: Running | None = None) -> str:  # fmt: skip
+                       running: Running | None = None) -> str:  # fmt: skip
         """Compile one C file into an object file that :meth:`link` takes."""
         command = [
-            *self.command, *self.flags, *(self.openmp if threads else ()), "-DNDEBUG", "-w", "-c",
+            *self.command, *self.flags, "-DNDEBUG", "-w", "-c",
             *(("-fPIC",) if "-fPIC" in self.shared else ()), *(f"-D{word}" for word in define),
             *(f"-I{path}" for path in (*include, *python_headers())), str(source), "-o", str(target),
         ]  # fmt: skip
         return _made(command, target, running)
 
-    def link(self, objects: Sequence[Path], target: Path, *, threads: bool = False) -> str:
+    def link(self, objects: Sequence[Path], target: Path) -> str:
         """Link object files into a Python extension."""
-        command = [*self.command, *(self.openmp if threads else ()), *self.shared, *map(str, objects), "-o", str(target), "-lm"]
+        command = [*self.command, *self.shared, *map(str, objects), "-o", str(target), "-lm"]
         return _made(command, target)
 
 
@@ -327,7 +324,16 @@ def processor() -> str:
 
 
 def toolchain() -> Toolchain:
-    """The C compiler to use. Probed at most once per compiler and machine; raises :class:`ToolchainError`."""
+    """The C compiler to use, with the user's table of blocks. Probed at most once per compiler and machine; raises
+    :class:`ToolchainError`."""
+    from .blocking import flags, load
+
+    found, own = _known(), flags(load())
+    return found._with((*found.flags, *own)) if own else found
+
+
+def _known() -> Toolchain:
+    """The C compiler, as it was probed."""
     command = find_compiler()
     kept, question = _kept(command)
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
@@ -373,7 +379,7 @@ def vectors(tools: Toolchain) -> int:
 
 def _read(path: Path) -> Toolchain:
     data = json.loads(path.read_text(encoding="utf-8"))
-    lists = {key: tuple(map(str, data[key])) for key in ("command", "flags", "shared", "openmp")}
+    lists = {key: tuple(map(str, data[key])) for key in ("command", "flags", "shared")}
     return Toolchain(version=str(data["version"]), identity=str(data["identity"]), **lists)
 
 
@@ -384,7 +390,7 @@ def _probe(command: tuple[str, ...], question: str) -> Toolchain:
     except OSError as error:
         raise ToolchainError(f"the C compiler {command[0]} cannot be started: {error}\n{HOW_TO_GET_ONE}") from None
     version = _printable(text.strip().splitlines()[0])[:200] if text.strip() and not status else "unknown"
-    shared = ("-bundle", "-undefined", "dynamic_lookup") if sys.platform == "darwin" else ("-shared", "-fPIC")
+    shared = ("-bundle", "-undefined", "dynamic_lookup") if sys.platform == "darwin" else ("-shared", "-fPIC", "-pthread")
     with cache.scratch() as folder:
         source, target = Path(folder, "probe.c"), Path(folder, "probe.so")
 
@@ -398,21 +404,18 @@ def _probe(command: tuple[str, ...], question: str) -> Toolchain:
             return status == 0 and target.is_file(), output
 
         flags = tuple(flag for wish in _WISHES for flag in wish[0])
-        openmp: tuple[str, ...] = ("-fopenmp",)
-        if not accepts(_PROGRAM + _OPENMP_PROGRAM, (*flags, *openmp))[0]:  # else one run has told everything
-            if not accepts(_PROGRAM, flags)[0]:
-                works, output = accepts(_PROGRAM, ())
-                if not works:
-                    last = "\n".join(_printable(output).strip().splitlines()[-8:])
-                    if re.search(r"No space left on device|File too large|Disk quota exceeded", output):
-                        raise DiskError(f"there is no room to try the C compiler in {folder.parent}:\n{last}")
-                    raise ToolchainError(
-                        f"the C compiler {_shown(command)} cannot build a shared library:\n{last}\n"
-                        f"To get one that can:\n{HOW_TO_GET_ONE}"
-                    )
-                flags = ()
-                for wish in _WISHES:
-                    flags += next((w for w in wish if not w or accepts(_PROGRAM, (*flags, *w))[0]), ())
-            openmp = openmp if accepts(_OPENMP_PROGRAM, (*flags, *openmp))[0] else ()
-    identity = sha256(json.dumps([question, version, flags, shared, openmp]).encode()).hexdigest()
-    return Toolchain(command, version, flags, shared, openmp, identity)
+        if not accepts(_PROGRAM, flags)[0]:  # else one run has told everything
+            works, output = accepts(_PROGRAM, ())
+            if not works:
+                last = "\n".join(_printable(output).strip().splitlines()[-8:])
+                if re.search(r"No space left on device|File too large|Disk quota exceeded", output):
+                    raise DiskError(f"there is no room to try the C compiler in {folder.parent}:\n{last}")
+                raise ToolchainError(
+                    f"the C compiler {_shown(command)} cannot build a shared library:\n{last}\n"
+                    f"To get one that can:\n{HOW_TO_GET_ONE}"
+                )
+            flags = ()
+            for wish in _WISHES:
+                flags += next((w for w in wish if not w or accepts(_PROGRAM, (*flags, *w))[0]), ())
+    identity = sha256(json.dumps([question, version, flags, shared]).encode()).hexdigest()
+    return Toolchain(command, version, flags, shared, identity)

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ..build.options import MARCHES
 from .common import TOOLCHAIN_ERROR, Failure, color, failures
 
 
@@ -83,6 +84,47 @@ def doctor_command() -> None:
         click.echo("all is well" if not found.problems else "models can be compiled")
 
 
+@click.command("tune")
+@click.option("--write", "target", type=click.Path(dir_okay=False), metavar="FILE", help="Put the table there instead.")
+@click.option("--dry-run", is_flag=True, help="Measure and tell, and write nothing.")
+@click.option("--march", type=click.Choice(MARCHES[:-1]), default="native", show_default=True,
+              help="The processors whose vectors are measured: a table has a row for each width.")  # fmt: skip
+def tune_command(target: str | None, dry_run: bool, march: str) -> None:
+    """Measure how large the blocks of matrix products are best on this machine.
+
+    What is compiled from then on uses that table, at $GRADWRIGHT_BLOCKING or the system's place for settings. Delete the file to
+    have the built-in one again. Sums are then taken in other blocks of the depth: last digits may differ.
+
+    \b
+    Examples:
+      gradwright tune
+      gradwright tune --dry-run
+      gradwright tune --write blocking.json         # for GRADWRIGHT_BLOCKING=blocking.json
+    """
+    from pathlib import Path
+
+    from ..build import blocking
+    from ..build.toolchain import processor
+
+    with failures():
+        if target and dry_run:
+            raise click.UsageError("--write says where to write, --dry-run to write nothing: give one of them")
+        path = Path(target) if target else blocking.place()
+        rows = blocking.load() if not target else blocking.read(path.read_text("utf-8"), target) if path.exists() else {}
+        found = blocking.tune(march)
+        click.echo(f"{'rows':>5} {'columns':>8} {'depth':>6} {'':3} {'before':>8} {'after':>8}   GFLOP/s, float32, one thread")
+        for (m, n, k, transposed), before, after in found.speeds:
+            click.echo(f"{m:5} {n:8} {k:6} {'TN' if transposed else 'NN':3} {before / 1e9:8.1f} {after / 1e9:8.1f}")
+        click.echo(f"vectors of {found.width} bytes: {found.before}")
+        if found.after == found.before:
+            click.echo("nothing that was tried is faster on the whole")
+        else:
+            click.echo(f"{'faster':>{len(f'vectors of {found.width} bytes')}}: {found.after}")
+        if not dry_run:
+            blocking.write(path, {**rows, found.width: found.after}, processor())
+            click.echo(f"written to {path}")
+
+
 @dataclass(frozen=True)
 class Examination:
     """What this machine has: ``(what, text)`` a line; what is missing, with how to get it; whether models can be compiled."""
@@ -152,16 +194,7 @@ def _compiler(lines: list[tuple[str, str]], problems: list[str]) -> bool:
     lines.append(("flags", " ".join(tools.flags)))
     vectors = toolchain.vectors(tools)
     lines.append(("vectors", f"{vectors} bits" if vectors else "unknown"))
-    if tools.openmp:
-        threads = os.environ.get("OMP_NUM_THREADS")
-        lines.append(("openmp", f"yes ({' '.join(tools.openmp)}), {threads or _processors()} threads"))
-    else:
-        lines.append(("openmp", "no: modules are single-threaded"))
-        problems.append(
-            "OpenMP, for products on several threads: "
-            + ("brew install libomp, or CC=gcc-14 from brew install gcc" if sys.platform == "darwin"
-               else "install gcc's libgomp, or clang's libomp-dev")
-        )  # fmt: skip
+    lines.append(("threads", os.environ.get("OMP_NUM_THREADS") or str(_processors())))
     try:
         toolchain.python_headers()
         lines.append(("headers", "Python.h found"))
@@ -169,6 +202,9 @@ def _compiler(lines: list[tuple[str, str]], problems: list[str]) -> bool:
         lines.append(("headers", "MISSING"))
         problems.append(str(error))
         return False
+    from ..build import blocking
+
+    lines.append(("blocks", f"of products, from {blocking.place()}" if blocking.load() else "of products, the built-in table"))
     built = _try()
     lines.append(("a module", built or "was compiled, imported and run"))
     if built:

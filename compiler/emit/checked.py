@@ -60,6 +60,8 @@ class CheckedWriter(KernelWriter):
         position = "-1" if into or self.storage[node.target].kind == "scalar" else self._position(access)
         if node.drop:
             guard = self._guard(node.index, self.storage[node.target].value.shape)
+            if guard is None:
+                return
             if guard:
                 self.lines.add(f"{pad}if {guard}:", node.origin)
                 pad += "    "

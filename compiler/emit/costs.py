@@ -26,7 +26,7 @@ def operations(body: Sequence[Node]) -> tuple[Dim, Dim]:
             if node.when is not None:  # as a rule it does not
                 continue
             inner, costly = operations(node.body)
-            total, heavy = total + inner * node.extent, heavy + costly * node.extent
+            total, heavy = total + inner * node.times, heavy + costly * node.times
         elif isinstance(node, Product):
             total = total + size(tuple(lv.extent for lv in node.levels)) * 2
         elif isinstance(node, Rank):

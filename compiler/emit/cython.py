@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from ..graph import expr as E
 from ..graph.expr import Expr
-from ..graph.ir import Access, Atom, Gather, Ix, Origin, Quot, Rem, Value
+from ..graph.ir import Access, Atom, Gather, Ix, Origin, Quot, Rem, Value, at
 from ..graph.shapes import Dim, Quotient, Shape
 from ..language.source import Source
 from ..loops.buffers import used
 from ..loops.ir import ArgBest, Assign, Leave, Loop, Move, Nest, Node, Product, Rank, Storage, Zero
-from ..loops.schedule import BLOCKED
+from ..loops.schedule import BLOCKED, STRIP
 from ..loops.shares import Share, shares
 from ..passes.kernels import Place
 from ..passes.products import LEVELS, Level
@@ -20,6 +20,7 @@ from .formulas import ATOM, CALLS, Code, Formulas
 from .names import Speller
 
 SHOWN = 24  # lines of the model in one comment
+SEVERAL = frozenset(("theta", "frozen", "hyper", "rule", "kept", "state", "next", "grad"))  # slots that hold several values
 PIECE = 200  # statements of one C function: its compiler takes more than twice as long for twice as many
 BLOCK = 512  # elements of a long sum that are added at a time
 Sources = Mapping[str, Source]
@@ -35,6 +36,10 @@ class Lines:
     def add(self, text: str, *origins: Origin) -> None:
         self.text.append(text)
         self.origins.append(origins)
+
+    def idle(self, start: int = 0) -> bool:
+        """Whether there are comments only, from a line on."""
+        return all(line.lstrip().startswith("#") for line in self.text[start:])
 
     def extend(self, other: Lines) -> None:
         self.text += other.text
@@ -111,8 +116,11 @@ class KernelWriter:
         self._args: tuple[Access, ...] = ()
         self.temporaries = 0
         self.shared: set[str] = set()  # values that pieces of the kernel hand on
+        self.handed: set[str] = set()  # values in memory that parts of loops are given
         self.shares = shares(nest) if self.parallel else {}
         self.parts = 0  # functions that run some of a loop's rounds
+        self.strips: dict[str, tuple[str, str]] = {}  # where the strip starts, and how many rounds it has
+        self.inside: dict[str, str] = {}  # the number of a round in its strip
         self.bounds: tuple[str, str] | None = None  # of the loop that is being written as such a function
         self.calls: list[str] = []  # of these pieces
         self.held: dict[str, list[Place]] = {}  # what lives in each slot
@@ -137,11 +145,7 @@ class KernelWriter:
 
     def _arguments(self) -> list[tuple[str, str, str]]:
         """(slot, C type, spelling) of every argument, in order."""
-        writes = {n.target for n in _walk(self.nest.body) if isinstance(n, Assign | ArgBest)}
-        writes |= {n.c.value for n in _walk(self.nest.body) if isinstance(n, Product)}
-        writes |= {n.target.value for n in _walk(self.nest.body) if isinstance(n, Rank)}
-        writes |= {n.parameter for n in _walk(self.nest.body) if isinstance(n, Move)}
-        writes |= {n.moves for n in _walk(self.nest.body) if isinstance(n, Product) and n.moves}
+        writes = _written(self.nest.body)
         zeroed = {n.slot for n in _walk(self.nest.body) if isinstance(n, Zero)}
         result: list[tuple[str, str, str]] = []
         grads = [s for s in self.nest.kernel.slots if s.startswith("grad:")]
@@ -156,7 +160,7 @@ class KernelWriter:
             type_ = "write" if written else "read"
             if value.kind == "int" and kind in ("in", "out", "random"):
                 type_ = "write_indices" if written else "indices"
-            if kind in ("theta", "frozen", "hyper", "rule", "kept", "state", "next"):
+            if kind in SEVERAL - {"grad"}:
                 name = kind
             elif kind == "grad":
                 name = "grad" if len(grads) == 1 else self.spell.fresh(f"grad_{label.split(':')[-1]}")
@@ -197,16 +201,25 @@ class KernelWriter:
             return out
         here: dict[str, None] | None = None
         if self.shares:  # what lives in the parts of loops is declared there
-            here = _used([n for k, n in enumerate(self.nest.body) if k not in self.shares])
+            here = self._used([n for k, n in enumerate(self.nest.body) if k not in self.shares])
             here |= dict.fromkeys(name for share in self.shares.values() for name in (*share.sums, *share.reads))
+            here |= dict.fromkeys(self.handed)
         for text in self._declarations(here):
             out.add(text)
-        if not self.nest.body:
+        if body.idle():
             out.add("    pass")
         out.extend(body)
         if any("root(" in line for line in out.text):
             self.used.add("root")
         return out
+
+    def _used(self, nodes: Sequence[Node]) -> dict[str, None]:
+        """The values that nodes read or write, those that they write over, and the slots that they set to zero."""
+        found = used(nodes)
+        found |= {self.over[name]: None for name in found if name in self.over}
+        slots = [node.slot for node in _walk(nodes) if isinstance(node, Zero)]
+        slots += ["rule" for node in _walk(nodes) if isinstance(node, Move) or (isinstance(node, Product) and node.moves)]
+        return {**found, **dict.fromkeys(slots)}
 
     def _head(self, out: Lines, name: str, arguments: Sequence[tuple[str, str, str]], work: bool, more: str = "") -> None:
         args = [f"{type_} {spelled}" for _, type_, spelled in arguments]
@@ -219,7 +232,7 @@ class KernelWriter:
     def _write_pieces(self, pieces: Sequence[Sequence[Node]], out: Lines) -> None:
         """A long kernel as several functions. What lives in C variables and is used in several of them is handed on."""
         name = self.nest.kernel.name
-        touched = [_used(piece) for piece in pieces]
+        touched = [self._used(piece) for piece in pieces]
         where: dict[str, int] = {}
         for k, values in enumerate(touched):
             for value in values:
@@ -244,6 +257,8 @@ class KernelWriter:
             self._head(out, f"_{name}_{k}", arguments, work, f"_{name}_shared *_shared" if handed else "")
             for text in self._declarations(values.keys()):
                 out.add(text)
+            if body.idle():
+                out.add("    pass")
             out.extend(body)
             out.add("")
             out.add("")
@@ -255,11 +270,8 @@ class KernelWriter:
         kernel, lines, doubles = self.nest.kernel.name, self.lines, self._doubles()
         before = self.locals, self.header, self.noted
         self.locals, self.header, self.noted = {}, None, set()
-        values = _used([node])
-        arguments = [a for a in self.arguments if a[0] in values or any(p.value in values for p in self.held[a[0]])]
-        formals = [(type_, spelled, spelled) for _, type_, spelled in arguments]  # type, name, what is given for it
-        if any(self.storage[v].kind == "work" for v in values if v in self.storage):
-            formals.append(("write", "work", "work"))
+        values = self._used([node])
+        formals, passed = self._pointers(node, values)  # type, name, what is given for it
         for name in share.reads:
             type_, declarator = self._variable_of(self.storage[name], doubles)
             spelled, array, _ = declarator.partition("[")
@@ -279,7 +291,7 @@ class KernelWriter:
         for line in _wrap(f"cdef void {part}(", [f"{t} {n}" for t, n, _ in formals] + rest, ") noexcept nogil:"):
             out.add(line)
         out.add(f"    # the rounds of a loop of {kernel} from {first} up to {last}")
-        for text in self._declarations(values.keys() - {*share.reads}):
+        for text in self._declarations(values.keys() - {*share.reads} - passed):
             out.add(text)
         for name in share.sums:
             out.add(f"    {self.spell(name)} = 0", *origins)
@@ -298,6 +310,7 @@ class KernelWriter:
         self.lines = lines
         self.locals, self.header, self.noted = before
         # the call
+        self.handed |= passed
         self._comment(node, "    ")
         table, total = f"_given{self.parts}", f"_sums{self.parts}"
         self._local("void", f"*{table}[{len(formals)}]")
@@ -311,12 +324,41 @@ class KernelWriter:
                 self.lines.add(f"    _sizes[{k}] = {name}", *origins)
         self.used.add("share")
         work = [dim_text(d, self.spell) for d in (node.extent, share.work)]
-        call = [f"_call{part}", table, "_sizes" if sizes else "NULL", *work, str(BLOCK if node.sums else 1),
+        call = [f"_call{part}", table, "_sizes" if sizes else "NULL", *work, str(BLOCK if node.sums else node.strip or 1),
                 total if share.sums else "NULL", str(len(share.sums))]  # fmt: skip
         for line in _wrap("    share(", call, ")"):
             self.lines.add(line, *origins)
         for k, name in enumerate(share.sums):
             self.lines.add(f"    {self.spell(name)} += {total}[{k}]", *origins)
+
+    def _pointers(self, node: Node, values: Collection[str]) -> tuple[list[tuple[str, str, str]], set[str]]:
+        """What a part of a loop is given of the memory that it touches, as (C type, name, what is given for it), and the values
+        among it. Each is a pointer of its own: the C compiler takes two pointers for two places."""
+        written = _written([node])
+        formals: dict[str, tuple[str, str, str]] = {}
+        passed: set[str] = set()
+
+        def give(value: str) -> None:
+            passed.add(value)
+            name = self.spell(value)
+            if name not in formals or value in written:
+                formals[name] = "write" if value in written else "read", name, name
+
+        for slot, type_, name in self.arguments:
+            held = [p.value for p in self.held[slot] if p.value in values]
+            if slot.partition(":")[0] not in SEVERAL:
+                if held or slot in values:
+                    formals[name] = type_, name, name
+                continue
+            if slot in values or any(v in self.loaded for v in held):
+                formals[name] = type_, name, name
+            for value in held:
+                if value not in self.loaded:
+                    give(value)
+        for s in self.nest.storage:
+            if s.kind == "work" and s.value.name in values:
+                give(s.value.name)
+        return [*formals.values()], passed
 
     def _variable_of(self, s: Storage, doubles: set[str]) -> tuple[str, str]:
         """The C type and the declarator of a scalar or a small array."""
@@ -330,11 +372,9 @@ class KernelWriter:
 
     def _declarations(self, only: Collection[str] | None = None) -> Iterator[str]:
         """``only``: the values and slots of a piece; None for all."""
-        if only is not None:  # what is written over an input has its name
-            only = {*only, *(old for new, old in self.over.items() if new in only)}
         for slot, type_, name in self.arguments:
             kind = slot.partition(":")[0]
-            if kind not in ("theta", "frozen", "hyper", "rule", "kept", "state", "next", "grad"):
+            if kind not in SEVERAL:
                 continue
             parts = []
             for place in self.held[slot]:
@@ -488,12 +528,47 @@ class KernelWriter:
         first, extent = "0", dim_text(node.extent, self.spell)
         if self.bounds is not None:
             (first, extent), self.bounds = self.bounds, None
+        if node.strip:
+            start, count = (self.spell.fresh(f"{variable}_{w}") for w in ("start", "count"))
+            self._rounds(depth, start, count, first, extent, node.strip, origins)
+            self.strips[node.variable] = start, count
+            self.variables[node.variable] = start  # so that the loops inside may have the name
+            for inner in node.body:
+                self._node(inner, depth + 1)
+            return
         if node.sums:
             self._blocked(node, depth, variable, first, extent, origins)
             return
+        if node.of:
+            self._in_strip(node, depth, variable, origins)
+            for inner in node.body:
+                self._node(inner, depth + 1)
+            return
         self.lines.add(f"{pad}for {variable} in range({extent if first == '0' else f'{first}, {extent}'}):", *origins)
+        before = len(self.lines.text)
         for inner in node.body:
             self._node(inner, depth + 1)
+        if self.lines.idle(before):
+            self.lines.add(f"{pad}    pass", *origins)
+
+    def _rounds(self, depth: int, start: str, count: str, first: str, extent: str, most: int,
+                origins: tuple[Origin, ...]) -> None:  # fmt: skip
+        """The head of a loop that takes up to so many rounds at a time."""
+        pad = "    " * depth
+        for name in (start, count):
+            self._local("Py_ssize_t", name)
+        self.lines.add(f"{pad}for {start} in range({first}, {extent}, {most}):", *origins)
+        self.lines.add(f"{pad}    {count} = {extent} - {start} if {extent} - {start} < {most} else {most}", *origins)
+
+    def _in_strip(self, node: Loop, depth: int, variable: str, origins: tuple[Origin, ...]) -> str:
+        """The head of a loop over the rounds of a strip; returns the number of a round in it."""
+        pad, (start, count) = "    " * depth, self.strips[node.of]
+        inside = self.inside[node.variable] = f"{variable}_in"
+        self._taken.add(inside)
+        self._local("Py_ssize_t", inside)
+        self.lines.add(f"{pad}for {inside} in range({count}):", *origins)
+        self.lines.add(f"{pad}    {variable} = {start} + {inside}", *origins)
+        return inside
 
     def _blocked(self, node: Loop, depth: int, variable: str, first: str, extent: str,
                  origins: tuple[Origin, ...]) -> None:  # fmt: skip
@@ -501,15 +576,17 @@ class KernelWriter:
         pad = "    " * depth
         count, inside = extent, variable
         single = first == "0" and node.extent.value is not None and node.extent.value <= BLOCK
-        if single:
+        room = STRIP if node.of else node.extent.value if single else BLOCK
+        few = bool(node.of) or (single and node.extent.value is not None and node.extent.value < BLOCKED)
+        if node.of:
+            inside, count, deep = self._in_strip(node, depth, variable, origins), self.strips[node.of][1], depth + 1
+        elif single:
             self.lines.add(f"{pad}for {variable} in range({extent}):", *origins)
             deep = depth + 1
         else:
             start, count, inside = (self.spell.fresh(f"{variable}_{w}") for w in ("start", "count", "in"))
-            for name in (start, count, inside):
-                self._local("Py_ssize_t", name)
-            self.lines.add(f"{pad}for {start} in range({first}, {extent}, {BLOCK}):", *origins)
-            self.lines.add(f"{pad}    {count} = {extent} - {start} if {extent} - {start} < {BLOCK} else {BLOCK}", *origins)
+            self._local("Py_ssize_t", inside)
+            self._rounds(depth, start, count, first, extent, BLOCK, origins)
             self.lines.add(f"{pad}    for {inside} in range({count}):", *origins)
             self.lines.add(f"{pad}        {variable} = {start} + {inside}", *origins)
             deep = depth + 2
@@ -518,15 +595,21 @@ class KernelWriter:
             assert isinstance(inner, Assign)
             if inner.target in node.sums:
                 buffer = self.spell.fresh(f"{self.spell(inner.target)}_block")
-                self._local("real", f"{buffer}[{extent if single else BLOCK}]")
+                self._local("real", f"{buffer}[{room}]")
                 buffers.append((buffer, inner))
                 self._comment(inner, "    " * deep)
                 self._assign(inner, "    " * deep, f"{buffer}[{inside}]")
             else:
                 self._node(inner, deep)
         pad = "    " * (deep - 1)
-        for buffer, inner in buffers:
+        in_turn = [pair for pair in buffers if few and pair[1].op == "+="]
+        if in_turn:
+            self.lines.add(f"{pad}for {inside} in range({count}):", *(inner.origin for _, inner in in_turn))
+        for buffer, inner in (*in_turn, *(pair for pair in buffers if pair not in in_turn)):
             target = self._element(Access(inner.target, inner.index)).text
+            if (buffer, inner) in in_turn:
+                self.lines.add(f"{pad}    {target} += {buffer}[{inside}]", inner.origin)
+                continue
             if inner.op == "+=":
                 self.used.add("block_sum")
                 self.lines.add(f"{pad}{target} += block_sum({buffer}, {count})", inner.origin)
@@ -544,6 +627,8 @@ class KernelWriter:
         target = into or element.text
         if node.drop:
             guard = self._guard(node.index, self.storage[node.target].value.shape)
+            if guard is None:
+                return
             if guard:
                 self.lines.add(f"{pad}if {guard}:", node.origin)
                 pad += "    "
@@ -689,7 +774,14 @@ class KernelWriter:
 
     def _position(self, access: Access) -> str:
         s = self.storage[access.value]
-        return self._index(linear([access.index[d] for d in s.dims], s.extents))
+        index = [self._local_index(access.index[d]) if d == s.along else access.index[d] for d in s.dims]
+        return self._index(linear(index, s.extents))
+
+    def _local_index(self, ix: Ix) -> Ix:
+        """The number of a round in its strip."""
+        name = str(ix.plain)
+        self.variables[f"{name} in"] = self.inside[name]
+        return at(f"{name} in")
 
     def _name(self, value: str) -> str:
         """A value as it is called inside of the function that is being written."""
@@ -706,13 +798,15 @@ class KernelWriter:
             return Code(name, ATOM, type_)  # type: ignore[arg-type]
         return Code(f"{name}[{self._position(access)}]", ATOM, type_)  # type: ignore[arg-type]
 
-    def _guard(self, index: Sequence[Ix], shape: Shape) -> str:
-        """The condition that ``index`` is inside; only what is not plain to see is asked."""
+    def _guard(self, index: Sequence[Ix], shape: Shape) -> str | None:
+        """The condition that ``index`` is inside; only what is not plain to see is asked. None: it never is."""
         conditions: list[str] = []
         for ix, extent in zip(index, shape, strict=True):
             if ix.plain is not None and self.extents.get(ix.plain) == extent:
                 continue
-            if not ix.terms and ix.const.value is not None and extent.value is not None and 0 <= ix.const.value < extent.value:
+            if not ix.terms and ix.const.value is not None and (extent.value is not None or ix.const.value < 0):
+                if ix.const.value < 0 or ix.const.value >= (extent.value or 0):
+                    return None
                 continue
             conditions.append(f"0 <= {self._index(ix)} < {dim_text(extent, self.spell)}")
         return " and ".join(conditions)
@@ -725,13 +819,15 @@ class KernelWriter:
             if access.fill is None:
                 return element
             guard = self._guard(access.index, self.storage[access.value].value.shape)
-            if not guard:
+            if guard == "":
                 return element
             if isinstance(access.fill, str):
                 self.used.add(access.fill.removeprefix("-"))
                 fill = access.fill
             else:
                 fill = self.formulas.real(self.formulas.number(access.fill)).text
+            if guard is None:
+                return Code(fill, ATOM, element.type)
             return Code(f"({element.text} if {guard} else {fill})", ATOM, element.type)
         if node.op == "idx":
             return Code(self.variables[str(node.value)], ATOM, "int")
@@ -745,6 +841,21 @@ def _walk(nodes: Sequence[Node]) -> Iterator[Node]:
         yield node
         if isinstance(node, Loop):
             yield from _walk(node.body)
+
+
+def _written(nodes: Sequence[Node]) -> set[str]:
+    """The values that nodes write."""
+    found: set[str] = set()
+    for node in _walk(nodes):
+        if isinstance(node, Assign | ArgBest):
+            found.add(node.target)
+        elif isinstance(node, Product):
+            found.update((node.c.value, node.moves) if node.moves else (node.c.value,))
+        elif isinstance(node, Rank):
+            found.add(node.target.value)
+        elif isinstance(node, Move):
+            found.add(node.parameter)
+    return found
 
 
 def _origins(node: Node) -> Iterator[Origin]:
@@ -773,13 +884,6 @@ def _pieces(body: Sequence[Node]) -> list[list[Node]]:
         pieces[-1].append(node)
         count += weight
     return pieces
-
-
-def _used(nodes: Sequence[Node]) -> dict[str, None]:
-    """The values that nodes read or write, and the slots that they set to zero."""
-    slots = [node.slot for node in _walk(nodes) if isinstance(node, Zero)]
-    slots += ["rule" for node in _walk(nodes) if isinstance(node, Move) or (isinstance(node, Product) and node.moves)]
-    return {**used(nodes), **dict.fromkeys(slots)}
 
 
 def _is_backward(origin: Origin) -> bool:

@@ -10,7 +10,7 @@ from ..graph import expr as E
 from ..graph.ir import Const, Eqn, Graph, Model, Origin
 from ..graph.shapes import Dim, size
 from ..language.source import Source
-from ..loops.buffers import lower
+from ..loops.buffers import lower_all
 from ..loops.ir import Nest
 from ..passes.kernels import Plan
 from . import profiled
@@ -18,6 +18,7 @@ from .checked import EXTERN, CheckedWriter, Looks, look_at, tail
 from .costs import cost, moved, operations
 from .cython import KernelWriter, Lines, dim_text
 from .formulas import CALLS
+from .products import told
 from .spec import declared, literal, spec, without_step
 from .updates import is_shared, spell_function, write_update
 
@@ -26,7 +27,7 @@ DIRECTIVES = ("language_level=3, boundscheck=False, wraparound=False, cdivision=
 
 _TWO = ("max", "min", "atan2", "polygamma", "pow")
 _BLOCKS = {"block_sum": "sum", "block_max": "maximum", "block_min": "minimum"}
-_CIRCULAR = frozenset(("cos", "sin"))
+_CIRCULAR = frozenset(("cos", "sin", "tan"))
 _GAMMA = frozenset(("lgamma", "digamma", "polygamma"))
 
 
@@ -42,7 +43,7 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
         plan = without_step(plan, ("step", "advance") if checked else ("advance",))
         names = {k.name for k in plan.kernels}
         nests = [n for n in nests if n.kernel.name in names] if nests is not None else None
-    nests = [lower(k) for k in plan.kernels] if nests is None else nests
+    nests = lower_all(plan.kernels) if nests is None else nests
     used: set[str] = set()
     bodies = Lines()
     calls: list[str] = []
@@ -80,7 +81,7 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
         whole.add(line)
     whole.extend(bodies)
     shared_names = [u.name for u in shared]
-    table = spec(model, plan.kernels, [n.work for n in nests], version=version, digest=digest, backend="cython")
+    table = spec(model, [n.kernel for n in nests], [n.work for n in nests], version=version, digest=digest, backend="cython")
     rules = [(profiled.spell_timed if profile else spell_function)(u.name) for u in model.updates]
     for line in "\n".join(_tail(model, nests, calls, table, rules, shared_names)).split("\n"):  # the tables are many lines each
         whole.add(line)
@@ -148,6 +149,8 @@ def _header(plan: Plan, nests: Sequence[Nest], digest: str, command: str, versio
         if transcendental.terms:
             text += f", {transcendental} of them transcendental"
         lines.append(f"             {text}; bytes moved {moved(nest, dtype)}")
+    for k, product in enumerate(told(nests, dtype)):
+        lines.append(f"{'' if k else 'Products':<13}{product}")
     lines.append('"""')
     return lines
 

@@ -870,7 +870,10 @@ class _Statement:
         else:
             code = _as_real(code)
         for a in idle:
-            code = _Code(f"{code.tight(7)} * {self.times(self.extents[a])}", 7, "real", code.axes)
+            extent = self.extents[a]
+            code = _Code(f"{code.tight(7)} * {self.times(extent)}", 7, "real", code.axes)
+            if extent.value is None and all(self.extents[w] != extent for w in wanted):  # of nothing 0, were it NaN
+                code = _Code(f"np.where({writer.dim(extent)} == 0, 0, {code.text})", _ATOM, "real", code.axes)
         kept: list[str] = [a for a in wanted if a in outer or (keep and a in units)]
         return code, kept
 

@@ -12,7 +12,7 @@ from ..graph.ir import Eqn, Graph, Init, Model, Scan, Value, outs
 from ..graph.patterns import ranking
 from ..graph.shapes import Dim, Quotient, Shape, size
 from ..passes.descent import plain_rule
-from ..passes.kernels import Kernel, Plan, param_offsets, state_offsets
+from ..passes.kernels import Kernel, Plan, param_offsets, state_offsets, strides
 
 SpecDim = int | str | tuple[Any, ...]
 
@@ -163,16 +163,17 @@ def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, versio
     }  # fmt: skip
 
 
-def _kept(model: Model, kernels: Sequence[Kernel]) -> tuple[tuple[str, SpecDim, tuple[SpecDim, ...]], ...]:
-    """(name, offset, shape) of the model's values that a forward pass leaves in the kept vector."""
+def _kept(model: Model, kernels: Sequence[Kernel]) -> tuple[tuple[Any, ...], ...]:
+    """(name, offset, shape) of the model's values that a forward pass leaves in the kept vector; also the steps along each
+    dimension, in elements, where the value does not lie there in one piece as the model has it."""
     backward = next((k for k in kernels if k.name == "backward"), None)
     if backward is None:
         return ()
-    own, values = model.graph.values(), backward.graph.values()
+    own = model.graph.values()
     return tuple(
-        (p.value, dim_spec(p.offset), shape_spec(values[p.value].shape))
-        for p in backward.places
-        if p.slot == "kept" and p.value in own and own[p.value].shape == values[p.value].shape
+        (v.value, dim_spec(v.offset), shape_spec(v.shape), *([] if v.steps == strides(v.shape) else [shape_spec(v.steps)]))
+        for v in backward.views
+        if v.value in own and own[v.value].shape == v.shape
     )
 
 

@@ -75,7 +75,11 @@ def normalise(eqn: Eqn) -> Eqn:
         for a in idle:
             count = count * a.extent
         gone = {a.name for a in idle}
-        eqn = replace(eqn, axes=tuple(a for a in eqn.axes if a.name not in gone), body=E.mul(eqn.body, E.dim(count)))
+        body = E.mul(eqn.body, E.dim(count))
+        outer = {*eqn.out.shape}
+        if eqn.args and any(a.extent.value is None and a.extent not in outer for a in idle):  # of nothing 0, were it NaN
+            body = E.make("where", E.make("eq", E.dim(count), E.ZERO), E.ZERO, body)
+        eqn = replace(eqn, axes=tuple(a for a in eqn.axes if a.name not in gone), body=body)
     return replace(eqn, reduce="" if not eqn.reduced else "+")
 
 

@@ -7,7 +7,7 @@ larger ones shares the scratch vector by liveness: a piece is free again after t
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from math import gcd
@@ -16,8 +16,8 @@ from typing import Final
 from ..graph import expr as E
 from ..graph.ir import Graph, Ix, Origin, Value, outs
 from ..graph.shapes import Dim, size
-from ..passes import MEMORY, apply
 from ..passes.kernels import Kernel, Place
+from ..passes.pair import laid_out
 from .ir import ArgBest, Assign, Leave, Loop, Move, Nest, Node, Product, Rank, Storage, Zero
 from .schedule import best_name, schedule, walk
 
@@ -35,10 +35,18 @@ class _Uses:
     last: int = -1
 
 
+def lower_all(kernels: Sequence[Kernel]) -> tuple[Nest, ...]:
+    """The kernels of a module as loop nests with a place for every value."""
+    return tuple(_lower(kernel) for kernel in laid_out(kernels))
+
+
 def lower(kernel: Kernel) -> Nest:
-    """The kernel as loop nests with a place for every value."""
-    graph = apply(MEMORY, kernel.graph)
-    kernel = replace(kernel, graph=graph)
+    """One kernel, as it is by itself."""
+    return _lower(*laid_out((kernel,)))
+
+
+def _lower(kernel: Kernel) -> Nest:
+    graph = kernel.graph
     slots = {p.value: p for p in kernel.places}
     nodes, inner = schedule(graph, kernel.over)
     body = _moving(_zero_together(nodes, slots, graph), kernel)
@@ -48,6 +56,8 @@ def lower(kernel: Kernel) -> Nest:
     storage: list[Storage] = []
     pending: list[tuple[int, _Uses, Value, tuple[int, ...]]] = []
     consts = {c.value.name for c in graph.consts}
+    strips = {n.variable: n for n in walk(body) if isinstance(n, Loop) and n.strip}
+    within = {n.variable: strips[n.of] for n in walk(body) if isinstance(n, Loop) and n.of}
     bests = [Value(best_name(v.name), v.shape) for v in inner if v.kind == "int"]
     for value in (*_all_values(graph), *inner, *bests):
         if value.name in slots:
@@ -60,10 +70,15 @@ def lower(kernel: Kernel) -> Nest:
             use = uses[value.name]
             dims = _stored(value, use)
             extent = size(tuple(value.shape[d] for d in dims))
+            along, strip = _along(use, dims, within)
+            local = size((Dim.of(strip), *(value.shape[d] for d in dims if d != along))).value if strip else None
             if not dims and value.name in moved:  # a rule takes where it is
                 storage.append(Storage(value, "stack", ()))
             elif not dims:
                 storage.append(Storage(value, "scalar", ()))
+            elif local is not None and local <= min(ON_STACK, room):
+                storage.append(Storage(value, "stack", dims, along=along, strip=strip))
+                room -= local
             elif extent.value is not None and extent.value <= min(ON_STACK, room):
                 storage.append(Storage(value, "stack", dims))
                 room -= extent.value
@@ -275,7 +290,9 @@ def _collect(body: Sequence[Node]) -> dict[str, _Uses]:
                 visit(inner, (*path, node.variable), top)
             return
         if isinstance(node, Product):
-            for name in (node.a.value, node.b.value, node.c.value, *((node.moves,) if node.moves else ())):
+            for access in (node.a, node.b, node.c):
+                see(access.value, path, _outermost(access.index), top)
+            for name in (node.moves, node.c.value) if node.moves else ():
                 see(name, path, None, top)
             for access in node.args:
                 see(access.value, path, access.index, top)
@@ -308,6 +325,13 @@ def _collect(body: Sequence[Node]) -> dict[str, _Uses]:
     return uses
 
 
+def _outermost(index: tuple[Ix, ...]) -> tuple[Ix, ...]:
+    """Where a matrix product reads. Its steps are those of the whole value: only dimensions before all that it moves along may be
+    left out."""
+    moved = next((d for d, ix in enumerate(index) if ix.plain is None), len(index))
+    return (*index[:moved], *(Ix() for _ in index[moved:]))
+
+
 def _stored(value: Value, use: _Uses) -> tuple[int, ...]:
     """The dimensions that need memory."""
     common = _common(use.paths)
@@ -323,6 +347,17 @@ def _stored(value: Value, use: _Uses) -> tuple[int, ...]:
                 continue
         kept.append(d)
     return tuple(kept)
+
+
+def _along(use: _Uses, dims: tuple[int, ...], within: Mapping[str, Loop]) -> tuple[int, int]:
+    """The dimension of which only what belongs to one strip is ever in use, and its length; -1 and 0 where there is none."""
+    common = _common(use.paths)
+    for d in dims:
+        plain = {None if index is None else index[d].plain for index in use.indices}
+        strips = {within[v].variable if v is not None and v in within else None for v in plain}
+        if len(strips) == 1 and None not in strips and strips <= {*common}:
+            return d, within[next(v for v in plain if v is not None)].strip
+    return -1, 0
 
 
 def _common(paths: list[tuple[str, ...]]) -> tuple[str, ...]:

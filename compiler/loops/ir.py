@@ -87,7 +87,10 @@ class Rank:
 class Loop:
     """``for variable in range(extent)``. With ``sums``, the loop runs in blocks and the scalars named there are summed, or the
     largest or smallest found, block by block: fast, and far more exact than one running sum (pairwise summation, Higham 1993).
-    With ``when``, over the scalars in ``args``, it runs only where that holds."""
+    With ``when``, over the scalars in ``args``, it runs only where that holds.
+
+    With ``strip``, it takes so many rounds at a time, and nothing but loops are in it, each over these rounds: they have the
+    variable of this one in ``of``, and their own is the number of the round."""
 
     variable: str
     extent: Dim
@@ -96,6 +99,13 @@ class Loop:
     sums: tuple[str, ...] = ()
     when: Expr | None = None
     args: tuple[Access, ...] = ()
+    strip: int = 0
+    of: str = ""
+
+    @property
+    def times(self) -> Dim:
+        """How often its body is run; that of a strip counts in the loops that are in it."""
+        return Dim.of(1) if self.strip else self.extent
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +145,8 @@ Node = Assign | ArgBest | Product | Rank | Loop | Leave | Zero | Move
 class Storage:
     """Where a value lives. ``kind``: "slot" (an argument of the kernel), "scalar" (a C variable), "stack" (a small C
     array), "work" (the scratch vector, at ``offset``). ``dims`` are the value's dimensions that are stored; in a packed
-    layout, ``pitch`` is how many elements its last one takes in memory."""
+    layout, ``pitch`` is how many elements its last one takes in memory. Of dimension ``along``, only the ``strip`` rounds of
+    one strip are stored."""
 
     value: Value
     kind: Literal["slot", "scalar", "stack", "work"]
@@ -143,11 +154,13 @@ class Storage:
     slot: str = ""
     offset: Dim = Dim(())
     pitch: Dim | None = None
+    along: int = -1
+    strip: int = 0
 
     @property
     def extents(self) -> tuple[Dim, ...]:
         """How far each dimension reaches in memory."""
-        extents = tuple(self.value.shape[d] for d in self.dims)
+        extents = tuple(Dim.of(self.strip) if d == self.along else self.value.shape[d] for d in self.dims)
         return extents if self.pitch is None else (*extents[:-1], self.pitch)
 
 

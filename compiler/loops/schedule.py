@@ -1,4 +1,5 @@
-"""Which loops are shared. Large matrix products are chosen first and stay whole; the rest is fused around them.
+"""Which loops are shared. Large matrix products are chosen first; the rest is fused around them. They stay whole, but for those
+that are as fast image by image: these share the loop over images with what they read and what reads them.
 
 Equations join a loop when they run over the same axis and everything that one hands to another is handed over at the
 same point of that axis. Inside the loop the same is done again with the axes that are left.
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import merge
 from itertools import islice
+from math import prod
 
 from ..graph import expr as E
 from ..graph.expr import Expr
@@ -23,7 +25,7 @@ from ..language.source import Span
 from ..passes import KERNEL, MEMORY, apply
 from ..passes.descent import scatters, split
 from ..passes.names import rename
-from ..passes.products import arrange, classify, step
+from ..passes.products import arrange, classify, guess, step
 from .ir import ArgBest, Assign, Leave, Loop, Move, Node, Product, Rank, Zero
 
 UNROLLED = 16  # a reduction that short stays innermost: the C compiler unrolls it
@@ -31,6 +33,9 @@ WRITTEN_OUT = 4  # so many elements of a window are written one after the other,
 BLOCKED = 64  # a sum that long is taken in blocks
 FUSED = 200  # equations that share one loop: registers and the C compiler have long run out of breath
 SMALL = 256  # points of an equation, whose value is worth no pass over memory saved
+ROUND_ROWS = 256  # rows that a matrix product has in each round of a loop, so that nothing is lost by its being in one
+ROUND = 1 << 19  # multiply-adds of it
+STRIP = 8  # rounds of a loop over small rows that are taken together
 _GATES = frozenset("exp log log1p expm1 sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus pow".split())
 
 _INITIAL = {"+": E.ZERO, "*": E.ONE, "max": E.neg(E.INF), "min": E.INF}
@@ -62,6 +67,7 @@ class Item:
     tile: bool = False  # writes a part of its target that nothing else writes
     scale: Scale | None = None  # of a matrix product: what it is multiplied by, and what was there before
     when: Expr | None = None  # over the arguments of ``eqn``, scalars: where it does not hold nothing is to be done
+    round: str = ""  # of a matrix product: the axis of a loop that it may stand in, with what it reads and what reads it
 
     _reads: dict[str, list[tuple[Ix, ...] | None]] | None = None
 
@@ -123,12 +129,14 @@ class _Scheduler:
         self.taken = taken
         self.grows: dict[str, str] = {}  # what is only added to: the value before, in whose place it is
         self.over: dict[str, str] = {}
+        self.strip: dict[str, str] = {}  # axes that are taken in strips, with the variable of these
 
     def run(self) -> tuple[Node, ...]:
         items = self._items()
         for item in items:
             self._classify(item)
-        return tuple(self._fuse(items, ()))
+            item.round = self._round(item)
+        return tuple(self._fuse(self._early(items), ()))
 
     def settle(self) -> None:
         """What is written over inputs comes last, each after what still reads its input; of those that read each other's, some
@@ -310,7 +318,15 @@ class _Scheduler:
         """The axes of windows of a few elements. They come last and are written out, so that the loop around them, along what
         lies together in memory, is the innermost one."""
         moved = {n for a in (*eqn.args, Access("", eqn.out_index)) for ix in a.index if len(ix.terms) > 1 for n in ix.axes()}
-        return frozenset(n for n in moved if n in self.extent and (self.extent[n].value or UNROLLED) <= WRITTEN_OUT)
+        few = {n: self.extent[n].value or UNROLLED for n in moved if n in self.extent}
+        places = {ix.plain for ix in eqn.out_index}  # where all of an image is small, its windows go first
+        short: set[str] = set()
+        count = 1
+        for n in sorted(few, key=lambda n: (n in places, few[n], n)):
+            if few[n] <= WRITTEN_OUT and count * few[n] <= WRITTEN_OUT**2:
+                short.add(n)
+                count *= few[n]
+        return frozenset(short)
 
     def _classify(self, item: Item) -> None:
         for access in (*item.eqn.args, Access(item.target, item.eqn.out_index)):
@@ -319,9 +335,40 @@ class _Scheduler:
                 if ix.plain is not None and self.extent[ix.plain] == shape[d]:
                     self.classes.join(ix.plain, (access.value, d))
 
+    def _round(self, item: Item) -> str:
+        """A large product over images (or sequences) of which each has many rows may be computed image by image: what it reads
+        and writes then stays in the cache, in a loop with what is computed from it. Its outermost axis, or nothing."""
+        eqn = item.eqn
+        product = None if item.scan is not None or item.scale is not None or item.accumulates or special(eqn) else classify(eqn)
+        if product is None or product.guard is not None or item.target in self.over or self.stem != "e":
+            return ""
+        axis = eqn.out_index[0].plain
+        rows = [a for a in (*product.batch, *product.m) if a.name != axis]
+        count = size(tuple(a.extent for a in rows)).value or 0
+        whole = size(tuple(a.extent for a in (*rows, *product.n, *product.k))).value or 0
+        if axis is None or len(rows) == len(product.batch) + len(product.m) or axis not in item.left:
+            return ""
+        return axis if count >= ROUND_ROWS and whole >= ROUND and self.extent[axis] == eqn.out.shape[0] else ""
+
+    def _early(self, items: list[Item]) -> list[Item]:
+        """With what only parameters and the like are needed for before all else, where it would stand between a product and
+        what is in one loop with it."""
+        kinds = {self._kind(item.round) for item in items if item.round}
+        if not kinds:
+            return items
+        made = {name for item in items for name in self._makes(item)}
+
+        def late(item: Item) -> bool:
+            if item.scan is not None or item.accumulates or item.target in self.over or classify(item.eqn) is not None:
+                return True
+            return not made.isdisjoint(item.eqn.reads()) or any(self._kind(axis) in kinds for axis in item.left)
+
+        return sorted(items, key=late)
+
     # ------------------------------------------------------------ fusion
 
-    def _fuse(self, items: Sequence[Item], outer: tuple[str, ...]) -> list[Node]:
+    def _fuse(self, items: Sequence[Item], outer: tuple[str, ...], along: Mapping[int, str] = {}) -> list[Node]:
+        """``along``: the axis of each item's loop, where that is decided."""
         groups = _Groups()
         where: dict[int, int] = {}
         makers: dict[str, list[Item]] = {}
@@ -344,16 +391,17 @@ class _Scheduler:
                     if p.serial < item.serial and p.target != item.target:
                         if old in (p.scan.reads() if p.scan is not None else p.reads()):
                             lowest = max(lowest, where[p.serial] + 1)
-            place = None if barrier else self._join(item, producers, groups, where, lowest)
+            place = None if barrier else self._join(item, producers, groups, where, lowest, along.get(item.serial))
             if place is None:
-                axis = None if barrier or not item.left else self._first_axis(item)
+                axis = None if barrier or not item.left else along.get(item.serial) or item.round or self._first_axis(item)
                 groups.add(_Group(barrier, axis), None if axis is None else self._kind(axis))
                 place = len(groups.all) - 1, axis
             index, axis = place
             group = groups.all[index]
-            group.take(item, axis)
+            group.take(item, axis, self._points(item))
             if axis is not None and _innermost(item):
                 group.kinds.add(self._runs(item, axis))
+                group.gates = group.gates or self._sums_gates(item, axis)
             where[item.serial] = index
         nodes: list[Node] = []
         for group in groups.all:
@@ -371,19 +419,23 @@ class _Scheduler:
         if special(item.eqn):
             return bool(item.left)
         product = classify(item.eqn)
-        return product is not None and all(a.name in item.left for a in (*product.m, *product.n, *product.k))
+        if product is None or item.round in item.left:
+            return False
+        return all(a.name in item.left or a.name == item.round for a in (*product.m, *product.n, *product.k))
 
     def _kind(self, axis: str) -> object:
         """Loops over axes of one kind can be shared."""
         return self.classes.find(axis), self.extent[axis]
 
-    def _join(self, item: Item, producers: list[Item], groups: _Groups, where: dict[int, int],
-              lowest: int) -> tuple[int, str | None] | None:  # fmt: skip
+    def _join(self, item: Item, producers: list[Item], groups: _Groups, where: dict[int, int], lowest: int,
+              along: str | None) -> tuple[int, str | None] | None:  # fmt: skip
         if not item.left:  # statements one after the other
             index = groups.next(None, lowest)
             return None if index is None else (index, None)
-        kinds = {axis: self._kind(axis) for axis in item.left}
-        first = self._first_axis(item)
+        alone = along is None and item.round in item.left
+        axes = (item.round,) if alone else item.left if along is None else [along]
+        kinds = {axis: self._kind(axis) for axis in axes}
+        first = item.round if alone else along or self._first_axis(item)
         inside: dict[int, list[Item]] = {}
         for p in producers:
             inside.setdefault(where[p.serial], []).append(p)
@@ -392,10 +444,10 @@ class _Scheduler:
             if len(group.members) >= FUSED:
                 continue
             kind = self._kind(str(group.axis))
-            for axis in item.left:
+            for axis in kinds:
                 if kinds[axis] != kind or self._mixes(item, axis, group) or self._slows(item, axis, group):
                     continue
-                if len(item.left) > group.width and axis != first:
+                if axis != first and self._points(item) > group.points:
                     continue  # these are the loops of something smaller: in their order this one would jump about in memory
                 if all(self._aligned(p, group.axis_of(p), item, axis) for p in inside.get(index, ())):
                     return index, axis
@@ -403,16 +455,21 @@ class _Scheduler:
 
     def _mixes(self, item: Item, axis: str, group: _Group) -> bool:
         """Would a running sum join an innermost loop of independent elements, or the reverse? Such a loop is not vectorised;
-        where it is long its sums are taken in blocks, and where it is very short nothing is lost."""
-        extent = self.extent[axis].value
+        where it is long, or sums gates, its sums are taken in blocks, and where it is very short nothing is lost."""
+        extent = self._length(axis)
         if extent is None or extent >= BLOCKED or extent < 4 or not _innermost(item):
             return False
+        if group.gates or self._sums_gates(item, axis):
+            return False
         return (not self._runs(item, axis)) in group.kinds
+
+    def _sums_gates(self, item: Item, axis: str) -> bool:
+        return item.eqn.reduce == "+" and _innermost(item) and self._runs(item, axis) and _gate(item)
 
     def _slows(self, item: Item, axis: str, group: _Group) -> bool:
         """Would a gate be computed one number at a time, in a loop with loops inside, or wait for sums along each row? Where all
         is small it has a loop of its own, which is vectorised."""
-        extent = self.extent[axis].value
+        extent = self._length(axis)
         if extent is None or not 4 <= extent < BLOCKED or not self._small(item):
             return False
         if _innermost(item):
@@ -427,8 +484,16 @@ class _Scheduler:
     def _small(self, item: Item) -> bool:
         points = 1
         for axis in item.eqn.axes:
-            points *= axis.extent.value or SMALL + 1
+            points *= self._length(axis.name) or SMALL + 1
         return points <= SMALL
+
+    def _length(self, axis: str) -> int | None:
+        """How long a loop along the axis is, as far as that is known."""
+        return STRIP if axis in self.strip else self.extent[axis].value
+
+    def _points(self, item: Item) -> int:
+        """In how many points it is still to be computed, where free sizes are usual ones."""
+        return prod(guess(self.extent[a]) for a in item.left)
 
     def _runs(self, item: Item, axis: str) -> bool:
         """A reduction along ``axis`` into one place."""
@@ -451,7 +516,8 @@ class _Scheduler:
         out = [n for n in item.left if any(n in ix.axes() for ix in eqn.out_index)]
         reduced = [n for n in item.left if n not in out]
         if reduced and out:
-            short = (size(tuple(self.extent[n] for n in reduced)).value or UNROLLED + 1) <= UNROLLED
+            unrolled = {*reduced, *(n for n in out if n in item.short)}
+            short = (size(tuple(self.extent[n] for n in unrolled)).value or UNROLLED + 1) <= UNROLLED
             fastest = self._contiguous(item)
             if not short and fastest in out and eqn.reduce in ("+", "max", "min", "*"):
                 order = [n for n in out if n != fastest] + reduced + [fastest]
@@ -470,6 +536,7 @@ class _Scheduler:
     # ------------------------------------------------------------ nodes
 
     def _emit(self, group: _Group, outer: tuple[str, ...]) -> list[Node]:
+        of = self.strip.get(group.axis or "", "")
         if group.barrier:
             (item, _), = group.members.values()
             if item.scan is not None:
@@ -482,11 +549,18 @@ class _Scheduler:
             for item, _ in group.members.values():
                 nodes.extend(self._statement(item, outer))
             return nodes
+        if len(group.members) == 1:
+            ((item, axis),) = group.members.values()
+            if item.round and item.round == axis:
+                item.round = ""  # nothing shares the loop
+                return self._product(item)
         before: list[Node] = []
         for item, axis in group.members.values():
             assert axis is not None
             if item.starts and not item.ready and not self._covers(item, axis):
                 before.extend(self._start(item))
+        if not of and not outer and self._strips(group):
+            return [*before, self._in_strips(group)]
         variable = self._variable(group.axis, outer)
         members: list[Item] = []
         for item, axis in group.members.values():
@@ -499,7 +573,32 @@ class _Scheduler:
         short = any(axis in item.short for item, axis in group.members.values())
         if short and all(isinstance(n, Assign | ArgBest) for n in body):
             return [*before, *(_written_at(n, variable, k) for k in range(extent.value or 0) for n in body)]
-        return [*before, self._loop(variable, extent, body)]
+        return [*before, self._loop(variable, extent, body, of)]
+
+    def _strips(self, group: _Group) -> bool:
+        """Are its rows so short, and their number free, that a gate of each, between sums along the row, is better taken of some
+        rows at once? Then the loop goes in strips, and within one the same is decided as where all sizes are known."""
+        axes = {axis: "" for item, axis in group.members.values() if axis is not None}
+        if any(self.extent[axis].value is not None for axis in axes):
+            return False
+        self.strip.update(axes)
+        members = [item for item, _ in group.members.values()]
+        small = all(item.scan is None and self._small(item) for item in members)
+        deep = any(self._deep(item, axis) for item, axis in group.members.values())
+        gates = any(_gate(item) and _innermost(item) for item in members)
+        for axis in axes:
+            del self.strip[axis]
+        return small and deep and gates
+
+    def _in_strips(self, group: _Group) -> Loop:
+        along = {serial: str(axis) for serial, (_, axis) in group.members.items()}
+        extent = self.extent[str(group.axis)]
+        strip = self._fresh("", extent)
+        self.strip.update(dict.fromkeys(along.values(), strip))
+        body = self._fuse([item for item, _ in group.members.values()], (strip,), along)
+        for axis in set(along.values()):
+            del self.strip[axis]
+        return Loop(strip, extent, tuple(body), strip=STRIP)
 
     def _covers(self, item: Item, axis: str) -> bool:
         """The axis runs over a whole dimension of the output and no other, so that each point starts by itself."""
@@ -507,12 +606,14 @@ class _Scheduler:
         whole = any(ix.plain == axis and self.extent[axis] == shape[d] for d, ix in enumerate(item.eqn.out_index))
         return whole and sum(axis in ix.axes() for ix in item.eqn.out_index) == 1  # a diagonal starts as a whole
 
-    def _loop(self, variable: str, extent: Dim, body: list[Node]) -> Loop:
+    def _loop(self, variable: str, extent: Dim, body: list[Node], of: str = "") -> Loop:
         """A loop; where it is innermost, long, and sums into scalars, these sums are taken in blocks, and so is what is largest
-        or smallest, of which the C compiler would look at one after the other."""
+        or smallest, of which the C compiler would look at one after the other; and so are sums of gates, however short."""
         sums: list[str] = []
-        long = extent.value is None or extent.value >= BLOCKED
-        search = extent.value is None or extent.value > UNROLLED
+        length = STRIP if of else extent.value
+        gates = (length or 0) >= 4 and any(isinstance(n, Assign) and n.op == "+=" and _takes_gate(n.body) for n in body)
+        long = length is None or length >= BLOCKED or gates
+        search = length is None or length > UNROLLED or gates
         if search and all(isinstance(n, Assign) for n in body):
             read = {a.value for n in body if isinstance(n, Assign) for a in n.args}
             for n in body:
@@ -526,7 +627,7 @@ class _Scheduler:
                     break
             if len(sums) != len({*sums}):
                 sums = []
-        return Loop(variable, extent, tuple(body), sums=tuple(sums))
+        return Loop(variable, extent, tuple(body), sums=tuple(sums), of=of)
 
     def _start(self, item: Item) -> list[Node]:
         """Give an accumulator its first value, over the dimensions of the output that are not bound yet."""
@@ -608,6 +709,8 @@ class _Scheduler:
             inner = E.substitute(runs.inner, {E.idx(n): _number(ix) for n, ix in mapping.items()})
             step = prune(replace(eqn, args=args, body=E.make("mul" if eqn.reduce == "*" else "add", E.arg(len(args) - 1), inner)))
             node = Assign(item.target, index, "=", step.body, step.args, eqn.origin)
+            if loops and loops[-1][0] == here.plain:  # along memory the sum so far stays in a register
+                return self._along(item, index, prune(replace(eqn, args=args[:-1], body=inner)), loops)
         else:
             assert ranks is not None
             mapping[along.name] = Ix()
@@ -621,6 +724,21 @@ class _Scheduler:
         for variable, extent in reversed(loops):
             node = Loop(variable, extent, (node,))
         return [node]
+
+    def _along(self, item: Item, index: tuple[Ix, ...], term: Eqn, loops: Sequence[tuple[str, Dim]]) -> list[Node]:
+        """A running sum (or product) of which each place is what has been added so far."""
+        total = Value(f"{item.target} so far", ())
+        self.values[total.name] = total
+        self.inner.append(total)
+        origin = term.origin
+        (variable, extent), outer = loops[-1], loops[:-1]
+        step = Assign(total.name, (), "*=" if term.reduce == "*" else "+=", term.body, term.args, origin)
+        place = Assign(item.target, index, "=", E.arg(0), (Access(total.name, ()),), origin)
+        start = Assign(total.name, (), "=", E.ONE if term.reduce == "*" else E.ZERO, (), origin)
+        nodes: list[Node] = [start, Loop(variable, extent, (step, place))]
+        for name, size_ in reversed(outer):
+            nodes = [Loop(name, size_, tuple(nodes))]
+        return nodes
 
     def _product(self, item: Item) -> list[Node]:
         """A call of the matrix kernel, in loops over what the kernel does not run over itself."""
@@ -738,11 +856,12 @@ class _Group:
     axis: str | None
     members: dict[int, tuple[Item, str | None]] = field(default_factory=dict)  # by the items' numbers
     kinds: set[bool] = field(default_factory=set)  # of those for which this is the innermost loop: do they sum along it
-    width: int = 0  # the most axes that a member has
+    gates: bool = False  # is one of these a sum of gates
+    points: int = 0  # of the largest member
 
-    def take(self, item: Item, axis: str | None) -> None:
+    def take(self, item: Item, axis: str | None, points: int) -> None:
         self.members[item.serial] = item, axis
-        self.width = max(self.width, len(item.left))
+        self.points = max(self.points, points)
 
     def axis_of(self, item: Item) -> str:
         axis = self.members[item.serial][1]
@@ -813,7 +932,17 @@ def _scaled(part: Eqn, scale: Scale) -> Eqn:
 
 def _gate(item: Item) -> bool:
     """Does it take a function that costs as much as many operations, and is vectorised?"""
-    return any(node.op in _GATES for node in E.walk(item.eqn.body))
+    return _takes_gate(item.eqn.body)
+
+
+def _takes_gate(body: Expr) -> bool:
+    return any(node.op in _GATES and not _written_as_products(node) for node in E.walk(body))
+
+
+def _written_as_products(node: Expr) -> bool:
+    """A power that is written with products and a root."""
+    exponent = node.args[1].number if node.op == "pow" else None
+    return exponent is not None and exponent.denominator <= 2 and abs(exponent) <= 4
 
 
 def best_name(target: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..graph import expr as E
 from ..graph.ir import Ix
@@ -46,7 +46,9 @@ def shares(nest: Nest) -> dict[int, Share]:
             continue
         if node.extent.value is not None and node.extent.value < FEWEST:
             continue
-        work = _work(node.body)
+        work = _work(node.body)  # of one round
+        if node.strip:
+            work = _work([replace(n, extent=Dim.of(1)) if isinstance(n, Loop) else n for n in node.body])
         total = (work * node.extent).value
         if total is not None and total < LEAST:
             continue
@@ -60,7 +62,7 @@ def shares(nest: Nest) -> dict[int, Share]:
 
 
 def _share(loop: Loop, storage: dict[str, Storage], outside: set[str], work: Dim) -> Share | None:
-    variable = loop.variable
+    variables = {loop.variable, *(n.variable for n in loop.body if isinstance(n, Loop) and n.of == loop.variable)}
     writes: dict[str, list[Assign]] = {}
     reads: dict[str, list[tuple[Ix, ...] | None]] = {}
     for node in _walk([loop]):
@@ -92,8 +94,8 @@ def _share(loop: Loop, storage: dict[str, Storage], outside: set[str], work: Dim
             continue
         if s.kind not in ("slot", "work"):
             return None
-        own = [d for d in s.dims if all(n.index[d].plain == variable for n in assigns)]
-        if not any(all(index is not None and index[d].plain == variable for index in reads.get(name, ())) for d in own):
+        own = [d for d in s.dims if all(n.index[d].plain in variables for n in assigns)]
+        if not any(all(index is not None and index[d].plain in variables for index in reads.get(name, ())) for d in own):
             return None
     if len(sums) > SUMS:
         return None
@@ -105,7 +107,7 @@ def _work(body: Sequence[Node]) -> Dim:
     total = Dim.of(0)
     for node in body:
         if isinstance(node, Loop):
-            total = total + _work(node.body) * node.extent
+            total = total + _work(node.body) * node.times
         elif isinstance(node, Assign | ArgBest):
             inner = [n for n in E.walk(node.body) if n.args]
             total = total + (1 + len(inner) + len(node.args) + HEAVY * sum(n.op not in LIGHT for n in inner))

@@ -28,6 +28,7 @@ def _body(nodes: Sequence[Node], depth: int) -> Iterator[str]:
             case Loop():
                 how = " backwards" * node.reverse + (f" summing {', '.join(node.sums)}" if node.sums else "")
                 how += f" where {_formula(node)}" if node.when is not None else ""
+                how += (f" in strips of {node.strip}" if node.strip else "") + (f" of strip {node.of}" if node.of else "")
                 yield f"{pad}for {node.variable} < {node.extent}{how}:"
                 yield from _body(node.body, depth + 1)
             case Assign():

@@ -73,7 +73,7 @@ def _absorb(eqn: Eqn, available: dict[str, Eqn], shapes: dict[str, Shape]) -> Eq
             nodes = _count(eqn.body) + _count(producer.body)
             if nodes > MAX_NODES or eqn.body.depth + producer.body.depth > MAX_DEPTH:
                 continue
-            eqn, changed = _substitute(eqn, k, producer), True
+            eqn, changed = substitute(eqn, k, producer), True
             break
     return eqn
 
@@ -130,7 +130,7 @@ def _permutes(producer: Eqn, shapes: dict[str, Shape]) -> bool:
     return whole and sorted(str(ix.plain) for ix in access.index) == sorted(extents)
 
 
-def _substitute(eqn: Eqn, k: int, producer: Eqn) -> Eqn:
+def substitute(eqn: Eqn, k: int, producer: Eqn) -> Eqn:
     """``eqn`` with its k-th operand computed in place."""
     plain = producer.plain_out
     assert plain is not None

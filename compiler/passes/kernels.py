@@ -9,7 +9,7 @@ from ..derive.reverse import Seed, Tape
 from ..graph import expr as E
 from ..graph.ir import Access, Axis, Eqn, Graph, Model, Origin, Scan, Target, Value, at, outs
 from ..graph.rewrite import Namer
-from ..graph.shapes import Dim, size
+from ..graph.shapes import Dim, Shape, size
 from ..language.source import Span
 from ..meaning.verify import verify, verify_gradients
 from . import AFTER, BEFORE, KERNEL, apply, descent, known
@@ -25,13 +25,24 @@ class Place:
     offset: Dim = Dim(())
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where a value is found among what is kept: from element ``offset`` on, with so many elements from one to the next along
+    each dimension."""
+
+    value: str
+    shape: Shape
+    offset: Dim
+    steps: tuple[Dim, ...]
+
+
 @dataclass(frozen=True)
 class Kernel:
     """One function of the module. ``slots`` are its arguments in order: ``in:x``, ``theta``, ``frozen``, ``hyper``, ``state``,
     ``random``, ``rule``, ``out:p``, ``next``, ``kept``, ``up:f``, ``grad:f``, ``din:f:x``, ``dval:f:name``. Every input and
     every output of ``graph`` has a place, or is the gradient in one of ``moves``; an output may have that of an input, over which
-    it is written. ``moves``: parameters, each with its gradient, by which a rule that the slot ``rule`` tells moves it as soon as
-    it is there."""
+    it is written. ``kept`` is how much is kept, and ``views`` what of it. ``moves``: parameters, each with its gradient, by which
+    a rule that the slot ``rule`` tells moves it as soon as it is there."""
 
     name: str
     doc: str
@@ -39,6 +50,7 @@ class Kernel:
     places: tuple[Place, ...]
     slots: tuple[str, ...]
     kept: Dim
+    views: tuple[View, ...] = ()
     moves: tuple[tuple[str, str], ...] = ()
 
     def place(self, value: str) -> Place | None:
@@ -187,7 +199,7 @@ def _kernels(model: Model, forward: Graph, whole: Graph, gradients: Sequence[_Gr
     if model.loss is not None and rest:
         calm = _settled(model, whole, False)
         yield _cut(model, "predict", "the outputs without the loss", calm, rest, (), (), {})
-        if model.training is not None and model.training in _ancestors(whole, rest.values()):
+        if model.training is not None and model.training in ancestors(whole.eqns, rest.values()):
             lively = _settled(model, whole, True)
             yield _cut(model, "predict_training", "the outputs without the loss, in training", lively, rest, (), (), {})
     kept = _kept(whole, forward, gradients)
@@ -233,6 +245,16 @@ def _settled(model: Model, whole: Graph, training: bool) -> Graph:
     return whole if model.training is None else known.settle(whole, {model.training: E.ONE if training else E.ZERO})
 
 
+def strides(shape: Shape) -> tuple[Dim, ...]:
+    """How many elements lie between neighbours along each dimension of an array that lies in one piece."""
+    steps: list[Dim] = []
+    here = Dim.of(1)
+    for extent in reversed(shape):
+        steps.insert(0, here)
+        here = here * extent
+    return tuple(steps)
+
+
 def state_offsets(model: Model) -> dict[str, Dim]:
     """Where each state starts in the vector of them all."""
     offsets: dict[str, Dim] = {}
@@ -248,9 +270,9 @@ def _kept(whole: Graph, forward: Graph, gradients: Sequence[_Gradient]) -> dict[
     from . import dce, inline
 
     joint = dce.run(inline.run(dce.run(whole)))
-    before = _ancestors(joint, forward.outputs)
+    before = ancestors(joint.eqns, forward.outputs)
     inputs = {v.name for v in joint.inputs} | {c.value.name for c in joint.consts}
-    needed = _ancestors(joint, [g.value for g in gradients])
+    needed = ancestors(joint.eqns, [g.value for g in gradients])
     reads: dict[str, None] = {}
     for eqn in joint.eqns:
         names = {o.name for o in outs(eqn)}
@@ -272,9 +294,10 @@ def _kept(whole: Graph, forward: Graph, gradients: Sequence[_Gradient]) -> dict[
     return kept
 
 
-def _ancestors(graph: Graph, names: Iterable[str]) -> set[str]:
+def ancestors(eqns: Sequence[Eqn | Scan], names: Iterable[str]) -> set[str]:
+    """The values that ``names`` are computed from, and these."""
     needed = set(names)
-    for eqn in reversed(graph.eqns):
+    for eqn in reversed(eqns):
         if any(o.name in needed for o in outs(eqn)):
             needed.update(eqn.reads())
             needed.update(o.name for o in outs(eqn))
@@ -343,9 +366,12 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
     named = {p.slot for p in places} | ({"rule"} if moves else set())
     slots = tuple(sorted(named, key=lambda slot: _order(order, slot)))
     total = Dim.of(0)
+    views: list[View] = []
     for value in (*keep_offsets, *kept):
-        total = total + size(values[value].shape)
-    return Kernel(name, doc, graph, tuple(places), slots, total, moves)
+        shape = values[value].shape
+        views.append(View(value, shape, total, strides(shape)))
+        total = total + size(shape)
+    return Kernel(name, doc, graph, tuple(places), slots, total, tuple(views), moves)
 
 
 def _input_places(model: Model, graph: Graph, kept: dict[str, Dim], whole: Graph, rule: Mapping[str, int]) -> list[Place]:

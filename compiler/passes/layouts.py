@@ -14,7 +14,7 @@ from ..graph import expr as E
 from ..graph.ir import Access, Axis, Eqn, Gather, Graph, Ix, Scan, Value, at
 from ..graph.rewrite import Namer
 from ..graph.shapes import Dim, Shape
-from .products import classify, guess
+from .products import apart, channelwise, classify, guess
 
 Order = tuple[int, ...]  # which dimension comes first, second...
 
@@ -49,8 +49,6 @@ class _Layouts:
         if found is None:
             return [eqn]
         a, channels = found
-        product = classify(eqn)
-        assert product is not None
         rows, other = eqn.args[a], eqn.args[1 - a]
         wanted = sorted(range(len(rows.index)), key=lambda d: (d in channels, len(rows.index[d].terms) > 1))
         place = {n: k for k, d in enumerate(wanted) for n in rows.index[d].axes()}
@@ -163,8 +161,9 @@ class _Layouts:
 
 def _window(eqn: Eqn) -> tuple[int, tuple[int, ...]] | None:
     """Of a contraction over windows: the operand that is read through windows, and which of its dimensions are channels: those
-    along the axes of the window itself, which are the shorter ones."""
-    if classify(eqn) is None:
+    along the axes of the window itself, which are the shorter ones, or those that it keeps apart."""
+    alone = channelwise(eqn) and apart(eqn)
+    if classify(eqn) is None and not alone:
         return None
     out = {n for ix in eqn.out_index for n in ix.axes()}
     extents = eqn.extents
@@ -177,7 +176,9 @@ def _window(eqn: Eqn) -> tuple[int, tuple[int, ...]] | None:
             written = min(names, key=lambda n: guess(extents[n])) in out  # on this side the window lies
             channels = tuple(d for d, i in enumerate(access.index)
                              if i.plain is not None and (i.plain in out) == written and i.plain not in shared)  # fmt: skip
-            return k, channels
+            if alone:
+                channels = tuple(d for d, i in enumerate(access.index) if not shared.isdisjoint(i.axes()))
+            return (k, channels) if channels or not alone else None
     return None
 
 

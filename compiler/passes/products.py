@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 from ..graph import expr as E
 from ..graph.ir import Access, Axis, Eqn
 from ..graph.shapes import Dim, Shape
 
-LARGE = 512  # products of the known extents from which a register-blocked kernel beats a loop in place
+LARGE = 512  # products from which a register-blocked kernel beats a loop in place
+FEW = 8  # what free sizes count as there, where each of the known extents is at least
+DEEP = 5  # long: a shorter one is unrolled in place
 LEVELS = 3  # how many loops over rows, and over depth, the kernel has itself
 USUAL = 64  # what a free size is taken for where two ways are compared
 
@@ -42,6 +45,33 @@ def classify(eqn: Eqn, least: int = LARGE) -> Product | None:
 
 def roles(eqn: Eqn, least: int = LARGE) -> Product | None:
     """The roles of the axes, or None where this is no contraction of at least so many products."""
+    found = _roles(eqn)
+    if found is None or not found.m or not found.n:
+        return None
+    extents = [a.extent.value for a in (*found.m, *found.n, *found.k)]
+    known = [e for e in extents if e is not None]
+    free = FEW if len(known) < len(extents) and min(known, default=0) >= DEEP else 1
+    return found if prod(known) * free >= least else None
+
+
+def channelwise(eqn: Eqn) -> bool:
+    """Whether one operand of a sum of products has no axis of its own, as in a convolution that keeps its channels apart, or has
+    only those that its result is scattered by."""
+    found = _roles(eqn)
+    if found is None or not found.batch:
+        return False
+    return eqn.plain_out is None or bool(found.m) != bool(found.n)
+
+
+def apart(eqn: Eqn) -> bool:
+    """Whether this is a contraction of channels each by itself, in the form that loops over many channels at a time compute:
+    written plainly, nothing read outside."""
+    if eqn.plain_out is None or any(a.fill is not None for a in eqn.args):
+        return False
+    return channelwise(eqn) or all(a.name in eqn.plain_out for a in eqn.axes)  # or a place of the window by itself
+
+
+def _roles(eqn: Eqn) -> Product | None:
     if eqn.reduce != "+" or len(eqn.args) != 2:
         return None
     body, guard = eqn.body, None
@@ -64,13 +94,10 @@ def roles(eqn: Eqn, least: int = LARGE) -> Product | None:
     m = tuple(a for a in axes if a.name in out and a.name in left and a.name not in right)
     n = tuple(a for a in axes if a.name in out and a.name in right and a.name not in left)
     k = tuple(a for a in axes if a.name not in out)
-    if not m or not n or (not k and not scattered) or any(a.name not in left or a.name not in right for a in k):
+    if (not k and not scattered) or any(a.name not in left or a.name not in right for a in k):
         return None
-    known = 1
-    for a in (*m, *n, *k):
-        known *= a.extent.value if a.extent.value is not None else 1
-    if known < least:
-        return None
+    if not m or not n:
+        return Product(batch, m, n, k, False, guard)
     first = [n_ for ix in eqn.out_index for n_ in ix.axes()]
     if first.index(n[0].name) < first.index(m[0].name):
         return Product(batch, n, m, k, True, guard)

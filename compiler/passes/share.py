@@ -41,7 +41,7 @@ def _use(eqn: Eqn, gates: dict[object, list[Eqn]]) -> Eqn:
         if node is eqn.body and eqn.reduce == "":
             continue  # the gate itself: equal gates are merged by cse
         for gate in gates.get(_key(node, eqn), ()):
-            index = _match(gate, eqn, node)
+            index = match(gate, eqn, node)
             if index is not None:
                 replacement[node] = E.arg(len(args))
                 args.append(Access(gate.out.name, index))
@@ -69,7 +69,7 @@ def name_leaf(args: Sequence[Access]) -> Callable[[Expr], str]:
     return leaf
 
 
-def _match(gate: Eqn, eqn: Eqn, node: Expr) -> tuple[Ix, ...] | None:
+def match(gate: Eqn, eqn: Eqn, node: Expr) -> tuple[Ix, ...] | None:
     """The index at which ``gate.out`` is ``node``, if it is."""
     bound: dict[str, Ix] = {}
     stack = [(gate.body, node)]

@@ -4,6 +4,7 @@ once, and nothing is read outside.
 - A read or a write that is proved to be inside needs no look.
 - A scatter ``d_x[i + u - 1] += d[i] * w[u]`` becomes the gather ``d_x[p] = sum u: d[p - u + 1] * w[u]``, in which d is 0
   outside. With a stride, ``d_x[2*i + u] += ...``, there is one for each remainder, and they are interleaved.
+- So does one that keeps channels apart, of which loops take many at a time.
 - What a contraction reads outside, where zeros are meant, is read from a copy with zeros around it. The gradient of the weights
   reads the same copy.
 """
@@ -18,7 +19,7 @@ from ..graph.bounds import floors, index_range, inside, never_negative
 from ..graph.ir import Access, Axis, Eqn, Graph, Ix, Scan, Value, at, fixed
 from ..graph.rewrite import Namer, normalise, substitute_access, substitute_ix
 from ..graph.shapes import Dim, Shape, size
-from .products import classify, roles
+from .products import apart, channelwise, classify, roles
 
 STRIDE = 4  # up to this one, a scatter is taken apart by its remainders
 
@@ -41,14 +42,14 @@ class _Windows:
 
     def rewrite(self, eqn: Eqn) -> Iterator[Eqn]:
         eqn = self._inside(eqn)
-        if roles(eqn) is None or classify(eqn) is not None:
+        if classify(eqn) is not None or (roles(eqn) is None and not channelwise(eqn)):
             yield eqn
             return
         parts = [eqn] if eqn.plain_out is not None else self._gathered(eqn)
         found: list[Eqn] = []
         for part in parts:
             copies, part = self._filled(part)
-            if classify(part, 1) is None:  # a gather of a kind that no kernel takes: the scatter stays
+            if classify(part, 1) is None and not apart(part):  # a gather of a kind that nothing takes: the scatter stays
                 yield eqn
                 return
             found += [*copies, part]

@@ -14,7 +14,8 @@ from gradwright.compiler.emit.numpy import emit_numpy
 from gradwright.compiler.emit.spec import spec
 from gradwright.compiler.graph.ir import Model
 from gradwright.compiler.language.source import Source
-from gradwright.compiler.loops.buffers import lower
+from gradwright.compiler.loops.buffers import lower_all
+from gradwright.compiler.loops.ir import Nest
 from gradwright.compiler.passes.kernels import Plan, plan
 from gradwright.runtime.model import install
 
@@ -48,17 +49,20 @@ def build_modules(
 ) -> list[Modules]:
     """All ``models`` (of one real type; some may be planned already) with their kernels in one C file."""
     plans = [m if isinstance(m, Plan) else plan(m) for m in models]
-    nests, frees, spans = [], [], []
+    nests: list[Nest] = []
+    frees: list[tuple[str, ...]] = []
+    spans: list[range] = []
     for made in plans:
         start = len(nests)
-        for kernel in made.kernels:
-            nests.append(lower(replace(kernel, name=f"k{len(nests)}")))
+        for nest in lower_all(made.kernels):
+            nests.append(replace(nest, kernel=replace(nest.kernel, name=f"k{len(nests)}")))
             frees.append(made.model.free)
         spans.append(range(start, len(nests)))
     run: Callable[[int, list[Any], list[int]], None] = load_nests(nests, frees, folder, single, level).run
     found: list[Modules] = []
     for made, span, known in zip(plans, spans, sources, strict=True):
-        table = spec(made.model, made.kernels, [nests[k].work for k in span], version="0", digest="0" * 64, backend="cython")
+        own = [replace(nests[k].kernel, name=kernel.name) for k, kernel in zip(span, made.kernels, strict=True)]
+        table = spec(made.model, own, [nests[k].work for k in span], version="0", digest="0" * 64, backend="cython")
 
         def call(kernel: int, arrays: Any, sizes: Any, first: int = span.start) -> None:
             run(first + kernel, list(arrays), list(sizes))

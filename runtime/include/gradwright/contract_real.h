@@ -1,8 +1,8 @@
 /* The body of contract.h, included once for each real type. */
 
-static __thread GW_REAL GW_NAME(gw_packed_b)[(GW_DEPTH + 16) * GW_COLUMN_BYTES / sizeof(GW_REAL)]
+static __thread GW_REAL GW_NAME(gw_packed_b)[(GW_MOST_DEPTH + 16) * GW_MOST_COLUMNS / sizeof(GW_REAL)]
     __attribute__((aligned(64), unused));
-static __thread GW_REAL GW_NAME(gw_packed_a)[GW_DEPTH * GW_BLOCK] __attribute__((aligned(64), unused));
+static __thread GW_REAL GW_NAME(gw_packed_a)[GW_MOST_DEPTH * GW_MOST_ROWS] __attribute__((aligned(64), unused));
 
 #if defined(__clang__)
 #define GW_INTERLEAVE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
@@ -18,7 +18,7 @@ typedef struct {
     const gw_run* runs;
     ptrdiff_t count, a_step, b_step, b_unit; /* the b of a run is in units of b_unit */
     uint16_t mask; /* columns of the last vector that are written, where there are masks */
-    uint16_t add;  /* to what is there */
+    GW_REAL alpha, beta; /* what the sums are multiplied by, and what is there, which is not read where beta is 0 */
 } GW_NAME(gw_depth);
 
 #if GW_MASKS
@@ -54,11 +54,20 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
     GW_STORE(c + c_at[i] + GW_W, c##i##_1); \
     GW_MASKED(gw_mem, c + c_at[i] + 2 * GW_W, c##i##_2, mask);
 #define GW_PUTh(i) GW_MASKED(gw_half_mem, c + c_at[i], c##i##_0, mask);
-#define GW_ADD(i, j) c##i##_##j += GW_LOAD(c + c_at[i] + j * GW_W);
+/* alpha sum + beta c: the first product is rounded, wherever that is done. */
+#define GW_SCALED(sum, c) \
+    sum *= alpha; \
+    GW_HOLD(sum); \
+    if (beta != 0) sum += beta * (c);
+#define GW_SCALE1(i) c##i##_0 *= alpha; GW_HOLD(c##i##_0);
+#define GW_SCALE2(i) GW_SCALE1(i) c##i##_1 *= alpha; GW_HOLD(c##i##_1);
+#define GW_SCALE3(i) GW_SCALE2(i) c##i##_2 *= alpha; GW_HOLD(c##i##_2);
+#define GW_SCALEh GW_SCALE1
+#define GW_ADD(i, j) c##i##_##j += beta * GW_LOAD(c + c_at[i] + j * GW_W);
 #define GW_ADD_LAST(vec, mem, i, j) { \
     GW_NAME(vec) y; \
     GW_MASKED_READ(mem, y, c + c_at[i] + j * GW_W, mask); \
-    c##i##_##j += y; \
+    c##i##_##j += beta * y; \
 }
 #define GW_ADD1(i) GW_ADD_LAST(gw_vec, gw_mem, i, 0)
 #define GW_ADD2(i) GW_ADD(i, 0) GW_ADD_LAST(gw_vec, gw_mem, i, 1)
@@ -84,8 +93,10 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
             } \
         } \
         const uint16_t mask = depth->mask; \
+        const GW_REAL alpha = depth->alpha, beta = depth->beta; \
         (void)mask; \
-        if (depth->add) { GW_EACH_##R(GW_ADD##V) } \
+        if (alpha != 1) { GW_EACH_##R(GW_SCALE##V) } \
+        if (beta != 0) { GW_EACH_##R(GW_ADD##V) } \
         GW_EACH_##R(GW_PUT##V) \
     }
 
@@ -149,8 +160,9 @@ GW_CALLED void GW_NAME(gw_tile_8xp)(const GW_NAME(gw_depth)* depth, const GW_REA
     GW_SUM(0, 1) GW_SUM(2, 3) GW_SUM(4, 5) GW_SUM(6, 7)
     for (int i = 0; i < 8; i++) {
         GW_NAME(gw_half) sum = *(const GW_NAME(gw_half_mem)*)(sums + i * half), y = {0};
-        if (depth->add) GW_MASKED_READ(gw_half_mem, y, c + c_at[i], depth->mask);
-        sum += y;
+        if (depth->beta != 0) GW_MASKED_READ(gw_half_mem, y, c + c_at[i], depth->mask);
+        const GW_REAL alpha = depth->alpha, beta = depth->beta;
+        GW_SCALED(sum, y)
         GW_MASKED(gw_half_mem, c + c_at[i], sum, depth->mask);
     }
 }
@@ -179,10 +191,9 @@ GW_CALLED void GW_NAME(gw_copy)(GW_REAL* __restrict__ to, const GW_REAL* __restr
 /* The kinds of strips: as many vectors, or half of one, or half of one in pairs. */
 enum { GW_NAME(gw_strip_half) = 4, GW_NAME(gw_strip_pairs) = 5 };
 
-/* C = alpha X + beta C for rows of X that lie `width` apart. */
+/* C = alpha X + beta C for rows of X that lie `width` apart: rounded as a tile does it. */
 GW_CALLED void GW_NAME(gw_finish)(ptrdiff_t rows, ptrdiff_t cols, GW_REAL alpha, const GW_REAL* x, ptrdiff_t width, GW_REAL beta,
                                   GW_REAL* c, const ptrdiff_t* c_at, ptrdiff_t c_j) {
-#define GW_SCALED(x, c) (beta == 0 ? alpha * (x) : alpha * (x) + beta * (c))
     for (; rows > 0; rows--, x += width) {
         GW_REAL* to = c + *c_at++;
         ptrdiff_t j = 0;
@@ -191,21 +202,28 @@ GW_CALLED void GW_NAME(gw_finish)(ptrdiff_t rows, ptrdiff_t cols, GW_REAL alpha,
             continue;
         }
         if (c_j == 1) {
-            for (; j + GW_W <= cols; j += GW_W) GW_STORE(to + j, GW_SCALED(GW_LOAD(x + j), GW_LOAD(to + j)));
+            for (; j + GW_W <= cols; j += GW_W) {
+                GW_NAME(gw_vec) sum = GW_LOAD(x + j);
+                GW_SCALED(sum, GW_LOAD(to + j))
+                GW_STORE(to + j, sum);
+            }
 #if GW_MASKS
             if (j < cols) {
                 const uint16_t mask = (uint16_t)~(0xffffu << (cols - j));
-                GW_NAME(gw_vec) y;
+                GW_NAME(gw_vec) sum = GW_LOAD(x + j), y;
                 GW_MASKED_READ(gw_mem, y, to + j, mask);
-                y = GW_SCALED(GW_LOAD(x + j), y);
-                GW_MASKED(gw_mem, to + j, y, mask);
+                GW_SCALED(sum, y)
+                GW_MASKED(gw_mem, to + j, sum, mask);
                 continue;
             }
 #endif
         }
-        for (; j < cols; j++) to[j * c_j] = GW_SCALED(x[j], to[j * c_j]);
+        for (; j < cols; j++) {
+            GW_REAL sum = x[j];
+            GW_SCALED(sum, to[j * c_j])
+            to[j * c_j] = sum;
+        }
     }
-#undef GW_SCALED
 }
 
 /* m rows by one strip of B, of which cols columns exist. After the last row, a_at holds it again up to a multiple of eight. */
@@ -232,7 +250,7 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW
     const GW_NAME(gw_tile)* tile = tiles[kind - 1];
     GW_REAL aside[(8 * 3 + 1) * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64)));
     const ptrdiff_t aside_at[8] = {0, width, 2 * width, 3 * width, 4 * width, 5 * width, 6 * width, 7 * width};
-    const int straight = alpha == 1 && (beta == 0 || beta == 1) && c_j == 1 && (GW_MASKS || cols == width);
+    const int straight = c_j == 1 && (GW_MASKS || cols == width);
     const uint16_t edge = (uint16_t)~(0xffffffffu << (cols - (kind <= 3 ? width - GW_W : 0)));
     for (ptrdiff_t i = 0, rows; i < m; i += rows) {
         const ptrdiff_t left = m - i;
@@ -241,15 +259,33 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW
         rows = left < 8 >> size ? left : 8 >> size;
         if (straight && rows == 8 >> size) {
             depth->mask = edge;
-            depth->add = beta != 0;
+            depth->alpha = alpha;
+            depth->beta = beta;
             tile[size](depth, a, a_at + i, b, c, c_at + i);
-        } else { /* the tile hangs over an edge of C, or is scaled, or added */
+        } else { /* the tile hangs over an edge of C */
             depth->mask = 0xffff;
-            depth->add = 0;
+            depth->alpha = 1;
+            depth->beta = 0;
             tile[size](depth, a, a_at + i, b, aside, aside_at);
             GW_NAME(gw_finish)(rows, cols, alpha, aside, width, beta, c, c_at + i, c_j);
         }
     }
+}
+
+/* Up to half a vector of columns of m rows that lie together in A: vectors of rows, which take no longer than their columns are.
+   Returns how many rows that were. `depth` has the parts of A and B exchanged. */
+GW_CALLED ptrdiff_t GW_NAME(gw_upright)(ptrdiff_t m, ptrdiff_t cols, GW_REAL alpha, GW_NAME(gw_depth)* depth, const GW_REAL* a,
+                                        const GW_REAL* b, ptrdiff_t b_col, GW_REAL beta, GW_REAL* c, const ptrdiff_t* c_at,
+                                        ptrdiff_t c_row, ptrdiff_t c_j) {
+    ptrdiff_t b_at[GW_VECTOR_BYTES / sizeof(GW_REAL) + 8], to[GW_VECTOR_BYTES / sizeof(GW_REAL)], i = 0;
+    for (ptrdiff_t j = 0; j < cols; j++) b_at[j] = j * b_col, to[j] = j * c_j;
+    for (ptrdiff_t j = cols; j < cols + 8; j++) b_at[j] = b_at[cols - 1];
+    for (ptrdiff_t vectors; m - i >= GW_W; i += vectors * GW_W) {
+        vectors = (m - i) / GW_W;
+        vectors = vectors == 4 ? 2 : vectors < 3 ? vectors : 3;
+        GW_NAME(gw_strip)(cols, vectors, vectors * GW_W, alpha, depth, b, b_at, a + i, beta, c + c_at[i], to, c_row);
+    }
+    return i;
 }
 
 /* ---- packing ---- */
@@ -364,30 +400,78 @@ GW_CALLED void GW_NAME(gw_pack_columns)(ptrdiff_t m, ptrdiff_t k, ptrdiff_t whol
 
 /* ---- products with a vector: y = alpha A x + beta y ---- */
 
+/* A sum of k columns of A, `vectors` vectors long, up to GW_COMBINED: four columns at a time, which lie together or far apart.
+   Where there are one or two vectors, sums of their own keep one addition from waiting for the other. */
+#define GW_COMBINED 64
+GW_CALLED void GW_NAME(gw_combine)(ptrdiff_t vectors, ptrdiff_t k, const GW_REAL* a, ptrdiff_t a_col, const GW_REAL* x,
+                                   ptrdiff_t x_step, GW_REAL* __restrict__ y) {
+    ptrdiff_t l = 0;
+    if (vectors == 1) {
+        GW_EACH_8(GW_ZERO1)
+        for (; l + 8 <= k; l += 8, a += 8 * a_col, x += 8 * x_step) {
+#define GW_ONE(j) c##j##_0 += x[j * x_step] * GW_LOAD(a + j * a_col);
+            GW_EACH_8(GW_ONE)
+#undef GW_ONE
+        }
+        for (; l < k; l++, a += a_col, x += x_step) c0_0 += *x * GW_LOAD(a);
+        GW_STORE(y, ((c0_0 + c1_0) + (c2_0 + c3_0)) + ((c4_0 + c5_0) + (c6_0 + c7_0)));
+        return;
+    }
+    if (vectors == 2) {
+        GW_EACH_4(GW_ZERO2)
+        for (; l + 4 <= k; l += 4, a += 4 * a_col, x += 4 * x_step) {
+#define GW_TWO(j) \
+    c##j##_0 += x[j * x_step] * GW_LOAD(a + j * a_col); \
+    c##j##_1 += x[j * x_step] * GW_LOAD(a + j * a_col + GW_W);
+            GW_EACH_4(GW_TWO)
+#undef GW_TWO
+        }
+        for (; l < k; l++, a += a_col, x += x_step) {
+            c0_0 += *x * GW_LOAD(a);
+            c0_1 += *x * GW_LOAD(a + GW_W);
+        }
+        GW_STORE(y, (c0_0 + c1_0) + (c2_0 + c3_0));
+        GW_STORE(y + GW_W, (c0_1 + c1_1) + (c2_1 + c3_1));
+        return;
+    }
+    for (ptrdiff_t j = 0; j < vectors; j++) GW_STORE(y + j * GW_W, (GW_NAME(gw_vec)){0});
+    for (; l + 4 <= k; l += 4, a += 4 * a_col, x += 4 * x_step) {
+        const GW_REAL x0 = x[0], x1 = x[x_step], x2 = x[2 * x_step], x3 = x[3 * x_step];
+        const GW_REAL *p0 = a, *p1 = a + a_col, *p2 = p1 + a_col, *p3 = p2 + a_col;
+        GW_REAL* to = y;
+        for (ptrdiff_t j = vectors; j; j--, to += GW_W, p0 += GW_W, p1 += GW_W, p2 += GW_W, p3 += GW_W) {
+            GW_NAME(gw_vec) sum = GW_LOAD(to);
+            sum += x0 * GW_LOAD(p0);
+            sum += x1 * GW_LOAD(p1);
+            sum += x2 * GW_LOAD(p2);
+            sum += x3 * GW_LOAD(p3);
+            GW_STORE(to, sum);
+        }
+    }
+    for (; l < k; l++, a += a_col, x += x_step)
+        for (ptrdiff_t j = 0; j < vectors; j++) {
+            GW_NAME(gw_vec) sum = GW_LOAD(y + j * GW_W);
+            sum += *x * GW_LOAD(a + j * GW_W);
+            GW_STORE(y + j * GW_W, sum);
+        }
+}
+
 GW_CALLED void GW_NAME(gw_gemv)(ptrdiff_t m, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row, ptrdiff_t a_col,
                                 const GW_REAL* x, ptrdiff_t x_step, GW_REAL beta, GW_REAL* y, ptrdiff_t y_step) {
     enum { W = GW_VECTOR_BYTES / sizeof(GW_REAL) };
-    GW_REAL part[8 * W] __attribute__((aligned(64)));
+    GW_REAL part[GW_COMBINED * W] __attribute__((aligned(64)));
+    const ptrdiff_t none = 0;
     ptrdiff_t rows;
     for (ptrdiff_t i = 0; i < m; i += rows) {
         const GW_REAL* p = a + i * a_row;
-        if (a_row == 1 && m - i >= W) {
-            /* a combination of columns: eight vectors of y together, or one */
-            GW_EACH_8(GW_ZERO1)
-            rows = m - i >= 8 * W ? 8 * W : W;
-            if (rows == W) {
-                for (ptrdiff_t l = 0; l < k; l++) c0_0 += x[l * x_step] * GW_LOAD(p + l * a_col);
-            } else {
-                for (ptrdiff_t l = 0; l < k; l++, p += a_col) {
-                    const GW_REAL f = x[l * x_step];
-#define GW_AXPY(j) c##j##_0 += f * GW_LOAD(p + j * W);
-                    GW_EACH_8(GW_AXPY)
-#undef GW_AXPY
-                }
-            }
-#define GW_PART(j) GW_STORE(part + j * W, c##j##_0);
-            GW_EACH_8(GW_PART)
-#undef GW_PART
+        if (a_row == 1 && m > 1) {
+            /* a combination of columns; the last vector of each is read beyond m where that is still inside of A */
+            rows = m - i < GW_COMBINED * W ? m - i : GW_COMBINED * W;
+            const ptrdiff_t vectors = (rows + W - 1) / W;
+            const ptrdiff_t whole = rows == vectors * W ? k : gw_whole_rows(k, m, a_col, i + vectors * W);
+            GW_NAME(gw_combine)(vectors, whole, p, a_col, x, x_step, part);
+            for (ptrdiff_t l = whole; l < k; l++)
+                for (ptrdiff_t j = 0; j < rows; j++) part[j] += x[l * x_step] * p[l * a_col + j];
         } else {
             /* the inner product of a row */
             GW_REAL sum = 0;
@@ -408,6 +492,10 @@ GW_CALLED void GW_NAME(gw_gemv)(ptrdiff_t m, ptrdiff_t k, GW_REAL alpha, const G
             }
             for (; l < k; l++) sum += p[l * a_col] * x[l * x_step];
             part[0] = sum;
+        }
+        if (y_step == 1 && rows > 1) {
+            GW_NAME(gw_finish)(1, rows, alpha, part, 0, beta, y + i, &none, 1);
+            continue;
         }
         for (ptrdiff_t j = 0; j < rows; j++) {
             GW_REAL* to = y + (i + j) * y_step;
@@ -430,7 +518,7 @@ GW_INLINE ptrdiff_t GW_NAME(gw_strip_kind)(ptrdiff_t n, int halves, int pairs) {
 GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t row, ptrdiff_t m, ptrdiff_t column, ptrdiff_t n,
                                          GW_REAL alpha, const GW_REAL* a, const GW_REAL* b, GW_REAL beta, GW_REAL* c) {
     const gw_level *const outer = what->depth + 1, depth = what->depth[2], rows = what->rows[2];
-    const ptrdiff_t columns = GW_COLUMN_BYTES / sizeof(GW_REAL) / (3 * GW_W) * (3 * GW_W);
+    const ptrdiff_t columns = GW_COLUMN_BYTES / (ptrdiff_t)sizeof(GW_REAL) / (3 * GW_W) * (3 * GW_W);
     const ptrdiff_t blocks = (what->k + GW_DEPTH - 1) / GW_DEPTH, deep = ((what->k + blocks - 1) / blocks + 15) / 16 * 16;
     const ptrdiff_t b_row = depth.other, b_col = what->b_j;
     const int plain = what->m == rows.extent && what->k == depth.extent;
@@ -438,8 +526,8 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
     const int even = (outer[0].extent == 1 || outer[0].other == depth.extent * b_row) &&
                      (outer[-1].extent == 1 || outer[-1].other == outer[0].extent * outer[0].other);
     GW_REAL *const packed_a = GW_NAME(gw_packed_a), *const packed_b = GW_NAME(gw_packed_b);
-    gw_run runs[GW_DEPTH], together[GW_DEPTH];
-    ptrdiff_t a_at[GW_BLOCK + 8], c_at[GW_BLOCK + 8];
+    gw_run runs[GW_MOST_DEPTH], together[GW_MOST_DEPTH];
+    ptrdiff_t a_at[GW_MOST_ROWS + 8], c_at[GW_MOST_ROWS + 8];
     /* A is used where it is: packing its rows never paid, nor did packing its columns while they fitted one block of the depth.
        Of a longer depth, columns that fall on few lines of the cache are collected: 1024 x 32 x 2048, A transposed, goes at 64%
        of the peak instead of 39%. Where tiles have four rows, more of them go over a line: 3072 x 100 x 128, 83%, not 73%. */
@@ -447,8 +535,8 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
     const int pack_a = plain && rows.a == 1 && depth.a != 1 && (stride < 64 || stride > 1024 - 64) && what->m >= 8 &&
                        (what->k > GW_DEPTH || (GW_TILE_ROWS < 8 && what->n > 3 * GW_W));
     const int pairs = GW_PAIRS && depth.a == 1 && what->m >= 16 && (depth.extent % 2 == 0 || depth.extent >= 9);
-    /* Few rows do not pay for the packing of B, unless its own rows crowd the cache. */
-    const int direct = b_col == 1 && (m <= 2 * GW_TILE_ROWS || (m <= 64 && b_row * sizeof(GW_REAL) <= 1024));
+    /* Few rows do not pay for the packing of B. */
+    const int direct = b_col == 1 && m <= GW_DIRECT;
     GW_NAME(gw_depth) with = {0};
     for (ptrdiff_t j0 = 0; j0 < n; j0 += columns) {
         const ptrdiff_t jn = n - j0 < columns ? n - j0 : columns;
@@ -457,6 +545,7 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
             with.count = gw_runs(what->depth, l0, ln, runs);
             const GW_REAL keep = l0 == 0 ? beta : 1;
             for (ptrdiff_t r = 0, l = 0; r < with.count; l += runs[r++].k) together[r] = (gw_run){runs[r].a, l, runs[r].k};
+            ptrdiff_t packed_to = 0; /* the columns up to here are packed */
             for (ptrdiff_t i0 = 0; i0 < m; i0 += GW_BLOCK) {
                 const ptrdiff_t in = m - i0 < GW_BLOCK ? m - i0 : GW_BLOCK;
                 const GW_REAL* from_a = a;
@@ -476,14 +565,28 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                     const ptrdiff_t cols = jn - j < width ? jn - j : width;
                     const GW_REAL* from = b + (column + j0 + j) * b_col;
                     GW_REAL *strip = packed_b + j * ln, *to = c + (column + j0 + j) * what->c_j;
+                    ptrdiff_t done = 0;
+                    if (cols <= GW_W / 2 && plain && rows.a == 1 && depth.a != 1 && in >= GW_W) {
+                        const gw_run upright = {runs[0].b, l0 * depth.a, ln};
+                        with.runs = &upright;
+                        with.b_unit = 1;
+                        with.a_step = b_row;
+                        with.b_step = depth.a;
+                        done = GW_NAME(gw_upright)(in, cols, alpha, &with, a + row + i0, from, b_col, keep, to, c_at, rows.other,
+                                                   what->c_j);
+                        with.a_step = pack_a ? 16 : depth.a;
+                        if (done == in) continue;
+                    }
                     if (cols == width && kind != GW_NAME(gw_strip_pairs) && (direct || (b_col == 1 && b_row == width))) {
                         with.runs = runs;
                         with.b_step = b_row;
                         with.b_unit = 1;
-                        GW_NAME(gw_strip)(in, kind, cols, alpha, &with, from_a, a_at, from, keep, to, c_at, what->c_j);
+                        GW_NAME(gw_strip)(in - done, kind, cols, alpha, &with, from_a, a_at + done, from, keep, to, c_at + done,
+                                          what->c_j);
                         continue;
                     }
-                    if (i0 == 0) {
+                    if (packed_to <= j) {
+                        packed_to = j + width;
                         const ptrdiff_t whole =
                             even ? gw_whole_rows(what->k, what->n, b_row, column + j0 + j + width) - l0 : 0;
                         GW_REAL* end = strip;
@@ -503,44 +606,49 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                     }
                     with.runs = together;
                     with.b_step = with.b_unit = width;
-                    GW_NAME(gw_strip)(in, kind, cols, alpha, &with, from_a, a_at, strip, keep, to, c_at, what->c_j);
+                    GW_NAME(gw_strip)(in - done, kind, cols, alpha, &with, from_a, a_at + done, strip, keep, to, c_at + done,
+                                      what->c_j);
                 }
             }
         }
     }
 }
 
+/* What a team does together: units of columns, or else of rows, in so many parts. */
+typedef struct {
+    const gw_contraction* what;
+    ptrdiff_t unit, units, parts, columns;
+    GW_REAL alpha, beta;
+    const GW_REAL *a, *b;
+    GW_REAL* c;
+} GW_NAME(gw_divided);
+GW_CALLED void GW_NAME(gw_contract_parts)(void* of, ptrdiff_t from, ptrdiff_t to) {
+    const GW_NAME(gw_divided)* const x = of;
+    const ptrdiff_t m = x->what->m, n = x->what->n, most = x->columns ? n : m;
+    const ptrdiff_t first = x->units * from / x->parts * x->unit, end = x->units * to / x->parts * x->unit;
+    const ptrdiff_t count = (end < most ? end : most) - first;
+    if (x->columns)
+        GW_NAME(gw_contract_part)(x->what, 0, m, first, count, x->alpha, x->a, x->b, x->beta, x->c);
+    else
+        GW_NAME(gw_contract_part)(x->what, first, count, 0, n, x->alpha, x->a, x->b, x->beta, x->c);
+}
+
 GW_CALLED void GW_NAME(gw_contract_all)(const gw_contraction* what, GW_REAL alpha, const GW_REAL* a, const GW_REAL* b,
                                         GW_REAL beta, GW_REAL* c) {
-#ifdef _OPENMP
     const ptrdiff_t m = what->m, n = what->n;
-    if ((double)m * n * what->k >= GW_PARALLEL) {
-        /* Columns are divided where there are enough of them, so that a weight stays with one core; rows elsewhere. */
-        const int by_columns = n >= 6 * GW_W;
-        const ptrdiff_t unit = by_columns ? 3 * GW_W : 8, units = ((by_columns ? n : m) + unit - 1) / unit;
-        const ptrdiff_t most = gw_team_size(), team = units < most ? units : most;
-        if (team > 1) {
-            gw_trial* const trial = gw_trial_of(m, n, what->k, (ptrdiff_t)sizeof(GW_REAL) + 16 * team);
-            const double start = gw_now();
-            const int alone = gw_trial_alone(trial, start);
-            if (alone) {
-                GW_NAME(gw_contract_part)(what, 0, m, 0, n, alpha, a, b, beta, c);
-            } else {
-#pragma omp parallel num_threads((int)team)
-                {
-                    const ptrdiff_t size = omp_get_num_threads(), me = omp_get_thread_num();
-                    const ptrdiff_t first = units * me / size * unit, end = units * (me + 1) / size * unit;
-                    if (by_columns)
-                        GW_NAME(gw_contract_part)(what, 0, m, first, (end < n ? end : n) - first, alpha, a, b, beta, c);
-                    else
-                        GW_NAME(gw_contract_part)(what, first, (end < m ? end : m) - first, 0, n, alpha, a, b, beta, c);
-                }
-            }
-            gw_trial_took(trial, alone, start, gw_now());
+    if ((double)m * n * what->k >= GW_PARALLEL && gw_team_size() > 1) {
+        /* Columns are divided, so that a weight stays with one core, or rows, where each core packs all of B, which takes as long
+           as 10 rows: whatever leaves less to the one that has most. */
+        const ptrdiff_t size = gw_team_size(), wide = 3 * GW_W, across = (n + wide - 1) / wide, down = (m + 7) / 8;
+        const ptrdiff_t most_columns = (across + size - 1) / size * wide, most_rows = (down + size - 1) / size * 8;
+        const int by_columns = across > 1 && (double)most_columns * m <= (double)(most_rows + 10) * n;
+        const ptrdiff_t unit = by_columns ? wide : 8, units = by_columns ? across : down;
+        GW_NAME(gw_divided) x = {what, unit, units, units < size ? units : size, by_columns, alpha, beta, a, b, c};
+        if (x.parts > 1) {
+            gw_team_do(GW_NAME(gw_contract_parts), &x, x.parts, gw_trial_of(m, n, what->k, (ptrdiff_t)sizeof(GW_REAL) + 16 * size));
             return;
         }
     }
-#endif
     GW_NAME(gw_contract_part)(what, 0, what->m, 0, what->n, alpha, a, b, beta, c);
 }
 
@@ -576,7 +684,7 @@ GW_CALLED void GW_NAME(gw_contract_plain)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
     if ((double)m * n * k <= GW_SMALL) {
         if (b_col == 1 && c_col == 1 && m <= 16 && (n == GW_W || n == 2 * GW_W || n == 3 * GW_W)) {
             const gw_run run = {0, 0, k};
-            GW_NAME(gw_depth) depth = {&run, 1, a_col, b_row, 0, 0, 0};
+            GW_NAME(gw_depth) depth = {&run, 1, a_col, b_row, 0, 0, 1, 0};
             ptrdiff_t a_at[24], c_at[16];
             for (ptrdiff_t i = 0; i < m; i++) a_at[i] = i * a_row, c_at[i] = i * c_row;
             for (ptrdiff_t i = m; i < m + 8; i++) a_at[i] = a_at[m - 1];
@@ -658,6 +766,11 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_gemm_any)(
 #undef GW_READh
 #undef GW_MASKED
 #undef GW_MASKED_READ
+#undef GW_SCALED
+#undef GW_SCALE1
+#undef GW_SCALE2
+#undef GW_SCALE3
+#undef GW_SCALEh
 #undef GW_ADD
 #undef GW_ADD_LAST
 #undef GW_ADD1

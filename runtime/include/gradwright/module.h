@@ -12,6 +12,7 @@
 #include <Python.h>
 
 #include "object.h"
+#include "team.h"
 
 /* A checked module has its own: it looks at what others do not. */
 #if defined(GW_OBJECT_MODULE)
@@ -974,6 +975,23 @@ static int gwm_read_spec(PyObject *module)
     return failed ? -1 : 0;
 }
 
+/* All modules share one team of threads: the first leaves it in sys, where the others find it. Its name has a number, which goes
+   up when the team is laid out in another way (team.h). */
+static int gwm_share_team(void)
+{
+    static const char name[] = "_gradwright_team_1";
+    PyObject *held = PySys_GetObject(name);
+    int failed;
+    if (held && PyCapsule_IsValid(held, name)) {
+        gw_team_join(PyCapsule_GetPointer(held, name));
+        return 0;
+    }
+    if (!(held = PyCapsule_New(gw_team_join(NULL), name, NULL))) return -1;
+    failed = PySys_SetObject(name, held);
+    Py_DECREF(held);
+    return failed;
+}
+
 GWM_ENTRY int gwm_install(PyObject *module, gwm_kernel_t kernel, gwm_update_t update, Py_ssize_t width)
 {
     static PyMethodDef functions[] = {
@@ -993,7 +1011,7 @@ GWM_ENTRY int gwm_install(PyObject *module, gwm_kernel_t kernel, gwm_update_t up
     PyObject *function, *numpy, *interface = NULL, *core = NULL;
     int failed = 0;
 
-    if (gwm_make_type()) return -1;
+    if (gwm_make_type() || gwm_share_team()) return -1;
     gwm_kernel = kernel;
     gwm_update = update;
     gwm_width = width;

@@ -1,13 +1,12 @@
 /* Scalar types and elementary functions of the generated kernels.
 
-   exp, expm1, log, log1p, tanh, sigmoid, softplus and erf, in double and in float, are polynomials without
-   branches, tables or calls, so that a plain loop over them is vectorised at the width of the machine.
-   Everything else with a name in libm calls libm.
+   They are polynomials without branches, tables or calls, in double and in float, so that a plain loop over them is vectorised at
+   the width of the machine. atan2 calls libm, and so does pow where there is no fused multiply-add.
 
    Largest error, in units in the last place (tests/test_headers.py holds them to it):
 
-                    exp   expm1   log   log1p   tanh   sigmoid   softplus   erf
-                    1.0   2.0     1.0   1.5     2.0    2.0       2.0        1.5
+                    exp   expm1   log   log1p   tanh   sigmoid   softplus   erf   sinh   cosh   asin   acos   atan   pow
+                    1.0   2.0     1.0   1.5     2.0    2.0       2.0        1.5   2.0    1.5    2.0    1.5    1.5    1.0
 
    over the whole range, subnormal results included. NaN gives NaN, infinities and overflow give what the
    mathematics says, and odd functions keep the sign of zero.
@@ -38,6 +37,13 @@ typedef int64_t* __restrict__ gw_write_i64;
 #define gw_pi_f32 3.14159265358979323846f
 
 #define GW_INLINE static inline __attribute__((always_inline, unused))
+
+/* Whether there is an instruction that multiplies and adds with one rounding. */
+#if defined(__FMA__) || defined(__AVX512F__) || defined(__aarch64__)
+#define GW_FUSED 1
+#else
+#define GW_FUSED 0
+#endif
 
 /* The least whole number whose square is n or more, and 1 at least: how a long loop is cut. */
 GW_INLINE ptrdiff_t gw_root(ptrdiff_t n) {
@@ -86,9 +92,9 @@ GW_INLINE float gw_exp_kf(float x, float one) { return x * 0x1.715476p+0f + one;
 GW_INLINE double gw_power_of(double t) { return gw_real(gw_bits(t) << 52); }
 GW_INLINE float gw_power_off(float t) { return gw_realf(gw_bitsf(t) << 23); }
 
-/* exp(r) - 1 = r + r^2 q(r), where r = hi - lo to more digits than it holds. */
-GW_INLINE double gw_exp_less1(double x, double k) {
-    double hi = x - k * 0x1.62e42feep-1, lo = k * 0x1.a39ef35793c76p-33;
+/* exp(r) - 1 = r + r^2 q(r), where r = hi - lo to more digits than it holds; ``more`` is what x lacks. */
+GW_INLINE double gw_exp_less1_and(double x, double k, double more) {
+    double hi = x - k * 0x1.62e42feep-1, lo = k * 0x1.a39ef35793c76p-33 - more;
     double r = hi - lo, s = r * r;
     double even = 0x1.1f66f85dfa20ap-29;
     double odd = 0x1.af38d53857513p-26;
@@ -103,50 +109,55 @@ GW_INLINE double gw_exp_less1(double x, double k) {
     even = even * s + 0.5;
     return (s * (odd * r + even) - lo) + hi;
 }
+GW_INLINE double gw_exp_less1(double x, double k) { return gw_exp_less1_and(x, k, 0.0); }
 
-GW_INLINE float gw_exp_less1f(float x, float k) {
+/* exp(r) - 1, or exp(r) if one is 1: in that case, where multiplications are fused with additions, rounded once and the sooner. */
+GW_INLINE float gw_exp_from(float x, float k, float one) {
     float r = (x - k * 0x1.62ep-1f) - k * 0x1.0bfbe8p-15f;
-    float q = 0x1.9e371cp-13f;
-    q = q * r + 0x1.6d4cb6p-10f;
-    q = q * r + 0x1.11130cp-7f;
-    q = q * r + 0x1.5554e8p-5f;
-    q = q * r + 0x1.555554p-3f;
-    q = q * r + 0.5f;
-    return r * r * q + r;
+    float q = 0x1.6c2e6ap-10f;
+    q = q * r + 0x1.1229dap-7f;
+    q = q * r + 0x1.55549cp-5f;
+    q = q * r + 0x1.5554aep-3f;
+    q = q * r + 0x1.000002p-1f;
+#if GW_FUSED
+    if (one == 1.0f) return (q * r + 1.0f) * r + 1.0f;
+#endif
+    return r * r * q + r + one;
 }
 
 /* Scaling by 2^k takes two steps, of which the first is exact and far from both ends of the exponent: subnormal results and those
-   near overflow are rounded once. What is beyond is clamped to where the result is 0 or infinity, so that k fits; NaN stays. */
+   near overflow are rounded once. Beyond, where k does not fit, the result is put in at the end, so that nothing waits for the
+   comparison; NaN stays. */
 GW_INLINE double gw_exp(double x) {
-    x = x < -746.0 ? -746.0 : x;
-    x = x > 711.0 ? 711.0 : x;
     double one = GW_EXP_ONE - __builtin_copysign(512.0, x), t = gw_exp_k(x, one);
     double back = gw_real(0x5ff0000000000000u ^ (gw_bits(x) >> 1 & 0x4000000000000000u)); /* 2^512, or 2^-512 left of 0 */
-    return (gw_exp_less1(x, t - one) + 1.0) * gw_power_of(t) * back;
+    double y = (gw_exp_less1(x, t - one) + 1.0) * gw_power_of(t) * back;
+    y = x < -746.0 ? 0.0 : y;
+    return x > 711.0 ? INFINITY : y;
 }
 
 GW_INLINE float gw_expf(float x) {
-    x = x < -105.0f ? -105.0f : x;
-    x = x > 90.0f ? 90.0f : x;
     float one = GW_EXP_ONEF - __builtin_copysignf(64.0f, x), t = gw_exp_kf(x, one);
     float back = gw_realf(0x5f800000u ^ (gw_bitsf(x) >> 1 & 0x40000000u));
-    return (gw_exp_less1f(x, t - one) + 1.0f) * gw_power_off(t) * back;
+    float y = gw_exp_from(x, t - one, 1.0f) * gw_power_off(t) * back;
+    y = x < -105.0f ? 0.0f : y;
+    return x > 90.0f ? INFINITY : y;
 }
 
 /* exp(-|x|). sigmoid, tanh and softplus are all made of this and nothing else that is dear: where a loop has several of one
    argument, the C compiler takes it once. */
 GW_INLINE double gw_exp_below(double x) {
     x = __builtin_fabs(x);
-    x = x > 746.0 ? 746.0 : x;
     double t = gw_exp_k(-x, GW_EXP_ONE + 512.0);
-    return (gw_exp_less1(-x, t - (GW_EXP_ONE + 512.0)) + 1.0) * gw_power_of(t) * 0x1p-512;
+    double y = (gw_exp_less1(-x, t - (GW_EXP_ONE + 512.0)) + 1.0) * gw_power_of(t) * 0x1p-512;
+    return x > 746.0 ? 0.0 : y;
 }
 
 GW_INLINE float gw_exp_belowf(float x) {
     x = __builtin_fabsf(x);
-    x = x > 105.0f ? 105.0f : x;
     float t = gw_exp_kf(-x, GW_EXP_ONEF + 64.0f);
-    return (gw_exp_less1f(-x, t - (GW_EXP_ONEF + 64.0f)) + 1.0f) * gw_power_off(t) * 0x1p-64f;
+    float y = gw_exp_from(-x, t - (GW_EXP_ONEF + 64.0f), 1.0f) * gw_power_off(t) * 0x1p-64f;
+    return x > 105.0f ? 0.0f : y;
 }
 
 /* exp(x) - 1 = 2^k (exp(r) - 1) + (2^k - 1), computed at half its size so that k = 1024 does not overflow early.
@@ -162,7 +173,7 @@ GW_INLINE double gw_expm1(double x) {
 
 GW_INLINE float gw_expm1f(float x) {
     float t = gw_exp_kf(x, GW_EXP_ONEF - 1.0f), half = gw_power_off(t);
-    float e = gw_exp_less1f(x, t - (GW_EXP_ONEF - 1.0f)) * half + (half - 0.5f);
+    float e = gw_exp_from(x, t - (GW_EXP_ONEF - 1.0f), 0.0f) * half + (half - 0.5f);
     e = e + e;
     e = x > 89.0f ? INFINITY : e;
     e = x < -20.0f ? -1.0f : e;
@@ -299,18 +310,33 @@ GW_INLINE float gw_sigmoidf(float x) {
     return q - q * (e - (d - 1.0f));
 }
 
-/* log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)). */
+/* log(1 + exp(x)) = max(x, 0) + log(1 + e) with e = exp(-|x|) from 0 to 1, where the sum of gw_log_sum needs a few more terms and
+   no exponent. */
 GW_INLINE double gw_softplus(double x) {
     double e = gw_exp_below(x);
-    double y = gw_log1p_inside(e);
-    y = e >= 0x1p-54 ? y : e;
+    double s = e / (2.0 + e), z = s * s, w = z * z, h = 0.5 * e * e;
+    double even = 0x1.559c7cdc83547p-4, odd = 0x1.5c8a2d866bca2p-3;
+    even = even * w + 0x1.106769394c9f5p-3;
+    odd = odd * w + 0x1.efdd7904f2ac8p-4;
+    even = even * w + 0x1.745cb39be63f2p-3;
+    odd = odd * w + 0x1.3b1de318b07d7p-3;
+    even = even * w + 0x1.24924920857adp-2;
+    odd = odd * w + 0x1.c71c741f897c0p-3;
+    even = even * w + 0x1.5555555555535p-1;
+    odd = odd * w + 0x1.99999999a0840p-2;
+    double y = e - (h - s * (h + z * (odd * z + even)));
     return y + (x > 0.0 ? x : 0.0);
 }
 
 GW_INLINE float gw_softplusf(float x) {
     float e = gw_exp_belowf(x);
-    float y = gw_log1p_insidef(e);
-    y = e >= 0x1p-25f ? y : e;
+    float s = e / (2.0f + e), z = s * s, h = 0.5f * e * e;
+    float r = 0x1.f1aef6p-3f;
+    r = r * z + 0x1.b6d6a0p-3f;
+    r = r * z + 0x1.250970p-2f;
+    r = r * z + 0x1.9996a8p-2f;
+    r = r * z + 0x1.555558p-1f;
+    float y = e - (h - s * (h + z * r));
     return y + (x > 0.0f ? x : 0.0f);
 }
 
@@ -383,6 +409,151 @@ GW_INLINE float gw_erff(float x) {
     return __builtin_copysignf(z < 1.0f ? a * near + a : far, x);
 }
 
+/* ---- hyperbolic functions ---- */
+
+/* exp(|x|)/2 = h, and exp(-|x|)/2 = 1/(4 h): half as much does not overflow before sinh and cosh do. */
+GW_INLINE double gw_exp_half(double x) {
+    x = __builtin_fabs(x);
+    double t = gw_exp_k(x, GW_EXP_ONE - 513.0);
+    double y = (gw_exp_less1(x, t - (GW_EXP_ONE - 513.0)) + 1.0) * gw_power_of(t) * 0x1p512;
+    return x > 711.0 ? INFINITY : y;
+}
+GW_INLINE float gw_exp_halff(float x) {
+    x = __builtin_fabsf(x);
+    float t = gw_exp_kf(x, GW_EXP_ONEF - 65.0f);
+    float y = gw_exp_from(x, t - (GW_EXP_ONEF - 65.0f), 1.0f) * gw_power_off(t) * 0x1p64f;
+    return x > 90.0f ? INFINITY : y;
+}
+
+/* Below 1, where that cancels, sinh x = x + x^3 P(x^2). */
+GW_INLINE double gw_sinh(double x) {
+    double h = gw_exp_half(x), z = x * x;
+    double near = 0x1.9a794290c4732p-49;
+    near = near * z + 0x1.ae756e92a9e6fp-41;
+    near = near * z + 0x1.61246afa380c1p-33;
+    near = near * z + 0x1.ae6456741b7e2p-26;
+    near = near * z + 0x1.71de3a5573f7ap-19;
+    near = near * z + 0x1.a01a01a019fc1p-13;
+    near = near * z + 0x1.1111111111111p-7;
+    near = near * z + 0x1.5555555555555p-3;
+    near = z * near * x + x;
+    double far = __builtin_copysign(h - 0.25 / h, x);
+    return z < 1.0 ? near : far;
+}
+GW_INLINE float gw_sinhf(float x) {
+    float h = gw_exp_halff(x), z = x * x;
+    float near = 0x1.7a15b6p-19f;
+    near = near * z + 0x1.9ffe92p-13f;
+    near = near * z + 0x1.111134p-7f;
+    near = near * z + 0x1.555556p-3f;
+    near = z * near * x + x;
+    float far = __builtin_copysignf(h - 0.25f / h, x);
+    return z < 1.0f ? near : far;
+}
+GW_INLINE double gw_cosh(double x) {
+    double h = gw_exp_half(x);
+    return h + 0.25 / h;
+}
+GW_INLINE float gw_coshf(float x) {
+    float h = gw_exp_halff(x);
+    return h + 0.25f / h;
+}
+
+/* ---- inverse circular functions ---- */
+
+/* (asin s - s)/s^3 up to s = 1/2, of z = s^2. */
+GW_INLINE double gw_asin_beyond(double z) {
+    double y = 0x1.056d71c754cb3p-5;
+    y = y * z - 0x1.09d36f4076a14p-6;
+    y = y * z + 0x1.3ff4ff66c7aacp-6;
+    y = y * z + 0x1.abce9beebed6bp-8;
+    y = y * z + 0x1.8ec31bc3ff731p-7;
+    y = y * z + 0x1.c6fdbb6c6f0c3p-7;
+    y = y * z + 0x1.1c6be20cf2b7ap-6;
+    y = y * z + 0x1.6e89f437c4ddap-6;
+    y = y * z + 0x1.f1c72c3965284p-6;
+    y = y * z + 0x1.6db6db4278d3bp-5;
+    y = y * z + 0x1.333333336e839p-4;
+    return y * z + 0x1.5555555555390p-3;
+}
+GW_INLINE float gw_asin_beyondf(float z) {
+    float y = 0x1.596d82p-5f;
+    y = y * z + 0x1.8c27d0p-6f;
+    y = y * z + 0x1.747e56p-5f;
+    y = y * z + 0x1.3301e4p-4f;
+    return y * z + 0x1.5555c8p-3f;
+}
+
+/* Beyond 1/2, asin |x| = pi/2 - 2 asin s and acos |x| = 2 asin s with s^2 = (1 - |x|)/2, which is exact; acos(-x) = pi - acos x.
+   Beyond 1 the root is a NaN. */
+GW_INLINE double gw_asin(double x) {
+    double a = __builtin_fabs(x), far = 0.5 - 0.5 * a, z = a < 0.5 ? a * a : far;
+    double s = a < 0.5 ? a : sqrt(far), y = s * z * gw_asin_beyond(z);
+    y = a < 0.5 ? s + y : (0x1.921fb54442d18p+0 - 2.0 * s) - (2.0 * y - 0x1.1a62633145c07p-54);
+    return __builtin_copysign(y, x);
+}
+GW_INLINE float gw_asinf(float x) {
+    float a = __builtin_fabsf(x), far = 0.5f - 0.5f * a, z = a < 0.5f ? a * a : far;
+    float s = a < 0.5f ? a : sqrtf(far), y = s * z * gw_asin_beyondf(z);
+    y = a < 0.5f ? s + y : (0x1.921fb6p+0f - 2.0f * s) - (2.0f * y + 0x1.777a5cp-25f);
+    return __builtin_copysignf(y, x);
+}
+GW_INLINE double gw_acos(double x) {
+    double a = __builtin_fabs(x), far = 0.5 - 0.5 * a, z = a < 0.5 ? a * a : far;
+    double s = a < 0.5 ? a : sqrt(far), y = s * z * gw_asin_beyond(z);
+    double middle = 0x1.921fb54442d18p+0 - (x - (0x1.1a62633145c07p-54 - __builtin_copysign(y, x)));
+    double left = 0x1.921fb54442d18p+1 - (2.0 * (s + y) - 0x1.1a62633145c07p-53);
+    double side = x < 0.0 ? left : 2.0 * (s + y);
+    return a < 0.5 ? middle : side;
+}
+GW_INLINE float gw_acosf(float x) {
+    float a = __builtin_fabsf(x), far = 0.5f - 0.5f * a, z = a < 0.5f ? a * a : far;
+    float s = a < 0.5f ? a : sqrtf(far), y = s * z * gw_asin_beyondf(z);
+    float middle = 0x1.921fb6p+0f - (x + (0x1.777a5cp-25f + __builtin_copysignf(y, x)));
+    float left = 0x1.921fb6p+1f - (2.0f * (s + y) + 0x1.777a5cp-24f);
+    float side = x < 0.0f ? left : 2.0f * (s + y);
+    return a < 0.5f ? middle : side;
+}
+
+/* atan |x| = pi/4 + atan((|x| - 1)/(|x| + 1)) from 1/2 on and pi/2 - atan(1/|x|) from 5/2 on; one division for both. */
+GW_INLINE double gw_atan(double x) {
+    double a = __builtin_fabs(x);
+    double above = a < 2.5 ? a - 1.0 : -1.0, below = a < 2.5 ? a + 1.0 : a;
+    double base = a < 2.5 ? 0x1.921fb54442d18p-1 : 0x1.921fb54442d18p+0;
+    double rest = a < 2.5 ? 0x1.1a62633145c07p-55 : 0x1.1a62633145c07p-54;
+    double t = a < 0.5 ? a : above / below, z = t * t;
+    double y = 0x1.4b84ad1d2798cp-7;
+    y = y * z - 0x1.c18075c05bca9p-6;
+    y = y * z + 0x1.56f60b939f482p-5;
+    y = y * z - 0x1.a39886b601518p-5;
+    y = y * z + 0x1.dfe9814d0eae1p-5;
+    y = y * z - 0x1.10f31ffe466f2p-4;
+    y = y * z + 0x1.3b113ddc943f3p-4;
+    y = y * z - 0x1.745cf4cd60856p-4;
+    y = y * z + 0x1.c71c709104c91p-4;
+    y = y * z - 0x1.249249215e5b8p-3;
+    y = y * z + 0x1.999999999116fp-3;
+    y = y * z - 0x1.5555555555516p-2;
+    y = t * z * y;
+    y = a < 0.5 ? t + y : base + (t + (y + rest));
+    return __builtin_copysign(y, x);
+}
+GW_INLINE float gw_atanf(float x) {
+    float a = __builtin_fabsf(x);
+    float above = a < 2.5f ? a - 1.0f : -1.0f, below = a < 2.5f ? a + 1.0f : a;
+    float base = a < 2.5f ? 0x1.921fb6p-1f : 0x1.921fb6p+0f, rest = a < 2.5f ? -0x1.777a5cp-26f : -0x1.777a5cp-25f;
+    float t = a < 0.5f ? a : above / below, z = t * t;
+    float y = 0x1.3d38d4p-5f;
+    y = y * z - 0x1.470714p-4f;
+    y = y * z + 0x1.c0248cp-4f;
+    y = y * z - 0x1.244accp-3f;
+    y = y * z + 0x1.9996ecp-3f;
+    y = y * z - 0x1.555550p-2f;
+    y = t * z * y;
+    y = a < 0.5f ? t + y : base + (t + (y + rest));
+    return __builtin_copysignf(y, x);
+}
+
 /* ---- choices: a NaN of either operand is the answer, as in NumPy's maximum and minimum ---- */
 
 /* The bits of a where the condition holds, and those of b elsewhere. A choice by ?: is a branch as soon as gcc knows something
@@ -408,6 +579,92 @@ GW_INLINE int gw_belowf(float x, float best) { return (x < best) | ((x != x) & (
 GW_INLINE double gw_sign(double x) { return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x; }
 GW_INLINE float gw_signf(float x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x; }
 
+/* ---- powers ---- */
+
+/* x^y where |x|^y is known: the sign for a negative x, a NaN where there is no real power, and 1 where one of both says so whatever
+   the other is. A whole y is odd if its half is not whole. */
+GW_INLINE double gw_power_of_sign(double x, double y, double power) {
+    double a = __builtin_fabs(x), b = __builtin_fabs(y), half = 0.5 * y;
+    int whole = (gw_round(y) == y) | (b >= 0x1p53), odd = whole & (gw_round(half) != half) & (b < 0x1p53);
+    power = gw_real(gw_bits(power) | (gw_bits(x) & ((uint64_t)odd << 63)));
+    power = gw_pick((x < 0.0) & (x > -INFINITY) & (whole ^ 1), (double)NAN, power);
+    return gw_pick((x == 1.0) | (y == 0.0) | ((a == 1.0) & (b == INFINITY)), 1.0, power);
+}
+GW_INLINE float gw_power_of_signf(float x, float y, float power) {
+    float a = __builtin_fabsf(x), b = __builtin_fabsf(y), half = 0.5f * y;
+    int whole = (gw_roundf(y) == y) | (b >= 0x1p24f), odd = whole & (gw_roundf(half) != half) & (b < 0x1p24f);
+    power = gw_realf(gw_bitsf(power) | (gw_bitsf(x) & ((uint32_t)odd << 31)));
+    power = gw_pickf((x < 0.0f) & (x > -INFINITY) & (whole ^ 1), NAN, power);
+    return gw_pickf((x == 1.0f) | (y == 0.0f) | ((a == 1.0f) & (b == INFINITY)), 1.0f, power);
+}
+
+/* exp(y log |x|). The logarithm is the sum of two numbers, for an error of y log |x| as a whole is one of the result's last places:
+   k log 2 + 2 s + s^3 (2/3 + s^2 Q(s^2)) with s = (m - 1)/(m + 1), in which products lose nothing that a fused multiply-add does
+   not give back. Without that instruction libm is faster. */
+#if GW_FUSED
+GW_INLINE double gw_pow(double x, double y) {
+    double a = __builtin_fabs(x), small = a < 0x1p-1022 ? 54.0 : 0.0, t = a < 0x1p-1022 ? a * 0x1p54 : a;
+    double k = gw_log_k(t) - small, f = gw_log_m(t) - 1.0;
+    double d = f + 2.0, d_low = f - (d - 2.0), inverse = 1.0 / d;
+    double s = f * inverse, s_low = (__builtin_fma(-s, d, f) - s * d_low) * inverse;
+    double z = s * s, z_low = __builtin_fma(s, s, -z) + 2.0 * s * s_low;
+    double q = 0x1.0e43228116b10p-3;
+    q = q * z + 0x1.0f7fdd333bec8p-3;
+    q = q * z + 0x1.3b1eec8fc8f8fp-3;
+    q = q * z + 0x1.745ce9e08bee2p-3;
+    q = q * z + 0x1.c71c722d6e6f8p-3;
+    q = q * z + 0x1.2492492457d01p-2;
+    q = q * z + 0x1.9999999999b30p-2;
+    q = q * z;
+    double g = 0x1.5555555555555p-1 + q, g_low = ((0x1.5555555555555p-1 - g) + q) + 0x1.5555555555555p-55;
+    double u = z * g, u_low = __builtin_fma(z, g, -u) + (z * g_low + z_low * g);
+    double c = s * u, c_low = __builtin_fma(s, u, -c) + (s * u_low + s_low * u);
+    double first = k * 0x1.62e42feep-1, second = 2.0 * s;
+    double sum = first + second, lost = (first - sum) + second;
+    double log = sum + c, log_low = ((sum - log) + c) + (lost + (c_low + 2.0 * s_low + k * 0x1.a39ef35793c76p-33));
+    log = a == 0.0 ? -INFINITY : log;
+    log = a < INFINITY ? log : a;
+    double p = y * log, p_low = __builtin_fma(y, log, -p) + y * log_low;
+    double one = GW_EXP_ONE - __builtin_copysign(512.0, p), e = gw_exp_k(p, one);
+    double back = gw_real(0x5ff0000000000000u ^ (gw_bits(p) >> 1 & 0x4000000000000000u));
+    double power = (gw_exp_less1_and(p, e - one, p_low) + 1.0) * gw_power_of(e) * back;
+    power = p < -746.0 ? 0.0 : power;
+    power = p > 711.0 ? INFINITY : power;
+    return gw_power_of_sign(x, y, power);
+}
+
+/* 2^(y log2 |x|) in double, which holds more than enough of it; its range holds subnormals, and what overflows. */
+GW_INLINE float gw_powf(float x, float y) {
+    float a = __builtin_fabsf(x);
+    double t = a, m = gw_log_m(t), k = gw_log_k(t), s = (m - 1.0) / (m + 1.0), z = s * s;
+    double q = 0x1.21b0ea97e634ap-2;
+    q = q * z + 0x1.47955635813fbp-2;
+    q = q * z + 0x1.a61a2ec9b1b2bp-2;
+    q = q * z + 0x1.2776c2933ecdcp-1;
+    q = q * z + 0x1.ec709dc53c66bp-1;
+    q = q * z + 0x1.71547652b8251p+1;
+    double log = q * s + k;
+    log = a == 0.0f ? -INFINITY : log;
+    log = a < INFINITY ? log : t;
+    double p = y * log;
+    p = p > 200.0 ? 200.0 : p;
+    p = p < -200.0 ? -200.0 : p;
+    double e = p + GW_EXP_ONE, r = p - (e - GW_EXP_ONE);
+    double power = 0x1.c04828d9ef960p-17;
+    power = power * r + 0x1.443fb7fa97744p-13;
+    power = power * r + 0x1.5dc0574af4831p-10;
+    power = power * r + 0x1.3b2a1bd2ba42bp-7;
+    power = power * r + 0x1.c6b05511251f2p-5;
+    power = power * r + 0x1.ebfbe0458c383p-3;
+    power = power * r + 0x1.62e4300ba71a0p-1;
+    power = power * r + 1.0;
+    return gw_power_of_signf(x, y, (float)(power * gw_power_of(e)));
+}
+#else
+GW_INLINE double gw_pow(double x, double y) { return pow(x, y); }
+GW_INLINE float gw_powf(float x, float y) { return powf(x, y); }
+#endif
+
 /* ---- what the machine or libm has ---- */
 
 GW_INLINE double gw_abs(double x) { return __builtin_fabs(x); }
@@ -424,22 +681,8 @@ GW_INLINE float gw_squaref(float x) { return x * x; }
 #define GW_TEXT(x) #x
 #define GW_TEXT_OF(x) GW_TEXT(x)
 #define GW_LABEL(name) __asm__(GW_TEXT_OF(__USER_LABEL_PREFIX__) #name) __attribute__((const, nothrow))
-#define GW_LIBM(name) \
-    extern double gw_libm_##name(double) GW_LABEL(name); \
-    extern float gw_libm_##name##f(float) GW_LABEL(name##f); \
-    GW_INLINE double gw_##name(double x) { return gw_libm_##name(x); } \
-    GW_INLINE float gw_##name##f(float x) { return gw_libm_##name##f(x); }
-GW_LIBM(tan)
-GW_LIBM(sinh)
-GW_LIBM(cosh)
-GW_LIBM(asin)
-GW_LIBM(acos)
-GW_LIBM(atan)
-#undef GW_LIBM
 GW_INLINE double gw_atan2(double y, double x) { return atan2(y, x); }
 GW_INLINE float gw_atan2f(float y, float x) { return atan2f(y, x); }
-GW_INLINE double gw_pow(double x, double y) { return pow(x, y); }
-GW_INLINE float gw_powf(float x, float y) { return powf(x, y); }
 
 /* x^n for an integer n, by squaring; x^0 is 1 for every x. */
 GW_INLINE double gw_powi(double x, int n) {

@@ -1,88 +1,287 @@
-/* Teams of OpenMP's threads: how many, whether there may be one, and whether one pays.
+/* A team of threads that does work in parts: one for the whole process, which sleeps while there is nothing to do.
 
-   Without -fopenmp there is one thread, and of this file only gw_threads is left. */
+   gw_team_run calls task(what, first, last) until the parts from 0 to parts - 1 are done. What a part computes may not depend on
+   who does it, and then no bit depends on the number of threads. (trial.h asks first whether the team pays.)
+
+   Each member of the team begins with a share of its own, the same each time, and then takes over what of the others' is not
+   begun. So the caller never waits for a thread that does not come, be it asleep or put aside by the system: it takes that one's
+   parts back, and waits only for a part that is being done. Between two calls a member looks out for work for GW_LOOK seconds,
+   as the loops of a step follow each other; then it sleeps. Who asks while others have the team, or from within a part, works
+   alone. A child of fork has a team of its own. */
 #ifndef GRADWRIGHT_TEAM_H
 #define GRADWRIGHT_TEAM_H
+
+#if defined(GW_OBJECT_TEAM) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* for sched_getaffinity */
+#endif
 
 #include "object.h"
 
 #include <stddef.h>
-#include <string.h>
-#ifdef _OPENMP
-#include <fcntl.h>
-#include <omp.h>
-#include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
+
+#if defined(GW_OBJECT_TEAM)
+#define GW_TEAM_ENTRY GW_SHARED
+#elif defined(GW_LINKED_TEAM)
+#define GW_TEAM_ENTRY GW_ELSEWHERE
+#else
+#define GW_TEAM_ENTRY static __attribute__((unused))
 #endif
 
-/* How many threads large products may use: 0 means all that OpenMP would. A build may say. */
-#ifndef GW_THREADS
-#define GW_THREADS 0
-#endif
-static int gw_threads __attribute__((unused)) = GW_THREADS;
+typedef void (*gw_task)(void* what, ptrdiff_t first, ptrdiff_t last);
 
-#ifdef _OPENMP
-/* OpenMP's threads do not survive a fork, and a child that asks for them waits for ever: one thread there. That goes for this
-   unit loaded before the fork and after it, since another one (or another library) may have started them in the parent: Linux
-   says of a process whether it is the copy of one (PF_FORKNOEXEC). */
-static long gw_loaded_by;
-static int gw_is_copy;
-__attribute__((constructor)) static GW_PLAIN void gw_remember_process(void) {
-    gw_loaded_by = getpid();
-#ifdef __linux__
-    char text[512], *word;
-    const int file = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
-    const ssize_t length = file < 0 ? -1 : read(file, text, sizeof text - 1);
-    if (file >= 0) close(file);
-    text[length > 0 ? length : 0] = 0;
-    if (!(word = strrchr(text, ')'))) return; /* of the name, which may hold anything; the flags are the seventh word after it */
-    for (int k = 0; k < 7 && word; k++) word = strchr(word + 1, ' ');
-    if (word) gw_is_copy = (strtoul(word, NULL, 10) & 0x40) != 0;
-#endif
-}
-static __attribute__((unused)) int gw_team_size(void) {
-    if (gw_threads == 1 || gw_is_copy || omp_in_parallel() || getpid() != gw_loaded_by) return 1;
-    return gw_threads > 0 ? gw_threads : omp_get_max_threads();
-}
-/* Below this many multiply-adds (10 us of one core in float32) a team gains too little to ask whether it pays. */
-#define GW_PARALLEL 500000.0
+/* The members that a caller now has, itself included, at most `wanted`: 1, or a team that it must give back. */
+GW_TEAM_ENTRY int gw_team_take(int wanted);
+GW_TEAM_ENTRY void gw_team_run(gw_task task, void* what, ptrdiff_t parts);
+/* Give the team back: it has won so many seconds, or lost them. */
+GW_TEAM_ENTRY void gw_team_give(double now, double won);
+/* How many threads there are by default. */
+GW_TEAM_ENTRY int gw_team_usual(void);
+/* Whether a team may be used now (1), or is to be tried even where it did not pay (2). */
+GW_TEAM_ENTRY int gw_team_mood(double now, int begin);
+/* The team of this process, which all modules share: that of another module, or what this one has to give. */
+GW_TEAM_ENTRY void* gw_team_join(void* team);
 
-/* Above that it is measured where it runs, for each shape and thread, because no bound is right twice. Two threads of two
-   virtual cores, float32, medians of 31 turns (benchmarks/kernels/run.py --threads 2): while the cores were free, 128 x 64 x 64
-   took 6.8 us instead of 9.3, and 64 x 64 x 64 took 3.8 instead of 4.6. While other programs wanted them, 200 x 200 x 200 took
-   3600 us instead of 135: a team waits at its end for whoever was put aside. The better way is taken, and the other tried again
-   after 20 ms, twice as long each time that it is found to be the worse one, up to a second. The bits do not depend on it. */
-typedef struct { ptrdiff_t m, n, k, kind; double one, team, again, pause; } gw_trial;
-enum { GW_TRIALS = 32 };
-static __thread gw_trial gw_trials[GW_TRIALS] __attribute__((unused));
 static __attribute__((unused)) double gw_now(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
-static __attribute__((unused)) gw_trial* gw_trial_of(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t kind) {
-    const size_t mixed = ((size_t)m * 31 + (size_t)n) * 31 + (size_t)k * 2 + (size_t)kind / 8;
-    gw_trial* trial = &gw_trials[(mixed ^ mixed >> 5 ^ mixed >> 10) % GW_TRIALS];
-    if (trial->m != m || trial->n != n || trial->k != k || trial->kind != kind)
-        *trial = (gw_trial){m, n, k, kind, 0, 0, 0, 0.02};
-    return trial;
-}
-/* Whether to run on one thread now. */
-static __attribute__((unused)) int gw_trial_alone(const gw_trial* trial, double now) {
-    if (trial->one == 0 || trial->team == 0) return trial->one == 0;
-    return (trial->one <= trial->team) != (now >= trial->again);
-}
-static __attribute__((unused)) void gw_trial_took(gw_trial* trial, int alone, double start, double end) {
-    double *const mine = alone ? &trial->one : &trial->team, *const other = alone ? &trial->team : &trial->one;
-    const double took = end - start;
-    const int was_better = *mine != 0 && *mine <= *other;
-    *mine = *mine == 0 || took < *mine ? took : *mine + (took - *mine) / 8;
-    if (*other == 0) return;
-    if (!was_better) trial->pause = *mine < *other ? trial->pause / 2 : trial->pause * 2; /* this was a trial */
-    trial->pause = trial->pause < 0.02 ? 0.02 : trial->pause > 1 ? 1 : trial->pause;
-    if (!was_better || *mine > *other) trial->again = end + trial->pause;
-}
+
+#ifndef GW_LINKED_TEAM
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sched.h>
 #endif
+
+enum { GW_MOST = 64, GW_IDLE = 0, GW_CALLED_FOR, GW_AT_WORK, GW_LEAVES };
+#define GW_LOOK 50e-6       /* that long a member looks out for the next piece of work, and a caller for the end of one */
+#define GW_STACK (4 << 20)  /* bytes of a member's stack */
+#define GW_TRY 1e-3         /* that long all kinds of work try the team, when one does */
+#define GW_REST 50          /* what a team loses is that many times less than the time without it thereafter */
+#define GW_CREDIT 5e-3      /* what it won before counts up to so much */
+#define GW_STALL 20e-3      /* a longer loss at once is not the team's: then the whole machine stood still */
+
+typedef struct gw_team gw_team;
+typedef struct {
+    int state, asleep, awaited, number; /* the first three are read and written at once by two threads */
+    gw_team* team;
+    pthread_mutex_t lock;
+    pthread_cond_t turn;
+    pthread_t thread;
+    ptrdiff_t next __attribute__((aligned(64))), end; /* of its own parts, those that nobody has begun */
+} __attribute__((aligned(64))) gw_member;
+struct gw_team {
+    int busy, helpers, size, usual, processors, watched;
+    double credit, resume, trying;
+    gw_task task;
+    void* what;
+    gw_member members[GW_MOST]; /* the first is whoever calls */
+};
+static gw_team gw_own_team;
+static gw_team* gw_team_here = &gw_own_team;
+
+#define GW_GET(place) __atomic_load_n(&(place), __ATOMIC_SEQ_CST)
+#define GW_SET(place, value) __atomic_store_n(&(place), value, __ATOMIC_SEQ_CST)
+
+static int gw_swap(int* place, int old, int new) {
+    return __atomic_compare_exchange_n(place, &old, new, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+static int gw_processors(void) {
+#if defined(__linux__) && defined(CPU_COUNT)
+    cpu_set_t mine;
+    if (sched_getaffinity(0, sizeof mine, &mine) == 0) return CPU_COUNT(&mine) < GW_MOST ? CPU_COUNT(&mine) : GW_MOST;
+#endif
+    const long all = sysconf(_SC_NPROCESSORS_ONLN);
+    return all < 1 ? 1 : all > GW_MOST ? GW_MOST : (int)all;
+}
+
+GW_TEAM_ENTRY int gw_team_usual(void) {
+    gw_team* const team = gw_team_here;
+    int usual = GW_GET(team->usual);
+    if (usual == 0) {
+        const char* said = getenv("OMP_NUM_THREADS");
+        usual = said ? atoi(said) : 0;
+        usual = usual < 1 ? gw_processors() : usual > GW_MOST ? GW_MOST : usual;
+        GW_SET(team->usual, usual);
+    }
+    return usual;
+}
+
+/* Look for a while whether a state is still what it is: no use where another thread must have this processor to change it. */
+static void gw_look(const gw_team* team, const int* state, int now) {
+    if (GW_GET(team->helpers) >= team->processors) return;
+    const double until = gw_now() + GW_LOOK;
+    do {
+        for (int k = 0; k < 16; k++) {
+            if (GW_GET(*state) != now) return;
+#if defined(__x86_64__) || defined(__i386__)
+            __builtin_ia32_pause();
+#elif defined(__aarch64__)
+            __asm__ volatile("yield");
+#endif
+        }
+    } while (gw_now() < until);
+}
+
+static void gw_team_work(gw_team* team, int me) {
+    for (int k = 0; k < team->size; k++) {
+        gw_member* const whose = &team->members[(me + k) % team->size];
+        while (__atomic_load_n(&whose->next, __ATOMIC_RELAXED) < whose->end) {
+            const ptrdiff_t part = __atomic_fetch_add(&whose->next, 1, __ATOMIC_RELAXED);
+            if (part < whose->end) team->task(team->what, part, part + 1);
+        }
+    }
+}
+
+static void* gw_team_help(void* member) {
+    gw_member* const me = member;
+    for (;;) {
+        gw_look(me->team, &me->state, GW_IDLE);
+        if (GW_GET(me->state) == GW_IDLE) {
+            pthread_mutex_lock(&me->lock);
+            GW_SET(me->asleep, 1);
+            while (GW_GET(me->state) == GW_IDLE) pthread_cond_wait(&me->turn, &me->lock);
+            GW_SET(me->asleep, 0);
+            pthread_mutex_unlock(&me->lock);
+        }
+        if (GW_GET(me->state) == GW_LEAVES) return NULL;
+        if (!gw_swap(&me->state, GW_CALLED_FOR, GW_AT_WORK)) continue; /* too late */
+        gw_team_work(me->team, me->number);
+        GW_SET(me->state, GW_IDLE);
+        if (GW_GET(me->awaited)) {
+            pthread_mutex_lock(&me->lock);
+            pthread_cond_signal(&me->turn);
+            pthread_mutex_unlock(&me->lock);
+        }
+    }
+}
+
+/* The child of a fork has this thread alone, whatever the others were at. */
+static void gw_team_forked(void) {
+    gw_team* const team = gw_team_here;
+    team->busy = team->helpers = team->usual = 0;
+    team->credit = team->resume = team->trying = 0;
+}
+
+static int gw_team_grow(gw_team* team) {
+    gw_member* const one = &team->members[team->helpers + 1];
+    sigset_t all, before;
+    pthread_attr_t how;
+    if (!team->watched) {
+        if (pthread_atfork(NULL, NULL, gw_team_forked)) return 0;
+        team->watched = 1;
+    }
+    if (team->helpers == 0) team->processors = gw_processors();
+    memset(one, 0, sizeof *one);
+    one->team = team;
+    one->number = team->helpers + 1;
+    if (pthread_mutex_init(&one->lock, NULL) || pthread_cond_init(&one->turn, NULL) || pthread_attr_init(&how)) return 0;
+    pthread_attr_setstacksize(&how, GW_STACK);
+    sigfillset(&all); /* signals are for threads that know what to do with them */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int failed = pthread_create(&one->thread, &how, gw_team_help, one);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&how);
+    if (!failed) GW_SET(team->helpers, team->helpers + 1);
+    return !failed;
+}
+
+GW_TEAM_ENTRY int gw_team_take(int wanted) {
+    gw_team* const team = gw_team_here;
+    if (GW_GET(team->busy) || !gw_swap(&team->busy, 0, 1)) return 1;
+    wanted = wanted < GW_MOST ? wanted : GW_MOST;
+    while (team->helpers < wanted - 1 && gw_team_grow(team)) {}
+    team->size = wanted <= team->helpers + 1 ? wanted : team->helpers + 1;
+    if (team->size < 2) GW_SET(team->busy, 0);
+    return team->size;
+}
+
+GW_TEAM_ENTRY void gw_team_run(gw_task task, void* what, ptrdiff_t parts) {
+    gw_team* const team = gw_team_here;
+    const int size = team->size;
+    team->task = task;
+    team->what = what;
+    for (int k = 0; k < size; k++) {
+        team->members[k].next = parts * k / size;
+        team->members[k].end = parts * (k + 1) / size;
+    }
+    for (int k = 1; k < size; k++) {
+        gw_member* const one = &team->members[k];
+        GW_SET(one->state, GW_CALLED_FOR);
+        if (GW_GET(one->asleep)) {
+            pthread_mutex_lock(&one->lock);
+            pthread_cond_signal(&one->turn);
+            pthread_mutex_unlock(&one->lock);
+        }
+    }
+    gw_team_work(team, 0);
+    for (int k = 1; k < size; k++) {
+        gw_member* const one = &team->members[k];
+        if (gw_swap(&one->state, GW_CALLED_FOR, GW_IDLE)) continue; /* it has not come, and nothing is left for it */
+        gw_look(team, &one->state, GW_AT_WORK);
+        if (GW_GET(one->state) != GW_AT_WORK) continue;
+        pthread_mutex_lock(&one->lock);
+        GW_SET(one->awaited, 1);
+        while (GW_GET(one->state) == GW_AT_WORK) pthread_cond_wait(&one->turn, &one->lock);
+        GW_SET(one->awaited, 0);
+        pthread_mutex_unlock(&one->lock);
+    }
+}
+
+/* A thread that is put aside in the middle of a part can hold the others up for milliseconds, and on a busy machine that happens
+   again and again, to all kinds of work. So the team as a whole has an account: what it loses must have been won before, or it
+   is left alone for GW_REST times as long. */
+GW_TEAM_ENTRY void gw_team_give(double now, double won) {
+    gw_team* const team = gw_team_here;
+    if (won < -GW_STALL) won = -GW_STALL;
+    team->credit = team->credit + won < GW_CREDIT ? team->credit + won : GW_CREDIT;
+    if (team->credit < 0) {
+        const double resume = now - GW_REST * team->credit;
+        __atomic_store(&team->resume, &resume, __ATOMIC_RELAXED);
+        team->credit = 0;
+    }
+    GW_SET(team->busy, 0);
+}
+
+GW_TEAM_ENTRY int gw_team_mood(double now, int begin) {
+    gw_team* const team = gw_team_here;
+    double resume, trying;
+    __atomic_load(&team->resume, &resume, __ATOMIC_RELAXED);
+    __atomic_load(&team->trying, &trying, __ATOMIC_RELAXED);
+    if (now < resume) return 0;
+    if (begin && now >= trying) {
+        trying = now + GW_TRY;
+        __atomic_store(&team->trying, &trying, __ATOMIC_RELAXED);
+    }
+    return now < trying ? 2 : 1;
+}
+
+GW_TEAM_ENTRY void* gw_team_join(void* team) {
+    if (team) gw_team_here = team;
+    return gw_team_here;
+}
+
+static void gw_team_end(gw_team* team) {
+    if (!gw_swap(&team->busy, 0, 1)) return; /* whoever is in the middle of something ends with the process */
+    for (int k = 1; k <= team->helpers; k++) {
+        gw_member* const one = &team->members[k];
+        pthread_mutex_lock(&one->lock);
+        GW_SET(one->state, GW_LEAVES);
+        pthread_cond_signal(&one->turn);
+        pthread_mutex_unlock(&one->lock);
+        pthread_join(one->thread, NULL);
+    }
+    team->helpers = 0;
+}
+__attribute__((destructor)) static GW_PLAIN void gw_team_at_end(void) {
+    if (gw_own_team.helpers) gw_team_end(&gw_own_team);
+}
+#endif /* GW_LINKED_TEAM */
 
 #endif

@@ -35,10 +35,9 @@ cdef extern from "gradwright/share.h" nogil:
 ctypedef double real
 
 
-cdef void _predict_part1(read x, read theta, write p, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
-                         double *sums) noexcept nogil:
+cdef void _predict_part1(read x, read W1, read b1, read W2, read b2, write p, Py_ssize_t N, Py_ssize_t first,
+                         Py_ssize_t last, double *sums) noexcept nogil:
     # the rounds of a loop of predict from first up to last
-    cdef read W1 = theta, b1 = theta + 16, W2 = theta + 24, b2 = theta + 32
     cdef real h_t1, p_t1
     cdef real h[8]
     cdef Py_ssize_t n, j, k
@@ -57,25 +56,27 @@ cdef void _predict_part1(read x, read theta, write p, Py_ssize_t N, Py_ssize_t f
 
 
 cdef void _call_predict_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
-    _predict_part1(<read>s[0], <read>s[1], <write>s[2], n[0], first, last, sums)
+    _predict_part1(<read>s[0], <read>s[1], <read>s[2], <read>s[3], <read>s[4], <write>s[5], n[0], first, last, sums)
 
 
 cdef void predict(read x, read theta, write p, Py_ssize_t N) noexcept nogil:
     # the outputs without the loss
+    cdef read W1 = theta, b1 = theta + 16, W2 = theta + 24, b2 = theta + 32
     cdef Py_ssize_t _sizes[1]
-    cdef void *_given1[3]
+    cdef void *_given1[6]
     _given1[0] = <void *>x
-    _given1[1] = <void *>theta
-    _given1[2] = <void *>p
+    _given1[1] = <void *>W1
+    _given1[2] = <void *>b1
+    _given1[3] = <void *>W2
+    _given1[4] = <void *>b2
+    _given1[5] = <void *>p
     _sizes[0] = N
     share(_call_predict_part1, _given1, _sizes, N, 258, 1, NULL, 0)
 
 
-cdef void _forward_part1(read x, read y, read theta, write p, write kept, Py_ssize_t N, Py_ssize_t first,
-                         Py_ssize_t last, double *sums) noexcept nogil:
+cdef void _forward_part1(read x, read y, read W1, read b1, read W2, read b2, write p, write h, write p_kept,
+                         Py_ssize_t N, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
     # the rounds of a loop of forward from first up to last
-    cdef read W1 = theta, b1 = theta + 16, W2 = theta + 24, b2 = theta + 32
-    cdef write h = kept, p_kept = kept + 8*N
     cdef real h_t1, p_t2
     cdef double loss_t2
     cdef Py_ssize_t n, j, k
@@ -101,23 +102,30 @@ cdef void _forward_part1(read x, read y, read theta, write p, write kept, Py_ssi
 
 
 cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
-    _forward_part1(<read>s[0], <read>s[1], <read>s[2], <write>s[3], <write>s[4], n[0], first, last, sums)
+    _forward_part1(<read>s[0], <read>s[1], <read>s[2], <read>s[3], <read>s[4], <read>s[5], <write>s[6], <write>s[7],
+                   <write>s[8], n[0], first, last, sums)
 
 
 cdef void forward(read x, read y, read theta, write p, write loss, write kept, Py_ssize_t N) noexcept nogil:
     # the outputs, and what the backward pass keeps
+    cdef read W1 = theta, b1 = theta + 16, W2 = theta + 24, b2 = theta + 32
+    cdef write h = kept, p_kept = kept + 8*N
     cdef double loss_t2
     cdef double _sums1[1]
     cdef Py_ssize_t _sizes[1]
-    cdef void *_given1[5]
+    cdef void *_given1[9]
     # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
     # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
     loss_t2 = 0
     _given1[0] = <void *>x
     _given1[1] = <void *>y
-    _given1[2] = <void *>theta
-    _given1[3] = <void *>p
-    _given1[4] = <void *>kept
+    _given1[2] = <void *>W1
+    _given1[3] = <void *>b1
+    _given1[4] = <void *>W2
+    _given1[5] = <void *>b2
+    _given1[6] = <void *>p
+    _given1[7] = <void *>h
+    _given1[8] = <void *>p_kept
     _sizes[0] = N
     share(_call_forward_part1, _given1, _sizes, N, 281, 1, _sums1, 1)
     loss_t2 += _sums1[0]

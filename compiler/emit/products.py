@@ -1,0 +1,75 @@
+"""Which kernel each matrix product is left to, told in the header of the module: what contract.h decides from the sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from ..graph import expr as E
+from ..graph.shapes import Dim, size
+from ..loops.ir import Loop, Nest, Node, Product
+
+WRITTEN_OUT = 64  # multiply-adds of a product that gemm.h writes where it is called
+FEW = 256  # GW_SMALL
+_WIDTHS = (("AVX-512", 64, 8), ("AVX2", 32, 4))  # bytes of a vector, rows of a tile of two or three
+
+
+def told(nests: Sequence[Nest], dtype: str) -> list[str]:
+    """A line for each product: what it is called, rows x columns x depth, the kernels that have it, and who computes it."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for nest in nests:
+        for node in _products(nest.body):
+            m, n, k = size(tuple(lv.extent for lv in node.rows)), node.columns.extent, size(tuple(lv.extent for lv in node.depth))
+            kernels = found.setdefault((f"{node.c.value} ({m} x {n} x {k})", _how(node, m, n, k, dtype)), [])
+            if nest.kernel.name not in kernels:
+                kernels.append(nest.kernel.name)
+    return [f"{what} in {', '.join(kernels)}: {how}" for (what, how), kernels in found.items()]
+
+
+def _how(node: Product, m: Dim, n: Dim, k: Dim, dtype: str) -> str:
+    count = (m * n * k).value
+    plain = len(node.rows) == len(node.depth) == 1 and node.columns.c.is_one() and not node.guard
+    if count is not None and count <= WRITTEN_OUT and plain:
+        how = "written out"
+    elif count is not None and count <= FEW:
+        how = "plain loops"
+    elif n.value is None:
+        how = "tiles, as many columns as there are"
+    else:
+        width = {"float32": 4, "float64": 8}[dtype]
+        tiles = (f"{rows} x ({_sum(strips(n.value, bytes_ // width, name == 'AVX-512'))}) vectors with {name}"
+                 for name, bytes_, rows in _WIDTHS)  # fmt: skip
+        how = f"tiles of {', '.join(tiles)}"
+    if node.alpha is not E.ONE or node.beta not in (E.ZERO, E.ONE):
+        how += ", scaled and added in registers"
+    elif node.beta is E.ONE:
+        how += ", added in registers"
+    return how + (f"; where {node.guard} is 0, so is the product" if node.guard else "")
+
+
+def strips(n: int, width: int, halves: bool) -> list[str]:
+    """How many vectors wide the strips of n columns are, from the left: what gw_strip_kind takes."""
+    found: list[str] = []
+    while n > 0:
+        h = -(-2 * n // width) if halves else 2 * -(-n // width)
+        if h == 1:
+            return [*found, "1/2"]
+        kind = 1 if h < 4 else 2 if h < 6 or h in (8, 9) else 3
+        found.append(str(kind))
+        n -= kind * width
+    return found
+
+
+def _sum(found: Sequence[str]) -> str:
+    runs = [(kind, len([*same])) for kind, same in groupby(found)]
+    return "+".join(kind if count == 1 else f"{count}*{kind}" for kind, count in runs)
+
+
+def _products(nodes: Sequence[Node]) -> list[Product]:
+    found: list[Product] = []
+    for node in nodes:
+        if isinstance(node, Loop):
+            found += _products(node.body)
+        elif isinstance(node, Product):
+            found.append(node)
+    return found

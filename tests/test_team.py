@@ -1,0 +1,194 @@
+"""The team of threads: every part is done once, whoever comes and whoever does not; it sleeps when there is nothing to do; there
+is one for the whole process; and what it loses it must have won before."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_headers import BUILDS, CC, compile_library
+
+SOURCE = """
+#include "gradwright/trial.h"
+#include <stdint.h>
+typedef struct { int* seen; double* sums; ptrdiff_t work; } job;
+static void task(void* of, ptrdiff_t first, ptrdiff_t last) {
+    job* x = of;
+    for (ptrdiff_t k = first; k < last; k++) {
+        double sum = 0;
+        for (ptrdiff_t j = 1; j <= x->work; j++) sum += 1.0 / (double)(j + k);
+        x->sums[k] = sum;
+        __atomic_fetch_add(&x->seen[k], 1, __ATOMIC_RELAXED);
+    }
+}
+/* How many of the calls had a team of this size; the others were done alone. */
+int together(int size, int calls, ptrdiff_t parts, ptrdiff_t work, int* seen, double* sums) {
+    int had = 0;
+    for (int k = 0; k < calls; k++) {
+        job x = {seen, sums, work};
+        const int mine = gw_team_take(size);
+        if (mine > 1) gw_team_run(task, &x, parts);
+        else task(&x, 0, parts);
+        if (mine > 1) gw_team_give(0, 0);
+        had += mine == size;
+    }
+    return had;
+}
+int helpers(void) { return gw_team_here->helpers; }
+int asleep(int member) { return __atomic_load_n(&gw_team_here->members[member].asleep, __ATOMIC_SEQ_CST); }
+/* The caller believes that a member looks out for work, when it sleeps: it will not come. */
+void forget(int member) { __atomic_store_n(&gw_team_here->members[member].asleep, 0, __ATOMIC_SEQ_CST); }
+void give(double now, double won) { if (gw_team_take(2) == 2) gw_team_give(now, won); }
+int mood(double now, int begin) { return gw_team_mood(now, begin); }
+int usual(void) { return gw_team_usual(); }
+void* join(void* team) { return gw_team_join(team); }
+int within(int size) { /* asked from within a part */
+    int mine = gw_team_take(size), inner = mine > 1 ? gw_team_take(size) : 1;
+    if (mine > 1) gw_team_give(0, 0);
+    return inner;
+}
+"""
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> ctypes.CDLL:
+    """A team of its own for each test."""
+    made = compile_library(tmp_path, "team", SOURCE, CC, BUILDS["plain"][1])
+    made.join.restype = ctypes.c_void_p
+    return made
+
+
+class Work:
+    def __init__(self, library: ctypes.CDLL, parts: int, work: int = 10) -> None:
+        self.library, self.parts, self.work = library, parts, work
+        self.seen, self.sums = np.zeros(parts + 1, np.int32), np.full(parts + 1, np.nan)
+
+    def together(self, size: int, calls: int = 1) -> int:
+        pointers = [ctypes.c_void_p(array.ctypes.data) for array in (self.seen, self.sums)]
+        return int(self.library.together(size, calls, ctypes.c_ssize_t(self.parts), ctypes.c_ssize_t(self.work), *pointers))
+
+    def was_done(self, times: int) -> bool:
+        return bool((self.seen[:-1] == times).all() and self.seen[-1] == 0 and np.isfinite(self.sums[:-1]).all())
+
+
+def sleeping(library: ctypes.CDLL, member: int) -> bool:
+    """Wait until a member of the team sleeps."""
+    until = time.monotonic() + 30
+    while not library.asleep(member) and time.monotonic() < until:
+        time.sleep(0.01)
+    return bool(library.asleep(member))
+
+
+def test_every_part_is_done_once(library: ctypes.CDLL) -> None:
+    for size in (2, 3, 5):
+        for parts, work in ((1, 10), (2, 2000), (7, 100), (64, 1000), (1000, 0)):
+            job = Work(library, parts, work)
+            assert job.together(size, 40) == 40 and job.was_done(40), (size, parts)
+    assert library.helpers() == 4  # none is made twice
+
+
+def test_threads_that_ask_at_once(library: ctypes.CDLL) -> None:
+    """One has the team, the others work alone; all have everything done."""
+    jobs = [Work(library, 16, 3000) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        had = list(pool.map(lambda job: job.together(2, 300), jobs))
+    assert all(job.was_done(300) for job in jobs) and sum(had) > 0
+    assert all(np.array_equal(job.sums[:-1], jobs[0].sums[:-1]) for job in jobs)
+    assert library.helpers() == 1
+
+
+def test_who_has_the_team_cannot_have_it_again(library: ctypes.CDLL) -> None:
+    assert library.within(3) == 1 and Work(library, 5).together(3) == 1
+
+
+def test_nobody_waits_for_a_thread_that_does_not_come(library: ctypes.CDLL) -> None:
+    job = Work(library, 8)
+    job.together(2)
+    assert sleeping(library, 1)
+    library.forget(1)
+    assert job.together(2, 5) == 5 and job.was_done(6), "its parts are taken over"
+
+
+def test_a_team_with_nothing_to_do_sleeps(library: ctypes.CDLL) -> None:
+    job = Work(library, 64, 20_000)
+    job.together(3, 20)
+    before = time.process_time()
+    time.sleep(0.5)
+    assert time.process_time() - before < 0.1
+    assert sleeping(library, 1) and sleeping(library, 2)
+    assert job.together(3, 20) == 20 and job.was_done(40), "and is woken"
+
+
+def test_what_a_team_loses_it_must_have_won(library: ctypes.CDLL) -> None:
+    def give(now: float, won: float) -> None:
+        library.give(ctypes.c_double(now), ctypes.c_double(won))
+
+    def mood(now: float, begin: int = 0) -> int:
+        return int(library.mood(ctypes.c_double(now), begin))
+
+    assert mood(100.0) == 1 and mood(100.0, 1) == 2 and mood(100.0005) == 2 and mood(100.002) == 1
+    give(200.0, 0.003)
+    give(200.0, -0.002)
+    assert mood(200.0) == 1, "it had won as much"
+    give(200.0, -0.003)
+    assert mood(200.0) == mood(200.0, 1) == mood(200.09) == 0 and mood(200.2) == 1, "2 ms lost: rest for 100"
+    for _ in range(100):
+        give(300.0, 1.0)
+    give(300.0, -0.01)
+    assert mood(300.1) == 0, "what was won long ago does not count for ever"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_child_has_a_team_of_its_own(tmp_path: Path, library: ctypes.CDLL) -> None:
+    """Whatever the threads of its parent were at; one of them works while it is made."""
+    script = textwrap.dedent(
+        f"""
+        import ctypes, os, signal, sys, threading
+        sys.path[:0] = [{str(Path(__file__).parent)!r}]
+        from test_team import Work
+        library = ctypes.CDLL({library._name!r})
+        over, busy = threading.Event(), Work(library, 32, 2000)
+        def keep_busy():
+            while not over.is_set():
+                busy.together(3, 10)
+        thread = threading.Thread(target=keep_busy)
+        thread.start()
+        for _ in range(30):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(60)
+                job = Work(library, 16)
+                os._exit(0 if library.helpers() == 0 and job.together(3, 20) == 20 and job.was_done(20) else 1)
+            assert os.waitpid(child, 0)[1] == 0
+        over.set()
+        thread.join()
+        assert busy.seen[0] > 0 and library.helpers() == 2
+        print("done")
+        """
+    )
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert done.stdout == "done\n", done.stderr
+
+
+def test_two_libraries_share_a_team(tmp_path: Path, library: ctypes.CDLL) -> None:
+    other = compile_library(tmp_path, "other", SOURCE, CC, BUILDS["plain"][1])
+    other.join(ctypes.c_void_p(library.join(None)))
+    job, own = Work(other, 9), Work(library, 9)
+    assert job.together(3, 5) == own.together(3, 5) == 5 and job.was_done(5) and own.was_done(5)
+    assert library.helpers() == other.helpers() == 2
+
+
+@pytest.mark.parametrize(("said", "threads"), [("3", 3), ("5,2", 5), ("", None), ("0", None), ("many", None), ("1000", 64)])
+def test_how_many_there_are(library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch, said: str, threads: int | None) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    every = os.cpu_count() if threads is None else threads
+    assert library.usual() == every or (threads is None and library.usual() == len(os.sched_getaffinity(0)))

@@ -1,0 +1,65 @@
+"""What the header of a module tells of its matrix products: what the kernel does with these sizes."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import pytest
+import test_contract_header
+from gradwright.compiler import driver
+from gradwright.compiler.emit import products
+from gradwright.compiler.emit.products import strips
+from test_contract_header import BUILDS, CC, INCLUDE, compile_library
+
+MODEL = """\
+dtype  float32
+size   N, D = {d}, H = {h}
+input  x[N, D]
+param  W[D, H] ~ he_normal
+output h = x @ W
+minimize mean(h**2)
+"""
+
+
+def lines(model: str) -> list[str]:
+    text = driver.compile_model(model, stop_after="cython").text
+    head = text.split('"""')[1]
+    return [line[13:] for line in head[head.index("\nProducts ") :].splitlines() if line]
+
+
+def test_tiles() -> None:
+    first, second = lines(MODEL.format(d=784, h=100))[:2]
+    assert first.startswith("h (N x 100 x 784) in predict, forward")
+    assert first.endswith(": tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2")
+    assert second.startswith("d_W (784 x 100 x N) in backward")
+
+
+def test_columns_that_are_not_known() -> None:
+    text = MODEL.replace("size   N, D = {d}, H = {h}", "size   N, H, D = {d}")
+    text = text.replace("param  W[D, H] ~ he_normal", "input  W[D, H]")
+    assert lines(text.format(d=784))[0].endswith(": tiles, as many columns as there are")
+
+
+def test_a_few_products_are_loops() -> None:
+    """What gemm.h writes out, and what contract.h does without tiles, by its own constants."""
+    header = (INCLUDE / "gradwright" / "gemm.h").read_text() + (INCLUDE / "gradwright" / "contract.h").read_text()
+    assert f"m * n * k <= {products.WRITTEN_OUT})" in header and f"#define GW_SMALL {products.FEW}.0" in header
+
+
+def test_an_update_adds_within_the_tile() -> None:
+    found = [line for line in lines(MODEL.format(d=784, h=100)) if line.startswith("W_next")]
+    assert len(found) == 1 and " in step: " in found[0] and found[0].endswith("scaled and added in registers")
+
+
+@pytest.mark.skipif(CC is None, reason="needs a C compiler")
+def test_strips_are_those_of_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = test_contract_header.SOURCE + "long kind(long n) { return gw_strip_kind_f32(n, GW_MASKS, 0); }\n"
+    source += "long width(void) { return GW_VECTOR_BYTES / 4; }\nlong masks(void) { return GW_MASKS; }\n"
+    monkeypatch.setattr(test_contract_header, "SOURCE", source)
+    for build, flags in BUILDS.items():
+        library = compile_library(tmp_path, build, flags)
+        width, masks = library.width(), library.masks()
+        for n in range(1, 40 * width):
+            kind = library.kind(ctypes.c_long(n))
+            assert strips(n, width, bool(masks))[0] == {1: "1", 2: "2", 3: "3", 4: "1/2"}[kind], (build, n)
