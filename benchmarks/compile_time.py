@@ -6,7 +6,7 @@
 
 Each family is a model of one shape and any length. A stage that takes time proportional to n^e has the exponent e; it is
 fitted to the longer half of the lengths, where what costs the same for every model counts less. The seconds are those of the
-processor, the C compiler's among them, so that what else runs on the machine counts little.
+processor, the C compiler's among them, so that what else runs on the machine counts little. Below them is how long the texts are.
 """
 
 from __future__ import annotations
@@ -197,33 +197,51 @@ def watched(clock: Clock) -> Iterator[None]:
             setattr(module, name, value)
 
 
-def measure(text: str, *, compiled: bool = False, numpy: bool = False, stop: str = "cython") -> dict[str, float]:
-    """Seconds by stage for one model."""
+def measure(text: str, *, compiled: bool = False, numpy: bool = False, stop: str = "cython",
+            sizes: dict[str, int] | None = None) -> dict[str, float]:  # fmt: skip
+    """Seconds by stage for one model. ``sizes`` gets the bytes of what is made."""
     from gradwright.compiler import driver
     from gradwright.compiler.language.source import Source
 
+    sizes = {} if sizes is None else sizes
     clock = Clock()
     backend = "numpy" if numpy else "cython"
     job = driver.Job(Source("model.gw", text), Path("."), "model", None, {}, backend)
     names = {"syntax": "parse", "graph": "elaborate", "gradients": "cut", "loops": "schedule", "cython": "emit"}
     value: Any = job.source
-    with watched(clock):
+    with driver.uncollected(), watched(clock):
         for stage in driver.STAGES:
             with clock.stage(names[stage.name]):
                 value = stage.run(job, value)
             if stage.name == stop != "cython":
                 return clock.seconds
+    sizes |= {name.removeprefix("model"): len(content.encode()) for name, content in value.items()}
     if compiled and not numpy:
-        from gradwright.compiler.build.compile import headers, translate
-        from gradwright.compiler.build.toolchain import toolchain
-
-        tools = toolchain()
         with tempfile.TemporaryDirectory() as folder:
-            with clock.stage("Cython"):
-                c_file = translate("model", value["model.pyx"], Path(folder))
-            with clock.stage("C compiler"):
-                tools.compile(c_file, Path(folder) / "model.so", include=(headers(),))
+            sizes[".so"] = _build(value["model.pyx"], Path(folder), clock).stat().st_size
     return clock.seconds
+
+
+def _build(pyx: str, folder: Path, clock: Clock) -> Path:
+    """The module, by Cython and the C compiler."""
+    from gradwright.compiler.build import compile as building
+    from gradwright.compiler.build import translator
+
+    def translate(name: str, text: str, where: Path) -> Path:
+        with clock.stage("Cython"):
+            c_file: Path = before(name, text, where)
+            translator.end()  # its seconds are known when it has ended
+            return c_file
+
+    before = building.translate
+    translator.end()
+    building.translate = translate
+    try:
+        with clock.stage("C compiler"):
+            made: Path = building.build_module("model", pyx, folder)
+            return made
+    finally:
+        building.translate = before
 
 
 # ---------------------------------------------------------------- tables
@@ -239,8 +257,8 @@ def exponent(lengths: Sequence[int], seconds: Sequence[float]) -> float:
     return sum((a - x) * (b - y) for a, b in points) / sum((a - x) ** 2 for a, _ in points)
 
 
-def table(name: str, lengths: Sequence[int], rows: Sequence[dict[str, float]]) -> list[str]:
-    """A table for readers: one line a stage, one column a length, and the fitted exponent."""
+def table(name: str, lengths: Sequence[int], rows: Sequence[dict[str, float]], sizes: Sequence[dict[str, int]] = ()) -> list[str]:
+    """A table for readers: one line a stage, one column a length, and the fitted exponent; then what is made."""
     stages = list(dict.fromkeys(stage for row in rows for stage in row))
     text = [f"| {name} | {' | '.join(f'{n:,}' for n in lengths)} | exponent |", f"|---|{'---|' * (len(lengths) + 1)}"]
     for stage in (*stages, "together"):
@@ -250,25 +268,52 @@ def table(name: str, lengths: Sequence[int], rows: Sequence[dict[str, float]]) -
         shown = " | ".join(f"{s:.3f}" if s < 10 else f"{s:.1f}" for s in seconds)
         fitted = exponent(lengths, seconds) if max(seconds) > 0.05 else math.nan
         text.append(f"| {stage} | {shown} | {'' if math.isnan(fitted) else f'{fitted:.2f}'} |")
+    for kind in sizes[-1] if sizes else ():
+        kilobytes = [size[kind] / 1000 for size in sizes]
+        text.append(f"| kB of {kind} | {' | '.join(f'{k:,.0f}' for k in kilobytes)} | {exponent(lengths, kilobytes):.2f} |")
     return text
 
 
-def draw(found: dict[str, tuple[Sequence[int], Sequence[dict[str, float]]]], path: Path) -> None:
-    """The whole time of every family over its length, beside a straight line."""
+PHASES: Final = {
+    "to the graph": ("parse", "elaborate"), "passes and gradients": ("cut", "pass", "verify", "differentiate"),
+    "loops": ("schedule",), "text": ("emit",), "Cython": ("Cython",), "C compiler": ("C compiler",),
+}  # fmt: skip
+
+
+def phases(row: dict[str, float]) -> dict[str, float]:
+    """The seconds of stages that belong together."""
+    found = {name: sum(s for stage, s in row.items() if stage.startswith(stages)) for name, stages in PHASES.items()}
+    return {name: seconds for name, seconds in found.items() if seconds}
+
+
+Found = dict[str, tuple[Sequence[int], Sequence[dict[str, float]]]]
+
+
+def draw(found: Found, path: Path) -> None:
+    """The whole time of every family over its length, beside a straight line; and what it consists of at the longest."""
     import matplotlib
 
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "gradwright"
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    figure, (axes, shares) = pyplot.subplots(1, 2, figsize=(9, 4), width_ratios=(3, 2), layout="constrained")
     for name, (lengths, rows) in found.items():
         axes.plot(lengths, [sum(row.values()) for row in rows], marker="o", markersize=3, label=name)
     low, high = (f(n for lengths, _ in found.values() for n in lengths) for f in (min, max))
-    axes.plot([low, high], [low / 2000, high / 2000], color="0.6", linestyle="--", label="linear")
+    axes.plot([low, high], [low / 2000, high / 2000], color="0.6", linestyle="--", label="proportional")
     axes.set(xscale="log", yscale="log", xlabel="operations in the model", ylabel="seconds to compile")
     axes.legend(fontsize=8, ncols=2)
     axes.grid(alpha=0.3)
+    left = dict.fromkeys(found, 0.0)
+    for phase in PHASES:
+        part = {name: phases(rows[-1]).get(phase, 0.0) / lengths[-1] * 1000 for name, (lengths, rows) in found.items()}
+        if any(part.values()):
+            shares.barh([*part], [*part.values()], left=[*left.values()], label=phase)
+            left = {name: left[name] + seconds for name, seconds in part.items()}
+    shares.invert_yaxis()
+    shares.set(xlabel="milliseconds for each operation, at the longest")
+    shares.legend(fontsize=8)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
 
@@ -284,13 +329,15 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="draw the curve into this file")
     options = parser.parse_args()
     measure("input x\noutput y = x\n")  # what is imported and remembered once
-    found: dict[str, tuple[Sequence[int], Sequence[dict[str, float]]]] = {}
+    found: Found = {}
     for name in options.families or FAMILIES:
         lengths = [options.longest >> k for k in reversed(range(options.points))]
         measure(FAMILIES[name](40), numpy=options.numpy, stop=options.stop)
-        rows = [measure(FAMILIES[name](n), compiled=options.c, numpy=options.numpy, stop=options.stop) for n in lengths]
+        sizes: list[dict[str, int]] = [{} for _ in lengths]
+        rows = [measure(FAMILIES[name](n), compiled=options.c, numpy=options.numpy, stop=options.stop, sizes=size)
+                for n, size in zip(lengths, sizes, strict=True)]  # fmt: skip
         found[name] = lengths, rows
-        print("\n".join(table(name, lengths, rows)), end="\n\n", flush=True)
+        print("\n".join(table(name, lengths, rows, sizes)), end="\n\n", flush=True)
     if options.save is not None:
         os.makedirs(options.save.parent, exist_ok=True)
         draw(found, options.save)

@@ -10,6 +10,7 @@ Each stage takes one value and returns another; any can be stopped after and pri
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -499,15 +500,29 @@ def _beside(job: Job, tools: Toolchain | None) -> Iterator[Objects | None]:
 
 def _run(job: Job, last: str) -> None:
     value: Any = job.source
-    for stage in STAGES:
-        started = time.monotonic()
-        value = job.values[stage.name] = stage.run(job, value)
-        if value is not None and stage.name in job.when:
-            job.when[stage.name](value)
-        tell(DEBUG, "compile", "%s: %s, %.3f s", job.source.name, stage.name, time.monotonic() - started)
-        if stage.name == last:
-            break
+    with uncollected():
+        for stage in STAGES:
+            started = time.monotonic()
+            value = job.values[stage.name] = stage.run(job, value)
+            if value is not None and stage.name in job.when:
+                job.when[stage.name](value)
+            tell(DEBUG, "compile", "%s: %s, %.3f s", job.source.name, stage.name, time.monotonic() - started)
+            if stage.name == last:
+                break
     job.report(())
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Without Python's collector. What the stages make is alive until they are done and has hardly a cycle: to look through all
+    of it again and again takes as long as the stages, and more for each operation of a longer model."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 def _whole(sizes: Mapping[str, Any]) -> dict[str, int]:

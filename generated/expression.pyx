@@ -38,7 +38,7 @@ cdef void _forward_part1(read x, write f_t1, write f_t2, write f_t4, write f_t6,
     # the rounds of a loop of forward from first up to last
     cdef real f_total_block[512]
     cdef double f_total
-    cdef Py_ssize_t n, n_in, n_start, n_count
+    cdef Py_ssize_t n, n_start, n_count, n_in
     f_total = 0
     # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
     for n_start in range(first, last, 512):
@@ -125,7 +125,7 @@ cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N
     cdef real f_t1, f_t2, f_t4, f_t6, d_f_t5
     cdef real f_total_block[512]
     cdef double f_total
-    cdef Py_ssize_t n, n_in, n_start, n_count
+    cdef Py_ssize_t n, n_start, n_count, n_in
     f_total = 0
     for n_start in range(first, last, 512):
         n_count = last - n_start if last - n_start < 512 else 512

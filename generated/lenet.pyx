@@ -149,11 +149,11 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
                 scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[7])
                 scores_t8_pad[288*n + 8*j + k + 200] = scores_t8[3]
     #     second.W as the kernel reads it
-    for j in range(3):
+    for j in range(8):
         for k in range(3):
-            for l in range(8):
+            for l in range(3):
                 for i in range(16):
-                    second_W_laid[384*j + 128*k + 16*l + i] = second_W[72*i + 9*l + 3*j + k]
+                    second_W_laid[384*k + 128*l + 16*j + i] = second_W[72*i + 9*j + 3*k + l]
     contract(N, 288, 256,  4, 48, 64,  4, 8, 16,
              1, 0, 0,  3, 48, 384,  24, 1, 16,
              16, 1, 1,
@@ -292,11 +292,11 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
                 scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[256*n + 8*j + k + 224])
                 scores_t8_pad[288*n + 8*j + k + 200] = scores_t8[3]
     #     second.W as the kernel reads it
-    for j in range(3):
+    for j in range(8):
         for k in range(3):
-            for l in range(8):
+            for l in range(3):
                 for i in range(16):
-                    second_W_laid[384*j + 128*k + 16*l + i] = second_W[72*i + 9*l + 3*j + k]
+                    second_W_laid[384*k + 128*l + 16*j + i] = second_W[72*i + 9*j + 3*k + l]
     contract(N, 288, 256,  4, 48, 64,  4, 8, 16,
              1, 0, 0,  3, 48, 384,  24, 1, 16,
              16, 1, 1,
@@ -707,14 +707,15 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef read head_W = theta + 1248, head_b = theta + 1888
     cdef write d_first_W = grad, d_first_b = grad + 72, d_second_W = grad + 80, d_second_b = grad + 1232
     cdef write d_head_W = grad + 1248, d_head_b = grad + 1888
-    cdef write x_pad = work + 2400*N + 1152, scores_t3 = work + 1152, scores_t6 = work + 576*N + 1152, scores_t7 = work
-    cdef write scores_t8_pad = work + 1088*N + 1152, scores_t8_at = work + 2144*N + 1152
-    cdef write scores_t8_t1_at = work + 1376*N + 1152, second_W_laid = work, scores_t11 = work + 1152
-    cdef write scores_t14 = work + 1632*N + 1152, scores_t16 = work + 1888*N + 1152, scores_t17 = work + 2500*N + 1152
-    cdef write scores_t16_at = work + 2564*N + 1152, scores_t16_t1_at = work + 2272*N + 1152
-    cdef write scores_t18 = work + 1952*N + 1152, d_scores = work + 2692*N + 1152, d_scores_t17 = work + 2628*N + 1152
-    cdef write d_scores_t14 = work + 1888*N + 1152, d_scores_t14_pad = work + 1152, second_W_laid_2 = work
-    cdef write d_scores_t8 = work + 1632*N + 1152, d_scores_t7 = work, d_scores_t6 = work + 1152, d_second_W_laid = work
+    cdef write x_pad = work + 2400*N + 2304, scores_t3 = work + 2304, scores_t6 = work + 576*N + 2304, scores_t7 = work
+    cdef write scores_t8_pad = work + 1088*N + 2304, scores_t8_at = work + 2144*N + 2304
+    cdef write scores_t8_t1_at = work + 1376*N + 2304, second_W_laid = work, second_W_laid_2 = work + 1152
+    cdef write scores_t11 = work + 2304, scores_t14 = work + 1632*N + 2304, scores_t16 = work + 1888*N + 2304
+    cdef write scores_t17 = work + 2500*N + 2304, scores_t16_at = work + 2564*N + 2304
+    cdef write scores_t16_t1_at = work + 2272*N + 2304, scores_t18 = work + 1952*N + 2304
+    cdef write d_scores = work + 2692*N + 2304, d_scores_t17 = work + 2628*N + 2304
+    cdef write d_scores_t14 = work + 1888*N + 2304, d_scores_t14_pad = work + 2304, d_scores_t8 = work + 1632*N + 2304
+    cdef write d_scores_t7 = work, d_scores_t6 = work + 2304, d_second_W_laid = work
     cdef real t1, t3, t5, t7, t9, t11, t13, t15, t17, t19, t21, t23, t25, t27, t29, t31, t33, t35, t37, t39, t41, t43
     cdef real t45, t47, t49, t51, t53, t55, t57, t59, t61, t63, t65, t67, t69, t71, loss_t1_max
     cdef real loss_t4_block[8]
@@ -987,13 +988,20 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                 t48 = above(t47, scores_t8_t1_at_best[7])
                 scores_t8_t1_at_best[7] = pick(t48, t47, scores_t8_t1_at_best[7])
                 scores_t8_t1_at[256*n + 8*j + k + 224] = pick(t48, 1, scores_t8_t1_at[256*n + 8*j + k + 224])
-    # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-    #     second.W as the kernel reads it
-    for j in range(3):
+    for j in range(8):
+        # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+        #     second.W as the kernel reads it
         for k in range(3):
-            for l in range(8):
+            for l in range(3):
                 for i in range(16):
-                    second_W_laid[384*j + 128*k + 16*l + i] = second_W[72*i + 9*l + 3*j + k]
+                    second_W_laid[384*k + 128*l + 16*j + i] = second_W[72*i + 9*j + 3*k + l]
+        # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+        #     second.W as the kernel reads it
+        for k in range(3):
+            for l in range(3):
+                for i in range(16):
+                    second_W_laid_2[384*k + 128*l + 8*i + j] = second_W[72*i + 9*j - 3*k - l + 8]
+    # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     in conv2d
     contract(N, 288, 256,  4, 48, 64,  4, 8, 16,
              1, 0, 0,  3, 48, 384,  24, 1, 16,
@@ -1202,12 +1210,6 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                     d_scores_t14_pad[576*n + 96*k + 16*l + j + 112] = d_scores_t14[256*n + 64*k + 16*l + j]
                 for l in range(4):
                     d_scores_t13[j] += d_scores_t14[256*n + 64*k + 16*l + j]
-    #     second.W as the kernel reads it
-    for j in range(3):
-        for k in range(3):
-            for l in range(16):
-                for i in range(8):
-                    second_W_laid_2[384*j + 128*k + 8*l + i] = second_W[72*l + 9*i - 3*j - k + 8]
     contract(N, 576, 128,  4, 96, 32,  4, 16, 8,
              1, 0, 0,  3, 96, 384,  48, 1, 8,
              8, 1, 1,
@@ -1458,7 +1460,7 @@ _SPEC = """{
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
-            'work': ('+', ('*', 2702, 'N'), 1152),
+            'work': ('+', ('*', 2702, 'N'), 2304),
             'sizes': ('N',),
         },
     ),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import cProfile
+import gc
 import pstats
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,13 @@ def work(text: str, stop: str = "cython") -> int:
     measure(text, stop=stop)
     profile.disable()
     return sum(entry[1] for entry in pstats.Stats(profile).stats.values())  # type: ignore[attr-defined]
+
+
+def emitted(family: str, n: int) -> dict[str, str]:
+    """The texts of a model, by the names of their files."""
+    result = driver.compile_model(FAMILIES[family](n), stop_after="cython", name="model")
+    texts: dict[str, str] = result.value
+    return texts
 
 
 QUICK = ("units", "outputs")
@@ -86,3 +96,67 @@ def test_a_step_in_pieces_takes_the_same_step(decay: float, monkeypatch: pytest.
         assert whole.step(rule, **data) == pytest.approx(pieces.step(rule, **data), rel=1e-12)
     for one, two in zip(whole.params, pieces.params, strict=True):
         np.testing.assert_allclose(np.asarray(two), np.asarray(one), rtol=1e-12, atol=1e-14)
+
+
+LONG = ("left", "right", "calls", "balanced", "lines", "units")
+
+
+def _same_as_numpy(family: str, n: int) -> None:
+    """The built module of a long model and the NumPy backend, which has no loops, buffers or pieces, compute the same."""
+    text = FAMILIES[family](n)
+    shape = () if family == "units" else (3,)
+    data = {"x": np.linspace(0.1, 0.9, 3).reshape(3)[: 3 if shape else 1].reshape(shape), "upstream": np.ones(shape)}
+    data |= {} if family == "calls" else {"t": np.array(0.5)}
+    built = driver.load(text, optimize=0, name=f"long_{family}").Model()
+    plain = driver.load(text, backend="numpy", name=f"plain_{family}").Model()
+    (a, ga), (b, gb) = built.value_and_grad(**data), plain.value_and_grad(**data)
+    for one, two in zip((*a, *ga), (*b, *gb), strict=True):
+        two = np.asarray(two)
+        np.testing.assert_allclose(one, two, rtol=1e-9, atol=1e-9 * max(1.0, float(np.abs(two).max())))
+    assert any(np.abs(g).max() > 0 for g in map(np.asarray, ga))
+
+
+@pytest.mark.parametrize("family", ["right", pytest.param("units", marks=pytest.mark.slow)])
+def test_fifteen_hundred_operations_compute_what_numpy_does(family: str) -> None:
+    _same_as_numpy(family, 1_500)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", LONG)
+def test_ten_thousand_operations_compute_what_numpy_does(family: str) -> None:
+    _same_as_numpy(family, 10_000)
+
+
+def test_no_function_or_line_grows_with_the_model() -> None:
+    """One expression on one line: what the C compiler takes at a time, and what a comment shows, is bounded."""
+    text = emitted("right", 700)["model.pyx"]
+    lengths = [len(kernel.splitlines()) for kernel in re.split(r"\n(?=cdef void )", text.partition("What follows")[0])]
+    assert len(lengths) > 20
+    assert max(lengths) <= 2_000
+    assert max(len(line) for line in text.splitlines() if line.lstrip().startswith("# model.gw:")) <= 300
+
+
+def test_an_adjoint_of_many_uses_is_added_in_steps() -> None:
+    """Of 200 contributions, no statement adds more than 64, and no more wait in memory."""
+    body = " + ".join(f"tanh({k} * w)" for k in range(200))
+    text = f"size N\ninput x[N]\nparam w = 1\noutput y = x * ({body})\n"
+    model = driver.load(text, backend="numpy", name="many_uses").Model()
+    model.theta[:] = 0.01
+    _, grads = model.value_and_grad(x=np.ones(2), upstream=np.ones(2))
+    k = np.arange(200)
+    np.testing.assert_allclose(grads.w, 2 * np.sum(k / np.cosh(0.01 * k) ** 2), rtol=1e-12)
+    whole = driver.compile_model(text, stop_after="gradients").value.whole
+    added = [len(e.args) for e in whole.eqns if e.origin.rule == "fan-out"]
+    assert len(added) > 2
+    assert max(added) <= 64
+
+
+def test_the_collector_rests_while_a_model_is_compiled() -> None:
+    seen = []
+    text = FAMILIES["lines"](4)
+    job = driver.Job(driver.Source("model.gw", text), Path("."), "model", None, {}, "cython")
+    job.when = {"graph": lambda _: seen.append(gc.isenabled())}
+    assert gc.isenabled()
+    driver._run(job, "graph")
+    assert seen == [False]
+    assert gc.isenabled()

@@ -191,3 +191,21 @@ def test_image_by_image_gives_what_all_at_once_gives(count: int) -> None:
         for w in "Wb":
             a, b = (getattr(getattr(g, name), w) for *_, g in found)
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12 * abs(b).max(), err_msg=f"{name}.{w}")
+
+
+def test_a_transposed_copy_reads_along_lines() -> None:
+    """Weights as the kernel reads them: written along the filters; around that loop the steps in what is read grow shorter."""
+    (found,) = [k for k in plan(build(IMAGES)).kernels if k.name == "predict"]
+
+    def copies(nodes: Iterable[Node], outer: tuple[str, ...] = ()) -> Iterator[tuple[Assign, tuple[str, ...]]]:
+        for node in nodes:
+            if isinstance(node, Loop):
+                yield from copies(node.body, (*outer, node.variable))
+            elif isinstance(node, Assign) and "W_laid" in node.target:
+                yield node, outer
+
+    seen = [*copies(lower(found).body)]
+    assert len(seen) >= 3
+    for write, (*outer, innermost) in seen:
+        assert write.index[-1].plain == innermost
+        assert outer == [ix.plain for ix in write.args[0].index if ix.plain != innermost]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -59,8 +60,47 @@ def test_rounds_that_need_one_another_stay_in_order(formula: str) -> None:
     assert shared(f"size N\ninput x[N]\noutput f = {formula}\n", "forward") == []
 
 
-def test_a_loop_that_adds_to_an_array_stays_in_order() -> None:
-    assert all(not s for s, _ in shared("size N\ninput x[N, 3]\noutput f = sum(x, axis=0)\n", "forward"))
+def added(text: str, kernel: str = "forward") -> list[tuple[str, ...]]:
+    """The arrays that each loop of a kernel adds to part by part."""
+    _, nests = compile_model(text, stop_after="loops").value
+    (nest,) = [n for n in nests if n.kernel.name == kernel]
+    return [s.arrays for s in shares(nest).values()]
+
+
+def test_small_arrays_are_added_part_by_part() -> None:
+    assert added("size N\ninput x[N, 50, 32]\noutput f = sum(exp(x), axis=(0, 1))\n") == [("f",)]
+    assert added("size N\ninput x[N, 50, 32, 40]\noutput f = sum(exp(x), axis=(0, 1))\n") == [], "too much for each part to have"
+    assert added("size N, M\ninput x[N, M]\noutput f = sum(exp(x), axis=0)\n") in ([], [()]), "nor is it known how much"
+    assert added("size N\ninput x[N, 3]\noutput f = sum(exp(x), axis=0)\n") == [], "short rounds are not worth it"
+    assert added(COLUMNS, "train") == [("d_b",)]
+
+
+COLUMNS = "size N\ninput x[N, 64, 32]\nparam b[32] ~ normal(0, 1)\nminimize mean(softplus(x + b)**2)\n"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_arrays_have_the_same_bits_with_any_number_of_threads(dtype: str) -> None:
+    models = [load(COLUMNS, dtype=dtype, threads=t, name="shared_columns").Model(seed=1) for t in (1, 3)]
+    plain = load(COLUMNS, dtype=dtype, backend="numpy", name="shared_columns").Model(seed=1)
+    for n in (0, 1, 7, 33, 200):
+        x = np.random.default_rng(n).normal(size=(n, 64, 32)).astype(dtype)
+        if n:
+            wanted = plain.value_and_grad(x=x)[1].b
+        for _ in range(4):
+            found = [model.value_and_grad(x=x)[1].b for model in models]
+            np.testing.assert_array_equal(found[0], found[1])
+            if n:
+                np.testing.assert_allclose(found[0], wanted, rtol=2000 * np.finfo(dtype).eps)
+        before = [model.theta.copy() for model in models]
+        losses = [float(model.step("sgd", x=x)) for model in models] if n else [0.0]
+        assert len(set(losses)) == 1
+        np.testing.assert_array_equal(models[0].theta, models[1].theta)
+        for model, theta in zip(models, before, strict=True):
+            model.theta = theta
+
+
+def test_what_a_row_finds_has_its_own_place() -> None:
+    assert shared("size N\ninput x[N, 100]\noutput f = argmax(x, axis=1)\n", "forward") == [((), ())]
 
 
 def test_short_loops_are_left_alone() -> None:
@@ -186,6 +226,26 @@ def test_rows_take_their_largest_by_vectors() -> None:
         x[3, columns // 2], x[5], x[7, 1] = np.nan, -np.inf, np.inf
         found, wanted = (load(model, backend=b, name="rows").Model().predict(x=x).f for b in ("cython", "numpy"))
         np.testing.assert_allclose(found, wanted, rtol=1e-14)
+
+
+def test_what_lies_together_is_summed_where_it_lies() -> None:
+    """A copy of each block would be written for nothing; but what is read across rows, or changed later, is copied."""
+    model = """\
+size N
+input x[N, 100], y[N]
+output f = sum(x, axis=1) + max(x, axis=1)
+output g = exp(y)
+output h = sum(g) + sum(y**2) + sum(x[:, 3])
+"""
+    code = next(iter(compile_model(model, stop_after="cython", name="lying").value.values())).partition("cdef void predict")[0]
+    assert "block_sum(x + 100*n, 100)" in code and "block_max(x + 100*n, 100)" in code
+    assert re.search(r"block_sum\(g \+ n_start\w*, n_count", code) and "= y[n]*y[n]" in code and "= x[100*n + 3]" in code
+    rng = np.random.default_rng(0)
+    for n in (0, 1, 513, 2000):
+        given = {"x": rng.normal(size=(n, 100)), "y": rng.normal(size=n)}
+        found, wanted = (load(model, backend=b, name="lying").Model().predict(**given) for b in ("cython", "numpy"))
+        for name in "fgh":
+            np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), rtol=1e-12, atol=1e-12)
 
 
 def test_results_that_somebody_holds_are_left_alone() -> None:

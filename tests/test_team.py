@@ -37,7 +37,7 @@ int together(int size, int calls, ptrdiff_t parts, ptrdiff_t work, int* seen, do
         const int mine = gw_team_take(size);
         if (mine > 1) gw_team_run(task, &x, parts);
         else task(&x, 0, parts);
-        if (mine > 1) gw_team_give(0, 0);
+        if (mine > 1) gw_team_give();
         had += mine == size;
     }
     return had;
@@ -46,13 +46,24 @@ int helpers(void) { return gw_team_here->helpers; }
 int asleep(int member) { return __atomic_load_n(&gw_team_here->members[member].asleep, __ATOMIC_SEQ_CST); }
 /* The caller believes that a member looks out for work, when it sleeps: it will not come. */
 void forget(int member) { __atomic_store_n(&gw_team_here->members[member].asleep, 0, __ATOMIC_SEQ_CST); }
-void give(double now, double won) { if (gw_team_take(2) == 2) gw_team_give(now, won); }
-int mood(double now, int begin) { return gw_team_mood(now, begin); }
+void settle(double now, double won) { gw_team_settle(now, won); }
+int rests(double now) { return gw_team_rests(now); }
+/* Whether the work was done by one thread, by the order that was given. */
+static int by_one;
+static void note(void* of, ptrdiff_t first, ptrdiff_t last) { (void)of; by_one = last - first > 1; }
+int obeyed(int order, ptrdiff_t parts) {
+    gw_threads = 2;
+    gw_team_tell(order);
+    gw_team_do(note, NULL, parts, 1, 2, 3, 4);
+    gw_team_tell(0);
+    return by_one;
+}
+int wanted(void) { return gw_team_wanted(); }
 int usual(void) { return gw_team_usual(); }
 void* join(void* team) { return gw_team_join(team); }
 int within(int size) { /* asked from within a part */
     int mine = gw_team_take(size), inner = mine > 1 ? gw_team_take(size) : 1;
-    if (mine > 1) gw_team_give(0, 0);
+    if (mine > 1) gw_team_give();
     return inner;
 }
 """
@@ -128,22 +139,35 @@ def test_a_team_with_nothing_to_do_sleeps(library: ctypes.CDLL) -> None:
 
 
 def test_what_a_team_loses_it_must_have_won(library: ctypes.CDLL) -> None:
-    def give(now: float, won: float) -> None:
-        library.give(ctypes.c_double(now), ctypes.c_double(won))
+    def settle(now: float, won: float) -> None:
+        library.settle(ctypes.c_double(now), ctypes.c_double(won))
 
-    def mood(now: float, begin: int = 0) -> int:
-        return int(library.mood(ctypes.c_double(now), begin))
+    def rests(now: float) -> bool:
+        return bool(library.rests(ctypes.c_double(now)))
 
-    assert mood(100.0) == 1 and mood(100.0, 1) == 2 and mood(100.0005) == 2 and mood(100.002) == 1
-    give(200.0, 0.003)
-    give(200.0, -0.002)
-    assert mood(200.0) == 1, "it had won as much"
-    give(200.0, -0.003)
-    assert mood(200.0) == mood(200.0, 1) == mood(200.09) == 0 and mood(200.2) == 1, "2 ms lost: rest for 100"
+    assert not rests(100.0)
+    settle(200.0, 0.003)
+    settle(200.0, -0.002)
+    assert not rests(200.0), "it had won as much"
+    settle(200.0, -0.003)
+    assert rests(200.0) and rests(200.09) and not rests(200.2), "2 ms lost: rest for 100"
     for _ in range(100):
-        give(300.0, 1.0)
-    give(300.0, -0.01)
-    assert mood(300.1) == 0, "what was won long ago does not count for ever"
+        settle(300.0, 1.0)
+    settle(300.0, -0.01)
+    assert rests(300.1), "what was won long ago does not count for ever"
+    Work(library, 5).together(2)
+    settle(350.0, -0.01)
+    assert not rests(350.0), "that a thread was made does not count"
+    settle(400.0, -60.0)
+    assert rests(400.9) and not rests(401.1), "that was no thread's fault"
+
+
+def test_an_order_counts_for_all_work(library: ctypes.CDLL) -> None:
+    alone, together = 1, 2
+    assert not library.wanted()
+    assert library.obeyed(alone, 100) and library.wanted() and library.helpers() == 0
+    assert not library.obeyed(together, 100) and library.helpers() == 1
+    assert library.obeyed(alone, 100), "whatever was measured"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")

@@ -2,6 +2,7 @@
 (oneDNN, channels last) where it is installed, elementary functions, sums.
 
     python benchmarks/kernels/run.py [products] [convolutions] [functions] [--dtype float32|float64] [--cc gcc] [--threads 2]
+    OPENBLAS_CORETYPE=Nehalem python benchmarks/kernels/run.py products --march x86-64-v2       # as on an older processor
 
 One thread; with --threads, products and convolutions alone, by so many threads and by as many as team.h chooses. Each shape is
 measured in short turns with the peak and with the other library, and the best turn of each counts, on one thread in time of that
@@ -27,7 +28,7 @@ from typing import Any
 import numpy as np
 
 INCLUDE = Path(__file__).resolve().parents[2] / "runtime" / "include"
-FLAGS = ["-O3", "-march=native", "-mprefer-vector-width=512", "-fno-math-errno", "-fno-trapping-math"]
+FLAGS = ["-O3", "-mprefer-vector-width=512", "-fno-math-errno", "-fno-trapping-math"]
 FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "sin")
 # m, n, k and which operands are transposed
 SHAPES = [
@@ -127,7 +128,7 @@ double sum(const C_REAL* x, ptrdiff_t n) {
 """
 
 
-def build(folder: Path, compiler: str, dtype: np.dtype[Any], threads: int) -> ctypes.CDLL:
+def build(folder: Path, compiler: str, dtype: np.dtype[Any], threads: int, march: str) -> ctypes.CDLL:
     double = dtype == np.float64
     source = SOURCE.replace("C_REAL", "double" if double else "float").replace("_REAL", "_f64" if double else "_f32")
     for name in FUNCTIONS:
@@ -135,7 +136,7 @@ def build(folder: Path, compiler: str, dtype: np.dtype[Any], threads: int) -> ct
         source += f"double along_{name}(gw_read_{s} x, gw_write_{s} y, ptrdiff_t n) {{ const double start = seconds();\n"
         source += f"    for (ptrdiff_t i = 0; i < n; i++) y[i] = gw_{name}{f}(x[i]);\n    return seconds() - start;\n}}\n"
     (folder / "kernels.c").write_text(source)
-    flags = [*FLAGS, *(["-DDIVIDED", "-pthread"] if threads > 1 else [])]
+    flags = [*FLAGS, f"-march={march}", *(["-DDIVIDED", "-pthread"] if threads > 1 else [])]
     command = [compiler, *flags, "-std=gnu11", "-shared", "-fPIC", f"-I{INCLUDE}", "kernels.c", "-o", "kernels.so", "-lm"]
     subprocess.run(command, check=True, cwd=folder)
     library = ctypes.CDLL(str(folder / "kernels.so"))
@@ -308,12 +309,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     parser.add_argument("--cc", default=os.environ.get("CC", "cc"))
+    parser.add_argument("--march", default="native", help="the processors that are compiled for")
     parser.add_argument("what", nargs="*", help="products, convolutions, functions: all where none is named")
     parser.add_argument("--threads", type=int, default=1, help="also compare one thread with so many")
     arguments = parser.parse_args()
     dtype = np.dtype(arguments.dtype)
     with tempfile.TemporaryDirectory() as folder:
-        library = build(Path(folder), arguments.cc, dtype, arguments.threads)
+        library = build(Path(folder), arguments.cc, dtype, arguments.threads, arguments.march)
         if arguments.threads > 1:
             threaded(library, dtype, arguments.threads)
             return

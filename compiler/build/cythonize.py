@@ -7,6 +7,7 @@ JSON, and ends when nobody can ask any more.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import sys
@@ -104,6 +105,7 @@ def serve(known: str) -> None:
         if not line:
             return
         answer: dict[str, Any]
+        gc.disable()  # its trees are alive until the end: looking through them again and again takes longer for a longer text
         try:
             answer = {"complaint": cythonize(**json.loads(line))}
         except OSError as error:
@@ -114,6 +116,8 @@ def serve(known: str) -> None:
             answer = {"complaint": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
+        gc.enable()
+        gc.collect()
 
 
 if __name__ == "__main__":

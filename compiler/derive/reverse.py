@@ -8,6 +8,7 @@ Derivatives", chapter 3; fan-out adds.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,8 @@ from ..graph.text import show_access
 from .facts import Facts
 from .partials import partials
 from .scalar import function_partials
+
+ADDED = 64  # contributions to one adjoint that are added at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ class _Sweep:
         self.path = tape.ancestors(self.seeds)
         self.new: list[Eqn | Scan] = []
         self.pending: dict[str, list[Part]] = {}
+        self.uses: Counter[str] = Counter()  # contributions that each adjoint has had
         self.masked: set[str] = set()  # adjoints that a branch not taken may have set to zero
         self.singular: set[str] = set()  # adjoints that may be infinite because of a square root at 0
 
@@ -179,11 +183,29 @@ class _Sweep:
         body = E.ONE if seed.value is None else E.arg(0)
         return Eqn(Value("", value.shape), axes, index, "", args, body, "seed", replace(origin, rule="seed"))
 
+    def _contribute(self, name: str, part: Part) -> None:
+        """One more part of an adjoint. Of very many, some are added before the others are there: all of them would be waiting
+        at the same time, for a sum as long as the model."""
+        parts = self.pending.setdefault(name, [])
+        if len(parts) == ADDED:
+            subtotal = self._add(name, f"d_{name}_sum", parts, f"the first {self.uses[name]} adjoints of {name} add")
+            axes = shape_axes(self.values[name].shape)
+            index = tuple(at(a.name) for a in axes)
+            copy = Eqn(Value("", self.values[name].shape), axes, index, "", (Access(subtotal, index),), E.arg(0), "copy",
+                       Origin((), "fan-out"))  # fmt: skip
+            parts[:] = [Part(copy, subtotal in self.masked, subtotal in self.singular)]
+        parts.append(part)
+        self.uses[name] += 1
+
     def _sum(self, name: str, parts: list[Part]) -> str:
         """Give the contributions names; where there are several, add them (fan-out adds)."""
-        total = self.name(f"d_{name}")
         if len(parts) == 1:
-            return self._emit(parts[0], total)
+            return self._emit(parts[0], self.name(f"d_{name}"))
+        uses = self.uses[name] + len(self.seeds.get(name, ()))
+        return self._add(name, f"d_{name}", parts, f"{name} is used {uses} times: its adjoints add")
+
+    def _add(self, name: str, wanted: str, parts: Sequence[Part], note: str) -> str:
+        total = self.name(wanted)
         axes = shape_axes(self.values[name].shape)
         index = tuple(at(a.name) for a in axes)
         accesses: list[Access] = []
@@ -193,7 +215,6 @@ class _Sweep:
             if k:
                 body = E.make("add", body, E.arg(k))
                 spans.update(dict.fromkeys(part.eqn.origin.spans))
-        note = f"{name} is used {len(parts)} times: its adjoints add"
         origin = Origin(tuple(spans), "fan-out", note)
         value = Value(total, self.values[name].shape)
         self.new.append(Eqn(value, axes, index, "", tuple(accesses), body, "add", origin))
@@ -289,7 +310,7 @@ class _Sweep:
                 axes = shape_axes(value.shape)
                 index = tuple(at(a.name) for a in axes)
                 part = Eqn(Value("", value.shape), axes, index, "", (Access(value.name, index),), E.arg(0), "copy", origin)
-                self.pending.setdefault(outer[k], []).append(Part(part, True, rooted))
+                self._contribute(outer[k], Part(part, True, rooted))
 
     def _held(self, name: str, adjoint: str | Expr | None, origin: Origin) -> str:
         """An adjoint as a value."""
@@ -363,7 +384,7 @@ class _Sweep:
             s = s or root
             part = self._swap(eqn, k, operands, product, rule_note or self._note(eqn, k, p))
             sparse = part.plain_out is None  # what was not read has the adjoint 0
-            self.pending.setdefault(eqn.args[k].value, []).append(Part(part, m or sparse, s))
+            self._contribute(eqn.args[k].value, Part(part, m or sparse, s))
 
     def _through_reduction(self, eqn: Eqn, factor: Expr, args: list[Access]) -> tuple[Expr, str]:
         """What the reduction makes of the upstream at each point that was reduced."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Access, Atom, Gather, Ix, Origin, Quot, Rem, Value, at
-from ..graph.shapes import Dim, Quotient, Shape
+from ..graph.rewrite import substitute_access
+from ..graph.shapes import Dim, Quotient, Shape, size
 from ..language.source import Source
 from ..loops.buffers import used
 from ..loops.ir import ArgBest, Assign, Leave, Loop, Move, Nest, Node, Product, Rank, Storage, Zero
-from ..loops.schedule import BLOCKED, STRIP
+from ..loops.schedule import BLOCKED, STRIP, operations
 from ..loops.shares import Share, shares
 from ..passes.kernels import Place
 from ..passes.products import LEVELS, Level
@@ -21,7 +23,8 @@ from .names import Speller
 
 SHOWN = 24  # lines of the model in one comment
 SEVERAL = frozenset(("theta", "frozen", "hyper", "rule", "kept", "state", "next", "grad"))  # slots that hold several values
-PIECE = 200  # statements of one C function: its compiler takes more than twice as long for twice as many
+WIDE = 160  # characters of a line of the model in a comment
+PIECE = 256  # operations of one C function: its compiler takes more than twice as long for twice as many
 BLOCK = 512  # elements of a long sum that are added at a time
 Sources = Mapping[str, Source]
 
@@ -124,8 +127,10 @@ class KernelWriter:
         self.bounds: tuple[str, str] | None = None  # of the loop that is being written as such a function
         self.calls: list[str] = []  # of these pieces
         self.held: dict[str, list[Place]] = {}  # what lives in each slot
-        for place in nest.kernel.places:
+        self.places: dict[str, list[int]] = {}  # of each value, by their number
+        for k, place in enumerate(nest.kernel.places):
             self.held.setdefault(place.slot, []).append(place)
+            self.places.setdefault(place.value, []).append(k)
         self.held.setdefault("rule", [])
         for name in self.free:
             self.spell(name)
@@ -169,6 +174,11 @@ class KernelWriter:
             result.append((slot, type_, name))
         return result
 
+    def _arguments_of(self, values: Collection[str]) -> list[tuple[str, str, str]]:
+        """Those in which some of the values live, or that are among them as slots."""
+        slots = {*values, *self._held(values)}
+        return [a for a in self.arguments if a[0] in slots]
+
     def _loaded(self) -> dict[str, str]:
         """Scalars among the parameters and hyper-parameters are read once, at the start."""
         found: dict[str, str] = {}
@@ -202,7 +212,7 @@ class KernelWriter:
         here: dict[str, None] | None = None
         if self.shares:  # what lives in the parts of loops is declared there
             here = self._used([n for k, n in enumerate(self.nest.body) if k not in self.shares])
-            here |= dict.fromkeys(name for share in self.shares.values() for name in (*share.sums, *share.reads))
+            here |= dict.fromkeys(name for share in self.shares.values() for name in (*share.sums, *share.arrays, *share.reads))
             here |= dict.fromkeys(self.handed)
         for text in self._declarations(here):
             out.add(text)
@@ -240,7 +250,7 @@ class KernelWriter:
                     self.shared.add(value)
         if self.shared:
             out.add(f"cdef struct _{name}_shared:")
-            doubles = self._doubles()
+            doubles = self.doubles
             for s in self.nest.storage:
                 if s.value.name in self.shared:
                     out.add(f"    {' '.join(self._variable_of(s, doubles))}")
@@ -251,7 +261,7 @@ class KernelWriter:
             body = self.lines = Lines()
             for node in piece:
                 self._node(node, 1)
-            arguments = [a for a in self.arguments if a[0] in values or any(p.value in values for p in self.held[a[0]])]
+            arguments = self._arguments_of(values)
             work = any(self.storage[v].kind == "work" for v in values if v in self.storage)
             handed = bool(self.shared & values.keys())
             self._head(out, f"_{name}_{k}", arguments, work, f"_{name}_shared *_shared" if handed else "")
@@ -267,11 +277,12 @@ class KernelWriter:
 
     def _share(self, node: Loop, share: Share, out: Lines) -> None:
         """A loop as a function of its own that runs some of its rounds, and the call that shares them out."""
-        kernel, lines, doubles = self.nest.kernel.name, self.lines, self._doubles()
+        kernel, lines, doubles = self.nest.kernel.name, self.lines, self.doubles
         before = self.locals, self.header, self.noted
         self.locals, self.header, self.noted = {}, None, set()
         values = self._used([node])
-        formals, passed = self._pointers(node, values)  # type, name, what is given for it
+        there = values.keys() - {*share.arrays}  # of an array that it adds to, a part has its own
+        formals, passed = self._pointers(node, there)  # type, name, what is given for it
         for name in share.reads:
             type_, declarator = self._variable_of(self.storage[name], doubles)
             spelled, array, _ = declarator.partition("[")
@@ -281,20 +292,41 @@ class KernelWriter:
         first, last, sums = self.spell.fresh("first"), self.spell.fresh("last"), self.spell.fresh("sums")
         body = self.lines = Lines()
         origins = tuple(dict.fromkeys(_origins(node)))
+        made: dict[str, dict[Origin, None]] = {}  # what each sum is made of
+        for leaf in _walk([node]):
+            if isinstance(leaf, Assign):
+                made.setdefault(leaf.target, {})[leaf.origin] = None
         self.bounds = first, last
         self._node(node, 1)
         self.bounds = None
         for k, name in enumerate(share.sums):
-            body.add(f"    {sums}[{k}] = {self.spell(name)}", *origins)
+            body.add(f"    {sums}[{k}] = {self.spell(name)}", *made[name])
+        arrays, count = [], len(share.sums)  # what each is called, how long it is, and where its sums begin
+        for name in share.arrays:
+            arrays.append((self.spell(name), self._length(name), f"{sums}[{count} + "))
+            count += arrays[-1][1]
+        each = self.spell.fresh("e") if arrays else ""
+
+        def over(lines: Lines, length: int, statement: str) -> None:
+            self._local("Py_ssize_t", each)
+            lines.add(f"    for {each} in range({length}):", *origins)
+            lines.add(f"        {statement}", *origins)
+
+        for spelled, length, start in arrays:
+            over(body, length, f"{start}{each}] = {spelled}[{each}]")
         sizes = [self.spell(n) for n in self.free]
         rest = [f"Py_ssize_t {n}" for n in (*sizes, first, last)] + [f"double *{sums}"]
         for line in _wrap(f"cdef void {part}(", [f"{t} {n}" for t, n, _ in formals] + rest, ") noexcept nogil:"):
             out.add(line)
         out.add(f"    # the rounds of a loop of {kernel} from {first} up to {last}")
-        for text in self._declarations(values.keys() - {*share.reads} - passed):
+        for spelled, length, _ in arrays:
+            self._local("real", f"{spelled}[{length}]")
+        for text in self._declarations(there - {*share.reads} - passed):
             out.add(text)
         for name in share.sums:
-            out.add(f"    {self.spell(name)} = 0", *origins)
+            out.add(f"    {self.spell(name)} = 0", *made[name])
+        for spelled, length, _ in arrays:
+            over(out, length, f"{spelled}[{each}] = 0")
         out.extend(body)
         given = [f"<{t}>s[{k}]" if t in ("read", "write", "indices", "write_indices") else f"(<{t} *>s[{k}])[0]"
                  for k, (t, _, _) in enumerate(formals)]  # fmt: skip
@@ -316,8 +348,8 @@ class KernelWriter:
         self._local("void", f"*{table}[{len(formals)}]")
         for k, (_, _, text) in enumerate(formals):
             self.lines.add(f"    {table}[{k}] = <void *>{text}", *origins)
-        if share.sums:
-            self._local("double", f"{total}[{len(share.sums)}]")
+        if count:
+            self._local("double", f"{total}[{count}]")
         if sizes and "_sizes" not in "".join(self.locals.get("Py_ssize_t", {})):
             self._local("Py_ssize_t", f"_sizes[{len(sizes)}]")
             for k, name in enumerate(sizes):
@@ -325,11 +357,13 @@ class KernelWriter:
         self.used.add("share")
         work = [dim_text(d, self.spell) for d in (node.extent, share.work)]
         call = [f"_call{part}", table, "_sizes" if sizes else "NULL", *work, str(BLOCK if node.sums else node.strip or 1),
-                total if share.sums else "NULL", str(len(share.sums))]  # fmt: skip
+                total if count else "NULL", str(count)]  # fmt: skip
         for line in _wrap("    share(", call, ")"):
             self.lines.add(line, *origins)
         for k, name in enumerate(share.sums):
-            self.lines.add(f"    {self.spell(name)} += {total}[{k}]", *origins)
+            self.lines.add(f"    {self.spell(name)} += {total}[{k}]", *made[name])
+        for spelled, length, start in arrays:
+            over(self.lines, length, f"{spelled}[{each}] += {start.replace(sums, total)}{each}]")
 
     def _pointers(self, node: Node, values: Collection[str]) -> tuple[list[tuple[str, str, str]], set[str]]:
         """What a part of a loop is given of the memory that it touches, as (C type, name, what is given for it), and the values
@@ -360,6 +394,12 @@ class KernelWriter:
                 give(s.value.name)
         return [*formals.values()], passed
 
+    def _length(self, name: str) -> int:
+        """How many elements a value has where it lives."""
+        length = size(self.storage[name].extents).value
+        assert length is not None
+        return length
+
     def _variable_of(self, s: Storage, doubles: set[str]) -> tuple[str, str]:
         """The C type and the declarator of a scalar or a small array."""
         name = self.spell(s.value.name)
@@ -372,23 +412,22 @@ class KernelWriter:
 
     def _declarations(self, only: Collection[str] | None = None) -> Iterator[str]:
         """``only``: the values and slots of a piece; None for all."""
+        held = self.held if only is None else self._held(only)
         for slot, type_, name in self.arguments:
             kind = slot.partition(":")[0]
             if kind not in SEVERAL:
                 continue
             parts = []
-            for place in self.held[slot]:
+            for place in held.get(slot, ()):
                 if place.value in self.over and self.over[place.value] in self.storage:
                     continue
-                if place.value not in self.loaded and (only is None or place.value in only):
+                if place.value not in self.loaded:
                     offset = dim_text(place.offset, self.spell)
                     parts.append(f"{self.spell(place.value)} = {name}" + (f" + {offset}" if offset != "0" else ""))
             yield from _wrap(f"    cdef {type_} ", parts, "") if parts else ()
-        for value, text in self.loaded.items():
-            if only is not None and value not in only:
-                continue
-            yield f"    cdef real {self.spell(value)} = {text}"
-        storage = [s for s in self.nest.storage if only is None or s.value.name in only]
+        for value in self.loaded if only is None else _ordered(only, self._ranks[0]):
+            yield f"    cdef real {self.spell(value)} = {self.loaded[value]}"
+        storage = self.nest.storage if only is None else [self.storage[v] for v in _ordered(only, self._ranks[1])]
         for s in storage:
             if s.slot == "const":
                 yield f"    cdef read {self.spell(s.value.name)} = literal_{self.literals}{s.value.name}"
@@ -399,7 +438,7 @@ class KernelWriter:
             parts.append(f"{self.spell(s.value.name)} = work" + (f" + {offset}" if offset != "0" else ""))
         if parts:
             yield from _wrap("    cdef write ", parts, "")
-        doubles = self._doubles()
+        doubles = self.doubles
         for s in storage:
             if s.kind in ("scalar", "stack") and s.value.name not in self.shared:
                 self._local(*self._variable_of(s, doubles))
@@ -412,7 +451,21 @@ class KernelWriter:
                 if "[" in array:
                     yield f"    cdef {type_} {array}"
 
-    def _doubles(self) -> set[str]:
+    def _held(self, values: Collection[str]) -> dict[str, list[Place]]:
+        """What lives in each slot, of some values only: a piece need not look at the whole kernel."""
+        found: dict[str, list[Place]] = {}
+        for k in sorted(k for v in values for k in self.places.get(v, ())):
+            place = self.nest.kernel.places[k]
+            found.setdefault(place.slot, []).append(place)
+        return found
+
+    @cached_property
+    def _ranks(self) -> tuple[dict[str, int], dict[str, int]]:
+        """The order of what is loaded at the start, and of all that is stored."""
+        return {v: k for k, v in enumerate(self.loaded)}, {v: k for k, v in enumerate(self.storage)}
+
+    @cached_property
+    def doubles(self) -> set[str]:
         """Scalars that a long sum runs into: kept in double, whatever the model's type."""
         found: set[str] = set()
 
@@ -500,6 +553,7 @@ class KernelWriter:
             for k, (label, (file, number)) in enumerate(zip(shown, lines, strict=True)):
                 source = self.sources.get(file)
                 text = source.line(number).split("#")[0].strip() if source else ""
+                text = text if len(text) <= WIDE else f"{text[:WIDE].rstrip()} ..."
                 mark = ("backward of  " if k == 0 else " " * 13) if _is_backward(origin) else ""
                 self.lines.add(f"{pad}# {label:<{width}}   {mark}{text}".rstrip(), *origins)
             if more:
@@ -572,28 +626,37 @@ class KernelWriter:
 
     def _blocked(self, node: Loop, depth: int, variable: str, first: str, extent: str,
                  origins: tuple[Origin, ...]) -> None:  # fmt: skip
-        """In blocks: the C compiler vectorises the inner loop, and each block is summed by itself."""
+        """In blocks: the C compiler vectorises the inner loop, and each block is summed by itself, where it lies if it does."""
         pad = "    " * depth
-        count, inside = extent, variable
+        start, count, inside = "0", extent, variable
         single = first == "0" and node.extent.value is not None and node.extent.value <= BLOCK
         room = STRIP if node.of else node.extent.value if single else BLOCK
         few = bool(node.of) or (single and node.extent.value is not None and node.extent.value < BLOCKED)
+        there = [] if few else [n for n in node.body if isinstance(n, Assign) and n.target in node.sums and self._lies(n, node)]
+        rest = [n for n in node.body if n not in there]
         if node.of:
             inside, count, deep = self._in_strip(node, depth, variable, origins), self.strips[node.of][1], depth + 1
         elif single:
-            self.lines.add(f"{pad}for {variable} in range({extent}):", *origins)
             deep = depth + 1
+            if rest:
+                self.lines.add(f"{pad}for {variable} in range({extent}):", *origins)
         else:
             start, count, inside = (self.spell.fresh(f"{variable}_{w}") for w in ("start", "count", "in"))
-            self._local("Py_ssize_t", inside)
             self._rounds(depth, start, count, first, extent, BLOCK, origins)
-            self.lines.add(f"{pad}    for {inside} in range({count}):", *origins)
-            self.lines.add(f"{pad}        {variable} = {start} + {inside}", *origins)
             deep = depth + 2
+            if rest:
+                self._local("Py_ssize_t", inside)
+                self.lines.add(f"{pad}    for {inside} in range({count}):", *origins)
+                self.lines.add(f"{pad}        {variable} = {start} + {inside}", *origins)
         buffers: list[tuple[str, Assign]] = []
         for inner in node.body:
             assert isinstance(inner, Assign)
-            if inner.target in node.sums:
+            if inner in there:
+                self.variables[node.variable], before = start, self.variables[node.variable]
+                first_term = substitute_access(inner.args[0], {node.variable: Ix()}, {}) if single else inner.args[0]
+                buffers.append((self._start(first_term), inner))
+                self.variables[node.variable] = before
+            elif inner.target in node.sums:
                 buffer = self.spell.fresh(f"{self.spell(inner.target)}_block")
                 self._local("real", f"{buffer}[{room}]")
                 buffers.append((buffer, inner))
@@ -610,6 +673,8 @@ class KernelWriter:
             if (buffer, inner) in in_turn:
                 self.lines.add(f"{pad}    {target} += {buffer}[{inside}]", inner.origin)
                 continue
+            if inner in there:
+                self._comment(inner, pad)
             if inner.op == "+=":
                 self.used.add("block_sum")
                 self.lines.add(f"{pad}{target} += block_sum({buffer}, {count})", inner.origin)
@@ -618,6 +683,21 @@ class KernelWriter:
             self.used |= {name, f"block_{name}"}
             function = CALLS.get(name, name)
             self.lines.add(f"{pad}{target} = {function}({target}, block_{name}({buffer}, {count}))", inner.origin)
+
+    def _lies(self, term: Assign, loop: Loop) -> bool:
+        """Whether the terms of a sum, or what is compared, lie one after the other in memory, all there when the loop is done."""
+        if term.body is not E.arg(0) or term.args[0].fill is not None:
+            return False
+        read = term.args[0]
+        s = self.storage[read.value]
+        if s.kind == "scalar" or s.value.kind == "int" or read.value in self.loaded or read.value in self.over.values():
+            return False
+        place = linear([read.index[d] for d in s.dims], s.extents).terms
+        if dict(place).get(loop.variable) != Dim.of(1) or any(not isinstance(atom, str) for atom, _ in place):
+            return False
+        nodes = [n for n in loop.body if isinstance(n, Assign)]
+        written = [n for n in nodes if n.target == read.value]
+        return all(n.index == read.index and not n.drop and nodes.index(n) < nodes.index(term) for n in written)
 
     def _assign(self, node: Assign, pad: str, into: str | None = None) -> None:
         self._args = node.args
@@ -850,7 +930,7 @@ def _written(nodes: Sequence[Node]) -> set[str]:
         if isinstance(node, Assign | ArgBest):
             found.add(node.target)
         elif isinstance(node, Product):
-            found.update((node.c.value, node.moves) if node.moves else (node.c.value,))
+            found |= {node.c.value, node.moves} - {""}
         elif isinstance(node, Rank):
             found.add(node.target.value)
         elif isinstance(node, Move):
@@ -867,23 +947,30 @@ def _origins(node: Node) -> Iterator[Origin]:
 
 
 def _weight(node: Node) -> int:
-    return sum(map(_weight, node.body)) if isinstance(node, Loop) else 1
+    if isinstance(node, Loop):
+        return sum(map(_weight, node.body))
+    return operations(node.body) if isinstance(node, Assign | ArgBest) else 1
 
 
 def _pieces(body: Sequence[Node]) -> list[list[Node]]:
     """The nodes of a kernel in as many runs as it needs functions."""
     pieces: list[list[Node]] = [[]]
     count = 0
-    if sum(map(_weight, body)) <= 2 * PIECE:
+    weights = [_weight(node) for node in body]
+    if sum(weights) <= 2 * PIECE:
         return [[*body]]
-    for node in body:
-        weight = _weight(node)
+    for node, weight in zip(body, weights, strict=True):
         if count and count + weight > PIECE:
             pieces.append([])
             count = 0
         pieces[-1].append(node)
         count += weight
     return pieces
+
+
+def _ordered(values: Iterable[str], rank: Mapping[str, int]) -> list[str]:
+    """Those of the values that have a rank, by their ranks."""
+    return sorted((v for v in values if v in rank), key=rank.__getitem__)
 
 
 def _is_backward(origin: Origin) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Literal
+from typing import Final, Literal
 
 from ..language.source import Span
 from .expr import Expr
@@ -185,6 +185,9 @@ def _split(a: Ix, b: Dim, extents: dict[str, Dim]) -> tuple[Ix, Ix | None]:
 # ---------------------------------------------------------------- values and equations
 
 
+SPANS: Final = 128  # pieces of text from which on what is merged names no more
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Which pieces of the user's text an equation answers to, and which rule made it.
@@ -201,9 +204,12 @@ class Origin:
         return self.merge_all((other,), rule)
 
     def merge_all(self, others: Iterable[Origin], rule: str | None = None) -> Origin:
-        """Merged with one after the other."""
+        """Merged with one after the other. Of very many the first are kept: what a whole model is moved through answers to all of
+        it, which no reader looks through and which would have to be copied at each step."""
         spans, note = dict.fromkeys(self.spans), self.note
         for other in others:
+            if len(spans) >= SPANS:
+                break
             spans.update(dict.fromkeys(other.spans))
             if other.note and other.note != note:
                 note = f"{note}; {other.note}" if note else other.note

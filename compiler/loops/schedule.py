@@ -31,7 +31,8 @@ from .ir import ArgBest, Assign, Leave, Loop, Move, Node, Product, Rank, Zero
 UNROLLED = 16  # a reduction that short stays innermost: the C compiler unrolls it
 WRITTEN_OUT = 4  # so many elements of a window are written one after the other, without a loop
 BLOCKED = 64  # a sum that long is taken in blocks
-FUSED = 200  # equations that share one loop: registers and the C compiler have long run out of breath
+FUSED = 128  # operations of the equations that share one loop: registers ran out long before, and gcc's time goes with the square
+GATE = 4  # operations that a gate counts for: it is written out where it stands
 SMALL = 256  # points of an equation, whose value is worth no pass over memory saved
 ROUND_ROWS = 256  # rows that a matrix product has in each round of a loop, so that nothing is lost by its being in one
 ROUND = 1 << 19  # multiply-adds of it
@@ -83,11 +84,20 @@ class Item:
         return self._reads
 
     @property
+    def weight(self) -> int:
+        return 1 if self.scan is not None else operations(self.eqn.body)
+
+    @property
     def starts(self) -> bool:
         """Needs a first value: reductions and scatters of their own."""
         if self.accumulates or self.tile or (self.eqn.plain_out is None and written_all(self.eqn)):
             return False
         return self.eqn.reduce != "" or self.eqn.plain_out is None
+
+
+def operations(body: Expr) -> int:
+    """How much a body is for the C compiler: one at least, and a gate for several."""
+    return max(1, sum(GATE if node.op in _GATES else 1 for node in E.walk(body) if node.args))
 
 
 class Classes:
@@ -130,12 +140,14 @@ class _Scheduler:
         self.grows: dict[str, str] = {}  # what is only added to: the value before, in whose place it is
         self.over: dict[str, str] = {}
         self.strip: dict[str, str] = {}  # axes that are taken in strips, with the variable of these
+        self.rounds: set[object] = set()  # the kinds of axes that products are computed along, image by image
 
     def run(self) -> tuple[Node, ...]:
         items = self._items()
         for item in items:
             self._classify(item)
             item.round = self._round(item)
+        self.rounds = {self._kind(item.round) for item in items if item.round}
         return tuple(self._fuse(self._early(items), ()))
 
     def settle(self) -> None:
@@ -222,6 +234,7 @@ class _Scheduler:
                     uses[name] = uses.get(name, 0) + 2
         into: dict[str, str] = {}
         first: dict[str, Eqn] = {}
+        outputs = frozenset(self.graph.outputs)
         for eqn in made.values():
             if eqn.reduce or eqn.plain_out is None or eqn.body.op != "add" or eqn.out.name in self.over:
                 continue
@@ -240,7 +253,7 @@ class _Scheduler:
                 part = made.get(access.value)
                 if part is None or uses[access.value] != 1 or part.out.name in into or part.out.name in first:
                     continue
-                if classify(part) is not None and eqn.out.name not in self.graph.outputs:
+                if classify(part) is not None and eqn.out.name not in outputs:
                     continue  # added on the way to the next operation: one pass over memory less
                 whole = tuple(ix.plain for ix in access.index) == eqn.plain_out and part.out.shape == eqn.out.shape
                 if whole and access.fill is None and (part.plain_out is None or part.reduce == "+") and not special(part):
@@ -353,15 +366,14 @@ class _Scheduler:
     def _early(self, items: list[Item]) -> list[Item]:
         """With what only parameters and the like are needed for before all else, where it would stand between a product and
         what is in one loop with it."""
-        kinds = {self._kind(item.round) for item in items if item.round}
-        if not kinds:
+        if not self.rounds:
             return items
         made = {name for item in items for name in self._makes(item)}
 
         def late(item: Item) -> bool:
             if item.scan is not None or item.accumulates or item.target in self.over or classify(item.eqn) is not None:
                 return True
-            return not made.isdisjoint(item.eqn.reads()) or any(self._kind(axis) in kinds for axis in item.left)
+            return not made.isdisjoint(item.eqn.reads()) or any(self._kind(axis) in self.rounds for axis in item.left)
 
         return sorted(items, key=late)
 
@@ -432,18 +444,28 @@ class _Scheduler:
         if not item.left:  # statements one after the other
             index = groups.next(None, lowest)
             return None if index is None else (index, None)
-        alone = along is None and item.round in item.left
-        axes = (item.round,) if alone else item.left if along is None else [along]
-        kinds = {axis: self._kind(axis) for axis in axes}
-        first = item.round if alone else along or self._first_axis(item)
+        first = along or (item.round if item.round in item.left else self._first_axis(item))
+        alone = along is None and self._kind(first) in self.rounds  # over images: never along another axis of theirs
+        kinds = {axis: self._kind(axis) for axis in ([along] if along is not None else (first,) if alone else item.left)}
         inside: dict[int, list[Item]] = {}
         for p in producers:
             inside.setdefault(where[p.serial], []).append(p)
+        full: list[tuple[int, object]] = []
+        found = self._place(item, kinds, first, groups, lowest, inside, full)
+        for index, kind in full:
+            groups.close(index, kind)
+        return found
+
+    def _place(self, item: Item, kinds: Mapping[str, object], first: str, groups: _Groups, lowest: int,
+               inside: Mapping[int, Sequence[Item]], full: list[tuple[int, object]]) -> tuple[int, str] | None:  # fmt: skip
+        """The first group that can take the item, and the axis along which; ``full`` gets those that it is too much for."""
+        weight = item.weight
         for index in groups.candidates(kinds.values(), lowest):
             group = groups.all[index]
-            if len(group.members) >= FUSED:
-                continue
             kind = self._kind(str(group.axis))
+            if group.weight + weight > FUSED:
+                full.append((index, kind))
+                continue
             for axis in kinds:
                 if kinds[axis] != kind or self._mixes(item, axis, group) or self._slows(item, axis, group):
                     continue
@@ -522,8 +544,21 @@ class _Scheduler:
             if not short and fastest in out and eqn.reduce in ("+", "max", "min", "*"):
                 order = [n for n in out if n != fastest] + reduced + [fastest]
                 return next((n for n in order if n not in item.short), order[0])
-        order = out + reduced
+        order = self._along_source(item) or out + reduced
         return next((n for n in order if n not in item.short), order[0])
+
+    def _along_source(self, item: Item) -> list[str]:
+        """The loops of a copy that turns rows into columns: innermost the one along which it writes, before it those that make
+        the shortest steps in what it reads, as a line of the cache that was read for one element holds the next ones."""
+        eqn = item.eqn
+        last = eqn.out_index[-1].plain if eqn.out_index else None
+        if eqn.body is not E.arg(0) or eqn.reduce or eqn.plain_out is None or len(eqn.args) != 1 or last not in item.left:
+            return []
+        source, shape = eqn.args[0], self.values[eqn.args[0].value].shape
+        steps = {n: abs(guess(step(source, n, shape))) for n in item.left}
+        if source.fill is not None or steps[last] <= 1 or (self.extent[last].value or UNROLLED) < UNROLLED:
+            return []
+        return [*sorted((n for n in item.left if n != last), key=lambda n: -steps[n]), last]
 
     def _contiguous(self, item: Item) -> str:
         """The axis along which most is next to one another; what has more axes has more elements."""
@@ -858,10 +893,12 @@ class _Group:
     kinds: set[bool] = field(default_factory=set)  # of those for which this is the innermost loop: do they sum along it
     gates: bool = False  # is one of these a sum of gates
     points: int = 0  # of the largest member
+    weight: int = 0  # of all members
 
     def take(self, item: Item, axis: str | None, points: int) -> None:
         self.members[item.serial] = item, axis
         self.points = max(self.points, points)
+        self.weight += item.weight
 
     def axis_of(self, item: Item) -> str:
         axis = self.members[item.serial][1]
@@ -887,6 +924,13 @@ class _Groups:
         found = self._open.get(kind, [])
         k = bisect_left(found, lowest)
         return found[k] if k < len(found) else None
+
+    def close(self, index: int, kind: object) -> None:
+        """Nobody looks at this group again."""
+        found = self._open[kind]
+        k = bisect_left(found, index)
+        if k < len(found) and found[k] == index:
+            del found[k]
 
     def candidates(self, kinds: Iterable[object], lowest: int) -> Iterable[int]:
         """The groups of several kinds from ``lowest`` on."""

@@ -1,7 +1,8 @@
 """Which loops of a kernel may be run in parts, by several threads: those whose rounds touch nothing of one another.
 
-Each round writes at its own place along a dimension, or into variables that only it uses; what it adds to a scalar is added up
-part by part. What a part holds depends on the number of rounds alone, so that the bits are the same for any number of threads.
+Each round writes at its own place along a dimension, or into variables that only it uses; what it adds to a scalar, or to a small
+array such as the gradient of a bias, is added up part by part. What a part holds depends on the number of rounds alone, so that
+the bits are the same for any number of threads.
 """
 
 from __future__ import annotations
@@ -12,24 +13,27 @@ from dataclasses import dataclass, replace
 
 from ..graph import expr as E
 from ..graph.ir import Ix
-from ..graph.shapes import Dim
+from ..graph.shapes import Dim, size
 from .buffers import used
 from .ir import ArgBest, Assign, Loop, Nest, Node, Product, Storage
 
 LIGHT = frozenset((*E.LEAVES, *E.ARITHMETIC, *E.COMPARISONS, *E.LOGIC, *E.CHOICES, "abs", "sign", "square", "floor")) - {"pow"}
 HEAVY = 12  # additions that an elementary function is worth
 LEAST = 1 << 20  # additions from which on a team gains anything: 20 to 100 us of one core
-BESIDE_PRODUCTS = 1 << 14  # additions of one round: beside matrix products, which have their own threads, only long rounds pay
+LONG = 1 << 14  # additions of a long round: only such pay beside matrix products, which have their own threads, and for arrays
 FEWEST = 16  # rounds of a loop whose number is known
 SUMS = 16  # scalars that one loop may sum into
+ROOM = 1024  # elements of arrays that one loop may add to
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A loop at the top of a kernel that may be run in parts. ``sums``: the scalars outside of it that it adds to; ``reads``:
-    other variables and small arrays outside of it that it reads. ``work``: what a round costs, in additions."""
+    """A loop at the top of a kernel that may be run in parts. ``sums``: the scalars outside of it that it adds to, ``arrays``:
+    the small arrays; ``reads``: other variables and small arrays outside of it that it reads. ``work``: what a round
+    costs, in additions."""
 
     sums: tuple[str, ...]
+    arrays: tuple[str, ...]
     reads: tuple[str, ...]
     work: Dim
 
@@ -52,7 +56,7 @@ def shares(nest: Nest) -> dict[int, Share]:
         total = (work * node.extent).value
         if total is not None and total < LEAST:
             continue
-        if products and work.value is not None and work.value < BESIDE_PRODUCTS:
+        if products and work.value is not None and work.value < LONG:
             continue
         outside = {name for name in touched[k] if times[name] > 1}
         share = _share(node, storage, outside, work)
@@ -63,7 +67,7 @@ def shares(nest: Nest) -> dict[int, Share]:
 
 def _share(loop: Loop, storage: dict[str, Storage], outside: set[str], work: Dim) -> Share | None:
     variables = {loop.variable, *(n.variable for n in loop.body if isinstance(n, Loop) and n.of == loop.variable)}
-    writes: dict[str, list[Assign]] = {}
+    writes: dict[str, list[Assign | ArgBest]] = {}
     reads: dict[str, list[tuple[Ix, ...] | None]] = {}
     for node in _walk([loop]):
         if isinstance(node, Loop):
@@ -71,9 +75,9 @@ def _share(loop: Loop, storage: dict[str, Storage], outside: set[str], work: Dim
                 reads.setdefault(access.value, []).append(access.index)
             continue
         if isinstance(node, ArgBest):
-            places = {node.target, node.best}
-            if places & outside or any(storage[v].kind not in ("scalar", "stack") for v in places):
+            if node.best in outside or storage[node.best].kind not in ("scalar", "stack"):
                 return None
+            writes.setdefault(node.target, []).append(node)
         elif isinstance(node, Assign):
             writes.setdefault(node.target, []).append(node)
         else:
@@ -84,23 +88,28 @@ def _share(loop: Loop, storage: dict[str, Storage], outside: set[str], work: Dim
             for gather in ix.gathers():
                 reads.setdefault(gather.value, []).append(None)
     sums: list[str] = []
+    arrays: list[str] = []
     for name, assigns in writes.items():
         s = storage[name]
         if s.kind in ("scalar", "stack") and name not in outside:
             continue  # of one round
-        adds = all(n.op == "+=" and not n.drop for n in assigns)
+        adds = all(isinstance(n, Assign) and n.op == "+=" and not n.drop for n in assigns)
         if s.kind == "scalar" and s.value.kind == "real" and name not in reads and adds:
             sums.append(name)
             continue
-        if s.kind not in ("slot", "work"):
-            return None
         own = [d for d in s.dims if all(n.index[d].plain in variables for n in assigns)]
-        if not any(all(index is not None and index[d].plain in variables for index in reads.get(name, ())) for d in own):
+        alone = any(all(index is not None and index[d].plain in variables for index in reads.get(name, ())) for d in own)
+        if s.kind in ("slot", "work") and alone:
+            continue
+        if not adds or name in reads or s.value.kind != "real" or s.slot == "theta" or size(s.extents).value is None:
             return None
-    if len(sums) > SUMS:
+        arrays.append(name)
+    if arrays and work.value is not None and work.value < LONG:
+        return None
+    if len(sums) > SUMS or sum(size(storage[name].extents).value or 0 for name in arrays) > ROOM:
         return None
     given = [n for n in reads if n not in writes and n in storage and storage[n].kind in ("scalar", "stack") and n in outside]
-    return Share(tuple(sums), tuple(given), work)
+    return Share(tuple(sums), tuple(arrays), tuple(given), work)
 
 
 def _work(body: Sequence[Node]) -> Dim:

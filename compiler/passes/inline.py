@@ -22,12 +22,13 @@ MAX_NODES = 80
 def run(graph: Graph) -> Graph:
     uses = _uses(graph)
     shapes = {name: value.shape for name, value in graph.values().items()}
+    outputs = frozenset(graph.outputs)
     available: dict[str, Eqn] = {}
     eqns: list[Eqn | Scan] = []
     for eqn in graph.eqns:
         if isinstance(eqn, Eqn):
             eqn = _absorb(eqn, available, shapes)
-            if _movable(eqn, graph) and (_moves_data(eqn) or (uses.get(eqn.out.name) == 1 and is_temporary(eqn.out.name))):
+            if _movable(eqn, outputs) and (_moves_data(eqn) or (uses.get(eqn.out.name) == 1 and is_temporary(eqn.out.name))):
                 available[eqn.out.name] = eqn
         eqns.append(eqn)
     return graph.with_eqns(tuple(eqns))
@@ -51,9 +52,9 @@ def _uses(graph: Graph) -> dict[str, int]:
     return counts
 
 
-def _movable(eqn: Eqn, graph: Graph) -> bool:
+def _movable(eqn: Eqn, outputs: frozenset[str]) -> bool:
     plain = eqn.reduce == "" and eqn.plain_out is not None and not eqn.drop
-    return plain and eqn.out.kind != "int" and eqn.out.name not in graph.outputs and not E.is_drawn(eqn.body)
+    return plain and eqn.out.kind != "int" and eqn.out.name not in outputs and not E.is_drawn(eqn.body)
 
 
 def _moves_data(eqn: Eqn) -> bool:

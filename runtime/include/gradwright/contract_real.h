@@ -645,7 +645,7 @@ GW_CALLED void GW_NAME(gw_contract_all)(const gw_contraction* what, GW_REAL alph
         const ptrdiff_t unit = by_columns ? wide : 8, units = by_columns ? across : down;
         GW_NAME(gw_divided) x = {what, unit, units, units < size ? units : size, by_columns, alpha, beta, a, b, c};
         if (x.parts > 1) {
-            gw_team_do(GW_NAME(gw_contract_parts), &x, x.parts, gw_trial_of(m, n, what->k, (ptrdiff_t)sizeof(GW_REAL) + 16 * size));
+            gw_team_do(GW_NAME(gw_contract_parts), &x, x.parts, m, n, what->k, (ptrdiff_t)sizeof(GW_REAL) + 16 * size);
             return;
         }
     }

@@ -15,14 +15,14 @@
 
 typedef void (*gw_part)(void** given, const ptrdiff_t* sizes, ptrdiff_t first, ptrdiff_t last, double* sums);
 
-enum { GW_PARTS = 64, GW_PART_SUMS = 16 };
+enum { GW_PARTS = 64, GW_ALL_SUMS = 8192 }; /* at most so many parts, which may sum so much together */
 #define GW_PART_WORK 262144.0
 
 typedef struct {
     gw_part part;
     void** given;
     const ptrdiff_t* sizes;
-    ptrdiff_t rounds, length;
+    ptrdiff_t rounds, length, stride;
     double* sums;
 } gw_shared;
 
@@ -31,29 +31,31 @@ static __attribute__((unused)) void gw_share_some(void* of, ptrdiff_t first, ptr
     for (ptrdiff_t k = first; k < last; k++) {
         const ptrdiff_t from = k * what->length, left = what->rounds - from;
         what->part(what->given, what->sizes, from, from + (left < what->length ? left : what->length),
-                   what->sums + k * GW_PART_SUMS);
+                   what->sums + k * what->stride);
     }
 }
 
 static __attribute__((noinline, unused)) void gw_share(gw_part part, void** given, const ptrdiff_t* sizes, ptrdiff_t rounds,
                                                        ptrdiff_t work, ptrdiff_t block, double* sums, ptrdiff_t count) {
-    double partial[GW_PARTS * GW_PART_SUMS];
+    double partial[GW_ALL_SUMS];
     const double all = (double)rounds * (double)work;
-    ptrdiff_t parts = all < GW_PART_WORK * GW_PARTS ? (ptrdiff_t)(all / GW_PART_WORK) : GW_PARTS;
+    const ptrdiff_t stride = (count + 15) / 16 * 16, room = count ? GW_ALL_SUMS / stride : GW_PARTS;
+    const ptrdiff_t most = room < GW_PARTS ? room : GW_PARTS;
+    ptrdiff_t parts = all < GW_PART_WORK * (double)most ? (ptrdiff_t)(all / GW_PART_WORK) : most;
     if (rounds <= 0 || parts < 2) {
         part(given, sizes, 0, rounds, sums);
         return;
     }
     const ptrdiff_t length = ((rounds + parts - 1) / parts + block - 1) / block * block;
-    gw_shared what = {part, given, sizes, rounds, length, partial};
+    gw_shared what = {part, given, sizes, rounds, length, stride, partial};
     parts = (rounds + length - 1) / length;
     if (parts > 1 && all >= 4 * GW_PART_WORK && gw_team_size() > 1)
-        gw_team_do(gw_share_some, &what, parts, gw_trial_of(rounds, (ptrdiff_t)(uintptr_t)part, work, gw_team_size()));
+        gw_team_do(gw_share_some, &what, parts, rounds, (ptrdiff_t)(uintptr_t)part, work, gw_team_size());
     else
         gw_share_some(&what, 0, parts);
     for (ptrdiff_t j = 0; j < count; j++) {
         sums[j] = 0;
-        for (ptrdiff_t k = 0; k < parts; k++) sums[j] += partial[k * GW_PART_SUMS + j];
+        for (ptrdiff_t k = 0; k < parts; k++) sums[j] += partial[k * stride + j];
     }
 }
 

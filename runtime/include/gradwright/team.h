@@ -33,12 +33,18 @@ typedef void (*gw_task)(void* what, ptrdiff_t first, ptrdiff_t last);
 /* The members that a caller now has, itself included, at most `wanted`: 1, or a team that it must give back. */
 GW_TEAM_ENTRY int gw_team_take(int wanted);
 GW_TEAM_ENTRY void gw_team_run(gw_task task, void* what, ptrdiff_t parts);
-/* Give the team back: it has won so many seconds, or lost them. */
-GW_TEAM_ENTRY void gw_team_give(double now, double won);
+GW_TEAM_ENTRY void gw_team_give(void);
 /* How many threads there are by default. */
 GW_TEAM_ENTRY int gw_team_usual(void);
-/* Whether a team may be used now (1), or is to be tried even where it did not pay (2). */
-GW_TEAM_ENTRY int gw_team_mood(double now, int begin);
+/* Whether any work of this module was ever worth asking for a team. */
+GW_TEAM_ENTRY int gw_team_wanted(void);
+/* What this thread is to do, as it has been told, for all its work until it is told otherwise; 0: as it likes. */
+enum { GW_ALONE = 1, GW_TOGETHER };
+GW_TEAM_ENTRY int gw_team_order(void);
+GW_TEAM_ENTRY void gw_team_tell(int order);
+/* Whether the team is to be left alone now, and what it has won, in seconds, or lost. */
+GW_TEAM_ENTRY int gw_team_rests(double now);
+GW_TEAM_ENTRY void gw_team_settle(double now, double won);
 /* The team of this process, which all modules share: that of another module, or what this one has to give. */
 GW_TEAM_ENTRY void* gw_team_join(void* team);
 
@@ -46,6 +52,35 @@ static __attribute__((unused)) double gw_now(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Whether a team pays is measured where it runs, because no bound is right twice; and for a whole kernel at once: what one core
+   has written the other must fetch, so that a product that gains by itself may lose more in what comes after it. The better way
+   is taken, and the other tried again after 20 ms, twice as long each time that it is found to be the worse one, up to a second.
+   A trial is two runs, of which the first finds everything in the wrong caches. To pay, a team must win a tenth. */
+typedef struct { ptrdiff_t m, n, k, kind; double one, team, again, pause; int last; } gw_trial;
+static __attribute__((unused)) int gw_trial_alone_is_better(const gw_trial* trial) { return trial->one * 0.9 <= trial->team; }
+/* Whether to run on one thread now. */
+static __attribute__((unused)) int gw_trial_alone(const gw_trial* trial, double now) {
+    if (trial->one == 0 || trial->team == 0) return trial->one == 0;
+    return gw_trial_alone_is_better(trial) != (now >= trial->again);
+}
+static __attribute__((unused)) void gw_trial_took(gw_trial* trial, int alone, double start, double end) {
+    double* const mine = alone ? &trial->one : &trial->team;
+    const double took = end - start;
+    const int changed = trial->last != alone;
+    trial->last = alone;
+    if (changed && (*mine == 0 || took >= *mine)) { /* the next run tells more */
+        *mine = *mine == 0 ? took : *mine;
+        return;
+    }
+    const int known = trial->one != 0 && trial->team != 0, was_better = known && gw_trial_alone_is_better(trial) == alone;
+    *mine = *mine == 0 || took < *mine ? took : *mine + (took - *mine) / 8;
+    if (trial->one == 0 || trial->team == 0) return;
+    const int is_better = gw_trial_alone_is_better(trial) == alone;
+    if (!was_better) trial->pause = is_better ? trial->pause / 2 : trial->pause * 2; /* this was a trial */
+    trial->pause = trial->pause < 0.02 ? 0.02 : trial->pause > 1 ? 1 : trial->pause;
+    if (!was_better || !is_better) trial->again = end + trial->pause;
 }
 
 #ifndef GW_LINKED_TEAM
@@ -59,9 +94,8 @@ static __attribute__((unused)) double gw_now(void) {
 #endif
 
 enum { GW_MOST = 64, GW_IDLE = 0, GW_CALLED_FOR, GW_AT_WORK, GW_LEAVES };
-#define GW_LOOK 50e-6       /* that long a member looks out for the next piece of work, and a caller for the end of one */
+#define GW_LOOK 100e-6      /* that long a member looks out for the next piece of work, and a caller for the end of one */
 #define GW_STACK (4 << 20)  /* bytes of a member's stack */
-#define GW_TRY 1e-3         /* that long all kinds of work try the team, when one does */
 #define GW_REST 50          /* what a team loses is that many times less than the time without it thereafter */
 #define GW_CREDIT 5e-3      /* what it won before counts up to so much */
 #define GW_STALL 20e-3      /* a longer loss at once is not the team's: then the whole machine stood still */
@@ -76,8 +110,8 @@ typedef struct {
     ptrdiff_t next __attribute__((aligned(64))), end; /* of its own parts, those that nobody has begun */
 } __attribute__((aligned(64))) gw_member;
 struct gw_team {
-    int busy, helpers, size, usual, processors, watched;
-    double credit, resume, trying;
+    int busy, helpers, size, usual, processors, watched, grown;
+    double credit, resume;
     gw_task task;
     void* what;
     gw_member members[GW_MOST]; /* the first is whoever calls */
@@ -166,7 +200,7 @@ static void* gw_team_help(void* member) {
 static void gw_team_forked(void) {
     gw_team* const team = gw_team_here;
     team->busy = team->helpers = team->usual = 0;
-    team->credit = team->resume = team->trying = 0;
+    team->credit = team->resume = 0;
 }
 
 static int gw_team_grow(gw_team* team) {
@@ -189,6 +223,7 @@ static int gw_team_grow(gw_team* team) {
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&how);
     if (!failed) GW_SET(team->helpers, team->helpers + 1);
+    GW_SET(team->grown, 1);
     return !failed;
 }
 
@@ -234,32 +269,38 @@ GW_TEAM_ENTRY void gw_team_run(gw_task task, void* what, ptrdiff_t parts) {
     }
 }
 
+GW_TEAM_ENTRY void gw_team_give(void) { GW_SET(gw_team_here->busy, 0); }
+
 /* A thread that is put aside in the middle of a part can hold the others up for milliseconds, and on a busy machine that happens
    again and again, to all kinds of work. So the team as a whole has an account: what it loses must have been won before, or it
    is left alone for GW_REST times as long. */
-GW_TEAM_ENTRY void gw_team_give(double now, double won) {
+GW_TEAM_ENTRY void gw_team_settle(double now, double won) {
     gw_team* const team = gw_team_here;
-    if (won < -GW_STALL) won = -GW_STALL;
-    team->credit = team->credit + won < GW_CREDIT ? team->credit + won : GW_CREDIT;
-    if (team->credit < 0) {
-        const double resume = now - GW_REST * team->credit;
+    double credit, resume;
+    if (__atomic_exchange_n(&team->grown, 0, __ATOMIC_SEQ_CST)) return; /* that threads had to be made is no loss */
+    __atomic_load(&team->credit, &credit, __ATOMIC_RELAXED);
+    credit += won < -GW_STALL ? -GW_STALL : won;
+    if (credit < 0) {
+        resume = now - GW_REST * credit;
         __atomic_store(&team->resume, &resume, __ATOMIC_RELAXED);
-        team->credit = 0;
     }
-    GW_SET(team->busy, 0);
+    credit = credit < 0 ? 0 : credit > GW_CREDIT ? GW_CREDIT : credit;
+    __atomic_store(&team->credit, &credit, __ATOMIC_RELAXED);
 }
 
-GW_TEAM_ENTRY int gw_team_mood(double now, int begin) {
-    gw_team* const team = gw_team_here;
-    double resume, trying;
-    __atomic_load(&team->resume, &resume, __ATOMIC_RELAXED);
-    __atomic_load(&team->trying, &trying, __ATOMIC_RELAXED);
-    if (now < resume) return 0;
-    if (begin && now >= trying) {
-        trying = now + GW_TRY;
-        __atomic_store(&team->trying, &trying, __ATOMIC_RELAXED);
-    }
-    return now < trying ? 2 : 1;
+GW_TEAM_ENTRY int gw_team_rests(double now) {
+    double resume;
+    __atomic_load(&gw_team_here->resume, &resume, __ATOMIC_RELAXED);
+    return now < resume;
+}
+
+static int gw_team_asked;
+static __thread int gw_team_told;
+GW_TEAM_ENTRY int gw_team_wanted(void) { return __atomic_load_n(&gw_team_asked, __ATOMIC_RELAXED); }
+GW_TEAM_ENTRY void gw_team_tell(int order) { gw_team_told = order; }
+GW_TEAM_ENTRY int gw_team_order(void) {
+    __atomic_store_n(&gw_team_asked, 1, __ATOMIC_RELAXED);
+    return gw_team_told;
 }
 
 GW_TEAM_ENTRY void* gw_team_join(void* team) {
