@@ -298,8 +298,8 @@ def _collect(body: Sequence[Node]) -> dict[str, _Uses]:
         if isinstance(node, Product):
             for access in (node.a, node.b, node.c):
                 see(access.value, path, _outermost(access.index), top)
-            if node.moves:
-                see(node.moves, path, None, top)
+            for name in (node.moves, node.c.value) if node.moves else ():
+                see(name, path, None, top)
             for access in node.args:
                 see(access.value, path, access.index, top)
             return

@@ -10,7 +10,7 @@
 
 #include "gemm.h"
 #include "move.h"
-#include "team.h"
+#include "trial.h"
 
 /* Rows of the gradient in one panel: at least 32 and evenly many, so that none is left for another kind of kernel. */
 #define GW_MOVE_BYTES 262144
@@ -21,19 +21,11 @@ static inline __attribute__((unused)) ptrdiff_t gw_move_rows(ptrdiff_t m, ptrdif
     return panels < 2 ? m : ((m + panels - 1) / panels + 15) / 16 * 16;
 }
 
-static inline __attribute__((unused)) int gw_move_team(void) {
-#ifdef _OPENMP
-    return gw_team_size();
-#else
-    return 1;
-#endif
-}
-
 #define GW_GEMM_MOVE(REAL, s) \
     static inline __attribute__((unused)) void gw_gemm_move_##s( \
         gw_moves rule, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const REAL* a, ptrdiff_t a_row, ptrdiff_t a_col, const REAL* b, \
         ptrdiff_t b_row, ptrdiff_t b_col, REAL* g, REAL* w) { \
-        const ptrdiff_t rows = gw_move_team() == 1 ? gw_move_rows(m, n, sizeof(REAL)) : m; \
+        const ptrdiff_t rows = gw_team_size() == 1 ? gw_move_rows(m, n, sizeof(REAL)) : m; \
         for (ptrdiff_t i = 0, left; i < m; i += left) { \
             left = m - i < rows + 16 ? m - i : rows; \
             gw_gemm_any_##s(left, n, k, 1, a + i * a_row, a_row, a_col, b, b_row, b_col, 0, g, n); \
