@@ -26,9 +26,11 @@ cdef extern from "gradwright/sum.h" nogil:
     double block_sum "gw_sum_f64"(const double *, Py_ssize_t) noexcept
 cdef extern from "gradwright/share.h" nogil:
     # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it
-    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
+    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *,
+                            void *) noexcept nogil
     void share "gw_share"(part_t part, void **given, const Py_ssize_t *sizes,
-          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count) noexcept
+          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count,
+          size_t room) noexcept
 
 ctypedef double real
 
@@ -55,7 +57,8 @@ cdef void _forward_part1(read x, write kept, Py_ssize_t N, Py_ssize_t first, Py_
     sums[0] = f_total
 
 
-cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
+                              double *sums, void *own) noexcept nogil:
     _forward_part1(<read>s[0], <write>s[1], n[0], first, last, sums)
 
 
@@ -70,7 +73,7 @@ cdef void forward(read x, write f, write kept, Py_ssize_t N) noexcept nogil:
     _given1[0] = <void *>x
     _given1[1] = <void *>kept
     _sizes[0] = N
-    share(_call_forward_part1, _given1, _sizes, N, 56, 512, _sums1, 1)
+    share(_call_forward_part1, _given1, _sizes, N, 56, 512, _sums1, 1, 0)
     f_total += _sums1[0]
     f[0] = f_total
 
@@ -91,7 +94,8 @@ cdef void _backward_part1(read x, read upstream_f, write d_x, read kept, Py_ssiz
         d_x[n] = d_f_t5*f_t4[n] + -(d_f_t5*x[n]) + upstream_f[0]*f_t1[n]*(1 - f_t2[n]*f_t2[n]) + upstream_f[0]*f_t2[n]*(f_t1[n]*(1 - f_t1[n]))
 
 
-cdef void _call_backward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+cdef void _call_backward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
+                               double *sums, void *own) noexcept nogil:
     _backward_part1(<read>s[0], <read>s[1], <write>s[2], <read>s[3], n[0], first, last, sums)
 
 
@@ -109,7 +113,7 @@ cdef void backward(read x, read upstream_f, write d_x, read kept, Py_ssize_t N) 
     _given1[2] = <void *>d_x
     _given1[3] = <void *>kept
     _sizes[0] = N
-    share(_call_backward_part1, _given1, _sizes, N, 37, 1, NULL, 0)
+    share(_call_backward_part1, _given1, _sizes, N, 37, 1, NULL, 0, 0)
 
 
 cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
@@ -141,7 +145,8 @@ cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N
     sums[0] = f_total
 
 
-cdef void _call_value_and_grad_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+cdef void _call_value_and_grad_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
+                                     double *sums, void *own) noexcept nogil:
     _value_and_grad_part1(<read>s[0], <read>s[1], <write>s[2], n[0], first, last, sums)
 
 
@@ -157,7 +162,7 @@ cdef void value_and_grad(read x, read upstream_f, write f, write d_x, Py_ssize_t
     _given1[1] = <void *>upstream_f
     _given1[2] = <void *>d_x
     _sizes[0] = N
-    share(_call_value_and_grad_part1, _given1, _sizes, N, 93, 512, _sums1, 1)
+    share(_call_value_and_grad_part1, _given1, _sizes, N, 93, 512, _sums1, 1, 0)
     f_total += _sums1[0]
     f[0] = f_total
 

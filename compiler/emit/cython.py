@@ -261,7 +261,7 @@ class KernelWriter:
             formals.append(("read", spelled, spelled) if array else (type_, spelled, f"&{spelled}"))
         self.parts += 1
         part = f"_{kernel}_part{self.parts}"
-        first, last, sums = self.spell.fresh("first"), self.spell.fresh("last"), self.spell.fresh("sums")
+        first, last, sums, own = (self.spell.fresh(word) for word in ("first", "last", "sums", "own"))
         body = self.lines = Lines()
         origins = tuple(dict.fromkeys(_origins(node)))
         self.bounds = first, last
@@ -284,13 +284,19 @@ class KernelWriter:
             over(body, length, f"{start}{each}] = {spelled}[{each}]")
         sizes = [self.spell(n) for n in self.free]
         rest = [f"Py_ssize_t {n}" for n in (*sizes, first, last)] + [f"double *{sums}"]
+        rest += [f"write {own}"] if share.own else []
         for line in _wrap(f"cdef void {part}(", [f"{t} {n}" for t, n, _ in formals] + rest, ") noexcept nogil:"):
             out.add(line)
         out.add(f"    # the rounds of a loop of {kernel} from {first} up to {last}")
         for spelled, length, _ in arrays:
             self._local("real", f"{spelled}[{length}]")
-        for text in self._declarations(there - {*share.reads}):
+        for text in self._declarations(there - {*share.reads, *share.own}):
             out.add(text)
+        room = 0
+        for name in share.own:  # what lives in one round; in the scratch vector there is one of it
+            here = f"work + {dim_text(self.storage[name].offset, self.spell)}"
+            out.add(f"    cdef write {self.spell(name)} = {here} if {own} == NULL else {own} + {room}", *origins)
+            room += -(-self._length(name) // 16) * 16
         for name in share.sums:
             out.add(f"    {self.spell(name)} = 0", *origins)
         for spelled, length, _ in arrays:
@@ -298,10 +304,10 @@ class KernelWriter:
         out.extend(body)
         given = [f"<{t}>s[{k}]" if t in ("read", "write", "indices", "write_indices") else f"(<{t} *>s[{k}])[0]"
                  for k, (t, _, _) in enumerate(formals)]  # fmt: skip
-        given += [f"n[{k}]" for k in range(len(sizes))] + ["first", "last", "sums"]
-        head = f"cdef void _call{part}(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums)"
-        head += " noexcept nogil:"
-        for line in ("", "", head):
+        given += [f"n[{k}]" for k in range(len(sizes))] + ["first", "last", "sums"] + ["<write>own"] * bool(share.own)
+        head = f"cdef void _call{part}(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,"
+        indent = " " * len(f"cdef void _call{part}(")
+        for line in ("", "", head, f"{indent}double *sums, void *own) noexcept nogil:"):
             out.add(line)
         for line in _wrap(f"    {part}(", given, ")"):
             out.add(line, *origins)
@@ -324,7 +330,7 @@ class KernelWriter:
         self.used.add("share")
         work = [dim_text(d, self.spell) for d in (node.extent, share.work)]
         call = [f"_call{part}", table, "_sizes" if sizes else "NULL", *work, str(BLOCK if node.sums else 1),
-                total if count else "NULL", str(count)]  # fmt: skip
+                total if count else "NULL", str(count), f"{room}*sizeof(real)" if room else "0"]  # fmt: skip
         for line in _wrap("    share(", call, ")"):
             self.lines.add(line, *origins)
         for k, name in enumerate(share.sums):
