@@ -30,9 +30,11 @@ cdef extern from "gradwright/scalar.h" nogil:
     double tanh "gw_tanh"(double) noexcept
 cdef extern from "gradwright/share.h" nogil:
     # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it
-    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
+    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *,
+                            void *) noexcept nogil
     void share "gw_share"(part_t part, void **given, const Py_ssize_t *sizes,
-          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count) noexcept
+          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count,
+          size_t room) noexcept
 cdef extern from "gradwright/gemm.h" nogil:
     # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns
     void gemm "gw_gemm_f64"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, double alpha,
@@ -54,7 +56,8 @@ cdef void _predict_part1(read x, write x_by_t, Py_ssize_t N, Py_ssize_t T, Py_ss
                 x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
 
 
-cdef void _call_predict_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+cdef void _call_predict_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
+                              double *sums, void *own) noexcept nogil:
     _predict_part1(<read>s[0], <write>s[1], n[0], n[1], first, last, sums)
 
 
@@ -77,7 +80,7 @@ cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t 
     _given1[1] = <void *>x_by_t
     _sizes[0] = N
     _sizes[1] = T
-    share(_call_predict_part1, _given1, _sizes, T, 32*N, 1, NULL, 0)
+    share(_call_predict_part1, _given1, _sizes, T, 32*N, 1, NULL, 0, 0)
     #     for all steps at once
     gemm(N*T, 128, 16, 1,
          x_by_t, 16, 1,
@@ -127,7 +130,8 @@ cdef void _forward_part1(read x, write x_by_t, Py_ssize_t N, Py_ssize_t T, Py_ss
                 x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
 
 
-cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
+                              double *sums, void *own) noexcept nogil:
     _forward_part1(<read>s[0], <write>s[1], n[0], n[1], first, last, sums)
 
 
@@ -155,7 +159,7 @@ cdef void forward(read x, read target, read theta, write h, write hs, write loss
     _given1[1] = <void *>x_by_t
     _sizes[0] = N
     _sizes[1] = T
-    share(_call_forward_part1, _given1, _sizes, T, 32*N, 1, NULL, 0)
+    share(_call_forward_part1, _given1, _sizes, T, 32*N, 1, NULL, 0, 0)
     #     for all steps at once
     gemm(N*T, 128, 16, 1,
          x_by_t, 16, 1,
@@ -325,7 +329,8 @@ cdef void _train_part1(read x, write x_by_t, Py_ssize_t N, Py_ssize_t T, Py_ssiz
                 x_by_t[16*N*t + 16*n + j] = x[16*T*n + 16*t + j]
 
 
-cdef void _call_train_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+cdef void _call_train_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
+                            double *sums, void *own) noexcept nogil:
     _train_part1(<read>s[0], <write>s[1], n[0], n[1], first, last, sums)
 
 
@@ -361,7 +366,7 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
     _given1[1] = <void *>x_by_t
     _sizes[0] = N
     _sizes[1] = T
-    share(_call_train_part1, _given1, _sizes, T, 32*N, 1, NULL, 0)
+    share(_call_train_part1, _given1, _sizes, T, 32*N, 1, NULL, 0, 0)
     #     for all steps at once
     gemm(N*T, 128, 16, 1,
          x_by_t, 16, 1,

@@ -99,6 +99,35 @@ def test_arrays_have_the_same_bits_with_any_number_of_threads(dtype: str) -> Non
             model.theta = theta
 
 
+POOLED = """use layers
+size N
+input x[N, 8, 40, 40]
+param b[8, 1, 1] ~ normal(0, 1)
+h = tanh(x + b) |> max_pool2d(2)
+minimize mean(sigmoid(h)**2)
+"""
+
+
+def test_what_lives_in_one_round_is_each_threads_own() -> None:
+    _, nests = compile_model(POOLED, stop_after="loops").value
+    (nest,) = [n for n in nests if n.kernel.name == "train"]
+    assert any(s.own for s in shares(nest).values())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_own_arrays_are_not_mixed_up(dtype: str) -> None:
+    models = [load(POOLED, dtype=dtype, threads=t, name="shared_pooled").Model(seed=1) for t in (1, 3)]
+    plain = load(POOLED, dtype=dtype, backend="numpy", name="shared_pooled").Model(seed=1)
+    for n in (1, 2, 17, 64):
+        x = np.random.default_rng(n).normal(size=(n, 8, 40, 40)).astype(dtype)
+        wanted = plain.value_and_grad(x=x)[1].b
+        for _ in range(6):
+            found = [model.value_and_grad(x=x)[1].b for model in models]
+            np.testing.assert_array_equal(found[0], found[1])
+            np.testing.assert_allclose(found[0], wanted, rtol=2000 * np.finfo(dtype).eps)
+            assert models[0].copy().step("sgd", x=x) == models[1].copy().step("sgd", x=x)
+
+
 def test_what_a_row_finds_has_its_own_place() -> None:
     assert shared("size N\ninput x[N, 100]\noutput f = argmax(x, axis=1)\n", "forward") == [((), ())]
 
@@ -156,8 +185,10 @@ def test_same_bits_with_any_number_of_threads(name: str, dtype: str) -> None:
 
 SOURCE = """
 #include "gradwright/share.h"
-static void count(void** given, const ptrdiff_t* sizes, ptrdiff_t first, ptrdiff_t last, double* sums) {
+static void count(void** given, const ptrdiff_t* sizes, ptrdiff_t first, ptrdiff_t last, double* sums,
+                  void* own) {
     (void)sizes;
+    if (own) memset(own, 1, 100), ((char*)own)[99] = 2; /* each thread has as much as was asked for */
     sums[0] = 0, sums[1] = 0;
     for (ptrdiff_t k = first; k < last; k++) {
         ((int*)given[0])[k]++;
@@ -168,7 +199,7 @@ static void count(void** given, const ptrdiff_t* sizes, ptrdiff_t first, ptrdiff
 void threads(int n) { gw_threads = n; }
 void run(int* seen, ptrdiff_t n, ptrdiff_t work, ptrdiff_t block, double* sums) {
     void* given[2] = {seen, &block};
-    gw_share(count, given, &n, n, work, block, sums, 2);
+    gw_share(count, given, &n, n, work, block, sums, 2, 100);
 }
 """
 

@@ -20,7 +20,8 @@ SOURCE = """
 #include "gradwright/trial.h"
 #include <stdint.h>
 typedef struct { int* seen; double* sums; ptrdiff_t work; } job;
-static void task(void* of, ptrdiff_t first, ptrdiff_t last) {
+static void task(void* of, ptrdiff_t first, ptrdiff_t last, void* own) {
+    (void)own;
     job* x = of;
     for (ptrdiff_t k = first; k < last; k++) {
         double sum = 0;
@@ -36,7 +37,7 @@ int together(int size, int calls, ptrdiff_t parts, ptrdiff_t work, int* seen, do
         job x = {seen, sums, work};
         const int mine = gw_team_take(size);
         if (mine > 1) gw_team_run(task, &x, parts);
-        else task(&x, 0, parts);
+        else task(&x, 0, parts, NULL);
         if (mine > 1) gw_team_give();
         had += mine == size;
     }
@@ -50,11 +51,11 @@ void settle(double now, double won) { gw_team_settle(now, won); }
 int rests(double now) { return gw_team_rests(now); }
 /* Whether the work was done by one thread, by the order that was given. */
 static int by_one;
-static void note(void* of, ptrdiff_t first, ptrdiff_t last) { (void)of; by_one = last - first > 1; }
+static void note(void* of, ptrdiff_t first, ptrdiff_t last, void* own) { (void)of, (void)own; by_one = last - first > 1; }
 int obeyed(int order, ptrdiff_t parts) {
     gw_threads = 2;
     gw_team_tell(order);
-    gw_team_do(note, NULL, parts, 1, 2, 3, 4);
+    gw_team_do(note, NULL, parts, 0, 1, 2, 3, 4);
     gw_team_tell(0);
     return by_one;
 }

@@ -282,14 +282,16 @@ class KernelWriter:
         self.locals, self.header, self.noted = {}, None, set()
         values = self._used([node])
         there = values.keys() - {*share.arrays}  # of an array that it adds to, a part has its own
-        formals, passed = self._pointers(node, there)  # type, name, what is given for it
+        formals, passed = self._pointers(node, there - {*share.own})  # type, name, what is given for it
         for name in share.reads:
             type_, declarator = self._variable_of(self.storage[name], doubles)
             spelled, array, _ = declarator.partition("[")
             formals.append(("read", spelled, spelled) if array else (type_, spelled, f"&{spelled}"))
+        ones = {name: self.spell.fresh(f"{self.spell(name)}_one") for name in share.own}  # what lives in one round
+        formals += [("write", here, self.spell(name)) for name, here in ones.items()]
         self.parts += 1
         part = f"_{kernel}_part{self.parts}"
-        first, last, sums = self.spell.fresh("first"), self.spell.fresh("last"), self.spell.fresh("sums")
+        first, last, sums, own = (self.spell.fresh(word) for word in ("first", "last", "sums", "own"))
         body = self.lines = Lines()
         origins = tuple(dict.fromkeys(_origins(node)))
         made: dict[str, dict[Origin, None]] = {}  # what each sum is made of
@@ -316,13 +318,18 @@ class KernelWriter:
             over(body, length, f"{start}{each}] = {spelled}[{each}]")
         sizes = [self.spell(n) for n in self.free]
         rest = [f"Py_ssize_t {n}" for n in (*sizes, first, last)] + [f"double *{sums}"]
+        rest += [f"write {own}"] if share.own else []
         for line in _wrap(f"cdef void {part}(", [f"{t} {n}" for t, n, _ in formals] + rest, ") noexcept nogil:"):
             out.add(line)
         out.add(f"    # the rounds of a loop of {kernel} from {first} up to {last}")
         for spelled, length, _ in arrays:
             self._local("real", f"{spelled}[{length}]")
-        for text in self._declarations(there - {*share.reads} - passed):
+        for text in self._declarations(there - {*share.reads, *share.own} - passed):
             out.add(text)
+        room = 0
+        for name, here in ones.items():
+            out.add(f"    cdef write {self.spell(name)} = {here} if {own} == NULL else {own} + {room}", *origins)
+            room += -(-self._length(name) // 16) * 16
         for name in share.sums:
             out.add(f"    {self.spell(name)} = 0", *made[name])
         for spelled, length, _ in arrays:
@@ -330,10 +337,10 @@ class KernelWriter:
         out.extend(body)
         given = [f"<{t}>s[{k}]" if t in ("read", "write", "indices", "write_indices") else f"(<{t} *>s[{k}])[0]"
                  for k, (t, _, _) in enumerate(formals)]  # fmt: skip
-        given += [f"n[{k}]" for k in range(len(sizes))] + ["first", "last", "sums"]
-        head = f"cdef void _call{part}(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums)"
-        head += " noexcept nogil:"
-        for line in ("", "", head):
+        given += [f"n[{k}]" for k in range(len(sizes))] + ["first", "last", "sums"] + ["<write>own"] * bool(share.own)
+        head = f"cdef void _call{part}(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,"
+        indent = " " * len(f"cdef void _call{part}(")
+        for line in ("", "", head, f"{indent}double *sums, void *own) noexcept nogil:"):
             out.add(line)
         for line in _wrap(f"    {part}(", given, ")"):
             out.add(line, *origins)
@@ -342,7 +349,7 @@ class KernelWriter:
         self.lines = lines
         self.locals, self.header, self.noted = before
         # the call
-        self.handed |= passed
+        self.handed |= {*passed, *share.own}
         self._comment(node, "    ")
         table, total = f"_given{self.parts}", f"_sums{self.parts}"
         self._local("void", f"*{table}[{len(formals)}]")
@@ -357,7 +364,7 @@ class KernelWriter:
         self.used.add("share")
         work = [dim_text(d, self.spell) for d in (node.extent, share.work)]
         call = [f"_call{part}", table, "_sizes" if sizes else "NULL", *work, str(BLOCK if node.sums else node.strip or 1),
-                total if count else "NULL", str(count)]  # fmt: skip
+                total if count else "NULL", str(count), f"{room}*sizeof(real)" if room else "0"]  # fmt: skip
         for line in _wrap("    share(", call, ")"):
             self.lines.add(line, *origins)
         for k, name in enumerate(share.sums):

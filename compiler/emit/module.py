@@ -216,9 +216,11 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     if "share" in used:
         lines.append('cdef extern from "gradwright/share.h" nogil:')
         lines.append("    # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it")
-        lines.append("    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil")
+        lines.append("    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *,")
+        lines.append("                            void *) noexcept nogil")
         lines.append('    void share "gw_share"(part_t part, void **given, const Py_ssize_t *sizes,')
-        lines.append("          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count) noexcept")
+        lines.append("          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count,")
+        lines.append("          size_t room) noexcept")
     if used & {"move", "gemm_move"}:
         lines.append('cdef extern from "gradwright/move.h" nogil:')
         lines.append("    # the optimiser's rule on `count` parameters w, whose gradient is g")

@@ -24,16 +24,18 @@ LONG = 1 << 14  # additions of a long round: only such pay beside matrix product
 FEWEST = 16  # rounds of a loop whose number is known
 SUMS = 16  # scalars that one loop may sum into
 ROOM = 1024  # elements of arrays that one loop may add to
+OWN = 1 << 18  # elements of arrays that live in one round
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
     """A loop at the top of a kernel that may be run in parts. ``sums``: the scalars outside of it that it adds to, ``arrays``:
-    the small arrays; ``reads``: other variables and small arrays outside of it that it reads. ``work``: what a round
-    costs, in additions."""
+    the small arrays; ``own``: arrays in the scratch vector that live in one round; ``reads``: other variables and small arrays
+    outside of it that it reads. ``work``: what a round costs, in additions."""
 
     sums: tuple[str, ...]
     arrays: tuple[str, ...]
+    own: tuple[str, ...]
     reads: tuple[str, ...]
     work: Dim
 
@@ -89,6 +91,7 @@ def _share(loop: Loop, storage: dict[str, Storage], outside: set[str], work: Dim
                 reads.setdefault(gather.value, []).append(None)
     sums: list[str] = []
     arrays: list[str] = []
+    own: list[str] = []
     for name, assigns in writes.items():
         s = storage[name]
         if s.kind in ("scalar", "stack") and name not in outside:
@@ -97,9 +100,12 @@ def _share(loop: Loop, storage: dict[str, Storage], outside: set[str], work: Dim
         if s.kind == "scalar" and s.value.kind == "real" and name not in reads and adds:
             sums.append(name)
             continue
-        own = [d for d in s.dims if all(n.index[d].plain in variables for n in assigns)]
-        alone = any(all(index is not None and index[d].plain in variables for index in reads.get(name, ())) for d in own)
+        along = [d for d in s.dims if all(n.index[d].plain in variables for n in assigns)]
+        alone = any(all(index is not None and index[d].plain in variables for index in reads.get(name, ())) for d in along)
         if s.kind in ("slot", "work") and alone:
+            continue
+        if s.kind == "work" and name not in outside and size(s.extents).value is not None:
+            own.append(name)
             continue
         if not adds or name in reads or s.value.kind != "real" or s.slot == "theta" or size(s.extents).value is None:
             return None
@@ -108,8 +114,10 @@ def _share(loop: Loop, storage: dict[str, Storage], outside: set[str], work: Dim
         return None
     if len(sums) > SUMS or sum(size(storage[name].extents).value or 0 for name in arrays) > ROOM:
         return None
+    if sum(size(storage[name].extents).value or 0 for name in own) > OWN:
+        return None
     given = [n for n in reads if n not in writes and n in storage and storage[n].kind in ("scalar", "stack") and n in outside]
-    return Share(tuple(sums), tuple(arrays), tuple(given), work)
+    return Share(tuple(sums), tuple(arrays), tuple(own), tuple(given), work)
 
 
 def _work(body: Sequence[Node]) -> Dim:

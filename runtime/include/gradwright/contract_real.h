@@ -622,7 +622,8 @@ typedef struct {
     const GW_REAL *a, *b;
     GW_REAL* c;
 } GW_NAME(gw_divided);
-GW_CALLED void GW_NAME(gw_contract_parts)(void* of, ptrdiff_t from, ptrdiff_t to) {
+GW_CALLED void GW_NAME(gw_contract_parts)(void* of, ptrdiff_t from, ptrdiff_t to, void* own) {
+    (void)own;
     const GW_NAME(gw_divided)* const x = of;
     const ptrdiff_t m = x->what->m, n = x->what->n, most = x->columns ? n : m;
     const ptrdiff_t first = x->units * from / x->parts * x->unit, end = x->units * to / x->parts * x->unit;
@@ -645,7 +646,7 @@ GW_CALLED void GW_NAME(gw_contract_all)(const gw_contraction* what, GW_REAL alph
         const ptrdiff_t unit = by_columns ? wide : 8, units = by_columns ? across : down;
         GW_NAME(gw_divided) x = {what, unit, units, units < size ? units : size, by_columns, alpha, beta, a, b, c};
         if (x.parts > 1) {
-            gw_team_do(GW_NAME(gw_contract_parts), &x, x.parts, m, n, what->k, (ptrdiff_t)sizeof(GW_REAL) + 16 * size);
+            gw_team_do(GW_NAME(gw_contract_parts), &x, x.parts, 0, m, n, what->k, (ptrdiff_t)sizeof(GW_REAL) + 16 * size);
             return;
         }
     }

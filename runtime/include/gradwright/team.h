@@ -1,6 +1,6 @@
 /* A team of threads that does work in parts: one for the whole process, which sleeps while there is nothing to do.
 
-   gw_team_run calls task(what, first, last) until the parts from 0 to parts - 1 are done. What a part computes may not depend on
+   gw_team_run calls task(what, first, last, own) until the parts from 0 to parts - 1 are done. What a part computes may not depend on
    who does it, and then no bit depends on the number of threads. (trial.h asks first whether the team pays.)
 
    Each member of the team begins with a share of its own, the same each time, and then takes over what of the others' is not
@@ -28,10 +28,13 @@
 #define GW_TEAM_ENTRY static __attribute__((unused))
 #endif
 
-typedef void (*gw_task)(void* what, ptrdiff_t first, ptrdiff_t last);
+/* `own`: memory of the thread that does it, for what lasts no longer; NULL for the caller, who has his. */
+typedef void (*gw_task)(void* what, ptrdiff_t first, ptrdiff_t last, void* own);
 
 /* The members that a caller now has, itself included, at most `wanted`: 1, or a team that it must give back. */
 GW_TEAM_ENTRY int gw_team_take(int wanted);
+/* Whether every member that the caller has taken has so many bytes of its own. */
+GW_TEAM_ENTRY int gw_team_room(size_t bytes);
 GW_TEAM_ENTRY void gw_team_run(gw_task task, void* what, ptrdiff_t parts);
 GW_TEAM_ENTRY void gw_team_give(void);
 /* How many threads there are by default. */
@@ -107,6 +110,8 @@ typedef struct {
     pthread_mutex_t lock;
     pthread_cond_t turn;
     pthread_t thread;
+    void* room;
+    size_t bytes; /* of room */
     ptrdiff_t next __attribute__((aligned(64))), end; /* of its own parts, those that nobody has begun */
 } __attribute__((aligned(64))) gw_member;
 struct gw_team {
@@ -168,7 +173,7 @@ static void gw_team_work(gw_team* team, int me) {
         gw_member* const whose = &team->members[(me + k) % team->size];
         while (__atomic_load_n(&whose->next, __ATOMIC_RELAXED) < whose->end) {
             const ptrdiff_t part = __atomic_fetch_add(&whose->next, 1, __ATOMIC_RELAXED);
-            if (part < whose->end) team->task(team->what, part, part + 1);
+            if (part < whose->end) team->task(team->what, part, part + 1, team->members[me].room);
         }
     }
 }
@@ -235,6 +240,23 @@ GW_TEAM_ENTRY int gw_team_take(int wanted) {
     team->size = wanted <= team->helpers + 1 ? wanted : team->helpers + 1;
     if (team->size < 2) GW_SET(team->busy, 0);
     return team->size;
+}
+
+/* Whether every member that the caller has taken has so many bytes of its own. */
+GW_TEAM_ENTRY int gw_team_room(size_t bytes);
+GW_TEAM_ENTRY int gw_team_room(size_t bytes) {
+    gw_team* const team = gw_team_here;
+    for (int k = 1; k < team->size; k++) {
+        gw_member* const one = &team->members[k];
+        if (bytes <= one->bytes) continue;
+        free(one->room);
+        one->bytes = posix_memalign(&one->room, 64, bytes) ? 0 : bytes;
+        if (one->bytes == 0) {
+            one->room = NULL;
+            return 0;
+        }
+    }
+    return 1;
 }
 
 GW_TEAM_ENTRY void gw_team_run(gw_task task, void* what, ptrdiff_t parts) {

@@ -1,8 +1,8 @@
 /* Work in parts by as many threads as pay.
 
-     gw_team_do(task, what, parts, m, n, k, kind)
+     gw_team_do(task, what, parts, room, m, n, k, kind)
 
-   calls task(what, first, last) until the parts from 0 to parts - 1 are done: on this thread alone, or by the team (team.h), as
+   calls task(what, first, last, own) until the parts from 0 to parts - 1 are done: on this thread alone, or by the team (team.h), as
    whoever called the kernel has decided for all of it. Where nobody has, it is measured for each kind of work, which the four
    numbers tell apart. */
 #ifndef GRADWRIGHT_TRIAL_H
@@ -37,17 +37,18 @@ static __attribute__((unused)) gw_trial* gw_trial_of(ptrdiff_t m, ptrdiff_t n, p
 /* How many threads a piece of work may be shared by. */
 static __attribute__((unused)) int gw_team_size(void) { return gw_threads > 0 ? gw_threads : gw_team_usual(); }
 
-static __attribute__((unused)) void gw_team_do(gw_task task, void* what, ptrdiff_t parts, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
-                                               ptrdiff_t kind) {
+static __attribute__((unused)) void gw_team_do(gw_task task, void* what, ptrdiff_t parts, size_t room, ptrdiff_t m, ptrdiff_t n,
+                                               ptrdiff_t k, ptrdiff_t kind) {
     const int size = gw_team_size(), most = parts < size ? (int)parts : size, order = gw_team_order();
     gw_trial* const trial = order == 0 ? gw_trial_of(m, n, k, kind) : NULL;
     const double start = trial ? gw_now() : 0;
     const int alone = trial ? gw_trial_alone(trial, start) : order == GW_ALONE;
     if (!alone && gw_team_take(most) > 1) {
-        gw_team_run(task, what, parts);
+        if (gw_team_room(room)) gw_team_run(task, what, parts);
+        else task(what, 0, parts, NULL);
         gw_team_give();
     } else {
-        task(what, 0, parts);
+        task(what, 0, parts, NULL);
     }
     if (trial) gw_trial_took(trial, alone, start, gw_now());
 }
