@@ -303,6 +303,9 @@ def draw(found: Found, path: Path) -> None:
     low, high = (f(n for lengths, _ in found.values() for n in lengths) for f in (min, max))
     axes.plot([low, high], [low / 2000, high / 2000], color="0.6", linestyle="--", label="proportional")
     axes.set(xscale="log", yscale="log", xlabel="operations in the model", ylabel="seconds to compile")
+    ticks = sorted({n for lengths, _ in found.values() for n in lengths})
+    axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
+    axes.set_xticks([], minor=True)
     axes.legend(fontsize=8, ncols=2)
     axes.grid(alpha=0.3)
     left = dict.fromkeys(found, 0.0)
@@ -312,7 +315,7 @@ def draw(found: Found, path: Path) -> None:
             shares.barh([*part], [*part.values()], left=[*left.values()], label=phase)
             left = {name: left[name] + seconds for name, seconds in part.items()}
     shares.invert_yaxis()
-    shares.set(xlabel="milliseconds for each operation, at the longest")
+    shares.set(xlabel="milliseconds for each operation")
     shares.legend(fontsize=8)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

@@ -210,7 +210,7 @@ class Origin:
         for other in others:
             if len(spans) >= SPANS:
                 break
-            spans.update(dict.fromkeys(other.spans))
+            spans.update(dict.fromkeys(other.spans[: SPANS - len(spans)]))
             if other.note and other.note != note:
                 note = f"{note}; {other.note}" if note else other.note
         return Origin(tuple(spans), rule or self.rule, note)
