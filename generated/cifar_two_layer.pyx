@@ -52,7 +52,7 @@ ctypedef float real
 cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) noexcept nogil:
     # the outputs without the loss
     cdef read W1 = theta, b1 = theta + 307200, W2 = theta + 307300, b2 = theta + 308300
-    cdef write h_t1 = work, h = work + 100*N
+    cdef write h_t1 = work, h = work + 112*N
     cdef Py_ssize_t n, j
     # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
     gemm(N, 100, 3072, 1,
@@ -147,7 +147,7 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     cdef write d_W1 = grad, d_b1 = grad + 307200, d_W2 = grad + 307300, d_b2 = grad + 308300
     cdef read h_t2 = kept, h = kept + 100*N, loss_t1_exp = kept + 200*N, loss_t1_sum = kept + 210*N
     cdef real reg = hyper[0]
-    cdef write d_scores = work, d_h = work + 10*N, d_h_t2 = work + 110*N
+    cdef write d_scores = work, d_h = work + 10*N, d_h_t2 = work + 122*N
     cdef Py_ssize_t j, n, k
     # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
     for j in range(10):
@@ -208,8 +208,8 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef read W1 = theta, b1 = theta + 307200, W2 = theta + 307300, b2 = theta + 308300
     cdef write d_W1 = grad, d_b1 = grad + 307200, d_W2 = grad + 307300, d_b2 = grad + 308300
     cdef real reg = hyper[0]
-    cdef write h_t1 = work, h_t2 = work + 100*N, h = work + 200*N, scores_t1 = work, d_scores = work + 400*N
-    cdef write d_h = work, d_h_t2 = work + 300*N
+    cdef write h_t1 = work, h_t2 = work + 112*N, h = work + 224*N, scores_t1 = work, d_scores = work + 448*N
+    cdef write d_h = work, d_h_t2 = work + 336*N
     cdef real loss_t1_max
     cdef real loss_t4_block[8]
     cdef real loss_t7_block[100]
@@ -331,8 +331,8 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real reg = hyper[0]
     cdef real lr = rule[0]
     cdef real weight_decay = rule[3]
-    cdef write h_t1 = work, h_t2 = work + 100*N, h = work + 200*N, scores_t1 = work, d_scores = work + 400*N
-    cdef write d_h = work, d_h_t2 = work + 300*N
+    cdef write h_t1 = work, h_t2 = work + 112*N, h = work + 224*N, scores_t1 = work, d_scores = work + 448*N
+    cdef write d_h = work, d_h_t2 = work + 336*N
     cdef real loss_t1_max
     cdef real loss_t4_block[8]
     cdef real loss_t7_block[100]
@@ -580,7 +580,7 @@ _SPEC = """{
             'name': 'predict',
             'slots': ('in:x', 'theta', 'out:scores', 'work'),
             'kept': 0,
-            'work': ('*', 200, 'N'),
+            'work': ('*', 224, 'N'),
             'sizes': ('N',),
         },
         {
@@ -594,21 +594,21 @@ _SPEC = """{
             'name': 'backward',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'grad:loss', 'kept', 'work'),
             'kept': ('*', 211, 'N'),
-            'work': ('*', 210, 'N'),
+            'work': ('*', 234, 'N'),
             'sizes': ('N',),
         },
         {
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
-            'work': ('*', 410, 'N'),
+            'work': ('*', 458, 'N'),
             'sizes': ('N',),
         },
         {
             'name': 'step',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'rule', 'out:loss', 'work'),
             'kept': 0,
-            'work': ('*', 410, 'N'),
+            'work': ('*', 458, 'N'),
             'sizes': ('N',),
         },
     ),

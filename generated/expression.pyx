@@ -26,9 +26,11 @@ cdef extern from "gradwright/sum.h" nogil:
     double block_sum "gw_sum_f64"(const double *, Py_ssize_t) noexcept
 cdef extern from "gradwright/share.h" nogil:
     # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it
-    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
+    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *,
+                            void *) noexcept nogil
     void share "gw_share"(part_t part, void **given, const Py_ssize_t *sizes,
-          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count) noexcept
+          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count,
+          size_t room) noexcept
 
 ctypedef double real
 
@@ -54,7 +56,8 @@ cdef void _forward_part1(read x, write f_t1, write f_t2, write f_t4, write f_t6,
     sums[0] = f_total
 
 
-cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
+                              double *sums, void *own) noexcept nogil:
     _forward_part1(<read>s[0], <write>s[1], <write>s[2], <write>s[3], <write>s[4], n[0], first, last, sums)
 
 
@@ -73,7 +76,7 @@ cdef void forward(read x, write f, write kept, Py_ssize_t N) noexcept nogil:
     _given1[3] = <void *>f_t4
     _given1[4] = <void *>f_t6
     _sizes[0] = N
-    share(_call_forward_part1, _given1, _sizes, N, 56, 512, _sums1, 1)
+    share(_call_forward_part1, _given1, _sizes, N, 56, 512, _sums1, 1, 0)
     f_total += _sums1[0]
     f[0] = f_total
 
@@ -93,7 +96,8 @@ cdef void _backward_part1(read x, read upstream_f, write d_x, read f_t1, read f_
         d_x[n] = d_f_t5*f_t4[n] + -(d_f_t5*x[n]) + upstream_f[0]*f_t1[n]*(1 - f_t2[n]*f_t2[n]) + upstream_f[0]*f_t2[n]*(f_t1[n]*(1 - f_t1[n]))
 
 
-cdef void _call_backward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+cdef void _call_backward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
+                               double *sums, void *own) noexcept nogil:
     _backward_part1(<read>s[0], <read>s[1], <write>s[2], <read>s[3], <read>s[4], <read>s[5], <read>s[6], n[0], first,
                     last, sums)
 
@@ -116,7 +120,7 @@ cdef void backward(read x, read upstream_f, write d_x, read kept, Py_ssize_t N) 
     _given1[5] = <void *>f_t4
     _given1[6] = <void *>f_t6
     _sizes[0] = N
-    share(_call_backward_part1, _given1, _sizes, N, 37, 1, NULL, 0)
+    share(_call_backward_part1, _given1, _sizes, N, 37, 1, NULL, 0, 0)
 
 
 cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
@@ -148,7 +152,8 @@ cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N
     sums[0] = f_total
 
 
-cdef void _call_value_and_grad_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+cdef void _call_value_and_grad_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
+                                     double *sums, void *own) noexcept nogil:
     _value_and_grad_part1(<read>s[0], <read>s[1], <write>s[2], n[0], first, last, sums)
 
 
@@ -164,7 +169,7 @@ cdef void value_and_grad(read x, read upstream_f, write f, write d_x, Py_ssize_t
     _given1[1] = <void *>upstream_f
     _given1[2] = <void *>d_x
     _sizes[0] = N
-    share(_call_value_and_grad_part1, _given1, _sizes, N, 93, 512, _sums1, 1)
+    share(_call_value_and_grad_part1, _given1, _sizes, N, 93, 512, _sums1, 1, 0)
     f_total += _sums1[0]
     f[0] = f_total
 

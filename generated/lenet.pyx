@@ -711,9 +711,9 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef write scores_t8_pad = work + 1088*N + 2304, scores_t8_at = work + 2144*N + 2304
     cdef write scores_t8_t1_at = work + 1376*N + 2304, second_W_laid = work, second_W_laid_2 = work + 1152
     cdef write scores_t11 = work + 2304, scores_t14 = work + 1632*N + 2304, scores_t16 = work + 1888*N + 2304
-    cdef write scores_t17 = work + 2500*N + 2304, scores_t16_at = work + 2564*N + 2304
+    cdef write scores_t17 = work + 2512*N + 2304, scores_t16_at = work + 2576*N + 2304
     cdef write scores_t16_t1_at = work + 2272*N + 2304, scores_t18 = work + 1952*N + 2304
-    cdef write d_scores = work + 2692*N + 2304, d_scores_t17 = work + 2628*N + 2304
+    cdef write d_scores = work + 2704*N + 2304, d_scores_t17 = work + 2640*N + 2304
     cdef write d_scores_t14 = work + 1888*N + 2304, d_scores_t14_pad = work + 2304, d_scores_t8 = work + 1632*N + 2304
     cdef write d_scores_t7 = work, d_scores_t6 = work + 2304, d_second_W_laid = work
     cdef real t1, t3, t5, t7, t9, t11, t13, t15, t17, t19, t21, t23, t25, t27, t29, t31, t33, t35, t37, t39, t41, t43
@@ -1460,7 +1460,7 @@ _SPEC = """{
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
-            'work': ('+', ('*', 2702, 'N'), 2304),
+            'work': ('+', ('*', 2714, 'N'), 2304),
             'sizes': ('N',),
         },
     ),

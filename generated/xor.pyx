@@ -28,9 +28,11 @@ cdef extern from "gradwright/scalar.h" nogil:
     double tanh "gw_tanh"(double) noexcept
 cdef extern from "gradwright/share.h" nogil:
     # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it
-    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
+    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *,
+                            void *) noexcept nogil
     void share "gw_share"(part_t part, void **given, const Py_ssize_t *sizes,
-          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count) noexcept
+          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count,
+          size_t room) noexcept
 
 ctypedef double real
 
@@ -63,7 +65,8 @@ cdef void _predict_part1(read x, read W1, read b1, read W2, read b2, write p, Py
             p[n] = sigmoid(p_t1[n_in] + b2[0])
 
 
-cdef void _call_predict_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+cdef void _call_predict_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
+                              double *sums, void *own) noexcept nogil:
     _predict_part1(<read>s[0], <read>s[1], <read>s[2], <read>s[3], <read>s[4], <write>s[5], n[0], first, last, sums)
 
 
@@ -79,7 +82,7 @@ cdef void predict(read x, read theta, write p, Py_ssize_t N) noexcept nogil:
     _given1[4] = <void *>b2
     _given1[5] = <void *>p
     _sizes[0] = N
-    share(_call_predict_part1, _given1, _sizes, N, 258, 8, NULL, 0)
+    share(_call_predict_part1, _given1, _sizes, N, 258, 8, NULL, 0, 0)
 
 
 cdef void _forward_part1(read x, read y, read W1, read b1, read W2, read b2, write p, write h, write p_kept,
@@ -120,7 +123,8 @@ cdef void _forward_part1(read x, read y, read W1, read b1, read W2, read b2, wri
     sums[0] = loss_t2
 
 
-cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
+                              double *sums, void *own) noexcept nogil:
     _forward_part1(<read>s[0], <read>s[1], <read>s[2], <read>s[3], <read>s[4], <read>s[5], <write>s[6], <write>s[7],
                    <write>s[8], n[0], first, last, sums)
 
@@ -146,7 +150,7 @@ cdef void forward(read x, read y, read theta, write p, write loss, write kept, P
     _given1[7] = <void *>h
     _given1[8] = <void *>p_kept
     _sizes[0] = N
-    share(_call_forward_part1, _given1, _sizes, N, 281, 8, _sums1, 1)
+    share(_call_forward_part1, _given1, _sizes, N, 281, 8, _sums1, 1, 0)
     loss_t2 += _sums1[0]
     # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
     loss[0] = loss_t2/N

@@ -27,9 +27,11 @@ cdef extern from "gradwright/scalar.h" nogil:
     double softplus "gw_softplus"(double) noexcept
 cdef extern from "gradwright/share.h" nogil:
     # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it
-    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *) noexcept nogil
+    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *,
+                            void *) noexcept nogil
     void share "gw_share"(part_t part, void **given, const Py_ssize_t *sizes,
-          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count) noexcept
+          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count,
+          size_t room) noexcept
 
 ctypedef double real
 
@@ -47,7 +49,8 @@ cdef void _predict_part1(read x, read w, read b, write p, Py_ssize_t N, Py_ssize
         p[n] = sigmoid(p_t1 + b[0])
 
 
-cdef void _call_predict_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+cdef void _call_predict_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
+                              double *sums, void *own) noexcept nogil:
     _predict_part1(<read>s[0], <read>s[1], <read>s[2], <write>s[3], n[0], first, last, sums)
 
 
@@ -62,7 +65,7 @@ cdef void predict(read x, read theta, write p, Py_ssize_t N) noexcept nogil:
     _given1[2] = <void *>b
     _given1[3] = <void *>p
     _sizes[0] = N
-    share(_call_predict_part1, _given1, _sizes, N, 26, 1, NULL, 0)
+    share(_call_predict_part1, _given1, _sizes, N, 26, 1, NULL, 0, 0)
 
 
 cdef void _forward_part1(read x, read y, read w, read b, write p, write p_kept, Py_ssize_t N, Py_ssize_t first,
@@ -86,7 +89,8 @@ cdef void _forward_part1(read x, read y, read w, read b, write p, write p_kept, 
     sums[0] = loss_t2
 
 
-cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
+                              double *sums, void *own) noexcept nogil:
     _forward_part1(<read>s[0], <read>s[1], <read>s[2], <read>s[3], <write>s[4], <write>s[5], n[0], first, last, sums)
 
 
@@ -108,7 +112,7 @@ cdef void forward(read x, read y, read theta, write p, write loss, write kept, P
     _given1[4] = <void *>p
     _given1[5] = <void *>p_kept
     _sizes[0] = N
-    share(_call_forward_part1, _given1, _sizes, N, 49, 1, _sums1, 1)
+    share(_call_forward_part1, _given1, _sizes, N, 49, 1, _sums1, 1, 0)
     loss_t2 += _sums1[0]
     # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
     loss[0] = loss_t2/N
