@@ -1,7 +1,7 @@
 """Two blocks of causal attention learn the text of Python's own help, character by character, and write some of it.
 
-Measured: 3.18 bits per character of the tenth that is held out, after 4 epochs on 135,000 characters with 31,712 parameters; 4.67
-from how often each character comes. 528 steps are few for attention.
+Measured: 1.98 bits per character of the tenth that is held out, after 10 epochs on 270,000 characters with 116,576 parameters, in
+30 s on one core; 4.77 from how often each character comes, 2.23 by the LSTM of char_recurrent.py.
 
     python examples/studies/char_transformer.py [FOLDER]
 """
@@ -13,17 +13,17 @@ import figures
 import numpy as np
 from gradwright.runtime import Adam, Cosine, load
 
-WIDTH = 32
+WIDTH = 64
 
 
-def train(epochs=4, length=150_000, seed=0):
+def train(epochs=10, length=300_000, seed=0):
     training, held_out = characters.data(length, WIDTH)
     model = load(figures.HERE / "char_transformer.gw").Model(seed=seed)
     history = model.fit(training, Adam(lr=Cosine(5e-3, final=0.1)), epochs=epochs, seed=seed, progress=False, clip_norm=1.0)
     return model, history, characters.bits(model, held_out)
 
 
-def draw(model, history, bits, shown="the default value of a parameter"):
+def draw(model, history, bits, shown="Default parameter values are evaluated from left to right when t"):
     """How it learns, and what each head of the second block looks at in a line of text."""
     import matplotlib.pyplot as plt
     looks = model.predict(x=characters.encode(shown)[None]).looks[0]
@@ -41,12 +41,12 @@ def draw(model, history, bits, shown="the default value of a parameter"):
     return figure
 
 
-def main(epochs=4, length=150_000):
+def main(epochs=10, length=300_000):
     training, held_out = characters.data(length, WIDTH)
     print(f"characters  {characters.unigram_bits(training, held_out):.2f} bits per character held out, from how often each comes")
     model, history, bits = train(epochs, length)
     print(f"transformer {bits:.2f} bits per character held out, {model.theta.size} parameters, {history.seconds:.0f} s")
-    print(characters.sample(model, "The ", window=WIDTH))
+    print(characters.sample(model, "The ".rjust(WIDTH), window=WIDTH).lstrip())
     figures.save(draw(model, history, bits), __file__)
     return model, bits
 
