@@ -86,9 +86,10 @@ def test_a_second_process_loads_neither_sympy_nor_cython(tmp_path: Path) -> None
     environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
     loaded = set(done.stdout.split())
-    own = {"", ".compiler", ".compiler.build", ".compiler.build.cache", ".compiler.build.hashing", ".compiler.build.modules",
-           ".compiler.build.options", ".compiler.build.recall", ".compiler.build.toolchain", ".compiler.language",
-           ".compiler.language.family", ".runtime", ".runtime.errors", ".runtime.loading", ".runtime.logs"}  # fmt: skip
+    own = {"", ".compiler", ".compiler.build", ".compiler.build.blocking", ".compiler.build.cache", ".compiler.build.hashing",
+           ".compiler.build.modules", ".compiler.build.options", ".compiler.build.recall", ".compiler.build.toolchain",
+           ".compiler.language", ".compiler.language.family", ".runtime", ".runtime.errors", ".runtime.loading",
+           ".runtime.logs"}  # fmt: skip
     found = {m for m in loaded if m.startswith("gradwright") and not m.startswith("gradwright.loaded.")}
     assert found <= {f"gradwright{name}" for name in own}
     of_python = {m.split(".")[0] for m in loaded - found if not m.startswith("gradwright.")}
@@ -492,3 +493,13 @@ def test_entries_are_plain_json_with_the_hash_of_every_file(own_cache: Path) -> 
     about = json.loads(entry.path("entry.json").read_text())
     assert set(about["files"]) == {"gate.pyx", "gate.pyi", "gate.map.json", f"gate{suffix()}"}
     assert all(len(digest) == 64 for digest in about["files"].values())
+
+
+@pytest.mark.parametrize("settings", ["", "/somewhere/else"])
+def test_a_table_of_blocks_lies_where_settings_do(settings: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gradwright.compiler.build.blocking import place
+    from platformdirs import user_config_path
+
+    monkeypatch.delenv("GRADWRIGHT_BLOCKING", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", settings)
+    assert place() == user_config_path("gradwright", appauthor=False) / "blocking.json"

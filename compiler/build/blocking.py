@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -59,6 +60,9 @@ def place() -> Path:
     chosen = os.environ.get("GRADWRIGHT_BLOCKING", "")
     if chosen:
         return Path(chosen).expanduser().absolute()
+    if sys.platform == "linux":  # what platformdirs says, whose import takes as long as all else of a cached load
+        settings = os.environ.get("XDG_CONFIG_HOME", "").strip() or "~/.config"
+        return Path(settings).expanduser() / "gradwright" / "blocking.json"
     from platformdirs import user_config_path
 
     return user_config_path("gradwright", appauthor=False) / "blocking.json"
