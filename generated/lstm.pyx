@@ -223,7 +223,7 @@ cdef void backward(read theta, write grad, read kept, write work, Py_ssize_t N, 
     cdef read h_start = kept, x_by_t = kept + 32*N, h_before = kept + 16*N*T + 32*N, c_before = kept + 48*N*T + 32*N
     cdef read c_t1_steps = kept + 80*N*T + 32*N, c_t3_steps = kept + 112*N*T + 32*N, c_t4_steps = kept + 144*N*T + 32*N
     cdef read h_t1_steps = kept + 176*N*T + 32*N, h_t2_steps = kept + 208*N*T + 32*N, loss_t1 = kept + 240*N*T + 32*N
-    cdef write d_h = work + 6144, W_T = work, d_h_2 = work + 32*N + 6144, d_c_2 = work + 6144
+    cdef write d_h = work + 4096, W_T = work, d_h_2 = work + 32*N + 4096, d_c_2 = work + 4096
     cdef write d_i_t2_part1 = work + 64*N + 6144, d_W_part2_sum = work, d_W_part1 = work + 4096
     cdef real d_c_2_2, d_g, d_o, d_f, d_i
     cdef real d_b[128]
@@ -339,13 +339,13 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
     # the loss and its gradient in one go
     cdef read W = theta, b = theta + 6144
     cdef write d_W_3 = grad, d_b_3 = grad + 6144
-    cdef write h_start = work + 6144, x_by_t = work + 224*N + 6144, i_t2_part1 = work + 16*N*T + 224*N + 6144
-    cdef write h_h = work + 32*N + 6144, h_c = work + 64*N + 6144, h_before = work + 144*N*T + 224*N + 6144
+    cdef write h_start = work + 4096, x_by_t = work + 224*N + 6144, i_t2_part1 = work + 16*N*T + 224*N + 6144
+    cdef write h_h = work + 32*N + 4096, h_c = work + 64*N + 4096, h_before = work + 144*N*T + 224*N + 6144
     cdef write c_before = work + 176*N*T + 224*N + 6144, c_t1_steps = work + 208*N*T + 224*N + 6144
     cdef write c_t3_steps = work + 240*N*T + 224*N + 6144, c_t4_steps = work + 272*N*T + 224*N + 6144
     cdef write h_t1_steps = work + 304*N*T + 224*N + 6144, h_t2_steps = work + 336*N*T + 224*N + 6144
-    cdef write i_t2_part2 = work + 96*N + 6144, h = work + 64*N + 6144, d_h = work + 32*N + 6144, W_T = work
-    cdef write d_h_2 = work + 64*N + 6144, d_c_2 = work + 32*N + 6144, d_i_t2_part1 = work + 16*N*T + 224*N + 6144
+    cdef write i_t2_part2 = work + 96*N + 4096, h = work + 64*N + 4096, d_h = work + 32*N + 4096, W_T = work
+    cdef write d_h_2 = work + 64*N + 4096, d_c_2 = work + 32*N + 4096, d_i_t2_part1 = work + 16*N*T + 224*N + 6144
     cdef write d_W_part2_sum = work, d_W_part1 = work + 4096
     cdef real i, f, o, g, d_c_2_2, d_g, d_o, d_f, d_i
     cdef real loss_t1[32]

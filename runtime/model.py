@@ -387,6 +387,8 @@ def _dim(dim: Any, sizes: dict[str, int]) -> int:
         raise _error("ShapeError", f"{_dim_text(dim)}: division by a size that is 0")
     if op == "root":
         return math.isqrt(max(a - 1, 0)) + 1
+    if op == "max":
+        return max(a, b)
     return a + b if op == "+" else a - b if op == "-" else a * b if op == "*" else a // b if op == "//" else a % b
 
 

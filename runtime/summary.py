@@ -117,6 +117,8 @@ def _terms(dim: Any, env: Mapping[str, int]) -> dict[tuple[str, ...], int]:
     op, a, b = dim
     if op == "root":
         return {(f"√({_count(a, env)})",): 1}
+    if op == "max":
+        return {(f"max({_count(a, env)}, {_count(b, env)})",): 1}
     if op in ("//", "%"):
         return {(f"({_count(a, env)} {op} {_count(b, env)})",): 1}
     left, right = _terms(a, env), _terms(b, env)

@@ -56,6 +56,14 @@ def test_what_has_a_fixed_size_comes_first_and_fills_whole_lines() -> None:
     assert lay_out([(Dim.of(70), 0, 1)]) == ([Dim.of(0)], Dim.of(70))
 
 
+def test_what_is_not_in_use_together_shares_its_place_whatever_its_size() -> None:
+    """Which is longer is seen when the sizes are."""
+    n, m = Dim.of("N"), Dim.of("M")
+    offsets, length = lay_out([(n * 64, 0, 1), (m * 48, 2, 3), (n * 16, 3, 4)])
+    assert offsets == [Dim.of(0), n * 16, Dim.of(0)]
+    assert [length.evaluate({"N": 5, "M": k}) for k in (0, 5, 6)] == [320, 320, 368]
+
+
 def test_what_takes_lines_of_the_cache_begins_on_one() -> None:
     """Also behind what does not fill its last line: 3*7*7 and 70 elements an image."""
     text = ("size N, H = 70\ninput x[N, 3, 7, 7]\nparam W[147, 300] ~ normal(0, 1)\nparam V[300, H] ~ normal(0, 1)\n"

@@ -12,13 +12,15 @@ Monomial = tuple[tuple["Atom", int], ...]  # sorted (atom, power); () is the con
 @dataclass(frozen=True)
 class Quotient:
     """``a // b`` or ``a % b`` where the division is not exact for every value: an atom of its own. So is ``root(a)``, the least
-    whole number whose square is a or more, and 1 at least (``op`` is then "root", and ``b`` 1)."""
+    whole number whose square is a or more, and 1 at least (``op`` is then "root", and ``b`` 1), and the larger of two ("max")."""
 
     op: str
     a: Dim
     b: Dim
 
     def __str__(self) -> str:
+        if self.op == "max":
+            return f"max({self.a}, {self.b})"
         return f"root({self.a})" if self.op == "root" else f"({self.a}){self.op}({self.b})"
 
 
@@ -173,6 +175,16 @@ class Dim:
         atom = Dim(((((Quotient("root", self, Dim.of(1)), 1),), 1),))
         return atom if self.value is None else Dim.of(atom.evaluate({}))
 
+    def largest(self, other: Dim) -> Dim:
+        """The larger of two sizes: one of them where that is plain to see."""
+        mine, theirs = dict(self.terms), dict(other.terms)
+        more = [mine.get(m, 0) - theirs.get(m, 0) for m in mine.keys() | theirs.keys()]
+        if all(c <= 0 for c in more):
+            return other
+        if all(c >= 0 for c in more):
+            return self
+        return Dim(((((Quotient("max", self, other), 1),), 1),))
+
     def evaluate(self, sizes: Mapping[str, int]) -> int:
         """The number, given a value for each free size. Raises KeyError where one is missing."""
         total = 0
@@ -183,7 +195,10 @@ class Dim:
                     base = sizes[atom]
                 else:
                     a, b = atom.a.evaluate(sizes), atom.b.evaluate(sizes)
-                    base = a // b if atom.op == "//" else a % b if atom.op == "%" else isqrt(max(a - 1, 0)) + 1
+                    if atom.op == "max":
+                        base = max(a, b)
+                    else:
+                        base = a // b if atom.op == "//" else a % b if atom.op == "%" else isqrt(max(a - 1, 0)) + 1
                 product *= base**power
             total += product
         return total

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from heapq import heappop, heappush
 from math import gcd
 from typing import Final
@@ -102,25 +103,59 @@ Span = tuple[int, int, int]  # how much, and the first and the last node that us
 def lay_out(wanted: Sequence[tuple[Dim, int, int]]) -> tuple[list[Dim], Dim]:
     """Where each of the extents starts in the scratch vector, and how long that is: those used at the same time (from a first
     node to a last) lie side by side. Extents that are multiples of the same size (64*N and 10*N) share a region of the vector;
-    which region is larger is not known before the sizes are."""
+    which region is larger is not known before the sizes are. So a region begins, for those of its extents that are in use
+    together, behind what is then in use of the regions before."""
     regions: dict[Dim, list[int]] = {}
     spans: list[Span] = []
     for k, (extent, first, last) in enumerate(wanted):
         units = gcd(*(c for _, c in extent.terms)) if extent.terms else 0
         regions.setdefault(Dim(tuple((m, c // units) for m, c in extent.terms)) if units else Dim.of(1), []).append(k)
         spans.append((units, first, last))
-    end = Dim.of(0)
-    offsets = [end] * len(spans)
+    offsets = [Dim.of(0)] * len(spans)
+    placed: list[tuple[int, int, dict[Dim, int]]] = []  # of what is done: its first and last use, and its end in each unit
     for unit, members in sorted(regions.items(), key=lambda region: not region[0].is_one()):  # what has a fixed size comes first
-        mine = [spans[k] for k in members]
-        ways = [_in_turn(mine)]
-        if len(mine) <= MANY:
-            ways += [_in_gaps(mine, order) for order in _ORDERS]
-        starts, length = min(ways, key=lambda way: way[1])
-        for k, start in zip(members, starts, strict=True):
-            offsets[k] = end + unit * start
-        end = end + unit * (-(-length // LINE) * LINE if unit.is_one() and len(regions) > 1 else length)
-    return offsets, end
+        lines = LINE if unit.is_one() and len(regions) > 1 else 1
+        now: list[tuple[int, int, dict[Dim, int]]] = []
+        for together in _together(members, spans):
+            mine = [spans[k] for k in together]
+            first, last = min(span[1] for span in mine), max(span[2] for span in mine)
+            base: dict[Dim, int] = {}
+            for other_first, other_last, end in placed:
+                if other_first <= last and first <= other_last:
+                    base |= {u: max(c, base.get(u, 0)) for u, c in end.items()}
+            ways = [_in_turn(mine)]
+            if len(mine) <= MANY:
+                ways += [_in_gaps(mine, order) for order in _ORDERS]
+            starts, length = min(ways, key=lambda way: way[1])
+            for k, start in zip(together, starts, strict=True):
+                offsets[k] = _sum(base) + unit * start
+                now.append((spans[k][1], spans[k][2], base | {unit: -(-(start + spans[k][0]) // lines) * lines}))
+        placed += now
+    ends: list[Dim] = []
+    for *_, there in placed:
+        total = _sum(there)
+        if all(known.largest(total) != known for known in ends):
+            ends = [*(known for known in ends if total.largest(known) != total), total]
+    return offsets, reduce(Dim.largest, ends, Dim.of(0))
+
+
+def _sum(units: Mapping[Dim, int]) -> Dim:
+    total = Dim.of(0)
+    for unit, count in units.items():
+        total = total + unit * count
+    return total
+
+
+def _together(members: Sequence[int], spans: Sequence[Span]) -> list[list[int]]:
+    """The members in runs over time: no member of one is in use together with one of another."""
+    runs: list[list[int]] = []
+    until = -1
+    for k in sorted(members, key=lambda k: spans[k][1]):
+        if spans[k][1] > until:
+            runs.append([])
+        runs[-1].append(k)
+        until = max(until, spans[k][2])
+    return runs
 
 
 # Which are placed first: the largest, the longest in use, those that are much of both (Pisarchyk and Lee, 2020).

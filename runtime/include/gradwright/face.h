@@ -389,6 +389,8 @@ static const char gwm_face_text[] =
     "        raise _error(\"ShapeError\", f\"{_dim_text(dim)}: division by a size that is 0\")\n"
     "    if op == \"root\":\n"
     "        return math.isqrt(max(a - 1, 0)) + 1\n"
+    "    if op == \"max\":\n"
+    "        return max(a, b)\n"
     "    return a + b if op == \"+\" else a - b if op == \"-\" else a * b if op == \"*\" else a // b if op == \"//\" else a % b\n"
     "\n"
     "\n"
