@@ -177,7 +177,7 @@ def test_two_threads_lose_no_step(xor: ModuleType) -> None:
     assert model.optimizer_state.step == 1200 and model.theta.tobytes() == plain.theta.tobytes()
 
 
-def test_a_signal_ends_a_long_run_after_a_whole_step() -> None:
+def test_a_signal_ends_a_long_run_after_a_whole_step(interruptible: None) -> None:
     module = driver.load("examples/xor.gw")
     model = module.Model(seed=1)
     run = model.bind(SGD(lr=1e-3), x=X, y=Y)
