@@ -154,9 +154,9 @@ def test_a_variational_autoencoder_of_digits(script: Script, tmp_path: Path) -> 
 def test_attention_learns_a_text_and_shows_what_it_looks_at(script: Script, tmp_path: Path) -> None:
     model, bits = script("char_transformer").main(epochs=1, length=40_000)
     assert bits < 4.4  # 4.8 from how often each character comes
-    looks = model.predict(x=np.arange(20).reshape(2, 10)).looks
+    looks = model.predict(x=np.arange(128).reshape(2, 64) % 96).looks
     np.testing.assert_allclose(looks.sum(axis=3), 1, rtol=1e-5)
-    assert looks.shape == (2, 4, 10, 10) and not np.triu(looks, 1).any()
+    assert looks.shape == (2, 4, 64, 64) and not np.triu(looks, 1).any()
     assert pictures(tmp_path) == ["char_transformer.png"]
 
 
