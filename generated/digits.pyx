@@ -35,6 +35,7 @@ cdef extern from "gradwright/scalar.h" nogil:
     double exp "gw_exp"(double) noexcept
     double log "gw_log"(double) noexcept
     double maximum "gw_max"(double, double) noexcept
+    double choose "gw_choose"(bint condition, double if_true, double otherwise) noexcept
 cdef extern from "math.h" nogil:
     double inf "INFINITY"
 cdef extern from "gradwright/sum.h" nogil:
@@ -63,7 +64,7 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
     for n in range(N):
         for j in range(64):
             t1 = h_t1[64*n + j] + b1[j]
-            h[64*n + j] = (0.0 if t1 <= 0 else t1)
+            h[64*n + j] = choose(t1 <= 0, 0.0, t1)
         # examples/digits.gw:20   output scores = h @ W2 + b2
         for j in range(10):
             scores[10*n + j] = b2[j]

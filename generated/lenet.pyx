@@ -38,6 +38,7 @@ cdef extern from "gradwright/scalar.h" nogil:
     float maximum "gw_maxf"(float, float) noexcept
     bint above "gw_abovef"(float x, float best) noexcept
     float pick "gw_pickf"(bint condition, float if_true, float otherwise) noexcept
+    float choose "gw_choosef"(bint condition, float if_true, float otherwise) noexcept
 cdef extern from "math.h" nogil:
     float inf "INFINITY"
 cdef extern from "gradwright/gemm.h" nogil:
@@ -101,7 +102,7 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
             for k in range(8):
                 for l in range(8):
                     t1 = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
-                    scores_t7[64*j + 8*k + l] = (<real>0 if t1 <= 0 else t1)
+                    scores_t7[64*j + 8*k + l] = choose(t1 <= 0, <real>0, t1)
         for j in range(6):
             for k in range(6):
                 for l in range(8):
@@ -163,7 +164,7 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
             for k in range(4):
                 for l in range(16):
                     t2 = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
-                    scores_t15[64*j + 16*k + l] = (<real>0 if t2 <= 0 else t2)
+                    scores_t15[64*j + 16*k + l] = choose(t2 <= 0, <real>0, t2)
         for j in range(16):
             for k in range(2):
                 for l in range(2):

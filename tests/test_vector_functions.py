@@ -33,6 +33,14 @@ def test_whole_numbers_do_not_take_a_float_to_double() -> None:
     assert "*(<real>2*x[n])" in code and "*(2*x[n])" in double
 
 
+def test_a_cheap_choice_does_not_let_its_reads_wait() -> None:
+    """Behind a branch they would: a loop whose reads wait for a condition may be scalar. What is dear waits."""
+    model = "dtype float32\nsize N\ninput x[N]\noutput f = where(x > 0, log(x), x)\n"
+    code = text(model)
+    assert "choose(t1 == 0, <real>0, t1/x[n])" in code
+    assert "f[n] = (log(x[n]) if f_t1[n] != 0 else x[n])" in code
+
+
 # ---- sin, cos and tan ----
 
 
