@@ -12,8 +12,9 @@ from ..graph.ir import Access, Axis, Eqn
 from ..graph.shapes import Dim, Shape
 
 LARGE = 512  # products from which a register-blocked kernel beats a loop in place
-FEW = 8  # what free sizes count as there, where each of the known extents is at least
-DEEP = 5  # long: a shorter one is unrolled in place
+FEW = 8  # what a free size of rows, columns or depth counts as there, where the others are at least
+DEEP = 5  # long: what is shorter is unrolled in place
+SOME = 16  # and what each of two or three that are free counts as
 LEVELS = 3  # how many loops over rows, and over depth, the kernel has itself
 USUAL = 64  # what a free size is taken for where two ways are compared
 
@@ -48,10 +49,12 @@ def roles(eqn: Eqn, least: int = LARGE) -> Product | None:
     found = _roles(eqn)
     if found is None or not found.m or not found.n:
         return None
-    extents = [a.extent.value for a in (*found.m, *found.n, *found.k)]
-    known = [e for e in extents if e is not None]
-    free = FEW if len(known) < len(extents) and min(known, default=0) >= DEEP else 1
-    return found if prod(known) * free >= least else None
+    extents = [[a.extent.value for a in axes] for axes in (found.m, found.n, found.k)]
+    known = [prod(e for e in group if e is not None) for group in extents]
+    whole = [k for k, group in zip(known, extents, strict=True) if None not in group]
+    free = len(extents) - len(whole)
+    usual = 1 if free == 0 or (free == 1 and min(whole) < DEEP) else FEW if free == 1 else SOME**free
+    return found if prod(known) * usual >= least else None
 
 
 def channelwise(eqn: Eqn) -> bool:
