@@ -7,17 +7,15 @@ Made by gradwright 0.1.0 from examples/lenet.gw (sha256 6a9f93f9e3904718); edit 
 Sizes        N is free
 Inputs       x[N, 1, 8, 8] y[N]
 Parameters   first.W[8, 1, 3, 3] first.b[8] second.W[16, 8, 3, 3] second.b[16] head.W[64, 10] head.b[10]: 1898 float32, in this order in theta
-Kept         x_pad[N, 1, 10, 10] scores_t6[N, 8, 8, 8] scores_t7[N, 8, 8, 8] scores_t8_t1[N, 4, 2, 4, 8] scores_t8_pad[N, 6, 6, 8] scores_t14[N, 4, 4, 16] scores_t15[N, 4, 4, 16] scores_t16_t1[N, 2, 2, 2, 16] scores_t16[N, 2, 2, 16] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
+Kept         x_pad[N, 1, 10, 10] scores_t7[N, 8, 8, 8] scores_t8_t1[N, 4, 2, 4, 8] scores_t8_pad[N, 6, 6, 8] scores_t15[N, 4, 4, 16] scores_t16_t1[N, 2, 2, 2, 16] scores_t16[N, 2, 2, 16] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
 Operations   the forward graph as written: 96534*N + 1
              predict 51392*N; bytes moved 5176*N + 14248
-             forward 50672*N + 1, 11*N of them transcendental; bytes moved 9836*N + 12204
-             backward 92641*N; bytes moved 20588*N + 26024
-             train 144091*N + 1, 11*N of them transcendental; bytes moved 19304*N + 33108
-Products     scores_t3 (64*N x 8 x 9) in predict, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
-             scores_t11 (16*N x 16 x 72) in predict, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
+             forward 51440*N + 1, 11*N of them transcendental; bytes moved 9836*N + 12204
+             backward 92641*N; bytes moved 16492*N + 26024
+             train 144091*N + 1, 11*N of them transcendental; bytes moved 18280*N + 31060
+Products     scores_t3 (64*N x 8 x 9) in predict, forward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
+             scores_t11 (16*N x 16 x 72) in predict, forward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
              scores (N x 10 x 64) in predict, forward: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
-             scores_t6 (64*N x 8 x 9) in forward: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2, added in registers
-             scores_t14 (16*N x 16 x 72) in forward: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
              d_scores_t17 (N x 64 x 10) in backward, train: tiles of 8 x (2*2) vectors with AVX-512, 4 x (2*3+2) vectors with AVX2
              d_scores_t8 (16*N x 8 x 144) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
              d_first.W_laid (9 x 8 x 64*N) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
@@ -197,12 +195,11 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     # the outputs, and what the backward pass keeps
     cdef read first_W = theta, first_b = theta + 72, second_W = theta + 80, second_b = theta + 1232
     cdef read head_W = theta + 1248, head_b = theta + 1888
-    cdef write x_pad = kept, scores_t6 = kept + 100*N, scores_t7 = kept + 612*N, scores_t8_t1 = kept + 1124*N
-    cdef write scores_t8_pad = kept + 1380*N, scores_t14 = kept + 1668*N, scores_t15 = kept + 1924*N
-    cdef write scores_t16_t1 = kept + 2180*N, scores_t16 = kept + 2308*N, loss_t1_exp = kept + 2372*N
-    cdef write loss_t1_sum = kept + 2382*N
-    cdef write second_W_laid = work
-    cdef real loss_t1_max
+    cdef write x_pad = kept, scores_t7 = kept + 100*N, scores_t8_t1 = kept + 612*N, scores_t8_pad = kept + 868*N
+    cdef write scores_t15 = kept + 1156*N, scores_t16_t1 = kept + 1412*N, scores_t16 = kept + 1540*N
+    cdef write loss_t1_exp = kept + 1604*N, loss_t1_sum = kept + 1614*N
+    cdef write scores_t3 = work, second_W_laid = work, scores_t11 = work + 1152
+    cdef real t1, t2, loss_t1_max
     cdef real loss_t4_block[8]
     cdef real first_W_laid[72]
     cdef real scores_t8[4]
@@ -211,7 +208,6 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     cdef Py_ssize_t n, j, k, l, i, n_start, n_count, n_in
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     x with zeros around it
-    #     in conv2d
     #     in dense
     for n in range(N):
         for j in range(10):
@@ -220,14 +216,6 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
         for j in range(8):
             for k in range(8):
                 x_pad[100*n + 10*j + k + 11] = x[64*n + 8*j + k]
-        for j in range(8):
-            for k in range(8):
-                for l in range(8):
-                    scores_t6[512*n + 64*j + 8*k + l] = first_b[l]
-        for j in range(4):
-            for k in range(4):
-                for l in range(16):
-                    scores_t14[256*n + 64*j + 16*k + l] = second_b[l]
         for j in range(10):
             scores[10*n + j] = head_b[j]
     #     first.W as the kernel reads it
@@ -235,17 +223,19 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
         for k in range(3):
             for l in range(8):
                 first_W_laid[24*j + 8*k + l] = first_W[9*l + 3*j + k]
+    #     in conv2d
     contract(N, 100, 512,  8, 10, 64,  8, 1, 8,
              1, 0, 0,  3, 10, 24,  3, 1, 8,
              8, 1, 1,
-             1, x_pad, first_W_laid, 1, scores_t6)
+             1, x_pad, first_W_laid, 0, scores_t3)
     #     in max_pool2d
     #     scores_t8 with zeros around it
     for n in range(N):
         for j in range(8):
             for k in range(8):
                 for l in range(8):
-                    scores_t7[512*n + 64*j + 8*k + l] = (<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else scores_t6[512*n + 64*j + 8*k + l])
+                    t1 = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
+                    scores_t7[512*n + 64*j + 8*k + l] = choose(t1 <= 0, <real>0, t1)
         for j in range(6):
             for k in range(6):
                 for l in range(8):
@@ -301,12 +291,13 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     contract(N, 288, 256,  4, 48, 64,  4, 8, 16,
              1, 0, 0,  3, 48, 384,  24, 1, 16,
              16, 1, 1,
-             1, scores_t8_pad, second_W_laid, 1, scores_t14)
+             1, scores_t8_pad, second_W_laid, 0, scores_t11)
     for n in range(N):
         for j in range(4):
             for k in range(4):
                 for l in range(16):
-                    scores_t15[256*n + 64*j + 16*k + l] = (<real>0 if scores_t14[256*n + 64*j + 16*k + l] <= 0 else scores_t14[256*n + 64*j + 16*k + l])
+                    t2 = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
+                    scores_t15[256*n + 64*j + 16*k + l] = choose(t2 <= 0, <real>0, t2)
         for j in range(16):
             for k in range(2):
                 for l in range(2):
@@ -365,21 +356,20 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
     cdef read second_W = theta + 80, head_W = theta + 1248
     cdef write d_first_W = grad, d_first_b = grad + 72, d_second_W = grad + 80, d_second_b = grad + 1232
     cdef write d_head_W = grad + 1248, d_head_b = grad + 1888
-    cdef read x_pad = kept, scores_t6 = kept + 100*N, scores_t7 = kept + 612*N, scores_t8_t1 = kept + 1124*N
-    cdef read scores_t8_pad = kept + 1380*N, scores_t14 = kept + 1668*N, scores_t15 = kept + 1924*N
-    cdef read scores_t16_t1 = kept + 2180*N, scores_t16 = kept + 2308*N, loss_t1_exp = kept + 2372*N
-    cdef read loss_t1_sum = kept + 2382*N
-    cdef write scores_t17 = work + 1152, d_scores = work + 64*N + 1152, scores_t16_at = work + 74*N + 1152
-    cdef write scores_t16_t1_at = work + 138*N + 1152, scores_t8_at = work + 266*N + 1152
-    cdef write scores_t8_t1_at = work + 394*N + 1152, d_scores_t17 = work + 650*N + 1152
-    cdef write d_scores_t14 = work + 714*N + 1152, d_scores_t14_pad = work + 970*N + 1152, second_W_laid_2 = work
-    cdef write d_scores_t8 = work + 74*N + 1152, d_scores_t7 = work, d_scores_t6 = work + 970*N + 1152
-    cdef write d_second_W_laid = work
+    cdef read x_pad = kept, scores_t7 = kept + 100*N, scores_t8_t1 = kept + 612*N, scores_t8_pad = kept + 868*N
+    cdef read scores_t15 = kept + 1156*N, scores_t16_t1 = kept + 1412*N, scores_t16 = kept + 1540*N
+    cdef read loss_t1_exp = kept + 1604*N, loss_t1_sum = kept + 1614*N
+    cdef write scores_t17 = work + 1600*N + 1152, d_scores = work + 1664*N + 1152, scores_t16_at = work + 1472*N + 1152
+    cdef write scores_t16_t1_at = work + 576*N + 1152, scores_t8_at = work + 1344*N + 1152
+    cdef write scores_t8_t1_at = work + 1088*N + 1152, d_scores_t17 = work + 1536*N + 1152
+    cdef write d_scores_t14_pad = work + 1152, second_W_laid_2 = work, d_scores_t8 = work + 1472*N + 1152
+    cdef write d_scores_t7 = work, d_scores_t6 = work + 576*N + 1152, d_second_W_laid = work
     cdef real t1, t3, t5, t7, t9, t11, t13, t15, t17, t19, t21, t23, t25, t27, t29, t31, t33, t35, t37, t39, t41, t43
     cdef real t45, t47, t49, t51, t53, t55, t57, t59, t61, t63, t65, t67, scores_t16_at_best, scores_t8_at_best
     cdef real d_scores_t16_t1[8]
     cdef real scores_t16_t1_at_best[8]
     cdef real d_scores_t15[16]
+    cdef real d_scores_t14[4]
     cdef real d_scores_t13[16]
     cdef real d_scores_t8_t1[256]
     cdef real scores_t8_t1_at_best[8]
@@ -602,6 +592,7 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
         d_scores_t13[j] = 0
     #     max routes: the whole gradient goes to the first winner
     #     d scores_t15 / d scores_t14 = where(scores_t14 <= 0, 0, 1)
+    #     scores_t15 is above 0 where scores_t14 is
     #     d_scores_t14 with zeros around it
     for n in range(N):
         for j in range(16):
@@ -631,10 +622,10 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
                     d_scores_t14_pad[576*n + 96*k + 16*l + j] = 0
             for k in range(4):
                 for l in range(4):
-                    d_scores_t14[256*n + 64*k + 16*l + j] = d_scores_t15[4*k + l]*(<real>0 if scores_t14[256*n + 64*k + 16*l + j] <= 0 else <real>1)
-                    d_scores_t14_pad[576*n + 96*k + 16*l + j + 112] = d_scores_t14[256*n + 64*k + 16*l + j]
+                    d_scores_t14[l] = d_scores_t15[4*k + l]*(<real>0 if scores_t15[256*n + 64*k + 16*l + j] <= 0 else <real>1)
+                    d_scores_t14_pad[576*n + 96*k + 16*l + j + 112] = d_scores_t14[l]
                 for l in range(4):
-                    d_scores_t13[j] += d_scores_t14[256*n + 64*k + 16*l + j]
+                    d_scores_t13[j] += d_scores_t14[l]
     #     second.W as the kernel reads it
     for j in range(3):
         for k in range(3):
@@ -648,6 +639,7 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
     for j in range(8):
         d_scores_t5[j] = 0
     #     d scores_t7 / d scores_t6 = where(scores_t6 <= 0, 0, 1)
+    #     scores_t7 is above 0 where scores_t6 is
     for n in range(N):
         for j in range(4):
             for k in range(4):
@@ -675,7 +667,7 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
         for j in range(8):
             for k in range(8):
                 for l in range(8):
-                    d_scores_t6[512*n + 64*j + 8*k + l] = d_scores_t7[64*j + 8*k + l]*(<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else <real>1)
+                    d_scores_t6[512*n + 64*j + 8*k + l] = d_scores_t7[64*j + 8*k + l]*(<real>0 if scores_t7[512*n + 64*j + 8*k + l] <= 0 else <real>1)
                     d_scores_t5[l] += d_scores_t6[512*n + 64*j + 8*k + l]
     contract(1, 0, 0,  3, 10, 24,  3, 1, 8,
              N, 100, 512,  8, 10, 64,  8, 1, 8,
@@ -687,9 +679,9 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
                 d_first_W[9*j + 3*k + l] = d_first_W_laid[24*k + 8*l + j]
         d_first_b[j] = d_scores_t5[j]
     contract(1, 0, 0,  3, 48, 384,  24, 1, 16,
-             N, 288, 256,  4, 48, 64,  4, 8, 16,
+             N, 288, 576,  4, 48, 96,  4, 8, 16,
              16, 1, 1,
-             1, scores_t8_pad, d_scores_t14, 0, d_second_W_laid)
+             1, scores_t8_pad, d_scores_t14_pad + 112, 0, d_second_W_laid)
     for j in range(16):
         for k in range(8):
             for l in range(3):
@@ -708,22 +700,21 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef read head_W = theta + 1248, head_b = theta + 1888
     cdef write d_first_W = grad, d_first_b = grad + 72, d_second_W = grad + 80, d_second_b = grad + 1232
     cdef write d_head_W = grad + 1248, d_head_b = grad + 1888
-    cdef write x_pad = work + 2400*N + 2304, scores_t3 = work + 2304, scores_t6 = work + 576*N + 2304, scores_t7 = work
-    cdef write scores_t8_pad = work + 1088*N + 2304, scores_t8_at = work + 2144*N + 2304
-    cdef write scores_t8_t1_at = work + 1376*N + 2304, second_W_laid = work, second_W_laid_2 = work + 1152
-    cdef write scores_t11 = work + 2304, scores_t14 = work + 1632*N + 2304, scores_t16 = work + 1888*N + 2304
+    cdef write x_pad = work + 2400*N + 2304, scores_t3 = work + 2304, scores_t7 = work + 576*N + 2304
+    cdef write scores_t8_pad = work + 1600*N + 2304, scores_t8_at = work + 2144*N + 2304
+    cdef write scores_t8_t1_at = work + 1888*N + 2304, second_W_laid = work, second_W_laid_2 = work + 1152
+    cdef write scores_t11 = work + 1088*N + 2304, scores_t15 = work + 1344*N + 2304, scores_t16 = work + 2304
     cdef write scores_t17 = work + 2512*N + 2304, scores_t16_at = work + 2576*N + 2304
-    cdef write scores_t16_t1_at = work + 2272*N + 2304, scores_t18 = work + 1952*N + 2304
-    cdef write d_scores = work + 2704*N + 2304, d_scores_t17 = work + 2640*N + 2304
-    cdef write d_scores_t14 = work + 1888*N + 2304, d_scores_t14_pad = work + 2304, d_scores_t8 = work + 1632*N + 2304
-    cdef write d_scores_t7 = work, d_scores_t6 = work + 2304, d_second_W_laid = work
-    cdef real t1, t3, t5, t7, t9, t11, t13, t15, t17, t19, t21, t23, t25, t27, t29, t31, t33, t35, t37, t39, t41, t43
-    cdef real t45, t47, t49, t51, t53, t55, t57, t59, t61, t63, t65, t67, t69, t71, loss_t1_max
+    cdef write scores_t16_t1_at = work + 2272*N + 2304, scores_t18 = work + 1088*N + 2304
+    cdef write d_scores = work + 2640*N + 2304, d_scores_t17 = work + 1088*N + 2304, d_scores_t14_pad = work + 2304
+    cdef write d_scores_t8 = work + 2272*N + 2304, d_scores_t7 = work, d_scores_t6 = work + 1088*N + 2304
+    cdef write d_second_W_laid = work
+    cdef real t1, t2, t4, t6, t8, t10, t12, t14, t16, t18, t20, t22, t24, t26, t28, t30, t32, t34, t36, t38, t40, t42
+    cdef real t44, t46, t48, t50, t51, t53, t55, t57, t59, t61, t63, t65, t67, t69, t71, t73, loss_t1_max
     cdef real loss_t4_block[8]
     cdef real first_W_laid[72]
     cdef real scores_t8_t1[8]
     cdef real scores_t8[4]
-    cdef real scores_t15[256]
     cdef real scores_t16_t1[4]
     cdef real scores[80]
     cdef real loss_t1_shift[8]
@@ -733,6 +724,7 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef real d_scores_t16_t1[8]
     cdef real scores_t16_t1_at_best[4]
     cdef real d_scores_t15[16]
+    cdef real d_scores_t14[4]
     cdef real d_scores_t13[16]
     cdef real scores_t8_at_best[4]
     cdef real d_scores_t8_t1[256]
@@ -740,8 +732,8 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef real d_scores_t5[8]
     cdef real d_first_W_laid[72]
     cdef double loss_t4
-    cdef bint t2, t4, t6, t8, t10, t12, t14, t16, t18, t20, t22, t24, t26, t28, t30, t32, t34, t36, t38, t40, t42, t44
-    cdef bint t46, t48, t50, t52, t54, t56, t58, t60, t62, t64, t66, t68, t70, t72
+    cdef bint t3, t5, t7, t9, t11, t13, t15, t17, t19, t21, t23, t25, t27, t29, t31, t33, t35, t37, t39, t41, t43, t45
+    cdef bint t47, t49, t52, t54, t56, t58, t60, t62, t64, t66, t68, t70, t72, t74
     cdef Py_ssize_t n, j, k, l, i, n_start, n_count, n_in
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     x with zeros around it
@@ -766,8 +758,8 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         for j in range(8):
             for k in range(8):
                 for l in range(8):
-                    scores_t6[512*n + 64*j + 8*k + l] = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
-                    scores_t7[64*j + 8*k + l] = (<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else scores_t6[512*n + 64*j + 8*k + l])
+                    t1 = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
+                    scores_t7[512*n + 64*j + 8*k + l] = choose(t1 <= 0, <real>0, t1)
         for j in range(6):
             for k in range(6):
                 for l in range(8):
@@ -781,27 +773,27 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8_t1[0] = -inf
                 #     in max_pool2d
-                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[16*j + k])
-                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[16*j + k + 8])
+                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[512*n + 16*j + k])
+                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[512*n + 16*j + k + 8])
                 scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[0])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
-                t1 = scores_t8_t1[0]
-                t2 = above(t1, scores_t8_at_best[0])
-                scores_t8_at_best[0] = pick(t2, t1, scores_t8_at_best[0])
-                scores_t8_at[128*n + 8*j + k] = pick(t2, 0, scores_t8_at[128*n + 8*j + k])
+                t2 = scores_t8_t1[0]
+                t3 = above(t2, scores_t8_at_best[0])
+                scores_t8_at_best[0] = pick(t3, t2, scores_t8_at_best[0])
+                scores_t8_at[128*n + 8*j + k] = pick(t3, 0, scores_t8_at[128*n + 8*j + k])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8_t1[1] = -inf
                 #     in max_pool2d
-                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[16*j + k + 64])
-                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[16*j + k + 72])
+                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[512*n + 16*j + k + 64])
+                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[512*n + 16*j + k + 72])
                 scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[1])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
-                t3 = scores_t8_t1[1]
-                t4 = above(t3, scores_t8_at_best[0])
-                scores_t8_at_best[0] = pick(t4, t3, scores_t8_at_best[0])
-                scores_t8_at[128*n + 8*j + k] = pick(t4, 1, scores_t8_at[128*n + 8*j + k])
+                t4 = scores_t8_t1[1]
+                t5 = above(t4, scores_t8_at_best[0])
+                scores_t8_at_best[0] = pick(t5, t4, scores_t8_at_best[0])
+                scores_t8_at[128*n + 8*j + k] = pick(t5, 1, scores_t8_at[128*n + 8*j + k])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     scores_t8 with zeros around it
                 scores_t8_pad[288*n + 8*j + k + 56] = scores_t8[0]
@@ -809,24 +801,24 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                 scores_t8_t1_at[256*n + 8*j + k] = 0
                 scores_t8_t1_at_best[0] = -inf
                 #     where the max is
-                t5 = scores_t7[16*j + k]
-                t6 = above(t5, scores_t8_t1_at_best[0])
-                scores_t8_t1_at_best[0] = pick(t6, t5, scores_t8_t1_at_best[0])
-                scores_t8_t1_at[256*n + 8*j + k] = pick(t6, 0, scores_t8_t1_at[256*n + 8*j + k])
-                t7 = scores_t7[16*j + k + 8]
-                t8 = above(t7, scores_t8_t1_at_best[0])
-                scores_t8_t1_at_best[0] = pick(t8, t7, scores_t8_t1_at_best[0])
-                scores_t8_t1_at[256*n + 8*j + k] = pick(t8, 1, scores_t8_t1_at[256*n + 8*j + k])
+                t6 = scores_t7[512*n + 16*j + k]
+                t7 = above(t6, scores_t8_t1_at_best[0])
+                scores_t8_t1_at_best[0] = pick(t7, t6, scores_t8_t1_at_best[0])
+                scores_t8_t1_at[256*n + 8*j + k] = pick(t7, 0, scores_t8_t1_at[256*n + 8*j + k])
+                t8 = scores_t7[512*n + 16*j + k + 8]
+                t9 = above(t8, scores_t8_t1_at_best[0])
+                scores_t8_t1_at_best[0] = pick(t9, t8, scores_t8_t1_at_best[0])
+                scores_t8_t1_at[256*n + 8*j + k] = pick(t9, 1, scores_t8_t1_at[256*n + 8*j + k])
                 scores_t8_t1_at[256*n + 8*j + k + 32] = 0
                 scores_t8_t1_at_best[1] = -inf
-                t9 = scores_t7[16*j + k + 64]
-                t10 = above(t9, scores_t8_t1_at_best[1])
-                scores_t8_t1_at_best[1] = pick(t10, t9, scores_t8_t1_at_best[1])
-                scores_t8_t1_at[256*n + 8*j + k + 32] = pick(t10, 0, scores_t8_t1_at[256*n + 8*j + k + 32])
-                t11 = scores_t7[16*j + k + 72]
-                t12 = above(t11, scores_t8_t1_at_best[1])
-                scores_t8_t1_at_best[1] = pick(t12, t11, scores_t8_t1_at_best[1])
-                scores_t8_t1_at[256*n + 8*j + k + 32] = pick(t12, 1, scores_t8_t1_at[256*n + 8*j + k + 32])
+                t10 = scores_t7[512*n + 16*j + k + 64]
+                t11 = above(t10, scores_t8_t1_at_best[1])
+                scores_t8_t1_at_best[1] = pick(t11, t10, scores_t8_t1_at_best[1])
+                scores_t8_t1_at[256*n + 8*j + k + 32] = pick(t11, 0, scores_t8_t1_at[256*n + 8*j + k + 32])
+                t12 = scores_t7[512*n + 16*j + k + 72]
+                t13 = above(t12, scores_t8_t1_at_best[1])
+                scores_t8_t1_at_best[1] = pick(t13, t12, scores_t8_t1_at_best[1])
+                scores_t8_t1_at[256*n + 8*j + k + 32] = pick(t13, 1, scores_t8_t1_at[256*n + 8*j + k + 32])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8[1] = -inf
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
@@ -835,27 +827,27 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8_t1[2] = -inf
                 #     in max_pool2d
-                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[16*j + k + 128])
-                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[16*j + k + 136])
+                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[512*n + 16*j + k + 128])
+                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[512*n + 16*j + k + 136])
                 scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[2])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
-                t13 = scores_t8_t1[2]
-                t14 = above(t13, scores_t8_at_best[1])
-                scores_t8_at_best[1] = pick(t14, t13, scores_t8_at_best[1])
-                scores_t8_at[128*n + 8*j + k + 32] = pick(t14, 0, scores_t8_at[128*n + 8*j + k + 32])
+                t14 = scores_t8_t1[2]
+                t15 = above(t14, scores_t8_at_best[1])
+                scores_t8_at_best[1] = pick(t15, t14, scores_t8_at_best[1])
+                scores_t8_at[128*n + 8*j + k + 32] = pick(t15, 0, scores_t8_at[128*n + 8*j + k + 32])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8_t1[3] = -inf
                 #     in max_pool2d
-                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[16*j + k + 192])
-                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[16*j + k + 200])
+                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[512*n + 16*j + k + 192])
+                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[512*n + 16*j + k + 200])
                 scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[3])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
-                t15 = scores_t8_t1[3]
-                t16 = above(t15, scores_t8_at_best[1])
-                scores_t8_at_best[1] = pick(t16, t15, scores_t8_at_best[1])
-                scores_t8_at[128*n + 8*j + k + 32] = pick(t16, 1, scores_t8_at[128*n + 8*j + k + 32])
+                t16 = scores_t8_t1[3]
+                t17 = above(t16, scores_t8_at_best[1])
+                scores_t8_at_best[1] = pick(t17, t16, scores_t8_at_best[1])
+                scores_t8_at[128*n + 8*j + k + 32] = pick(t17, 1, scores_t8_at[128*n + 8*j + k + 32])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     scores_t8 with zeros around it
                 scores_t8_pad[288*n + 8*j + k + 104] = scores_t8[1]
@@ -863,24 +855,24 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                 scores_t8_t1_at[256*n + 8*j + k + 64] = 0
                 scores_t8_t1_at_best[2] = -inf
                 #     where the max is
-                t17 = scores_t7[16*j + k + 128]
-                t18 = above(t17, scores_t8_t1_at_best[2])
-                scores_t8_t1_at_best[2] = pick(t18, t17, scores_t8_t1_at_best[2])
-                scores_t8_t1_at[256*n + 8*j + k + 64] = pick(t18, 0, scores_t8_t1_at[256*n + 8*j + k + 64])
-                t19 = scores_t7[16*j + k + 136]
-                t20 = above(t19, scores_t8_t1_at_best[2])
-                scores_t8_t1_at_best[2] = pick(t20, t19, scores_t8_t1_at_best[2])
-                scores_t8_t1_at[256*n + 8*j + k + 64] = pick(t20, 1, scores_t8_t1_at[256*n + 8*j + k + 64])
+                t18 = scores_t7[512*n + 16*j + k + 128]
+                t19 = above(t18, scores_t8_t1_at_best[2])
+                scores_t8_t1_at_best[2] = pick(t19, t18, scores_t8_t1_at_best[2])
+                scores_t8_t1_at[256*n + 8*j + k + 64] = pick(t19, 0, scores_t8_t1_at[256*n + 8*j + k + 64])
+                t20 = scores_t7[512*n + 16*j + k + 136]
+                t21 = above(t20, scores_t8_t1_at_best[2])
+                scores_t8_t1_at_best[2] = pick(t21, t20, scores_t8_t1_at_best[2])
+                scores_t8_t1_at[256*n + 8*j + k + 64] = pick(t21, 1, scores_t8_t1_at[256*n + 8*j + k + 64])
                 scores_t8_t1_at[256*n + 8*j + k + 96] = 0
                 scores_t8_t1_at_best[3] = -inf
-                t21 = scores_t7[16*j + k + 192]
-                t22 = above(t21, scores_t8_t1_at_best[3])
-                scores_t8_t1_at_best[3] = pick(t22, t21, scores_t8_t1_at_best[3])
-                scores_t8_t1_at[256*n + 8*j + k + 96] = pick(t22, 0, scores_t8_t1_at[256*n + 8*j + k + 96])
-                t23 = scores_t7[16*j + k + 200]
-                t24 = above(t23, scores_t8_t1_at_best[3])
-                scores_t8_t1_at_best[3] = pick(t24, t23, scores_t8_t1_at_best[3])
-                scores_t8_t1_at[256*n + 8*j + k + 96] = pick(t24, 1, scores_t8_t1_at[256*n + 8*j + k + 96])
+                t22 = scores_t7[512*n + 16*j + k + 192]
+                t23 = above(t22, scores_t8_t1_at_best[3])
+                scores_t8_t1_at_best[3] = pick(t23, t22, scores_t8_t1_at_best[3])
+                scores_t8_t1_at[256*n + 8*j + k + 96] = pick(t23, 0, scores_t8_t1_at[256*n + 8*j + k + 96])
+                t24 = scores_t7[512*n + 16*j + k + 200]
+                t25 = above(t24, scores_t8_t1_at_best[3])
+                scores_t8_t1_at_best[3] = pick(t25, t24, scores_t8_t1_at_best[3])
+                scores_t8_t1_at[256*n + 8*j + k + 96] = pick(t25, 1, scores_t8_t1_at[256*n + 8*j + k + 96])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8[2] = -inf
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
@@ -889,27 +881,27 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8_t1[4] = -inf
                 #     in max_pool2d
-                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[16*j + k + 256])
-                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[16*j + k + 264])
+                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[512*n + 16*j + k + 256])
+                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[512*n + 16*j + k + 264])
                 scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[4])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
-                t25 = scores_t8_t1[4]
-                t26 = above(t25, scores_t8_at_best[2])
-                scores_t8_at_best[2] = pick(t26, t25, scores_t8_at_best[2])
-                scores_t8_at[128*n + 8*j + k + 64] = pick(t26, 0, scores_t8_at[128*n + 8*j + k + 64])
+                t26 = scores_t8_t1[4]
+                t27 = above(t26, scores_t8_at_best[2])
+                scores_t8_at_best[2] = pick(t27, t26, scores_t8_at_best[2])
+                scores_t8_at[128*n + 8*j + k + 64] = pick(t27, 0, scores_t8_at[128*n + 8*j + k + 64])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8_t1[5] = -inf
                 #     in max_pool2d
-                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[16*j + k + 320])
-                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[16*j + k + 328])
+                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[512*n + 16*j + k + 320])
+                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[512*n + 16*j + k + 328])
                 scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[5])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
-                t27 = scores_t8_t1[5]
-                t28 = above(t27, scores_t8_at_best[2])
-                scores_t8_at_best[2] = pick(t28, t27, scores_t8_at_best[2])
-                scores_t8_at[128*n + 8*j + k + 64] = pick(t28, 1, scores_t8_at[128*n + 8*j + k + 64])
+                t28 = scores_t8_t1[5]
+                t29 = above(t28, scores_t8_at_best[2])
+                scores_t8_at_best[2] = pick(t29, t28, scores_t8_at_best[2])
+                scores_t8_at[128*n + 8*j + k + 64] = pick(t29, 1, scores_t8_at[128*n + 8*j + k + 64])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     scores_t8 with zeros around it
                 scores_t8_pad[288*n + 8*j + k + 152] = scores_t8[2]
@@ -917,24 +909,24 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                 scores_t8_t1_at[256*n + 8*j + k + 128] = 0
                 scores_t8_t1_at_best[4] = -inf
                 #     where the max is
-                t29 = scores_t7[16*j + k + 256]
-                t30 = above(t29, scores_t8_t1_at_best[4])
-                scores_t8_t1_at_best[4] = pick(t30, t29, scores_t8_t1_at_best[4])
-                scores_t8_t1_at[256*n + 8*j + k + 128] = pick(t30, 0, scores_t8_t1_at[256*n + 8*j + k + 128])
-                t31 = scores_t7[16*j + k + 264]
-                t32 = above(t31, scores_t8_t1_at_best[4])
-                scores_t8_t1_at_best[4] = pick(t32, t31, scores_t8_t1_at_best[4])
-                scores_t8_t1_at[256*n + 8*j + k + 128] = pick(t32, 1, scores_t8_t1_at[256*n + 8*j + k + 128])
+                t30 = scores_t7[512*n + 16*j + k + 256]
+                t31 = above(t30, scores_t8_t1_at_best[4])
+                scores_t8_t1_at_best[4] = pick(t31, t30, scores_t8_t1_at_best[4])
+                scores_t8_t1_at[256*n + 8*j + k + 128] = pick(t31, 0, scores_t8_t1_at[256*n + 8*j + k + 128])
+                t32 = scores_t7[512*n + 16*j + k + 264]
+                t33 = above(t32, scores_t8_t1_at_best[4])
+                scores_t8_t1_at_best[4] = pick(t33, t32, scores_t8_t1_at_best[4])
+                scores_t8_t1_at[256*n + 8*j + k + 128] = pick(t33, 1, scores_t8_t1_at[256*n + 8*j + k + 128])
                 scores_t8_t1_at[256*n + 8*j + k + 160] = 0
                 scores_t8_t1_at_best[5] = -inf
-                t33 = scores_t7[16*j + k + 320]
-                t34 = above(t33, scores_t8_t1_at_best[5])
-                scores_t8_t1_at_best[5] = pick(t34, t33, scores_t8_t1_at_best[5])
-                scores_t8_t1_at[256*n + 8*j + k + 160] = pick(t34, 0, scores_t8_t1_at[256*n + 8*j + k + 160])
-                t35 = scores_t7[16*j + k + 328]
-                t36 = above(t35, scores_t8_t1_at_best[5])
-                scores_t8_t1_at_best[5] = pick(t36, t35, scores_t8_t1_at_best[5])
-                scores_t8_t1_at[256*n + 8*j + k + 160] = pick(t36, 1, scores_t8_t1_at[256*n + 8*j + k + 160])
+                t34 = scores_t7[512*n + 16*j + k + 320]
+                t35 = above(t34, scores_t8_t1_at_best[5])
+                scores_t8_t1_at_best[5] = pick(t35, t34, scores_t8_t1_at_best[5])
+                scores_t8_t1_at[256*n + 8*j + k + 160] = pick(t35, 0, scores_t8_t1_at[256*n + 8*j + k + 160])
+                t36 = scores_t7[512*n + 16*j + k + 328]
+                t37 = above(t36, scores_t8_t1_at_best[5])
+                scores_t8_t1_at_best[5] = pick(t37, t36, scores_t8_t1_at_best[5])
+                scores_t8_t1_at[256*n + 8*j + k + 160] = pick(t37, 1, scores_t8_t1_at[256*n + 8*j + k + 160])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8[3] = -inf
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
@@ -943,27 +935,27 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8_t1[6] = -inf
                 #     in max_pool2d
-                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[16*j + k + 384])
-                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[16*j + k + 392])
+                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[512*n + 16*j + k + 384])
+                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[512*n + 16*j + k + 392])
                 scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[6])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
-                t37 = scores_t8_t1[6]
-                t38 = above(t37, scores_t8_at_best[3])
-                scores_t8_at_best[3] = pick(t38, t37, scores_t8_at_best[3])
-                scores_t8_at[128*n + 8*j + k + 96] = pick(t38, 0, scores_t8_at[128*n + 8*j + k + 96])
+                t38 = scores_t8_t1[6]
+                t39 = above(t38, scores_t8_at_best[3])
+                scores_t8_at_best[3] = pick(t39, t38, scores_t8_at_best[3])
+                scores_t8_at[128*n + 8*j + k + 96] = pick(t39, 0, scores_t8_at[128*n + 8*j + k + 96])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t8_t1[7] = -inf
                 #     in max_pool2d
-                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[16*j + k + 448])
-                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[16*j + k + 456])
+                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[512*n + 16*j + k + 448])
+                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[512*n + 16*j + k + 456])
                 scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[7])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
-                t39 = scores_t8_t1[7]
-                t40 = above(t39, scores_t8_at_best[3])
-                scores_t8_at_best[3] = pick(t40, t39, scores_t8_at_best[3])
-                scores_t8_at[128*n + 8*j + k + 96] = pick(t40, 1, scores_t8_at[128*n + 8*j + k + 96])
+                t40 = scores_t8_t1[7]
+                t41 = above(t40, scores_t8_at_best[3])
+                scores_t8_at_best[3] = pick(t41, t40, scores_t8_at_best[3])
+                scores_t8_at[128*n + 8*j + k + 96] = pick(t41, 1, scores_t8_at[128*n + 8*j + k + 96])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     scores_t8 with zeros around it
                 scores_t8_pad[288*n + 8*j + k + 200] = scores_t8[3]
@@ -971,24 +963,24 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                 scores_t8_t1_at[256*n + 8*j + k + 192] = 0
                 scores_t8_t1_at_best[6] = -inf
                 #     where the max is
-                t41 = scores_t7[16*j + k + 384]
-                t42 = above(t41, scores_t8_t1_at_best[6])
-                scores_t8_t1_at_best[6] = pick(t42, t41, scores_t8_t1_at_best[6])
-                scores_t8_t1_at[256*n + 8*j + k + 192] = pick(t42, 0, scores_t8_t1_at[256*n + 8*j + k + 192])
-                t43 = scores_t7[16*j + k + 392]
-                t44 = above(t43, scores_t8_t1_at_best[6])
-                scores_t8_t1_at_best[6] = pick(t44, t43, scores_t8_t1_at_best[6])
-                scores_t8_t1_at[256*n + 8*j + k + 192] = pick(t44, 1, scores_t8_t1_at[256*n + 8*j + k + 192])
+                t42 = scores_t7[512*n + 16*j + k + 384]
+                t43 = above(t42, scores_t8_t1_at_best[6])
+                scores_t8_t1_at_best[6] = pick(t43, t42, scores_t8_t1_at_best[6])
+                scores_t8_t1_at[256*n + 8*j + k + 192] = pick(t43, 0, scores_t8_t1_at[256*n + 8*j + k + 192])
+                t44 = scores_t7[512*n + 16*j + k + 392]
+                t45 = above(t44, scores_t8_t1_at_best[6])
+                scores_t8_t1_at_best[6] = pick(t45, t44, scores_t8_t1_at_best[6])
+                scores_t8_t1_at[256*n + 8*j + k + 192] = pick(t45, 1, scores_t8_t1_at[256*n + 8*j + k + 192])
                 scores_t8_t1_at[256*n + 8*j + k + 224] = 0
                 scores_t8_t1_at_best[7] = -inf
-                t45 = scores_t7[16*j + k + 448]
-                t46 = above(t45, scores_t8_t1_at_best[7])
-                scores_t8_t1_at_best[7] = pick(t46, t45, scores_t8_t1_at_best[7])
-                scores_t8_t1_at[256*n + 8*j + k + 224] = pick(t46, 0, scores_t8_t1_at[256*n + 8*j + k + 224])
-                t47 = scores_t7[16*j + k + 456]
-                t48 = above(t47, scores_t8_t1_at_best[7])
-                scores_t8_t1_at_best[7] = pick(t48, t47, scores_t8_t1_at_best[7])
-                scores_t8_t1_at[256*n + 8*j + k + 224] = pick(t48, 1, scores_t8_t1_at[256*n + 8*j + k + 224])
+                t46 = scores_t7[512*n + 16*j + k + 448]
+                t47 = above(t46, scores_t8_t1_at_best[7])
+                scores_t8_t1_at_best[7] = pick(t47, t46, scores_t8_t1_at_best[7])
+                scores_t8_t1_at[256*n + 8*j + k + 224] = pick(t47, 0, scores_t8_t1_at[256*n + 8*j + k + 224])
+                t48 = scores_t7[512*n + 16*j + k + 456]
+                t49 = above(t48, scores_t8_t1_at_best[7])
+                scores_t8_t1_at_best[7] = pick(t49, t48, scores_t8_t1_at_best[7])
+                scores_t8_t1_at[256*n + 8*j + k + 224] = pick(t49, 1, scores_t8_t1_at[256*n + 8*j + k + 224])
     for j in range(8):
         # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
         #     second.W as the kernel reads it
@@ -1012,8 +1004,8 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         for j in range(4):
             for k in range(4):
                 for l in range(16):
-                    scores_t14[256*n + 64*j + 16*k + l] = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
-                    scores_t15[64*j + 16*k + l] = (<real>0 if scores_t14[256*n + 64*j + 16*k + l] <= 0 else scores_t14[256*n + 64*j + 16*k + l])
+                    t50 = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
+                    scores_t15[256*n + 64*j + 16*k + l] = choose(t50 <= 0, <real>0, t50)
         for j in range(16):
             for k in range(2):
                 for l in range(2):
@@ -1025,51 +1017,51 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t16_t1[0] = -inf
                 #     in max_pool2d
-                scores_t16_t1[0] = maximum(scores_t16_t1[0], scores_t15[128*k + j])
-                scores_t16_t1[0] = maximum(scores_t16_t1[0], scores_t15[128*k + j + 16])
+                scores_t16_t1[0] = maximum(scores_t16_t1[0], scores_t15[256*n + 128*k + j])
+                scores_t16_t1[0] = maximum(scores_t16_t1[0], scores_t15[256*n + 128*k + j + 16])
                 scores_t16[64*n + 32*k + j] = maximum(scores_t16[64*n + 32*k + j], scores_t16_t1[0])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
-                t49 = scores_t16_t1[0]
-                t50 = above(t49, scores_t16_at_best[0])
-                scores_t16_at_best[0] = pick(t50, t49, scores_t16_at_best[0])
-                scores_t16_at[64*n + 32*k + j] = pick(t50, 0, scores_t16_at[64*n + 32*k + j])
+                t51 = scores_t16_t1[0]
+                t52 = above(t51, scores_t16_at_best[0])
+                scores_t16_at_best[0] = pick(t52, t51, scores_t16_at_best[0])
+                scores_t16_at[64*n + 32*k + j] = pick(t52, 0, scores_t16_at[64*n + 32*k + j])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t16_t1[1] = -inf
                 #     in max_pool2d
-                scores_t16_t1[1] = maximum(scores_t16_t1[1], scores_t15[128*k + j + 32])
-                scores_t16_t1[1] = maximum(scores_t16_t1[1], scores_t15[128*k + j + 48])
+                scores_t16_t1[1] = maximum(scores_t16_t1[1], scores_t15[256*n + 128*k + j + 32])
+                scores_t16_t1[1] = maximum(scores_t16_t1[1], scores_t15[256*n + 128*k + j + 48])
                 scores_t16[64*n + 32*k + j + 16] = maximum(scores_t16[64*n + 32*k + j + 16], scores_t16_t1[1])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
-                t51 = scores_t16_t1[1]
-                t52 = above(t51, scores_t16_at_best[1])
-                scores_t16_at_best[1] = pick(t52, t51, scores_t16_at_best[1])
-                scores_t16_at[64*n + 32*k + j + 16] = pick(t52, 0, scores_t16_at[64*n + 32*k + j + 16])
+                t53 = scores_t16_t1[1]
+                t54 = above(t53, scores_t16_at_best[1])
+                scores_t16_at_best[1] = pick(t54, t53, scores_t16_at_best[1])
+                scores_t16_at[64*n + 32*k + j + 16] = pick(t54, 0, scores_t16_at[64*n + 32*k + j + 16])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t16_t1[2] = -inf
                 #     in max_pool2d
-                scores_t16_t1[2] = maximum(scores_t16_t1[2], scores_t15[128*k + j + 64])
-                scores_t16_t1[2] = maximum(scores_t16_t1[2], scores_t15[128*k + j + 80])
+                scores_t16_t1[2] = maximum(scores_t16_t1[2], scores_t15[256*n + 128*k + j + 64])
+                scores_t16_t1[2] = maximum(scores_t16_t1[2], scores_t15[256*n + 128*k + j + 80])
                 scores_t16[64*n + 32*k + j] = maximum(scores_t16[64*n + 32*k + j], scores_t16_t1[2])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
-                t53 = scores_t16_t1[2]
-                t54 = above(t53, scores_t16_at_best[0])
-                scores_t16_at_best[0] = pick(t54, t53, scores_t16_at_best[0])
-                scores_t16_at[64*n + 32*k + j] = pick(t54, 1, scores_t16_at[64*n + 32*k + j])
+                t55 = scores_t16_t1[2]
+                t56 = above(t55, scores_t16_at_best[0])
+                scores_t16_at_best[0] = pick(t56, t55, scores_t16_at_best[0])
+                scores_t16_at[64*n + 32*k + j] = pick(t56, 1, scores_t16_at[64*n + 32*k + j])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 scores_t16_t1[3] = -inf
                 #     in max_pool2d
-                scores_t16_t1[3] = maximum(scores_t16_t1[3], scores_t15[128*k + j + 96])
-                scores_t16_t1[3] = maximum(scores_t16_t1[3], scores_t15[128*k + j + 112])
+                scores_t16_t1[3] = maximum(scores_t16_t1[3], scores_t15[256*n + 128*k + j + 96])
+                scores_t16_t1[3] = maximum(scores_t16_t1[3], scores_t15[256*n + 128*k + j + 112])
                 scores_t16[64*n + 32*k + j + 16] = maximum(scores_t16[64*n + 32*k + j + 16], scores_t16_t1[3])
                 # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     where the max is
-                t55 = scores_t16_t1[3]
-                t56 = above(t55, scores_t16_at_best[1])
-                scores_t16_at_best[1] = pick(t56, t55, scores_t16_at_best[1])
-                scores_t16_at[64*n + 32*k + j + 16] = pick(t56, 1, scores_t16_at[64*n + 32*k + j + 16])
+                t57 = scores_t16_t1[3]
+                t58 = above(t57, scores_t16_at_best[1])
+                scores_t16_at_best[1] = pick(t58, t57, scores_t16_at_best[1])
+                scores_t16_at[64*n + 32*k + j + 16] = pick(t58, 1, scores_t16_at[64*n + 32*k + j + 16])
                 # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                 #     in flatten
                 scores_t17[64*n + 4*j + 2*k] = scores_t16[64*n + 32*k + j]
@@ -1078,44 +1070,44 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                 scores_t16_t1_at[128*n + 64*k + j] = 0
                 scores_t16_t1_at_best[0] = -inf
                 #     where the max is
-                t57 = scores_t15[128*k + j]
-                t58 = above(t57, scores_t16_t1_at_best[0])
-                scores_t16_t1_at_best[0] = pick(t58, t57, scores_t16_t1_at_best[0])
-                scores_t16_t1_at[128*n + 64*k + j] = pick(t58, 0, scores_t16_t1_at[128*n + 64*k + j])
-                t59 = scores_t15[128*k + j + 16]
+                t59 = scores_t15[256*n + 128*k + j]
                 t60 = above(t59, scores_t16_t1_at_best[0])
                 scores_t16_t1_at_best[0] = pick(t60, t59, scores_t16_t1_at_best[0])
-                scores_t16_t1_at[128*n + 64*k + j] = pick(t60, 1, scores_t16_t1_at[128*n + 64*k + j])
+                scores_t16_t1_at[128*n + 64*k + j] = pick(t60, 0, scores_t16_t1_at[128*n + 64*k + j])
+                t61 = scores_t15[256*n + 128*k + j + 16]
+                t62 = above(t61, scores_t16_t1_at_best[0])
+                scores_t16_t1_at_best[0] = pick(t62, t61, scores_t16_t1_at_best[0])
+                scores_t16_t1_at[128*n + 64*k + j] = pick(t62, 1, scores_t16_t1_at[128*n + 64*k + j])
                 scores_t16_t1_at[128*n + 64*k + j + 16] = 0
                 scores_t16_t1_at_best[1] = -inf
-                t61 = scores_t15[128*k + j + 32]
-                t62 = above(t61, scores_t16_t1_at_best[1])
-                scores_t16_t1_at_best[1] = pick(t62, t61, scores_t16_t1_at_best[1])
-                scores_t16_t1_at[128*n + 64*k + j + 16] = pick(t62, 0, scores_t16_t1_at[128*n + 64*k + j + 16])
-                t63 = scores_t15[128*k + j + 48]
+                t63 = scores_t15[256*n + 128*k + j + 32]
                 t64 = above(t63, scores_t16_t1_at_best[1])
                 scores_t16_t1_at_best[1] = pick(t64, t63, scores_t16_t1_at_best[1])
-                scores_t16_t1_at[128*n + 64*k + j + 16] = pick(t64, 1, scores_t16_t1_at[128*n + 64*k + j + 16])
+                scores_t16_t1_at[128*n + 64*k + j + 16] = pick(t64, 0, scores_t16_t1_at[128*n + 64*k + j + 16])
+                t65 = scores_t15[256*n + 128*k + j + 48]
+                t66 = above(t65, scores_t16_t1_at_best[1])
+                scores_t16_t1_at_best[1] = pick(t66, t65, scores_t16_t1_at_best[1])
+                scores_t16_t1_at[128*n + 64*k + j + 16] = pick(t66, 1, scores_t16_t1_at[128*n + 64*k + j + 16])
                 scores_t16_t1_at[128*n + 64*k + j + 32] = 0
                 scores_t16_t1_at_best[2] = -inf
-                t65 = scores_t15[128*k + j + 64]
-                t66 = above(t65, scores_t16_t1_at_best[2])
-                scores_t16_t1_at_best[2] = pick(t66, t65, scores_t16_t1_at_best[2])
-                scores_t16_t1_at[128*n + 64*k + j + 32] = pick(t66, 0, scores_t16_t1_at[128*n + 64*k + j + 32])
-                t67 = scores_t15[128*k + j + 80]
+                t67 = scores_t15[256*n + 128*k + j + 64]
                 t68 = above(t67, scores_t16_t1_at_best[2])
                 scores_t16_t1_at_best[2] = pick(t68, t67, scores_t16_t1_at_best[2])
-                scores_t16_t1_at[128*n + 64*k + j + 32] = pick(t68, 1, scores_t16_t1_at[128*n + 64*k + j + 32])
+                scores_t16_t1_at[128*n + 64*k + j + 32] = pick(t68, 0, scores_t16_t1_at[128*n + 64*k + j + 32])
+                t69 = scores_t15[256*n + 128*k + j + 80]
+                t70 = above(t69, scores_t16_t1_at_best[2])
+                scores_t16_t1_at_best[2] = pick(t70, t69, scores_t16_t1_at_best[2])
+                scores_t16_t1_at[128*n + 64*k + j + 32] = pick(t70, 1, scores_t16_t1_at[128*n + 64*k + j + 32])
                 scores_t16_t1_at[128*n + 64*k + j + 48] = 0
                 scores_t16_t1_at_best[3] = -inf
-                t69 = scores_t15[128*k + j + 96]
-                t70 = above(t69, scores_t16_t1_at_best[3])
-                scores_t16_t1_at_best[3] = pick(t70, t69, scores_t16_t1_at_best[3])
-                scores_t16_t1_at[128*n + 64*k + j + 48] = pick(t70, 0, scores_t16_t1_at[128*n + 64*k + j + 48])
-                t71 = scores_t15[128*k + j + 112]
+                t71 = scores_t15[256*n + 128*k + j + 96]
                 t72 = above(t71, scores_t16_t1_at_best[3])
                 scores_t16_t1_at_best[3] = pick(t72, t71, scores_t16_t1_at_best[3])
-                scores_t16_t1_at[128*n + 64*k + j + 48] = pick(t72, 1, scores_t16_t1_at[128*n + 64*k + j + 48])
+                scores_t16_t1_at[128*n + 64*k + j + 48] = pick(t72, 0, scores_t16_t1_at[128*n + 64*k + j + 48])
+                t73 = scores_t15[256*n + 128*k + j + 112]
+                t74 = above(t73, scores_t16_t1_at_best[3])
+                scores_t16_t1_at_best[3] = pick(t74, t73, scores_t16_t1_at_best[3])
+                scores_t16_t1_at[128*n + 64*k + j + 48] = pick(t74, 1, scores_t16_t1_at[128*n + 64*k + j + 48])
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     in dense
     #     in flatten
@@ -1178,6 +1170,7 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         d_scores_t13[j] = 0
     #     max routes: the whole gradient goes to the first winner
     #     d scores_t15 / d scores_t14 = where(scores_t14 <= 0, 0, 1)
+    #     scores_t15 is above 0 where scores_t14 is
     #     d_scores_t14 with zeros around it
     for n in range(N):
         for j in range(16):
@@ -1207,10 +1200,10 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                     d_scores_t14_pad[576*n + 96*k + 16*l + j] = 0
             for k in range(4):
                 for l in range(4):
-                    d_scores_t14[256*n + 64*k + 16*l + j] = d_scores_t15[4*k + l]*(<real>0 if scores_t14[256*n + 64*k + 16*l + j] <= 0 else <real>1)
-                    d_scores_t14_pad[576*n + 96*k + 16*l + j + 112] = d_scores_t14[256*n + 64*k + 16*l + j]
+                    d_scores_t14[l] = d_scores_t15[4*k + l]*(<real>0 if scores_t15[256*n + 64*k + 16*l + j] <= 0 else <real>1)
+                    d_scores_t14_pad[576*n + 96*k + 16*l + j + 112] = d_scores_t14[l]
                 for l in range(4):
-                    d_scores_t13[j] += d_scores_t14[256*n + 64*k + 16*l + j]
+                    d_scores_t13[j] += d_scores_t14[l]
     contract(N, 576, 128,  4, 96, 32,  4, 16, 8,
              1, 0, 0,  3, 96, 384,  48, 1, 8,
              8, 1, 1,
@@ -1218,6 +1211,7 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     for j in range(8):
         d_scores_t5[j] = 0
     #     d scores_t7 / d scores_t6 = where(scores_t6 <= 0, 0, 1)
+    #     scores_t7 is above 0 where scores_t6 is
     for n in range(N):
         for j in range(4):
             for k in range(4):
@@ -1245,7 +1239,7 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         for j in range(8):
             for k in range(8):
                 for l in range(8):
-                    d_scores_t6[512*n + 64*j + 8*k + l] = d_scores_t7[64*j + 8*k + l]*(<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else <real>1)
+                    d_scores_t6[512*n + 64*j + 8*k + l] = d_scores_t7[64*j + 8*k + l]*(<real>0 if scores_t7[512*n + 64*j + 8*k + l] <= 0 else <real>1)
                     d_scores_t5[l] += d_scores_t6[512*n + 64*j + 8*k + l]
     contract(1, 0, 0,  3, 10, 24,  3, 1, 8,
              N, 100, 512,  8, 10, 64,  8, 1, 8,
@@ -1257,9 +1251,9 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                 d_first_W[9*j + 3*k + l] = d_first_W_laid[24*k + 8*l + j]
         d_first_b[j] = d_scores_t5[j]
     contract(1, 0, 0,  3, 48, 384,  24, 1, 16,
-             N, 288, 256,  4, 48, 64,  4, 8, 16,
+             N, 288, 576,  4, 48, 96,  4, 8, 16,
              16, 1, 1,
-             1, scores_t8_pad, d_scores_t14, 0, d_second_W_laid)
+             1, scores_t8_pad, d_scores_t14_pad + 112, 0, d_second_W_laid)
     for j in range(16):
         for k in range(8):
             for l in range(3):
@@ -1427,12 +1421,10 @@ _SPEC = """{
         'loss:head.b': (10,),
     },
     'kept': (
-        ('scores_t6', ('*', 100, 'N'), ('N', 8, 8, 8), (512, 1, 64, 8)),
-        ('scores_t7', ('*', 612, 'N'), ('N', 8, 8, 8), (512, 1, 64, 8)),
-        ('scores_t8', ('+', ('*', 1380, 'N'), 56), ('N', 8, 4, 4), (288, 1, 48, 8)),
-        ('scores_t14', ('*', 1668, 'N'), ('N', 16, 4, 4), (256, 1, 64, 16)),
-        ('scores_t15', ('*', 1924, 'N'), ('N', 16, 4, 4), (256, 1, 64, 16)),
-        ('scores_t16', ('*', 2308, 'N'), ('N', 16, 2, 2), (64, 1, 32, 16)),
+        ('scores_t7', ('*', 100, 'N'), ('N', 8, 8, 8), (512, 1, 64, 8)),
+        ('scores_t8', ('+', ('*', 868, 'N'), 56), ('N', 8, 4, 4), (288, 1, 48, 8)),
+        ('scores_t15', ('*', 1156, 'N'), ('N', 16, 4, 4), (256, 1, 64, 16)),
+        ('scores_t16', ('*', 1540, 'N'), ('N', 16, 2, 2), (64, 1, 32, 16)),
     ),
     'lines': ((12, 'scores', ('N', 10), ('*', 96522, 'N'), 4), (15, 'loss', (), ('+', ('*', 12, 'N'), 1), 4)),
     'kernels': (
@@ -1446,22 +1438,22 @@ _SPEC = """{
         {
             'name': 'forward',
             'slots': ('in:x', 'in:y', 'theta', 'out:scores', 'out:loss', 'kept', 'work'),
-            'kept': ('*', 2383, 'N'),
-            'work': 1152,
+            'kept': ('*', 1615, 'N'),
+            'work': ('max', ('*', 512, 'N'), ('+', ('*', 256, 'N'), 1152)),
             'sizes': ('N',),
         },
         {
             'name': 'backward',
             'slots': ('in:y', 'theta', 'grad:loss', 'kept', 'work'),
-            'kept': ('*', 2383, 'N'),
-            'work': ('+', ('*', 1546, 'N'), 1152),
+            'kept': ('*', 1615, 'N'),
+            'work': ('+', ('*', 1674, 'N'), 1152),
             'sizes': ('N',),
         },
         {
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
-            'work': ('+', ('*', 2714, 'N'), 2304),
+            'work': ('+', ('*', 2650, 'N'), 2304),
             'sizes': ('N',),
         },
     ),
