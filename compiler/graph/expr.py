@@ -17,7 +17,7 @@ from .shapes import Dim
 
 LEAVES: Final = ("const", "named", "arg", "idx", "size", "sym", "out")
 ARITHMETIC: Final = ("add", "sub", "mul", "div", "neg", "pow")
-COMPARISONS: Final = ("lt", "le", "gt", "ge", "eq", "ne")
+COMPARISONS: Final = ("lt", "le", "gt", "ge", "eq", "ne", "above", "below")
 LOGIC: Final = ("and", "or", "not")
 CHOICES: Final = ("where", "max", "min")
 DRAWS: Final = ("draw_uniform", "draw_normal", "draw_bernoulli")  # random numbers: seed, counter, stream, position, numbers
@@ -38,6 +38,8 @@ class Expr:
     out          the value of the whole expression (only in derivatives written with the output)
     add ... pow  two operands (neg: one)
     lt ... ne    comparisons, and, or, not: booleans, which count as 0 and 1 in arithmetic
+    above        whether the first operand takes the place of the second as the largest so far (below: the smallest): the first
+                 of equals stays, and the first NaN
     where        condition, then, else;  max, min: two operands
     place        a * b + c of whole numbers, which stays a whole number: the position of an element
     draw_...     a random number: seed, counter, stream, position, then what its distribution wants (runtime/draws.py)

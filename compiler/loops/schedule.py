@@ -26,10 +26,10 @@ from ..passes import KERNEL, MEMORY, apply
 from ..passes.descent import scatters, split
 from ..passes.names import rename
 from ..passes.products import arrange, classify, guess, step
+from ..passes.unroll import windows
 from .ir import ArgBest, Assign, Leave, Loop, Move, Node, Product, Rank, Zero
 
 UNROLLED = 16  # a reduction that short stays innermost: the C compiler unrolls it
-WRITTEN_OUT = 4  # so many elements of a window are written one after the other, without a loop
 BLOCKED = 64  # a sum that long is taken in blocks
 FUSED = 128  # operations of the equations that share one loop: registers ran out long before, and gcc's time goes with the square
 GATE = 4  # operations that a gate counts for: it is written out where it stands
@@ -330,13 +330,11 @@ class _Scheduler:
     def _short(self, eqn: Eqn) -> frozenset[str]:
         """The axes of windows of a few elements. They come last and are written out, so that the loop around them, along what
         lies together in memory, is the innermost one."""
-        moved = {n for a in (*eqn.args, Access("", eqn.out_index)) for ix in a.index if len(ix.terms) > 1 for n in ix.axes()}
-        few = {n: self.extent[n].value or UNROLLED for n in moved if n in self.extent}
-        places = {ix.plain for ix in eqn.out_index}  # where all of an image is small, its windows go first
+        few = {n: self.extent[n].value or UNROLLED for n in windows(eqn)}
         short: set[str] = set()
         count = 1
-        for n in sorted(few, key=lambda n: (n in places, few[n], n)):
-            if few[n] <= WRITTEN_OUT and count * few[n] <= WRITTEN_OUT**2:
+        for n in sorted(few, key=lambda n: (few[n], n)):
+            if count * few[n] <= UNROLLED:
                 short.add(n)
                 count *= few[n]
         return frozenset(short)
