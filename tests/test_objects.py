@@ -375,6 +375,33 @@ def test_cython_says_the_same_in_a_process_of_its_own(text: str, tmp_path: Path,
     assert found[0] == found[1]
 
 
+RAISES = """# cython: language_level=3
+def f(x):
+    try:
+        if x > 1:
+            raise KeyError(x)
+        raise Exception(x)
+    except (ValueError, KeyError) as error:
+        raise FloatingPointError(str(error)) from error
+"""
+
+
+def test_exceptions_that_cythons_process_does_not_know_are_raised(tmp_path: Path, fresh_process: None) -> None:
+    """It sets up the types of a few; the program with which it does so says whether this Cython has what it changes."""
+    module = import_file("m", build_module("m", RAISES, tmp_path), "raises")
+    with pytest.raises(FloatingPointError, match="2") as found:
+        module.f(2)
+    assert isinstance(found.value.__cause__, KeyError)
+    with pytest.raises(Exception, match="1") as other:
+        module.f(1)
+    assert type(other.value) is Exception
+    program = "import cythonize; print(cythonize.know_letters(''), cythonize.know_exceptions())"
+    folder = str(Path(cythonize.__file__).parent)
+    done = subprocess.run([sys.executable, "-c", f"import sys; sys.path.append({folder!r}); {program}"], capture_output=True,
+                          text=True, check=True)  # fmt: skip
+    assert done.stdout == "True True\n"
+
+
 def test_letters_that_cythons_process_does_not_know_start_another(tmp_path: Path, fresh_process: None) -> None:
     translator.prepare("input x\n")
     first = translator._running[0].process.pid
