@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
 
 from .shapes import Dim
@@ -244,6 +245,9 @@ def is_drawn(body: Expr) -> bool:
 
 def walk(*roots: Expr) -> Iterator[Expr]:
     """Every node once, operands before what uses them, without recursion."""
+    if len(roots) == 1 and not roots[0].args:
+        yield roots[0]
+        return
     seen: set[int] = set()
     stack = [(root, False) for root in reversed(roots)]
     while stack:
@@ -290,11 +294,13 @@ def substitute(root: Expr, mapping: Mapping[Expr, Expr], fold: bool = False) -> 
     return done[root]
 
 
+@lru_cache(maxsize=1 << 14)
 def leaves(root: Expr, op: str) -> tuple[Expr, ...]:
     """The leaves of one kind, in order of first appearance."""
     return tuple(node for node in walk(root) if node.op == op)
 
 
+@lru_cache(maxsize=1 << 14)
 def arguments(root: Expr) -> tuple[int, ...]:
     """The numbers of the operands that ``root`` reads, ascending."""
     return tuple(sorted(node.value for node in leaves(root, "arg") if isinstance(node.value, int)))

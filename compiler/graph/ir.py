@@ -69,12 +69,16 @@ class Ix:
         return None
 
     def __add__(self, other: Ix) -> Ix:
+        if not self.terms and not self.const.terms:
+            return other
         terms: dict[Atom, Dim] = dict(self.terms)
         for atom, factor in other.terms:
             terms[atom] = terms[atom] + factor if atom in terms else factor
         return Ix(tuple((a, f) for a, f in terms.items() if f.terms), self.const + other.const)
 
     def scale(self, factor: Dim) -> Ix:
+        if factor.value == 1:
+            return self
         return Ix(tuple((a, f * factor) for a, f in self.terms if factor.terms), self.const * factor)
 
     def axes(self) -> Iterator[str]:

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from heapq import merge
 from itertools import islice
 from math import prod
@@ -95,6 +96,7 @@ class Item:
         return self.eqn.reduce != "" or self.eqn.plain_out is None
 
 
+@lru_cache(maxsize=1 << 12)
 def operations(body: Expr) -> int:
     """How much a body is for the C compiler: one at least, and a gate for several."""
     return max(1, sum(GATE if node.op in _GATES else 1 for node in E.walk(body) if node.args))
