@@ -471,7 +471,8 @@ class _Scheduler:
                     continue
                 if axis != first and self._points(item) > group.points:
                     continue  # these are the loops of something smaller: in their order this one would jump about in memory
-                if all(self._aligned(p, group.axis_of(p), item, axis) for p in inside.get(index, ())):
+                if all(self._aligned(p, group.axis_of(p), item, axis) or self._adds_beside(p, item, axis)
+                       for p in inside.get(index, ())):  # fmt: skip
                     return index, axis
         return None
 
@@ -531,6 +532,13 @@ class _Scheduler:
         if item.accumulates and item.target == producer.target:
             reads = [*reads, item.eqn.out_index]
         return all(index is not None and index[d].plain == axis for index in reads)
+
+    def _adds_beside(self, producer: Item, item: Item, axis: str) -> bool:
+        """Both sum along the loop into the same place, and nothing asks for what one of them has so far."""
+        if not item.accumulates or item.target != producer.target or item.target in item.eqn.reads():
+            return False
+        plain = all(i.scan is None and i.scale is None and i.when is None and i.eqn.reduce == "+" for i in (producer, item))
+        return plain and classify(item.eqn) is None and classify(producer.eqn) is None and self._runs(item, axis)
 
     def _first_axis(self, item: Item) -> str:
         """The outermost loop of a new nest: output axes first, the one that is contiguous in memory last."""
@@ -644,6 +652,7 @@ class _Scheduler:
     def _loop(self, variable: str, extent: Dim, body: list[Node], of: str = "") -> Loop:
         """A loop; where it is innermost, long, and sums into scalars, these sums are taken in blocks, and so is what is largest
         or smallest, of which the C compiler would look at one after the other; and so are sums of gates, however short."""
+        body = _added_together(body)
         sums: list[str] = []
         length = STRIP if of else extent.value
         gates = (length or 0) >= 4 and any(isinstance(n, Assign) and n.op == "+=" and _takes_gate(n.body) for n in body)
@@ -936,6 +945,41 @@ class _Groups:
         """The groups of several kinds from ``lowest`` on."""
         lists = [self._open.get(kind, []) for kind in dict.fromkeys(kinds)]
         return merge(*(islice(found, bisect_left(found, lowest), None) for found in lists))
+
+
+def _added_together(body: list[Node]) -> list[Node]:
+    """The statements with what is added to one place added by one of them, the last: its terms are summed up first."""
+    found: list[Node] = []
+    last: dict[tuple[str, tuple[Ix, ...]], int] = {}  # where in ``found`` something is added to a place
+    for node in body:
+        if not isinstance(node, Assign) or node.op != "+=" or node.drop:
+            found.append(node)
+            continue
+        place = node.target, node.index
+        k = last.get(place)
+        before = None if k is None else found[k]
+        if k is not None and isinstance(before, Assign) and _may_wait(before, found[k + 1 :]):
+            del found[k]
+            last = {p: j - (j > k) for p, j in last.items()}
+            node = _sum_of(before, node)
+        last[place] = len(found)
+        found.append(node)
+    return found
+
+
+def _may_wait(node: Assign, after: Sequence[Node]) -> bool:
+    """Whether the statement may come behind these: none of them reads what it adds to, or writes what it reads."""
+    mine = {name for name, _ in _touched(node)}
+    return all(isinstance(other, Assign) and other.target not in mine and all(name != node.target for name, _ in _touched(other))
+               for other in after)  # fmt: skip
+
+
+def _sum_of(first: Assign, second: Assign) -> Assign:
+    """``+=`` of both terms."""
+    moved = {E.arg(k): E.arg(len(first.args) + k) for k in range(len(second.args))}
+    term = E.substitute(second.body, moved)
+    body = E.make("sub", first.body, term.args[0]) if term.op == "neg" else E.make("add", first.body, term)
+    return replace(second, body=body, args=(*first.args, *second.args), origin=first.origin.merge(second.origin))
 
 
 def _written_at(node: Node, variable: str, k: int) -> Node:
