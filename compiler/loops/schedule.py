@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from heapq import merge
 from itertools import islice
 from math import prod
@@ -83,6 +83,12 @@ class Item:
                 for g in ix.gathers():
                     self._reads.setdefault(g.value, []).append(g.index)
         return self._reads
+
+    @cached_property
+    def adds(self) -> bool:
+        """Whether it is a sum that loops add up, and no kernel."""
+        plain = self.scan is None and self.scale is None and self.when is None and self.eqn.reduce == "+"
+        return plain and classify(self.eqn) is None
 
     @property
     def weight(self) -> int:
@@ -535,10 +541,9 @@ class _Scheduler:
 
     def _adds_beside(self, producer: Item, item: Item, axis: str) -> bool:
         """Both sum along the loop into the same place, and nothing asks for what one of them has so far."""
-        if not item.accumulates or item.target != producer.target or item.target in item.eqn.reads():
+        if not item.accumulates or item.target != producer.target or not item.adds or not producer.adds:
             return False
-        plain = all(i.scan is None and i.scale is None and i.when is None and i.eqn.reduce == "+" for i in (producer, item))
-        return plain and classify(item.eqn) is None and classify(producer.eqn) is None and self._runs(item, axis)
+        return item.target not in item.eqn.reads() and self._runs(item, axis)
 
     def _first_axis(self, item: Item) -> str:
         """The outermost loop of a new nest: output axes first, the one that is contiguous in memory last."""
