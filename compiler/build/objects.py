@@ -145,7 +145,6 @@ class Objects:
         threads = self.headers.is_threaded(one.header)
         tools = self.tools.for_objects(threads)
         tools = tools.for_any() if one.header == START or tools.levels else tools
-        tools = tools.at_level(1) if one.header == FACE else tools  # which waits for Python: as fast, and built in half the time
         face = _face() if one.header == FACE else ""
         texts = [part for name in self.headers.included(f"{one.header}.h") for part in (name, self.headers.texts[name])]
         python = sys.version if any("<Python.h>" in text for text in texts) else ""
