@@ -318,28 +318,50 @@ def test_a_long_module_that_is_checked_is_not_cut() -> None:
 
 def test_a_c_file_is_cut_where_nothing_of_python_is(tmp_path: Path) -> None:
     text = translate("long", driver.compile_model(long_model(60), stop_after="cython", name="long").text, tmp_path).read_text()
-    done, count = cut(text)
+    done, computing, count = cut(text)
     assert count > 1
     place = {name: int(part) for part, name in re.findall(r"^#if GW_IN\((\d)\)\nGW_APART void __pyx_f_\w*?long_(\w+)\(", done,
                                                           re.MULTILINE)}  # fmt: skip
     assert set(place.values()) == set(range(count))
     assert place["train"] > 0 and place["_kernel"] == place["_update"] == 0
     assert done.count("GW_APART void __pyx_f_") == text.count("static void __pyx_f_")
+    # what computes needs nothing of Python
+    assert "Python.h" not in computing and "module.h" not in computing and "PyObject" not in computing
+    there = set(re.findall(r"^#if GW_IN\((\d)\)\nGW_APART void __pyx_f_\w*?long_(\w+)\(", computing, re.MULTILINE))
+    assert there == {(str(part), name) for name, part in place.items() if part}
+
+
+def test_a_part_that_needs_more_of_cython_than_is_known_has_all_of_it(tmp_path: Path) -> None:
+    text = translate("long", driver.compile_model(long_model(60), stop_after="cython", name="long").text, tmp_path).read_text()
+    place = re.search(r"^static void __pyx_f_\w*?train\(.*?\) \{\n", text, re.MULTILINE)
+    assert place is not None
+    for odd in ("if (unlikely(1)) return;", "(void)__PYX_NAN();"):
+        changed = text[: place.end()] + f"  {odd}\n" + text[place.end() :]
+        assert cut(changed).computing == cut(changed).module and cut(changed).parts > 1
+    remark = text[: place.end()] + "  /* Python is likely to be mentioned by PyPeople */\n" + text[place.end() :]
+    assert cut(remark).computing != cut(remark).module
+
+
+def test_what_computes_calls_nothing_undeclared(tmp_path: Path) -> None:
+    """Such a call would be an error when the module is imported, of a symbol that is not there."""
+    (tmp_path / "some_parts.c").write_text("int f(void) { return nowhere(); }\n")
+    with pytest.raises(BuildError, match="nowhere"):
+        toolchain.toolchain().compile_object(tmp_path / "some_parts.c", tmp_path / "some.o", strict=True)
 
 
 def test_a_c_file_that_is_short_or_strange_is_left_whole() -> None:
     for text in ("", "int main(void) { return 0; }\n", "/* #### Code section: module_code ### */\n" * 2):
-        assert cut(text) == (text, 1)
+        assert cut(text) == (text, text, 1)
     pieces = [f"/* #### Code section: {name} ### */\n" for name in ("module_code", "module_exttypes", "end")]
     of_python = "static void __pyx_f_1m_f(void) {\n" + "  PyErr_Clear();\n" * 10000 + "}\n"
-    assert cut(pieces[0] + of_python + pieces[1] + pieces[2])[1] == 1
-    assert cut(pieces[0] + of_python.replace("PyErr_Clear", "clear") + pieces[1] + pieces[2])[1] == 2
+    assert cut(pieces[0] + of_python + pieces[1] + pieces[2]).parts == 1
+    assert cut(pieces[0] + of_python.replace("PyErr_Clear", "clear") + pieces[1] + pieces[2]).parts == 2
     of_module = of_python.replace("PyErr_Clear()", "__pyx_v_1m_x = 1")
-    assert cut(pieces[0] + of_module + pieces[1] + pieces[2])[1] == 1
+    assert cut(pieces[0] + of_module + pieces[1] + pieces[2]).parts == 1
     # one that stays may be called by one that goes
     calls = of_python.replace("PyErr_Clear", "__pyx_f_1m_f").replace("void __pyx_f_1m_f(", "void __pyx_f_1m_g(")
     helper = "static double __pyx_f_1m_help(double x) {\n  PyErr_Clear();\n}\n"
-    done, count = cut(pieces[0] + of_module + calls + helper + pieces[1] + pieces[2])
+    done, _, count = cut(pieces[0] + of_module + calls + helper + pieces[1] + pieces[2])
     assert count == 2 and "#if GW_IN(1)\nGW_APART void __pyx_f_1m_g(" in done
     for kept in ("GW_APART void __pyx_f_1m_f(", "GW_APART double __pyx_f_1m_help("):
         assert f"#if GW_IN(0)\n{kept}" in done
@@ -373,6 +395,33 @@ def test_cython_says_the_same_in_a_process_of_its_own(text: str, tmp_path: Path,
             assert len(translator._running) == 1
         found.append((folder / "m.c").read_text(encoding="utf-8"))
     assert found[0] == found[1]
+
+
+RAISES = """# cython: language_level=3
+def f(x):
+    try:
+        if x > 1:
+            raise KeyError(x)
+        raise Exception(x)
+    except (ValueError, KeyError) as error:
+        raise FloatingPointError(str(error)) from error
+"""
+
+
+def test_exceptions_that_cythons_process_does_not_know_are_raised(tmp_path: Path, fresh_process: None) -> None:
+    """It sets up the types of a few; the program with which it does so says whether this Cython has what it changes."""
+    module = import_file("m", build_module("m", RAISES, tmp_path), "raises")
+    with pytest.raises(FloatingPointError, match="2") as found:
+        module.f(2)
+    assert isinstance(found.value.__cause__, KeyError)
+    with pytest.raises(Exception, match="1") as other:
+        module.f(1)
+    assert type(other.value) is Exception
+    program = "import cythonize; print(cythonize.know_letters(''), cythonize.know_exceptions())"
+    folder = str(Path(cythonize.__file__).parent)
+    done = subprocess.run([sys.executable, "-c", f"import sys; sys.path.append({folder!r}); {program}"], capture_output=True,
+                          text=True, check=True)  # fmt: skip
+    assert done.stdout == "True True\n"
 
 
 def test_letters_that_cythons_process_does_not_know_start_another(tmp_path: Path, fresh_process: None) -> None:

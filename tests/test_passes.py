@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -44,6 +45,7 @@ from gradwright.compiler.passes import (
     softmax,
     split,
     transposes,
+    unroll,
     windows,
 )
 from gradwright.compiler.passes import (
@@ -63,7 +65,7 @@ PASSES = {
     "expand": expand.run, "hoist": hoist.run, "inline": inline.run, "routes": routes.run, "save": save.run,
     "segments": segments.run, "share": share.run, "signs": signs.run, "sink": sink.run,
     "softmax": softmax.run, "split": split.run, "transposes": transposes.run, "windows": windows.run, "digits": digits.run,
-    "layouts": layouts.run,
+    "layouts": layouts.run, "unroll": unroll.run,
 }  # fmt: skip
 FOLDER = Path(__file__).parent / "golden" / "passes"
 LINE = "-" * 40 + "\n"
@@ -238,6 +240,33 @@ def test_the_expansion_of_infinities(values: list[float]) -> None:
     with np.errstate(all="ignore"):
         found = run(expand.run(graph), {"x": np.array(values)})["y"]
         np.testing.assert_array_equal(found, np.logaddexp(values[0], values[1]))
+
+
+@pytest.mark.parametrize("extent", [2, 3, 4])
+@pytest.mark.parametrize("how", ["max", "min", "argmax", "argmin", "+", "*"])
+def test_a_window_without_its_loop(how: str, extent: int, tmp_path: Path) -> None:
+    """The first of equals, the first NaN, and infinities: as the loop over the window has it."""
+    word, kind = {"+": "sum", "*": "prod"}.get(how, how), " as int" if how.startswith("arg") else ""
+    graph = graph_of(f"input x[N, {2 * extent}, 3]\ny[n, j, c] = {word} v: x[n, {extent}*j + v, c]  "
+                     f"for n < N, j < 2, c < 3, v < {extent}{kind}", "y")  # fmt: skip
+    changed = unroll.run(graph)
+    assert all(isinstance(e, Eqn) and e.reduce == "" for e in changed.eqns)
+    kernel = build_graphs([changed], tmp_path)[0]
+    special = [0.0, 1.0, -1.0, np.inf, -np.inf, np.nan]
+    values = np.array(list(itertools.product(special, repeat=extent)))
+    x = np.repeat(np.tile(values, (1, 2))[:, :, None], 3, axis=2)
+    with np.errstate(all="ignore"):
+        wanted = run(graph, {"x": x}, sizes={"N": len(x)})["y"]
+        np.testing.assert_array_equal(run(changed, {"x": x}, sizes={"N": len(x)})["y"], wanted)
+    np.testing.assert_array_equal(kernel({"x": x}, {"N": len(x)})["y"], wanted)
+
+
+def test_a_product_over_a_window_stays_one() -> None:
+    """What a matrix kernel takes is left to it, however few elements the window has."""
+    graph = graph_of("input x[N, 9, 9, 8]\ninput w[2, 2, 8, 8]\n"
+                     "y[n, i, j, f] = sum u, v, c: x[n, i + u, j + v, c] * w[u, v, c, f]  "
+                     "for n < N, i < 8, j < 8, f < 8, u < 2, v < 2, c < 8", "y")  # fmt: skip
+    assert unroll.run(graph) is graph
 
 
 def test_equal_outputs_both_stay() -> None:

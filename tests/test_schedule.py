@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pytest
 from gradwright.compiler.graph import expr as E
+from gradwright.compiler.graph.ir import Access, Origin, at
 from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.loops.buffers import lower
 from gradwright.compiler.loops.ir import Assign, Loop, Node, Product
-from gradwright.compiler.loops.schedule import walk
+from gradwright.compiler.loops.schedule import _added_together, walk
 from gradwright.compiler.passes.kernels import plan
 from gradwright.runtime import SGD, load
 from support.models import build
@@ -54,6 +55,47 @@ def test_where_a_row_is_a_vector_its_gate_stays_beside_what_makes_it() -> None:
     (found,) = around(loops(NET.replace("size  N,", "size  N = 4,"), "train"), "tanh")
     assert [loop.extent.value for loop in found] == [4, 8]
     assert any(isinstance(node, Loop) for node in found[-1].body)
+
+
+SHARED = """\
+size N
+input x[N]
+param t = 0.5
+h1 = tanh(x * t) - t
+h2 = sin(h1 * t) / t
+minimize mean(square(h2 + t * h1))
+"""
+
+
+def test_what_several_uses_add_to_one_gradient_is_added_in_one_loop() -> None:
+    """One pass over memory and one sum in blocks, where each use had its own."""
+    nodes = loops(SHARED, "train")
+    adds = [n for n in walk(nodes) if isinstance(n, Assign) and n.op == "+=" and n.target.startswith("d_t")]
+    assert len(adds) == 1 and sum(1 for node in E.walk(adds[0].body) if node.op in ("add", "sub")) >= 3
+    (around_it,) = (n for n in walk(nodes) if isinstance(n, Loop) and adds[0] in n.body)
+    assert adds[0].target in around_it.sums
+    for count in (0, 1, 7, 513, 70_000):  # the last by a team
+        x = np.random.default_rng(count).normal(size=count)
+        found, wanted = (load(SHARED, backend=b, name="shared_t").Model().value_and_grad(x=x) for b in ("cython", "numpy"))
+        np.testing.assert_allclose(found[1].t, wanted[1].t, rtol=1e-11)
+
+
+@pytest.mark.parametrize("between", ["y", "z"])
+def test_a_sum_does_not_wait_where_its_terms_change(between: str) -> None:
+    """What is added to one place twice is added once, behind what both read; but not behind what changes it, or looks at it."""
+    origin = Origin((), "test")
+
+    def add(value: str) -> Assign:
+        return Assign("s", (), "+=", E.arg(0), (Access(value, (at("i"),)),), origin)
+
+    other = Assign(between, (at("i"),), "=", E.ZERO, (), origin)
+    looks = Assign("z", (at("i"),), "=", E.arg(0), (Access("s", ()),), origin)
+    found = _added_together([add("y"), other, add("x"), add("y")])
+    if between == "y":
+        assert found[0] == add("y") and len(found) == 3
+    else:
+        assert found[0] == other and len(found) == 2 and len(found[1].args) == 3  # type: ignore[union-attr]
+    assert _added_together([add("y"), looks, add("x")]) == [add("y"), looks, add("x")]
 
 
 def test_in_a_small_model_the_gates_of_all_rows_are_taken_before_any_sum_along_a_row() -> None:

@@ -266,7 +266,9 @@ size N
 input x[N, 100], y[N]
 output f = sum(x, axis=1) + max(x, axis=1)
 output g = exp(y)
-output h = sum(g) + sum(y**2) + sum(x[:, 3])
+output h1 = sum(g)
+output h2 = sum(y**2)
+output h3 = sum(x[:, 3])
 """
     code = next(iter(compile_model(model, stop_after="cython", name="lying").value.values())).partition("cdef void predict")[0]
     assert "block_sum(x + 100*n, 100)" in code and "block_max(x + 100*n, 100)" in code
@@ -275,7 +277,7 @@ output h = sum(g) + sum(y**2) + sum(x[:, 3])
     for n in (0, 1, 513, 2000):
         given = {"x": rng.normal(size=(n, 100)), "y": rng.normal(size=n)}
         found, wanted = (load(model, backend=b, name="lying").Model().predict(**given) for b in ("cython", "numpy"))
-        for name in "fgh":
+        for name in ("f", "g", "h1", "h2", "h3"):
             np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), rtol=1e-12, atol=1e-12)
 
 

@@ -21,6 +21,7 @@ from .toolchain import BuildError, Running, Toolchain, toolchain
 __all__ = ["binary_interface", "build_module", "headers", "suffix", "translate"]
 
 _LAST: Final = 30  # lines of a compiler's complaint that go into the message
+_PARTS: Final = "_parts"  # what the file of the parts that compute has at the end of its name
 _CHECKED: Final = '"gradwright/checked.h"'
 
 
@@ -71,10 +72,13 @@ def _build(name: str, pyx: str, folder: Path, target: Path, making: Objects) -> 
     entry = re.search(r"^__Pyx_PyMODINIT_FUNC (PyInit\w*)\(void\)$", text, re.MULTILINE)
     if entry is None:
         raise BuildError(f"Cython made no PyInit of {name}.pyx")
-    parts = 1
+    parts, computing = 1, c_file
     if len(every) == 1 and "-O0" not in tools.flags:
-        text, parts = cut(text)
+        text, apart, parts = cut(text)
         c_file.write_text(text, encoding="utf-8", newline="\n")
+        if apart != text:
+            computing = folder / f"{name}{_PARTS}.c"
+            computing.write_text(apart, encoding="utf-8", newline="\n")
     (folder / "start.c").write_text(_start(name, entry[1], len(every)), encoding="utf-8", newline="\n")
     jobs = []
     main = re.findall(r"^int (__pyx_module_is_main_\w+) =", text, re.MULTILINE)
@@ -83,7 +87,8 @@ def _build(name: str, pyx: str, folder: Path, target: Path, making: Objects) -> 
         define += [f"GW_PART={part}"] if parts > 1 else []
         if part == 0:
             define += [f"{entry[1]}=gw_init_{level}", "CYTHON_NO_PYINIT_EXPORT", f"GW_NEEDS=gw_needs_{level}"]
-        jobs.append(making.work(_compile, every[level], c_file, folder / f"{name}_{number}.o", define, making.running))
+        source = computing if part else c_file
+        jobs.append(making.work(_compile, every[level], source, folder / f"{name}_{number}.o", define, making.running))
     started = folder / "start.o"
     tools.for_any().compile_object(folder / "start.c", started, include=(headers(),), running=making.running)
     objects = [job.result() for job in jobs]
@@ -95,7 +100,8 @@ _ONE_FOR_ALL: Final = (START, FACE, TEAM)  # objects that are compiled for every
 
 def _compile(tools: Toolchain, c_file: Path, target: Path, define: Sequence[str], running: Running) -> Path:
     """An object file of Cython's C file, for one level, or of a part of it."""
-    tools.compile_object(c_file, target, include=(headers(), c_file.parent), define=define, running=running)
+    strict = c_file.stem.endswith(_PARTS)  # the linker would leave to Python's process what is called and not declared
+    tools.compile_object(c_file, target, include=(headers(), c_file.parent), define=define, strict=strict, running=running)
     return target
 
 
@@ -164,7 +170,7 @@ def _with_log(error: BuildError, name: str, folder: Path) -> BuildError:
         kept = cache.directory() / "failed" / f"{name}-{digest}"
         kept.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in sorted(folder.iterdir()):
-            if path.name in (f"{name}.pyx", f"{name}.c"):
+            if path.name in (f"{name}.pyx", f"{name}.c", f"{name}{_PARTS}.c"):
                 shutil.copyfile(path, kept / path.name)
         log = kept / "build.log"
         publish(log, (text + "\n").encode())

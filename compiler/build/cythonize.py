@@ -85,6 +85,21 @@ def know_letters(known: str) -> bool:
     return True
 
 
+_EXCEPTIONS: Final = ("BaseException", "Exception")
+
+
+def know_exceptions() -> bool:
+    """Let Cython know the type of few of Python's exceptions: what it sets up for each of seventy takes as long as half of its
+    other modules. One that it does not know is looked up by its name, when it is raised. Whether that could be done."""
+    from Cython.Compiler import PyrexTypes
+
+    every = getattr(PyrexTypes, "KNOWN_EXCEPTION_NAMES", None)
+    if not isinstance(every, frozenset):
+        return False  # another Cython
+    PyrexTypes.KNOWN_EXCEPTION_NAMES = every.intersection(_EXCEPTIONS)
+    return True
+
+
 def serve(known: str) -> None:
     """Answer requests from standard input on standard output."""
     import select
@@ -96,6 +111,7 @@ def serve(known: str) -> None:
         from Cython.Compiler import Main  # noqa: F401
 
         know_letters(known)  # before the others, which make the lexer, and after Main, which checks module names
+        know_exceptions()
         # Imported while the model is still being compiled; otherwise the first request would wait for it.
         from Cython.Compiler import ModuleNode, Optimize, ParseTreeTransforms, Pipeline  # noqa: F401
     except ImportError:

@@ -125,10 +125,10 @@ class Toolchain(NamedTuple):
         return _made(command, target)
 
     def compile_object(self, source: Path, target: Path, *, include: Sequence[Path] = (), define: Sequence[str] = (),
-                       running: Running | None = None) -> str:  # fmt: skip
-        """Compile one C file into an object file that :meth:`link` takes."""
+                       strict: bool = False, running: Running | None = None) -> str:  # fmt: skip
+        """Compile one C file into an object file that :meth:`link` takes. With ``strict``, it may call nothing undeclared."""
         command = [
-            *self.command, *self.flags, "-DNDEBUG", "-w", "-c",
+            *self.command, *self.flags, "-DNDEBUG", "-Werror=implicit-function-declaration" if strict else "-w", "-c",
             *(("-fPIC",) if "-fPIC" in self.shared else ()), *(f"-D{word}" for word in define),
             *(f"-I{path}" for path in (*include, *python_headers())), str(source), "-o", str(target),
         ]  # fmt: skip

@@ -144,6 +144,9 @@ class Formulas:
             return self._power(args[0], 2)
         if op == "pow":
             return self._pow(node, args)
+        if op in ("above", "below"):
+            self.used.add(op)
+            return Code(f"{op}({self.real(args[0]).text}, {self.real(args[1]).text})", ATOM, "bool")
         if op in _COMPARE:
             return Code(f"{args[0].tight(5)} {_COMPARE[op]} {args[1].tight(5)}", 4, "bool")
         if op in ("and", "or"):
@@ -190,8 +193,11 @@ class Formulas:
 
 
 def _routes(node: Expr) -> bool:
-    """A choice by a position, as in the gradient of a maximum. It takes no branch: loops over reads behind one are scalar."""
+    """A choice of a position, as in where a maximum is, or by one, as in its gradient. It takes no branch: loops over reads
+    behind one are scalar."""
     condition, *arms = node.args
+    if condition.op in ("above", "below"):
+        return True
     if condition.op != "eq" or not any(a.op in ("const", "idx") for a in condition.args):
         return False
     return all(a.op in E.LEAVES for a in arms) and any(a.op == "arg" for a in arms)

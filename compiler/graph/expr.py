@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
 
 from .shapes import Dim
 
 LEAVES: Final = ("const", "named", "arg", "idx", "size", "sym", "out")
 ARITHMETIC: Final = ("add", "sub", "mul", "div", "neg", "pow")
-COMPARISONS: Final = ("lt", "le", "gt", "ge", "eq", "ne")
+COMPARISONS: Final = ("lt", "le", "gt", "ge", "eq", "ne", "above", "below")
 LOGIC: Final = ("and", "or", "not")
 CHOICES: Final = ("where", "max", "min")
 DRAWS: Final = ("draw_uniform", "draw_normal", "draw_bernoulli")  # random numbers: seed, counter, stream, position, numbers
@@ -38,6 +39,8 @@ class Expr:
     out          the value of the whole expression (only in derivatives written with the output)
     add ... pow  two operands (neg: one)
     lt ... ne    comparisons, and, or, not: booleans, which count as 0 and 1 in arithmetic
+    above        whether the first operand takes the place of the second as the largest so far (below: the smallest): the first
+                 of equals stays, and the first NaN
     where        condition, then, else;  max, min: two operands
     place        a * b + c of whole numbers, which stays a whole number: the position of an element
     draw_...     a random number: seed, counter, stream, position, then what its distribution wants (runtime/draws.py)
@@ -242,6 +245,9 @@ def is_drawn(body: Expr) -> bool:
 
 def walk(*roots: Expr) -> Iterator[Expr]:
     """Every node once, operands before what uses them, without recursion."""
+    if len(roots) == 1 and not roots[0].args:
+        yield roots[0]
+        return
     seen: set[int] = set()
     stack = [(root, False) for root in reversed(roots)]
     while stack:
@@ -288,11 +294,13 @@ def substitute(root: Expr, mapping: Mapping[Expr, Expr], fold: bool = False) -> 
     return done[root]
 
 
+@lru_cache(maxsize=1 << 14)
 def leaves(root: Expr, op: str) -> tuple[Expr, ...]:
     """The leaves of one kind, in order of first appearance."""
     return tuple(node for node in walk(root) if node.op == op)
 
 
+@lru_cache(maxsize=1 << 14)
 def arguments(root: Expr) -> tuple[int, ...]:
     """The numbers of the operands that ``root`` reads, ascending."""
     return tuple(sorted(node.value for node in leaves(root, "arg") if isinstance(node.value, int)))

@@ -69,12 +69,16 @@ class Ix:
         return None
 
     def __add__(self, other: Ix) -> Ix:
+        if not self.terms and not self.const.terms:
+            return other
         terms: dict[Atom, Dim] = dict(self.terms)
         for atom, factor in other.terms:
             terms[atom] = terms[atom] + factor if atom in terms else factor
         return Ix(tuple((a, f) for a, f in terms.items() if f.terms), self.const + other.const)
 
     def scale(self, factor: Dim) -> Ix:
+        if factor.value == 1:
+            return self
         return Ix(tuple((a, f * factor) for a, f in self.terms if factor.terms), self.const * factor)
 
     def axes(self) -> Iterator[str]:
@@ -267,10 +271,17 @@ class Eqn:
     op: str
     origin: Origin = field(compare=False)
     drop: bool = False
+    _plain: tuple[str, ...] | bool | None = field(default=False, init=False, repr=False, compare=False)
+    _reads: tuple[str, ...] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def plain_out(self) -> tuple[str, ...] | None:
         """The output's axes in order, where it is written plainly; None for a scatter."""
+        if isinstance(self._plain, bool):  # every pass asks
+            object.__setattr__(self, "_plain", self._plainly())
+        return self._plain  # type: ignore[return-value]
+
+    def _plainly(self) -> tuple[str, ...] | None:
         names = [ix.plain for ix in self.out_index]
         if None in names or len(set(names)) != len(names):
             return None
@@ -291,13 +302,16 @@ class Eqn:
 
     def reads(self) -> tuple[str, ...]:
         """The names of all values read, also those used as indices, each once."""
-        names: dict[str, None] = {}
-        for access in self.args:
-            names[access.value] = None
-        for ix in (*(i for a in self.args for i in a.index), *self.out_index):
-            for gather in ix.gathers():
-                names[gather.value] = None
-        return tuple(names)
+        if self._reads is None:
+            names: dict[str, None] = {}
+            for access in self.args:
+                names[access.value] = None
+            for ix in (*(i for a in self.args for i in a.index), *self.out_index):
+                for gather in ix.gathers():
+                    names[gather.value] = None
+            object.__setattr__(self, "_reads", tuple(names))
+        assert self._reads is not None
+        return self._reads
 
     def with_origin(self, origin: Origin) -> Eqn:
         return replace(self, origin=origin)

@@ -195,10 +195,13 @@ def split_axis(eqn: Eqn, axis: Axis, high: Dim, low: Dim) -> Eqn:
 
 def substitute_ix(ix: Ix, mapping: Mapping[str, Ix], extents: dict[str, Dim]) -> Ix:
     """``ix`` with each axis replaced by an index; quotients and remainders are resolved where the extents prove it."""
+    plain = ix.plain
+    if plain is not None:
+        return mapping.get(plain, ix)
     total = Ix((), ix.const)
     for atom, factor in ix.terms:
         if isinstance(atom, str):
-            piece = mapping.get(atom, at(atom))
+            piece = mapping.get(atom) or at(atom)
         elif isinstance(atom, Gather):
             index = tuple(substitute_ix(i, mapping, extents) for i in atom.index)
             piece = Ix(((Gather(atom.value, index), Dim.of(1)),))
@@ -210,7 +213,7 @@ def substitute_ix(ix: Ix, mapping: Mapping[str, Ix], extents: dict[str, Dim]) ->
 
 
 def substitute_access(access: Access, mapping: Mapping[str, Ix], extents: dict[str, Dim]) -> Access:
-    return replace(access, index=tuple(substitute_ix(ix, mapping, extents) for ix in access.index))
+    return Access(access.value, tuple(substitute_ix(ix, mapping, extents) for ix in access.index), access.fill)
 
 
 def rename_axes(eqn: Eqn, rename: Callable[[str], str]) -> Eqn:

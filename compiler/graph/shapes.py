@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import isqrt
 
 Monomial = tuple[tuple["Atom", int], ...]  # sorted (atom, power); () is the constant 1
@@ -44,13 +45,16 @@ class Dim:
             return value
         if isinstance(value, str):
             return Dim(((((value, 1),), 1),))
-        return Dim((((), int(value)),) if value else ())
+        found = _numbers.get(value)
+        if found is None:
+            found = _numbers[int(value)] = Dim((((), int(value)),) if value else ())
+        return found
 
     @staticmethod
     def _make(terms: Mapping[Monomial, int]) -> Dim:
         return Dim(tuple(sorted(((m, c) for m, c in terms.items() if c), key=lambda t: _sort_key(t[0]))))
 
-    @property
+    @cached_property
     def value(self) -> int | None:
         """The number, where it is known at compile time."""
         if not self.terms:
@@ -220,6 +224,9 @@ class Dim:
 
     def __repr__(self) -> str:
         return f"Dim({self})"
+
+
+_numbers: dict[int, Dim] = {}  # each is asked for again and again
 
 
 Shape = tuple[Dim, ...]

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from heapq import merge
 from itertools import islice
 from math import prod
@@ -26,10 +27,10 @@ from ..passes import KERNEL, MEMORY, apply
 from ..passes.descent import scatters, split
 from ..passes.names import rename
 from ..passes.products import arrange, classify, guess, step
+from ..passes.unroll import windows
 from .ir import ArgBest, Assign, Leave, Loop, Move, Node, Product, Rank, Zero
 
 UNROLLED = 16  # a reduction that short stays innermost: the C compiler unrolls it
-WRITTEN_OUT = 4  # so many elements of a window are written one after the other, without a loop
 BLOCKED = 64  # a sum that long is taken in blocks
 FUSED = 128  # operations of the equations that share one loop: registers ran out long before, and gcc's time goes with the square
 GATE = 4  # operations that a gate counts for: it is written out where it stands
@@ -83,6 +84,12 @@ class Item:
                     self._reads.setdefault(g.value, []).append(g.index)
         return self._reads
 
+    @cached_property
+    def adds(self) -> bool:
+        """Whether it is a sum that loops add up, and no kernel."""
+        plain = self.scan is None and self.scale is None and self.when is None and self.eqn.reduce == "+"
+        return plain and classify(self.eqn) is None
+
     @property
     def weight(self) -> int:
         return 1 if self.scan is not None else operations(self.eqn.body)
@@ -95,6 +102,7 @@ class Item:
         return self.eqn.reduce != "" or self.eqn.plain_out is None
 
 
+@lru_cache(maxsize=1 << 12)
 def operations(body: Expr) -> int:
     """How much a body is for the C compiler: one at least, and a gate for several."""
     return max(1, sum(GATE if node.op in _GATES else 1 for node in E.walk(body) if node.args))
@@ -330,13 +338,11 @@ class _Scheduler:
     def _short(self, eqn: Eqn) -> frozenset[str]:
         """The axes of windows of a few elements. They come last and are written out, so that the loop around them, along what
         lies together in memory, is the innermost one."""
-        moved = {n for a in (*eqn.args, Access("", eqn.out_index)) for ix in a.index if len(ix.terms) > 1 for n in ix.axes()}
-        few = {n: self.extent[n].value or UNROLLED for n in moved if n in self.extent}
-        places = {ix.plain for ix in eqn.out_index}  # where all of an image is small, its windows go first
+        few = {n: self.extent[n].value or UNROLLED for n in windows(eqn)}
         short: set[str] = set()
         count = 1
-        for n in sorted(few, key=lambda n: (n in places, few[n], n)):
-            if few[n] <= WRITTEN_OUT and count * few[n] <= WRITTEN_OUT**2:
+        for n in sorted(few, key=lambda n: (few[n], n)):
+            if count * few[n] <= UNROLLED:
                 short.add(n)
                 count *= few[n]
         return frozenset(short)
@@ -471,7 +477,8 @@ class _Scheduler:
                     continue
                 if axis != first and self._points(item) > group.points:
                     continue  # these are the loops of something smaller: in their order this one would jump about in memory
-                if all(self._aligned(p, group.axis_of(p), item, axis) for p in inside.get(index, ())):
+                if all(self._aligned(p, group.axis_of(p), item, axis) or self._adds_beside(p, item, axis)
+                       for p in inside.get(index, ())):  # fmt: skip
                     return index, axis
         return None
 
@@ -541,6 +548,12 @@ class _Scheduler:
         if item.accumulates and item.target == producer.target:
             reads = [*reads, item.eqn.out_index]
         return all(index is not None and index[d].plain == axis for index in reads)
+
+    def _adds_beside(self, producer: Item, item: Item, axis: str) -> bool:
+        """Both sum along the loop into the same place, and nothing asks for what one of them has so far."""
+        if not item.accumulates or item.target != producer.target or not item.adds or not producer.adds:
+            return False
+        return item.target not in item.eqn.reads() and self._runs(item, axis)
 
     def _first_axis(self, item: Item) -> str:
         """The outermost loop of a new nest: output axes first, the one that is contiguous in memory last."""
@@ -654,6 +667,7 @@ class _Scheduler:
     def _loop(self, variable: str, extent: Dim, body: list[Node], of: str = "") -> Loop:
         """A loop; where it is innermost, long, and sums into scalars, these sums are taken in blocks, and so is what is largest
         or smallest, of which the C compiler would look at one after the other; and so are sums of gates, however short."""
+        body = _added_together(body)
         sums: list[str] = []
         length = STRIP if of else extent.value
         gates = (length or 0) >= 4 and any(isinstance(n, Assign) and n.op == "+=" and _takes_gate(n.body) for n in body)
@@ -946,6 +960,41 @@ class _Groups:
         """The groups of several kinds from ``lowest`` on."""
         lists = [self._open.get(kind, []) for kind in dict.fromkeys(kinds)]
         return merge(*(islice(found, bisect_left(found, lowest), None) for found in lists))
+
+
+def _added_together(body: list[Node]) -> list[Node]:
+    """The statements with what is added to one place added by one of them, the last: its terms are summed up first."""
+    found: list[Node] = []
+    last: dict[tuple[str, tuple[Ix, ...]], int] = {}  # where in ``found`` something is added to a place
+    for node in body:
+        if not isinstance(node, Assign) or node.op != "+=" or node.drop:
+            found.append(node)
+            continue
+        place = node.target, node.index
+        k = last.get(place)
+        before = None if k is None else found[k]
+        if k is not None and isinstance(before, Assign) and _may_wait(before, found[k + 1 :]):
+            del found[k]
+            last = {p: j - (j > k) for p, j in last.items()}
+            node = _sum_of(before, node)
+        last[place] = len(found)
+        found.append(node)
+    return found
+
+
+def _may_wait(node: Assign, after: Sequence[Node]) -> bool:
+    """Whether the statement may come behind these: none of them reads what it adds to, or writes what it reads."""
+    mine = {name for name, _ in _touched(node)}
+    return all(isinstance(other, Assign) and other.target not in mine and all(name != node.target for name, _ in _touched(other))
+               for other in after)  # fmt: skip
+
+
+def _sum_of(first: Assign, second: Assign) -> Assign:
+    """``+=`` of both terms."""
+    moved = {E.arg(k): E.arg(len(first.args) + k) for k in range(len(second.args))}
+    term = E.substitute(second.body, moved)
+    body = E.make("sub", first.body, term.args[0]) if term.op == "neg" else E.make("add", first.body, term)
+    return replace(second, body=body, args=(*first.args, *second.args), origin=first.origin.merge(second.origin))
 
 
 def _written_at(node: Node, variable: str, k: int) -> Node:

@@ -472,6 +472,8 @@ _ANY_KIND: Final = frozenset(("lt", "le", "gt", "ge", "eq", "ne", "and", "or", "
 
 FUNCTIONS: Final[dict[str, Callable[..., Array]]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "neg": np.negative, "pow": np.power,
+    "above": lambda x, best: (x > best) | (np.isnan(x) & ~np.isnan(best)),
+    "below": lambda x, best: (x < best) | (np.isnan(x) & ~np.isnan(best)),
     "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
     "and": lambda a, b: _truth(a) & _truth(b), "or": lambda a, b: _truth(a) | _truth(b), "not": lambda a: ~_truth(a),
     "where": _where, "max": np.maximum, "min": np.minimum,

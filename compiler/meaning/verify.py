@@ -95,7 +95,7 @@ def _graph(graph: Graph, sizes: frozenset[str] | None, checked: Checked) -> None
             raise _Broken(f"{value.name} is defined twice")
         if value.kind not in _KINDS:
             raise _Broken(f"{value.name} is of no kind: {value.kind}")
-        _shape(value.shape, sizes, f"{value.name} {show_shape(value.shape)}")
+        _shape(value.shape, sizes, lambda: f"{value.name} {show_shape(value.shape)}")
         values[value.name] = value
 
     for value in graph.inputs:
@@ -127,13 +127,13 @@ def _graph(graph: Graph, sizes: frozenset[str] | None, checked: Checked) -> None
             raise _Broken(f"the output {name} does not exist")
 
 
-def _shape(shape: Shape, sizes: frozenset[str] | None, what: str, signed: bool = False) -> None:
+def _shape(shape: Shape, sizes: frozenset[str] | None, what: Callable[[], str], signed: bool = False) -> None:
     for dim in shape:
         unknown = [] if sizes is None else sorted(dim.free() - sizes)
         if unknown:
-            raise _Broken(f"{what} has the size {unknown[0]}, which no input tells")
+            raise _Broken(f"{what()} has the size {unknown[0]}, which no input tells")
         if not signed and dim.value is not None and dim.value < 0:
-            raise _Broken(f"{what} has a negative size")
+            raise _Broken(f"{what()} has a negative size")
 
 
 def _const(const: Const) -> None:
@@ -152,17 +152,21 @@ def _eqn(eqn: Eqn, values: Mapping[str, Value], sizes: frozenset[str] | None) ->
     if len(extents) != len(eqn.axes):
         raise _Broken("an axis stands twice")
     for axis in eqn.axes:
-        _shape((axis.extent,), sizes, f"the axis {axis.name}")
+        _shape((axis.extent,), sizes, partial("the axis {}".format, axis.name))
     if eqn.reduce not in _REDUCES:
         raise _Broken(f"no reduction is called {eqn.reduce}")
     if eqn.out.kind not in _KINDS:
         raise _Broken(f"no kind is called {eqn.out.kind}")
     for ix in (*eqn.out_index, *(i for a in eqn.args for i in a.index)):
-        _shape(tuple(_dims(ix)), sizes, f"the index {show_index(ix)}", signed=True)
+        _shape(tuple(_dims(ix)), sizes, partial(_index_text, ix), signed=True)
     _out(eqn, values, extents)
     for access in eqn.args:
         _access(access, values, extents)
     _body(eqn, values, extents, sizes)
+
+
+def _index_text(ix: Ix) -> str:
+    return f"the index {show_index(ix)}"
 
 
 def _dims(ix: Ix) -> Iterator[Dim]:
@@ -306,7 +310,7 @@ def _leaf(
             raise _Broken(f"the body uses the axis {value}, which is not declared")
         return False, True
     if node.op == "size" and isinstance(value, Dim):
-        _shape((value,), sizes, "the body")
+        _shape((value,), sizes, lambda: "the body")
         return False, True
     raise _Broken(f"the body has a leaf that has no value: {node.op} {value}")
 
@@ -316,7 +320,7 @@ def _leaf(
 
 def _scan(scan: Scan, values: Mapping[str, Value], sizes: frozenset[str] | None) -> None:
     body = scan.body
-    _shape((scan.axis.extent,), sizes, f"the axis {scan.axis.name}")
+    _shape((scan.axis.extent,), sizes, partial("the axis {}".format, scan.axis.name))
     given = scan.initial + scan.slices + scan.captured
     if len(given) != len(body.inputs):
         raise _Broken(f"its body has {len(body.inputs)} inputs and is given {len(given)}")

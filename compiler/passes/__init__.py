@@ -27,6 +27,7 @@ from . import (
     softmax,
     split,
     transposes,
+    unroll,
     windows,
 )
 from . import recognise as recognise
@@ -89,6 +90,7 @@ MEMORY: tuple[Pass, ...] = (
     Pass("windows", "a contraction over windows is written once and read inside: from a copy with zeros around it", windows.run),
     Pass("digits", "a flattened axis runs as the axes that it was made of: nothing is divided", digits.run),
     Pass("layouts", "channels last where convolutions are: what their kernel runs along lies together", layouts.run),
+    Pass("unroll", "what is found in a window of a few elements is a formula of them, without a loop", unroll.run),
 )
 """What is done to the graph of each kernel when it is made into loops."""
 

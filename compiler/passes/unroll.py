@@ -1,0 +1,97 @@
+"""A sum over a window of a few elements, its largest or where that is, becomes a formula of these: ``max(x[2*i], x[2*i + 1])``.
+
+There is then no loop over the window and nothing that it starts from: what is computed for one place of an image runs along what
+lies together in memory, and so does what it is fused with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import reduce
+from itertools import product
+
+from ..graph import expr as E
+from ..graph.expr import Expr
+from ..graph.ir import Access, Axis, Eqn, Graph, fixed
+from ..graph.patterns import special
+from ..graph.rewrite import prune, substitute_access
+from ..graph.shapes import Dim
+from .products import classify
+
+FEW = 4  # elements of a window along one axis that are written one beside the other
+MOST = 16  # operations that all of them may be
+
+_JOINED = {"+": "add", "*": "mul", "max": "max", "min": "min"}
+_FOUND = {"argmax": ("above", "max"), "argmin": ("below", "min")}
+
+
+def run(graph: Graph) -> Graph:
+    eqns = tuple(_unrolled(e) if isinstance(e, Eqn) and _is_short(e) else e for e in graph.eqns)
+    return graph.with_eqns(eqns) if any(a is not b for a, b in zip(eqns, graph.eqns, strict=True)) else graph
+
+
+def windows(eqn: Eqn) -> frozenset[str]:
+    """The axes of windows of a few elements: those that share an index with another, which goes further."""
+    found: set[str] = set()
+    for access in (*eqn.args, Access(eqn.out.name, eqn.out_index)):
+        for ix in access.index:
+            reach = {atom: abs(factor.value or 0) * (eqn.extents[atom].value or 0) or None for atom, factor in ix.terms
+                     if isinstance(atom, str) and atom in eqn.extents}  # fmt: skip
+            if len(ix.terms) < 2 or not reach:
+                continue
+            order = [a.name for a in eqn.axes if a.name in reach]
+            written = {i.plain for i in eqn.out_index}
+            place = max(order, key=lambda n: (reach[n] is None, reach[n] or 0, n in written, -order.index(n)))
+            found |= {n for n in reach if n != place and _few(eqn.extents[n])}
+    return frozenset(found)
+
+
+def _few(extent: Dim) -> bool:
+    return 1 <= (extent.value or FEW + 1) <= FEW
+
+
+def _is_short(eqn: Eqn) -> bool:
+    """Whether it is taken over windows alone. A largest of a few whole rows counts as one: over several axes it is taken one
+    axis at a time."""
+    if (eqn.reduce not in _JOINED and eqn.reduce not in _FOUND) or eqn.plain_out is None or not eqn.reduced:
+        return False
+    if special(eqn) or classify(eqn) is not None:
+        return False
+    short, last = windows(eqn), {n for a in eqn.args for ix in a.index[-1:] for n in ix.axes()}
+    rows = {a.name for a in eqn.reduced if _few(a.extent) and a.name not in last} if eqn.reduce not in ("+", "*") else set[str]()
+    if any(a.name not in short and a.name not in rows for a in eqn.reduced):
+        return False
+    count = 1
+    for axis in eqn.reduced:
+        count *= axis.extent.value or 1
+    return count * max(1, sum(1 for node in E.walk(eqn.body) if node.args)) <= MOST
+
+
+def _unrolled(eqn: Eqn) -> Eqn:
+    args: list[Access] = []
+    terms: list[Expr] = []
+    for here in _places(eqn.reduced):
+        index = {name: fixed(k) for name, k in here.items()}
+        leaves = {E.arg(k): E.arg(len(args) + k) for k in range(len(eqn.args))}
+        leaves |= {E.idx(name): E.const(k) for name, k in here.items()}
+        args += [substitute_access(a, index, eqn.extents) for a in eqn.args]
+        terms.append(E.substitute(eqn.body, leaves))
+    axes = tuple(a for a in eqn.axes if a not in eqn.reduced)
+    return prune(replace(eqn, axes=axes, reduce="", args=tuple(args), body=_joined(eqn.reduce, terms)))
+
+
+def _places(axes: tuple[Axis, ...]) -> Iterator[dict[str, int]]:
+    for place in product(*(range(a.extent.value or 0) for a in axes)):
+        yield dict(zip((a.name for a in axes), place, strict=True))
+
+
+def _joined(how: str, terms: list[Expr]) -> Expr:
+    if how in _JOINED:
+        return reduce(lambda a, b: E.make(_JOINED[how], a, b), terms)
+    takes, best = _FOUND[how]
+    where, so_far = E.ZERO, terms[0]
+    for k, term in enumerate(terms[1:], 1):
+        where = E.make("where", E.make(takes, term, so_far), E.const(k), where)
+        so_far = E.make(best, so_far, term)
+    return where
