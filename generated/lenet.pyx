@@ -9,10 +9,10 @@ Inputs       x[N, 1, 8, 8] y[N]
 Parameters   first.W[8, 1, 3, 3] first.b[8] second.W[16, 8, 3, 3] second.b[16] head.W[64, 10] head.b[10]: 1898 float32, in this order in theta
 Kept         x_pad[N, 1, 10, 10] scores_t7[N, 8, 8, 8] scores_t8_t1[N, 4, 2, 4, 8] scores_t8_pad[N, 6, 6, 8] scores_t15[N, 4, 4, 16] scores_t16_t1[N, 2, 2, 2, 16] scores_t16[N, 2, 2, 16] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
 Operations   the forward graph as written: 96534*N + 1
-             predict 51392*N; bytes moved 5176*N + 14248
-             forward 51440*N + 1, 11*N of them transcendental; bytes moved 9836*N + 12204
-             backward 92641*N; bytes moved 16492*N + 26024
-             train 144091*N + 1, 11*N of them transcendental; bytes moved 18280*N + 31060
+             predict 50240*N; bytes moved 5176*N + 14248
+             forward 50288*N + 1, 11*N of them transcendental; bytes moved 9836*N + 12204
+             backward 92065*N; bytes moved 16492*N + 26024
+             train 142363*N + 1, 11*N of them transcendental; bytes moved 18280*N + 31060
 Products     scores_t3 (64*N x 8 x 9) in predict, forward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
              scores_t11 (16*N x 16 x 72) in predict, forward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
              scores (N x 10 x 64) in predict, forward: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
@@ -64,12 +64,11 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
     cdef write x_pad = work + 512*N + 1152, scores_t3 = work + 1152, scores_t7 = work
     cdef write scores_t8_pad = work + 512*N + 1152, second_W_laid = work, scores_t11 = work + 1152
     cdef write scores_t16 = work + 256*N + 1152
-    cdef real t1, t2
+    cdef real t1, t2, scores_t8
     cdef real first_W_laid[72]
-    cdef real scores_t8_t1[8]
-    cdef real scores_t8[4]
+    cdef real scores_t8_t1[2]
     cdef real scores_t15[256]
-    cdef real scores_t16_t1[4]
+    cdef real scores_t16_t1[2]
     cdef Py_ssize_t n, j, k, l, i
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     x with zeros around it
@@ -106,47 +105,12 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
                 for l in range(8):
                     scores_t8_pad[288*n + 48*j + 8*k + l] = 0
         for j in range(4):
-            for k in range(8):
-                scores_t8[0] = -inf
-                scores_t8_t1[0] = -inf
-                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[16*j + k])
-                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[16*j + k + 8])
-                scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[0])
-                scores_t8_t1[1] = -inf
-                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[16*j + k + 64])
-                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[16*j + k + 72])
-                scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[1])
-                scores_t8_pad[288*n + 8*j + k + 56] = scores_t8[0]
-                scores_t8[1] = -inf
-                scores_t8_t1[2] = -inf
-                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[16*j + k + 128])
-                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[16*j + k + 136])
-                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[2])
-                scores_t8_t1[3] = -inf
-                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[16*j + k + 192])
-                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[16*j + k + 200])
-                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[3])
-                scores_t8_pad[288*n + 8*j + k + 104] = scores_t8[1]
-                scores_t8[2] = -inf
-                scores_t8_t1[4] = -inf
-                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[16*j + k + 256])
-                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[16*j + k + 264])
-                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[4])
-                scores_t8_t1[5] = -inf
-                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[16*j + k + 320])
-                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[16*j + k + 328])
-                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[5])
-                scores_t8_pad[288*n + 8*j + k + 152] = scores_t8[2]
-                scores_t8[3] = -inf
-                scores_t8_t1[6] = -inf
-                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[16*j + k + 384])
-                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[16*j + k + 392])
-                scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[6])
-                scores_t8_t1[7] = -inf
-                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[16*j + k + 448])
-                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[16*j + k + 456])
-                scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[7])
-                scores_t8_pad[288*n + 8*j + k + 200] = scores_t8[3]
+            for k in range(4):
+                for l in range(8):
+                    scores_t8_t1[0] = maximum(scores_t7[128*j + 16*k + l], scores_t7[128*j + 16*k + l + 8])
+                    scores_t8_t1[1] = maximum(scores_t7[128*j + 16*k + l + 64], scores_t7[128*j + 16*k + l + 72])
+                    scores_t8 = maximum(scores_t8_t1[0], scores_t8_t1[1])
+                    scores_t8_pad[288*n + 48*j + 8*k + l + 56] = scores_t8
     #     second.W as the kernel reads it
     for j in range(8):
         for k in range(3):
@@ -163,26 +127,12 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
                 for l in range(16):
                     t2 = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
                     scores_t15[64*j + 16*k + l] = choose(t2 <= 0, <real>0, t2)
-        for j in range(16):
+        for j in range(2):
             for k in range(2):
-                for l in range(2):
-                    scores_t16[64*n + 32*k + 16*l + j] = -inf
-                scores_t16_t1[0] = -inf
-                scores_t16_t1[0] = maximum(scores_t16_t1[0], scores_t15[128*k + j])
-                scores_t16_t1[0] = maximum(scores_t16_t1[0], scores_t15[128*k + j + 16])
-                scores_t16[64*n + 32*k + j] = maximum(scores_t16[64*n + 32*k + j], scores_t16_t1[0])
-                scores_t16_t1[1] = -inf
-                scores_t16_t1[1] = maximum(scores_t16_t1[1], scores_t15[128*k + j + 32])
-                scores_t16_t1[1] = maximum(scores_t16_t1[1], scores_t15[128*k + j + 48])
-                scores_t16[64*n + 32*k + j + 16] = maximum(scores_t16[64*n + 32*k + j + 16], scores_t16_t1[1])
-                scores_t16_t1[2] = -inf
-                scores_t16_t1[2] = maximum(scores_t16_t1[2], scores_t15[128*k + j + 64])
-                scores_t16_t1[2] = maximum(scores_t16_t1[2], scores_t15[128*k + j + 80])
-                scores_t16[64*n + 32*k + j] = maximum(scores_t16[64*n + 32*k + j], scores_t16_t1[2])
-                scores_t16_t1[3] = -inf
-                scores_t16_t1[3] = maximum(scores_t16_t1[3], scores_t15[128*k + j + 96])
-                scores_t16_t1[3] = maximum(scores_t16_t1[3], scores_t15[128*k + j + 112])
-                scores_t16[64*n + 32*k + j + 16] = maximum(scores_t16[64*n + 32*k + j + 16], scores_t16_t1[3])
+                for l in range(16):
+                    scores_t16_t1[0] = maximum(scores_t15[128*j + 32*k + l], scores_t15[128*j + 32*k + l + 16])
+                    scores_t16_t1[1] = maximum(scores_t15[128*j + 32*k + l + 64], scores_t15[128*j + 32*k + l + 80])
+                    scores_t16[64*n + 32*j + 16*k + l] = maximum(scores_t16_t1[0], scores_t16_t1[1])
     #     in flatten
     contract(1, 0, 0,  1, 0, 0,  N, 64, 10,
              1, 0, 0,  4, 16, 10,  16, 1, 40,
@@ -199,10 +149,9 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     cdef write scores_t15 = kept + 1156*N, scores_t16_t1 = kept + 1412*N, scores_t16 = kept + 1540*N
     cdef write loss_t1_exp = kept + 1604*N, loss_t1_sum = kept + 1614*N
     cdef write scores_t3 = work, second_W_laid = work, scores_t11 = work + 1152
-    cdef real t1, t2, loss_t1_max
+    cdef real t1, t2, scores_t8, loss_t1_max
     cdef real loss_t4_block[8]
     cdef real first_W_laid[72]
-    cdef real scores_t8[4]
     cdef real loss_t1_shift[8]
     cdef double loss_t4
     cdef Py_ssize_t n, j, k, l, i, n_start, n_count, n_in
@@ -241,47 +190,12 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
                 for l in range(8):
                     scores_t8_pad[288*n + 48*j + 8*k + l] = 0
         for j in range(4):
-            for k in range(8):
-                scores_t8[0] = -inf
-                scores_t8_t1[256*n + 8*j + k] = -inf
-                scores_t8_t1[256*n + 8*j + k] = maximum(scores_t8_t1[256*n + 8*j + k], scores_t7[512*n + 16*j + k])
-                scores_t8_t1[256*n + 8*j + k] = maximum(scores_t8_t1[256*n + 8*j + k], scores_t7[512*n + 16*j + k + 8])
-                scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[256*n + 8*j + k])
-                scores_t8_t1[256*n + 8*j + k + 32] = -inf
-                scores_t8_t1[256*n + 8*j + k + 32] = maximum(scores_t8_t1[256*n + 8*j + k + 32], scores_t7[512*n + 16*j + k + 64])
-                scores_t8_t1[256*n + 8*j + k + 32] = maximum(scores_t8_t1[256*n + 8*j + k + 32], scores_t7[512*n + 16*j + k + 72])
-                scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[256*n + 8*j + k + 32])
-                scores_t8_pad[288*n + 8*j + k + 56] = scores_t8[0]
-                scores_t8[1] = -inf
-                scores_t8_t1[256*n + 8*j + k + 64] = -inf
-                scores_t8_t1[256*n + 8*j + k + 64] = maximum(scores_t8_t1[256*n + 8*j + k + 64], scores_t7[512*n + 16*j + k + 128])
-                scores_t8_t1[256*n + 8*j + k + 64] = maximum(scores_t8_t1[256*n + 8*j + k + 64], scores_t7[512*n + 16*j + k + 136])
-                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[256*n + 8*j + k + 64])
-                scores_t8_t1[256*n + 8*j + k + 96] = -inf
-                scores_t8_t1[256*n + 8*j + k + 96] = maximum(scores_t8_t1[256*n + 8*j + k + 96], scores_t7[512*n + 16*j + k + 192])
-                scores_t8_t1[256*n + 8*j + k + 96] = maximum(scores_t8_t1[256*n + 8*j + k + 96], scores_t7[512*n + 16*j + k + 200])
-                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[256*n + 8*j + k + 96])
-                scores_t8_pad[288*n + 8*j + k + 104] = scores_t8[1]
-                scores_t8[2] = -inf
-                scores_t8_t1[256*n + 8*j + k + 128] = -inf
-                scores_t8_t1[256*n + 8*j + k + 128] = maximum(scores_t8_t1[256*n + 8*j + k + 128], scores_t7[512*n + 16*j + k + 256])
-                scores_t8_t1[256*n + 8*j + k + 128] = maximum(scores_t8_t1[256*n + 8*j + k + 128], scores_t7[512*n + 16*j + k + 264])
-                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[256*n + 8*j + k + 128])
-                scores_t8_t1[256*n + 8*j + k + 160] = -inf
-                scores_t8_t1[256*n + 8*j + k + 160] = maximum(scores_t8_t1[256*n + 8*j + k + 160], scores_t7[512*n + 16*j + k + 320])
-                scores_t8_t1[256*n + 8*j + k + 160] = maximum(scores_t8_t1[256*n + 8*j + k + 160], scores_t7[512*n + 16*j + k + 328])
-                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[256*n + 8*j + k + 160])
-                scores_t8_pad[288*n + 8*j + k + 152] = scores_t8[2]
-                scores_t8[3] = -inf
-                scores_t8_t1[256*n + 8*j + k + 192] = -inf
-                scores_t8_t1[256*n + 8*j + k + 192] = maximum(scores_t8_t1[256*n + 8*j + k + 192], scores_t7[512*n + 16*j + k + 384])
-                scores_t8_t1[256*n + 8*j + k + 192] = maximum(scores_t8_t1[256*n + 8*j + k + 192], scores_t7[512*n + 16*j + k + 392])
-                scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[256*n + 8*j + k + 192])
-                scores_t8_t1[256*n + 8*j + k + 224] = -inf
-                scores_t8_t1[256*n + 8*j + k + 224] = maximum(scores_t8_t1[256*n + 8*j + k + 224], scores_t7[512*n + 16*j + k + 448])
-                scores_t8_t1[256*n + 8*j + k + 224] = maximum(scores_t8_t1[256*n + 8*j + k + 224], scores_t7[512*n + 16*j + k + 456])
-                scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[256*n + 8*j + k + 224])
-                scores_t8_pad[288*n + 8*j + k + 200] = scores_t8[3]
+            for k in range(4):
+                for l in range(8):
+                    scores_t8_t1[256*n + 64*j + 8*k + l] = maximum(scores_t7[512*n + 128*j + 16*k + l], scores_t7[512*n + 128*j + 16*k + l + 8])
+                    scores_t8_t1[256*n + 64*j + 8*k + l + 32] = maximum(scores_t7[512*n + 128*j + 16*k + l + 64], scores_t7[512*n + 128*j + 16*k + l + 72])
+                    scores_t8 = maximum(scores_t8_t1[256*n + 64*j + 8*k + l], scores_t8_t1[256*n + 64*j + 8*k + l + 32])
+                    scores_t8_pad[288*n + 48*j + 8*k + l + 56] = scores_t8
     #     second.W as the kernel reads it
     for j in range(8):
         for k in range(3):
@@ -298,26 +212,12 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
                 for l in range(16):
                     t2 = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
                     scores_t15[256*n + 64*j + 16*k + l] = choose(t2 <= 0, <real>0, t2)
-        for j in range(16):
+        for j in range(2):
             for k in range(2):
-                for l in range(2):
-                    scores_t16[64*n + 32*k + 16*l + j] = -inf
-                scores_t16_t1[128*n + 64*k + j] = -inf
-                scores_t16_t1[128*n + 64*k + j] = maximum(scores_t16_t1[128*n + 64*k + j], scores_t15[256*n + 128*k + j])
-                scores_t16_t1[128*n + 64*k + j] = maximum(scores_t16_t1[128*n + 64*k + j], scores_t15[256*n + 128*k + j + 16])
-                scores_t16[64*n + 32*k + j] = maximum(scores_t16[64*n + 32*k + j], scores_t16_t1[128*n + 64*k + j])
-                scores_t16_t1[128*n + 64*k + j + 16] = -inf
-                scores_t16_t1[128*n + 64*k + j + 16] = maximum(scores_t16_t1[128*n + 64*k + j + 16], scores_t15[256*n + 128*k + j + 32])
-                scores_t16_t1[128*n + 64*k + j + 16] = maximum(scores_t16_t1[128*n + 64*k + j + 16], scores_t15[256*n + 128*k + j + 48])
-                scores_t16[64*n + 32*k + j + 16] = maximum(scores_t16[64*n + 32*k + j + 16], scores_t16_t1[128*n + 64*k + j + 16])
-                scores_t16_t1[128*n + 64*k + j + 32] = -inf
-                scores_t16_t1[128*n + 64*k + j + 32] = maximum(scores_t16_t1[128*n + 64*k + j + 32], scores_t15[256*n + 128*k + j + 64])
-                scores_t16_t1[128*n + 64*k + j + 32] = maximum(scores_t16_t1[128*n + 64*k + j + 32], scores_t15[256*n + 128*k + j + 80])
-                scores_t16[64*n + 32*k + j] = maximum(scores_t16[64*n + 32*k + j], scores_t16_t1[128*n + 64*k + j + 32])
-                scores_t16_t1[128*n + 64*k + j + 48] = -inf
-                scores_t16_t1[128*n + 64*k + j + 48] = maximum(scores_t16_t1[128*n + 64*k + j + 48], scores_t15[256*n + 128*k + j + 96])
-                scores_t16_t1[128*n + 64*k + j + 48] = maximum(scores_t16_t1[128*n + 64*k + j + 48], scores_t15[256*n + 128*k + j + 112])
-                scores_t16[64*n + 32*k + j + 16] = maximum(scores_t16[64*n + 32*k + j + 16], scores_t16_t1[128*n + 64*k + j + 48])
+                for l in range(16):
+                    scores_t16_t1[128*n + 64*j + 16*k + l] = maximum(scores_t15[256*n + 128*j + 32*k + l], scores_t15[256*n + 128*j + 32*k + l + 16])
+                    scores_t16_t1[128*n + 64*j + 16*k + l + 32] = maximum(scores_t15[256*n + 128*j + 32*k + l + 64], scores_t15[256*n + 128*j + 32*k + l + 80])
+                    scores_t16[64*n + 32*j + 16*k + l] = maximum(scores_t16_t1[128*n + 64*j + 16*k + l], scores_t16_t1[128*n + 64*j + 16*k + l + 32])
     #     in flatten
     contract(1, 0, 0,  1, 0, 0,  N, 64, 10,
              1, 0, 0,  4, 16, 10,  16, 1, 40,
@@ -364,19 +264,13 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
     cdef write scores_t8_t1_at = work + 1088*N + 1152, d_scores_t17 = work + 1536*N + 1152
     cdef write d_scores_t14_pad = work + 1152, second_W_laid_2 = work, d_scores_t8 = work + 1472*N + 1152
     cdef write d_scores_t7 = work, d_scores_t6 = work + 576*N + 1152, d_second_W_laid = work
-    cdef real t1, t3, t5, t7, t9, t11, t13, t15, t17, t19, t21, t23, t25, t27, t29, t31, t33, t35, t37, t39, t41, t43
-    cdef real t45, t47, t49, t51, t53, t55, t57, t59, t61, t63, t65, t67, scores_t16_at_best, scores_t8_at_best
-    cdef real d_scores_t16_t1[8]
-    cdef real scores_t16_t1_at_best[8]
-    cdef real d_scores_t15[16]
-    cdef real d_scores_t14[4]
+    cdef real d_scores_t14
+    cdef real d_scores_t16_t1[128]
+    cdef real d_scores_t15[256]
     cdef real d_scores_t13[16]
-    cdef real d_scores_t8_t1[256]
-    cdef real scores_t8_t1_at_best[8]
+    cdef real d_scores_t8_t1[2]
     cdef real d_scores_t5[8]
     cdef real d_first_W_laid[72]
-    cdef bint t2, t4, t6, t8, t10, t12, t14, t16, t18, t20, t22, t24, t26, t28, t30, t32, t34, t36, t38, t40, t42, t44
-    cdef bint t46, t48, t50, t52, t54, t56, t58, t60, t62, t64, t66, t68
     cdef Py_ssize_t j, n, k, l, i
     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     for j in range(10):
@@ -402,186 +296,15 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
         for j in range(2):
             for k in range(2):
                 for l in range(16):
-                    scores_t16_at[64*n + 32*j + 16*k + l] = 0
-                    scores_t16_at_best = -inf
-                    for i in range(2):
-                        t1 = scores_t16_t1[128*n + 64*j + 32*i + 16*k + l]
-                        t2 = above(t1, scores_t16_at_best)
-                        scores_t16_at_best = pick(t2, t1, scores_t16_at_best)
-                        scores_t16_at[64*n + 32*j + 16*k + l] = pick(t2, i, scores_t16_at[64*n + 32*j + 16*k + l])
-        for j in range(16):
-            scores_t16_t1_at[128*n + j] = 0
-            scores_t16_t1_at_best[0] = -inf
-            t3 = scores_t15[256*n + j]
-            t4 = above(t3, scores_t16_t1_at_best[0])
-            scores_t16_t1_at_best[0] = pick(t4, t3, scores_t16_t1_at_best[0])
-            scores_t16_t1_at[128*n + j] = pick(t4, 0, scores_t16_t1_at[128*n + j])
-            t5 = scores_t15[256*n + j + 16]
-            t6 = above(t5, scores_t16_t1_at_best[0])
-            scores_t16_t1_at_best[0] = pick(t6, t5, scores_t16_t1_at_best[0])
-            scores_t16_t1_at[128*n + j] = pick(t6, 1, scores_t16_t1_at[128*n + j])
-            scores_t16_t1_at[128*n + j + 16] = 0
-            scores_t16_t1_at_best[1] = -inf
-            t7 = scores_t15[256*n + j + 32]
-            t8 = above(t7, scores_t16_t1_at_best[1])
-            scores_t16_t1_at_best[1] = pick(t8, t7, scores_t16_t1_at_best[1])
-            scores_t16_t1_at[128*n + j + 16] = pick(t8, 0, scores_t16_t1_at[128*n + j + 16])
-            t9 = scores_t15[256*n + j + 48]
-            t10 = above(t9, scores_t16_t1_at_best[1])
-            scores_t16_t1_at_best[1] = pick(t10, t9, scores_t16_t1_at_best[1])
-            scores_t16_t1_at[128*n + j + 16] = pick(t10, 1, scores_t16_t1_at[128*n + j + 16])
-            scores_t16_t1_at[128*n + j + 32] = 0
-            scores_t16_t1_at_best[2] = -inf
-            t11 = scores_t15[256*n + j + 64]
-            t12 = above(t11, scores_t16_t1_at_best[2])
-            scores_t16_t1_at_best[2] = pick(t12, t11, scores_t16_t1_at_best[2])
-            scores_t16_t1_at[128*n + j + 32] = pick(t12, 0, scores_t16_t1_at[128*n + j + 32])
-            t13 = scores_t15[256*n + j + 80]
-            t14 = above(t13, scores_t16_t1_at_best[2])
-            scores_t16_t1_at_best[2] = pick(t14, t13, scores_t16_t1_at_best[2])
-            scores_t16_t1_at[128*n + j + 32] = pick(t14, 1, scores_t16_t1_at[128*n + j + 32])
-            scores_t16_t1_at[128*n + j + 48] = 0
-            scores_t16_t1_at_best[3] = -inf
-            t15 = scores_t15[256*n + j + 96]
-            t16 = above(t15, scores_t16_t1_at_best[3])
-            scores_t16_t1_at_best[3] = pick(t16, t15, scores_t16_t1_at_best[3])
-            scores_t16_t1_at[128*n + j + 48] = pick(t16, 0, scores_t16_t1_at[128*n + j + 48])
-            t17 = scores_t15[256*n + j + 112]
-            t18 = above(t17, scores_t16_t1_at_best[3])
-            scores_t16_t1_at_best[3] = pick(t18, t17, scores_t16_t1_at_best[3])
-            scores_t16_t1_at[128*n + j + 48] = pick(t18, 1, scores_t16_t1_at[128*n + j + 48])
-            scores_t16_t1_at[128*n + j + 64] = 0
-            scores_t16_t1_at_best[4] = -inf
-            t19 = scores_t15[256*n + j + 128]
-            t20 = above(t19, scores_t16_t1_at_best[4])
-            scores_t16_t1_at_best[4] = pick(t20, t19, scores_t16_t1_at_best[4])
-            scores_t16_t1_at[128*n + j + 64] = pick(t20, 0, scores_t16_t1_at[128*n + j + 64])
-            t21 = scores_t15[256*n + j + 144]
-            t22 = above(t21, scores_t16_t1_at_best[4])
-            scores_t16_t1_at_best[4] = pick(t22, t21, scores_t16_t1_at_best[4])
-            scores_t16_t1_at[128*n + j + 64] = pick(t22, 1, scores_t16_t1_at[128*n + j + 64])
-            scores_t16_t1_at[128*n + j + 80] = 0
-            scores_t16_t1_at_best[5] = -inf
-            t23 = scores_t15[256*n + j + 160]
-            t24 = above(t23, scores_t16_t1_at_best[5])
-            scores_t16_t1_at_best[5] = pick(t24, t23, scores_t16_t1_at_best[5])
-            scores_t16_t1_at[128*n + j + 80] = pick(t24, 0, scores_t16_t1_at[128*n + j + 80])
-            t25 = scores_t15[256*n + j + 176]
-            t26 = above(t25, scores_t16_t1_at_best[5])
-            scores_t16_t1_at_best[5] = pick(t26, t25, scores_t16_t1_at_best[5])
-            scores_t16_t1_at[128*n + j + 80] = pick(t26, 1, scores_t16_t1_at[128*n + j + 80])
-            scores_t16_t1_at[128*n + j + 96] = 0
-            scores_t16_t1_at_best[6] = -inf
-            t27 = scores_t15[256*n + j + 192]
-            t28 = above(t27, scores_t16_t1_at_best[6])
-            scores_t16_t1_at_best[6] = pick(t28, t27, scores_t16_t1_at_best[6])
-            scores_t16_t1_at[128*n + j + 96] = pick(t28, 0, scores_t16_t1_at[128*n + j + 96])
-            t29 = scores_t15[256*n + j + 208]
-            t30 = above(t29, scores_t16_t1_at_best[6])
-            scores_t16_t1_at_best[6] = pick(t30, t29, scores_t16_t1_at_best[6])
-            scores_t16_t1_at[128*n + j + 96] = pick(t30, 1, scores_t16_t1_at[128*n + j + 96])
-            scores_t16_t1_at[128*n + j + 112] = 0
-            scores_t16_t1_at_best[7] = -inf
-            t31 = scores_t15[256*n + j + 224]
-            t32 = above(t31, scores_t16_t1_at_best[7])
-            scores_t16_t1_at_best[7] = pick(t32, t31, scores_t16_t1_at_best[7])
-            scores_t16_t1_at[128*n + j + 112] = pick(t32, 0, scores_t16_t1_at[128*n + j + 112])
-            t33 = scores_t15[256*n + j + 240]
-            t34 = above(t33, scores_t16_t1_at_best[7])
-            scores_t16_t1_at_best[7] = pick(t34, t33, scores_t16_t1_at_best[7])
-            scores_t16_t1_at[128*n + j + 112] = pick(t34, 1, scores_t16_t1_at[128*n + j + 112])
+                    scores_t16_at[64*n + 32*j + 16*k + l] = pick(above(scores_t16_t1[128*n + 64*j + 16*k + l + 32], scores_t16_t1[128*n + 64*j + 16*k + l]), <real>1, <real>0)
+                    scores_t16_t1_at[128*n + 64*j + 16*k + l] = pick(above(scores_t15[256*n + 128*j + 32*k + l + 16], scores_t15[256*n + 128*j + 32*k + l]), <real>1, <real>0)
+                    scores_t16_t1_at[128*n + 64*j + 16*k + l + 32] = pick(above(scores_t15[256*n + 128*j + 32*k + l + 80], scores_t15[256*n + 128*j + 32*k + l + 64]), <real>1, <real>0)
         for j in range(4):
             for k in range(4):
                 for l in range(8):
-                    scores_t8_at[128*n + 32*j + 8*k + l] = 0
-                    scores_t8_at_best = -inf
-                    for i in range(2):
-                        t35 = scores_t8_t1[256*n + 64*j + 32*i + 8*k + l]
-                        t36 = above(t35, scores_t8_at_best)
-                        scores_t8_at_best = pick(t36, t35, scores_t8_at_best)
-                        scores_t8_at[128*n + 32*j + 8*k + l] = pick(t36, i, scores_t8_at[128*n + 32*j + 8*k + l])
-        for j in range(4):
-            for k in range(8):
-                scores_t8_t1_at[256*n + 8*j + k] = 0
-                scores_t8_t1_at_best[0] = -inf
-                t37 = scores_t7[512*n + 16*j + k]
-                t38 = above(t37, scores_t8_t1_at_best[0])
-                scores_t8_t1_at_best[0] = pick(t38, t37, scores_t8_t1_at_best[0])
-                scores_t8_t1_at[256*n + 8*j + k] = pick(t38, 0, scores_t8_t1_at[256*n + 8*j + k])
-                t39 = scores_t7[512*n + 16*j + k + 8]
-                t40 = above(t39, scores_t8_t1_at_best[0])
-                scores_t8_t1_at_best[0] = pick(t40, t39, scores_t8_t1_at_best[0])
-                scores_t8_t1_at[256*n + 8*j + k] = pick(t40, 1, scores_t8_t1_at[256*n + 8*j + k])
-                scores_t8_t1_at[256*n + 8*j + k + 32] = 0
-                scores_t8_t1_at_best[1] = -inf
-                t41 = scores_t7[512*n + 16*j + k + 64]
-                t42 = above(t41, scores_t8_t1_at_best[1])
-                scores_t8_t1_at_best[1] = pick(t42, t41, scores_t8_t1_at_best[1])
-                scores_t8_t1_at[256*n + 8*j + k + 32] = pick(t42, 0, scores_t8_t1_at[256*n + 8*j + k + 32])
-                t43 = scores_t7[512*n + 16*j + k + 72]
-                t44 = above(t43, scores_t8_t1_at_best[1])
-                scores_t8_t1_at_best[1] = pick(t44, t43, scores_t8_t1_at_best[1])
-                scores_t8_t1_at[256*n + 8*j + k + 32] = pick(t44, 1, scores_t8_t1_at[256*n + 8*j + k + 32])
-                scores_t8_t1_at[256*n + 8*j + k + 64] = 0
-                scores_t8_t1_at_best[2] = -inf
-                t45 = scores_t7[512*n + 16*j + k + 128]
-                t46 = above(t45, scores_t8_t1_at_best[2])
-                scores_t8_t1_at_best[2] = pick(t46, t45, scores_t8_t1_at_best[2])
-                scores_t8_t1_at[256*n + 8*j + k + 64] = pick(t46, 0, scores_t8_t1_at[256*n + 8*j + k + 64])
-                t47 = scores_t7[512*n + 16*j + k + 136]
-                t48 = above(t47, scores_t8_t1_at_best[2])
-                scores_t8_t1_at_best[2] = pick(t48, t47, scores_t8_t1_at_best[2])
-                scores_t8_t1_at[256*n + 8*j + k + 64] = pick(t48, 1, scores_t8_t1_at[256*n + 8*j + k + 64])
-                scores_t8_t1_at[256*n + 8*j + k + 96] = 0
-                scores_t8_t1_at_best[3] = -inf
-                t49 = scores_t7[512*n + 16*j + k + 192]
-                t50 = above(t49, scores_t8_t1_at_best[3])
-                scores_t8_t1_at_best[3] = pick(t50, t49, scores_t8_t1_at_best[3])
-                scores_t8_t1_at[256*n + 8*j + k + 96] = pick(t50, 0, scores_t8_t1_at[256*n + 8*j + k + 96])
-                t51 = scores_t7[512*n + 16*j + k + 200]
-                t52 = above(t51, scores_t8_t1_at_best[3])
-                scores_t8_t1_at_best[3] = pick(t52, t51, scores_t8_t1_at_best[3])
-                scores_t8_t1_at[256*n + 8*j + k + 96] = pick(t52, 1, scores_t8_t1_at[256*n + 8*j + k + 96])
-                scores_t8_t1_at[256*n + 8*j + k + 128] = 0
-                scores_t8_t1_at_best[4] = -inf
-                t53 = scores_t7[512*n + 16*j + k + 256]
-                t54 = above(t53, scores_t8_t1_at_best[4])
-                scores_t8_t1_at_best[4] = pick(t54, t53, scores_t8_t1_at_best[4])
-                scores_t8_t1_at[256*n + 8*j + k + 128] = pick(t54, 0, scores_t8_t1_at[256*n + 8*j + k + 128])
-                t55 = scores_t7[512*n + 16*j + k + 264]
-                t56 = above(t55, scores_t8_t1_at_best[4])
-                scores_t8_t1_at_best[4] = pick(t56, t55, scores_t8_t1_at_best[4])
-                scores_t8_t1_at[256*n + 8*j + k + 128] = pick(t56, 1, scores_t8_t1_at[256*n + 8*j + k + 128])
-                scores_t8_t1_at[256*n + 8*j + k + 160] = 0
-                scores_t8_t1_at_best[5] = -inf
-                t57 = scores_t7[512*n + 16*j + k + 320]
-                t58 = above(t57, scores_t8_t1_at_best[5])
-                scores_t8_t1_at_best[5] = pick(t58, t57, scores_t8_t1_at_best[5])
-                scores_t8_t1_at[256*n + 8*j + k + 160] = pick(t58, 0, scores_t8_t1_at[256*n + 8*j + k + 160])
-                t59 = scores_t7[512*n + 16*j + k + 328]
-                t60 = above(t59, scores_t8_t1_at_best[5])
-                scores_t8_t1_at_best[5] = pick(t60, t59, scores_t8_t1_at_best[5])
-                scores_t8_t1_at[256*n + 8*j + k + 160] = pick(t60, 1, scores_t8_t1_at[256*n + 8*j + k + 160])
-                scores_t8_t1_at[256*n + 8*j + k + 192] = 0
-                scores_t8_t1_at_best[6] = -inf
-                t61 = scores_t7[512*n + 16*j + k + 384]
-                t62 = above(t61, scores_t8_t1_at_best[6])
-                scores_t8_t1_at_best[6] = pick(t62, t61, scores_t8_t1_at_best[6])
-                scores_t8_t1_at[256*n + 8*j + k + 192] = pick(t62, 0, scores_t8_t1_at[256*n + 8*j + k + 192])
-                t63 = scores_t7[512*n + 16*j + k + 392]
-                t64 = above(t63, scores_t8_t1_at_best[6])
-                scores_t8_t1_at_best[6] = pick(t64, t63, scores_t8_t1_at_best[6])
-                scores_t8_t1_at[256*n + 8*j + k + 192] = pick(t64, 1, scores_t8_t1_at[256*n + 8*j + k + 192])
-                scores_t8_t1_at[256*n + 8*j + k + 224] = 0
-                scores_t8_t1_at_best[7] = -inf
-                t65 = scores_t7[512*n + 16*j + k + 448]
-                t66 = above(t65, scores_t8_t1_at_best[7])
-                scores_t8_t1_at_best[7] = pick(t66, t65, scores_t8_t1_at_best[7])
-                scores_t8_t1_at[256*n + 8*j + k + 224] = pick(t66, 0, scores_t8_t1_at[256*n + 8*j + k + 224])
-                t67 = scores_t7[512*n + 16*j + k + 456]
-                t68 = above(t67, scores_t8_t1_at_best[7])
-                scores_t8_t1_at_best[7] = pick(t68, t67, scores_t8_t1_at_best[7])
-                scores_t8_t1_at[256*n + 8*j + k + 224] = pick(t68, 1, scores_t8_t1_at[256*n + 8*j + k + 224])
+                    scores_t8_at[128*n + 32*j + 8*k + l] = pick(above(scores_t8_t1[256*n + 64*j + 8*k + l + 32], scores_t8_t1[256*n + 64*j + 8*k + l]), <real>1, <real>0)
+                    scores_t8_t1_at[256*n + 64*j + 8*k + l] = pick(above(scores_t7[512*n + 128*j + 16*k + l + 8], scores_t7[512*n + 128*j + 16*k + l]), <real>1, <real>0)
+                    scores_t8_t1_at[256*n + 64*j + 8*k + l + 32] = pick(above(scores_t7[512*n + 128*j + 16*k + l + 72], scores_t7[512*n + 128*j + 16*k + l + 64]), <real>1, <real>0)
         for j in range(10):
             d_head_b[j] += d_scores[10*n + j]
     gemm(N, 64, 10, 1,
@@ -597,35 +320,27 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
     for n in range(N):
         for j in range(16):
             for k in range(2):
-                d_scores_t16_t1[k] = pick(k == scores_t16_at[64*n + j], d_scores_t17[64*n + 4*j], <real>0)
-                d_scores_t16_t1[k + 2] = pick(k == scores_t16_at[64*n + j + 16], d_scores_t17[64*n + 4*j + 1], <real>0)
-                d_scores_t16_t1[k + 4] = pick(k == scores_t16_at[64*n + j + 32], d_scores_t17[64*n + 4*j + 2], <real>0)
-                d_scores_t16_t1[k + 6] = pick(k == scores_t16_at[64*n + j + 48], d_scores_t17[64*n + 4*j + 3], <real>0)
-            d_scores_t15[0] = pick(0 == scores_t16_t1_at[128*n + j], d_scores_t16_t1[0], <real>0)
-            d_scores_t15[1] = pick(1 == scores_t16_t1_at[128*n + j], d_scores_t16_t1[0], <real>0)
-            d_scores_t15[2] = pick(0 == scores_t16_t1_at[128*n + j + 16], d_scores_t16_t1[2], <real>0)
-            d_scores_t15[3] = pick(1 == scores_t16_t1_at[128*n + j + 16], d_scores_t16_t1[2], <real>0)
-            d_scores_t15[4] = pick(0 == scores_t16_t1_at[128*n + j + 32], d_scores_t16_t1[1], <real>0)
-            d_scores_t15[5] = pick(1 == scores_t16_t1_at[128*n + j + 32], d_scores_t16_t1[1], <real>0)
-            d_scores_t15[6] = pick(0 == scores_t16_t1_at[128*n + j + 48], d_scores_t16_t1[3], <real>0)
-            d_scores_t15[7] = pick(1 == scores_t16_t1_at[128*n + j + 48], d_scores_t16_t1[3], <real>0)
-            d_scores_t15[8] = pick(0 == scores_t16_t1_at[128*n + j + 64], d_scores_t16_t1[4], <real>0)
-            d_scores_t15[9] = pick(1 == scores_t16_t1_at[128*n + j + 64], d_scores_t16_t1[4], <real>0)
-            d_scores_t15[10] = pick(0 == scores_t16_t1_at[128*n + j + 80], d_scores_t16_t1[6], <real>0)
-            d_scores_t15[11] = pick(1 == scores_t16_t1_at[128*n + j + 80], d_scores_t16_t1[6], <real>0)
-            d_scores_t15[12] = pick(0 == scores_t16_t1_at[128*n + j + 96], d_scores_t16_t1[5], <real>0)
-            d_scores_t15[13] = pick(1 == scores_t16_t1_at[128*n + j + 96], d_scores_t16_t1[5], <real>0)
-            d_scores_t15[14] = pick(0 == scores_t16_t1_at[128*n + j + 112], d_scores_t16_t1[7], <real>0)
-            d_scores_t15[15] = pick(1 == scores_t16_t1_at[128*n + j + 112], d_scores_t16_t1[7], <real>0)
+                d_scores_t16_t1[2*j + k] = pick(k == scores_t16_at[64*n + j], d_scores_t17[64*n + 4*j], <real>0)
+                d_scores_t16_t1[2*j + k + 32] = pick(k == scores_t16_at[64*n + j + 16], d_scores_t17[64*n + 4*j + 1], <real>0)
+                d_scores_t16_t1[2*j + k + 64] = pick(k == scores_t16_at[64*n + j + 32], d_scores_t17[64*n + 4*j + 2], <real>0)
+                d_scores_t16_t1[2*j + k + 96] = pick(k == scores_t16_at[64*n + j + 48], d_scores_t17[64*n + 4*j + 3], <real>0)
+        for j in range(2):
+            for k in range(2):
+                for l in range(16):
+                    d_scores_t15[128*j + 32*k + l] = pick(0 == scores_t16_t1_at[128*n + 64*j + 16*k + l], d_scores_t16_t1[64*j + 32*k + 2*l], <real>0)
+                    d_scores_t15[128*j + 32*k + l + 16] = pick(1 == scores_t16_t1_at[128*n + 64*j + 16*k + l], d_scores_t16_t1[64*j + 32*k + 2*l], <real>0)
+                    d_scores_t15[128*j + 32*k + l + 64] = pick(0 == scores_t16_t1_at[128*n + 64*j + 16*k + l + 32], d_scores_t16_t1[64*j + 32*k + 2*l + 1], <real>0)
+                    d_scores_t15[128*j + 32*k + l + 80] = pick(1 == scores_t16_t1_at[128*n + 64*j + 16*k + l + 32], d_scores_t16_t1[64*j + 32*k + 2*l + 1], <real>0)
+        for j in range(6):
             for k in range(6):
-                for l in range(6):
-                    d_scores_t14_pad[576*n + 96*k + 16*l + j] = 0
+                for l in range(16):
+                    d_scores_t14_pad[576*n + 96*j + 16*k + l] = 0
+        for j in range(4):
             for k in range(4):
-                for l in range(4):
-                    d_scores_t14[l] = d_scores_t15[4*k + l]*(<real>0 if scores_t15[256*n + 64*k + 16*l + j] <= 0 else <real>1)
-                    d_scores_t14_pad[576*n + 96*k + 16*l + j + 112] = d_scores_t14[l]
-                for l in range(4):
-                    d_scores_t13[j] += d_scores_t14[l]
+                for l in range(16):
+                    d_scores_t14 = d_scores_t15[64*j + 16*k + l]*(<real>0 if scores_t15[256*n + 64*j + 16*k + l] <= 0 else <real>1)
+                    d_scores_t13[l] += d_scores_t14
+                    d_scores_t14_pad[576*n + 96*j + 16*k + l + 112] = d_scores_t14
     #     second.W as the kernel reads it
     for j in range(3):
         for k in range(3):
@@ -644,26 +359,12 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
         for j in range(4):
             for k in range(4):
                 for l in range(8):
-                    for i in range(2):
-                        d_scores_t8_t1[64*j + 16*k + 2*l + i] = pick(i == scores_t8_at[128*n + 32*j + 8*k + l], d_scores_t8[128*n + 32*j + 8*k + l], <real>0)
-        for j in range(4):
-            for k in range(8):
-                d_scores_t7[16*j + k] = pick(0 == scores_t8_t1_at[256*n + 8*j + k], d_scores_t8_t1[16*j + 2*k], <real>0)
-                d_scores_t7[16*j + k + 8] = pick(1 == scores_t8_t1_at[256*n + 8*j + k], d_scores_t8_t1[16*j + 2*k], <real>0)
-                d_scores_t7[16*j + k + 64] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 32], d_scores_t8_t1[16*j + 2*k + 1], <real>0)
-                d_scores_t7[16*j + k + 72] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 32], d_scores_t8_t1[16*j + 2*k + 1], <real>0)
-                d_scores_t7[16*j + k + 128] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 64], d_scores_t8_t1[16*j + 2*k + 64], <real>0)
-                d_scores_t7[16*j + k + 136] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 64], d_scores_t8_t1[16*j + 2*k + 64], <real>0)
-                d_scores_t7[16*j + k + 192] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 96], d_scores_t8_t1[16*j + 2*k + 65], <real>0)
-                d_scores_t7[16*j + k + 200] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 96], d_scores_t8_t1[16*j + 2*k + 65], <real>0)
-                d_scores_t7[16*j + k + 256] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 128], d_scores_t8_t1[16*j + 2*k + 128], <real>0)
-                d_scores_t7[16*j + k + 264] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 128], d_scores_t8_t1[16*j + 2*k + 128], <real>0)
-                d_scores_t7[16*j + k + 320] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 160], d_scores_t8_t1[16*j + 2*k + 129], <real>0)
-                d_scores_t7[16*j + k + 328] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 160], d_scores_t8_t1[16*j + 2*k + 129], <real>0)
-                d_scores_t7[16*j + k + 384] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 192], d_scores_t8_t1[16*j + 2*k + 192], <real>0)
-                d_scores_t7[16*j + k + 392] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 192], d_scores_t8_t1[16*j + 2*k + 192], <real>0)
-                d_scores_t7[16*j + k + 448] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 224], d_scores_t8_t1[16*j + 2*k + 193], <real>0)
-                d_scores_t7[16*j + k + 456] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 224], d_scores_t8_t1[16*j + 2*k + 193], <real>0)
+                    d_scores_t8_t1[0] = pick(0 == scores_t8_at[128*n + 32*j + 8*k + l], d_scores_t8[128*n + 32*j + 8*k + l], <real>0)
+                    d_scores_t7[128*j + 16*k + l] = pick(0 == scores_t8_t1_at[256*n + 64*j + 8*k + l], d_scores_t8_t1[0], <real>0)
+                    d_scores_t7[128*j + 16*k + l + 8] = pick(1 == scores_t8_t1_at[256*n + 64*j + 8*k + l], d_scores_t8_t1[0], <real>0)
+                    d_scores_t8_t1[1] = pick(1 == scores_t8_at[128*n + 32*j + 8*k + l], d_scores_t8[128*n + 32*j + 8*k + l], <real>0)
+                    d_scores_t7[128*j + 16*k + l + 64] = pick(0 == scores_t8_t1_at[256*n + 64*j + 8*k + l + 32], d_scores_t8_t1[1], <real>0)
+                    d_scores_t7[128*j + 16*k + l + 72] = pick(1 == scores_t8_t1_at[256*n + 64*j + 8*k + l + 32], d_scores_t8_t1[1], <real>0)
         for j in range(8):
             for k in range(8):
                 for l in range(8):
@@ -709,31 +410,22 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef write d_scores = work + 2640*N + 2304, d_scores_t17 = work + 1088*N + 2304, d_scores_t14_pad = work + 2304
     cdef write d_scores_t8 = work + 2272*N + 2304, d_scores_t7 = work, d_scores_t6 = work + 1088*N + 2304
     cdef write d_second_W_laid = work
-    cdef real t1, t2, t4, t6, t8, t10, t12, t14, t16, t18, t20, t22, t24, t26, t28, t30, t32, t34, t36, t38, t40, t42
-    cdef real t44, t46, t48, t50, t51, t53, t55, t57, t59, t61, t63, t65, t67, t69, t71, t73, loss_t1_max
+    cdef real t1, t2, scores_t8, loss_t1_max, d_scores_t14
     cdef real loss_t4_block[8]
     cdef real first_W_laid[72]
-    cdef real scores_t8_t1[8]
-    cdef real scores_t8[4]
-    cdef real scores_t16_t1[4]
+    cdef real scores_t8_t1[2]
+    cdef real scores_t16_t1[2]
     cdef real scores[80]
     cdef real loss_t1_shift[8]
     cdef real loss_t1_exp[80]
     cdef real loss_t1_sum[8]
-    cdef real scores_t16_at_best[2]
-    cdef real d_scores_t16_t1[8]
-    cdef real scores_t16_t1_at_best[4]
-    cdef real d_scores_t15[16]
-    cdef real d_scores_t14[4]
+    cdef real d_scores_t16_t1[128]
+    cdef real d_scores_t15[256]
     cdef real d_scores_t13[16]
-    cdef real scores_t8_at_best[4]
-    cdef real d_scores_t8_t1[256]
-    cdef real scores_t8_t1_at_best[8]
+    cdef real d_scores_t8_t1[2]
     cdef real d_scores_t5[8]
     cdef real d_first_W_laid[72]
     cdef double loss_t4
-    cdef bint t3, t5, t7, t9, t11, t13, t15, t17, t19, t21, t23, t25, t27, t29, t31, t33, t35, t37, t39, t41, t43, t45
-    cdef bint t47, t49, t52, t54, t56, t58, t60, t62, t64, t66, t68, t70, t72, t74
     cdef Py_ssize_t n, j, k, l, i, n_start, n_count, n_in
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     x with zeros around it
@@ -765,222 +457,19 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                 for l in range(8):
                     scores_t8_pad[288*n + 48*j + 8*k + l] = 0
         for j in range(4):
-            for k in range(8):
-                scores_t8[0] = -inf
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8_at[128*n + 8*j + k] = 0
-                scores_t8_at_best[0] = -inf
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8_t1[0] = -inf
-                #     in max_pool2d
-                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[512*n + 16*j + k])
-                scores_t8_t1[0] = maximum(scores_t8_t1[0], scores_t7[512*n + 16*j + k + 8])
-                scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[0])
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                #     where the max is
-                t2 = scores_t8_t1[0]
-                t3 = above(t2, scores_t8_at_best[0])
-                scores_t8_at_best[0] = pick(t3, t2, scores_t8_at_best[0])
-                scores_t8_at[128*n + 8*j + k] = pick(t3, 0, scores_t8_at[128*n + 8*j + k])
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8_t1[1] = -inf
-                #     in max_pool2d
-                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[512*n + 16*j + k + 64])
-                scores_t8_t1[1] = maximum(scores_t8_t1[1], scores_t7[512*n + 16*j + k + 72])
-                scores_t8[0] = maximum(scores_t8[0], scores_t8_t1[1])
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                #     where the max is
-                t4 = scores_t8_t1[1]
-                t5 = above(t4, scores_t8_at_best[0])
-                scores_t8_at_best[0] = pick(t5, t4, scores_t8_at_best[0])
-                scores_t8_at[128*n + 8*j + k] = pick(t5, 1, scores_t8_at[128*n + 8*j + k])
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                #     scores_t8 with zeros around it
-                scores_t8_pad[288*n + 8*j + k + 56] = scores_t8[0]
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8_t1_at[256*n + 8*j + k] = 0
-                scores_t8_t1_at_best[0] = -inf
-                #     where the max is
-                t6 = scores_t7[512*n + 16*j + k]
-                t7 = above(t6, scores_t8_t1_at_best[0])
-                scores_t8_t1_at_best[0] = pick(t7, t6, scores_t8_t1_at_best[0])
-                scores_t8_t1_at[256*n + 8*j + k] = pick(t7, 0, scores_t8_t1_at[256*n + 8*j + k])
-                t8 = scores_t7[512*n + 16*j + k + 8]
-                t9 = above(t8, scores_t8_t1_at_best[0])
-                scores_t8_t1_at_best[0] = pick(t9, t8, scores_t8_t1_at_best[0])
-                scores_t8_t1_at[256*n + 8*j + k] = pick(t9, 1, scores_t8_t1_at[256*n + 8*j + k])
-                scores_t8_t1_at[256*n + 8*j + k + 32] = 0
-                scores_t8_t1_at_best[1] = -inf
-                t10 = scores_t7[512*n + 16*j + k + 64]
-                t11 = above(t10, scores_t8_t1_at_best[1])
-                scores_t8_t1_at_best[1] = pick(t11, t10, scores_t8_t1_at_best[1])
-                scores_t8_t1_at[256*n + 8*j + k + 32] = pick(t11, 0, scores_t8_t1_at[256*n + 8*j + k + 32])
-                t12 = scores_t7[512*n + 16*j + k + 72]
-                t13 = above(t12, scores_t8_t1_at_best[1])
-                scores_t8_t1_at_best[1] = pick(t13, t12, scores_t8_t1_at_best[1])
-                scores_t8_t1_at[256*n + 8*j + k + 32] = pick(t13, 1, scores_t8_t1_at[256*n + 8*j + k + 32])
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8[1] = -inf
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8_at[128*n + 8*j + k + 32] = 0
-                scores_t8_at_best[1] = -inf
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8_t1[2] = -inf
-                #     in max_pool2d
-                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[512*n + 16*j + k + 128])
-                scores_t8_t1[2] = maximum(scores_t8_t1[2], scores_t7[512*n + 16*j + k + 136])
-                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[2])
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                #     where the max is
-                t14 = scores_t8_t1[2]
-                t15 = above(t14, scores_t8_at_best[1])
-                scores_t8_at_best[1] = pick(t15, t14, scores_t8_at_best[1])
-                scores_t8_at[128*n + 8*j + k + 32] = pick(t15, 0, scores_t8_at[128*n + 8*j + k + 32])
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8_t1[3] = -inf
-                #     in max_pool2d
-                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[512*n + 16*j + k + 192])
-                scores_t8_t1[3] = maximum(scores_t8_t1[3], scores_t7[512*n + 16*j + k + 200])
-                scores_t8[1] = maximum(scores_t8[1], scores_t8_t1[3])
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                #     where the max is
-                t16 = scores_t8_t1[3]
-                t17 = above(t16, scores_t8_at_best[1])
-                scores_t8_at_best[1] = pick(t17, t16, scores_t8_at_best[1])
-                scores_t8_at[128*n + 8*j + k + 32] = pick(t17, 1, scores_t8_at[128*n + 8*j + k + 32])
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                #     scores_t8 with zeros around it
-                scores_t8_pad[288*n + 8*j + k + 104] = scores_t8[1]
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8_t1_at[256*n + 8*j + k + 64] = 0
-                scores_t8_t1_at_best[2] = -inf
-                #     where the max is
-                t18 = scores_t7[512*n + 16*j + k + 128]
-                t19 = above(t18, scores_t8_t1_at_best[2])
-                scores_t8_t1_at_best[2] = pick(t19, t18, scores_t8_t1_at_best[2])
-                scores_t8_t1_at[256*n + 8*j + k + 64] = pick(t19, 0, scores_t8_t1_at[256*n + 8*j + k + 64])
-                t20 = scores_t7[512*n + 16*j + k + 136]
-                t21 = above(t20, scores_t8_t1_at_best[2])
-                scores_t8_t1_at_best[2] = pick(t21, t20, scores_t8_t1_at_best[2])
-                scores_t8_t1_at[256*n + 8*j + k + 64] = pick(t21, 1, scores_t8_t1_at[256*n + 8*j + k + 64])
-                scores_t8_t1_at[256*n + 8*j + k + 96] = 0
-                scores_t8_t1_at_best[3] = -inf
-                t22 = scores_t7[512*n + 16*j + k + 192]
-                t23 = above(t22, scores_t8_t1_at_best[3])
-                scores_t8_t1_at_best[3] = pick(t23, t22, scores_t8_t1_at_best[3])
-                scores_t8_t1_at[256*n + 8*j + k + 96] = pick(t23, 0, scores_t8_t1_at[256*n + 8*j + k + 96])
-                t24 = scores_t7[512*n + 16*j + k + 200]
-                t25 = above(t24, scores_t8_t1_at_best[3])
-                scores_t8_t1_at_best[3] = pick(t25, t24, scores_t8_t1_at_best[3])
-                scores_t8_t1_at[256*n + 8*j + k + 96] = pick(t25, 1, scores_t8_t1_at[256*n + 8*j + k + 96])
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8[2] = -inf
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8_at[128*n + 8*j + k + 64] = 0
-                scores_t8_at_best[2] = -inf
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8_t1[4] = -inf
-                #     in max_pool2d
-                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[512*n + 16*j + k + 256])
-                scores_t8_t1[4] = maximum(scores_t8_t1[4], scores_t7[512*n + 16*j + k + 264])
-                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[4])
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                #     where the max is
-                t26 = scores_t8_t1[4]
-                t27 = above(t26, scores_t8_at_best[2])
-                scores_t8_at_best[2] = pick(t27, t26, scores_t8_at_best[2])
-                scores_t8_at[128*n + 8*j + k + 64] = pick(t27, 0, scores_t8_at[128*n + 8*j + k + 64])
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8_t1[5] = -inf
-                #     in max_pool2d
-                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[512*n + 16*j + k + 320])
-                scores_t8_t1[5] = maximum(scores_t8_t1[5], scores_t7[512*n + 16*j + k + 328])
-                scores_t8[2] = maximum(scores_t8[2], scores_t8_t1[5])
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                #     where the max is
-                t28 = scores_t8_t1[5]
-                t29 = above(t28, scores_t8_at_best[2])
-                scores_t8_at_best[2] = pick(t29, t28, scores_t8_at_best[2])
-                scores_t8_at[128*n + 8*j + k + 64] = pick(t29, 1, scores_t8_at[128*n + 8*j + k + 64])
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                #     scores_t8 with zeros around it
-                scores_t8_pad[288*n + 8*j + k + 152] = scores_t8[2]
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8_t1_at[256*n + 8*j + k + 128] = 0
-                scores_t8_t1_at_best[4] = -inf
-                #     where the max is
-                t30 = scores_t7[512*n + 16*j + k + 256]
-                t31 = above(t30, scores_t8_t1_at_best[4])
-                scores_t8_t1_at_best[4] = pick(t31, t30, scores_t8_t1_at_best[4])
-                scores_t8_t1_at[256*n + 8*j + k + 128] = pick(t31, 0, scores_t8_t1_at[256*n + 8*j + k + 128])
-                t32 = scores_t7[512*n + 16*j + k + 264]
-                t33 = above(t32, scores_t8_t1_at_best[4])
-                scores_t8_t1_at_best[4] = pick(t33, t32, scores_t8_t1_at_best[4])
-                scores_t8_t1_at[256*n + 8*j + k + 128] = pick(t33, 1, scores_t8_t1_at[256*n + 8*j + k + 128])
-                scores_t8_t1_at[256*n + 8*j + k + 160] = 0
-                scores_t8_t1_at_best[5] = -inf
-                t34 = scores_t7[512*n + 16*j + k + 320]
-                t35 = above(t34, scores_t8_t1_at_best[5])
-                scores_t8_t1_at_best[5] = pick(t35, t34, scores_t8_t1_at_best[5])
-                scores_t8_t1_at[256*n + 8*j + k + 160] = pick(t35, 0, scores_t8_t1_at[256*n + 8*j + k + 160])
-                t36 = scores_t7[512*n + 16*j + k + 328]
-                t37 = above(t36, scores_t8_t1_at_best[5])
-                scores_t8_t1_at_best[5] = pick(t37, t36, scores_t8_t1_at_best[5])
-                scores_t8_t1_at[256*n + 8*j + k + 160] = pick(t37, 1, scores_t8_t1_at[256*n + 8*j + k + 160])
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8[3] = -inf
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8_at[128*n + 8*j + k + 96] = 0
-                scores_t8_at_best[3] = -inf
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8_t1[6] = -inf
-                #     in max_pool2d
-                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[512*n + 16*j + k + 384])
-                scores_t8_t1[6] = maximum(scores_t8_t1[6], scores_t7[512*n + 16*j + k + 392])
-                scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[6])
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                #     where the max is
-                t38 = scores_t8_t1[6]
-                t39 = above(t38, scores_t8_at_best[3])
-                scores_t8_at_best[3] = pick(t39, t38, scores_t8_at_best[3])
-                scores_t8_at[128*n + 8*j + k + 96] = pick(t39, 0, scores_t8_at[128*n + 8*j + k + 96])
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8_t1[7] = -inf
-                #     in max_pool2d
-                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[512*n + 16*j + k + 448])
-                scores_t8_t1[7] = maximum(scores_t8_t1[7], scores_t7[512*n + 16*j + k + 456])
-                scores_t8[3] = maximum(scores_t8[3], scores_t8_t1[7])
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                #     where the max is
-                t40 = scores_t8_t1[7]
-                t41 = above(t40, scores_t8_at_best[3])
-                scores_t8_at_best[3] = pick(t41, t40, scores_t8_at_best[3])
-                scores_t8_at[128*n + 8*j + k + 96] = pick(t41, 1, scores_t8_at[128*n + 8*j + k + 96])
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                #     scores_t8 with zeros around it
-                scores_t8_pad[288*n + 8*j + k + 200] = scores_t8[3]
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t8_t1_at[256*n + 8*j + k + 192] = 0
-                scores_t8_t1_at_best[6] = -inf
-                #     where the max is
-                t42 = scores_t7[512*n + 16*j + k + 384]
-                t43 = above(t42, scores_t8_t1_at_best[6])
-                scores_t8_t1_at_best[6] = pick(t43, t42, scores_t8_t1_at_best[6])
-                scores_t8_t1_at[256*n + 8*j + k + 192] = pick(t43, 0, scores_t8_t1_at[256*n + 8*j + k + 192])
-                t44 = scores_t7[512*n + 16*j + k + 392]
-                t45 = above(t44, scores_t8_t1_at_best[6])
-                scores_t8_t1_at_best[6] = pick(t45, t44, scores_t8_t1_at_best[6])
-                scores_t8_t1_at[256*n + 8*j + k + 192] = pick(t45, 1, scores_t8_t1_at[256*n + 8*j + k + 192])
-                scores_t8_t1_at[256*n + 8*j + k + 224] = 0
-                scores_t8_t1_at_best[7] = -inf
-                t46 = scores_t7[512*n + 16*j + k + 448]
-                t47 = above(t46, scores_t8_t1_at_best[7])
-                scores_t8_t1_at_best[7] = pick(t47, t46, scores_t8_t1_at_best[7])
-                scores_t8_t1_at[256*n + 8*j + k + 224] = pick(t47, 0, scores_t8_t1_at[256*n + 8*j + k + 224])
-                t48 = scores_t7[512*n + 16*j + k + 456]
-                t49 = above(t48, scores_t8_t1_at_best[7])
-                scores_t8_t1_at_best[7] = pick(t49, t48, scores_t8_t1_at_best[7])
-                scores_t8_t1_at[256*n + 8*j + k + 224] = pick(t49, 1, scores_t8_t1_at[256*n + 8*j + k + 224])
+            for k in range(4):
+                for l in range(8):
+                    #     in max_pool2d
+                    scores_t8_t1[0] = maximum(scores_t7[512*n + 128*j + 16*k + l], scores_t7[512*n + 128*j + 16*k + l + 8])
+                    scores_t8_t1[1] = maximum(scores_t7[512*n + 128*j + 16*k + l + 64], scores_t7[512*n + 128*j + 16*k + l + 72])
+                    scores_t8 = maximum(scores_t8_t1[0], scores_t8_t1[1])
+                    #     scores_t8 with zeros around it
+                    scores_t8_pad[288*n + 48*j + 8*k + l + 56] = scores_t8
+                    # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                    #     where the max is
+                    scores_t8_at[128*n + 32*j + 8*k + l] = pick(above(scores_t8_t1[1], scores_t8_t1[0]), <real>1, <real>0)
+                    scores_t8_t1_at[256*n + 64*j + 8*k + l] = pick(above(scores_t7[512*n + 128*j + 16*k + l + 8], scores_t7[512*n + 128*j + 16*k + l]), <real>1, <real>0)
+                    scores_t8_t1_at[256*n + 64*j + 8*k + l + 32] = pick(above(scores_t7[512*n + 128*j + 16*k + l + 72], scores_t7[512*n + 128*j + 16*k + l + 64]), <real>1, <real>0)
     for j in range(8):
         # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
         #     second.W as the kernel reads it
@@ -1004,110 +493,22 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         for j in range(4):
             for k in range(4):
                 for l in range(16):
-                    t50 = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
-                    scores_t15[256*n + 64*j + 16*k + l] = choose(t50 <= 0, <real>0, t50)
-        for j in range(16):
+                    t2 = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
+                    scores_t15[256*n + 64*j + 16*k + l] = choose(t2 <= 0, <real>0, t2)
+        for j in range(2):
             for k in range(2):
-                for l in range(2):
-                    scores_t16[64*n + 32*k + 16*l + j] = -inf
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                for l in range(2):
-                    scores_t16_at[64*n + 32*k + 16*l + j] = 0
-                    scores_t16_at_best[l] = -inf
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t16_t1[0] = -inf
-                #     in max_pool2d
-                scores_t16_t1[0] = maximum(scores_t16_t1[0], scores_t15[256*n + 128*k + j])
-                scores_t16_t1[0] = maximum(scores_t16_t1[0], scores_t15[256*n + 128*k + j + 16])
-                scores_t16[64*n + 32*k + j] = maximum(scores_t16[64*n + 32*k + j], scores_t16_t1[0])
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                #     where the max is
-                t51 = scores_t16_t1[0]
-                t52 = above(t51, scores_t16_at_best[0])
-                scores_t16_at_best[0] = pick(t52, t51, scores_t16_at_best[0])
-                scores_t16_at[64*n + 32*k + j] = pick(t52, 0, scores_t16_at[64*n + 32*k + j])
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t16_t1[1] = -inf
-                #     in max_pool2d
-                scores_t16_t1[1] = maximum(scores_t16_t1[1], scores_t15[256*n + 128*k + j + 32])
-                scores_t16_t1[1] = maximum(scores_t16_t1[1], scores_t15[256*n + 128*k + j + 48])
-                scores_t16[64*n + 32*k + j + 16] = maximum(scores_t16[64*n + 32*k + j + 16], scores_t16_t1[1])
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                #     where the max is
-                t53 = scores_t16_t1[1]
-                t54 = above(t53, scores_t16_at_best[1])
-                scores_t16_at_best[1] = pick(t54, t53, scores_t16_at_best[1])
-                scores_t16_at[64*n + 32*k + j + 16] = pick(t54, 0, scores_t16_at[64*n + 32*k + j + 16])
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t16_t1[2] = -inf
-                #     in max_pool2d
-                scores_t16_t1[2] = maximum(scores_t16_t1[2], scores_t15[256*n + 128*k + j + 64])
-                scores_t16_t1[2] = maximum(scores_t16_t1[2], scores_t15[256*n + 128*k + j + 80])
-                scores_t16[64*n + 32*k + j] = maximum(scores_t16[64*n + 32*k + j], scores_t16_t1[2])
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                #     where the max is
-                t55 = scores_t16_t1[2]
-                t56 = above(t55, scores_t16_at_best[0])
-                scores_t16_at_best[0] = pick(t56, t55, scores_t16_at_best[0])
-                scores_t16_at[64*n + 32*k + j] = pick(t56, 1, scores_t16_at[64*n + 32*k + j])
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t16_t1[3] = -inf
-                #     in max_pool2d
-                scores_t16_t1[3] = maximum(scores_t16_t1[3], scores_t15[256*n + 128*k + j + 96])
-                scores_t16_t1[3] = maximum(scores_t16_t1[3], scores_t15[256*n + 128*k + j + 112])
-                scores_t16[64*n + 32*k + j + 16] = maximum(scores_t16[64*n + 32*k + j + 16], scores_t16_t1[3])
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                #     where the max is
-                t57 = scores_t16_t1[3]
-                t58 = above(t57, scores_t16_at_best[1])
-                scores_t16_at_best[1] = pick(t58, t57, scores_t16_at_best[1])
-                scores_t16_at[64*n + 32*k + j + 16] = pick(t58, 1, scores_t16_at[64*n + 32*k + j + 16])
-                # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                #     in flatten
-                scores_t17[64*n + 4*j + 2*k] = scores_t16[64*n + 32*k + j]
-                scores_t17[64*n + 4*j + 2*k + 1] = scores_t16[64*n + 32*k + j + 16]
-                # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-                scores_t16_t1_at[128*n + 64*k + j] = 0
-                scores_t16_t1_at_best[0] = -inf
-                #     where the max is
-                t59 = scores_t15[256*n + 128*k + j]
-                t60 = above(t59, scores_t16_t1_at_best[0])
-                scores_t16_t1_at_best[0] = pick(t60, t59, scores_t16_t1_at_best[0])
-                scores_t16_t1_at[128*n + 64*k + j] = pick(t60, 0, scores_t16_t1_at[128*n + 64*k + j])
-                t61 = scores_t15[256*n + 128*k + j + 16]
-                t62 = above(t61, scores_t16_t1_at_best[0])
-                scores_t16_t1_at_best[0] = pick(t62, t61, scores_t16_t1_at_best[0])
-                scores_t16_t1_at[128*n + 64*k + j] = pick(t62, 1, scores_t16_t1_at[128*n + 64*k + j])
-                scores_t16_t1_at[128*n + 64*k + j + 16] = 0
-                scores_t16_t1_at_best[1] = -inf
-                t63 = scores_t15[256*n + 128*k + j + 32]
-                t64 = above(t63, scores_t16_t1_at_best[1])
-                scores_t16_t1_at_best[1] = pick(t64, t63, scores_t16_t1_at_best[1])
-                scores_t16_t1_at[128*n + 64*k + j + 16] = pick(t64, 0, scores_t16_t1_at[128*n + 64*k + j + 16])
-                t65 = scores_t15[256*n + 128*k + j + 48]
-                t66 = above(t65, scores_t16_t1_at_best[1])
-                scores_t16_t1_at_best[1] = pick(t66, t65, scores_t16_t1_at_best[1])
-                scores_t16_t1_at[128*n + 64*k + j + 16] = pick(t66, 1, scores_t16_t1_at[128*n + 64*k + j + 16])
-                scores_t16_t1_at[128*n + 64*k + j + 32] = 0
-                scores_t16_t1_at_best[2] = -inf
-                t67 = scores_t15[256*n + 128*k + j + 64]
-                t68 = above(t67, scores_t16_t1_at_best[2])
-                scores_t16_t1_at_best[2] = pick(t68, t67, scores_t16_t1_at_best[2])
-                scores_t16_t1_at[128*n + 64*k + j + 32] = pick(t68, 0, scores_t16_t1_at[128*n + 64*k + j + 32])
-                t69 = scores_t15[256*n + 128*k + j + 80]
-                t70 = above(t69, scores_t16_t1_at_best[2])
-                scores_t16_t1_at_best[2] = pick(t70, t69, scores_t16_t1_at_best[2])
-                scores_t16_t1_at[128*n + 64*k + j + 32] = pick(t70, 1, scores_t16_t1_at[128*n + 64*k + j + 32])
-                scores_t16_t1_at[128*n + 64*k + j + 48] = 0
-                scores_t16_t1_at_best[3] = -inf
-                t71 = scores_t15[256*n + 128*k + j + 96]
-                t72 = above(t71, scores_t16_t1_at_best[3])
-                scores_t16_t1_at_best[3] = pick(t72, t71, scores_t16_t1_at_best[3])
-                scores_t16_t1_at[128*n + 64*k + j + 48] = pick(t72, 0, scores_t16_t1_at[128*n + 64*k + j + 48])
-                t73 = scores_t15[256*n + 128*k + j + 112]
-                t74 = above(t73, scores_t16_t1_at_best[3])
-                scores_t16_t1_at_best[3] = pick(t74, t73, scores_t16_t1_at_best[3])
-                scores_t16_t1_at[128*n + 64*k + j + 48] = pick(t74, 1, scores_t16_t1_at[128*n + 64*k + j + 48])
+                for l in range(16):
+                    #     in max_pool2d
+                    scores_t16_t1[0] = maximum(scores_t15[256*n + 128*j + 32*k + l], scores_t15[256*n + 128*j + 32*k + l + 16])
+                    scores_t16_t1[1] = maximum(scores_t15[256*n + 128*j + 32*k + l + 64], scores_t15[256*n + 128*j + 32*k + l + 80])
+                    scores_t16[64*n + 32*j + 16*k + l] = maximum(scores_t16_t1[0], scores_t16_t1[1])
+                    #     in flatten
+                    scores_t17[64*n + 4*l + 2*j + k] = scores_t16[64*n + 32*j + 16*k + l]
+                    # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+                    #     where the max is
+                    scores_t16_at[64*n + 32*j + 16*k + l] = pick(above(scores_t16_t1[1], scores_t16_t1[0]), <real>1, <real>0)
+                    scores_t16_t1_at[128*n + 64*j + 16*k + l] = pick(above(scores_t15[256*n + 128*j + 32*k + l + 16], scores_t15[256*n + 128*j + 32*k + l]), <real>1, <real>0)
+                    scores_t16_t1_at[128*n + 64*j + 16*k + l + 32] = pick(above(scores_t15[256*n + 128*j + 32*k + l + 80], scores_t15[256*n + 128*j + 32*k + l + 64]), <real>1, <real>0)
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     in dense
     #     in flatten
@@ -1175,35 +576,27 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     for n in range(N):
         for j in range(16):
             for k in range(2):
-                d_scores_t16_t1[k] = pick(k == scores_t16_at[64*n + j], d_scores_t17[64*n + 4*j], <real>0)
-                d_scores_t16_t1[k + 2] = pick(k == scores_t16_at[64*n + j + 16], d_scores_t17[64*n + 4*j + 1], <real>0)
-                d_scores_t16_t1[k + 4] = pick(k == scores_t16_at[64*n + j + 32], d_scores_t17[64*n + 4*j + 2], <real>0)
-                d_scores_t16_t1[k + 6] = pick(k == scores_t16_at[64*n + j + 48], d_scores_t17[64*n + 4*j + 3], <real>0)
-            d_scores_t15[0] = pick(0 == scores_t16_t1_at[128*n + j], d_scores_t16_t1[0], <real>0)
-            d_scores_t15[1] = pick(1 == scores_t16_t1_at[128*n + j], d_scores_t16_t1[0], <real>0)
-            d_scores_t15[2] = pick(0 == scores_t16_t1_at[128*n + j + 16], d_scores_t16_t1[2], <real>0)
-            d_scores_t15[3] = pick(1 == scores_t16_t1_at[128*n + j + 16], d_scores_t16_t1[2], <real>0)
-            d_scores_t15[4] = pick(0 == scores_t16_t1_at[128*n + j + 32], d_scores_t16_t1[1], <real>0)
-            d_scores_t15[5] = pick(1 == scores_t16_t1_at[128*n + j + 32], d_scores_t16_t1[1], <real>0)
-            d_scores_t15[6] = pick(0 == scores_t16_t1_at[128*n + j + 48], d_scores_t16_t1[3], <real>0)
-            d_scores_t15[7] = pick(1 == scores_t16_t1_at[128*n + j + 48], d_scores_t16_t1[3], <real>0)
-            d_scores_t15[8] = pick(0 == scores_t16_t1_at[128*n + j + 64], d_scores_t16_t1[4], <real>0)
-            d_scores_t15[9] = pick(1 == scores_t16_t1_at[128*n + j + 64], d_scores_t16_t1[4], <real>0)
-            d_scores_t15[10] = pick(0 == scores_t16_t1_at[128*n + j + 80], d_scores_t16_t1[6], <real>0)
-            d_scores_t15[11] = pick(1 == scores_t16_t1_at[128*n + j + 80], d_scores_t16_t1[6], <real>0)
-            d_scores_t15[12] = pick(0 == scores_t16_t1_at[128*n + j + 96], d_scores_t16_t1[5], <real>0)
-            d_scores_t15[13] = pick(1 == scores_t16_t1_at[128*n + j + 96], d_scores_t16_t1[5], <real>0)
-            d_scores_t15[14] = pick(0 == scores_t16_t1_at[128*n + j + 112], d_scores_t16_t1[7], <real>0)
-            d_scores_t15[15] = pick(1 == scores_t16_t1_at[128*n + j + 112], d_scores_t16_t1[7], <real>0)
+                d_scores_t16_t1[2*j + k] = pick(k == scores_t16_at[64*n + j], d_scores_t17[64*n + 4*j], <real>0)
+                d_scores_t16_t1[2*j + k + 32] = pick(k == scores_t16_at[64*n + j + 16], d_scores_t17[64*n + 4*j + 1], <real>0)
+                d_scores_t16_t1[2*j + k + 64] = pick(k == scores_t16_at[64*n + j + 32], d_scores_t17[64*n + 4*j + 2], <real>0)
+                d_scores_t16_t1[2*j + k + 96] = pick(k == scores_t16_at[64*n + j + 48], d_scores_t17[64*n + 4*j + 3], <real>0)
+        for j in range(2):
+            for k in range(2):
+                for l in range(16):
+                    d_scores_t15[128*j + 32*k + l] = pick(0 == scores_t16_t1_at[128*n + 64*j + 16*k + l], d_scores_t16_t1[64*j + 32*k + 2*l], <real>0)
+                    d_scores_t15[128*j + 32*k + l + 16] = pick(1 == scores_t16_t1_at[128*n + 64*j + 16*k + l], d_scores_t16_t1[64*j + 32*k + 2*l], <real>0)
+                    d_scores_t15[128*j + 32*k + l + 64] = pick(0 == scores_t16_t1_at[128*n + 64*j + 16*k + l + 32], d_scores_t16_t1[64*j + 32*k + 2*l + 1], <real>0)
+                    d_scores_t15[128*j + 32*k + l + 80] = pick(1 == scores_t16_t1_at[128*n + 64*j + 16*k + l + 32], d_scores_t16_t1[64*j + 32*k + 2*l + 1], <real>0)
+        for j in range(6):
             for k in range(6):
-                for l in range(6):
-                    d_scores_t14_pad[576*n + 96*k + 16*l + j] = 0
+                for l in range(16):
+                    d_scores_t14_pad[576*n + 96*j + 16*k + l] = 0
+        for j in range(4):
             for k in range(4):
-                for l in range(4):
-                    d_scores_t14[l] = d_scores_t15[4*k + l]*(<real>0 if scores_t15[256*n + 64*k + 16*l + j] <= 0 else <real>1)
-                    d_scores_t14_pad[576*n + 96*k + 16*l + j + 112] = d_scores_t14[l]
-                for l in range(4):
-                    d_scores_t13[j] += d_scores_t14[l]
+                for l in range(16):
+                    d_scores_t14 = d_scores_t15[64*j + 16*k + l]*(<real>0 if scores_t15[256*n + 64*j + 16*k + l] <= 0 else <real>1)
+                    d_scores_t13[l] += d_scores_t14
+                    d_scores_t14_pad[576*n + 96*j + 16*k + l + 112] = d_scores_t14
     contract(N, 576, 128,  4, 96, 32,  4, 16, 8,
              1, 0, 0,  3, 96, 384,  48, 1, 8,
              8, 1, 1,
@@ -1216,26 +609,12 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         for j in range(4):
             for k in range(4):
                 for l in range(8):
-                    for i in range(2):
-                        d_scores_t8_t1[64*j + 16*k + 2*l + i] = pick(i == scores_t8_at[128*n + 32*j + 8*k + l], d_scores_t8[128*n + 32*j + 8*k + l], <real>0)
-        for j in range(4):
-            for k in range(8):
-                d_scores_t7[16*j + k] = pick(0 == scores_t8_t1_at[256*n + 8*j + k], d_scores_t8_t1[16*j + 2*k], <real>0)
-                d_scores_t7[16*j + k + 8] = pick(1 == scores_t8_t1_at[256*n + 8*j + k], d_scores_t8_t1[16*j + 2*k], <real>0)
-                d_scores_t7[16*j + k + 64] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 32], d_scores_t8_t1[16*j + 2*k + 1], <real>0)
-                d_scores_t7[16*j + k + 72] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 32], d_scores_t8_t1[16*j + 2*k + 1], <real>0)
-                d_scores_t7[16*j + k + 128] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 64], d_scores_t8_t1[16*j + 2*k + 64], <real>0)
-                d_scores_t7[16*j + k + 136] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 64], d_scores_t8_t1[16*j + 2*k + 64], <real>0)
-                d_scores_t7[16*j + k + 192] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 96], d_scores_t8_t1[16*j + 2*k + 65], <real>0)
-                d_scores_t7[16*j + k + 200] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 96], d_scores_t8_t1[16*j + 2*k + 65], <real>0)
-                d_scores_t7[16*j + k + 256] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 128], d_scores_t8_t1[16*j + 2*k + 128], <real>0)
-                d_scores_t7[16*j + k + 264] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 128], d_scores_t8_t1[16*j + 2*k + 128], <real>0)
-                d_scores_t7[16*j + k + 320] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 160], d_scores_t8_t1[16*j + 2*k + 129], <real>0)
-                d_scores_t7[16*j + k + 328] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 160], d_scores_t8_t1[16*j + 2*k + 129], <real>0)
-                d_scores_t7[16*j + k + 384] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 192], d_scores_t8_t1[16*j + 2*k + 192], <real>0)
-                d_scores_t7[16*j + k + 392] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 192], d_scores_t8_t1[16*j + 2*k + 192], <real>0)
-                d_scores_t7[16*j + k + 448] = pick(0 == scores_t8_t1_at[256*n + 8*j + k + 224], d_scores_t8_t1[16*j + 2*k + 193], <real>0)
-                d_scores_t7[16*j + k + 456] = pick(1 == scores_t8_t1_at[256*n + 8*j + k + 224], d_scores_t8_t1[16*j + 2*k + 193], <real>0)
+                    d_scores_t8_t1[0] = pick(0 == scores_t8_at[128*n + 32*j + 8*k + l], d_scores_t8[128*n + 32*j + 8*k + l], <real>0)
+                    d_scores_t7[128*j + 16*k + l] = pick(0 == scores_t8_t1_at[256*n + 64*j + 8*k + l], d_scores_t8_t1[0], <real>0)
+                    d_scores_t7[128*j + 16*k + l + 8] = pick(1 == scores_t8_t1_at[256*n + 64*j + 8*k + l], d_scores_t8_t1[0], <real>0)
+                    d_scores_t8_t1[1] = pick(1 == scores_t8_at[128*n + 32*j + 8*k + l], d_scores_t8[128*n + 32*j + 8*k + l], <real>0)
+                    d_scores_t7[128*j + 16*k + l + 64] = pick(0 == scores_t8_t1_at[256*n + 64*j + 8*k + l + 32], d_scores_t8_t1[1], <real>0)
+                    d_scores_t7[128*j + 16*k + l + 72] = pick(1 == scores_t8_t1_at[256*n + 64*j + 8*k + l + 32], d_scores_t8_t1[1], <real>0)
         for j in range(8):
             for k in range(8):
                 for l in range(8):
