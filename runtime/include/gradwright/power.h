@@ -18,8 +18,8 @@ typedef struct {
     int next;
 } gw_powers;
 
-/* The thread's own. In a shared library the address of such a variable is a call, which gcc makes anew at each use; of this function it
-   knows that once is enough. */
+/* The thread's own. In a shared library the address of such a variable is a call, which gcc makes anew at each use; of this
+   function it knows that once is enough. */
 static __attribute__((noinline, const, unused)) gw_powers *gw_own_powers(void)
 {
     static __thread gw_powers own;
