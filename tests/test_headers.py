@@ -76,6 +76,8 @@ SOURCE_ARRAYS = (
 {real} sum_{s}(const {real}* x, ptrdiff_t n) {{ return gw_sum_{s}(x, n); }}
 {real} squares_{s}(const {real}* x, ptrdiff_t n) {{ return gw_squares_{s}(x, n); }}
 {real} dot_{s}(const {real}* x, const {real}* y, ptrdiff_t n) {{ return gw_dot_{s}(x, y, n); }}
+{real} absolutes_{s}(const {real}* x, ptrdiff_t n) {{ return gw_absolutes_{s}(x, n); }}
+{real} short_absolutes_{s}(const {real}* x, ptrdiff_t n) {{ return gw_short_absolutes_{s}(x, n); }}
 {real} product_{s}(const {real}* x, ptrdiff_t n) {{ return gw_product_{s}(x, n); }}
 {real} short_sum_{s}(const {real}* x, ptrdiff_t n) {{ return gw_short_sum_{s}(x, n); }}
 {real} short_squares_{s}(const {real}* x, ptrdiff_t n) {{ return gw_short_squares_{s}(x, n); }}
@@ -485,6 +487,9 @@ def reduce(library: ctypes.CDLL, name: str, *operands: Array) -> float:
     return float(function(*(pointer(x) for x in operands), ctypes.c_ssize_t(operands[0].size)))
 
 
+SHORT = ("short_sum", "short_absolutes", "short_squares")
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(
     "n",
@@ -499,7 +504,9 @@ def test_reductions(arrays: ctypes.CDLL, dtype: Any, n: int) -> None:
     assert abs(reduce(arrays, "sum", x) - wide.sum()) <= bound * abs(wide).sum()
     assert abs(reduce(arrays, "squares", x) - (wide * wide).sum()) <= bound * (wide * wide).sum()
     assert abs(reduce(arrays, "dot", x, y) - (wide * other).sum()) <= bound * abs(wide * other).sum()
+    assert abs(reduce(arrays, "absolutes", x) - abs(wide).sum()) <= bound * abs(wide).sum()
     if n < 128:
+        assert abs(reduce(arrays, "short_absolutes", x) - abs(wide).sum()) <= bound * abs(wide).sum()
         assert abs(reduce(arrays, "short_sum", x) - wide.sum()) <= bound * abs(wide).sum()
         assert abs(reduce(arrays, "short_squares", x) - (wide * wide).sum()) <= bound * (wide * wide).sum()
         assert abs(reduce(arrays, "short_dot", x, y) - (wide * other).sum()) <= bound * abs(wide * other).sum()
@@ -511,7 +518,7 @@ def test_reductions(arrays: ctypes.CDLL, dtype: Any, n: int) -> None:
     for place in sorted({0, n // 2, n - 1} & set(range(n))):
         z = x.copy()
         z[place] = NAN
-        for name in ("sum", "squares", "product", "maximum", "minimum", *(("short_sum", "short_squares") if n < 128 else ())):
+        for name in ("sum", "absolutes", "squares", "product", "maximum", "minimum", *(SHORT if n < 128 else ())):
             assert np.isnan(reduce(arrays, name, z))
         z[place] = INF
         assert reduce(arrays, "sum", z) == reduce(arrays, "maximum", z) == INF

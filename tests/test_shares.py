@@ -266,11 +266,12 @@ size N
 input x[N, 100], y[N]
 output f = sum(x, axis=1) + max(x, axis=1)
 output g = exp(y)
-output h = sum(g) + sum(y**2) + sum(g * y) + sum(x[:, 3])
+output h = sum(g) + sum(y**2) + sum(g * y) + sum(abs(y)) + sum(x[:, 3])
 """
     code = next(iter(compile_model(model, stop_after="cython", name="lying").value.values())).partition("cdef void predict")[0]
     assert "block_sum(x + 100*n, 100)" in code and "block_max(x + 100*n, 100)" in code
-    for call in (r"sum\(g \+ n_start", r"squares\(y \+ n_start", r"dot\(g \+ n_start\w*, y \+ n_start"):
+    lying = r"squares\(y \+ n_start", r"absolutes\(y \+ n_start"
+    for call in (r"sum\(g \+ n_start", *lying, r"dot\(g \+ n_start\w*, y \+ n_start"):
         assert re.search(rf"block_{call}\w*, n_count", code)
     assert "= x[100*n + 3]" in code
     rng = np.random.default_rng(0)
@@ -301,12 +302,12 @@ def test_a_few_terms_are_summed_in_a_vector() -> None:
 dtype float32
 size N
 input x[N, 9], w[9], z[N + 8]
-output f = tanh(sum(x, axis=1)) + sum(x**2, axis=1) + x @ w
+output f = tanh(sum(x, axis=1)) + sum(x**2, axis=1) + sum(abs(x), axis=1) + x @ w
 g[n] = sum(z[n + k] * w[k] for k) for n in range(N)
 output g
 """
     code = next(iter(compile_model(model, stop_after="cython", name="few").value.values()))
-    for call in ("sum(x + 9*n, 9)", "squares(x + 9*n, 9)", "dot(x + 9*n, w, 9)"):
+    for call in ("sum(x + 9*n, 9)", "squares(x + 9*n, 9)", "absolutes(x + 9*n, 9)", "dot(x + 9*n, w, 9)"):
         assert f"short_{call}" in code
     assert "dot(z" not in code
     rng = np.random.default_rng(0)

@@ -28,8 +28,8 @@ PIECE = 256  # operations of one C function: its compiler takes more than twice 
 BLOCK = 512  # elements of a long sum that are added at a time
 SHORTEST = 4  # terms of a sum for which a vector is worth it
 # what reduces terms that lie in memory, by how they lie
-_KERNELS = {("+=", "one"): "sum", ("+=", "squares"): "squares", ("+=", "two"): "dot", ("*=", "one"): "product",
-            ("max=", "one"): "max", ("min=", "one"): "min"}  # fmt: skip
+_KERNELS = {("+=", "one"): "sum", ("+=", "absolutes"): "absolutes", ("+=", "squares"): "squares", ("+=", "two"): "dot",
+            ("*=", "one"): "product", ("max=", "one"): "max", ("min=", "one"): "min"}  # fmt: skip
 Sources = Mapping[str, Source]
 
 
@@ -732,13 +732,13 @@ class KernelWriter:
         return ", ".join(self._start(substitute_access(a, {first: Ix()}, {}) if first else a) for a in accesses)
 
     def _lie(self, term: Assign, loop: Loop) -> str:
-        """How the terms of a reduction lie in memory, all there when the loop is done: "one" after the other; "squares" of what
-        does; "two", products of such pairs; else ""."""
+        """How the terms of a reduction lie in memory, all there when the loop is done: "one" after the other; "absolutes" or
+        "squares" of what does; "two", products of such pairs; else ""."""
         factors = _factors(term.body)
         if not factors or not all(self._lies(term.args[k], term, loop) for k in factors):
             return ""
         if len(factors) == 1:
-            return "one"
+            return "one" if term.body.op == "arg" else "absolutes" if self.parallel else ""
         return "" if not self.parallel else "squares" if factors[0] == factors[1] else "two"
 
     def _place(self, access: Access) -> Ix:
@@ -974,13 +974,18 @@ class KernelWriter:
 
 
 def _factors(body: Expr) -> tuple[int, ...]:
-    """The arguments of which a body is the product, if these are one or two; a square has one twice."""
+    """The arguments of which a body is the product, if these are one or two, a square has one twice; or the absolute value."""
+    if body.op in ("arg", "abs"):
+        inner = body if body.op == "arg" else body.args[0]
+        return (inner.value,) if inner.op == "arg" and isinstance(inner.value, int) else ()
     if body.op == "square" or (body.op == "pow" and body.args[1].number == 2):
         parts = (body.args[0], body.args[0])
+    elif body.op == "mul":
+        parts = (body.args[0], body.args[1])
     else:
-        parts = (body.args[0], body.args[1]) if body.op == "mul" else (body, body)
+        return ()
     numbers = tuple(part.value for part in parts if part.op == "arg" and isinstance(part.value, int))
-    return () if len(numbers) < 2 else numbers[:1] if body.op == "arg" else numbers
+    return numbers if len(numbers) == 2 else ()
 
 
 def _walk(nodes: Sequence[Node]) -> Iterator[Node]:

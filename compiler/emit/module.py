@@ -27,6 +27,7 @@ DIRECTIVES = ("language_level=3, boundscheck=False, wraparound=False, cdivision=
 
 _TWO = ("max", "min", "atan2", "polygamma", "pow")
 _BLOCKS = {"block_sum": "sum", "block_squares": "squares", "block_dot": "dot", "block_product": "product",
+           "block_absolutes": "absolutes", "short_absolutes": "short_absolutes",
            "block_max": "maximum", "block_min": "minimum",
            "short_sum": "short_sum", "short_squares": "short_squares", "short_dot": "short_dot"}  # fmt: skip
 _CIRCULAR = frozenset(("cos", "sin", "tan"))

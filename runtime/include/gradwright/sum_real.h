@@ -52,6 +52,12 @@ GW_SUM_OF(gw_squares, (const GW_REAL* x, ptrdiff_t n), (x, half), (x + half, n -
 #undef GW_AT
 #undef GW_ONE
 
+#define GW_AT(i) ((GW_NAME(gw_vec))((GW_NAME(gw_lanes))GW_LOAD(x + (i)) & GW_ALL_BUT_SIGN))
+#define GW_ONE(i) (x[i] < 0 ? -x[i] : x[i])
+GW_SUM_OF(gw_absolutes, (const GW_REAL* x, ptrdiff_t n), (x, half), (x + half, n - half), GW_AT, GW_ONE)
+#undef GW_AT
+#undef GW_ONE
+
 #define GW_AT(i) (GW_LOAD(x + (i)) * GW_LOAD(y + (i)))
 #define GW_ONE(i) x[i] * y[i]
 GW_SUM_OF(gw_dot, (const GW_REAL* x, const GW_REAL* y, ptrdiff_t n), (x, y, half), (x + half, y + half, n - half), GW_AT, GW_ONE)
@@ -122,6 +128,12 @@ GW_INLINE GW_REAL GW_NAME(gw_across_32)(GW_NAME(gw_32) v) {
 #define GW_AT(bytes, i) GW_PIECE(bytes, x + (i))
 #define GW_ONE(i) x[i]
 GW_SHORT_OF(gw_short_sum, (const GW_REAL* x, ptrdiff_t n), GW_AT, GW_ONE)
+#undef GW_AT
+#undef GW_ONE
+
+#define GW_AT(bytes, i) ((GW_NAME(gw_##bytes))((GW_NAME(gw_whole_##bytes))GW_PIECE(bytes, x + (i)) & GW_ALL_BUT_SIGN))
+#define GW_ONE(i) (x[i] < 0 ? -x[i] : x[i])
+GW_SHORT_OF(gw_short_absolutes, (const GW_REAL* x, ptrdiff_t n), GW_AT, GW_ONE)
 #undef GW_AT
 #undef GW_ONE
 
