@@ -39,7 +39,10 @@ cdef extern from "gradwright/scalar.h" nogil:
 cdef extern from "math.h" nogil:
     float inf "INFINITY"
 cdef extern from "gradwright/sum.h" nogil:
+    float block_squares "gw_squares_f32"(const float *, Py_ssize_t) noexcept
     float block_sum "gw_sum_f32"(const float *, Py_ssize_t) noexcept
+    float short_squares "gw_short_squares_f32"(const float *, Py_ssize_t) noexcept
+    float short_sum "gw_short_sum_f32"(const float *, Py_ssize_t) noexcept
 cdef extern from "gradwright/gemm.h" nogil:
     # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns
     void gemm "gw_gemm_f32"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, float alpha,
@@ -80,7 +83,6 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
     cdef real reg = hyper[0]
     cdef real loss_t1_max
     cdef real loss_t4_block[8]
-    cdef real loss_t7_block[100]
     cdef real loss_t1_shift[8]
     cdef double loss_t4, loss_t7, loss_t9
     cdef Py_ssize_t n, j, n_start, n_count, n_in, k
@@ -122,8 +124,7 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t1_sum[n] = 0
-            for j in range(10):
-                loss_t1_sum[n] += loss_t1_exp[10*n + j]
+            loss_t1_sum[n] += short_sum(loss_t1_exp + 10*n, 10)
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n]) - scores[10*n + y[n]]
@@ -131,13 +132,10 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
             loss_t4 += loss_t4_block[n_in]
     loss_t7 = 0
     for j in range(3072):
-        for k in range(100):
-            loss_t7_block[k] = W1[100*j + k]*W1[100*j + k]
-        loss_t7 += block_sum(loss_t7_block, 100)
+        loss_t7 += block_squares(W1 + 100*j, 100)
     loss_t9 = 0
     for j in range(100):
-        for k in range(10):
-            loss_t9 += W2[10*j + k]*W2[10*j + k]
+        loss_t9 += short_squares(W2 + 10*j, 10)
     loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
 
 
@@ -213,7 +211,6 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef write d_h = work, d_h_t2 = work + 336*N
     cdef real loss_t1_max
     cdef real loss_t4_block[8]
-    cdef real loss_t7_block[100]
     cdef real scores[80]
     cdef real loss_t1_shift[8]
     cdef real loss_t1_exp[80]
@@ -258,8 +255,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t1_sum[n_in] = 0
-            for j in range(10):
-                loss_t1_sum[n_in] += loss_t1_exp[10*n_in + j]
+            loss_t1_sum[n_in] += short_sum(loss_t1_exp + 10*n_in, 10)
             # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
             #     scores is used 2 times: its adjoints add
             #     exp(t - logsumexp(t)): the softmax
@@ -281,18 +277,16 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     loss_t7 = 0
     for j in range(3072):
         for k in range(100):
-            loss_t7_block[k] = W1[100*j + k]*W1[100*j + k]
             # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
             # examples/cifar_two_layer.gw:12                h = max(0, x @ W1 + b1)
             #     W1 is used 2 times: its adjoints add
             #     d loss_t6 / d W1 = 2 * W1
             d_W1[100*j + k] = reg*(<real>2*W1[100*j + k])
-        loss_t7 += block_sum(loss_t7_block, 100)
-    # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        loss_t7 += block_squares(W1 + 100*j, 100)
     loss_t9 = 0
     for j in range(100):
-        for k in range(10):
-            loss_t9 += W2[10*j + k]*W2[10*j + k]
+        loss_t9 += short_squares(W2 + 10*j, 10)
         # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
         # examples/cifar_two_layer.gw:13                output scores = h @ W2 + b2
         #     W2 is used 2 times: its adjoints add
@@ -383,8 +377,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t1_sum[n_in] = 0
-            for j in range(10):
-                loss_t1_sum[n_in] += loss_t1_exp[10*n_in + j]
+            loss_t1_sum[n_in] += short_sum(loss_t1_exp + 10*n_in, 10)
             # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
             #     scores is used 2 times: its adjoints add
             #     exp(t - logsumexp(t)): the softmax

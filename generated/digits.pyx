@@ -38,7 +38,10 @@ cdef extern from "gradwright/scalar.h" nogil:
 cdef extern from "math.h" nogil:
     double inf "INFINITY"
 cdef extern from "gradwright/sum.h" nogil:
+    double block_squares "gw_squares_f64"(const double *, Py_ssize_t) noexcept
     double block_sum "gw_sum_f64"(const double *, Py_ssize_t) noexcept
+    double short_squares "gw_short_squares_f64"(const double *, Py_ssize_t) noexcept
+    double short_sum "gw_short_sum_f64"(const double *, Py_ssize_t) noexcept
 cdef extern from "gradwright/gemm.h" nogil:
     # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns
     void gemm "gw_gemm_f64"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, double alpha,
@@ -82,7 +85,6 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
     cdef write h_t1 = work
     cdef real t1, loss_t1_max
     cdef real loss_t4_block[8]
-    cdef real loss_t7_block[64]
     cdef real loss_t1_shift[8]
     cdef double loss_t4, loss_t7, loss_t9
     cdef Py_ssize_t n, j, n_start, n_count, n_in, k
@@ -120,8 +122,7 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t1_sum[n] = 0
-            for j in range(10):
-                loss_t1_sum[n] += loss_t1_exp[10*n + j]
+            loss_t1_sum[n] += short_sum(loss_t1_exp + 10*n, 10)
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n]) - scores[10*n + y[n]]
@@ -129,13 +130,10 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
             loss_t4 += loss_t4_block[n_in]
     loss_t7 = 0
     for j in range(64):
-        for k in range(64):
-            loss_t7_block[k] = W1[64*j + k]*W1[64*j + k]
-        loss_t7 += block_sum(loss_t7_block, 64)
+        loss_t7 += block_squares(W1 + 64*j, 64)
     loss_t9 = 0
     for j in range(64):
-        for k in range(10):
-            loss_t9 += W2[10*j + k]*W2[10*j + k]
+        loss_t9 += short_squares(W2 + 10*j, 10)
     loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
 
 
@@ -212,7 +210,6 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef write d_h_t2 = work + 128*N
     cdef real t1, loss_t1_max
     cdef real loss_t4_block[8]
-    cdef real loss_t7_block[64]
     cdef real scores[80]
     cdef real loss_t1_shift[8]
     cdef real loss_t1_exp[80]
@@ -257,8 +254,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t1_sum[n_in] = 0
-            for j in range(10):
-                loss_t1_sum[n_in] += loss_t1_exp[10*n_in + j]
+            loss_t1_sum[n_in] += short_sum(loss_t1_exp + 10*n_in, 10)
             # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
             #     scores is used 2 times: its adjoints add
             #     exp(t - logsumexp(t)): the softmax
@@ -280,18 +276,16 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     loss_t7 = 0
     for j in range(64):
         for k in range(64):
-            loss_t7_block[k] = W1[64*j + k]*W1[64*j + k]
             # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
             # examples/digits.gw:17                h = relu(x @ W1 + b1)
             #     W1 is used 2 times: its adjoints add
             #     d loss_t6 / d W1 = 2 * W1
             d_W1[64*j + k] = reg*(2*W1[64*j + k])
-        loss_t7 += block_sum(loss_t7_block, 64)
-    # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        loss_t7 += block_squares(W1 + 64*j, 64)
     loss_t9 = 0
     for j in range(64):
-        for k in range(10):
-            loss_t9 += W2[10*j + k]*W2[10*j + k]
+        loss_t9 += short_squares(W2 + 10*j, 10)
         # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
         # examples/digits.gw:20                output scores = h @ W2 + b2
         #     W2 is used 2 times: its adjoints add
@@ -383,8 +377,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t1_sum[n_in] = 0
-            for j in range(10):
-                loss_t1_sum[n_in] += loss_t1_exp[10*n_in + j]
+            loss_t1_sum[n_in] += short_sum(loss_t1_exp + 10*n_in, 10)
             # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
             #     scores is used 2 times: its adjoints add
             #     exp(t - logsumexp(t)): the softmax

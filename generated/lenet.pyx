@@ -39,6 +39,8 @@ cdef extern from "gradwright/scalar.h" nogil:
     float choose "gw_choosef"(bint condition, float if_true, float otherwise) noexcept
 cdef extern from "math.h" nogil:
     float inf "INFINITY"
+cdef extern from "gradwright/sum.h" nogil:
+    float short_sum "gw_short_sum_f32"(const float *, Py_ssize_t) noexcept
 cdef extern from "gradwright/gemm.h" nogil:
     # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns
     void gemm "gw_gemm_f32"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, float alpha,
@@ -241,8 +243,7 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t1_sum[n] = 0
-            for j in range(10):
-                loss_t1_sum[n] += loss_t1_exp[10*n + j]
+            loss_t1_sum[n] += short_sum(loss_t1_exp + 10*n, 10)
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n]) - scores[10*n + y[n]]
@@ -541,8 +542,7 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t1_sum[n_in] = 0
-            for j in range(10):
-                loss_t1_sum[n_in] += loss_t1_exp[10*n_in + j]
+            loss_t1_sum[n_in] += short_sum(loss_t1_exp + 10*n_in, 10)
             # examples/lenet.gw:15   backward of  minimize mean(softmax_cross_entropy(scores, y))
             #     scores is used 2 times: its adjoints add
             #     exp(t - logsumexp(t)): the softmax

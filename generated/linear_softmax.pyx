@@ -33,6 +33,9 @@ cdef extern from "gradwright/scalar.h" nogil:
     double pick "gw_pick"(bint condition, double if_true, double otherwise) noexcept
 cdef extern from "math.h" nogil:
     double inf "INFINITY"
+cdef extern from "gradwright/sum.h" nogil:
+    double short_squares "gw_short_squares_f64"(const double *, Py_ssize_t) noexcept
+    double short_sum "gw_short_sum_f64"(const double *, Py_ssize_t) noexcept
 cdef extern from "gradwright/gemm.h" nogil:
     # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns
     void gemm "gw_gemm_f64"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, double alpha,
@@ -80,8 +83,7 @@ cdef void predict(read x, read theta, write p, write_indices guess, write work, 
         for j in range(10):
             p_t1_exp[j] = exp(scores[j] - p_t1_shift)
         p_t1_sum = 0
-        for j in range(10):
-            p_t1_sum += p_t1_exp[j]
+        p_t1_sum += short_sum(p_t1_exp, 10)
         #     in softmax
         #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
         for j in range(10):
@@ -103,7 +105,7 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
     cdef real p_t1_sum[8]
     cdef double loss_t4, loss_t7
     cdef bint t2
-    cdef Py_ssize_t n, n_start, n_count, n_in, j, k
+    cdef Py_ssize_t n, n_start, n_count, n_in, j
     # examples/linear_softmax.gw:9   scores = x @ W + b
     gemm(N, 10, 64, 1,
          x, 64, 1,
@@ -161,8 +163,7 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     loss_t7 = 0
     for j in range(64):
-        for k in range(10):
-            loss_t7 += W[10*j + k]*W[10*j + k]
+        loss_t7 += short_squares(W + 10*j, 10)
     loss[0] = loss_t4/N + reg*loss_t7
 
 
@@ -251,8 +252,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         for n_in in range(n_count):
             n = n_start + n_in
             p_t1_sum[n_in] = 0
-            for j in range(10):
-                p_t1_sum[n_in] += p_t1_exp[10*n_in + j]
+            p_t1_sum[n_in] += short_sum(p_t1_exp + 10*n_in, 10)
             for j in range(10):
                 #     in softmax
                 #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
@@ -281,8 +281,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     loss_t7 = 0
     for j in range(64):
-        for k in range(10):
-            loss_t7 += W[10*j + k]*W[10*j + k]
+        loss_t7 += short_squares(W + 10*j, 10)
         # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         # examples/linear_softmax.gw:9                 scores = x @ W + b
         #     W is used 2 times: its adjoints add
@@ -345,8 +344,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
         for n_in in range(n_count):
             n = n_start + n_in
             p_t1_sum[n_in] = 0
-            for j in range(10):
-                p_t1_sum[n_in] += p_t1_exp[10*n_in + j]
+            p_t1_sum[n_in] += short_sum(p_t1_exp + 10*n_in, 10)
             for j in range(10):
                 #     in softmax
                 #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum

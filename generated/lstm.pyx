@@ -28,6 +28,8 @@ cdef extern from "gradwright/scalar.h" nogil:
     ctypedef long long *write_indices "gw_write_i64"
     double sigmoid "gw_sigmoid"(double) noexcept
     double tanh "gw_tanh"(double) noexcept
+cdef extern from "gradwright/sum.h" nogil:
+    double short_squares "gw_short_squares_f64"(const double *, Py_ssize_t) noexcept
 cdef extern from "gradwright/share.h" nogil:
     # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it
     ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *,
@@ -211,8 +213,7 @@ cdef void forward(read x, read target, read theta, write h, write hs, write loss
     for n in range(N):
         for j in range(32):
             loss_t1[32*n + j] = h[32*n + j] - target[32*n + j]
-        for j in range(32):
-            loss_t3 += loss_t1[32*n + j]*loss_t1[32*n + j]
+        loss_t3 += short_squares(loss_t1 + 32*n, 32)
     loss[0] = loss_t3/(32*N)
 
 
@@ -422,8 +423,7 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
             #     d loss / d loss_t3 = 1 / 32*N
             d_h[32*n + j] = 2*loss_t1[j]/(32*N)
         # examples/lstm.gw:16   minimize mean((h - target)**2)
-        for j in range(32):
-            loss_t3 += loss_t1[j]*loss_t1[j]
+        loss_t3 += short_squares(loss_t1, 32)
     loss[0] = loss_t3/(32*N)
     # examples/lstm.gw:7   backward of  scan t in range(T):
     #     the running sum starts at 0

@@ -26,6 +26,8 @@ cdef extern from "gradwright/scalar.h" nogil:
     double sigmoid "gw_sigmoid"(double) noexcept
     double softplus "gw_softplus"(double) noexcept
     double tanh "gw_tanh"(double) noexcept
+cdef extern from "gradwright/sum.h" nogil:
+    double short_dot "gw_short_dot_f64"(const double *, const double *, Py_ssize_t) noexcept
 cdef extern from "gradwright/share.h" nogil:
     # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it
     ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *,
@@ -58,8 +60,7 @@ cdef void _predict_part1(read x, read W1, read b1, read W2, read b2, write p, Py
         for n_in in range(n_count):
             n = n_start + n_in
             p_t1[n_in] = 0
-            for j in range(8):
-                p_t1[n_in] += h[8*n_in + j]*W2[j]
+            p_t1[n_in] += short_dot(h + 8*n_in, W2, 8)
         for n_in in range(n_count):
             n = n_start + n_in
             p[n] = sigmoid(p_t1[n_in] + b2[0])
@@ -108,8 +109,7 @@ cdef void _forward_part1(read x, read y, read W1, read b1, read W2, read b2, wri
             p_t2[n_in] = b2[0]
         for n_in in range(n_count):
             n = n_start + n_in
-            for j in range(8):
-                p_t2[n_in] += h[8*n + j]*W2[j]
+            p_t2[n_in] += short_dot(h + 8*n, W2, 8)
         for n_in in range(n_count):
             n = n_start + n_in
             p[n] = sigmoid(p_t2[n_in])
@@ -224,8 +224,7 @@ cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N
             p_t2[n_in] = b2[0]
         for n_in in range(n_count):
             n = n_start + n_in
-            for j in range(8):
-                p_t2[n_in] += h[8*n_in + j]*W2[j]
+            p_t2[n_in] += short_dot(h + 8*n_in, W2, 8)
         for n_in in range(n_count):
             n = n_start + n_in
             p = sigmoid(p_t2[n_in])

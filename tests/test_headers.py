@@ -76,6 +76,12 @@ SOURCE_ARRAYS = (
 {real} sum_{s}(const {real}* x, ptrdiff_t n) {{ return gw_sum_{s}(x, n); }}
 {real} squares_{s}(const {real}* x, ptrdiff_t n) {{ return gw_squares_{s}(x, n); }}
 {real} dot_{s}(const {real}* x, const {real}* y, ptrdiff_t n) {{ return gw_dot_{s}(x, y, n); }}
+{real} absolutes_{s}(const {real}* x, ptrdiff_t n) {{ return gw_absolutes_{s}(x, n); }}
+{real} short_absolutes_{s}(const {real}* x, ptrdiff_t n) {{ return gw_short_absolutes_{s}(x, n); }}
+{real} product_{s}(const {real}* x, ptrdiff_t n) {{ return gw_product_{s}(x, n); }}
+{real} short_sum_{s}(const {real}* x, ptrdiff_t n) {{ return gw_short_sum_{s}(x, n); }}
+{real} short_squares_{s}(const {real}* x, ptrdiff_t n) {{ return gw_short_squares_{s}(x, n); }}
+{real} short_dot_{s}(const {real}* x, const {real}* y, ptrdiff_t n) {{ return gw_short_dot_{s}(x, y, n); }}
 {real} maximum_{s}(const {real}* x, ptrdiff_t n) {{ return gw_maximum_{s}(x, n); }}
 {real} minimum_{s}(const {real}* x, ptrdiff_t n) {{ return gw_minimum_{s}(x, n); }}
 void gemm_{s}(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, {real} alpha, const {real}* a, ptrdiff_t a_row, ptrdiff_t a_col,
@@ -481,8 +487,14 @@ def reduce(library: ctypes.CDLL, name: str, *operands: Array) -> float:
     return float(function(*(pointer(x) for x in operands), ctypes.c_ssize_t(operands[0].size)))
 
 
+SHORT = ("short_sum", "short_absolutes", "short_squares")
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("n", [0, 1, 2, 7, 8, 15, 16, 17, 63, 128, 129, 1000, 4095, 4096, 4097, 8192, 12289, 100_003])
+@pytest.mark.parametrize(
+    "n",
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 15, 16, 17, 31, 63, 128, 129, 1000, 4095, 4096, 4097, 8192, 12289, 100_003],
+)
 def test_reductions(arrays: ctypes.CDLL, dtype: Any, n: int) -> None:
     rng = np.random.default_rng(n)
     # one real further on: aligned to nothing but its own size
@@ -492,12 +504,21 @@ def test_reductions(arrays: ctypes.CDLL, dtype: Any, n: int) -> None:
     assert abs(reduce(arrays, "sum", x) - wide.sum()) <= bound * abs(wide).sum()
     assert abs(reduce(arrays, "squares", x) - (wide * wide).sum()) <= bound * (wide * wide).sum()
     assert abs(reduce(arrays, "dot", x, y) - (wide * other).sum()) <= bound * abs(wide * other).sum()
+    assert abs(reduce(arrays, "absolutes", x) - abs(wide).sum()) <= bound * abs(wide).sum()
+    if n < 128:
+        assert abs(reduce(arrays, "short_absolutes", x) - abs(wide).sum()) <= bound * abs(wide).sum()
+        assert abs(reduce(arrays, "short_sum", x) - wide.sum()) <= bound * abs(wide).sum()
+        assert abs(reduce(arrays, "short_squares", x) - (wide * wide).sum()) <= bound * (wide * wide).sum()
+        assert abs(reduce(arrays, "short_dot", x, y) - (wide * other).sum()) <= bound * abs(wide * other).sum()
+    near = (1 + x / 1000).astype(dtype)
+    exact = near.astype(np.longdouble).prod()
+    assert abs(reduce(arrays, "product", near) - exact) <= (n + 1) * float(np.finfo(dtype).eps) * exact
     assert reduce(arrays, "maximum", x) == (x.max() if n else -INF)
     assert reduce(arrays, "minimum", x) == (x.min() if n else INF)
     for place in sorted({0, n // 2, n - 1} & set(range(n))):
         z = x.copy()
         z[place] = NAN
-        for name in ("sum", "squares", "maximum", "minimum"):
+        for name in ("sum", "absolutes", "squares", "product", "maximum", "minimum", *(SHORT if n < 128 else ())):
             assert np.isnan(reduce(arrays, name, z))
         z[place] = INF
         assert reduce(arrays, "sum", z) == reduce(arrays, "maximum", z) == INF

@@ -269,16 +269,57 @@ output g = exp(y)
 output h1 = sum(g)
 output h2 = sum(y**2)
 output h3 = sum(x[:, 3])
+output h4 = sum(g * y)
+output h5 = sum(abs(y))
 """
     code = next(iter(compile_model(model, stop_after="cython", name="lying").value.values())).partition("cdef void predict")[0]
     assert "block_sum(x + 100*n, 100)" in code and "block_max(x + 100*n, 100)" in code
-    assert re.search(r"block_sum\(g \+ n_start\w*, n_count", code) and "= y[n]*y[n]" in code and "= x[100*n + 3]" in code
+    lying = r"squares\(y \+ n_start", r"absolutes\(y \+ n_start"
+    for call in (r"sum\(g \+ n_start", *lying, r"dot\(g \+ n_start\w*, y \+ n_start"):
+        assert re.search(rf"block_{call}\w*, n_count", code)
+    assert "= x[100*n + 3]" in code
     rng = np.random.default_rng(0)
     for n in (0, 1, 513, 2000):
         given = {"x": rng.normal(size=(n, 100)), "y": rng.normal(size=n)}
         found, wanted = (load(model, backend=b, name="lying").Model().predict(**given) for b in ("cython", "numpy"))
-        for name in ("f", "g", "h1", "h2", "h3"):
+        for name in ("f", "g", "h1", "h2", "h3", "h4", "h5"):
             np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), rtol=1e-12, atol=1e-12)
+
+
+def test_a_long_product_is_taken_in_vectors() -> None:
+    """A short one is not, nor the products up to each place."""
+    model = "size N, D\ninput x[N, D], y[N, 9]\noutput f = prod(x, axis=1)\noutput g = prod(1 + x**2, axis=1) + prod(y, axis=1)\n"
+    code = next(iter(compile_model(model, stop_after="cython", name="factors").value.values()))
+    assert re.search(r"f\[n\] \*= block_product\(x \+ D\*n \+ \w*_start", code) and "block_product(y" not in code
+    assert "block_product(g_" in code
+    rng = np.random.default_rng(0)
+    for n, d in ((3, 0), (2, 1), (5, 63), (2, 1300)):
+        given = {"x": rng.uniform(0.9, 1.1, (n, d)), "y": rng.normal(size=(n, 9))}
+        found, wanted = (load(model, backend=b, name="factors").Model().predict(**given) for b in ("cython", "numpy"))
+        for name in "fg":
+            np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), rtol=1e-12)
+
+
+def test_a_few_terms_are_summed_in_a_vector() -> None:
+    """Of what lies together; not where the loop around runs along memory too, and has several sums in a vector."""
+    model = """\
+dtype float32
+size N
+input x[N, 9], w[9], z[N + 8]
+output f = tanh(sum(x, axis=1)) + sum(x**2, axis=1) + sum(abs(x), axis=1) + x @ w
+g[n] = sum(z[n + k] * w[k] for k) for n in range(N)
+output g
+"""
+    code = next(iter(compile_model(model, stop_after="cython", name="few").value.values()))
+    for call in ("sum(x + 9*n, 9)", "squares(x + 9*n, 9)", "absolutes(x + 9*n, 9)", "dot(x + 9*n, w, 9)"):
+        assert f"short_{call}" in code
+    assert "dot(z" not in code
+    rng = np.random.default_rng(0)
+    for n in (0, 1, 8, 100):
+        given = {"x": rng.normal(size=(n, 9)), "w": rng.normal(size=9), "z": rng.normal(size=n + 8)}
+        found, wanted = (load(model, backend=b, name="few").Model().predict(**given) for b in ("cython", "numpy"))
+        for name in "fg":
+            np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), rtol=1e-5, atol=1e-5)
 
 
 def test_results_that_somebody_holds_are_left_alone() -> None:

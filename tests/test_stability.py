@@ -310,3 +310,16 @@ output y = log(sum(exp(c), axis=1))
     x = np.array([[0.5, -1.0, 900.0], [1, 2, 3]])
     c = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 0.1)
     np.testing.assert_allclose(model.forward(x=x).y, np.log(np.exp(c).sum(1)), rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend", ["cython", "numpy"])
+def test_the_gradient_of_a_length_is_a_unit_vector_at_every_size(backend: str, dtype: str) -> None:
+    """Also where its square is near the end of what the type holds, from both sides of where the numbers are scaled."""
+    text = f"dtype {dtype}\nsize N, D\ninput x[N, D]\noutput f = norm(x, axis=1)\n"
+    model = driver.load(text, backend=backend, name="length").Model()  # type: ignore[arg-type]
+    sizes = 10.0 ** np.arange(-36 if dtype == "float32" else -300, 37 if dtype == "float32" else 300, 1)
+    x = sizes[:, None] * np.array([0.6, -0.8, 0.0])
+    out, g = model.value_and_grad({"f": np.ones(len(sizes))}, x=x)
+    np.testing.assert_allclose(out.f, sizes, rtol=1e-6)
+    np.testing.assert_allclose(g.x, np.tile([0.6, -0.8, 0.0], (len(sizes), 1)), rtol=1e-5)

@@ -26,6 +26,10 @@ SEVERAL = frozenset(("theta", "frozen", "hyper", "rule", "kept", "state", "next"
 WIDE = 160  # characters of a line of the model in a comment
 PIECE = 256  # operations of one C function: its compiler takes more than twice as long for twice as many
 BLOCK = 512  # elements of a long sum that are added at a time
+SHORTEST = 4  # terms of a sum for which a vector is worth it
+# what reduces terms that lie in memory, by how they lie
+_KERNELS = {("+=", "one"): "sum", ("+=", "absolutes"): "absolutes", ("+=", "squares"): "squares", ("+=", "two"): "dot",
+            ("*=", "one"): "product", ("max=", "one"): "max", ("min=", "one"): "min"}  # fmt: skip
 Sources = Mapping[str, Source]
 
 
@@ -583,6 +587,8 @@ class KernelWriter:
 
     def _loop(self, node: Loop, depth: int) -> None:
         pad = "    " * depth
+        if self.bounds is None and self._short(node, pad):
+            return
         variable = self._variable(node.variable, node.extent, depth)
         self.extents[node.variable] = node.extent
         self._local("Py_ssize_t", variable)
@@ -675,7 +681,8 @@ class KernelWriter:
         single = first == "0" and node.extent.value is not None and node.extent.value <= BLOCK
         room = STRIP if node.of else node.extent.value if single else BLOCK
         few = bool(node.of) or (single and node.extent.value is not None and node.extent.value < BLOCKED)
-        there = [] if few else [n for n in node.body if isinstance(n, Assign) and n.target in node.sums and self._lies(n, node)]
+        terms = [n for n in node.body if isinstance(n, Assign) and n.target in node.sums]
+        there = [] if few else [n for n in terms if _KERNELS.get((n.op, self._lie(n, node)))]
         rest = [n for n in node.body if n not in there]
         if node.of:
             inside, count, deep = self._in_strip(node, depth, variable, origins), self.strips[node.of][1], depth + 1
@@ -696,8 +703,7 @@ class KernelWriter:
             assert isinstance(inner, Assign)
             if inner in there:
                 self.variables[node.variable], before = start, self.variables[node.variable]
-                first_term = substitute_access(inner.args[0], {node.variable: Ix()}, {}) if single else inner.args[0]
-                buffers.append((self._start(first_term), inner))
+                buffers.append((self._starts(inner, node.variable if single else ""), inner))
                 self.variables[node.variable] = before
             elif inner.target in node.sums:
                 buffer = self.spell.fresh(f"{self.spell(inner.target)}_block")
@@ -718,24 +724,70 @@ class KernelWriter:
                 continue
             if inner in there:
                 self._comment(inner, pad)
-            if inner.op == "+=":
-                self.used.add("block_sum")
-                self.lines.add(f"{pad}{target} += block_sum({buffer}, {count})", inner.origin)
+            kernel = f"block_{_KERNELS[inner.op, self._lie(inner, node) if inner in there else 'one']}"
+            self.used.add(kernel)
+            if inner.op in ("+=", "*="):
+                self.lines.add(f"{pad}{target} {inner.op} {kernel}({buffer}, {count})", inner.origin)
                 continue
             name = inner.op.removesuffix("=")
-            self.used |= {name, f"block_{name}"}
+            self.used.add(name)
             function = CALLS.get(name, name)
-            self.lines.add(f"{pad}{target} = {function}({target}, block_{name}({buffer}, {count}))", inner.origin)
+            self.lines.add(f"{pad}{target} = {function}({target}, {kernel}({buffer}, {count}))", inner.origin)
 
-    def _lies(self, term: Assign, loop: Loop) -> bool:
-        """Whether the terms of a sum, or what is compared, lie one after the other in memory, all there when the loop is done."""
-        if term.body is not E.arg(0) or term.args[0].fill is not None:
+    def _short(self, node: Loop, pad: str) -> bool:
+        """A loop of a few rounds that does nothing but add up what lies in memory is a call each: the sum of a row in a vector.
+        Where the loop around it runs along memory as well, as over the places of a window, the C compiler takes several of
+        these at a time instead."""
+        count = node.extent.value
+        if count is None or not SHORTEST <= count < BLOCKED or node.of or node.strip or node.sums or node.reverse:
             return False
-        read = term.args[0]
+        sums: list[tuple[Assign, str]] = []
+        for term in node.body:
+            if not isinstance(term, Assign) or term.op != "+=" or term.drop:
+                return False
+            if any(node.variable in ix.axes() for ix in term.index):
+                return False
+            name = _KERNELS.get((term.op, self._lie(term, node)))
+            steps = [step for a in term.args for atom, step in self._place(a).terms if atom != node.variable]
+            if name is None or any(step.value is not None and abs(step.value) == 1 for step in steps):
+                return False
+            sums.append((term, f"short_{name}"))
+        targets = {term.target for term, _ in sums}
+        if len(targets) < len(sums) or any(a.value in targets for term, _ in sums for a in term.args):
+            return False
+        for term, name in sums:
+            self.used.add(name)
+            self._comment(term, pad)
+            target = self._element(Access(term.target, term.index)).text
+            self.lines.add(f"{pad}{target} += {name}({self._starts(term, node.variable)}, {count})", term.origin)
+        return True
+
+    def _starts(self, term: Assign, first: str = "") -> str:
+        """Where the factors of a term start: at the place of the loop's variable, or at its first if that is named."""
+        accesses = [term.args[k] for k in dict.fromkeys(_factors(term.body))]
+        return ", ".join(self._start(substitute_access(a, {first: Ix()}, {}) if first else a) for a in accesses)
+
+    def _lie(self, term: Assign, loop: Loop) -> str:
+        """How the terms of a reduction lie in memory, all there when the loop is done: "one" after the other; "absolutes" or
+        "squares" of what does; "two", products of such pairs; else ""."""
+        factors = _factors(term.body)
+        if not factors or not all(self._lies(term.args[k], term, loop) for k in factors):
+            return ""
+        if len(factors) == 1:
+            return "one" if term.body.op == "arg" else "absolutes" if self.parallel else ""
+        return "" if not self.parallel else "squares" if factors[0] == factors[1] else "two"
+
+    def _place(self, access: Access) -> Ix:
+        s = self.storage[access.value]
+        return linear([self._local_index(access.index[d]) if d == s.along else access.index[d] for d in s.dims], s.extents)
+
+    def _lies(self, read: Access, term: Assign, loop: Loop) -> bool:
+        if read.fill is not None:
+            return False
         s = self.storage[read.value]
         if s.kind == "scalar" or s.value.kind == "int" or read.value in self.loaded or read.value in self.over.values():
             return False
-        place = linear([read.index[d] for d in s.dims], s.extents).terms
+        place = self._place(read).terms
         if dict(place).get(loop.variable) != Dim.of(1) or any(not isinstance(atom, str) for atom, _ in place):
             return False
         nodes = [n for n in loop.body if isinstance(n, Assign)]
@@ -896,9 +948,7 @@ class KernelWriter:
         return "-" + joined[3:] if joined.startswith(" - ") else joined[3:]
 
     def _position(self, access: Access) -> str:
-        s = self.storage[access.value]
-        index = [self._local_index(access.index[d]) if d == s.along else access.index[d] for d in s.dims]
-        return self._index(linear(index, s.extents))
+        return self._index(self._place(access))
 
     def _local_index(self, ix: Ix) -> Ix:
         """The number of a round in its strip."""
@@ -959,6 +1009,21 @@ class KernelWriter:
         assert node.op == "size" and isinstance(node.value, Dim)
         text = dim_text(node.value, self.spell)
         return Code(text, ATOM if text.isidentifier() else 6, "int")
+
+
+def _factors(body: Expr) -> tuple[int, ...]:
+    """The arguments of which a body is the product, if these are one or two, a square has one twice; or the absolute value."""
+    if body.op in ("arg", "abs"):
+        inner = body if body.op == "arg" else body.args[0]
+        return (inner.value,) if inner.op == "arg" and isinstance(inner.value, int) else ()
+    if body.op == "square" or (body.op == "pow" and body.args[1].number == 2):
+        parts = (body.args[0], body.args[0])
+    elif body.op == "mul":
+        parts = (body.args[0], body.args[1])
+    else:
+        return ()
+    numbers = tuple(part.value for part in parts if part.op == "arg" and isinstance(part.value, int))
+    return numbers if len(numbers) == 2 else ()
 
 
 def _walk(nodes: Sequence[Node]) -> Iterator[Node]:

@@ -26,7 +26,10 @@ DIRECTIVES = ("language_level=3, boundscheck=False, wraparound=False, cdivision=
               "annotation_typing=False, embedsignature=False")  # fmt: skip
 
 _TWO = ("max", "min", "atan2", "polygamma", "pow")
-_BLOCKS = {"block_sum": "sum", "block_max": "maximum", "block_min": "minimum"}
+_BLOCKS = {"block_sum": "sum", "block_squares": "squares", "block_dot": "dot", "block_product": "product",
+           "block_absolutes": "absolutes", "short_absolutes": "short_absolutes",
+           "block_max": "maximum", "block_min": "minimum",
+           "short_sum": "short_sum", "short_squares": "short_squares", "short_dot": "short_dot"}  # fmt: skip
 _CIRCULAR = frozenset(("cos", "sin", "tan"))
 _GAMMA = frozenset(("lgamma", "digamma", "polygamma"))
 
@@ -214,7 +217,8 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     if used & _BLOCKS.keys():
         lines.append('cdef extern from "gradwright/sum.h" nogil:')
     for name in sorted(used & _BLOCKS.keys()):
-        lines.append(f'    {real} {name} "gw_{_BLOCKS[name]}_{width}"(const {real} *, Py_ssize_t) noexcept')
+        arrays = f"const {real} *, " * (2 if name.endswith("dot") else 1)
+        lines.append(f'    {real} {name} "gw_{_BLOCKS[name]}_{width}"({arrays}Py_ssize_t) noexcept')
     if "share" in used:
         lines.append('cdef extern from "gradwright/share.h" nogil:')
         lines.append("    # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it")

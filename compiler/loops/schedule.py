@@ -678,7 +678,7 @@ class _Scheduler:
             for n in body:
                 assert isinstance(n, Assign)
                 still = not any(variable in ix.axes() for ix in n.index)
-                fits = long if n.op == "+=" else n.op in ("max=", "min=") and self.values[n.target].kind == "real"
+                fits = long if n.op in ("+=", "*=") else n.op in ("max=", "min=") and self.values[n.target].kind == "real"
                 if still and fits and n.target not in read and not n.drop:
                     sums.append(n.target)
                 elif still:

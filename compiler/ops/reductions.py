@@ -208,16 +208,16 @@ std = define(
 )
 
 
-def _unit(total: Expr) -> Expr:
-    """A power of ten with which squares of numbers of this size neither overflow nor underflow, in either real type: 1 for
-    all but extremes. It is constant almost everywhere, so that no derivative goes through it."""
-
-    def below(edge: str, unit: str, other: Expr) -> Expr:
-        return make("where", make("lt", total, const(edge)), const(unit), other)
-
-    large = make("where", make("gt", total, const("1e120")), const("1e210"), const("1e30"))
-    middle = make("where", make("gt", total, const("1e18")), large, ONE)
-    return below("1e-120", "1e-210", below("1e-18", "1e-30", middle))
+def _shrink(total: Expr) -> Expr:
+    """A power of ten times which numbers of this size have squares that neither overflow nor underflow, in either real type, nor
+    does its own square times such a number, which is in the gradient: 1 for all but extremes. It is constant almost everywhere,
+    so that no derivative goes through it."""
+    shrink: Expr = ONE
+    for edge, power in (("1e18", "1e-20"), ("1e28", "1e-30"), ("1e120", "1e-210")):
+        shrink = make("where", make("gt", total, const(edge)), const(power), shrink)
+    for edge, power in (("1e-18", "1e20"), ("1e-28", "1e30"), ("1e-120", "1e210")):
+        shrink = make("where", make("lt", total, const(edge)), const(power), shrink)
+    return shrink
 
 
 def _norm(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
@@ -238,13 +238,13 @@ def _norm(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
         return Plan((Step("norm", first.shape, axes, here, first.reads, size_of, "max"),))
     total = Step("sum", first.shape, axes, here, first.reads, size_of, "+")
     outer = out_axes(first.shape)
-    unit = Step("unit", first.shape, outer, plain(outer), (Read(1, plain(outer)),), _unit(arg(0)))
+    shrink = Step("shrink", first.shape, outer, plain(outer), (Read(1, plain(outer)),), _shrink(arg(0)))
     squares = Step(
-        "sum", first.shape, axes, here, (first.reads[0], Read(2, here)), make("square", make("div", arg(0), arg(1))), "+"
+        "sum", first.shape, axes, here, (first.reads[0], Read(2, here)), make("square", make("mul", arg(0), arg(1))), "+"
     )
     reads = (Read(2, plain(outer)), Read(3, plain(outer)))
-    root = Step("norm", first.shape, outer, plain(outer), reads, make("mul", arg(0), call("sqrt", arg(1))))
-    return Plan((total, unit, squares, root))
+    root = Step("norm", first.shape, outer, plain(outer), reads, make("div", call("sqrt", arg(1)), arg(0)))
+    return Plan((total, shrink, squares, root))
 
 
 def _norm_numpy(np: Any, x: Any, axis: Any = None, ord: Any = 2, keepdims: bool = False) -> Any:

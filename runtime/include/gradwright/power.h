@@ -11,31 +11,42 @@
 #include <stdint.h>
 
 enum { GW_POWERS = 4 };
-static __thread struct {
-    double base, step, power;
-} gw_powers[GW_POWERS];
-static __thread int gw_powers_next;
+typedef struct {
+    struct {
+        double base, step, power;
+    } of[GW_POWERS];
+    int next;
+} gw_powers;
+
+/* The thread's own. In a shared library the address of such a variable is a call, which gcc makes anew at each use; of this
+   function it knows that once is enough. */
+static __attribute__((noinline, const, unused)) gw_powers *gw_own_powers(void)
+{
+    static __thread gw_powers own;
+    return &own;
+}
 
 static inline __attribute__((unused)) double gw_step_power(double base, double step)
 {
+    gw_powers *own = gw_own_powers();
     int k, rest = (int)((int64_t)step & 63), done = 0;
     double power;
     for (k = 0; k < GW_POWERS; k++)
-        if (gw_powers[k].base == base) break;
-    if (k < GW_POWERS && gw_powers[k].step == step) return gw_powers[k].power;
-    if (k < GW_POWERS && gw_powers[k].step == step - 1 && rest > 0) {
-        power = gw_powers[k].power;
+        if (own->of[k].base == base) break;
+    if (k < GW_POWERS && own->of[k].step == step) return own->of[k].power;
+    if (k < GW_POWERS && own->of[k].step == step - 1 && rest > 0) {
+        power = own->of[k].power;
         done = rest - 1;
     }
     else power = pow(base, step - rest);
     for (; done < rest; done++) power *= base;
     if (k == GW_POWERS) {
-        k = gw_powers_next;
-        gw_powers_next = (k + 1) % GW_POWERS;
+        k = own->next;
+        own->next = (k + 1) % GW_POWERS;
     }
-    gw_powers[k].base = base;
-    gw_powers[k].step = step;
-    gw_powers[k].power = power;
+    own->of[k].base = base;
+    own->of[k].step = step;
+    own->of[k].power = power;
     return power;
 }
 
