@@ -27,6 +27,8 @@ cdef extern from "gradwright/scalar.h" nogil:
     ctypedef long long *write_indices "gw_write_i64"
     double maximum "gw_max"(double, double) noexcept
     double choose "gw_choose"(bint condition, double if_true, double otherwise) noexcept
+cdef extern from "gradwright/sum.h" nogil:
+    double short_squares "gw_short_squares_f64"(const double *, Py_ssize_t) noexcept
 cdef extern from "gradwright/gemm.h" nogil:
     # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns
     void gemm "gw_gemm_f64"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, double alpha,
@@ -55,7 +57,7 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
     cdef real reg = hyper[0]
     cdef real loss_t7
     cdef double loss_t8, loss_t11
-    cdef Py_ssize_t n, j, k
+    cdef Py_ssize_t n, j
     # examples/svm_linear.gw:8   output scores = x @ W
     gemm(N, 10, 64, 1,
          x, 64, 1,
@@ -74,8 +76,7 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
         loss_t8 += loss_t7
     loss_t11 = 0
     for j in range(64):
-        for k in range(10):
-            loss_t11 += W[10*j + k]*W[10*j + k]
+        loss_t11 += short_squares(W + 10*j, 10)
     loss[0] = loss_t8/N + reg*loss_t11
 
 
@@ -166,8 +167,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
     loss_t11 = 0
     for j in range(64):
-        for k in range(10):
-            loss_t11 += W[10*j + k]*W[10*j + k]
+        loss_t11 += short_squares(W + 10*j, 10)
         # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
         # examples/svm_linear.gw:8                output scores = x @ W
         #     W is used 2 times: its adjoints add
