@@ -1010,7 +1010,7 @@ static int gwm_read_spec(PyObject *module)
    up when the team is laid out in another way (team.h). */
 static int gwm_share_team(void)
 {
-    static const char name[] = "_gradwright_team_1";
+    static const char name[] = "_gradwright_team_2";
     PyObject *held = PySys_GetObject(name);
     int failed;
     if (held && PyCapsule_IsValid(held, name)) {
