@@ -6,6 +6,7 @@ would cost five seconds in every module. What must be fast is in include/gradwri
 """
 import math
 import os
+from itertools import pairwise
 from operator import itemgetter
 from threading import Lock, RLock, get_ident
 from typing import Any
@@ -602,7 +603,7 @@ class Engine:
         self.state_shapes = {s["name"]: tuple(s["shape"]) for s in self.states}
         self.state_count = sum(math.prod(shape) for shape in self.state_shapes.values())
         self.lasting = ("state", "random") if self.states or "random" in spec else ()
-        self.words = [w for w in ("training", "seed", "counter", "state")      # keywords of a call that are no input's
+        self.words = [w for w in ("training", "seed", "counter", "state", "out")       # keywords of a call that are no input's
                       if w not in {s["name"] for s in (*spec["inputs"], *spec["hypers"])} | {*spec["sizes"], *spec["fixed"]}]
         kernels = {kernel["name"]: (number, kernel) for number, kernel in enumerate(spec["kernels"])}
         self.full = _Needs(spec["inputs"], self.sizes)
@@ -815,26 +816,39 @@ class Engine:
 
     # -- running
 
-    def call(self, plan: _Plan, arrays: Any, sizes: tuple[int, ...], vectors: Any, spaces: dict[str, Any], ups: Any) -> Any:
-        """Run a kernel; what it fills, in the order of plan.results."""
+    def call(self, plan: _Plan, arrays: Any, sizes: tuple[int, ...], vectors: Any, spaces: dict[str, Any], ups: Any,
+             into: Any = ()) -> Any:
+        """Run a kernel; what it fills, in the order of plan.results. `into`: the arrays for it, None for one to be made."""
         try:
             if plan.code is not None:
-                return self.fast(plan.number, plan.code, arrays, sizes, vectors, spaces["kept"], spaces["work"], ups)
-            results = [_empty(shape, dtype) for shape, dtype in plan.layouts.get(sizes) or plan.layout(sizes, self.sizes)]
+                return self.fast(plan.number, plan.code, arrays, sizes, vectors, spaces["kept"], spaces["work"], ups, into)
+            results = [_empty(shape, dtype) for shape, dtype in plan.layouts.get(sizes) or plan.layout(sizes, self.sizes)] \
+                if not into else self.made(plan, sizes, into)
         except MemoryError as error:
             raise self.too_big(sizes, error) from error
         self.run(plan.number, plan.pick((*arrays, *vectors, spaces["kept"], spaces["work"], *ups, *results)), sizes)
         return results
 
-    def evaluate(self, plan: Any, arrays: Any, sizes: tuple[int, ...], vectors: Any, spaces: dict[str, Any]) -> Outputs:
+    def made(self, plan: _Plan, sizes: tuple[int, ...], into: Any) -> Any:
+        """All arrays for what a kernel fills: those that are there, and new ones."""
+        return tuple([_empty(shape, dtype) if array is None else array
+                      for array, (shape, dtype) in zip(into, plan.layout(sizes, self.sizes), strict=True)])
+
+    def evaluate(self, plan: Any, arrays: Any, sizes: tuple[int, ...], vectors: Any, spaces: dict[str, Any],
+                 out: Any = None) -> Outputs:
         """Run `predict` or `forward`. `vectors` are theta, frozen, hyper (and, where there are such, state and generator);
         `spaces` keeps the workspaces between calls."""
         if spaces.get("sizes") != sizes:
             self.reserve(spaces, sizes)
-        results = self.call(plan, arrays, sizes, vectors, spaces, ())
-        return self.outputs(plan, results)
+        if out is None:
+            return self.outputs(plan, self.call(plan, arrays, sizes, vectors, spaces, ()))
+        hand = _Hand(self, plan, sizes, arrays, vectors, ())
+        hand.outputs("out", out)
+        hand.check()
+        results = self.call(plan, arrays, sizes, vectors, spaces, (), tuple(hand.into))
+        return hand.filled(results, self.outputs(plan, results))
 
-    def outputs(self, plan: Any, results: list[Array]) -> Outputs:
+    def outputs(self, plan: Any, results: Any) -> Outputs:
         values = {}
         for name, kind, place in plan.outs:
             result = results[place]
@@ -842,12 +856,22 @@ class Engine:
         return Outputs(values)
 
     def differentiate(self, arrays: Any, sizes: tuple[int, ...], vectors: Any, upstream: Any,
-                      spaces: dict[str, Any]) -> tuple[Array | None, Gradients]:
+                      spaces: dict[str, Any], out: Any = None) -> tuple[Array | None, Gradients]:
         """Run `backward` on what `forward` left in spaces["kept"]: the flat gradient of the main target, and all by name."""
-        plan = self.backward
-        if plan is None:
+        plan = self.differentiable()
+        ups = self.upstreams(upstream, sizes)
+        if out is None:
+            return self.gradients(self.adjoints(plan, arrays, sizes, vectors, ups, spaces))
+        hand = _Hand(self, plan, sizes, arrays, vectors, ups)
+        hand.gradients("out", out)
+        hand.check()
+        return hand.found(self.adjoints(plan, arrays, sizes, vectors, ups, spaces, tuple(hand.into)))
+
+    def differentiable(self) -> _Plan:
+        """The kernel `backward`."""
+        if self.backward is None:
             raise _error("StateError", f"{self.name} has no gradient: {self.reason()}")
-        return self.gradients(self.adjoints(plan, arrays, sizes, vectors, upstream, spaces))
+        return self.backward
 
     def reason(self) -> str:
         """Why there is no gradient."""
@@ -856,32 +880,67 @@ class Engine:
             return f"it has no parameters; for that of an input, write `gradient {self.spec['loss']} wrt {name}` in the model"
         return "nothing in it depends on a parameter or an input"
 
-    def adjoints(self, plan: Any, arrays: Any, sizes: tuple[int, ...], vectors: Any, upstream: Any,
-                 spaces: dict[str, Any]) -> Any:
+    def upstreams(self, upstream: Any, sizes: tuple[int, ...]) -> Any:
+        """The upstream of each target by name; None where all are 1."""
+        return None if upstream is None and self.ones is not None else self.upstream(upstream, sizes)
+
+    def adjoints(self, plan: Any, arrays: Any, sizes: tuple[int, ...], vectors: Any, ups: Any, spaces: dict[str, Any],
+                 into: Any = ()) -> Any:
         """Run a kernel that takes upstreams; what it fills."""
-        if upstream is None and self.ones is not None:
-            return self.call(plan, arrays, sizes, vectors, spaces, self.ones)
-        ups = self.upstream(upstream, sizes)
-        results = self.call(plan, arrays, sizes, vectors, spaces, tuple([ups.pop(name) for name, _ in plan.ups]))
+        if ups is None:
+            return self.call(plan, arrays, sizes, vectors, spaces, self.ones, into)
+        results = self.call(plan, arrays, sizes, vectors, spaces, tuple([ups[name] for name, _ in plan.ups]), into)
+        read = {name for name, _ in plan.ups}
         for (slot, _, _), result in zip(plan.results, results, strict=True):
             kind, target, *_ = slot.split(":")
             # a loss is a scalar, and its kernel takes its upstream to be 1; where a kernel reads none of an array, all is 0
-            if kind != "out" and target in ups and ups[target].shape == ():
+            if kind != "out" and target not in read and ups[target].shape == ():
                 result *= ups[target]
         return results
 
-    def value_and_grad(self, arrays: Any, sizes: tuple[int, ...], vectors: Any, upstream: Any,
-                       spaces: dict[str, Any]) -> tuple[Outputs, Array | None, Gradients]:
-        """Outputs and gradients: by one kernel where the module has it, else by `forward` and `backward`."""
+    def value_and_grad(self, arrays: Any, sizes: tuple[int, ...], vectors: Any, upstream: Any, spaces: dict[str, Any],
+                       out: Any = None, only: bool = False) -> tuple[Outputs, Array | None, Gradients]:
+        """Outputs and gradients: by one kernel where the module has it, else by `forward` and `backward`. `out`: arrays to fill,
+        for both, or `only` for the gradients."""
+        if out is not None:
+            return self.handed(arrays, sizes, vectors, upstream, spaces, out, only)
         plan = self.both
         if plan is None or self.backward is None:
-            out = self.evaluate(self.forward, arrays, sizes, vectors, spaces)
-            return out, *self.differentiate(arrays, sizes, vectors, upstream, spaces)
+            outputs = self.evaluate(self.forward, arrays, sizes, vectors, spaces)
+            return outputs, *self.differentiate(arrays, sizes, vectors, upstream, spaces)
         if spaces.get("sizes") != sizes:
             self.reserve(spaces, sizes)
-        results = self.adjoints(plan, arrays, sizes, vectors, upstream, spaces)
+        results = self.adjoints(plan, arrays, sizes, vectors, self.upstreams(upstream, sizes), spaces)
         first = len(results) - len(self.backward.results)       # the outputs stand before the gradients
         return self.outputs(plan, results), *self.gradients(results[first:])
+
+    def handed(self, arrays: Any, sizes: tuple[int, ...], vectors: Any, upstream: Any, spaces: dict[str, Any],
+               out: Any, only: bool) -> tuple[Outputs, Array | None, Gradients]:
+        """`value_and_grad` into arrays that the caller hands in."""
+        backward, ups = self.differentiable(), self.upstreams(upstream, sizes)
+        if only:
+            out = None, out
+        elif not isinstance(out, (tuple, list)) or len(out) != 2:
+            told = f"{len(out)} of them" if isinstance(out, (tuple, list)) else f"a {type(out).__name__}"
+            raise _error("ArgumentError", f"out: expected (outputs, gradients), each of which may be None, got {told}")
+        if spaces.get("sizes") != sizes:
+            self.reserve(spaces, sizes)
+        first = self.forward if self.both is None else self.both
+        hand = _Hand(self, first, sizes, arrays, vectors, ups)
+        other = hand if self.both is not None else _Hand(self, backward, sizes, arrays, vectors, ups, hand)
+        hand.outputs("out[0]", out[0])
+        other.gradients("out" if only else "out[1]", out[1])
+        hand.check()
+        if other is hand:
+            results = self.adjoints(first, arrays, sizes, vectors, ups, spaces, tuple(hand.into))
+            return hand.filled(results, self.outputs(first, results)), *hand.found(results)
+        try:        # before the first of the two writes anything
+            into = self.made(backward, sizes, other.into)
+        except MemoryError as error:
+            raise self.too_big(sizes, error) from error
+        results = self.call(first, arrays, sizes, vectors, spaces, (), tuple(hand.into))
+        adjoints = self.adjoints(backward, arrays, sizes, vectors, ups, spaces, into)
+        return hand.filled(results, self.outputs(first, results)), *other.found(adjoints)
 
     def gradients(self, results: list[Array]) -> tuple[Array | None, Gradients]:
         found = self.top
@@ -968,6 +1027,154 @@ class Engine:
         for p, view in zip(self.spec["params"], self.views(theta, frozen).values(), strict=True):
             view[...] = _draw(p["init"], tuple(p["shape"]), seed, p["name"])
         return theta, frozen
+
+
+class _Hand:
+    """The arrays that a caller hands in for what one kernel fills (`out=`). They have the form of what the call returns. All of
+    them are looked at before anything is computed."""
+
+    def __init__(self, engine: Engine, plan: _Plan, sizes: tuple[int, ...], arrays: Any, vectors: Any, ups: Any,
+                 other: Any = None) -> None:
+        self.engine, self.plan = engine, plan
+        self.shapes = plan.layout(sizes, engine.sizes)
+        self.first = len(plan.results) - len(engine.backward.results) if engine.backward else 0     # of the gradients
+        self.into: list[Array | None] = [None] * len(plan.results)
+        self.shown: dict[str | None, dict[str, Array]] = {None: {}}     # by target, under None the outputs
+        self.later: list[tuple[Array, int, int | None, int | None]] = []        # what is copied, from which part of a result
+        self.straight = "_LOOKS" not in engine.module       # a checked module may find that there is no result
+        self.taken: list[tuple[int, int, str]] = [] if other is None else other.taken
+        self.read = [(f"the input {name}", array) for name, array in zip(plan.needs.names, arrays, strict=True)]
+        self.read += zip(("the parameters", "the frozen parameters"), vectors[:2], strict=True)
+        self.read += [("the states", vectors[3])] if len(vectors) > 3 else []
+        self.read += [(f"the upstream of {name}", up) for name, up in ups.items()] if ups else []
+
+    def outputs(self, path: str, out: Any) -> None:
+        places = {name: (kind, place) for name, kind, place in self.plan.outs}
+        for name, where, value in self.each(path, out, places):
+            kind, place = places[name]
+            shape, dtype = self.shapes[place]
+            array = self.shown[None][name] = self.array(where, value, shape, np.dtype(bool) if kind == "bool" else dtype)
+            self.put(array, place, kind != "bool")
+
+    def gradients(self, path: str, out: Any) -> None:
+        top = self.engine.top
+        others = {target[0]: target for target in self.engine.targets if target is not top}
+        own = []
+        for name, where, value in self.each(path, out, {**(top[2] if top else {}), **others}):
+            if name in others:
+                self.target(others[name], self.each(where, value, others[name][2]))
+            else:
+                own.append((name, where, value))
+        if top is not None:
+            self.target(top, own)
+
+    def target(self, target: Any, given: Any) -> None:
+        name, flat, layout, arrays = target
+        places = {wrt: self.first + place for wrt, place in arrays if place is not None}
+        shown = self.shown.setdefault(name, {})
+        parts = {}
+        for wrt, where, value in given:
+            if wrt in places:
+                shown[wrt] = self.array(where, value, *self.shapes[places[wrt]])
+                self.put(shown[wrt], places[wrt])
+            else:
+                shown[wrt] = parts[wrt] = self.array(where, value, layout[wrt][2], self.engine.real)
+        if not parts:
+            return
+        whole = self.whole([(layout[wrt][0], part) for wrt, part in parts.items() if part.size])
+        if whole is not None and self.straight:
+            self.into[self.first + flat] = whole
+        else:
+            self.later += [(part, self.first + flat, *layout[wrt][:2]) for wrt, part in parts.items()]
+
+    def whole(self, parts: list[tuple[int, Array]]) -> Array | None:
+        """The vector that these arrays make up, as those of an earlier gradient do; None where they lie otherwise."""
+        if not parts or sum(part.size for _, part in parts) != self.engine.count:
+            return None
+        first = min(parts, key=itemgetter(0))[1]
+        start, width = _span(first)[0], first.itemsize
+        if len(parts) > 1 and (first.base is None or any(part.base is not first.base for _, part in parts)):
+            return None
+        if any(_span(part)[0] != start + at * width for at, part in parts):
+            return None
+        return np.lib.stride_tricks.as_strided(np.asarray(first).reshape(-1), (self.engine.count,))
+
+    def put(self, array: Array, place: int, straight: bool = True) -> None:
+        if straight and self.straight:
+            self.into[place] = array
+        else:
+            self.later.append((array, place, None, None))
+
+    def each(self, path: str, out: Any, names: Any) -> Any:
+        """(name, how the caller spells it, value) of what is handed in for the results of these names."""
+        if out is None:
+            return
+        if isinstance(out, np.ndarray):
+            if len(names) != 1:
+                raise _error("ArgumentError", f"{path}: there is {', '.join(names) or 'nothing'} to fill, so give a dict by name")
+            yield next(iter(names)), path, out
+            return
+        if not _by_name(out):
+            raise _error("ArgumentError", f"{path}: expected an array, or arrays by name, got a {type(out).__name__}")
+        earlier = isinstance(out, Named)
+        for name in _names(out) if earlier else list(out.keys()):
+            value = out[name]
+            if value is None or (earlier and not isinstance(value, (np.ndarray, Named))):
+                continue        # an earlier call's scalars are numbers, which nothing can fill
+            same = _same(name, names)
+            if same not in names:
+                raise _error("ArgumentError", f"{path}: there is no {name!r} to fill{_meant(name, names)}")
+            yield same, f"{path}[{name!r}]", value
+
+    def array(self, where: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+        if not isinstance(value, np.ndarray) or _masked(value):
+            raise _error("ArgumentError", f"{where}: expected an array to fill, got a {type(value).__name__}")
+        if value.dtype != dtype:
+            raise _error("DtypeError", f"{where}: expected dtype {dtype}, got dtype {value.dtype}")
+        if value.shape != shape:
+            raise _error("ShapeError", f"{where}: expected shape {shape}, got shape {value.shape}")
+        flags = value.flags
+        for fine, told in (flags.c_contiguous, "C-contiguous"), (flags.aligned, "aligned"), (flags.writeable, "writeable"):
+            if not fine:
+                raise _error("ArgumentError", f"{where}: this array is not {told}")
+        if value.size:
+            self.taken.append((*_span(value), where))
+        return value
+
+    def check(self) -> None:
+        """No array is written to that is read, or twice."""
+        taken = sorted(self.taken)
+        for (_, stop, one), (start, _, other) in pairwise(taken):
+            if start < stop:
+                raise _error("ArgumentError", f"{other}: shares memory with {one}")
+        for name, array in self.read:
+            first, last = _span(array)
+            for start, stop, where in taken:
+                if start < last and first < stop:
+                    raise _error("ArgumentError", f"{where}: shares memory with {name}")
+
+    def copy(self, results: Any) -> None:
+        while self.later:
+            array, place, start, stop = self.later.pop()
+            array[...] = results[place] if start is None else results[place][start:stop].reshape(array.shape)
+
+    def filled(self, results: Any, outputs: Outputs) -> Outputs:
+        self.copy(results)
+        outputs.__dict__.update(self.shown[None])
+        return outputs
+
+    def found(self, results: Any) -> tuple[Array | None, Gradients]:
+        self.copy(results)
+        flat, top = self.engine.gradients(results[self.first:])
+        for target in self.engine.targets:
+            own = top if target is self.engine.top else top.__dict__[target[0]]
+            own.__dict__.update(self.shown.get(target[0], {}))
+        return flat, top
+
+
+def _span(array: Any) -> tuple[int, int]:
+    start: int = array.__array_interface__["data"][0]
+    return start, start + (array.nbytes or 0)
 
 
 def _in_range(spec: Any, array: Any, below: int) -> None:
@@ -1317,22 +1524,24 @@ class Model:
         return self._grad
 
     def forward(self, /, **inputs: Any) -> Outputs:
-        """The outputs, and the loss if there is one, by name; keeps what backward() needs."""
+        """The outputs, and the loss if there is one, by name; keeps what backward() needs. `out`: arrays to fill, by name."""
         engine = self.engine
         self._last = None
+        out = inputs.pop("out") if "out" in inputs and "out" in engine.words else None
         inputs, lasting = engine.lasts(inputs, self._state, self._random) if engine.lasting else (inputs, ())
         arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, self._hyper_vector)
         with self._lock:
             vectors = self._theta, self._frozen, hyper.copy(), *lasting[:1], *(random.copy() for random in lasting[1:])
-            out = engine.evaluate(engine.forward, arrays, sizes, vectors, self._spaces)
+            result = engine.evaluate(engine.forward, arrays, sizes, vectors, self._spaces, out)
             watched = *arrays, self._theta, self._frozen, *lasting[:1]
             mark = engine.mark
             self._last = arrays, sizes, vectors, [mark(array) for array in watched], get_ident()
             self._bound = None
-        return out
+        return result
 
-    def backward(self, upstream: Any = None) -> Gradients:
-        """The gradients at the last forward(). `upstream`: an array, or a dict by output, for what is no scalar."""
+    def backward(self, upstream: Any = None, out: Any = None) -> Gradients:
+        """The gradients at the last forward(). `upstream`: an array, or a dict by output, for what is no scalar. `out`: arrays to
+        fill, by name."""
         engine = self.engine
         with self._lock:
             if self._last is None:
@@ -1344,13 +1553,15 @@ class Model:
             for name, array, mark in zip(names, (*arrays, *vectors[:2], *vectors[3:4]), marks, strict=True):
                 if engine.mark(array) != mark:
                     raise _error("StateError", f"{name}: overwritten between forward() and backward(); call forward() again")
-            self._grad, named = engine.differentiate(arrays, sizes, vectors, upstream, self._spaces)
+            self._grad, named = engine.differentiate(arrays, sizes, vectors, upstream, self._spaces, out)
             self._bound = None
         return named
 
     def value_and_grad(self, upstream: Any = None, /, **inputs: Any) -> tuple[Outputs, Gradients]:
-        """(what forward returns, what backward returns), in one call."""
+        """(what forward returns, what backward returns), in one call. `out`: two such, whose arrays are filled; either may be
+        None."""
         engine = self.engine
+        into = inputs.pop("out") if "out" in inputs and "out" in engine.words else None
         if "upstream" in inputs and upstream is None and "upstream" not in engine.full.names:
             upstream = inputs.pop("upstream")
         inputs, lasting = engine.lasts(inputs, self._state, self._random) if engine.lasting else (inputs, ())
@@ -1358,17 +1569,18 @@ class Model:
         vectors = self._theta, self._frozen, hyper, *lasting
         with self._lock:
             self._last = self._bound = None
-            out, self._grad, named = engine.value_and_grad(arrays, sizes, vectors, upstream, self._spaces)
+            out, self._grad, named = engine.value_and_grad(arrays, sizes, vectors, upstream, self._spaces, into)
         return out, named
 
     def predict(self, /, **inputs: Any) -> Outputs:
-        """The outputs without the loss, from only the inputs that they need."""
+        """The outputs without the loss, from only the inputs that they need. `out`: arrays to fill, by name."""
         engine = self.engine
+        out = inputs.pop("out") if "out" in inputs and "out" in engine.words else None
         plan = engine.prediction(inputs) if engine.training else engine.predict
         inputs, lasting = engine.lasts(inputs, self._state, self._random) if engine.lasting else (inputs, ())
         arrays, sizes, hyper = engine.take(plan.needs, plan, inputs, self._hyper_vector)
         with self._lock:
-            return engine.evaluate(plan, arrays, sizes, (self._theta, self._frozen, hyper, *lasting), self._predicted)
+            return engine.evaluate(plan, arrays, sizes, (self._theta, self._frozen, hyper, *lasting), self._predicted, out)
 
     def step(self, optimizer: Any = None, /, **inputs: Any) -> float:
         """One training step on these inputs as they are; the loss before it."""
@@ -1464,33 +1676,43 @@ def install(module: dict[str, Any]) -> None:
     engine = Engine(module)
 
     def forward(params: Any, /, **inputs: Any) -> Outputs:
-        """The outputs, and the loss if there is one, for these parameters: a pure function of its arguments."""
+        """The outputs, and the loss if there is one, for these parameters: a pure function of its arguments. `out`: arrays to
+        fill, by name."""
+        out = inputs.pop("out") if "out" in inputs and "out" in engine.words else None
         inputs, lasting = engine.lasts(inputs, *engine.of_model(params), pure=True) if engine.lasting else (inputs, ())
         arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, engine.defaults)
         with _Borrowed(engine.pool) as spaces:
-            return engine.evaluate(engine.forward, arrays, sizes, (*engine.vectors(params), hyper, *lasting), spaces)
+            return engine.evaluate(engine.forward, arrays, sizes, (*engine.vectors(params), hyper, *lasting), spaces, out)
 
     def predict(params: Any, /, **inputs: Any) -> Outputs:
-        """The outputs without the loss, for these parameters: a pure function of its arguments."""
+        """The outputs without the loss, for these parameters: a pure function of its arguments. `out`: arrays to fill, by
+        name."""
+        out = inputs.pop("out") if "out" in inputs and "out" in engine.words else None
         plan = engine.prediction(inputs) if engine.training else engine.predict
         inputs, lasting = engine.lasts(inputs, *engine.of_model(params), pure=True) if engine.lasting else (inputs, ())
         arrays, sizes, hyper = engine.take(plan.needs, plan, inputs, engine.defaults)
         with _Borrowed(engine.pool) as spaces:
-            return engine.evaluate(plan, arrays, sizes, (*engine.vectors(params), hyper, *lasting), spaces)
+            return engine.evaluate(plan, arrays, sizes, (*engine.vectors(params), hyper, *lasting), spaces, out)
 
-    def value_and_grad(params: Any, upstream: Any = None, /, **inputs: Any) -> tuple[Outputs, Gradients]:
-        """(outputs, gradients) for these parameters: a pure function of its arguments."""
+    def both(params: Any, upstream: Any, inputs: dict[str, Any], only: bool) -> tuple[Outputs, Gradients]:
+        into = inputs.pop("out") if "out" in inputs and "out" in engine.words else None
         if "upstream" in inputs and upstream is None and "upstream" not in engine.full.names:
             upstream = inputs.pop("upstream")
         inputs, lasting = engine.lasts(inputs, *engine.of_model(params), pure=True) if engine.lasting else (inputs, ())
         arrays, sizes, hyper = engine.take(engine.full, engine.forward, inputs, engine.defaults)
         with _Borrowed(engine.pool) as spaces:
-            out, _, named = engine.value_and_grad(arrays, sizes, (*engine.vectors(params), hyper, *lasting), upstream, spaces)
+            vectors = *engine.vectors(params), hyper, *lasting
+            out, _, named = engine.value_and_grad(arrays, sizes, vectors, upstream, spaces, into, only)
         return out, named
 
+    def value_and_grad(params: Any, upstream: Any = None, /, **inputs: Any) -> tuple[Outputs, Gradients]:
+        """(outputs, gradients) for these parameters: a pure function of its arguments. `out`: two such, whose arrays are filled;
+        either may be None."""
+        return both(params, upstream, inputs, False)
+
     def gradient(params: Any, upstream: Any = None, /, **inputs: Any) -> Gradients:
-        """The gradients for these parameters: a pure function of its arguments."""
-        return value_and_grad(params, upstream, **inputs)[1]
+        """The gradients for these parameters: a pure function of its arguments. `out`: arrays to fill, by name."""
+        return both(params, upstream, inputs, True)[1]
 
     name = module.get("__name__", engine.name)
     for function in (forward, predict, value_and_grad, gradient):

@@ -204,7 +204,8 @@ static PyObject *gwm_make(const int64_t *shape, int axes, int index, const Py_ss
     return array;
 }
 
-/* _call(kernel, code, arrays, sizes, vectors, kept, work, ups): make the results, run the kernel, return them as a tuple.
+/* _call(kernel, code, arrays, sizes, vectors, kept, work, ups, into): make the results, but for those that `into` has, which is
+   empty or has None for one that is to be made; run the kernel; return them as a tuple.
    code: the number of slots; for each, which argument it comes from (0 arrays, 1 vectors, 2 kept, 3 work, 4 ups, 5 results) and
    its place there; the number of results; for each, whether it holds indices, its number of axes, its dims (-1 - k: size k). */
 static PyObject *gwm_call(PyObject *self, PyObject *const *args, Py_ssize_t given)
@@ -214,7 +215,7 @@ static PyObject *gwm_call(PyObject *self, PyObject *const *args, Py_ssize_t give
     const int64_t *word, *places;
     PyObject *results, *array;
     (void)self;
-    if (gwm_expect("_call", given, 8) || gwm_sizes(args[3], sizes)) return NULL;
+    if (gwm_expect("_call", given, 9) || gwm_sizes(args[3], sizes)) return NULL;
     number = PyLong_AsSsize_t(args[0]);
     word = gwm_data(args[1]);
     count = (Py_ssize_t)*word++;
@@ -224,7 +225,9 @@ static PyObject *gwm_call(PyObject *self, PyObject *const *args, Py_ssize_t give
     if (!results) return NULL;
     word++;
     for (k = 0; k < PyTuple_GET_SIZE(results); k++) {
-        array = gwm_make(word + 2, (int)word[1], (int)word[0], sizes);
+        array = PyTuple_GET_SIZE(args[8]) ? PyTuple_GET_ITEM(args[8], k) : Py_None;
+        if (array != Py_None) Py_INCREF(array);
+        else array = gwm_make(word + 2, (int)word[1], (int)word[0], sizes);
         if (!array) {
             Py_DECREF(results);
             return NULL;
@@ -1027,7 +1030,7 @@ GWM_ENTRY int gwm_install(PyObject *module, gwm_kernel_t kernel, gwm_update_t up
 {
     static PyMethodDef functions[] = {
         {"_run", (PyCFunction)(void (*)(void))gwm_run, METH_FASTCALL, "_run(kernel, arrays, sizes)"},
-        {"_call", (PyCFunction)(void (*)(void))gwm_call, METH_FASTCALL, "_call(kernel, code, arrays, sizes, vectors, kept, work, ups)"},
+        {"_call", (PyCFunction)(void (*)(void))gwm_call, METH_FASTCALL, "_call(kernel, code, arrays, sizes, vectors, kept, work, ups, into)"},
         {"_match", (PyCFunction)(void (*)(void))gwm_match, METH_FASTCALL, "_match(arrays, code, count)"},
 #ifndef GRADWRIGHT_CHECKED_H
         {"_at", (PyCFunction)(void (*)(void))gwm_make_at, METH_FASTCALL, "_at(name, doc, code, constants, look, module)"},
