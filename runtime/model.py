@@ -831,8 +831,8 @@ class Engine:
 
     def made(self, plan: _Plan, sizes: tuple[int, ...], into: Any) -> Any:
         """All arrays for what a kernel fills: those that are there, and new ones."""
-        return tuple([_empty(shape, dtype) if array is None else array
-                      for array, (shape, dtype) in zip(into, plan.layout(sizes, self.sizes), strict=True)])
+        layout = plan.layouts.get(sizes) or plan.layout(sizes, self.sizes)
+        return tuple([_empty(*kind) if array is None else array for array, kind in zip(into, layout, strict=True)])
 
     def evaluate(self, plan: Any, arrays: Any, sizes: tuple[int, ...], vectors: Any, spaces: dict[str, Any],
                  out: Any = None) -> Outputs:
@@ -1036,7 +1036,7 @@ class _Hand:
     def __init__(self, engine: Engine, plan: _Plan, sizes: tuple[int, ...], arrays: Any, vectors: Any, ups: Any,
                  other: Any = None) -> None:
         self.engine, self.plan = engine, plan
-        self.shapes = plan.layout(sizes, engine.sizes)
+        self.shapes = plan.layouts.get(sizes) or plan.layout(sizes, engine.sizes)
         self.first = len(plan.results) - len(engine.backward.results) if engine.backward else 0     # of the gradients
         self.into: list[Array | None] = [None] * len(plan.results)
         self.shown: dict[str | None, dict[str, Array]] = {None: {}}     # by target, under None the outputs
@@ -1139,7 +1139,8 @@ class _Hand:
                 raise _error("ArgumentError", f"{where}: this array is not {told}")
         if value.size:
             self.taken.append((*_span(value), where))
-        return value
+        array: Array = value
+        return array
 
     def check(self) -> None:
         """No array is written to that is read, or twice."""
@@ -1147,7 +1148,7 @@ class _Hand:
         for (_, stop, one), (start, _, other) in pairwise(taken):
             if start < stop:
                 raise _error("ArgumentError", f"{other}: shares memory with {one}")
-        for name, array in self.read:
+        for name, array in self.read if taken else ():
             first, last = _span(array)
             for start, stop, where in taken:
                 if start < last and first < stop:
@@ -1172,9 +1173,12 @@ class _Hand:
         return flat, top
 
 
-def _span(array: Any) -> tuple[int, int]:
+def _span(array: Array) -> tuple[int, int]:
+    """Where an array that is contiguous begins and ends; of an empty one, nowhere."""
+    if not array.size:
+        return 0, 0
     start: int = array.__array_interface__["data"][0]
-    return start, start + (array.nbytes or 0)
+    return start, start + array.nbytes
 
 
 def _in_range(spec: Any, array: Any, below: int) -> None:
