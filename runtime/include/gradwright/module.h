@@ -282,23 +282,72 @@ static int gwm_put(char *cells, int64_t place, PyObject *value)
     return 1;
 }
 
-static PyObject *gwm_get(const char *cells, int64_t *place, const int64_t *dims, int64_t axes)
+/* Tuples and numbers that we alone hold are filled again: to make and to free them takes longer than most small models. From 3.14
+   on a tuple remembers its hash. */
+#if defined(Py_GIL_DISABLED) || PY_VERSION_HEX >= 0x030e0000
+#define GWM_OURS(object) 0
+#else
+#define GWM_OURS(object) (Py_REFCNT(object) == 1)
+#endif
+
+/* Item k of a tuple of results: the number in this cell, or a tuple of those from there on. What was the item, if anything, was
+   made here, too. */
+static inline int gwm_fill(PyObject *tuple, Py_ssize_t k, double number)
 {
-    PyObject *tuple, *item;
-    Py_ssize_t k;
+    PyObject *old = PyTuple_GET_ITEM(tuple, k), *item;
+    if (old && GWM_OURS(old)) {
+        ((PyFloatObject *)old)->ob_fval = number;
+        return 1;
+    }
+    if (!(item = PyFloat_FromDouble(number))) return 0;
+    PyTuple_SET_ITEM(tuple, k, item);
+    Py_XDECREF(old);
+    return 1;
+}
+
+static int gwm_put_out(PyObject *tuple, Py_ssize_t k, const char *cells, int64_t *place, const int64_t *dims, int64_t axes)
+{
+    PyObject *old = PyTuple_GET_ITEM(tuple, k), *item = old;
+    Py_ssize_t at;
     if (!axes) {
-        k = (Py_ssize_t)(*place)++;
-        return PyFloat_FromDouble(gwm_width == 8 ? ((const double *)cells)[k] : ((const float *)cells)[k]);
+        at = (Py_ssize_t)(*place)++;
+        return gwm_fill(tuple, k, gwm_width == 8 ? ((const double *)cells)[at] : ((const float *)cells)[at]);
     }
-    if (!(tuple = PyTuple_New((Py_ssize_t)*dims))) return NULL;
-    for (k = 0; k < *dims; k++) {
-        if (!(item = gwm_get(cells, place, dims + 1, axes - 1))) {
-            Py_DECREF(tuple);
-            return NULL;
-        }
+    if (!old || !GWM_OURS(old)) {
+        if (!(item = PyTuple_New((Py_ssize_t)*dims))) return 0;
         PyTuple_SET_ITEM(tuple, k, item);
+        Py_XDECREF(old);
     }
-    return tuple;
+    for (at = 0; at < *dims; at++)
+        if (!gwm_put_out(item, at, cells, place, dims + 1, axes - 1)) return 0;
+    return 1;
+}
+
+/* A tuple for so many results; `spare` has the last two, of which the caller often has one when it asks for the next. */
+static PyObject *gwm_spared(PyObject *spare, Py_ssize_t count)
+{
+    PyObject *tuple;
+    int k;
+    for (k = 0; k < 2; k++) {
+        tuple = PyTuple_GET_ITEM(spare, k);
+        if (tuple != Py_None && GWM_OURS(tuple)) {
+            Py_INCREF(tuple);
+            return tuple;
+        }
+    }
+    return PyTuple_New(count);
+}
+
+static void gwm_keep(PyObject *spare, PyObject *tuple)
+{
+#if PY_VERSION_HEX < 0x030e0000 && !defined(Py_GIL_DISABLED)
+    PyObject *last = PyTuple_GET_ITEM(spare, 1);
+    if (tuple == PyTuple_GET_ITEM(spare, 0) || tuple == last) return;
+    Py_INCREF(tuple);
+    PyTuple_SET_ITEM(spare, 1, PyTuple_GET_ITEM(spare, 0));
+    PyTuple_SET_ITEM(spare, 0, tuple);
+    Py_DECREF(last);
+#endif
 }
 
 static PyObject *gwm_looked(PyObject *look, PyObject *const *args, Py_ssize_t given, char *cells)
@@ -352,7 +401,7 @@ GWM_FEW static PyObject *gwm_at(PyObject *self, PyObject *const *args, Py_ssize_
     char *cells = (char *)room;
     const int64_t *code = gwm_data(PyTuple_GET_ITEM(self, 0)), *word = code + 5 + 2 * code[2];
     const char *constants = gwm_data(PyTuple_GET_ITEM(self, 1));
-    PyObject *results, *item;
+    PyObject *results, *item, *spare = PyTuple_GET_ITEM(self, 3);
     Py_ssize_t k, count, bytes = (Py_ssize_t)code[0] * gwm_width;
     int64_t place;
     void *slots[GWM_SLOTS];
@@ -373,27 +422,26 @@ GWM_FEW static PyObject *gwm_at(PyObject *self, PyObject *const *args, Py_ssize_
         else gwm_kernel((Py_ssize_t)word[0], slots, NULL);
     }
     count = (Py_ssize_t)*word++;
-    if (count == 1) { /* as it is */
-        place = word[0];
-        return gwm_get(cells, &place, word + 2, word[1]);
-    }
-    if (!(results = PyTuple_New(count))) return NULL;
+    if (!(results = gwm_spared(spare, count))) return NULL;
     for (k = 0; k < count; k++, word += 2 + word[1]) {
         place = word[0];
-        if (word[1] == 0 && gwm_width == 8) item = PyFloat_FromDouble(room[place]);
-        else item = gwm_get(cells, &place, word + 2, word[1]);
-        if (!item) {
+        if (!(word[1] == 0 && gwm_width == 8 ? gwm_fill(results, k, room[place])
+                                             : gwm_put_out(results, k, cells, &place, word + 2, word[1]))) {
             Py_DECREF(results);
             return NULL;
         }
-        PyTuple_SET_ITEM(results, k, item);
     }
-    return results;
+    gwm_keep(spare, results);
+    if (count != 1) return results;
+    item = PyTuple_GET_ITEM(results, 0); /* as it is */
+    Py_INCREF(item);
+    Py_DECREF(results);
+    return item;
 }
 
 static PyObject *gwm_make_at(PyObject *self, PyObject *const *args, Py_ssize_t given)
 {
-    PyObject *method, *own, *function, *module;
+    PyObject *method, *own, *function, *module, *spare;
     PyMethodDef *def;
     (void)self;
     if (gwm_expect("_at", given, 6)) return NULL;
@@ -405,9 +453,11 @@ static PyObject *gwm_make_at(PyObject *self, PyObject *const *args, Py_ssize_t g
     def->ml_meth = (PyCFunction)(void (*)(void))gwm_at;
     def->ml_flags = METH_FASTCALL;
     module = args[5];
-    own = def->ml_name && def->ml_doc ? PyTuple_Pack(6, args[2], args[3], args[4], method, args[0], args[1]) : NULL;
+    spare = def->ml_name && def->ml_doc ? PyTuple_Pack(2, Py_None, Py_None) : NULL;
+    own = spare ? PyTuple_Pack(7, args[2], args[3], args[4], spare, method, args[0], args[1]) : NULL;
     function = own ? PyCFunction_NewEx(def, own, module) : NULL;
     Py_DECREF(method);
+    Py_XDECREF(spare);
     Py_XDECREF(own);
     return function;
 }
