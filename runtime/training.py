@@ -204,10 +204,11 @@ class _Trainer:
         """The kernel that holds the whole step, if it does what this optimiser asks for; clipping is not among it."""
         spec = self.engine.spec
         step = spec.get("step")
-        if step is None or step["update"] != self.optimizer.name or len(numbers) != 1:
-            return self.engine.plans.get("advance")
-        known = [name for name, _ in next(u for u in spec["updates"] if u["name"] == step["update"])["hypers"]]
-        return None if any(numbers[0][known.index(name)] for name in step["zero"]) else self.engine.plans["step"]
+        if step is not None and step["update"] == self.optimizer.name and len(numbers) == 1:
+            known = [name for name, _ in next(u for u in spec["updates"] if u["name"] == step["update"])["hypers"]]
+            if not any(numbers[0][known.index(name)] for name in step["zero"]):
+                return self.engine.plans["step"]
+        return self.engine.plans.get("advance")
 
     def _numbers(self) -> Any:
         handle = self.optimizer
