@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from .arguments import _real
 from .errors import ArgumentError, CheckpointError, CheckpointWriteError, MissingError, RangeError
-from .model import _real
 from .training import History, State
 
 if TYPE_CHECKING:

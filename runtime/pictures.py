@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .arguments import _element, _first, _meant, _real
 from .errors import ArgumentError, MissingError, RangeError, ShapeError
-from .model import _element, _first, _meant, _real
 
 if TYPE_CHECKING:
     from .training import History

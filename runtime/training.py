@@ -18,11 +18,13 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 
+from .arguments import _number, _same
 from .callbacks import Info
 from .errors import ArgumentError, GradwrightError, ShapeError, StateError
 from .logs import DEBUG, INFO, tell
 from .metrics import Metric, named_metrics
-from .model import Model, Named, _number, _same
+from .model import Model
+from .named import Named
 from .optimizers import Optimizer, resolve, stretches
 from .streams import Mapped, Rows, Stream, mapped, selected
 

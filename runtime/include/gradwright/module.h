@@ -4,8 +4,8 @@
    our own declaration of NumPy's array struct, whose layout is fixed: 26 ns for five arrays where typed memoryviews take 480, and
    no NumPy headers to compile. Results are made by NumPy's own constructor, from the table of its C interface.
 
-   What is slow to write in C and never in a hurry is written in Python: the face (runtime/model.py), which is in here as text
-   (face.h) or, where a build says so, as the bytecode of the Python that builds. */
+   What is slow to write in C and never in a hurry is written in Python: the face (runtime/model.py and its parts), which is in
+   here as text (face.h) or, where a build says so, as the bytecode of the Python that builds. */
 #ifndef GRADWRIGHT_MODULE_H
 #define GRADWRIGHT_MODULE_H
 
@@ -1016,7 +1016,7 @@ static int gwm_make_type(void)
     return gwm_bound_name && gwm_bound_type ? 0 : -1;
 }
 
-/* The face's code. */
+/* The code of the face's files, in order. */
 static PyObject *gwm_face(void)
 {
 #ifdef GWM_FACE_LENGTH
@@ -1024,23 +1024,32 @@ static PyObject *gwm_face(void)
     PyErr_SetString(PyExc_ImportError, "this module was compiled for another Python; compile it again");
     return NULL;
 #else
-    return Py_CompileString(gwm_face_text, "gradwright/runtime/model.py", Py_file_input);
+    const Py_ssize_t count = (Py_ssize_t)(sizeof gwm_face_texts / sizeof *gwm_face_texts);
+    PyObject *codes = PyTuple_New(count), *code;
+    Py_ssize_t k;
+    for (k = 0; codes && k < count; k++) {
+        code = Py_CompileString(gwm_face_texts[k], gwm_face_files[k], Py_file_input);
+        if (code) PyTuple_SET_ITEM(codes, k, code);
+        else Py_CLEAR(codes);
+    }
+    return codes;
 #endif
 }
 
 /* Run the face, and let it install itself in the module. */
 static int gwm_run_face(PyObject *module)
 {
-    PyObject *names = PyDict_New(), *name = PyUnicode_FromString("gradwright.runtime.model"), *code = NULL, *done = NULL;
+    PyObject *names = PyDict_New(), *name = PyUnicode_FromString("gradwright.runtime.model"), *codes = NULL, *done = NULL;
+    Py_ssize_t k;
     if (names && name && !PyDict_SetItemString(names, "__name__", name)
-        && !PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) && (code = gwm_face())
-        && (done = PyEval_EvalCode(code, names, names))) {
-        Py_DECREF(done);
-        done = PyObject_CallFunctionObjArgs(PyDict_GetItemString(names, "install"), module, NULL);
+        && !PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) && (codes = gwm_face())) {
+        for (k = 0; k < PyTuple_GET_SIZE(codes) && (done = PyEval_EvalCode(PyTuple_GET_ITEM(codes, k), names, names)); k++)
+            Py_DECREF(done);
+        if (done) done = PyObject_CallFunctionObjArgs(PyDict_GetItemString(names, "install"), module, NULL);
     }
     Py_XDECREF(names);
     Py_XDECREF(name);
-    Py_XDECREF(code);
+    Py_XDECREF(codes);
     Py_XDECREF(done);
     return done ? 0 : -1;
 }
