@@ -285,10 +285,11 @@ static int gwm_put(char *cells, int64_t place, PyObject *value)
 /* Tuples and numbers that we alone hold are filled again: to make and to free them takes longer than most small models. From 3.14
    on a tuple remembers its hash. */
 #if defined(Py_GIL_DISABLED) || PY_VERSION_HEX >= 0x030e0000
-#define GWM_OURS(object) 0
+enum { GWM_AGAIN = 0 };
 #else
-#define GWM_OURS(object) (Py_REFCNT(object) == 1)
+enum { GWM_AGAIN = 1 };
 #endif
+#define GWM_OURS(object) (GWM_AGAIN && Py_REFCNT(object) == 1)
 
 /* Item k of a tuple of results: the number in this cell, or a tuple of those from there on. What was the item, if anything, was
    made here, too. */
@@ -340,14 +341,12 @@ static PyObject *gwm_spared(PyObject *spare, Py_ssize_t count)
 
 static void gwm_keep(PyObject *spare, PyObject *tuple)
 {
-#if PY_VERSION_HEX < 0x030e0000 && !defined(Py_GIL_DISABLED)
     PyObject *last = PyTuple_GET_ITEM(spare, 1);
-    if (tuple == PyTuple_GET_ITEM(spare, 0) || tuple == last) return;
+    if (!GWM_AGAIN || tuple == PyTuple_GET_ITEM(spare, 0) || tuple == last) return;
     Py_INCREF(tuple);
     PyTuple_SET_ITEM(spare, 1, PyTuple_GET_ITEM(spare, 0));
     PyTuple_SET_ITEM(spare, 0, tuple);
     Py_DECREF(last);
-#endif
 }
 
 static PyObject *gwm_looked(PyObject *look, PyObject *const *args, Py_ssize_t given, char *cells)
