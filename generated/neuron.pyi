@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from gradwright.runtime.history import History as _History  # type: ignore[import-not-found, unused-ignore]
 from gradwright.runtime.summary import Summary as _Summary  # type: ignore[import-not-found, unused-ignore]
 from gradwright.runtime.training import Bound as _Bound  # type: ignore[import-not-found, unused-ignore]
-from gradwright.runtime.training import History as _History  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import ArrayLike, NDArray
 
 _Reals = NDArray[np.float64]

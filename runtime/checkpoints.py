@@ -28,7 +28,7 @@ import numpy as np
 
 from .arguments import _real
 from .errors import ArgumentError, CheckpointError, CheckpointWriteError, MissingError, RangeError
-from .training import History, State
+from .history import History, State
 
 if TYPE_CHECKING:
     from .callbacks import Info

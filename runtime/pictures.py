@@ -12,7 +12,7 @@ from .arguments import _element, _first, _meant, _real
 from .errors import ArgumentError, MissingError, RangeError, ShapeError
 
 if TYPE_CHECKING:
-    from .training import History
+    from .history import History
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

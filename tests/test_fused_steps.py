@@ -17,7 +17,7 @@ from gradwright.compiler.passes.descent import VAST, idle, plain_rule, split
 from gradwright.compiler.passes.kernels import plan
 from gradwright.runtime import SGD, Adam, Cosine, Optimizer
 from gradwright.runtime.errors import StateError
-from gradwright.runtime.training import _Trainer
+from gradwright.runtime.trainer import _Trainer
 from support.models import build
 
 HEAD = "size N\ninput x[N, 64]\nindex y[N] < 10\n"

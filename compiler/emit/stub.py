@@ -29,7 +29,7 @@ _NAMED_METHODS: Final = {
 # A module is used where the package is not installed, too: these are Any there.
 _RUNTIME = [
     f"from gradwright.runtime.{place} import {name} as _{name}  # type: ignore[import-not-found, unused-ignore]"
-    for place, name in (("summary", "Summary"), ("training", "Bound"), ("training", "History"))
+    for place, name in (("history", "History"), ("summary", "Summary"), ("training", "Bound"))
 ]
 
 
