@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from gradwright.runtime.history import History as _History  # type: ignore[import-not-found, unused-ignore]
 from gradwright.runtime.summary import Summary as _Summary  # type: ignore[import-not-found, unused-ignore]
 from gradwright.runtime.training import Bound as _Bound  # type: ignore[import-not-found, unused-ignore]
-from gradwright.runtime.training import History as _History  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import ArrayLike, NDArray
 
 _Reals = NDArray[np.float64]
@@ -15,6 +15,7 @@ _Integers = NDArray[np.int64]
 _Truths = NDArray[np.bool_]
 _Real = np.float64
 _Upstream = ArrayLike | Mapping[str, ArrayLike] | None
+_Out = NDArray[Any] | Mapping[str, Any]
 
 class Params:
     """The parameters by name: views into the model's flat vectors. Assigning copies in."""
@@ -100,19 +101,19 @@ class Model:
     @property
     def grad(self) -> _Reals:
         """The latest gradient, laid out as theta."""
-    def forward(self, /, *, x: ArrayLike, y: ArrayLike, N: int = ...) -> Outputs:
+    def forward(self, /, *, x: ArrayLike, y: ArrayLike, N: int = ..., out: _Out | Outputs | None = ...) -> Outputs:
         """The outputs by name; keeps what backward() needs.
 
         x  [N, 2].
         y  [N, 1]."""
-    def backward(self, upstream: _Upstream = None) -> Gradients:
+    def backward(self, upstream: _Upstream = None, out: _Out | Gradients | None = None) -> Gradients:
         """The gradients at the last forward(); `upstream` for what is no scalar, an array or a dict by output."""
-    def value_and_grad(self, upstream: _Upstream = None, /, *, x: ArrayLike, y: ArrayLike, N: int = ...) -> tuple[Outputs, Gradients]:
+    def value_and_grad(self, upstream: _Upstream = None, /, *, x: ArrayLike, y: ArrayLike, N: int = ..., out: tuple[_Out | Outputs | None, _Out | Gradients | None] | None = ...) -> tuple[Outputs, Gradients]:
         """What forward and backward return, in one call.
 
         x  [N, 2].
         y  [N, 1]."""
-    def predict(self, /, *, x: ArrayLike, N: int = ...) -> Predictions:
+    def predict(self, /, *, x: ArrayLike, N: int = ..., out: _Out | Predictions | None = ...) -> Predictions:
         """The outputs, from only the inputs that they need.
 
         x  [N, 2]."""
@@ -144,21 +145,21 @@ class Model:
     def values(self) -> Any:
         """Intermediate values of the last forward() by name."""
 
-def forward(params: Model | Params | Mapping[str, ArrayLike] | ArrayLike, /, *, x: ArrayLike, y: ArrayLike, N: int = ...) -> Outputs:
+def forward(params: Model | Params | Mapping[str, ArrayLike] | ArrayLike, /, *, x: ArrayLike, y: ArrayLike, N: int = ..., out: _Out | Outputs | None = ...) -> Outputs:
     """The outputs for these parameters: a pure function of its arguments.
 
     x  [N, 2].
     y  [N, 1]."""
-def predict(params: Model | Params | Mapping[str, ArrayLike] | ArrayLike, /, *, x: ArrayLike, N: int = ...) -> Predictions:
+def predict(params: Model | Params | Mapping[str, ArrayLike] | ArrayLike, /, *, x: ArrayLike, N: int = ..., out: _Out | Predictions | None = ...) -> Predictions:
     """The outputs without the loss, for these parameters: a pure function of its arguments.
 
     x  [N, 2]."""
-def value_and_grad(params: Model | Params | Mapping[str, ArrayLike] | ArrayLike, upstream: _Upstream = None, /, *, x: ArrayLike, y: ArrayLike, N: int = ...) -> tuple[Outputs, Gradients]:
+def value_and_grad(params: Model | Params | Mapping[str, ArrayLike] | ArrayLike, upstream: _Upstream = None, /, *, x: ArrayLike, y: ArrayLike, N: int = ..., out: tuple[_Out | Outputs | None, _Out | Gradients | None] | None = ...) -> tuple[Outputs, Gradients]:
     """Outputs and gradients for these parameters: a pure function of its arguments.
 
     x  [N, 2].
     y  [N, 1]."""
-def gradient(params: Model | Params | Mapping[str, ArrayLike] | ArrayLike, upstream: _Upstream = None, /, *, x: ArrayLike, y: ArrayLike, N: int = ...) -> Gradients:
+def gradient(params: Model | Params | Mapping[str, ArrayLike] | ArrayLike, upstream: _Upstream = None, /, *, x: ArrayLike, y: ArrayLike, N: int = ..., out: _Out | Gradients | None = ...) -> Gradients:
     """The gradients for these parameters: a pure function of its arguments.
 
     x  [N, 2].

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
         ShapeError,
         StateError,
     )
+    from .history import History
     from .interchange import load_state_dict
     from .loading import load
     from .measuring import bench
     from .optimizers import SGD, AdaDelta, AdaGrad, Adam, Adamax, AdamW, Lion, NAdam, Optimizer, RAdam, RMSProp
     from .schedules import Constant, Cosine, Exponential, OneCycle, ReduceOnPlateau, Schedule, Step
-    from .training import Bound, History, bind, fit, step
+    from .training import Bound, bind, fit, step
 
 _PLACES = {
     "checking": ("gradcheck", "sample_inputs"),
@@ -36,15 +37,16 @@ _PLACES = {
     "callbacks": ("EarlyStopping", "Every", "Info"),
     "errors": ("ArgumentError", "CheckpointError", "CheckpointWriteError", "DtypeError", "GradwrightError", "MissingError",
                "NotFiniteError", "RangeError", "ShapeError", "StateError"),
+    "history": ("History",),
     "interchange": ("load_state_dict",),
     "loading": ("load",),
     "measuring": ("bench",),
     "optimizers": ("SGD", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "Lion", "NAdam", "Optimizer", "RAdam", "RMSProp"),
     "schedules": ("Constant", "Cosine", "Exponential", "OneCycle", "ReduceOnPlateau", "Schedule", "Step"),
-    "training": ("Bound", "History", "bind", "fit", "step"),
+    "training": ("Bound", "bind", "fit", "step"),
 }
-_MODULES = ("callbacks", "checking", "checkpoints", "data", "errors", "interchange", "loading", "logs", "measuring",
-            "metrics", "model", "optimizers", "pictures", "profiling", "schedules", "streams", "summary", "training")
+_MODULES = ("callbacks", "checking", "checkpoints", "data", "errors", "history", "interchange", "loading", "logs",
+            "measuring", "metrics", "model", "optimizers", "pictures", "profiling", "schedules", "streams", "summary", "training")
 
 __all__ = [
     "SGD", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "ArgumentError", "Bound", "Checkpoint", "CheckpointError",

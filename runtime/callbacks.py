@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 from .errors import ArgumentError
 
 if TYPE_CHECKING:
+    from .history import History
     from .model import Model
-    from .training import History
 
 
 @dataclass(frozen=True)

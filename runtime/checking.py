@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import _by_name, _meant, _number, _real, _same, _shaped
 from .errors import ArgumentError, StateError
-from .model import Model, _by_name, _meant, _number, _real, _same, _shaped
+from .model import Model
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -29,7 +30,7 @@ def sample_inputs(model: Any, sizes: Mapping[str, int] | None = None, *, seed: i
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
             raise ArgumentError(f"sizes: {name} is {value!r}; a size is a whole number from 0 up")
         known[name] = int(value)
-    from .model import _dim
+    from .arguments import _dim
     rng = np.random.Generator(np.random.PCG64(seed))
     found: dict[str, Any] = {}
     told = {dim for spec in engine.spec["inputs"] for dim in spec["shape"] if isinstance(dim, str)}

@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from .arguments import _real
 from .errors import ArgumentError, CheckpointError, CheckpointWriteError, MissingError, RangeError
-from .model import _real
-from .training import History, State
+from .history import History, State
 
 if TYPE_CHECKING:
     from .callbacks import Info

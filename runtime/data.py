@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from .arguments import _meant
 from .errors import ArgumentError, DtypeError, RangeError, ShapeError
-from .model import _meant
 
 if TYPE_CHECKING:
     from .model import Model

@@ -1,4 +1,4 @@
-"""How model.py gets into compiled modules.
+"""How the face of a module (model.py and its parts) gets into compiled modules.
 
 As text, for every Python: include/gradwright/face.h, which is in the repository and written by
 
@@ -6,35 +6,53 @@ As text, for every Python: include/gradwright/face.h, which is in the repository
 
 And as bytecode of the Python that builds the module, since compiling the text takes longer than all else in an import: the
 build puts `code_header()` on the C compiler's path, under the name HEADER. A module built without it has the text alone.
+
+A compiled module runs the files one after the other in one namespace, so what they import of one another is left out.
 """
+import ast
 import marshal
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
 HERE = Path(__file__).parent
+PARTS = ("arguments", "named", "handed", "engine", "points", "model")       # each needs only those before it
 FACE = HERE / "include" / "gradwright" / "face.h"
 HEADER = "gradwright_face.h"
-_NAME = "gradwright/runtime/model.py"      # in tracebacks
 _PLAIN = frozenset(range(32, 127)) - frozenset(b'"\\?')
 
 
-def source() -> str:
-    return (HERE / "model.py").read_text(encoding="utf-8")
+def source(part: str) -> str:
+    """A file of the face as it stands in compiled modules, each line in its place."""
+    text = (HERE / f"{part}.py").read_text(encoding="utf-8")
+    lines = text.splitlines(keepends=True)
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            first, last = node.lineno - 1, node.end_lineno or node.lineno
+            lines[first:last] = ["\n"] * (last - first)
+    return "".join(lines)
 
 
 def text() -> str:
     """What face.h must hold."""
-    lines = "\n    ".join(_literal(line) for line in source().encode().splitlines(keepends=True))
-    return ("/* runtime/model.py as text; made by python -m gradwright.runtime.face */\n"
-            f"static const char gwm_face_text[] =\n    {lines};\n")
+    files = ", ".join(f'"{_name(part)}"' for part in PARTS)
+    lines = [[_literal(line) for line in source(part).encode().splitlines(keepends=True)] for part in PARTS]
+    texts = ",\n    ".join("\n    ".join(part) for part in lines)
+    return ("/* runtime/model.py and its parts as text; made by python -m gradwright.runtime.face */\n"
+            f"static const char *const gwm_face_files[] = {{{files}}};\n"
+            f"static const char *const gwm_face_texts[] = {{\n    {texts}}};\n")
 
 
 def code_header() -> str:
-    """The bytecode of model.py as a C header, the same bytes each time."""
-    data = marshal.dumps(compile(source(), _NAME, "exec", dont_inherit=True, optimize=0), 2)   # version 2 counts no references
+    """The bytecode of the files as a C header, the same bytes each time."""
+    codes = tuple([compile(source(part), _name(part), "exec", dont_inherit=True, optimize=0) for part in PARTS])
+    data = marshal.dumps(codes, 2)      # version 2 counts no references
     lines = "\n    ".join(_literal(data[at:at + 512]) for at in range(0, len(data), 512))
     return (f"#define GWM_FACE_MAGIC {int.from_bytes(MAGIC_NUMBER, 'little')}\n#define GWM_FACE_LENGTH {len(data)}\n"
             f"static const char gwm_face_code[] =\n    {lines};\n")
+
+
+def _name(part: str) -> str:
+    return f"gradwright/runtime/{part}.py"      # in tracebacks
 
 
 _SPELLED = [chr(byte) if byte in _PLAIN else f"\\{byte:03o}" for byte in range(256)]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from .arguments import _element, _first, _meant, _real
 from .errors import ArgumentError, DtypeError, RangeError, ShapeError
-from .model import _element, _first, _meant, _real
 
 if TYPE_CHECKING:
     from .model import Model

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
+from .arguments import _meant, _number
 from .errors import ArgumentError, GradwrightError
-from .model import _meant, _number
 from .schedules import Schedule
 
 Groups: TypeAlias = Mapping[str, Mapping[str, float]]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .arguments import _element, _first, _meant, _real
 from .errors import ArgumentError, MissingError, RangeError, ShapeError
-from .model import _element, _first, _meant, _real
 
 if TYPE_CHECKING:
-    from .training import History
+    from .history import History
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import _dim
 from .errors import ArgumentError, StateError
 from .loading import peak
-from .model import Model, _dim
+from .model import Model
 from .optimizers import resolve
 
 WARM = 3    # calls before the clock counts

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import _meant, _number
 from .errors import ArgumentError, GradwrightError
-from .model import _meant, _number
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from .arguments import _index, _real, _same
 from .errors import ArgumentError, RangeError, ShapeError
-from .model import Model, _index, _real, _same
+from .model import Model
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Batch: TypeAlias = Mapping[str, Any]

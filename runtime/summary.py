@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from .arguments import _dim, _meant
 from .errors import ArgumentError
-from .model import _dim, _meant
 
 Count: TypeAlias = "int | str"      # a number, or its formula where a size is not told
 

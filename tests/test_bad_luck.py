@@ -433,7 +433,7 @@ def test_after_ctrl_c_a_run_goes_on_within_the_epoch(xor: ModuleType, tmp_path: 
         history = model.fit(generator(21, act), optimizer(), callbacks=keep, ahead=0 if kind == "stream" else 2, **options)
     else:
         steps = 0
-        trainer = __import__("gradwright.runtime.training", fromlist=["x"])._Trainer
+        trainer = __import__("gradwright.runtime.trainer", fromlist=["x"])._Trainer
         train = trainer.run
 
         def run(self: Any, *args: Any, **more: Any) -> None:

@@ -13,11 +13,11 @@ from gradwright.compiler.graph import expr as E
 from gradwright.compiler.loops.buffers import lower
 from gradwright.compiler.loops.ir import Assign, Loop, Move, Nest, Node, Product
 from gradwright.compiler.loops.shares import shares
-from gradwright.compiler.passes.descent import idle, plain_rule, split
+from gradwright.compiler.passes.descent import VAST, idle, plain_rule, split
 from gradwright.compiler.passes.kernels import plan
 from gradwright.runtime import SGD, Adam, Cosine, Optimizer
 from gradwright.runtime.errors import StateError
-from gradwright.runtime.training import _Trainer
+from gradwright.runtime.trainer import _Trainer
 from support.models import build
 
 HEAD = "size N\ninput x[N, 64]\nindex y[N] < 10\n"
@@ -28,6 +28,16 @@ param W2[48, 32] ~ he_normal
 param b2[32] = 0
 h = max(0, x @ W1 + b1)
 output s = h @ W2 + b2
+minimize mean(softmax_cross_entropy(s, y))
+"""
+WIDE = HEAD.replace("< 10", "< 32") + """\
+param W1[64, width] ~ he_normal
+param b1[width] = 0
+param W2[width, width] ~ he_normal
+param b2[width] = 0
+param W3[width, 32] ~ he_normal
+param b3[32] = 0
+output s = max(0, max(0, x @ W1 + b1) @ W2 + b2) @ W3 + b3
 minimize mean(softmax_cross_entropy(s, y))
 """
 MODELS = {
@@ -339,6 +349,8 @@ def test_which_models_have_one() -> None:
         return [k.name for k in plan(build(text)).kernels]
 
     convolution = MODELS["a convolution"].replace("max_pool2d(2)", "conv2d(16, kernel=3, pad=1) |> max_pool2d(5)")
+    plenty = convolution.replace(" with sgd(lr=0.1)", "").replace("minimize ", f"param many[{VAST}] = 1\nminimize sum(many) + ")
+    assert kernels(plenty)[-1] == "train"   # the products take all the time
     assert "step" in kernels(MLP) and "step" in kernels(convolution)
     assert "step" not in kernels(convolution.replace(" with sgd(lr=0.1)", ""))
     assert "step" not in kernels(convolution.replace("sgd(lr=0.1)", "adam(lr=0.1)"))
@@ -348,8 +360,14 @@ def test_which_models_have_one() -> None:
         found = kernels(with_rule(MLP, optimizer))
         assert kernel in found and ("step" in found) + ("advance" in found) == 1, optimizer
     assert kernels(MLP.replace("(s, y))", "(s, y)) with adam()"))[-1] == "train"     # few parameters
+    for width, last in ((677, "step"), (678, "advance")):   # of width*width + 96*width elements of weights
+        wide = WIDE.replace("width", str(width))
+        assert kernels(wide)[-1] == last and "step" in kernels(wide)
+        assert "advance" not in kernels(wide.replace("(s, y))", "(s, y)) with sgd()"))
+        assert kernels(wide.replace("(s, y))", "(s, y)) + sum(W2**2)"))[-1] == "step"   # whose gradient is more than a product
     words = MODELS["bags of words"].replace(" with sgd(lr=0.1)", "")
     assert "step" in kernels(words)
+    assert kernels(words.replace("50", str(VAST)))[-1] == "step"    # whose gradient is no product
     words = words.replace("@ W", "@ ones(40, 10)").replace("param W[40, 10] ~ he_normal\n", "")
     assert "step" in kernels(words)     # no weight has a product
 
@@ -397,6 +415,22 @@ def test_a_gradient_in_panels_moves_to_the_same_bits(columns: int, threads: int)
     one._spaces["work"][...] = np.nan
     one.step(Adam(lr=0.01), **arrays)
     assert np.isfinite(one.theta).all() and np.isfinite(one._spaces["work"]).sum() < 707 * columns // 2
+
+
+def test_a_model_that_asks_for_no_rule_has_a_step_for_each() -> None:
+    """Plain descent adds to the parameters; any other rule moves them, momentum included."""
+    text = WIDE.replace("width", "678")
+    step, advance = Asks(text), Asks(text, "advance")
+    for optimizer, plain in ((SGD(lr=0.1), True), (SGD(lr=0.1, momentum=0.9), False), (Adam(lr=0.01), False), ("rmsprop", False),
+                             (SGD(lr=0.1, groups={"b1": {"lr": 0.3}}), False)):
+        assert step(optimizer)[1] == {plain} and advance(optimizer)[1] == {not plain}, optimizer
+        one, two = step.module.Model(seed=2), step.module.Model(seed=2)
+        run = one.bind(optimizer, **step.arrays)
+        for _ in range(3):
+            run()
+            unfused(two, optimizer, step.arrays)
+        np.testing.assert_allclose(one.theta, two.theta, rtol=1e-9, atol=1e-11)
+    assert step(Adam(), clip_norm=1e9)[1] == advance(Adam(), clip_norm=1e9)[1] == {False}
 
 
 def test_gradients_that_are_not_kept_share_one_place() -> None:

@@ -15,7 +15,7 @@ from gradwright.compiler import driver
 from gradwright.compiler.build.options import OptionError
 from gradwright.compiler.cli import main
 from gradwright.runtime import StateError, load, profiling
-from gradwright.runtime.model import _dim
+from gradwright.runtime.arguments import _dim
 
 from benchmarks.roofline import value
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import os
 import pickle
 import subprocess
 import sys
 import threading
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,8 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 from gradwright.runtime import face
+from gradwright.runtime.engine import _draw
 from gradwright.runtime.errors import StateError
-from gradwright.runtime.model import _draw, install
+from gradwright.runtime.model import install
 from support import handmade_net
 from support.build_handmade import X, Y, backends, build, shared_object
 
@@ -303,8 +306,39 @@ def test_pure_functions_share_nothing(xor: ModuleType) -> None:
 # ---- the face, and what importing a module costs
 
 
-def test_face_h_is_model_py() -> None:
+def test_face_h_is_model_py_and_its_parts() -> None:
     assert face.FACE.read_text(encoding="utf-8") == face.text(), "run: python -m gradwright.runtime.face"
+
+
+def test_the_parts_of_the_face_share_a_namespace() -> None:
+    """What a part imports of another is left out of compiled modules, so it must stand there under the same name, and before it;
+    and no two parts may have a name for different things."""
+    made: dict[str, str] = {}
+    for part in face.PARTS:
+        tree = ast.parse((face.HERE / f"{part}.py").read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                assert node in tree.body, f"{part}: an import within a function stays"
+                for alias in node.names:
+                    assert made[alias.name] == node.module and alias.asname is None, (part, alias.name)
+        for node in tree.body:
+            names = [node.name] if isinstance(node, ast.ClassDef | ast.FunctionDef) else []
+            if isinstance(node, ast.Assign | ast.AnnAssign):
+                names = [t.id for t in ast.walk(node) if isinstance(t, ast.Name) and isinstance(t.ctx, ast.Store)]
+            for name in names:
+                assert made.setdefault(name, part) == part, f"{name} is of {made[name]} and of {part}"
+        source = face.source(part)
+        assert "from ." not in source and source.count("\n") == (face.HERE / f"{part}.py").read_text(encoding="utf-8").count("\n")
+    assert made["install"] == "model" and made["Engine"] == "engine"
+
+
+def test_a_traceback_names_the_part_and_its_line(xor: ModuleType) -> None:
+    with pytest.raises(ValueError, match="expected x") as caught:
+        xor.Model().predict(x=[1.0])
+    last = traceback.extract_tb(caught.value.__traceback__)[-1]
+    assert last.name == "_bind" and last.filename.endswith("runtime/arguments.py")
+    lines = (face.HERE / "arguments.py").read_text(encoding="utf-8").splitlines()
+    assert last.lineno is not None and lines[last.lineno - 1].strip().startswith("raise _error(\"ShapeError\"")
 
 
 def run(code: str, **environment: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gradwright.runtime import ArgumentError, MissingError, ShapeError, load
-from gradwright.runtime.training import History
+from gradwright.runtime.history import History
 
 XOR = "size N, H = 4\ninput x[N, 2], y[N, 1]\nparam W[2, H] ~ normal(0, 1)\nparam V[H, 1] ~ normal(0, 1)\n" \
       "output p = sigmoid(tanh(x @ W) @ V)\nminimize mean(binary_cross_entropy(p, y))\n"  # fmt: skip

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import math
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
 from types import ModuleType
 from typing import Any
 
@@ -167,3 +170,87 @@ def test_nothing_is_left_of_many_calls() -> None:
         with pytest.raises(DtypeError):
             product.value_and_grad_at(x, "a", 2.0)
     assert sys.getrefcount(x) == before
+
+
+def copied(value: Any) -> Any:
+    """With tuples and numbers of its own."""
+    return tuple([copied(v) for v in value]) if isinstance(value, tuple) else value + 0.5 - 0.5
+
+
+PARTS = {
+    "all": lambda found: found,
+    "a tuple": lambda found: found[-1],
+    "a tuple within one": lambda found: found[2][0],
+    "a number": lambda found: found[1],
+    "a number within tuples": lambda found: found[2][1][0],
+    "nothing": lambda found: None,
+}
+GRADIENT = "input x, u[2]\nparam W[2, 3] = 1\noutput s = u[0] * x\nminimize x**2 * sum(W) + s\ngradient loss wrt x, W, u\n"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_what_the_caller_keeps_stays(backend: str, dtype: str) -> None:
+    """Results that nobody has any more are filled again, and no others: not one that is held, nor a part of it that is."""
+    point, rng = module(GRADIENT, backend, dtype=dtype), Random(0)
+    kept: list[tuple[Any, Any]] = []
+    held: list[Any] = [None, None]
+    for k in range(3000):
+        x, u, W = float(k), (float(k % 7), 1.0), ((1.0, 2.0, float(k % 5)), (0.0, 1.0, 2.0))
+        found = point.value_and_grad_at(x, u, W)
+        want = (u[0] * x, x * x * (6.0 + k % 5) + u[0] * x)
+        assert found[:2] == pytest.approx(want, rel=1e-6) and len(found) == 5
+        part = PARTS[rng.choice(list(PARTS))](found)
+        if part is not None:
+            kept.append((part, copied(part)))
+        held[rng.randrange(2)] = found
+        if rng.random() < 0.1:
+            held[:] = None, None
+        del found, part
+        if len(kept) > 40:
+            kept.pop(rng.randrange(40))
+        assert all(part == want for part, want in kept)
+    del held
+
+
+def test_a_result_that_is_let_go_of_is_filled_again() -> None:
+    product, neuron = module(PRODUCT), module(NEURON)
+    places = set()
+    last = None
+    for k in range(100):
+        last = product.value_and_grad_at(float(k), 1.0, 2.0)
+        places |= {id(last), *map(id, last)}
+    assert last == (2.0 * 100, 2.0, 2.0, 100.0)
+    if sys.version_info < (3, 14):
+        assert len(places) == 2 * 5, "as many as a loop needs that keeps the last"
+    first = neuron.value_and_grad_at((1.0, 2.0), (1.0, 2.0, 3.0))
+    assert {first: 1}[neuron.value_and_grad_at((1.0, 2.0), (1.0, 2.0, 3.0))] == 1, "equal ones have equal hashes"
+
+
+def test_collections_and_threads_find_whole_results() -> None:
+    """A collection of garbage may call the function again, in the middle of it."""
+    point = module(GRADIENT)
+    x, u, W = 3.0, (2.0, 1.0), ((1.0, 2.0, 3.0), (0.0, 1.0, 2.0))
+    want, within = copied(point.value_and_grad_at(x, u, W)), []
+
+    def again(phase: str, info: Any) -> None:
+        if not within:
+            within.append(1)
+            assert point.value_and_grad_at(x, u, W) == want
+            within.pop()
+
+    def work(k: int) -> bool:
+        mine = [point.value_and_grad_at(x + k, u, W) for _ in range(300)]
+        return all(found == mine[0] and found[0] == 2 * (x + k) for found in mine)
+
+    before = gc.get_threshold()
+    gc.callbacks.append(again)
+    try:
+        gc.set_threshold(1, 1, 1)
+        held = [point.value_and_grad_at(x, u, W) for _ in range(200)]
+    finally:
+        gc.callbacks.remove(again)
+        gc.set_threshold(*before)
+    assert all(found == want for found in held)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(12)))

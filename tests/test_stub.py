@@ -46,12 +46,19 @@ p = model.predict(x=np.zeros((4, 2))).p
 other = value_and_grad(model.params, x=p, y=p)[1].b2
 history = model.fit({"x": p}, epochs=3, progress=False)
 step: float = model.step(x=p, y=p)
+out, g = model.value_and_grad(x=p, y=p, out=(out, g))
+out, g = value_and_grad(model, x=p, y=p, out=({"p": p}, None))
+p = model.predict(x=p, out=np.zeros((4, 1))).p
+model.forward(x=p, y=p, out=out)
+model.backward(out={"W1": p})
 """
 
 WRONG = {
     "model.forward(x=p)": 'Missing named argument "y"',
     "model.forward(x=p, y=p, z=p)": 'Unexpected keyword argument "z"',
     "model.predict(x=p).loss": '"Predictions" has no attribute "loss"',
+    "model.forward(x=p, y=p, out=3)": 'Argument "out" to "forward" of "Model" has incompatible type "int"',
+    "model.step(x=p, y=p, out=out)": 'Unexpected keyword argument "out"',
     "g.W3": '"Gradients" has no attribute "W3"',
 }
 
@@ -94,7 +101,7 @@ def test_names_that_are_no_attributes_are_documented() -> None:
     assert attributes["Gradients"] == ["f", "q"]
     model = classes["Model"]
     forward = next(n for n in model.body if isinstance(n, ast.FunctionDef) and n.name == "forward")
-    assert [a.arg for a in forward.args.kwonlyargs] == ["self", "params", "upstream", "t", "N", "S", "rate"]
+    assert [a.arg for a in forward.args.kwonlyargs] == ["self", "params", "upstream", "t", "N", "S", "rate", "out"]
     defaults = {a.arg: d is not None for a, d in zip(forward.args.kwonlyargs, forward.args.kw_defaults, strict=True)}
     assert not defaults["S"] and defaults["N"]
     assert forward.args.posonlyargs[0].arg == "self_" and forward.args.kwarg is not None

@@ -62,6 +62,9 @@ int obeyed(int order, ptrdiff_t parts) {
 int wanted(void) { return gw_team_wanted(); }
 int usual(void) { return gw_team_usual(); }
 void* join(void* team) { return gw_team_join(team); }
+/* At every fork from now on, a team is made at the last moment, as another thread may do. */
+static void make(void) { if (gw_team_take(3) > 1) gw_team_give(); }
+void make_at_forks(void) { pthread_atfork(make, NULL, NULL); }
 int within(int size) { /* asked from within a part */
     int mine = gw_team_take(size), inner = mine > 1 ? gw_team_take(size) : 1;
     if (mine > 1) gw_team_give();
@@ -186,8 +189,6 @@ def test_a_child_has_a_team_of_its_own(tmp_path: Path, library: ctypes.CDLL) -> 
                 busy.together(3, 10)
         thread = threading.Thread(target=keep_busy, daemon=True)
         thread.start()
-        while library.helpers() < 2:  # a fork while the first team is being made is not told of it
-            pass
         for _ in range(6):
             child = os.fork()
             if child == 0:
@@ -198,6 +199,31 @@ def test_a_child_has_a_team_of_its_own(tmp_path: Path, library: ctypes.CDLL) -> 
         over.set()
         thread.join()
         assert busy.seen[0] > 0 and library.helpers() == 2
+        print("done")
+        """
+    )
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert done.stdout == "done\n", done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_fork_while_the_first_team_is_being_made(tmp_path: Path, library: ctypes.CDLL) -> None:
+    script = textwrap.dedent(
+        f"""
+        import ctypes, os, signal, sys
+        sys.path[:0] = [{str(Path(__file__).parent)!r}]
+        from test_team import Work
+        library = ctypes.CDLL({library._name!r})
+        library.make_at_forks()
+        for _ in range(2):  # the first of them makes it
+            child = os.fork()
+            if child == 0:
+                signal.alarm(60)
+                job = Work(library, 16)
+                os._exit(0 if library.helpers() == 0 and job.together(3, 5) == 5 and job.was_done(5) else 1)
+            assert os.waitpid(child, 0)[1] == 0
+            assert library.helpers() == 2
         print("done")
         """
     )

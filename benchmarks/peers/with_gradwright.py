@@ -1,5 +1,6 @@
 """Gradwright: the models of models/, compiled. What is small is called as its documentation says for small models, by position
-and with everything bound; ``gradwright-model`` calls it by the names of the model, with all checks.
+and with everything bound, and large results are handed in again to be filled; ``gradwright-model`` calls it by the names of the
+model, with all checks.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from gradwright.runtime import load, optimizers
 from ..workloads import Data, Workload
 from . import Program, number, numbers
 
+LARGE = 1 << 18  # bytes of results that are worth the checks of handing them in
 Backend = Literal["cython", "numpy"]
 
 
@@ -26,7 +28,7 @@ def make(w: Workload, name: str = "gradwright", threads: int = 1, backend: Backe
     elif quick and w.model in ("product", "neuron") and hasattr(module, "value_and_grad_at"):
         program = _at_a_point(module, model, data)
     else:
-        program = {"gradient": _gradient, "predict": _predict}[w.kind](w, model, data)
+        program = _gradient(model, data, quick) if w.kind == "gradient" else _predict(model, data)
     return Program(program.run, program.found, program.ways, {"header": module.__doc__, "sizes": _sizes(model, data)})
 
 
@@ -86,15 +88,19 @@ def _train(w: Workload, model: Any, data: Data, bound: bool) -> Program:
     return Program(run, lambda: number(last), _ways(model, inputs))
 
 
-def _gradient(w: Workload, model: Any, data: Data) -> Program:
+def _gradient(model: Any, data: Data, handed: bool) -> Program:
     inputs = data.inputs
-    out: Any = None
-    gradients: Any = None
+    out, gradients = model.value_and_grad(**inputs)
+    handed = handed and hasattr(model.engine, "handed") and _bytes(out) + _bytes(gradients) >= LARGE
 
     def run(calls: int) -> None:
         nonlocal out, gradients
-        for _ in range(calls):
-            out, gradients = model.value_and_grad(**inputs)
+        if handed:
+            for _ in range(calls):
+                out, gradients = model.value_and_grad(**inputs, out=(out, gradients))
+        else:
+            for _ in range(calls):
+                out, gradients = model.value_and_grad(**inputs)
 
     def found() -> Any:
         names = [name for name in (*data.inputs, *data.params) if name in gradients]
@@ -102,6 +108,10 @@ def _gradient(w: Workload, model: Any, data: Data) -> Program:
         return numbers(value, *(gradients[name] for name in names))
 
     return Program(run, found, _ways(model, inputs))
+
+
+def _bytes(results: Any) -> int:
+    return sum(int(value.nbytes) for value in results)
 
 
 def _ways(model: Any, inputs: Any) -> dict[str, Any]:
@@ -116,7 +126,7 @@ def _ways(model: Any, inputs: Any) -> dict[str, Any]:
     return {"forward": forward, "gradient": gradient}
 
 
-def _predict(w: Workload, model: Any, data: Data) -> Program:
+def _predict(model: Any, data: Data) -> Program:
     x = data.inputs["x"]
     out: Any = None
 

@@ -12,8 +12,8 @@ from ..passes.kernels import Plan
 from .spec import pointwise
 
 # what the annotations of a class use: an attribute of that name would stand before it
-_USED: Final = frozenset(("_Reals", "_Integers", "_Truths", "_Real", "_Upstream", "np", "Any", "Iterator", "ArrayLike", "None",
-                          "str", "int", "bool", "float", "list", "dict", "object"))  # fmt: skip
+_USED: Final = frozenset(("_Reals", "_Integers", "_Truths", "_Real", "_Upstream", "_Out", "np", "Any", "Iterator", "ArrayLike",
+                          "None", "str", "int", "bool", "float", "list", "dict", "object"))  # fmt: skip
 _GIVEN: Final = "Model | Params | Mapping[str, ArrayLike] | ArrayLike"
 _NAMED: Final = (
     "    def __getitem__(self, name: str) -> Any: ...",
@@ -29,7 +29,7 @@ _NAMED_METHODS: Final = {
 # A module is used where the package is not installed, too: these are Any there.
 _RUNTIME = [
     f"from gradwright.runtime.{place} import {name} as _{name}  # type: ignore[import-not-found, unused-ignore]"
-    for place, name in (("summary", "Summary"), ("training", "Bound"), ("training", "History"))
+    for place, name in (("history", "History"), ("summary", "Summary"), ("training", "Bound"))
 ]
 
 
@@ -46,7 +46,8 @@ def stub(model: Model, version: str = "", needed: set[str] | None = None) -> str
     lines = [_doc("", f"{model.name}: {model.doc.strip() or 'a model'}\n\nMade by {maker} from {model.source}.")]
     lines += ["from collections.abc import Iterator, Mapping", "from typing import Any", "", "import numpy as np", *_RUNTIME,
               "from numpy.typing import ArrayLike, NDArray", "", f"_Reals = NDArray[np.{real}]", "_Integers = NDArray[np.int64]",
-              "_Truths = NDArray[np.bool_]", f"_Real = np.{real}", "_Upstream = ArrayLike | Mapping[str, ArrayLike] | None", ""]
+              "_Truths = NDArray[np.bool_]", f"_Real = np.{real}", "_Upstream = ArrayLike | Mapping[str, ArrayLike] | None",
+              "_Out = NDArray[Any] | Mapping[str, Any]", ""]
     lines += _Stub(model, needed).classes()
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -61,6 +62,13 @@ def _doc(indent: str, text: str) -> str:
 def _attribute(name: str) -> bool:
     """Whether ``name`` can stand as an attribute of a class: Python's keywords cannot, and ``__x`` means something else."""
     return name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("__") and name not in _USED
+
+
+def into(result: str) -> str:
+    """The type of what can be handed in to be filled by a call with this result; "" for a number."""
+    if result.startswith("tuple["):
+        return f"tuple[{', '.join(into(part) for part in result[6:-1].split(', '))}] | None"
+    return f"_Out | {result} | None" if result in ("Outputs", "Predictions", "Gradients") else ""
 
 
 class _Stub:
@@ -184,7 +192,7 @@ class _Stub:
         found += [("seed", "int"), ("counter", "int")] if model.generator is not None else []
         return [*found, ("state", "States | Mapping[str, ArrayLike]")] if kind == "pure" and model.states else found
 
-    def arguments(self, only: set[str] | None = None, kind: str = "") -> tuple[list[str], str]:
+    def arguments(self, only: set[str] | None = None, kind: str = "", out: str = "") -> tuple[list[str], str]:
         """Keyword arguments of a call, and their documentation."""
         model = self.model
         inputs = [i for i in model.inputs if only is None or i.value.name in only]
@@ -212,6 +220,7 @@ class _Stub:
             else:
                 hidden = True
         texts += [f"{word}: {type_} = ..." for word, type_ in self.words(kind) if self.fresh(word) == word]
+        texts += [f"out: {out} = ..."] if out and self.fresh("out") == "out" else []
         if hidden:
             texts.append(f"**{self.fresh('others')}: Any")
         keywords = [t for t in texts if not t.startswith("**")]
@@ -227,7 +236,7 @@ class _Stub:
     def call(
         self, indent: str, name: str, first: Sequence[str], result: str, doc: str, only: set[str] | None = None
     ) -> Iterator[str]:
-        keywords, rows = self.arguments(only, "step" if name in ("step", "bind") else "" if indent else "pure")
+        keywords, rows = self.arguments(only, "step" if name in ("step", "bind") else "" if indent else "pure", into(result))
         arguments = ", ".join([*first, "/", *keywords])
         yield f"{indent}def {name}({arguments}) -> {result}:"
         yield _doc(f"{indent}    ", doc + (f"\n\n{rows}" if rows else ""))
@@ -257,7 +266,7 @@ class _Stub:
         yield "    def grad(self) -> _Reals:"
         yield '        """The latest gradient, laid out as theta."""'
         yield from self.call("    ", "forward", [this], "Outputs", "The outputs by name; keeps what backward() needs.")
-        yield "    def backward(self, upstream: _Upstream = None) -> Gradients:"
+        yield f"    def backward(self, upstream: _Upstream = None, out: {into('Gradients')} = None) -> Gradients:"
         yield '        """The gradients at the last forward(); `upstream` for what is no scalar, an array or a dict by output."""'
         yield from self.call("    ", "value_and_grad", [this, upstream], "tuple[Outputs, Gradients]",
                              "What forward and backward return, in one call.")  # fmt: skip

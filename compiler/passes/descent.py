@@ -6,7 +6,7 @@ that is kept: where the gradient ends in a matrix product or in a scatter, that 
 one as long as its momentum is 0.
 
 A model that asks for any other rule, and has many parameters, gets a step in which each gradient goes to the rule as soon as it
-is there, and its place to the next.
+is there, and its place to the next. A model that asks for none gets both, where the update is a good part of the time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from .names import rename
 from .products import is_product
 
 USES = 32  # multiplications by a weight in a row, from which on its update takes no time to speak of
-MANY = 1 << 16  # elements of all parameters whose gradients are not kept, whatever the rule
+MANY = 1 << 16  # elements of all parameters whose gradients are not kept, where a rule is asked for that is not plain
+VAST = 1 << 19  # of gradients that are products, where no rule is asked for: one more kernel, which pays once no cache holds them
 OTHERWISE = 32  # what free sizes are taken for, if they are not the rows
 
 
@@ -103,12 +104,12 @@ def names(model: Model, rule: Rule) -> bool:
     return not any(value for name, value in model.optimizer[1] if name in rule.zero)
 
 
-def many(parameters: Iterable[Value]) -> bool:
-    """Whether there are so many elements that their gradients are worth no memory of their own."""
+def many(values: Iterable[Value], least: int = MANY) -> bool:
+    """Whether there are so many elements that gradients are worth no memory of their own."""
     total = Dim.of(0)
-    for value in parameters:
+    for value in values:
         total = total + size(value.shape)
-    return total.value is not None and total.value >= MANY
+    return total.value is not None and total.value >= least
 
 
 def idle(update: Update) -> tuple[tuple[str, ...], Update] | None:
@@ -157,6 +158,12 @@ def _settled(root: Expr) -> Expr:
 def scatters(eqn: Eqn) -> bool:
     """Whether this adds up at places that it names; elsewhere all of it is zero."""
     return eqn.plain_out is None and eqn.reduce in ("", "+") and not special(eqn)
+
+
+def products(graph: Graph, gradients: Iterable[str]) -> list[Value]:
+    """The gradients that are matrix products, with nothing added."""
+    made = {e.out.name: e for e in graph.eqns if isinstance(e, Eqn)}
+    return [made[name].out for name in gradients if name in made and is_product(made[name])]
 
 
 def pays(graph: Graph, gradients: Iterable[str], free: Sequence[str]) -> bool:

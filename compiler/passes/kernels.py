@@ -221,16 +221,19 @@ def _kernels(model: Model, forward: Graph, whole: Graph, gradients: Sequence[_Gr
         of = {g.name: g.value for g in trained}
         if parameters != of.keys():
             return
-        if model.optimizer is not None and not named:
-            if descent.many(p.value for p in model.params if not p.frozen):
-                what = "a whole step by any rule: what has its gradient moves at once, and the gradient is kept nowhere"
-                yield _cut(model, "advance", what, settled, loss, trained, (), {}, step=True, moved=True)
-        elif rule is not None and (named or descent.pays(settled, of.values(), model.free)):
+        worth = descent.many(p.value for p in model.params if not p.frozen)
+        if rule is not None and (named or (model.optimizer is None and descent.pays(settled, of.values(), model.free))):
             graph, results, numbers = descent.stepped(settled, rule, of)
             offsets = param_offsets(model)
             over = {results[name]: ("theta", offsets[name]) for name in of}
             what = f"a whole step by the rule {rule.update.name}, whose gradient is kept nowhere"
             yield _cut(model, "step", what, graph, loss, (), (), {}, step=True, over=over, rule=numbers)
+            worth = not named and descent.many(descent.products(settled, of.values()), descent.VAST)
+        elif model.optimizer is None:
+            return
+        if worth:
+            what = "a whole step by any rule: what has its gradient moves at once, and the gradient is kept nowhere"
+            yield _cut(model, "advance", what, settled, loss, trained, (), {}, step=True, moved=True)
 
 
 def _light(model: Model, whole: Graph) -> bool:

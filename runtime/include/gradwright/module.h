@@ -4,8 +4,8 @@
    our own declaration of NumPy's array struct, whose layout is fixed: 26 ns for five arrays where typed memoryviews take 480, and
    no NumPy headers to compile. Results are made by NumPy's own constructor, from the table of its C interface.
 
-   What is slow to write in C and never in a hurry is written in Python: the face (runtime/model.py), which is in here as text
-   (face.h) or, where a build says so, as the bytecode of the Python that builds. */
+   What is slow to write in C and never in a hurry is written in Python: the face (runtime/model.py and its parts), which is in
+   here as text (face.h) or, where a build says so, as the bytecode of the Python that builds. */
 #ifndef GRADWRIGHT_MODULE_H
 #define GRADWRIGHT_MODULE_H
 
@@ -212,7 +212,8 @@ static PyObject *gwm_make(const int64_t *shape, int axes, int index, const Py_ss
     return array;
 }
 
-/* _call(kernel, code, arrays, sizes, vectors, kept, work, ups): make the results, run the kernel, return them as a tuple.
+/* _call(kernel, code, arrays, sizes, vectors, kept, work, ups, into): make the results, but for those that `into` has, which is
+   empty or has None for one that is to be made; run the kernel; return them as a tuple.
    code: the number of slots; for each, which argument it comes from (0 arrays, 1 vectors, 2 kept, 3 work, 4 ups, 5 results) and
    its place there; the number of results; for each, whether it holds indices, its number of axes, its dims (-1 - k: size k). */
 static PyObject *gwm_call(PyObject *self, PyObject *const *args, Py_ssize_t given)
@@ -222,7 +223,7 @@ static PyObject *gwm_call(PyObject *self, PyObject *const *args, Py_ssize_t give
     const int64_t *word, *places;
     PyObject *results, *array;
     (void)self;
-    if (gwm_expect("_call", given, 8) || gwm_sizes(args[3], sizes)) return NULL;
+    if (gwm_expect("_call", given, 9) || gwm_sizes(args[3], sizes)) return NULL;
     number = PyLong_AsSsize_t(args[0]);
     word = gwm_data(args[1]);
     count = (Py_ssize_t)*word++;
@@ -232,7 +233,9 @@ static PyObject *gwm_call(PyObject *self, PyObject *const *args, Py_ssize_t give
     if (!results) return NULL;
     word++;
     for (k = 0; k < PyTuple_GET_SIZE(results); k++) {
-        array = gwm_make(word + 2, (int)word[1], (int)word[0], sizes);
+        array = PyTuple_GET_SIZE(args[8]) ? PyTuple_GET_ITEM(args[8], k) : Py_None;
+        if (array != Py_None) Py_INCREF(array);
+        else array = gwm_make(word + 2, (int)word[1], (int)word[0], sizes);
         if (!array) {
             Py_DECREF(results);
             return NULL;
@@ -287,23 +290,71 @@ static int gwm_put(char *cells, int64_t place, PyObject *value)
     return 1;
 }
 
-static PyObject *gwm_get(const char *cells, int64_t *place, const int64_t *dims, int64_t axes)
+/* Tuples and numbers that we alone hold are filled again: to make and to free them takes longer than most small models. From 3.14
+   on a tuple remembers its hash. */
+#if defined(Py_GIL_DISABLED) || PY_VERSION_HEX >= 0x030e0000
+enum { GWM_AGAIN = 0 };
+#else
+enum { GWM_AGAIN = 1 };
+#endif
+#define GWM_OURS(object) (GWM_AGAIN && Py_REFCNT(object) == 1)
+
+/* Item k of a tuple of results: the number in this cell, or a tuple of those from there on. What was the item, if anything, was
+   made here, too. */
+static inline int gwm_fill(PyObject *tuple, Py_ssize_t k, double number)
 {
-    PyObject *tuple, *item;
-    Py_ssize_t k;
+    PyObject *old = PyTuple_GET_ITEM(tuple, k), *item;
+    if (old && GWM_OURS(old)) {
+        ((PyFloatObject *)old)->ob_fval = number;
+        return 1;
+    }
+    if (!(item = PyFloat_FromDouble(number))) return 0;
+    PyTuple_SET_ITEM(tuple, k, item);
+    Py_XDECREF(old);
+    return 1;
+}
+
+static int gwm_put_out(PyObject *tuple, Py_ssize_t k, const char *cells, int64_t *place, const int64_t *dims, int64_t axes)
+{
+    PyObject *old = PyTuple_GET_ITEM(tuple, k), *item = old;
+    Py_ssize_t at;
     if (!axes) {
-        k = (Py_ssize_t)(*place)++;
-        return PyFloat_FromDouble(gwm_width == 8 ? ((const double *)cells)[k] : ((const float *)cells)[k]);
+        at = (Py_ssize_t)(*place)++;
+        return gwm_fill(tuple, k, gwm_width == 8 ? ((const double *)cells)[at] : ((const float *)cells)[at]);
     }
-    if (!(tuple = PyTuple_New((Py_ssize_t)*dims))) return NULL;
-    for (k = 0; k < *dims; k++) {
-        if (!(item = gwm_get(cells, place, dims + 1, axes - 1))) {
-            Py_DECREF(tuple);
-            return NULL;
-        }
+    if (!old || !GWM_OURS(old)) {
+        if (!(item = PyTuple_New((Py_ssize_t)*dims))) return 0;
         PyTuple_SET_ITEM(tuple, k, item);
+        Py_XDECREF(old);
     }
-    return tuple;
+    for (at = 0; at < *dims; at++)
+        if (!gwm_put_out(item, at, cells, place, dims + 1, axes - 1)) return 0;
+    return 1;
+}
+
+/* A tuple for so many results; `spare` has the last two, of which the caller often has one when it asks for the next. */
+static PyObject *gwm_spared(PyObject *spare, Py_ssize_t count)
+{
+    PyObject *tuple;
+    int k;
+    for (k = 0; k < 2; k++) {
+        tuple = PyTuple_GET_ITEM(spare, k);
+        if (tuple != Py_None && GWM_OURS(tuple)) {
+            Py_INCREF(tuple);
+            return tuple;
+        }
+    }
+    return PyTuple_New(count);
+}
+
+static void gwm_keep(PyObject *spare, PyObject *tuple)
+{
+    PyObject *last = PyTuple_GET_ITEM(spare, 1);
+    if (!GWM_AGAIN || tuple == PyTuple_GET_ITEM(spare, 0) || tuple == last) return;
+    Py_INCREF(tuple);
+    PyTuple_SET_ITEM(spare, 1, PyTuple_GET_ITEM(spare, 0));
+    PyTuple_SET_ITEM(spare, 0, tuple);
+    Py_DECREF(last);
 }
 
 static PyObject *gwm_looked(PyObject *look, PyObject *const *args, Py_ssize_t given, char *cells)
@@ -357,7 +408,7 @@ GWM_FEW static PyObject *gwm_at(PyObject *self, PyObject *const *args, Py_ssize_
     char *cells = (char *)room;
     const int64_t *code = gwm_data(PyTuple_GET_ITEM(self, 0)), *word = code + 5 + 2 * code[2];
     const char *constants = gwm_data(PyTuple_GET_ITEM(self, 1));
-    PyObject *results, *item;
+    PyObject *results, *item, *spare = PyTuple_GET_ITEM(self, 3);
     Py_ssize_t k, count, bytes = (Py_ssize_t)code[0] * gwm_width;
     int64_t place;
     void *slots[GWM_SLOTS];
@@ -378,27 +429,26 @@ GWM_FEW static PyObject *gwm_at(PyObject *self, PyObject *const *args, Py_ssize_
         else gwm_kernel((Py_ssize_t)word[0], slots, NULL);
     }
     count = (Py_ssize_t)*word++;
-    if (count == 1) { /* as it is */
-        place = word[0];
-        return gwm_get(cells, &place, word + 2, word[1]);
-    }
-    if (!(results = PyTuple_New(count))) return NULL;
+    if (!(results = gwm_spared(spare, count))) return NULL;
     for (k = 0; k < count; k++, word += 2 + word[1]) {
         place = word[0];
-        if (word[1] == 0 && gwm_width == 8) item = PyFloat_FromDouble(room[place]);
-        else item = gwm_get(cells, &place, word + 2, word[1]);
-        if (!item) {
+        if (!(word[1] == 0 && gwm_width == 8 ? gwm_fill(results, k, room[place])
+                                             : gwm_put_out(results, k, cells, &place, word + 2, word[1]))) {
             Py_DECREF(results);
             return NULL;
         }
-        PyTuple_SET_ITEM(results, k, item);
     }
-    return results;
+    gwm_keep(spare, results);
+    if (count != 1) return results;
+    item = PyTuple_GET_ITEM(results, 0); /* as it is */
+    Py_INCREF(item);
+    Py_DECREF(results);
+    return item;
 }
 
 static PyObject *gwm_make_at(PyObject *self, PyObject *const *args, Py_ssize_t given)
 {
-    PyObject *method, *own, *function, *module;
+    PyObject *method, *own, *function, *module, *spare;
     PyMethodDef *def;
     (void)self;
     if (gwm_expect("_at", given, 6)) return NULL;
@@ -410,9 +460,11 @@ static PyObject *gwm_make_at(PyObject *self, PyObject *const *args, Py_ssize_t g
     def->ml_meth = (PyCFunction)(void (*)(void))gwm_at;
     def->ml_flags = METH_FASTCALL;
     module = args[5];
-    own = def->ml_name && def->ml_doc ? PyTuple_Pack(6, args[2], args[3], args[4], method, args[0], args[1]) : NULL;
+    spare = def->ml_name && def->ml_doc ? PyTuple_Pack(2, Py_None, Py_None) : NULL;
+    own = spare ? PyTuple_Pack(7, args[2], args[3], args[4], spare, method, args[0], args[1]) : NULL;
     function = own ? PyCFunction_NewEx(def, own, module) : NULL;
     Py_DECREF(method);
+    Py_XDECREF(spare);
     Py_XDECREF(own);
     return function;
 }
@@ -971,7 +1023,7 @@ static int gwm_make_type(void)
     return gwm_bound_name && gwm_bound_type ? 0 : -1;
 }
 
-/* The face's code. */
+/* The code of the face's files, in order. */
 static PyObject *gwm_face(void)
 {
 #ifdef GWM_FACE_LENGTH
@@ -979,23 +1031,32 @@ static PyObject *gwm_face(void)
     PyErr_SetString(PyExc_ImportError, "this module was compiled for another Python; compile it again");
     return NULL;
 #else
-    return Py_CompileString(gwm_face_text, "gradwright/runtime/model.py", Py_file_input);
+    const Py_ssize_t count = (Py_ssize_t)(sizeof gwm_face_texts / sizeof *gwm_face_texts);
+    PyObject *codes = PyTuple_New(count), *code;
+    Py_ssize_t k;
+    for (k = 0; codes && k < count; k++) {
+        code = Py_CompileString(gwm_face_texts[k], gwm_face_files[k], Py_file_input);
+        if (code) PyTuple_SET_ITEM(codes, k, code);
+        else Py_CLEAR(codes);
+    }
+    return codes;
 #endif
 }
 
 /* Run the face, and let it install itself in the module. */
 static int gwm_run_face(PyObject *module)
 {
-    PyObject *names = PyDict_New(), *name = PyUnicode_FromString("gradwright.runtime.model"), *code = NULL, *done = NULL;
+    PyObject *names = PyDict_New(), *name = PyUnicode_FromString("gradwright.runtime.model"), *codes = NULL, *done = NULL;
+    Py_ssize_t k;
     if (names && name && !PyDict_SetItemString(names, "__name__", name)
-        && !PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) && (code = gwm_face())
-        && (done = PyEval_EvalCode(code, names, names))) {
-        Py_DECREF(done);
-        done = PyObject_CallFunctionObjArgs(PyDict_GetItemString(names, "install"), module, NULL);
+        && !PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) && (codes = gwm_face())) {
+        for (k = 0; k < PyTuple_GET_SIZE(codes) && (done = PyEval_EvalCode(PyTuple_GET_ITEM(codes, k), names, names)); k++)
+            Py_DECREF(done);
+        if (done) done = PyObject_CallFunctionObjArgs(PyDict_GetItemString(names, "install"), module, NULL);
     }
     Py_XDECREF(names);
     Py_XDECREF(name);
-    Py_XDECREF(code);
+    Py_XDECREF(codes);
     Py_XDECREF(done);
     return done ? 0 : -1;
 }
@@ -1018,7 +1079,7 @@ static int gwm_read_spec(PyObject *module)
    up when the team is laid out in another way (team.h). */
 static int gwm_share_team(void)
 {
-    static const char name[] = "_gradwright_team_1";
+    static const char name[] = "_gradwright_team_2";
     PyObject *held = PySys_GetObject(name);
     int failed;
     if (held && PyCapsule_IsValid(held, name)) {
@@ -1035,7 +1096,7 @@ GWM_ENTRY int gwm_install(PyObject *module, gwm_kernel_t kernel, gwm_update_t up
 {
     static PyMethodDef functions[] = {
         {"_run", (PyCFunction)(void (*)(void))gwm_run, METH_FASTCALL, "_run(kernel, arrays, sizes)"},
-        {"_call", (PyCFunction)(void (*)(void))gwm_call, METH_FASTCALL, "_call(kernel, code, arrays, sizes, vectors, kept, work, ups)"},
+        {"_call", (PyCFunction)(void (*)(void))gwm_call, METH_FASTCALL, "_call(kernel, code, arrays, sizes, vectors, kept, work, ups, into)"},
         {"_match", (PyCFunction)(void (*)(void))gwm_match, METH_FASTCALL, "_match(arrays, code, count)"},
 #ifndef GRADWRIGHT_CHECKED_H
         {"_at", (PyCFunction)(void (*)(void))gwm_make_at, METH_FASTCALL, "_at(name, doc, code, constants, look, module)"},

@@ -115,7 +115,7 @@ typedef struct {
     ptrdiff_t next __attribute__((aligned(64))), end; /* of its own parts, those that nobody has begun */
 } __attribute__((aligned(64))) gw_member;
 struct gw_team {
-    int busy, helpers, size, usual, processors, watched, grown;
+    int busy, helpers, size, usual, processors, grown;
     double credit, resume;
     gw_task task;
     void* what;
@@ -208,14 +208,17 @@ static void gw_team_forked(void) {
     team->credit = team->resume = 0;
 }
 
+/* When the library is loaded and not when the first thread is made: a fork at that very moment would not be told of it. */
+static int gw_team_watched;
+__attribute__((constructor)) static GW_PLAIN void gw_team_at_start(void) {
+    gw_team_watched = pthread_atfork(NULL, NULL, gw_team_forked) == 0;
+}
+
 static int gw_team_grow(gw_team* team) {
     gw_member* const one = &team->members[team->helpers + 1];
     sigset_t all, before;
     pthread_attr_t how;
-    if (!team->watched) {
-        if (pthread_atfork(NULL, NULL, gw_team_forked)) return 0;
-        team->watched = 1;
-    }
+    if (!gw_team_watched) return 0;
     if (team->helpers == 0) team->processors = gw_processors();
     memset(one, 0, sizeof *one);
     one->team = team;
