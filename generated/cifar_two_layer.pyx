@@ -35,6 +35,7 @@ cdef extern from "gradwright/scalar.h" nogil:
     float exp "gw_expf"(float) noexcept
     float log "gw_logf"(float) noexcept
     float maximum "gw_maxf"(float, float) noexcept
+    float choose "gw_choosef"(bint condition, float if_true, float otherwise) noexcept
 cdef extern from "math.h" nogil:
     float inf "INFINITY"
 cdef extern from "gradwright/sum.h" nogil:
@@ -174,7 +175,7 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     #     d h / d h_t2 = where(0 <= h_t2, where(0 == h_t2, 0.5, 1), 0)
     for n in range(N):
         for j in range(100):
-            d_h_t2[100*n + j] = d_h[100*n + j]*((<real>0.5 if 0 == h_t2[100*n + j] else <real>1) if 0 <= h_t2[100*n + j] else <real>0)
+            d_h_t2[100*n + j] = d_h[100*n + j]*choose(0 <= h_t2[100*n + j], (<real>0.5 if 0 == h_t2[100*n + j] else <real>1), <real>0)
             d_b1[j] += d_h_t2[100*n + j]
     # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     # examples/cifar_two_layer.gw:12                h = max(0, x @ W1 + b1)
@@ -311,7 +312,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     #     d h / d h_t2 = where(0 <= h_t2, where(0 == h_t2, 0.5, 1), 0)
     for n in range(N):
         for j in range(100):
-            d_h_t2[100*n + j] = d_h[100*n + j]*((<real>0.5 if 0 == h_t2[100*n + j] else <real>1) if 0 <= h_t2[100*n + j] else <real>0)
+            d_h_t2[100*n + j] = d_h[100*n + j]*choose(0 <= h_t2[100*n + j], (<real>0.5 if 0 == h_t2[100*n + j] else <real>1), <real>0)
             d_b1[j] += d_h_t2[100*n + j]
     gemm(3072, 100, N, 1,
          x, 1, 3072,
@@ -423,7 +424,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     #     d h / d h_t2 = where(0 <= h_t2, where(0 == h_t2, 0.5, 1), 0)
     for n in range(N):
         for j in range(100):
-            d_h_t2[100*n + j] = d_h[100*n + j]*((<real>0.5 if 0 == h_t2[100*n + j] else <real>1) if 0 <= h_t2[100*n + j] else <real>0)
+            d_h_t2[100*n + j] = d_h[100*n + j]*choose(0 <= h_t2[100*n + j], (<real>0.5 if 0 == h_t2[100*n + j] else <real>1), <real>0)
             d_b1_t1[j] += d_h_t2[100*n + j]
     # optimizers.gw:10                 w = w - lr * where(nesterov, d + momentum * v, v)
     # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))

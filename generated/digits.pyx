@@ -7,16 +7,15 @@ Made by gradwright 0.1.0 from examples/digits.gw (sha256 5ae5b019e9944ae3); edit
 Sizes        N is free, D = 64, H = 64, C = 10
 Inputs       x[N, 64] y[N]
 Parameters   W1[64, 64] b1[64] W2[64, 10] b2[10]: 4810 float64, in this order in theta
-Kept         h_t2[N, 64] h[N, 64] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
+Kept         h[N, 64] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
 Operations   the forward graph as written: 9686*N + 9476
              predict 9664*N; bytes moved 1616*N + 38480
-             forward 9648*N + 9476, 11*N + 4736 of them transcendental; bytes moved 1712*N + 38496
-             backward 11041*N + 9472; bytes moved 2736*N + 76376
-             train 20763*N + 18948, 11*N + 4736 of them transcendental; bytes moved 3240*N + 76976
-             step 20763*N + 9772, 11*N + 4736 of them transcendental; bytes moved 3240*N + 76992
-Products     h_t1 (N x 64 x 64) in predict, train, step: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2
+             forward 9712*N + 9476, 11*N + 4736 of them transcendental; bytes moved 1712*N + 38496
+             backward 11041*N + 9472; bytes moved 2224*N + 76376
+             train 20763*N + 18948, 11*N + 4736 of them transcendental; bytes moved 2728*N + 76976
+             step 20763*N + 9772, 11*N + 4736 of them transcendental; bytes moved 2728*N + 76992
+Products     h_t1 (N x 64 x 64) in predict, forward, train, step: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2
              scores (N x 10 x 64) in predict, forward: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, added in registers
-             h_t2 (N x 64 x 64) in forward: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2, added in registers
              d_h (N x 64 x 10) in backward, train, step: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2
              d_W1 (64 x 64 x N) in backward, train: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2, added in registers
              d_W2 (64 x 10 x N) in backward, train: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, added in registers
@@ -35,6 +34,7 @@ cdef extern from "gradwright/scalar.h" nogil:
     double exp "gw_exp"(double) noexcept
     double log "gw_log"(double) noexcept
     double maximum "gw_max"(double, double) noexcept
+    double choose "gw_choose"(bint condition, double if_true, double otherwise) noexcept
 cdef extern from "math.h" nogil:
     double inf "INFINITY"
 cdef extern from "gradwright/sum.h" nogil:
@@ -63,7 +63,7 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
     for n in range(N):
         for j in range(64):
             t1 = h_t1[64*n + j] + b1[j]
-            h[64*n + j] = (0.0 if t1 <= 0 else t1)
+            h[64*n + j] = choose(t1 <= 0, 0.0, t1)
         # examples/digits.gw:20   output scores = h @ W2 + b2
         for j in range(10):
             scores[10*n + j] = b2[j]
@@ -73,34 +73,31 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
          1, scores, 10)
 
 
-cdef void forward(read x, indices y, read theta, read hyper, write scores, write loss, write kept,
+cdef void forward(read x, indices y, read theta, read hyper, write scores, write loss, write kept, write work,
                   Py_ssize_t N) noexcept nogil:
     # the outputs, and what the backward pass keeps
     cdef read W1 = theta, b1 = theta + 4096, W2 = theta + 4160, b2 = theta + 4800
-    cdef write h_t2 = kept, h = kept + 64*N, loss_t1_exp = kept + 128*N, loss_t1_sum = kept + 138*N
+    cdef write h = kept, loss_t1_exp = kept + 64*N, loss_t1_sum = kept + 74*N
     cdef real reg = hyper[0]
-    cdef real loss_t1_max
+    cdef write h_t1 = work
+    cdef real t1, loss_t1_max
     cdef real loss_t4_block[8]
     cdef real loss_t7_block[64]
     cdef real loss_t1_shift[8]
     cdef double loss_t4, loss_t7, loss_t9
     cdef Py_ssize_t n, j, n_start, n_count, n_in, k
-    for n in range(N):
-        # examples/digits.gw:17   h = relu(x @ W1 + b1)
-        for j in range(64):
-            h_t2[64*n + j] = b1[j]
-        # examples/digits.gw:20   output scores = h @ W2 + b2
-        for j in range(10):
-            scores[10*n + j] = b2[j]
     # examples/digits.gw:17   h = relu(x @ W1 + b1)
     gemm(N, 64, 64, 1,
          x, 64, 1,
          W1, 64, 1,
-         1, h_t2, 64)
+         0, h_t1, 64)
     for n in range(N):
         for j in range(64):
-            h[64*n + j] = (0.0 if h_t2[64*n + j] <= 0 else h_t2[64*n + j])
-    # examples/digits.gw:20   output scores = h @ W2 + b2
+            t1 = h_t1[64*n + j] + b1[j]
+            h[64*n + j] = choose(t1 <= 0, 0.0, t1)
+        # examples/digits.gw:20   output scores = h @ W2 + b2
+        for j in range(10):
+            scores[10*n + j] = b2[j]
     gemm(N, 10, 64, 1,
          h, 64, 1,
          W2, 10, 1,
@@ -147,7 +144,7 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     # the adjoints, from what the forward pass kept
     cdef read W1 = theta, W2 = theta + 4160
     cdef write d_W1 = grad, d_b1 = grad + 4096, d_W2 = grad + 4160, d_b2 = grad + 4800
-    cdef read h_t2 = kept, h = kept + 64*N, loss_t1_exp = kept + 128*N, loss_t1_sum = kept + 138*N
+    cdef read h = kept, loss_t1_exp = kept + 64*N, loss_t1_sum = kept + 74*N
     cdef real reg = hyper[0]
     cdef write d_scores = work, d_h = work + 10*N, d_h_t2 = work + 74*N
     cdef Py_ssize_t j, n, k
@@ -174,9 +171,10 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     for j in range(64):
         d_b1[j] = 0
     #     d h / d h_t2 = where(h_t2 <= 0, 0, 1)
+    #     h is above 0 where h_t2 is
     for n in range(N):
         for j in range(64):
-            d_h_t2[64*n + j] = d_h[64*n + j]*(0.0 if h_t2[64*n + j] <= 0 else 1.0)
+            d_h_t2[64*n + j] = d_h[64*n + j]*(0.0 if h[64*n + j] <= 0 else 1.0)
             d_b1[j] += d_h_t2[64*n + j]
     # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     # examples/digits.gw:17                h = relu(x @ W1 + b1)
@@ -210,9 +208,9 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef read W1 = theta, b1 = theta + 4096, W2 = theta + 4160, b2 = theta + 4800
     cdef write d_W1 = grad, d_b1 = grad + 4096, d_W2 = grad + 4160, d_b2 = grad + 4800
     cdef real reg = hyper[0]
-    cdef write h_t1 = work, h_t2 = work + 64*N, h = work + 128*N, scores_t1 = work, d_scores = work + 256*N, d_h = work
-    cdef write d_h_t2 = work + 192*N
-    cdef real loss_t1_max
+    cdef write h_t1 = work, h = work + 64*N, scores_t1 = work, d_scores = work + 192*N, d_h = work
+    cdef write d_h_t2 = work + 128*N
+    cdef real t1, loss_t1_max
     cdef real loss_t4_block[8]
     cdef real loss_t7_block[64]
     cdef real scores[80]
@@ -228,8 +226,8 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
          0, h_t1, 64)
     for n in range(N):
         for j in range(64):
-            h_t2[64*n + j] = h_t1[64*n + j] + b1[j]
-            h[64*n + j] = (0.0 if h_t2[64*n + j] <= 0 else h_t2[64*n + j])
+            t1 = h_t1[64*n + j] + b1[j]
+            h[64*n + j] = choose(t1 <= 0, 0.0, t1)
     # examples/digits.gw:20   output scores = h @ W2 + b2
     gemm(N, 10, 64, 1,
          h, 64, 1,
@@ -311,9 +309,10 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     for j in range(64):
         d_b1[j] = 0
     #     d h / d h_t2 = where(h_t2 <= 0, 0, 1)
+    #     h is above 0 where h_t2 is
     for n in range(N):
         for j in range(64):
-            d_h_t2[64*n + j] = d_h[64*n + j]*(0.0 if h_t2[64*n + j] <= 0 else 1.0)
+            d_h_t2[64*n + j] = d_h[64*n + j]*(0.0 if h[64*n + j] <= 0 else 1.0)
             d_b1[j] += d_h_t2[64*n + j]
     gemm(64, 64, N, 1,
          x, 1, 64,
@@ -333,9 +332,9 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real reg = hyper[0]
     cdef real lr = rule[0]
     cdef real weight_decay = rule[3]
-    cdef write h_t1 = work, h_t2 = work + 64*N, h = work + 128*N, scores_t1 = work, d_scores = work + 256*N, d_h = work
-    cdef write d_h_t2 = work + 192*N
-    cdef real loss_t1_max
+    cdef write h_t1 = work, h = work + 64*N, scores_t1 = work, d_scores = work + 192*N, d_h = work
+    cdef write d_h_t2 = work + 128*N
+    cdef real t1, loss_t1_max
     cdef real loss_t4_block[8]
     cdef real loss_t7_block[64]
     cdef real scores[80]
@@ -353,8 +352,8 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
          0, h_t1, 64)
     for n in range(N):
         for j in range(64):
-            h_t2[64*n + j] = h_t1[64*n + j] + b1[j]
-            h[64*n + j] = (0.0 if h_t2[64*n + j] <= 0 else h_t2[64*n + j])
+            t1 = h_t1[64*n + j] + b1[j]
+            h[64*n + j] = choose(t1 <= 0, 0.0, t1)
     # examples/digits.gw:20   output scores = h @ W2 + b2
     gemm(N, 10, 64, 1,
          h, 64, 1,
@@ -423,9 +422,10 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     for j in range(64):
         d_b1_t1[j] = 0
     #     d h / d h_t2 = where(h_t2 <= 0, 0, 1)
+    #     h is above 0 where h_t2 is
     for n in range(N):
         for j in range(64):
-            d_h_t2[64*n + j] = d_h[64*n + j]*(0.0 if h_t2[64*n + j] <= 0 else 1.0)
+            d_h_t2[64*n + j] = d_h[64*n + j]*(0.0 if h[64*n + j] <= 0 else 1.0)
             d_b1_t1[j] += d_h_t2[64*n + j]
     # optimizers.gw:10        w = w - lr * where(nesterov, d + momentum * v, v)
     # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
@@ -481,7 +481,7 @@ cdef void _call_predict(void **s, const Py_ssize_t *n) noexcept nogil:
     predict(<read>s[0], <read>s[1], <write>s[2], <write>s[3], n[0])
 
 cdef void _call_forward(void **s, const Py_ssize_t *n) noexcept nogil:
-    forward(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <write>s[5], <write>s[6], n[0])
+    forward(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <write>s[5], <write>s[6], <write>s[7], n[0])
 
 cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
     backward(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <read>s[5], <write>s[6], n[0])
@@ -576,7 +576,7 @@ _SPEC = """{
         },
     ),
     'values': {'loss:W1': (64, 64), 'loss:b1': (64,), 'loss:W2': (64, 10), 'loss:b2': (10,)},
-    'kept': (('h_t2', 0, ('N', 64)), ('h', ('*', 64, 'N'), ('N', 64))),
+    'kept': (('h', 0, ('N', 64)),),
     'lines': (
         (17, 'h', ('N', 64), ('*', 8384, 'N'), 8),
         (20, 'scores', ('N', 10), ('*', 1290, 'N'), 8),
@@ -592,15 +592,15 @@ _SPEC = """{
         },
         {
             'name': 'forward',
-            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:scores', 'out:loss', 'kept'),
-            'kept': ('*', 139, 'N'),
-            'work': 0,
+            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:scores', 'out:loss', 'kept', 'work'),
+            'kept': ('*', 75, 'N'),
+            'work': ('*', 64, 'N'),
             'sizes': ('N',),
         },
         {
             'name': 'backward',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'grad:loss', 'kept', 'work'),
-            'kept': ('*', 139, 'N'),
+            'kept': ('*', 75, 'N'),
             'work': ('*', 138, 'N'),
             'sizes': ('N',),
         },
@@ -608,14 +608,14 @@ _SPEC = """{
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
-            'work': ('*', 266, 'N'),
+            'work': ('*', 202, 'N'),
             'sizes': ('N',),
         },
         {
             'name': 'step',
             'slots': ('in:x', 'in:y', 'theta', 'hyper', 'rule', 'out:loss', 'work'),
             'kept': 0,
-            'work': ('*', 266, 'N'),
+            'work': ('*', 202, 'N'),
             'sizes': ('N',),
         },
     ),

@@ -7,17 +7,15 @@ Made by gradwright 0.1.0 from examples/lenet.gw (sha256 6a9f93f9e3904718); edit 
 Sizes        N is free
 Inputs       x[N, 1, 8, 8] y[N]
 Parameters   first.W[8, 1, 3, 3] first.b[8] second.W[16, 8, 3, 3] second.b[16] head.W[64, 10] head.b[10]: 1898 float32, in this order in theta
-Kept         x_pad[N, 1, 10, 10] scores_t6[N, 8, 8, 8] scores_t7[N, 8, 8, 8] scores_t8_t1[N, 4, 2, 4, 8] scores_t8_pad[N, 6, 6, 8] scores_t14[N, 4, 4, 16] scores_t15[N, 4, 4, 16] scores_t16_t1[N, 2, 2, 2, 16] scores_t16[N, 2, 2, 16] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
+Kept         x_pad[N, 1, 10, 10] scores_t7[N, 8, 8, 8] scores_t8_t1[N, 4, 2, 4, 8] scores_t8_pad[N, 6, 6, 8] scores_t15[N, 4, 4, 16] scores_t16_t1[N, 2, 2, 2, 16] scores_t16[N, 2, 2, 16] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
 Operations   the forward graph as written: 96534*N + 1
              predict 50240*N; bytes moved 5176*N + 14248
-             forward 49520*N + 1, 11*N of them transcendental; bytes moved 9836*N + 12204
-             backward 92065*N; bytes moved 20588*N + 26024
-             train 142363*N + 1, 11*N of them transcendental; bytes moved 19304*N + 33108
-Products     scores_t3 (64*N x 8 x 9) in predict, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
-             scores_t11 (16*N x 16 x 72) in predict, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
+             forward 50288*N + 1, 11*N of them transcendental; bytes moved 9836*N + 12204
+             backward 92065*N; bytes moved 16492*N + 26024
+             train 142363*N + 1, 11*N of them transcendental; bytes moved 18280*N + 31060
+Products     scores_t3 (64*N x 8 x 9) in predict, forward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
+             scores_t11 (16*N x 16 x 72) in predict, forward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
              scores (N x 10 x 64) in predict, forward: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
-             scores_t6 (64*N x 8 x 9) in forward: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2, added in registers
-             scores_t14 (16*N x 16 x 72) in forward: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
              d_scores_t17 (N x 64 x 10) in backward, train: tiles of 8 x (2*2) vectors with AVX-512, 4 x (2*3+2) vectors with AVX2
              d_scores_t8 (16*N x 8 x 144) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
              d_first.W_laid (9 x 8 x 64*N) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
@@ -38,6 +36,7 @@ cdef extern from "gradwright/scalar.h" nogil:
     float maximum "gw_maxf"(float, float) noexcept
     bint above "gw_abovef"(float x, float best) noexcept
     float pick "gw_pickf"(bint condition, float if_true, float otherwise) noexcept
+    float choose "gw_choosef"(bint condition, float if_true, float otherwise) noexcept
 cdef extern from "math.h" nogil:
     float inf "INFINITY"
 cdef extern from "gradwright/gemm.h" nogil:
@@ -100,7 +99,7 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
             for k in range(8):
                 for l in range(8):
                     t1 = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
-                    scores_t7[64*j + 8*k + l] = (<real>0 if t1 <= 0 else t1)
+                    scores_t7[64*j + 8*k + l] = choose(t1 <= 0, <real>0, t1)
         for j in range(6):
             for k in range(6):
                 for l in range(8):
@@ -127,7 +126,7 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
             for k in range(4):
                 for l in range(16):
                     t2 = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
-                    scores_t15[64*j + 16*k + l] = (<real>0 if t2 <= 0 else t2)
+                    scores_t15[64*j + 16*k + l] = choose(t2 <= 0, <real>0, t2)
         for j in range(2):
             for k in range(2):
                 for l in range(16):
@@ -146,12 +145,11 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     # the outputs, and what the backward pass keeps
     cdef read first_W = theta, first_b = theta + 72, second_W = theta + 80, second_b = theta + 1232
     cdef read head_W = theta + 1248, head_b = theta + 1888
-    cdef write x_pad = kept, scores_t6 = kept + 100*N, scores_t7 = kept + 612*N, scores_t8_t1 = kept + 1124*N
-    cdef write scores_t8_pad = kept + 1380*N, scores_t14 = kept + 1668*N, scores_t15 = kept + 1924*N
-    cdef write scores_t16_t1 = kept + 2180*N, scores_t16 = kept + 2308*N, loss_t1_exp = kept + 2372*N
-    cdef write loss_t1_sum = kept + 2382*N
-    cdef write second_W_laid = work
-    cdef real scores_t8, loss_t1_max
+    cdef write x_pad = kept, scores_t7 = kept + 100*N, scores_t8_t1 = kept + 612*N, scores_t8_pad = kept + 868*N
+    cdef write scores_t15 = kept + 1156*N, scores_t16_t1 = kept + 1412*N, scores_t16 = kept + 1540*N
+    cdef write loss_t1_exp = kept + 1604*N, loss_t1_sum = kept + 1614*N
+    cdef write scores_t3 = work, second_W_laid = work, scores_t11 = work + 1152
+    cdef real t1, t2, scores_t8, loss_t1_max
     cdef real loss_t4_block[8]
     cdef real first_W_laid[72]
     cdef real loss_t1_shift[8]
@@ -159,7 +157,6 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     cdef Py_ssize_t n, j, k, l, i, n_start, n_count, n_in
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     x with zeros around it
-    #     in conv2d
     #     in dense
     for n in range(N):
         for j in range(10):
@@ -168,14 +165,6 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
         for j in range(8):
             for k in range(8):
                 x_pad[100*n + 10*j + k + 11] = x[64*n + 8*j + k]
-        for j in range(8):
-            for k in range(8):
-                for l in range(8):
-                    scores_t6[512*n + 64*j + 8*k + l] = first_b[l]
-        for j in range(4):
-            for k in range(4):
-                for l in range(16):
-                    scores_t14[256*n + 64*j + 16*k + l] = second_b[l]
         for j in range(10):
             scores[10*n + j] = head_b[j]
     #     first.W as the kernel reads it
@@ -183,17 +172,19 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
         for k in range(3):
             for l in range(8):
                 first_W_laid[24*j + 8*k + l] = first_W[9*l + 3*j + k]
+    #     in conv2d
     contract(N, 100, 512,  8, 10, 64,  8, 1, 8,
              1, 0, 0,  3, 10, 24,  3, 1, 8,
              8, 1, 1,
-             1, x_pad, first_W_laid, 1, scores_t6)
+             1, x_pad, first_W_laid, 0, scores_t3)
     #     in max_pool2d
     #     scores_t8 with zeros around it
     for n in range(N):
         for j in range(8):
             for k in range(8):
                 for l in range(8):
-                    scores_t7[512*n + 64*j + 8*k + l] = (<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else scores_t6[512*n + 64*j + 8*k + l])
+                    t1 = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
+                    scores_t7[512*n + 64*j + 8*k + l] = choose(t1 <= 0, <real>0, t1)
         for j in range(6):
             for k in range(6):
                 for l in range(8):
@@ -214,12 +205,13 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     contract(N, 288, 256,  4, 48, 64,  4, 8, 16,
              1, 0, 0,  3, 48, 384,  24, 1, 16,
              16, 1, 1,
-             1, scores_t8_pad, second_W_laid, 1, scores_t14)
+             1, scores_t8_pad, second_W_laid, 0, scores_t11)
     for n in range(N):
         for j in range(4):
             for k in range(4):
                 for l in range(16):
-                    scores_t15[256*n + 64*j + 16*k + l] = (<real>0 if scores_t14[256*n + 64*j + 16*k + l] <= 0 else scores_t14[256*n + 64*j + 16*k + l])
+                    t2 = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
+                    scores_t15[256*n + 64*j + 16*k + l] = choose(t2 <= 0, <real>0, t2)
         for j in range(2):
             for k in range(2):
                 for l in range(16):
@@ -264,16 +256,15 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
     cdef read second_W = theta + 80, head_W = theta + 1248
     cdef write d_first_W = grad, d_first_b = grad + 72, d_second_W = grad + 80, d_second_b = grad + 1232
     cdef write d_head_W = grad + 1248, d_head_b = grad + 1888
-    cdef read x_pad = kept, scores_t6 = kept + 100*N, scores_t7 = kept + 612*N, scores_t8_t1 = kept + 1124*N
-    cdef read scores_t8_pad = kept + 1380*N, scores_t14 = kept + 1668*N, scores_t15 = kept + 1924*N
-    cdef read scores_t16_t1 = kept + 2180*N, scores_t16 = kept + 2308*N, loss_t1_exp = kept + 2372*N
-    cdef read loss_t1_sum = kept + 2382*N
-    cdef write scores_t17 = work + 1152, d_scores = work + 64*N + 1152, scores_t16_at = work + 74*N + 1152
-    cdef write scores_t16_t1_at = work + 138*N + 1152, scores_t8_at = work + 266*N + 1152
-    cdef write scores_t8_t1_at = work + 394*N + 1152, d_scores_t17 = work + 650*N + 1152
-    cdef write d_scores_t14 = work + 714*N + 1152, d_scores_t14_pad = work + 970*N + 1152, second_W_laid_2 = work
-    cdef write d_scores_t8 = work + 74*N + 1152, d_scores_t7 = work, d_scores_t6 = work + 970*N + 1152
-    cdef write d_second_W_laid = work
+    cdef read x_pad = kept, scores_t7 = kept + 100*N, scores_t8_t1 = kept + 612*N, scores_t8_pad = kept + 868*N
+    cdef read scores_t15 = kept + 1156*N, scores_t16_t1 = kept + 1412*N, scores_t16 = kept + 1540*N
+    cdef read loss_t1_exp = kept + 1604*N, loss_t1_sum = kept + 1614*N
+    cdef write scores_t17 = work + 1600*N + 1152, d_scores = work + 1664*N + 1152, scores_t16_at = work + 1472*N + 1152
+    cdef write scores_t16_t1_at = work + 576*N + 1152, scores_t8_at = work + 1344*N + 1152
+    cdef write scores_t8_t1_at = work + 1088*N + 1152, d_scores_t17 = work + 1536*N + 1152
+    cdef write d_scores_t14_pad = work + 1152, second_W_laid_2 = work, d_scores_t8 = work + 1472*N + 1152
+    cdef write d_scores_t7 = work, d_scores_t6 = work + 576*N + 1152, d_second_W_laid = work
+    cdef real d_scores_t14
     cdef real d_scores_t16_t1[128]
     cdef real d_scores_t15[256]
     cdef real d_scores_t13[16]
@@ -324,6 +315,7 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
         d_scores_t13[j] = 0
     #     max routes: the whole gradient goes to the first winner
     #     d scores_t15 / d scores_t14 = where(scores_t14 <= 0, 0, 1)
+    #     scores_t15 is above 0 where scores_t14 is
     #     d_scores_t14 with zeros around it
     for n in range(N):
         for j in range(16):
@@ -346,9 +338,9 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
         for j in range(4):
             for k in range(4):
                 for l in range(16):
-                    d_scores_t14[256*n + 64*j + 16*k + l] = d_scores_t15[64*j + 16*k + l]*(<real>0 if scores_t14[256*n + 64*j + 16*k + l] <= 0 else <real>1)
-                    d_scores_t13[l] += d_scores_t14[256*n + 64*j + 16*k + l]
-                    d_scores_t14_pad[576*n + 96*j + 16*k + l + 112] = d_scores_t14[256*n + 64*j + 16*k + l]
+                    d_scores_t14 = d_scores_t15[64*j + 16*k + l]*(<real>0 if scores_t15[256*n + 64*j + 16*k + l] <= 0 else <real>1)
+                    d_scores_t13[l] += d_scores_t14
+                    d_scores_t14_pad[576*n + 96*j + 16*k + l + 112] = d_scores_t14
     #     second.W as the kernel reads it
     for j in range(3):
         for k in range(3):
@@ -362,6 +354,7 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
     for j in range(8):
         d_scores_t5[j] = 0
     #     d scores_t7 / d scores_t6 = where(scores_t6 <= 0, 0, 1)
+    #     scores_t7 is above 0 where scores_t6 is
     for n in range(N):
         for j in range(4):
             for k in range(4):
@@ -375,7 +368,7 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
         for j in range(8):
             for k in range(8):
                 for l in range(8):
-                    d_scores_t6[512*n + 64*j + 8*k + l] = d_scores_t7[64*j + 8*k + l]*(<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else <real>1)
+                    d_scores_t6[512*n + 64*j + 8*k + l] = d_scores_t7[64*j + 8*k + l]*(<real>0 if scores_t7[512*n + 64*j + 8*k + l] <= 0 else <real>1)
                     d_scores_t5[l] += d_scores_t6[512*n + 64*j + 8*k + l]
     contract(1, 0, 0,  3, 10, 24,  3, 1, 8,
              N, 100, 512,  8, 10, 64,  8, 1, 8,
@@ -387,9 +380,9 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
                 d_first_W[9*j + 3*k + l] = d_first_W_laid[24*k + 8*l + j]
         d_first_b[j] = d_scores_t5[j]
     contract(1, 0, 0,  3, 48, 384,  24, 1, 16,
-             N, 288, 256,  4, 48, 64,  4, 8, 16,
+             N, 288, 576,  4, 48, 96,  4, 8, 16,
              16, 1, 1,
-             1, scores_t8_pad, d_scores_t14, 0, d_second_W_laid)
+             1, scores_t8_pad, d_scores_t14_pad + 112, 0, d_second_W_laid)
     for j in range(16):
         for k in range(8):
             for l in range(3):
@@ -408,20 +401,19 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef read head_W = theta + 1248, head_b = theta + 1888
     cdef write d_first_W = grad, d_first_b = grad + 72, d_second_W = grad + 80, d_second_b = grad + 1232
     cdef write d_head_W = grad + 1248, d_head_b = grad + 1888
-    cdef write x_pad = work + 2400*N + 2304, scores_t3 = work + 2304, scores_t6 = work + 576*N + 2304, scores_t7 = work
-    cdef write scores_t8_pad = work + 1088*N + 2304, scores_t8_at = work + 2144*N + 2304
-    cdef write scores_t8_t1_at = work + 1376*N + 2304, second_W_laid = work, second_W_laid_2 = work + 1152
-    cdef write scores_t11 = work + 2304, scores_t14 = work + 1632*N + 2304, scores_t16 = work + 1888*N + 2304
+    cdef write x_pad = work + 2400*N + 2304, scores_t3 = work + 2304, scores_t7 = work + 576*N + 2304
+    cdef write scores_t8_pad = work + 1600*N + 2304, scores_t8_at = work + 2144*N + 2304
+    cdef write scores_t8_t1_at = work + 1888*N + 2304, second_W_laid = work, second_W_laid_2 = work + 1152
+    cdef write scores_t11 = work + 1088*N + 2304, scores_t15 = work + 1344*N + 2304, scores_t16 = work + 2304
     cdef write scores_t17 = work + 2512*N + 2304, scores_t16_at = work + 2576*N + 2304
-    cdef write scores_t16_t1_at = work + 2272*N + 2304, scores_t18 = work + 1952*N + 2304
-    cdef write d_scores = work + 2704*N + 2304, d_scores_t17 = work + 2640*N + 2304
-    cdef write d_scores_t14 = work + 1888*N + 2304, d_scores_t14_pad = work + 2304, d_scores_t8 = work + 1632*N + 2304
-    cdef write d_scores_t7 = work, d_scores_t6 = work + 2304, d_second_W_laid = work
-    cdef real scores_t8, loss_t1_max
+    cdef write scores_t16_t1_at = work + 2272*N + 2304, scores_t18 = work + 1088*N + 2304
+    cdef write d_scores = work + 2640*N + 2304, d_scores_t17 = work + 1088*N + 2304, d_scores_t14_pad = work + 2304
+    cdef write d_scores_t8 = work + 2272*N + 2304, d_scores_t7 = work, d_scores_t6 = work + 1088*N + 2304
+    cdef write d_second_W_laid = work
+    cdef real t1, t2, scores_t8, loss_t1_max, d_scores_t14
     cdef real loss_t4_block[8]
     cdef real first_W_laid[72]
     cdef real scores_t8_t1[2]
-    cdef real scores_t15[256]
     cdef real scores_t16_t1[2]
     cdef real scores[80]
     cdef real loss_t1_shift[8]
@@ -458,8 +450,8 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         for j in range(8):
             for k in range(8):
                 for l in range(8):
-                    scores_t6[512*n + 64*j + 8*k + l] = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
-                    scores_t7[64*j + 8*k + l] = (<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else scores_t6[512*n + 64*j + 8*k + l])
+                    t1 = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
+                    scores_t7[512*n + 64*j + 8*k + l] = choose(t1 <= 0, <real>0, t1)
         for j in range(6):
             for k in range(6):
                 for l in range(8):
@@ -468,16 +460,16 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
             for k in range(4):
                 for l in range(8):
                     #     in max_pool2d
-                    scores_t8_t1[0] = maximum(scores_t7[128*j + 16*k + l], scores_t7[128*j + 16*k + l + 8])
-                    scores_t8_t1[1] = maximum(scores_t7[128*j + 16*k + l + 64], scores_t7[128*j + 16*k + l + 72])
+                    scores_t8_t1[0] = maximum(scores_t7[512*n + 128*j + 16*k + l], scores_t7[512*n + 128*j + 16*k + l + 8])
+                    scores_t8_t1[1] = maximum(scores_t7[512*n + 128*j + 16*k + l + 64], scores_t7[512*n + 128*j + 16*k + l + 72])
                     scores_t8 = maximum(scores_t8_t1[0], scores_t8_t1[1])
                     #     scores_t8 with zeros around it
                     scores_t8_pad[288*n + 48*j + 8*k + l + 56] = scores_t8
                     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                     #     where the max is
                     scores_t8_at[128*n + 32*j + 8*k + l] = pick(above(scores_t8_t1[1], scores_t8_t1[0]), <real>1, <real>0)
-                    scores_t8_t1_at[256*n + 64*j + 8*k + l] = pick(above(scores_t7[128*j + 16*k + l + 8], scores_t7[128*j + 16*k + l]), <real>1, <real>0)
-                    scores_t8_t1_at[256*n + 64*j + 8*k + l + 32] = pick(above(scores_t7[128*j + 16*k + l + 72], scores_t7[128*j + 16*k + l + 64]), <real>1, <real>0)
+                    scores_t8_t1_at[256*n + 64*j + 8*k + l] = pick(above(scores_t7[512*n + 128*j + 16*k + l + 8], scores_t7[512*n + 128*j + 16*k + l]), <real>1, <real>0)
+                    scores_t8_t1_at[256*n + 64*j + 8*k + l + 32] = pick(above(scores_t7[512*n + 128*j + 16*k + l + 72], scores_t7[512*n + 128*j + 16*k + l + 64]), <real>1, <real>0)
     for j in range(8):
         # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
         #     second.W as the kernel reads it
@@ -501,22 +493,22 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         for j in range(4):
             for k in range(4):
                 for l in range(16):
-                    scores_t14[256*n + 64*j + 16*k + l] = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
-                    scores_t15[64*j + 16*k + l] = (<real>0 if scores_t14[256*n + 64*j + 16*k + l] <= 0 else scores_t14[256*n + 64*j + 16*k + l])
+                    t2 = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
+                    scores_t15[256*n + 64*j + 16*k + l] = choose(t2 <= 0, <real>0, t2)
         for j in range(2):
             for k in range(2):
                 for l in range(16):
                     #     in max_pool2d
-                    scores_t16_t1[0] = maximum(scores_t15[128*j + 32*k + l], scores_t15[128*j + 32*k + l + 16])
-                    scores_t16_t1[1] = maximum(scores_t15[128*j + 32*k + l + 64], scores_t15[128*j + 32*k + l + 80])
+                    scores_t16_t1[0] = maximum(scores_t15[256*n + 128*j + 32*k + l], scores_t15[256*n + 128*j + 32*k + l + 16])
+                    scores_t16_t1[1] = maximum(scores_t15[256*n + 128*j + 32*k + l + 64], scores_t15[256*n + 128*j + 32*k + l + 80])
                     scores_t16[64*n + 32*j + 16*k + l] = maximum(scores_t16_t1[0], scores_t16_t1[1])
                     #     in flatten
                     scores_t17[64*n + 4*l + 2*j + k] = scores_t16[64*n + 32*j + 16*k + l]
                     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                     #     where the max is
                     scores_t16_at[64*n + 32*j + 16*k + l] = pick(above(scores_t16_t1[1], scores_t16_t1[0]), <real>1, <real>0)
-                    scores_t16_t1_at[128*n + 64*j + 16*k + l] = pick(above(scores_t15[128*j + 32*k + l + 16], scores_t15[128*j + 32*k + l]), <real>1, <real>0)
-                    scores_t16_t1_at[128*n + 64*j + 16*k + l + 32] = pick(above(scores_t15[128*j + 32*k + l + 80], scores_t15[128*j + 32*k + l + 64]), <real>1, <real>0)
+                    scores_t16_t1_at[128*n + 64*j + 16*k + l] = pick(above(scores_t15[256*n + 128*j + 32*k + l + 16], scores_t15[256*n + 128*j + 32*k + l]), <real>1, <real>0)
+                    scores_t16_t1_at[128*n + 64*j + 16*k + l + 32] = pick(above(scores_t15[256*n + 128*j + 32*k + l + 80], scores_t15[256*n + 128*j + 32*k + l + 64]), <real>1, <real>0)
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     in dense
     #     in flatten
@@ -579,6 +571,7 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         d_scores_t13[j] = 0
     #     max routes: the whole gradient goes to the first winner
     #     d scores_t15 / d scores_t14 = where(scores_t14 <= 0, 0, 1)
+    #     scores_t15 is above 0 where scores_t14 is
     #     d_scores_t14 with zeros around it
     for n in range(N):
         for j in range(16):
@@ -601,9 +594,9 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         for j in range(4):
             for k in range(4):
                 for l in range(16):
-                    d_scores_t14[256*n + 64*j + 16*k + l] = d_scores_t15[64*j + 16*k + l]*(<real>0 if scores_t14[256*n + 64*j + 16*k + l] <= 0 else <real>1)
-                    d_scores_t13[l] += d_scores_t14[256*n + 64*j + 16*k + l]
-                    d_scores_t14_pad[576*n + 96*j + 16*k + l + 112] = d_scores_t14[256*n + 64*j + 16*k + l]
+                    d_scores_t14 = d_scores_t15[64*j + 16*k + l]*(<real>0 if scores_t15[256*n + 64*j + 16*k + l] <= 0 else <real>1)
+                    d_scores_t13[l] += d_scores_t14
+                    d_scores_t14_pad[576*n + 96*j + 16*k + l + 112] = d_scores_t14
     contract(N, 576, 128,  4, 96, 32,  4, 16, 8,
              1, 0, 0,  3, 96, 384,  48, 1, 8,
              8, 1, 1,
@@ -611,6 +604,7 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     for j in range(8):
         d_scores_t5[j] = 0
     #     d scores_t7 / d scores_t6 = where(scores_t6 <= 0, 0, 1)
+    #     scores_t7 is above 0 where scores_t6 is
     for n in range(N):
         for j in range(4):
             for k in range(4):
@@ -624,7 +618,7 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         for j in range(8):
             for k in range(8):
                 for l in range(8):
-                    d_scores_t6[512*n + 64*j + 8*k + l] = d_scores_t7[64*j + 8*k + l]*(<real>0 if scores_t6[512*n + 64*j + 8*k + l] <= 0 else <real>1)
+                    d_scores_t6[512*n + 64*j + 8*k + l] = d_scores_t7[64*j + 8*k + l]*(<real>0 if scores_t7[512*n + 64*j + 8*k + l] <= 0 else <real>1)
                     d_scores_t5[l] += d_scores_t6[512*n + 64*j + 8*k + l]
     contract(1, 0, 0,  3, 10, 24,  3, 1, 8,
              N, 100, 512,  8, 10, 64,  8, 1, 8,
@@ -636,9 +630,9 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                 d_first_W[9*j + 3*k + l] = d_first_W_laid[24*k + 8*l + j]
         d_first_b[j] = d_scores_t5[j]
     contract(1, 0, 0,  3, 48, 384,  24, 1, 16,
-             N, 288, 256,  4, 48, 64,  4, 8, 16,
+             N, 288, 576,  4, 48, 96,  4, 8, 16,
              16, 1, 1,
-             1, scores_t8_pad, d_scores_t14, 0, d_second_W_laid)
+             1, scores_t8_pad, d_scores_t14_pad + 112, 0, d_second_W_laid)
     for j in range(16):
         for k in range(8):
             for l in range(3):
@@ -806,12 +800,10 @@ _SPEC = """{
         'loss:head.b': (10,),
     },
     'kept': (
-        ('scores_t6', ('*', 100, 'N'), ('N', 8, 8, 8), (512, 1, 64, 8)),
-        ('scores_t7', ('*', 612, 'N'), ('N', 8, 8, 8), (512, 1, 64, 8)),
-        ('scores_t8', ('+', ('*', 1380, 'N'), 56), ('N', 8, 4, 4), (288, 1, 48, 8)),
-        ('scores_t14', ('*', 1668, 'N'), ('N', 16, 4, 4), (256, 1, 64, 16)),
-        ('scores_t15', ('*', 1924, 'N'), ('N', 16, 4, 4), (256, 1, 64, 16)),
-        ('scores_t16', ('*', 2308, 'N'), ('N', 16, 2, 2), (64, 1, 32, 16)),
+        ('scores_t7', ('*', 100, 'N'), ('N', 8, 8, 8), (512, 1, 64, 8)),
+        ('scores_t8', ('+', ('*', 868, 'N'), 56), ('N', 8, 4, 4), (288, 1, 48, 8)),
+        ('scores_t15', ('*', 1156, 'N'), ('N', 16, 4, 4), (256, 1, 64, 16)),
+        ('scores_t16', ('*', 1540, 'N'), ('N', 16, 2, 2), (64, 1, 32, 16)),
     ),
     'lines': ((12, 'scores', ('N', 10), ('*', 96522, 'N'), 4), (15, 'loss', (), ('+', ('*', 12, 'N'), 1), 4)),
     'kernels': (
@@ -825,22 +817,22 @@ _SPEC = """{
         {
             'name': 'forward',
             'slots': ('in:x', 'in:y', 'theta', 'out:scores', 'out:loss', 'kept', 'work'),
-            'kept': ('*', 2383, 'N'),
-            'work': 1152,
+            'kept': ('*', 1615, 'N'),
+            'work': ('max', ('*', 512, 'N'), ('+', ('*', 256, 'N'), 1152)),
             'sizes': ('N',),
         },
         {
             'name': 'backward',
             'slots': ('in:y', 'theta', 'grad:loss', 'kept', 'work'),
-            'kept': ('*', 2383, 'N'),
-            'work': ('+', ('*', 1546, 'N'), 1152),
+            'kept': ('*', 1615, 'N'),
+            'work': ('+', ('*', 1674, 'N'), 1152),
             'sizes': ('N',),
         },
         {
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
-            'work': ('+', ('*', 2714, 'N'), 2304),
+            'work': ('+', ('*', 2650, 'N'), 2304),
             'sizes': ('N',),
         },
     ),

@@ -26,6 +26,7 @@ cdef extern from "gradwright/scalar.h" nogil:
     ctypedef const long long *indices "gw_read_i64"
     ctypedef long long *write_indices "gw_write_i64"
     double maximum "gw_max"(double, double) noexcept
+    double choose "gw_choose"(bint condition, double if_true, double otherwise) noexcept
 cdef extern from "gradwright/gemm.h" nogil:
     # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns
     void gemm "gw_gemm_f64"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, double alpha,
@@ -95,10 +96,10 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     for n in range(N):
         for j in range(10):
             t1 = s[10*n + j] - s[10*n + y[n]] + 1
-            d_s[10*n + j] = (((0.5 if 0 == t1 else 1.0) if 0 <= t1 else 0.0) if j != y[n] else 0.0)/N
+            d_s[10*n + j] = choose(j != y[n], choose(0 <= t1, (0.5 if 0 == t1 else 1.0), 0.0), 0.0)/N
         for j in range(10):
             t2 = s[10*n + j] - s[10*n + y[n]] + 1
-            d_s[10*n + y[n]] += ((-(0.5 if 0 == t2 else 1.0) if 0 <= t2 else 0.0) if j != y[n] else 0.0)/N
+            d_s[10*n + y[n]] += choose(j != y[n], choose(0 <= t2, -(0.5 if 0 == t2 else 1.0), 0.0), 0.0)/N
     # examples/svm.gw:11   backward of  minimize mean(L) + reg * sum(W**2)
     # examples/svm.gw:8                 s[n, j] = sum(x[n, d] * W[d, j] for d)
     #     W is used 2 times: its adjoints add
@@ -143,10 +144,10 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         #     d loss_t2 / d loss_t1 = 1 / N
         for j in range(10):
             t1 = s[10*n + j] - s[10*n + y[n]] + 1
-            d_s[10*n + j] = (((0.5 if 0 == t1 else 1.0) if 0 <= t1 else 0.0) if j != y[n] else 0.0)/N
+            d_s[10*n + j] = choose(j != y[n], choose(0 <= t1, (0.5 if 0 == t1 else 1.0), 0.0), 0.0)/N
         for j in range(10):
             t2 = s[10*n + j] - s[10*n + y[n]] + 1
-            d_s[10*n + y[n]] += ((-(0.5 if 0 == t2 else 1.0) if 0 <= t2 else 0.0) if j != y[n] else 0.0)/N
+            d_s[10*n + y[n]] += choose(j != y[n], choose(0 <= t2, -(0.5 if 0 == t2 else 1.0), 0.0), 0.0)/N
     # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
     loss_t4 = 0
     for j in range(64):
@@ -198,10 +199,10 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
         #     d loss_t2 / d loss_t1 = 1 / N
         for j in range(10):
             t1 = s[10*n + j] - s[10*n + y[n]] + 1
-            d_s[10*n + j] = (((0.5 if 0 == t1 else 1.0) if 0 <= t1 else 0.0) if j != y[n] else 0.0)/N
+            d_s[10*n + j] = choose(j != y[n], choose(0 <= t1, (0.5 if 0 == t1 else 1.0), 0.0), 0.0)/N
         for j in range(10):
             t2 = s[10*n + j] - s[10*n + y[n]] + 1
-            d_s[10*n + y[n]] += ((-(0.5 if 0 == t2 else 1.0) if 0 <= t2 else 0.0) if j != y[n] else 0.0)/N
+            d_s[10*n + y[n]] += choose(j != y[n], choose(0 <= t2, -(0.5 if 0 == t2 else 1.0), 0.0), 0.0)/N
     # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
     loss_t4 = 0
     for j in range(64):

@@ -26,6 +26,7 @@ cdef extern from "gradwright/scalar.h" nogil:
     ctypedef const long long *indices "gw_read_i64"
     ctypedef long long *write_indices "gw_write_i64"
     double maximum "gw_max"(double, double) noexcept
+    double choose "gw_choose"(bint condition, double if_true, double otherwise) noexcept
 cdef extern from "gradwright/gemm.h" nogil:
     # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns
     void gemm "gw_gemm_f64"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, double alpha,
@@ -96,7 +97,7 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     #     scores is used 2 times: its adjoints add
     for n in range(N):
         for j in range(10):
-            d_loss_t2[j] = (0.0 if loss_t5[10*n + j] != 0 else 1.0)/N*((0.5 if 0 == loss_t3[10*n + j] else 1.0) if 0 <= loss_t3[10*n + j] else 0.0)
+            d_loss_t2[j] = (0.0 if loss_t5[10*n + j] != 0 else 1.0)/N*choose(0 <= loss_t3[10*n + j], (0.5 if 0 == loss_t3[10*n + j] else 1.0), 0.0)
             d_scores[10*n + j] = d_loss_t2[j]
         d_loss_t1 = 0
         for j in range(10):
@@ -145,7 +146,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
             #     d loss_t4 / d loss_t3 = where(0 <= loss_t3, where(0 == loss_t3, 0.5, 1), 0)
             #     d loss_t6 / d loss_t4 = where(loss_t5, 0, 1)
             #     d loss_t9 / d loss_t8 = 1 / N
-            d_loss_t2[j] = (0.0 if loss_t5[j] != 0 else 1.0)/N*((0.5 if 0 == loss_t3[j] else 1.0) if 0 <= loss_t3[j] else 0.0)
+            d_loss_t2[j] = (0.0 if loss_t5[j] != 0 else 1.0)/N*choose(0 <= loss_t3[j], (0.5 if 0 == loss_t3[j] else 1.0), 0.0)
             #     scores is used 2 times: its adjoints add
             d_scores[10*n + j] = d_loss_t2[j]
         # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
@@ -212,7 +213,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
             #     d loss_t4 / d loss_t3 = where(0 <= loss_t3, where(0 == loss_t3, 0.5, 1), 0)
             #     d loss_t6 / d loss_t4 = where(loss_t5, 0, 1)
             #     d loss_t9 / d loss_t8 = 1 / N
-            d_loss_t2[j] = (0.0 if loss_t5[j] != 0 else 1.0)/N*((0.5 if 0 == loss_t3[j] else 1.0) if 0 <= loss_t3[j] else 0.0)
+            d_loss_t2[j] = (0.0 if loss_t5[j] != 0 else 1.0)/N*choose(0 <= loss_t3[j], (0.5 if 0 == loss_t3[j] else 1.0), 0.0)
             #     scores is used 2 times: its adjoints add
             d_scores[10*n + j] = d_loss_t2[j]
         # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)

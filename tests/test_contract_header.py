@@ -304,9 +304,21 @@ def test_columns_of_the_result_lie_apart(library: ctypes.CDLL, dtype: Any) -> No
             check(library, Levels(gaps, what.depth, n, 1, 3 * m), dtype, -2.0, beta)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("dtype", REALS)
+def test_one_column_of_a_convolution(library: ctypes.CDLL, dtype: Any) -> None:
+    """Inner products of runs of any length, of any number of rows beside eight, at both ends of memory."""
+    for channels in range(1, 41):
+        for beta, at_end in ((0.0, True), (0.75, False)):
+            check(library, convolution(1, 3, 1 + channels % 11, channels, 1, 2), dtype, -1.5 if beta else 1.0, beta, at_end)
+    for rows in (1, 7, 8, 9, 300):
+        check(library, convolution(1, 2, rows, 7, 1, 3), dtype, beta=1.0)
+        check(library, Levels(((1, 0, 0), (2, 50, 2 * rows), (rows, 3, 2)), ((1, 0, 0), (3, 70, 40), (30, 1, 1)), 1), dtype)
+
+
 def test_same_bits_with_any_number_of_threads(tmp_path_factory: pytest.TempPathFactory) -> None:
     library = compile_library(tmp_path_factory.mktemp("threads"), "threads", BUILDS[sorted(BUILDS)[-1]])
     shapes = [convolution(4, 28, 28, 1, 8, 5), convolution(8, 14, 14, 16, 8, 5), convolution(2, 16, 16, 32, 100, 3)]
+    shapes += [convolution(8, 28, 29, 16, 1, 5)]
     shapes += [*(weights_of(s) for s in shapes), product(100, 700, 50), product(300, 5, 500), product(1000, 20, 50, "TN")]
     for what, beta in ((s, beta) for s in shapes for beta in (0.0, -0.7)):
         for dtype in (np.float32, np.float64):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from gradwright.compiler.graph.ir import Eqn
+from gradwright.compiler.loops.buffers import lower
+from gradwright.compiler.loops.ir import Product
+from gradwright.compiler.loops.schedule import walk
 from gradwright.compiler.passes import BEFORE, apply
+from gradwright.compiler.passes.kernels import Kernel, plan
 from gradwright.compiler.passes.products import classify, roles
 from gradwright.runtime import load
 from support.models import build
@@ -68,6 +72,37 @@ def test_it_is_the_sum_that_einsum_takes(dtype: str) -> None:
             want, size = np.einsum(e, left, right), np.einsum(e, abs(left), abs(right))
             depth = left.size * right.size + 2  # far more than the terms of a sum, as sums go in blocks
             assert (abs(getattr(out, f"y{k}") - want) <= 8 * eps * np.log2(depth) * size).all(), (e, n)
+
+
+BACKENDS: tuple[Literal["cython", "numpy"], ...] = ("cython", "numpy")
+FREE = (  # sizes, inputs, a product that its sizes do not tell to be large
+    ("size N, M, K", "a[N, K], b[K, M]", "y = a @ b"),
+    ("size V", "a[V, V], b[V, 3]", "y = a @ b"),
+    ("size N, T", "a[N, 8, T], b[8, 8, 2]", "y[n, f, t] = sum(a[n, c, t + u] * b[f, c, u] for c, u) for t in range(T - 1)"),
+    # one channel: a vector, through windows
+    ("size N", "a[N, 16, 9, 9], b[1, 16, 3, 3]", "y[n, f, i, j] = sum(a[n, c, i + u, j + v] * b[f, c, u, v] for c, u, v)"),
+)
+
+
+@pytest.mark.parametrize(("sizes", "inputs", "formula"), FREE)
+def test_so_are_its_gradients(sizes: str, inputs: str, formula: str) -> None:
+    """A product whose known extents are few, and both gradients of it, are left to the kernel and agree with the reference."""
+    model = f"{sizes}\ninput {inputs}\n{formula}\noutput f = sum(y**2)\n"
+    names = [n for kernel in plan(build(model)).kernels if kernel.name == "value_and_grad" for n in products(kernel)]
+    assert len(names) >= 3, names
+    shapes = dict(N=3, M=4, K=5, V=6, T=7)
+    rng = np.random.default_rng(0)
+    given = {name: rng.normal(size=[shapes[d] if d in shapes else int(d) for d in dims.split(", ")])
+             for name, dims in re.findall(r"(\w)\[([^\]]+)\]", inputs)}  # fmt: skip
+    run = [load(model, name="free", backend=backend).Model().value_and_grad(**given) for backend in BACKENDS]
+    (out, found), (right, wanted) = run
+    np.testing.assert_allclose(out["f"], right["f"], rtol=1e-12)
+    for name in given:
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-12, atol=1e-12)
+
+
+def products(kernel: Kernel) -> list[str]:
+    return [node.c.value for node in walk(lower(kernel).body) if isinstance(node, Product)]
 
 
 WINDOWED = """

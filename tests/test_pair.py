@@ -22,7 +22,8 @@ b = max_pool2d(relu(a), 2)
 c = b |> conv2d(12, kernel=3, pad=1, stride={stride}, bias=False) as second |> batch_norm as norm
 {shown}d = tanh(c)
 e = d |> conv2d(6, kernel=2) as third
-output scores = relu(e) |> flatten |> dense(5) as head
+r = relu(e)
+output scores = r |> flatten |> dense(5) as head
 minimize mean(softmax_cross_entropy(scores, y)) + mean(d**2)
 """
 SHAPES = [(1, 10, 1, ""), (3, 10, 2, "output "), (2, 9, 1, "")]  # channels, side, stride, and whether d is shown
@@ -48,7 +49,8 @@ def test_the_pair_computes_what_the_numpy_backend_does(shape: tuple[int, int, in
         found, wanted = ours.forward(**inputs), theirs.forward(**inputs)
         for name in wanted._asdict():
             np.testing.assert_allclose(found[name], wanted[name], rtol=1e-10, atol=1e-13, err_msg=name)
-        assert {"b", "d", "e"} <= set(theirs.values.keys()) == set(ours.values.keys())
+        assert {"b", "d", "r"} <= set(theirs.values.keys()) == set(ours.values.keys())
+        assert "e" not in set(theirs.values.keys())  # r tells where it is above 0
         for name in sorted(set(theirs.values.keys())):
             value = ours.values[name]
             assert value.flags.c_contiguous and value.base is None

@@ -142,6 +142,13 @@ def test_a_sum_of_gates_is_vectorised(rows: str) -> None:
     assert found.sums
 
 
+def test_a_gate_does_not_wait_for_short_sums_over_its_row() -> None:
+    """Neither where each of them is a loop of two: the sums are one after the other, and so would be the gates."""
+    text = "size N\ninput x[N, 2]\nparam W[2, 16] ~ normal(0, 1)\nparam V[16, 2] ~ normal(0, 1)\noutput y = tanh(x @ W) @ V\n"
+    found = [loops_[-1] for loops_ in around(loops(text, "forward"), "tanh")]
+    assert found and all(n.target != "y" for loop in found for n in walk(loop.body) if isinstance(n, Assign))
+
+
 def test_long_rows_are_taken_one_by_one() -> None:
     assert not any(isinstance(n, Loop) and n.strip for n in walk(loops(NET.replace("H = 8", "H = 64"), "train")))
 

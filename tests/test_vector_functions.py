@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,28 @@ def test_whole_numbers_do_not_take_a_float_to_double() -> None:
     assert "f[n] = <real>1 - <real>2*x[n]" in code and "f[n] = 1 - 2*x[n]" in double
     assert "<real>1/(x[n]*sqrt(x[n]))" in code and "1/(x[n]*sqrt(x[n]))" in double
     assert "*(<real>2*x[n])" in code and "*(2*x[n])" in double
+
+
+def test_a_cheap_choice_does_not_let_its_reads_wait() -> None:
+    """Behind a branch they would: a loop whose reads wait for a condition may be scalar. What is dear waits."""
+    model = "dtype float32\nsize N\ninput x[N]\noutput f = where(x > 0, log(x), x)\n"
+    code = text(model)
+    assert "choose(t1 == 0, <real>0, t1/x[n])" in code
+    assert "f[n] = (log(x[n]) if f_t1[n] != 0 else x[n])" in code
+
+
+def test_what_a_row_has_once_is_read_before_the_loop_along_it() -> None:
+    """It lies in the vector that the loop writes to: the C compiler would read it in every round, and take one at a time."""
+    model = "use layers\nsize N\ninput x[N, 64]\noutput f = x |> layer_norm\n"
+    code = text(model)
+    read = re.search(r"( +)(\w+_here) = (\w+)\[n\]\n +for j in range\(64\):\n(?:.*\n)*? +.*/\2\n", code)
+    assert read is not None
+    x = np.random.default_rng(0).normal(size=(3, 64))
+    module = load(model, name="still")
+    for rows in (3, 1, 0):
+        found = module.Model().forward(x=x[:rows])["f"]
+        want = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+        np.testing.assert_allclose(found, want[:rows], rtol=1e-12)
 
 
 # ---- sin, cos and tan ----

@@ -123,6 +123,7 @@ class KernelWriter:
         self.shares = shares(nest) if self.parallel else {}
         self.parts = 0  # functions that run some of a loop's rounds
         self.strips: dict[str, tuple[str, str]] = {}  # where the strip starts, and how many rounds it has
+        self.still: dict[Access, str] = {}  # what is read at one place in all rounds of the loop that is being written
         self.inside: dict[str, str] = {}  # the number of a round in its strip
         self.bounds: tuple[str, str] | None = None  # of the loop that is being written as such a function
         self.calls: list[str] = []  # of these pieces
@@ -589,6 +590,13 @@ class KernelWriter:
         first, extent = "0", dim_text(node.extent, self.spell)
         if self.bounds is not None:
             (first, extent), self.bounds = self.bounds, None
+        still, self.still = self.still, {}
+        self._still(node, pad)
+        self._whole_loop(node, depth, variable, first, extent, origins)
+        self.still = still
+
+    def _whole_loop(self, node: Loop, depth: int, variable: str, first: str, extent: str, origins: tuple[Origin, ...]) -> None:
+        pad = "    " * depth
         if node.strip:
             start, count = (self.spell.fresh(f"{variable}_{w}") for w in ("start", "count"))
             self._rounds(depth, start, count, first, extent, node.strip, origins)
@@ -611,6 +619,34 @@ class KernelWriter:
             self._node(inner, depth + 1)
         if self.lines.idle(before):
             self.lines.add(f"{pad}    pass", *origins)
+
+    def _still(self, node: Loop, pad: str) -> None:
+        """What each round of an innermost loop would read at one place, of memory that it writes elsewhere: a variable. The C
+        compiler cannot tell the places apart, and a loop that reads one of them again in each round is not vectorised."""
+        body = [n for n in node.body if isinstance(n, Assign)]
+        if len(body) < len(node.body) or (node.extent.value or BLOCKED) < STRIP:
+            return
+        targets = {n.target for n in body}
+        bases = {self._base(name) for name in targets} - {""}
+        for inner in body:
+            for a in inner.args:
+                moves = any(node.variable in ix.axes() or any(ix.gathers()) for ix in a.index)
+                if a.value in targets or a.fill is not None or moves or self._base(a.value) not in bases or a in self.still:
+                    continue
+                shape = self.storage[a.value].value.shape
+                if any(not ix.terms and d.value is None for ix, d in zip(a.index, shape, strict=True)):
+                    continue  # where that size is 0 nothing is there to be read
+                element = self._element(a)
+                if element.type == "real":
+                    name = self.spell.fresh(f"{self.spell(a.value)}_here")
+                    self._local("real", name)
+                    self.lines.add(f"{pad}{name} = {element.text}", inner.origin)
+                    self.still[a] = name
+
+    def _base(self, value: str) -> str:
+        """The vector that an array of the kernel's own is a part of."""
+        s = self.storage[value]
+        return "" if s.kind not in ("slot", "work") or value in self.loaded else s.slot or s.kind
 
     def _rounds(self, depth: int, start: str, count: str, first: str, extent: str, most: int,
                 origins: tuple[Origin, ...]) -> None:  # fmt: skip
@@ -883,6 +919,8 @@ class KernelWriter:
         type_ = "int" if stored_as_int else "real"
         if s.kind == "scalar":
             return Code(name, ATOM, type_)  # type: ignore[arg-type]
+        if access in self.still:
+            return Code(self.still[access], ATOM, "real")
         return Code(f"{name}[{self._position(access)}]", ATOM, type_)  # type: ignore[arg-type]
 
     def _guard(self, index: Sequence[Ix], shape: Shape) -> str | None:

@@ -21,6 +21,9 @@ LONG = 1000  # compilers recurse, and so do readers
 _BINARY = {"add": ("+", 6), "sub": ("-", 6), "mul": ("*", 7), "div": ("/", 7)}
 _COMPARE = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 
+CHEAP = 8  # operations of a choice that are computed whether they are chosen or not
+_ARITHMETIC = frozenset("add sub mul div neg square abs where".split()).union(_COMPARE)
+
 
 @dataclass(frozen=True, slots=True)
 class Code:
@@ -159,6 +162,9 @@ class Formulas:
             if _routes(node):
                 self.used.add("pick")
                 return Code(f"pick({c.text}, {self.real(a).text}, {self.real(b).text})", ATOM, "real")
+            if _cheap(node):
+                self.used.add("choose")
+                return Code(f"choose({c.text}, {self.real(a).text}, {self.real(b).text})", ATOM, "real")
             return Code(f"({self._arm(a)} if {c.text} else {self._arm(b)})", ATOM, "real")
         return self._function(op, *args)
 
@@ -195,6 +201,14 @@ def _routes(node: Expr) -> bool:
     if condition.op != "eq" or not any(a.op in ("const", "idx") for a in condition.args):
         return False
     return all(a.op in E.LEAVES for a in arms) and any(a.op == "arg" for a in arms)
+
+
+def _cheap(node: Expr) -> bool:
+    """A choice of something little that reads: both arms are computed, since a loop whose reads wait for a condition may be
+    scalar (a processor without masks has no other way, and gcc knows none where the same place is read in each round)."""
+    inside = [n for arm in node.args[1:] for n in E.walk(arm)]
+    made = [n for n in inside if n.args]
+    return any(n.op == "arg" for n in inside) and 0 < len(made) <= CHEAP and all(n.op in _ARITHMETIC for n in made)
 
 
 def _doubles(node: Expr, child: Expr) -> bool:

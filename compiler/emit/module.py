@@ -179,7 +179,7 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     lines.append(f'    ctypedef {real} *write "gw_write_{width}"')
     lines.append('    ctypedef const long long *indices "gw_read_i64"')
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
-    own = "above below contract contract_guarded gemm gemm_move inf move nan pi pick rank root share step_power".split()
+    own = "above below choose contract contract_guarded gemm gemm_move inf move nan pi pick rank root share step_power".split()
     for name in sorted(used.difference(own, _BLOCKS, _GAMMA, _CIRCULAR, E.DRAWS)):
         arguments = f"{real}, {real}" if name in _TWO else real
         lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
@@ -188,6 +188,8 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
             lines.append(f'    bint {name} "gw_{name}{suffix}"({real} x, {real} best) noexcept')
     if "pick" in used:
         lines.append(f'    {real} pick "gw_pick{suffix}"(bint condition, {real} if_true, {real} otherwise) noexcept')
+    if "choose" in used:
+        lines.append(f'    {real} choose "gw_choose{suffix}"(bint condition, {real} if_true, {real} otherwise) noexcept')
     if "pi" in used:
         lines.append(f'    {real} pi "gw_pi_{width}"')
     if "root" in used:

@@ -12,7 +12,7 @@ RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset
     str bytes bool complex type range max min abs sum len print self cls noexcept api by except self exp log log1p expm1 sqrt
     absolute sign sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus floor power maximum minimum inf nan
     pi read write reals integers real theta frozen hyper rule kept work grad step_power gemm contract contract_guarded
-    block_sum block_max block_min above below pick rank root share
+    block_sum block_max block_min above below choose pick rank root share
     lgamma digamma polygamma forward backward predict train auto
     break case continue default do else for goto if register return static switch typedef while restrict asm I errno main stdin
     stdout stderr EOF assert signal y0 y1 yn j0 j1 jn gamma index time step state weight hypers slots sizes np numpy Model

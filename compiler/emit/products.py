@@ -33,6 +33,8 @@ def _how(node: Product, m: Dim, n: Dim, k: Dim, dtype: str) -> str:
         how = "written out"
     elif count is not None and count <= FEW:
         how = "plain loops"
+    elif n.is_one() and node.depth[-1].a.is_one() and node.depth[-1].b.is_one():
+        how = "inner products of eight rows at once"
     elif n.value is None:
         how = "tiles, as many columns as there are"
     else:

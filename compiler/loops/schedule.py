@@ -417,7 +417,7 @@ class _Scheduler:
             index, axis = place
             group = groups.all[index]
             group.take(item, axis, self._points(item))
-            if axis is not None and _innermost(item):
+            if axis is not None and self._flat(item, axis):
                 group.kinds.add(self._runs(item, axis))
                 group.gates = group.gates or self._sums_gates(item, axis)
             where[item.serial] = index
@@ -486,7 +486,9 @@ class _Scheduler:
         """Would a running sum join an innermost loop of independent elements, or the reverse? Such a loop is not vectorised;
         where it is long, or sums gates, its sums are taken in blocks, and where it is very short nothing is lost."""
         extent = self._length(axis)
-        if extent is None or extent >= BLOCKED or extent < 4 or not _innermost(item):
+        if extent is None or extent >= BLOCKED or extent < 4 or not self._flat(item, axis):
+            return False
+        if not _innermost(item) and not any(_gate(m) for m, _ in group.members.values()):
             return False
         if group.gates or self._sums_gates(item, axis):
             return False
@@ -499,12 +501,16 @@ class _Scheduler:
         """Would a gate be computed one number at a time, in a loop with loops inside, or wait for sums along each row? Where all
         is small it has a loop of its own, which is vectorised."""
         extent = self._length(axis)
-        if extent is None or not 4 <= extent < BLOCKED or not self._small(item):
+        if extent is None or not 4 <= extent < BLOCKED or not self._little(item):
             return False
         if _innermost(item):
-            return _gate(item) and any(self._deep(m, a) and self._small(m) for m, a in group.members.values())
+            return _gate(item) and any(self._deep(m, a) and self._little(m) for m, a in group.members.values())
         sums = any((self.extent[a].value or 0) > 4 and self._runs(item, a) for a in item.left if a != axis)
         return self._deep(item, axis) and any(_gate(m) and (sums or _innermost(m)) for m, _ in group.members.values())
+
+    def _flat(self, item: Item, axis: str) -> bool:
+        """Has it no loop inside, or short ones that the C compiler unrolls before anything else?"""
+        return not self._deep(item, axis)
 
     def _deep(self, item: Item, axis: str | None) -> bool:
         """Has it a loop inside, longer than what the C compiler unrolls before anything else?"""
@@ -515,6 +521,10 @@ class _Scheduler:
         for axis in item.eqn.axes:
             points *= self._length(axis.name) or SMALL + 1
         return points <= SMALL
+
+    def _little(self, item: Item) -> bool:
+        """The same within the loops around it."""
+        return prod(self._length(axis) or SMALL + 1 for axis in item.left) <= SMALL
 
     def _length(self, axis: str) -> int | None:
         """How long a loop along the axis is, as far as that is known."""

@@ -7,7 +7,7 @@ as the user knows them, so those are copied; every other value is simply laid ou
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ..graph import expr as E
@@ -39,6 +39,7 @@ class _Layouts:
         for eqn in eqns:
             if isinstance(eqn, Eqn):
                 self._follow(eqn)
+        self._lead([e for e in eqns if isinstance(e, Eqn)])
         return self.graph.with_eqns(tuple(self._laid(e) if isinstance(e, Eqn) else e for e in eqns))
 
     # ------------------------------------------------------------ what a contraction wants
@@ -142,6 +143,23 @@ class _Layouts:
         order = tuple(sorted(range(len(eqn.out.shape)), key=lambda d: place.get(next(eqn.out_index[d].axes(), ""), late)))
         if not _trivial(order, eqn.out.shape):
             self.orders[eqn.out.name] = order
+
+    def _lead(self, eqns: Sequence[Eqn]) -> None:
+        """What is computed element by element, and read only where all is laid out in another order, is laid out alike."""
+        readers: dict[str, list[Order | None]] = {}  # the orders that those who read a value want it in
+        for eqn in reversed(eqns):
+            wanted = readers.get(eqn.out.name, [])
+            if eqn.out.name not in self.orders and eqn.out.name not in self.fixed and wanted and wanted[0] is not None:
+                whole = eqn.reduce == "" and eqn.plain_out is not None
+                if whole and all(order == wanted[0] for order in wanted) and not _trivial(wanted[0], eqn.out.shape):
+                    self.orders[eqn.out.name] = wanted[0]
+            order = self.orders.get(eqn.out.name)
+            place = {n: k for k, d in enumerate(order or ()) for n in eqn.out_index[d].axes()}
+            for access in eqn.args:
+                here = [ix.plain for ix in access.index]
+                known = order is not None and all(n in place for n in here)
+                readers.setdefault(access.value, []).append(
+                    tuple(sorted(range(len(here)), key=lambda d: place[str(here[d])])) if known else None)
 
     def _laid(self, eqn: Eqn) -> Eqn:
         def moved(value: str, parts: tuple[Ix, ...]) -> tuple[Ix, ...]:

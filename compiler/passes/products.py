@@ -12,8 +12,9 @@ from ..graph.ir import Access, Axis, Eqn
 from ..graph.shapes import Dim, Shape
 
 LARGE = 512  # products from which a register-blocked kernel beats a loop in place
-FEW = 8  # what free sizes count as there, where each of the known extents is at least
-DEEP = 5  # long: a shorter one is unrolled in place
+FEW = 8  # what a free size of rows, columns or depth counts as there, where the others are at least
+DEEP = 5  # long: what is shorter is unrolled in place
+SOME = 16  # and what each of two or three that are free counts as
 LEVELS = 3  # how many loops over rows, and over depth, the kernel has itself
 USUAL = 64  # what a free size is taken for where two ways are compared
 
@@ -46,12 +47,23 @@ def classify(eqn: Eqn, least: int = LARGE) -> Product | None:
 def roles(eqn: Eqn, least: int = LARGE) -> Product | None:
     """The roles of the axes, or None where this is no contraction of at least so many products."""
     found = _roles(eqn)
-    if found is None or not found.m or not found.n:
+    if found is None or ((not found.m or not found.n) and not _over_windows(eqn, found)):
         return None
-    extents = [a.extent.value for a in (*found.m, *found.n, *found.k)]
-    known = [e for e in extents if e is not None]
-    free = FEW if len(known) < len(extents) and min(known, default=0) >= DEEP else 1
-    return found if prod(known) * free >= least else None
+    extents = [[a.extent.value for a in axes] for axes in (found.m, found.n, found.k)]
+    known = [prod(e for e in group if e is not None) for group in extents]
+    whole = [k for k, group in zip(known, extents, strict=True) if None not in group]
+    free = len(extents) - len(whole)
+    usual = 1 if free == 0 or (free == 1 and min(whole) < DEEP) else FEW if free == 1 else SOME**free
+    return found if prod(known) * usual >= least else None
+
+
+def _over_windows(eqn: Eqn, found: Product) -> bool:
+    """Whether a matrix times a vector is a convolution with one channel on one side, which reads through windows. Any other is
+    a loop over what lies together, or sums of it, as it stands."""
+    if found.batch or found.guard is not None or eqn.plain_out is None:
+        return False
+    extents = eqn.extents
+    return any(sum(not extents[n].is_one() for n in ix.axes()) > 1 for a in eqn.args for ix in a.index)
 
 
 def channelwise(eqn: Eqn) -> bool:
@@ -175,9 +187,10 @@ def _arranged(eqn: Eqn, product: Product, shape: Callable[[str], Shape], within:
     def level(axis: Axis) -> Level:
         return Level((axis,), axis.extent, *(step(x, axis.name, shape(x.value)) for x in (a, b, c)))
 
-    columns = _merged([level(x) for x in n if x.name not in within], "c")
+    columns = _merged([level(x) for x in n if x.name not in within], "c") or [_ONE]
     rows = _merged([level(x) for x in m if x.name not in within], "c")
     depth = _merged([level(x) for x in product.k if x.name not in within], "a")
+    rows = rows or [_ONE]
     # the columns are those that lie together, in the result and then in b; of several, the most
     chosen = max(columns, key=lambda lv: (lv.c.is_one(), lv.b.is_one(), guess(lv.extent)))
     spare = [*(lv for lv in columns if lv is not chosen), *rows[: max(0, len(rows) - LEVELS)]]
@@ -200,10 +213,13 @@ def _merged(levels: Sequence[Level], order: str) -> list[Level]:
     return merged
 
 
-def _quality(way: Arrangement) -> tuple[bool, bool, int]:
-    """Columns that lie together, few calls."""
+def _quality(way: Arrangement) -> tuple[bool, bool, bool, int]:
+    """Columns that lie together, more than one, few calls."""
     calls = 1
     for axis in way.outer:
         calls *= guess(axis.extent)
-    return way.columns.c.is_one(), way.columns.b.is_one(), -calls
+    return way.columns.c.is_one(), way.columns.b.is_one(), not way.columns.extent.is_one(), -calls
+
+
+_ONE = Level((), Dim.of(1), Dim.of(1), Dim.of(1), Dim.of(1))  # rows or columns of a vector
 

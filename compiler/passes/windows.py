@@ -29,6 +29,7 @@ def run(graph: Graph) -> Graph:
     eqns: list[Eqn | Scan] = []
     for eqn in graph.eqns:
         eqns.extend(windows.rewrite(eqn) if isinstance(eqn, Eqn) else (eqn,))
+    eqns = windows.shared(eqns)
     same = len(eqns) == len(graph.eqns) and all(a is b for a, b in zip(eqns, graph.eqns, strict=True))
     return graph if same else graph.with_eqns(tuple(eqns))
 
@@ -37,7 +38,8 @@ class _Windows:
     def __init__(self, graph: Graph) -> None:
         self.shapes = {name: v.shape for name, v in graph.values().items()}
         self.name = Namer(self.shapes)
-        self.padded: dict[tuple[object, ...], str] = {}
+        self.padded: dict[tuple[str, tuple[tuple[Dim, Dim], ...]], str] = {}
+        self.given = {*(v.name for v in graph.inputs), *(c.value.name for c in graph.consts), *graph.outputs}
         self.places: dict[str, tuple[tuple[Dim, Dim], ...]] = {}  # of the parts of a scatter: the step and the start of each
 
     def rewrite(self, eqn: Eqn) -> Iterator[Eqn]:
@@ -197,6 +199,32 @@ class _Windows:
             index = tuple(ix + Ix((), -low) for ix, (low, _) in zip(access.index, low_high, strict=True))
             args[k] = Access(name, index)
         return copies, replace(eqn, args=tuple(args))
+
+    def shared(self, eqns: list[Eqn | Scan]) -> list[Eqn | Scan]:
+        """With what is read again behind a product over windows read from the copy with zeros around it, which that product needs
+        in any case: itself it need not be kept. Before, where a loop has it at hand, it is read as it is."""
+        copies = {name: (source, reach) for (source, reach), name in self.padded.items()
+                  if source not in self.given and self._whole(source, reach)}  # fmt: skip
+        behind: dict[str, tuple[str, tuple[tuple[Dim, Dim], ...]]] = {}
+        after: list[Eqn | Scan] = []
+        for eqn in eqns:
+            if isinstance(eqn, Eqn) and eqn.op != "copy":  # which is for others to look at (pair.py)
+                args = tuple(self._reread(a, behind) for a in eqn.args)
+                behind |= {copies[a.value][0]: (a.value, copies[a.value][1]) for a in eqn.args
+                           if a.value in copies and copies[a.value][0] not in behind}  # fmt: skip
+                eqn = eqn if args == eqn.args else replace(eqn, args=args)
+            after.append(eqn)
+        return after
+
+    def _whole(self, source: str, reach: tuple[tuple[Dim, Dim], ...]) -> bool:
+        return all(never_negative(-low) and never_negative(high - extent)
+                   for (low, high), extent in zip(reach, self.shapes[source], strict=True))  # fmt: skip
+
+    def _reread(self, access: Access, behind: dict[str, tuple[str, tuple[tuple[Dim, Dim], ...]]]) -> Access:
+        if access.value not in behind or access.fill is not None:
+            return access
+        name, reach = behind[access.value]
+        return Access(name, tuple(ix + Ix((), -low) for ix, (low, _) in zip(access.index, reach, strict=True)))
 
     def _reach(self, access: Access, eqn: Eqn) -> tuple[tuple[Dim, Dim], ...] | None:
         """From where to where each dimension is read; None where that cannot be told, or is mostly zeros."""

@@ -272,6 +272,71 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW
     }
 }
 
+/* One column, where the depth lies together in A and in B: inner products of eight rows at once. Each row is summed in vectors and
+   these across, whatever rows are beside it. After the last row, a_at holds it again up to a multiple of eight. */
+#define GW_DOTTED(i) c##i##_0 += GW_LOAD(p##i + l) * b0;
+#define GW_DOTTED_LAST(i) { \
+    GW_NAME(gw_vec) x; \
+    GW_MASKED_READ(gw_mem, x, p##i + l, mask); \
+    c##i##_0 += x * b0; \
+}
+#define GW_DOTTED_ONE(i) rest[i] += p##i[l] * y[l];
+#define GW_ACROSS(x, y) (GW_NAME(gw_low)(x, y) + GW_NAME(gw_high)(x, y)) /* sums of pairs, those of x and of y in turn */
+GW_CALLED void GW_NAME(gw_dots)(ptrdiff_t m, GW_REAL alpha, const GW_NAME(gw_depth)* depth, const GW_REAL* a, const ptrdiff_t* all_at,
+                                const GW_REAL* b, GW_REAL beta, GW_REAL* c, const ptrdiff_t* c_at) {
+    GW_REAL sums[16] __attribute__((aligned(64)));
+    for (ptrdiff_t i = 0; i < m; i += 8) {
+        const ptrdiff_t* const a_at = all_at + i;
+        const gw_run *run = depth->runs, *const end = run + depth->count;
+        GW_REAL rest[8] = {0};
+        GW_EACH_8(GW_ROW)
+        GW_EACH_8(GW_ZERO1)
+        for (; run != end; run++) {
+            const GW_REAL* const y = b + run->b - run->a;
+            ptrdiff_t l = run->a;
+            for (; l + GW_W <= run->a + run->k; l += GW_W) {
+                GW_NAME(gw_vec) b0 = GW_LOAD(y + l);
+                GW_HOLD(b0);
+                GW_EACH_8(GW_DOTTED)
+            }
+#if GW_MASKS
+            if (l < run->a + run->k) {
+                const uint16_t mask = (uint16_t)~(0xffffffffu << (run->a + run->k - l));
+                GW_NAME(gw_vec) b0;
+                GW_MASKED_READ(gw_mem, b0, y + l, mask);
+                GW_EACH_8(GW_DOTTED_LAST)
+            }
+#else
+            for (; l < run->a + run->k; l++) { GW_EACH_8(GW_DOTTED_ONE) }
+#endif
+        }
+        {
+            const GW_NAME(gw_vec) v0 = GW_ACROSS(c0_0, c4_0), v1 = GW_ACROSS(c1_0, c5_0);
+            const GW_NAME(gw_vec) v2 = GW_ACROSS(c2_0, c6_0), v3 = GW_ACROSS(c3_0, c7_0);
+            const GW_NAME(gw_vec) w0 = GW_ACROSS(v0, v2), w1 = GW_ACROSS(v1, v3);
+            if (GW_W >= 8) {
+                GW_STORE(sums, GW_ACROSS(w0, w1)); /* rows 0 to 7, twice if there is room */
+            } else if (GW_W == 4) { /* rows 0, 2, 4, 6 and 1, 3, 5, 7 */
+                GW_STORE(sums, GW_NAME(gw_low)(w0, w1));
+                GW_STORE(sums + GW_W, GW_NAME(gw_high)(w0, w1));
+            } else { /* rows j and j + 4 */
+                GW_STORE(sums, GW_NAME(gw_low)(v0, v1));
+                GW_STORE(sums + 2, GW_NAME(gw_low)(v2, v3));
+                GW_STORE(sums + 4, GW_NAME(gw_high)(v0, v1));
+                GW_STORE(sums + 6, GW_NAME(gw_high)(v2, v3));
+            }
+        }
+        for (ptrdiff_t r = 0; r < 8 && i + r < m; r++) {
+            GW_REAL sum = sums[r] + (GW_W == 16 ? sums[r + 8] : 0) + rest[r], *to = c + c_at[i + r];
+            *to = beta == 0 ? alpha * sum : alpha * sum + beta * *to;
+        }
+    }
+}
+#undef GW_DOTTED
+#undef GW_DOTTED_LAST
+#undef GW_DOTTED_ONE
+#undef GW_ACROSS
+
 /* Up to half a vector of columns of m rows that lie together in A: vectors of rows, which take no longer than their columns are.
    Returns how many rows that were. `depth` has the parts of A and B exchanged. */
 GW_CALLED ptrdiff_t GW_NAME(gw_upright)(ptrdiff_t m, ptrdiff_t cols, GW_REAL alpha, GW_NAME(gw_depth)* depth, const GW_REAL* a,
@@ -537,6 +602,7 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
     const int pairs = GW_PAIRS && depth.a == 1 && what->m >= 16 && (depth.extent % 2 == 0 || depth.extent >= 9);
     /* Few rows do not pay for the packing of B. */
     const int direct = b_col == 1 && m <= GW_DIRECT;
+    const int dots = what->n == 1 && what->m > 1 && depth.a == 1 && b_row == 1;
     GW_NAME(gw_depth) with = {0};
     for (ptrdiff_t j0 = 0; j0 < n; j0 += columns) {
         const ptrdiff_t jn = n - j0 < columns ? n - j0 : columns;
@@ -551,6 +617,12 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                 const GW_REAL* from_a = a;
                 with.a_step = depth.a;
                 gw_places(what->rows, row + i0, in, a_at, c_at);
+                if (dots) {
+                    for (ptrdiff_t i = in; i < in + 8; i++) a_at[i] = a_at[in - 1];
+                    with.runs = runs;
+                    GW_NAME(gw_dots)(in, alpha, &with, a, a_at, b, keep, c, c_at);
+                    continue;
+                }
                 if (pack_a) {
                     const ptrdiff_t whole = gw_whole_rows(what->k, what->m, depth.a, row + (i0 + in + 15) / 16 * 16) - l0;
                     GW_NAME(gw_pack_columns)(in, ln, whole, a + row + i0 + l0 * depth.a, depth.a, packed_a, a_at);

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 #if defined(__GNUC__) && defined(__x86_64__)
 #define GW_ROUND(x) __asm__("" : "+x"(x))
@@ -24,37 +25,30 @@ static inline double gw_two(double a, double b, double c)
     return product + c;
 }
 
-static inline void gw_philox(uint32_t *word, uint32_t k, uint32_t m)
-{
-    uint32_t a = word[0], b = word[1], c = word[2], d = word[3];
-    int round;
-    for (round = 0; round < 10; round++) {
-        const uint64_t left = UINT64_C(0xD2511F53) * a, right = UINT64_C(0xCD9E8D57) * c;
-        a = (uint32_t)(right >> 32) ^ b ^ k;
-        b = (uint32_t)right;
-        c = (uint32_t)(left >> 32) ^ d ^ m;
-        d = (uint32_t)left;
-        k += UINT32_C(0x9E3779B9);
-        m += UINT32_C(0xBB67AE85);
-    }
-    word[0] = a;
-    word[1] = b;
-    word[2] = c;
-    word[3] = d;
-}
-
-/* between 0 and 1, neither of them */
+/* Between 0 and 1, neither of them. Words of 32 bits in 64, and bits as a double without a conversion: so written a loop over draws
+   is vectorised, and well. */
 static inline double gw_unit(long long seed, long long counter, long long stream, long long position)
 {
-    uint32_t word[4];
-    uint64_t bits;
-    word[0] = (uint32_t)(uint64_t)position;
-    word[1] = (uint32_t)((uint64_t)position >> 32);
-    word[2] = (uint32_t)(uint64_t)counter;
-    word[3] = ((uint32_t)stream & 0xFFFF) << 16 | (uint32_t)((uint64_t)counter >> 32 & 0xFFFF);
-    gw_philox(word, (uint32_t)(uint64_t)seed, (uint32_t)((uint64_t)seed >> 32));
-    bits = (uint64_t)word[0] << 32 | word[1];
-    return ((double)(int64_t)(bits >> 12) + 0.5) * 0x1p-52; /* all of it exact */
+    const uint64_t low = UINT64_C(0xFFFFFFFF);
+    uint64_t a = (uint64_t)position & low, b = (uint64_t)position >> 32, c = (uint64_t)counter & low;
+    uint64_t d = ((uint64_t)stream & 0xFFFF) << 16 | ((uint64_t)counter >> 32 & 0xFFFF);
+    uint64_t k = (uint64_t)seed & low, m = (uint64_t)seed >> 32, left, right, bits;
+    double unit;
+#define GW_PHILOX                                     \
+    left = UINT64_C(0xD2511F53) * a;                  \
+    right = UINT64_C(0xCD9E8D57) * c;                 \
+    a = right >> 32 ^ b ^ k;                          \
+    b = right & low;                                  \
+    c = left >> 32 ^ d ^ m;                           \
+    d = left & low;                                   \
+    k = (k + UINT64_C(0x9E3779B9)) & low;             \
+    m = (m + UINT64_C(0xBB67AE85)) & low;
+    GW_PHILOX GW_PHILOX GW_PHILOX GW_PHILOX GW_PHILOX
+    GW_PHILOX GW_PHILOX GW_PHILOX GW_PHILOX GW_PHILOX
+#undef GW_PHILOX
+    bits = UINT64_C(0x3FF0000000000000) | a << 20 | b >> 12; /* from 1 up to 2 */
+    memcpy(&unit, &bits, sizeof unit);
+    return (unit - 1) + 0x1p-53; /* all of it exact */
 }
 
 static inline double gw_ratio(double r, const double *above, const double *below)

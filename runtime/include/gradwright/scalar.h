@@ -566,6 +566,9 @@ GW_INLINE float gw_pickf(int condition, float a, float b) {
     const uint32_t mask = -(uint32_t)condition;
     return gw_realf((gw_bitsf(a) & mask) | (gw_bitsf(b) & ~mask));
 }
+/* One of two that are both computed, as cheaply as can be. */
+GW_INLINE double gw_choose(int condition, double a, double b) { return condition ? a : b; }
+GW_INLINE float gw_choosef(int condition, float a, float b) { return condition ? a : b; }
 GW_INLINE double gw_max(double a, double b) { return gw_pick((b > a) | (b != b), b, a); }
 GW_INLINE double gw_min(double a, double b) { return gw_pick((b < a) | (b != b), b, a); }
 GW_INLINE float gw_maxf(float a, float b) { return gw_pickf((b > a) | (b != b), b, a); }
