@@ -183,6 +183,7 @@ def test_a_child_has_a_team_of_its_own(tmp_path: Path, library: ctypes.CDLL) -> 
         sys.path[:0] = [{str(Path(__file__).parent)!r}]
         from test_team import Work
         library = ctypes.CDLL({library._name!r})
+        library.join(None)  # as a module does when it is loaded
         over, busy = threading.Event(), Work(library, 32, 2000)
         def keep_busy():
             while not over.is_set():
@@ -215,6 +216,7 @@ def test_a_fork_while_the_first_team_is_being_made(tmp_path: Path, library: ctyp
         sys.path[:0] = [{str(Path(__file__).parent)!r}]
         from test_team import Work
         library = ctypes.CDLL({library._name!r})
+        library.join(None)  # as a module does when it is loaded
         library.make_at_forks()
         for _ in range(2):  # the first of them makes it
             child = os.fork()
@@ -230,6 +232,28 @@ def test_a_fork_while_the_first_team_is_being_made(tmp_path: Path, library: ctyp
     command = [sys.executable, "-W", "ignore", "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert done.stdout == "done\n", done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_fork_runs_nothing_of_a_library_that_has_joined(tmp_path: Path, library: ctypes.CDLL) -> None:
+    """Its file may be gone by then, and what was not read of it with it."""
+    other = Path(compile_library(tmp_path, "other", SOURCE, CC, BUILDS["plain"][1])._name)
+    script = textwrap.dedent(
+        f"""
+        import ctypes, os
+        library, other = ctypes.CDLL({library._name!r}), ctypes.CDLL({str(other)!r})
+        library.join.restype = ctypes.c_void_p
+        other.join(ctypes.c_void_p(library.join(None)))
+        os.truncate({str(other)!r}, 0)
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        print(os.waitpid(child, 0)[1])
+        os._exit(0)
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=200, check=False)
+    assert done.stdout == "0\n", done.stderr
 
 
 def test_two_libraries_share_a_team(tmp_path: Path, library: ctypes.CDLL) -> None:

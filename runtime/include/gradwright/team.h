@@ -208,16 +208,19 @@ static void gw_team_forked(void) {
     team->credit = team->resume = 0;
 }
 
-/* When the library is loaded and not when the first thread is made: a fork at that very moment would not be told of it. */
+/* When a module gives its team to the process, which is when it is loaded, and not when the first thread is made: a fork at that
+   very moment would not be told of it. Only then: a handler in each of many modules would be run from the pages of each, whatever
+   has become of their files. A library that is no module has nobody to join, and asks when it makes its first thread. */
 static int gw_team_watched;
-__attribute__((constructor)) static GW_PLAIN void gw_team_at_start(void) {
-    gw_team_watched = pthread_atfork(NULL, NULL, gw_team_forked) == 0;
+static GW_PLAIN void gw_team_watch(void) {
+    if (!gw_team_watched) gw_team_watched = pthread_atfork(NULL, NULL, gw_team_forked) == 0;
 }
 
 static int gw_team_grow(gw_team* team) {
     gw_member* const one = &team->members[team->helpers + 1];
     sigset_t all, before;
     pthread_attr_t how;
+    gw_team_watch();
     if (!gw_team_watched) return 0;
     if (team->helpers == 0) team->processors = gw_processors();
     memset(one, 0, sizeof *one);
@@ -330,6 +333,7 @@ GW_TEAM_ENTRY int gw_team_order(void) {
 
 GW_TEAM_ENTRY void* gw_team_join(void* team) {
     if (team) gw_team_here = team;
+    else gw_team_watch();
     return gw_team_here;
 }
 
