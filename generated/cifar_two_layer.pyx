@@ -39,7 +39,6 @@ cdef extern from "math.h" nogil:
     float inf "INFINITY"
 cdef extern from "gradwright/sum.h" nogil:
     float block_squares "gw_squares_f32"(const float *, Py_ssize_t) noexcept
-    float block_sum "gw_sum_f32"(const float *, Py_ssize_t) noexcept
     float short_squares "gw_short_squares_f32"(const float *, Py_ssize_t) noexcept
     float short_sum "gw_short_sum_f32"(const float *, Py_ssize_t) noexcept
 cdef extern from "gradwright/gemm.h" nogil:
@@ -327,9 +326,8 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real weight_decay = rule[3]
     cdef write h_t1 = work, h_t2 = work + 112*N, h = work + 224*N, scores_t1 = work, d_scores = work + 448*N
     cdef write d_h = work, d_h_t2 = work + 336*N
-    cdef real loss_t1_max
+    cdef real _loss_t7_block, loss_t1_max
     cdef real loss_t4_block[8]
-    cdef real loss_t7_block[100]
     cdef real scores[80]
     cdef real loss_t1_shift[8]
     cdef real loss_t1_exp[80]
@@ -397,9 +395,10 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
             loss_t4 += loss_t4_block[n_in]
     loss_t7 = 0
     for j in range(3072):
+        _loss_t7_block = 0
         for k in range(100):
-            loss_t7_block[k] = W1[100*j + k]*W1[100*j + k]
-        loss_t7 += block_sum(loss_t7_block, 100)
+            _loss_t7_block += W1[100*j + k]*W1[100*j + k]
+        loss_t7 += _loss_t7_block
     loss_t9 = 0
     for j in range(100):
         for k in range(10):

@@ -39,7 +39,6 @@ cdef extern from "math.h" nogil:
     double inf "INFINITY"
 cdef extern from "gradwright/sum.h" nogil:
     double block_squares "gw_squares_f64"(const double *, Py_ssize_t) noexcept
-    double block_sum "gw_sum_f64"(const double *, Py_ssize_t) noexcept
     double short_squares "gw_short_squares_f64"(const double *, Py_ssize_t) noexcept
     double short_sum "gw_short_sum_f64"(const double *, Py_ssize_t) noexcept
 cdef extern from "gradwright/gemm.h" nogil:
@@ -329,9 +328,8 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real weight_decay = rule[3]
     cdef write h_t1 = work, h_t2 = work + 64*N, h = work + 128*N, scores_t1 = work, d_scores = work + 256*N, d_h = work
     cdef write d_h_t2 = work + 192*N
-    cdef real loss_t1_max
+    cdef real _loss_t7_block, loss_t1_max
     cdef real loss_t4_block[8]
-    cdef real loss_t7_block[64]
     cdef real scores[80]
     cdef real loss_t1_shift[8]
     cdef real loss_t1_exp[80]
@@ -399,9 +397,10 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
             loss_t4 += loss_t4_block[n_in]
     loss_t7 = 0
     for j in range(64):
+        _loss_t7_block = 0
         for k in range(64):
-            loss_t7_block[k] = W1[64*j + k]*W1[64*j + k]
-        loss_t7 += block_sum(loss_t7_block, 64)
+            _loss_t7_block += W1[64*j + k]*W1[64*j + k]
+        loss_t7 += _loss_t7_block
     loss_t9 = 0
     for j in range(64):
         for k in range(10):
