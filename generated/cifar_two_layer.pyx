@@ -326,7 +326,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real weight_decay = rule[3]
     cdef write h_t1 = work, h_t2 = work + 112*N, h = work + 224*N, scores_t1 = work, d_scores = work + 448*N
     cdef write d_h = work, d_h_t2 = work + 336*N
-    cdef real _loss_t7_block, loss_t1_max
+    cdef real loss_t1_max
     cdef real loss_t4_block[8]
     cdef real scores[80]
     cdef real loss_t1_shift[8]
@@ -395,14 +395,10 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
             loss_t4 += loss_t4_block[n_in]
     loss_t7 = 0
     for j in range(3072):
-        _loss_t7_block = 0
-        for k in range(100):
-            _loss_t7_block += W1[100*j + k]*W1[100*j + k]
-        loss_t7 += _loss_t7_block
+        loss_t7 += block_squares(W1 + 100*j, 100)
     loss_t9 = 0
     for j in range(100):
-        for k in range(10):
-            loss_t9 += W2[10*j + k]*W2[10*j + k]
+        loss_t9 += short_squares(W2 + 10*j, 10)
     loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
     # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
     gemm(N, 100, 10, 1,

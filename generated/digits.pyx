@@ -328,7 +328,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real weight_decay = rule[3]
     cdef write h_t1 = work, h_t2 = work + 64*N, h = work + 128*N, scores_t1 = work, d_scores = work + 256*N, d_h = work
     cdef write d_h_t2 = work + 192*N
-    cdef real _loss_t7_block, loss_t1_max
+    cdef real loss_t1_max
     cdef real loss_t4_block[8]
     cdef real scores[80]
     cdef real loss_t1_shift[8]
@@ -397,14 +397,10 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
             loss_t4 += loss_t4_block[n_in]
     loss_t7 = 0
     for j in range(64):
-        _loss_t7_block = 0
-        for k in range(64):
-            _loss_t7_block += W1[64*j + k]*W1[64*j + k]
-        loss_t7 += _loss_t7_block
+        loss_t7 += block_squares(W1 + 64*j, 64)
     loss_t9 = 0
     for j in range(64):
-        for k in range(10):
-            loss_t9 += W2[10*j + k]*W2[10*j + k]
+        loss_t9 += short_squares(W2 + 10*j, 10)
     loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
     # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
     gemm(N, 64, 10, 1,

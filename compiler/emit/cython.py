@@ -651,7 +651,7 @@ class KernelWriter:
         there = [] if few else [n for n in terms if _KERNELS.get((n.op, self._lie(n, node)))]
         rest = [n for n in node.body if n not in there]
         lanes: dict[str, str] = {}
-        if not few and self.parallel and any(n in rest for n in terms):
+        if depth == 1 and not few and self.parallel and any(n in rest for n in terms):  # within another it may be short
             kept = [n for n in there if n.op != "+="]  # where there is a loop anyway, it sums what lies as well
             lanes = self._lanes(node, [n for n in node.body if n not in kept])
             there, rest = (kept, [n for n in node.body if n not in kept]) if lanes else (there, rest)
@@ -798,14 +798,16 @@ class KernelWriter:
         if read.fill is not None:
             return False
         s = self.storage[read.value]
-        if s.kind == "scalar" or s.value.kind == "int" or read.value in self.loaded or read.value in self.over.values():
+        if s.kind == "scalar" or s.value.kind == "int" or read.value in self.loaded:
             return False
         place = self._place(read).terms
         if dict(place).get(loop.variable) != Dim.of(1) or any(not isinstance(atom, str) for atom, _ in place):
             return False
         nodes = [n for n in loop.body if isinstance(n, Assign)]
-        written = [n for n in nodes if n.target == read.value]
-        return all(n.index == read.index and not n.drop and nodes.index(n) < nodes.index(term) for n in written)
+        written = [n for n in nodes if self.spell(n.target) == self.spell(read.value)]
+        if any(n.target != read.value or n.index != read.index or n.drop for n in written):
+            return False
+        return all(nodes.index(n) < nodes.index(term) for n in written)
 
     def _assign(self, node: Assign, pad: str, into: str | None = None) -> None:
         self._args = node.args
