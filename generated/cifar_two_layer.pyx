@@ -40,7 +40,6 @@ cdef extern from "math.h" nogil:
     float inf "INFINITY"
 cdef extern from "gradwright/sum.h" nogil:
     float block_squares "gw_squares_f32"(const float *, Py_ssize_t) noexcept
-    float block_sum "gw_sum_f32"(const float *, Py_ssize_t) noexcept
     float short_squares "gw_short_squares_f32"(const float *, Py_ssize_t) noexcept
     float short_sum "gw_short_sum_f32"(const float *, Py_ssize_t) noexcept
 cdef extern from "gradwright/gemm.h" nogil:
@@ -330,7 +329,6 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef write d_h = work, d_h_t2 = work + 336*N
     cdef real loss_t1_max
     cdef real loss_t4_block[8]
-    cdef real loss_t7_block[100]
     cdef real scores[80]
     cdef real loss_t1_shift[8]
     cdef real loss_t1_exp[80]
@@ -398,13 +396,10 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
             loss_t4 += loss_t4_block[n_in]
     loss_t7 = 0
     for j in range(3072):
-        for k in range(100):
-            loss_t7_block[k] = W1[100*j + k]*W1[100*j + k]
-        loss_t7 += block_sum(loss_t7_block, 100)
+        loss_t7 += block_squares(W1 + 100*j, 100)
     loss_t9 = 0
     for j in range(100):
-        for k in range(10):
-            loss_t9 += W2[10*j + k]*W2[10*j + k]
+        loss_t9 += short_squares(W2 + 10*j, 10)
     loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
     # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
     gemm(N, 100, 10, 1,

@@ -39,7 +39,6 @@ cdef extern from "math.h" nogil:
     double inf "INFINITY"
 cdef extern from "gradwright/sum.h" nogil:
     double block_squares "gw_squares_f64"(const double *, Py_ssize_t) noexcept
-    double block_sum "gw_sum_f64"(const double *, Py_ssize_t) noexcept
     double short_squares "gw_short_squares_f64"(const double *, Py_ssize_t) noexcept
     double short_sum "gw_short_sum_f64"(const double *, Py_ssize_t) noexcept
 cdef extern from "gradwright/gemm.h" nogil:
@@ -330,7 +329,6 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef write d_h_t2 = work + 128*N
     cdef real t1, loss_t1_max
     cdef real loss_t4_block[8]
-    cdef real loss_t7_block[64]
     cdef real scores[80]
     cdef real loss_t1_shift[8]
     cdef real loss_t1_exp[80]
@@ -398,13 +396,10 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
             loss_t4 += loss_t4_block[n_in]
     loss_t7 = 0
     for j in range(64):
-        for k in range(64):
-            loss_t7_block[k] = W1[64*j + k]*W1[64*j + k]
-        loss_t7 += block_sum(loss_t7_block, 64)
+        loss_t7 += block_squares(W1 + 64*j, 64)
     loss_t9 = 0
     for j in range(64):
-        for k in range(10):
-            loss_t9 += W2[10*j + k]*W2[10*j + k]
+        loss_t9 += short_squares(W2 + 10*j, 10)
     loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
     # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
     gemm(N, 64, 10, 1,

@@ -22,8 +22,6 @@ cdef extern from "gradwright/scalar.h" nogil:
     double exp "gw_exp"(double) noexcept
     double sigmoid "gw_sigmoid"(double) noexcept
     double tanh "gw_tanh"(double) noexcept
-cdef extern from "gradwright/sum.h" nogil:
-    double block_sum "gw_sum_f64"(const double *, Py_ssize_t) noexcept
 cdef extern from "gradwright/share.h" nogil:
     # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it
     ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *,
@@ -38,21 +36,22 @@ ctypedef double real
 cdef void _forward_part1(read x, write f_t1, write f_t2, write f_t4, write f_t6, Py_ssize_t N, Py_ssize_t first,
                          Py_ssize_t last, double *sums) noexcept nogil:
     # the rounds of a loop of forward from first up to last
-    cdef real f_total_block[512]
+    cdef real _f_total_block
     cdef double f_total
     cdef Py_ssize_t n, n_start, n_count, n_in
     f_total = 0
     # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
     for n_start in range(first, last, 512):
         n_count = last - n_start if last - n_start < 512 else 512
+        _f_total_block = 0
         for n_in in range(n_count):
             n = n_start + n_in
             f_t1[n] = sigmoid(x[n])
             f_t2[n] = tanh(x[n])
             f_t4[n] = -x[n]
             f_t6[n] = exp(f_t4[n]*x[n])
-            f_total_block[n_in] = f_t1[n]*f_t2[n] + f_t6[n]
-        f_total += block_sum(f_total_block, n_count)
+            _f_total_block += f_t1[n]*f_t2[n] + f_t6[n]
+        f_total += _f_total_block
     sums[0] = f_total
 
 
@@ -126,13 +125,13 @@ cdef void backward(read x, read upstream_f, write d_x, read kept, Py_ssize_t N) 
 cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
                                 double *sums) noexcept nogil:
     # the rounds of a loop of value_and_grad from first up to last
-    cdef real f_t1, f_t2, f_t4, f_t6, d_f_t5
-    cdef real f_total_block[512]
+    cdef real _f_total_block, f_t1, f_t2, f_t4, f_t6, d_f_t5
     cdef double f_total
     cdef Py_ssize_t n, n_start, n_count, n_in
     f_total = 0
     for n_start in range(first, last, 512):
         n_count = last - n_start if last - n_start < 512 else 512
+        _f_total_block = 0
         for n_in in range(n_count):
             n = n_start + n_in
             # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
@@ -140,7 +139,7 @@ cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N
             f_t2 = tanh(x[n])
             f_t4 = -x[n]
             f_t6 = exp(f_t4*x[n])
-            f_total_block[n_in] = f_t1*f_t2 + f_t6
+            _f_total_block += f_t1*f_t2 + f_t6
             # examples/expression.gw:4   backward of  output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
             #     d f_t6 / d f_t5 = f_t6
             d_f_t5 = upstream_f[0]*f_t6
@@ -148,7 +147,7 @@ cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N
             #     d f_t2 / d x = 1 - f_t2**2
             #     d f_t1 / d x = f_t1 * (1 - f_t1)
             d_x[n] = d_f_t5*f_t4 + -(d_f_t5*x[n]) + upstream_f[0]*f_t1*(1 - f_t2*f_t2) + upstream_f[0]*f_t2*(f_t1*(1 - f_t1))
-        f_total += block_sum(f_total_block, n_count)
+        f_total += _f_total_block
     sums[0] = f_total
 
 

@@ -313,7 +313,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real p_t1_sum[8]
     cdef real d_b_t1[10]
     cdef double loss_t4, loss_t7
-    cdef Py_ssize_t j, n, n_start, n_count, n_in, k
+    cdef Py_ssize_t j, n, n_start, n_count, n_in
     # examples/linear_softmax.gw:9   scores = x @ W + b
     gemm(N, 10, 64, 1,
          x, 64, 1,
@@ -373,8 +373,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     loss_t7 = 0
     for j in range(64):
-        for k in range(10):
-            loss_t7 += W[10*j + k]*W[10*j + k]
+        loss_t7 += short_squares(W + 10*j, 10)
     loss[0] = loss_t4/N + reg*loss_t7
     # optimizers.gw:10                w = w - lr * where(nesterov, d + momentum * v, v)
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)

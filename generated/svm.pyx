@@ -178,7 +178,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef write s = work, d_s = work + 10*N
     cdef real t1, t2, L
     cdef double loss_t1, loss_t4
-    cdef Py_ssize_t n, j, k
+    cdef Py_ssize_t n, j
     # examples/svm.gw:8   s[n, j] = sum(x[n, d] * W[d, j] for d)
     gemm(N, 10, 64, 1,
          x, 64, 1,
@@ -206,8 +206,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
     loss_t4 = 0
     for j in range(64):
-        for k in range(10):
-            loss_t4 += W[10*j + k]*W[10*j + k]
+        loss_t4 += short_squares(W + 10*j, 10)
     loss[0] = loss_t1/N + reg*loss_t4
     # optimizers.gw:10     w = w - lr * where(nesterov, d + momentum * v, v)
     # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)

@@ -196,7 +196,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real loss_t5[10]
     cdef real d_loss_t2[10]
     cdef double loss_t8, loss_t11
-    cdef Py_ssize_t n, j, k
+    cdef Py_ssize_t n, j
     # examples/svm_linear.gw:8   output scores = x @ W
     gemm(N, 10, 64, 1,
          x, 64, 1,
@@ -233,8 +233,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
     loss_t11 = 0
     for j in range(64):
-        for k in range(10):
-            loss_t11 += W[10*j + k]*W[10*j + k]
+        loss_t11 += short_squares(W + 10*j, 10)
     loss[0] = loss_t8/N + reg*loss_t11
     # optimizers.gw:10           w = w - lr * where(nesterov, d + momentum * v, v)
     # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)

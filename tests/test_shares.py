@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gradwright.compiler.build.lanes import in_lanes
 from gradwright.compiler.driver import compile_model
 from gradwright.compiler.loops.shares import shares
 from gradwright.runtime import load
@@ -284,6 +285,57 @@ output h5 = sum(abs(y))
         found, wanted = (load(model, backend=b, name="lying").Model().predict(**given) for b in ("cython", "numpy"))
         for name in ("f", "g", "h1", "h2", "h3", "h4", "h5"):
             np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), rtol=1e-12, atol=1e-12)
+
+
+def test_sums_of_what_is_computed_are_taken_in_lanes() -> None:
+    """Without writing down a block of terms: the C compiler is told that their order is free."""
+    model = """\
+dtype float32
+size N, M, K
+input x[N], z[N, M], y[K]
+output f = sum(sigmoid(y) * y)
+output g = x**2 + sum(tanh(z), axis=1)
+output h = sum(g)
+"""
+    code = next(iter(compile_model(model, stop_after="cython", name="lanes").value.values()))
+    assert re.search(r" _f\w*_block \+= ", code) and "_block[512]" not in code
+    rng = np.random.default_rng(0)
+    for n, m in ((1, 0), (15, 1), (511, 2), (512, 600), (513, 1), (100_003, 1)):
+        given = {name: rng.normal(size=(n, m) if name == "z" else n).astype("f") for name in "xyz"}
+        found, wanted = (load(model, backend=b, name="lanes").Model().forward(**given) for b in ("cython", "numpy"))
+        for name in "fgh":
+            np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), rtol=3e-6, atol=1e-4)
+
+
+def test_the_order_is_free_for_the_loop_that_adds_alone() -> None:
+    loop = "for (__pyx_t_{0} = 0; __pyx_t_{0} < __pyx_t_9; __pyx_t_{0}+=1) {{"
+    outer, first, second = (loop.format(k) for k in (1, 2, 3))
+    text = f"""\
+  {outer}
+    {first}
+      __pyx_v__f_block = (__pyx_v__f_block + gw_exp(__pyx_v_x));
+      __pyx_v__g_block_2 = (__pyx_v__g_block_2 + __pyx_v_x);
+    }}
+    __pyx_v_f = (__pyx_v_f + __pyx_v__f_block);
+    {second}
+      __pyx_v_f_block = (__pyx_v_f_block + __pyx_v_x);
+    }}
+  }}
+"""
+    pragma = "#pragma omp simd reduction(+:__pyx_v__f_block, __pyx_v__g_block_2)\n"
+    assert in_lanes(text) == text.replace(f"    {first}", f"{pragma}    {first}")
+
+
+def test_sums_beside_what_rounds_have_in_common_are_taken_of_a_block() -> None:
+    """Where two rounds may write at one place, their order is that of the text."""
+    model = "size N, V = 3\nindex i[N] < V\nparam e[V]\nminimize sum(exp(e[i]))\n"
+    code = next(iter(compile_model(model, stop_after="cython", name="common").value.values()))
+    assert "loss_total_block[n_in] = " in code.partition("cdef void train")[2].partition("cdef void")[0]
+    i = np.random.default_rng(0).integers(0, 3, 5000)
+    module = load(model, name="common").Model()
+    module.params["e"] = e = np.array([0.1, 0.2, 0.3])
+    out, g = module.value_and_grad(i=i)
+    np.testing.assert_allclose(g.e, np.bincount(i) * np.exp(e), rtol=1e-12)
 
 
 def test_a_long_product_is_taken_in_vectors() -> None:

@@ -12,6 +12,7 @@ from typing import Final
 from . import cache, translator
 from .files import publish
 from .hashing import sha256
+from .lanes import in_lanes
 from .modules import suffix
 from .objects import FACE, START, TEAM, Headers, Objects
 from .parts import cut
@@ -128,7 +129,8 @@ def translate(name: str, pyx: str, folder: Path) -> Path:
     complaint = translator.translate(name, source, c_file, headers())
     if complaint is not None:
         raise BuildError(f"Cython failed on {name}.pyx\n{_without(folder, complaint).strip()}")
-    text = f'{_calm(_rolled(c_file.read_text(encoding="utf-8")))}\n#ifdef GW_NEEDS\n#include "gradwright/machine.h"\n#endif\n'
+    text = in_lanes(_rolled(c_file.read_text(encoding="utf-8")))
+    text = f'{_calm(text)}\n#ifdef GW_NEEDS\n#include "gradwright/machine.h"\n#endif\n'
     c_file.write_text(text, encoding="utf-8", newline="\n")
     return c_file
 

@@ -675,7 +675,9 @@ class KernelWriter:
 
     def _blocked(self, node: Loop, depth: int, variable: str, first: str, extent: str,
                  origins: tuple[Origin, ...]) -> None:  # fmt: skip
-        """In blocks: the C compiler vectorises the inner loop, and each block is summed by itself, where it lies if it does."""
+        """In blocks: the C compiler vectorises the inner loop, and each block is summed by itself, where it lies if it does, else
+        in the lanes of a vector, which the build asks for by the names of the sums (``compiler/build/lanes.py``). Where rounds
+        may touch one another, or something is searched, the terms of a block are written down first."""
         pad = "    " * depth
         start, count, inside = "0", extent, variable
         single = first == "0" and node.extent.value is not None and node.extent.value <= BLOCK
@@ -684,16 +686,25 @@ class KernelWriter:
         terms = [n for n in node.body if isinstance(n, Assign) and n.target in node.sums]
         there = [] if few else [n for n in terms if _KERNELS.get((n.op, self._lie(n, node)))]
         rest = [n for n in node.body if n not in there]
+        lanes: dict[str, str] = {}
+        if depth == 1 and not few and self.parallel and any(n in rest for n in terms):  # within another it may be short
+            kept = [n for n in there if n.op != "+="]  # where there is a loop anyway, it sums what lies as well
+            lanes = self._lanes(node, [n for n in node.body if n not in kept])
+            there, rest = (kept, [n for n in node.body if n not in kept]) if lanes else (there, rest)
         if node.of:
             inside, count, deep = self._in_strip(node, depth, variable, origins), self.strips[node.of][1], depth + 1
         elif single:
             deep = depth + 1
+            for name in lanes.values():
+                self.lines.add(f"{pad}{name} = 0", *origins)
             if rest:
                 self.lines.add(f"{pad}for {variable} in range({extent}):", *origins)
         else:
             start, count, inside = (self.spell.fresh(f"{variable}_{w}") for w in ("start", "count", "in"))
             self._rounds(depth, start, count, first, extent, BLOCK, origins)
             deep = depth + 2
+            for name in lanes.values():
+                self.lines.add(f"{pad}    {name} = 0", *origins)
             if rest:
                 self._local("Py_ssize_t", inside)
                 self.lines.add(f"{pad}    for {inside} in range({count}):", *origins)
@@ -705,6 +716,10 @@ class KernelWriter:
                 self.variables[node.variable], before = start, self.variables[node.variable]
                 buffers.append((self._starts(inner, node.variable if single else ""), inner))
                 self.variables[node.variable] = before
+            elif inner.target in lanes:
+                buffers.append((lanes[inner.target], inner))
+                self._comment(inner, "    " * deep)
+                self._assign(inner, "    " * deep, lanes[inner.target])
             elif inner.target in node.sums:
                 buffer = self.spell.fresh(f"{self.spell(inner.target)}_block")
                 self._local("real", f"{buffer}[{room}]")
@@ -722,6 +737,9 @@ class KernelWriter:
             if (buffer, inner) in in_turn:
                 self.lines.add(f"{pad}    {target} += {buffer}[{inside}]", inner.origin)
                 continue
+            if inner.target in lanes:
+                self.lines.add(f"{pad}{target} += {buffer}", inner.origin)
+                continue
             if inner in there:
                 self._comment(inner, pad)
             kernel = f"block_{_KERNELS[inner.op, self._lie(inner, node) if inner in there else 'one']}"
@@ -733,6 +751,37 @@ class KernelWriter:
             self.used.add(name)
             function = CALLS.get(name, name)
             self.lines.add(f"{pad}{target} = {function}({target}, {kernel}({buffer}, {count}))", inner.origin)
+
+    def _lanes(self, loop: Loop, rest: Sequence[Node]) -> dict[str, str]:
+        """The names of what a block's sums are added up in, by the sums, if the rounds of the loop may be taken in any order:
+        each writes at a place of its own, which no other reads."""
+        names: dict[str, str] = {}
+        written: dict[str, tuple[Ix, ...]] = {}
+        for term in rest:
+            if not isinstance(term, Assign) or term.drop:
+                return {}
+            if term.target in loop.sums:
+                if term.op != "+=":
+                    return {}
+                names[term.target] = ""
+            elif self.storage[term.target].kind != "scalar":
+                index = written.setdefault(self.spell(term.target), term.index)
+                if index != term.index or all(index[d].plain != loop.variable for d in self.storage[term.target].dims):
+                    return {}
+            elif term.op != "=":
+                return {}
+        for term in rest:
+            assert isinstance(term, Assign)
+            inside = {g.value for a in term.args for ix in a.index for g in ix.gathers()}
+            inside |= {g.value for ix in term.index for g in ix.gathers()}
+            if any(self.spell(name) in written for name in inside):
+                return {}
+            if any(written.get(self.spell(a.value), a.index) != a.index for a in term.args):
+                return {}
+        for target in names:
+            names[target] = f"_{self.spell.fresh(f'{self.spell(target)}_block')}"  # no name that a model can have
+            self._local("real", names[target])
+        return names
 
     def _short(self, node: Loop, pad: str) -> bool:
         """A loop of a few rounds that does nothing but add up what lies in memory is a call each: the sum of a row in a vector.
@@ -785,14 +834,16 @@ class KernelWriter:
         if read.fill is not None:
             return False
         s = self.storage[read.value]
-        if s.kind == "scalar" or s.value.kind == "int" or read.value in self.loaded or read.value in self.over.values():
+        if s.kind == "scalar" or s.value.kind == "int" or read.value in self.loaded:
             return False
         place = self._place(read).terms
         if dict(place).get(loop.variable) != Dim.of(1) or any(not isinstance(atom, str) for atom, _ in place):
             return False
         nodes = [n for n in loop.body if isinstance(n, Assign)]
-        written = [n for n in nodes if n.target == read.value]
-        return all(n.index == read.index and not n.drop and nodes.index(n) < nodes.index(term) for n in written)
+        written = [n for n in nodes if self.spell(n.target) == self.spell(read.value)]
+        if any(n.target != read.value or n.index != read.index or n.drop for n in written):
+            return False
+        return all(nodes.index(n) < nodes.index(term) for n in written)
 
     def _assign(self, node: Assign, pad: str, into: str | None = None) -> None:
         self._args = node.args
@@ -813,7 +864,8 @@ class KernelWriter:
         if element.type == "int" and code.type != "int" and not into:
             text = f"<Py_ssize_t>({code.text})"
         if into or node.op == "=":
-            self.lines.add(f"{pad}{target} = {text}", node.origin)
+            sign = "+=" if into and into.isidentifier() else "="
+            self.lines.add(f"{pad}{target} {sign} {text}", node.origin)
         elif node.op in ("+=", "*="):
             sign = "-=" if less else node.op
             self.lines.add(f"{pad}{target} {sign} {text}", node.origin)
