@@ -328,8 +328,15 @@ def test_the_parts_of_the_face_share_a_namespace() -> None:
             for name in names:
                 assert made.setdefault(name, part) == part, f"{name} is of {made[name]} and of {part}"
         source = face.source(part)
+        left = [n for n in tree.body if not (isinstance(n, ast.ImportFrom) and n.level)]
+        assert ast.dump(ast.parse(source)) == ast.dump(ast.Module(left, [])), "what goes are these imports"
         assert "from ." not in source and source.count("\n") == (face.HERE / f"{part}.py").read_text(encoding="utf-8").count("\n")
     assert made["install"] == "model" and made["Engine"] == "engine"
+
+
+def test_a_face_is_made_without_pythons_ast() -> None:
+    """Threads that build side by side make it, and in Python 3.11 one of two that use ast at once may get a SystemError."""
+    assert not {"ast", "inspect", "typing"} & set(vars(face))
 
 
 def test_a_traceback_names_the_part_and_its_line(xor: ModuleType) -> None:
