@@ -364,8 +364,11 @@ def test_nan_and_infinity_stay_where_they_are(library: ctypes.CDLL, dtype: Any, 
             np.testing.assert_array_equal(c.reshape(-1, what.n), wanted)
 
 
+BLOCKS = ("1024,512,4096,65536", "320,128,1024,0", "48,32,256,9")
+
+
 @pytest.mark.parametrize("build", sorted(BUILDS))
-@pytest.mark.parametrize("row", ["16,16,192,0", "1024,512,4096,65536", "320,128,1024,0", "48,32,256,9"])
+@pytest.mark.parametrize("row", ["16,16,192,0", *(pytest.param(row, marks=pytest.mark.slow) for row in BLOCKS)])
 def test_blocks_of_any_size(tmp_path: Path, build: str, row: str) -> None:
     """The least and the most that a table of blocks may hold, all of B packed, and all of it read where it is."""
     flags = [f"-DGW_BLOCKING_{width}={row}" for width in (16, 32, 64)]

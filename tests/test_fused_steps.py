@@ -103,7 +103,7 @@ def unfused(model: Any, optimizer: Any, arrays: Any) -> None:
     trainer.run(1, None, None, 0.0, 0.0, np.zeros(1), np.zeros(3, np.int64))
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", MODELS)
 def test_a_fused_step_is_the_gradient_and_then_the_update(name: str, dtype: str) -> None:
     module = load(MODELS[name], dtype=dtype)
@@ -208,7 +208,7 @@ def test_nothing_reads_a_parameter_after_its_next_value_is_there(name: str) -> N
     assert written == set(over.values())
 
 
-@pytest.mark.parametrize("optimizer", ["sgd(lr=0.1)", "adam(lr=0.1)"])
+@pytest.mark.parametrize("optimizer", [pytest.param("sgd(lr=0.1)", marks=pytest.mark.slow), "adam(lr=0.1)"])
 @pytest.mark.parametrize("name", ["a network", "with a scalar", "bags of words", "weights whose elements multiply each other"])
 def test_a_fused_step_in_pieces_is_the_same(name: str, optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long kernel is several functions, and each has the parameters that it only writes."""

@@ -116,7 +116,7 @@ def _same_as_numpy(family: str, n: int) -> None:
     assert any(np.abs(g).max() > 0 for g in map(np.asarray, ga))
 
 
-@pytest.mark.parametrize("family", ["right", pytest.param("units", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("family", [pytest.param("right", marks=pytest.mark.slow), pytest.param("units", marks=pytest.mark.slow)])
 def test_fifteen_hundred_operations_compute_what_numpy_does(family: str) -> None:
     _same_as_numpy(family, 1_500)
 

@@ -242,7 +242,7 @@ def test_the_expansion_of_infinities(values: list[float]) -> None:
         np.testing.assert_array_equal(found, np.logaddexp(values[0], values[1]))
 
 
-@pytest.mark.parametrize("extent", [2, 3, 4])
+@pytest.mark.parametrize("extent", [2, pytest.param(3, marks=pytest.mark.slow), 4])
 @pytest.mark.parametrize("how", ["max", "min", "argmax", "argmin", "+", "*"])
 def test_a_window_without_its_loop(how: str, extent: int, tmp_path: Path) -> None:
     """The first of equals, the first NaN, and infinities: as the loop over the window has it."""
