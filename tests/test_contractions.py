@@ -10,7 +10,7 @@ import pytest
 from gradwright.compiler.graph.ir import Eqn
 from gradwright.compiler.loops.buffers import lower
 from gradwright.compiler.loops.ir import Product
-from gradwright.compiler.loops.schedule import walk
+from gradwright.compiler.loops.nodes import walk
 from gradwright.compiler.passes import BEFORE, apply
 from gradwright.compiler.passes.kernels import Kernel, plan
 from gradwright.compiler.passes.products import classify, roles

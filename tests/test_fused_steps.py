@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gradwright.compiler import driver
-from gradwright.compiler.emit import cython
+from gradwright.compiler.emit import lines
 from gradwright.compiler.graph import expr as E
 from gradwright.compiler.loops.buffers import lower
 from gradwright.compiler.loops.ir import Assign, Loop, Move, Nest, Node, Product
@@ -212,7 +212,7 @@ def test_nothing_reads_a_parameter_after_its_next_value_is_there(name: str) -> N
 @pytest.mark.parametrize("name", ["a network", "with a scalar", "bags of words", "weights whose elements multiply each other"])
 def test_a_fused_step_in_pieces_is_the_same(name: str, optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long kernel is several functions, and each has the parameters that it only writes."""
-    monkeypatch.setattr(cython, "PIECE", 2)
+    monkeypatch.setattr(lines, "PIECE", 2)
     module = driver.load(with_rule(MODELS[name], optimizer), name=f"pieces_{optimizer[:3]}", optimize=0)
     one, two, arrays = module.Model(seed=2), module.Model(seed=2), data(module)
     for _ in range(2):

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from gradwright.compiler import driver
-from gradwright.compiler.emit import cython
-from gradwright.compiler.loops import schedule
+from gradwright.compiler.emit import lines
+from gradwright.compiler.loops import joins
 from gradwright.runtime import Optimizer
 
 from benchmarks.compile_time import FAMILIES, measure
@@ -71,8 +71,8 @@ def test_a_kernel_in_pieces_computes_the_same(family: str, dtype: str, monkeypat
     }  # fmt: skip
     data = {name: np.random.default_rng(3).normal(size=shape) for name, shape in shapes[family].items()}
     whole = driver.load(text, backend="numpy", dtype=dtype, name="whole").Model(seed=1)
-    monkeypatch.setattr(cython, "PIECE", 5)
-    monkeypatch.setattr(schedule, "FUSED", 4)
+    monkeypatch.setattr(lines, "PIECE", 5)
+    monkeypatch.setattr(joins, "FUSED", 4)
     pieces = driver.load(text, dtype=dtype, optimize=0, name=f"pieces_{family}_{dtype}").Model(seed=1)
     upstream = {"upstream": np.ones(5)} if family in ("lines", "gates") else {}
     (a, ga), (b, gb) = whole.value_and_grad(**data, **upstream), pieces.value_and_grad(**data, **upstream)
@@ -89,7 +89,7 @@ def test_a_step_in_pieces_takes_the_same_step(decay: float, monkeypatch: pytest.
     text = f"size N\ninput x[N, 40]\n{heads}minimize {total} with sgd(lr=0.1)\n"
     data = {"x": np.random.default_rng(4).normal(size=(5, 40))}
     whole = driver.load(text, backend="numpy", name="whole").Model(seed=1)
-    monkeypatch.setattr(cython, "PIECE", 5)
+    monkeypatch.setattr(lines, "PIECE", 5)
     pieces = driver.load(text, optimize=0, name="stepping_in_pieces").Model(seed=1)
     rule = Optimizer("sgd", lr=0.1, weight_decay=decay)
     for _ in range(3):

@@ -11,7 +11,7 @@ from gradwright.compiler.graph.ir import Access, Origin, at
 from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.loops.buffers import lower
 from gradwright.compiler.loops.ir import Assign, Loop, Node, Product
-from gradwright.compiler.loops.schedule import _added_together, walk
+from gradwright.compiler.loops.nodes import added_together, walk
 from gradwright.compiler.passes.kernels import plan
 from gradwright.runtime import SGD, load
 from support.models import build
@@ -90,12 +90,12 @@ def test_a_sum_does_not_wait_where_its_terms_change(between: str) -> None:
 
     other = Assign(between, (at("i"),), "=", E.ZERO, (), origin)
     looks = Assign("z", (at("i"),), "=", E.arg(0), (Access("s", ()),), origin)
-    found = _added_together([add("y"), other, add("x"), add("y")])
+    found = added_together([add("y"), other, add("x"), add("y")])
     if between == "y":
         assert found[0] == add("y") and len(found) == 3
     else:
         assert found[0] == other and len(found) == 2 and len(found[1].args) == 3  # type: ignore[union-attr]
-    assert _added_together([add("y"), looks, add("x")]) == [add("y"), looks, add("x")]
+    assert added_together([add("y"), looks, add("x")]) == [add("y"), looks, add("x")]
 
 
 def test_in_a_small_model_the_gates_of_all_rows_are_taken_before_any_sum_along_a_row() -> None:

@@ -7,7 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from ..graph.ir import Access, Origin
 from ..graph.shapes import Dim
 from ..loops.ir import Assign, Nest, Product
-from .cython import KernelWriter, Sources, _is_backward, dim_text
+from .cython import KernelWriter
+from .lines import dim_text, is_backward
+from .places import Sources
 
 # (what, file, line, the text of the line); the position in the list is what the generated calls name. In what an update rule
 # computes, {} stands for the parameter.
@@ -92,7 +94,7 @@ def look_at(what: str, origin: Origin | None, sources: Sources, looks: Looks) ->
         source = sources.get(span.file)
         text = source.line(span.line).split("#")[0].strip() if source else ""
         file, line = span.file, span.line
-        if _is_backward(origin):
+        if is_backward(origin):
             what = f"{what}, in the backward pass,"
     look = (what, file, line, text)
     if look not in looks:

@@ -16,8 +16,9 @@ from ..passes.kernels import Plan
 from . import profiled
 from .checked import EXTERN, CheckedWriter, Looks, look_at, tail
 from .costs import cost, moved, operations
-from .cython import KernelWriter, Lines, dim_text
+from .cython import KernelWriter
 from .formulas import CALLS
+from .lines import Lines, dim_text
 from .products import told
 from .spec import declared, literal, spec, without_step
 from .updates import is_shared, spell_function, write_update

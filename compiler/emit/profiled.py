@@ -13,9 +13,12 @@ from ..graph import expr as E
 from ..graph.ir import Access, Gather, Ix, Model, Origin, Quot, Rem, Update
 from ..graph.shapes import Dim, size
 from ..loops.ir import ArgBest, Assign, Leave, Loop, Nest, Node, Product, Rank, Storage, Zero
+from ..loops.nodes import walk
 from ..loops.shares import Share
 from .costs import TRANSCENDENTAL, cost, operations
-from .cython import KernelWriter, Lines, Sources, _is_backward, _pieces, _walk
+from .cython import KernelWriter
+from .lines import Lines, is_backward, pieces_of
+from .places import Sources
 from .spec import SpecDim, dim_spec
 from .updates import spell_function
 
@@ -58,8 +61,8 @@ class ProfiledWriter(KernelWriter):
         self._inside = False  # of a part
         self._around: list[Dim] = []  # the extents of the loops around it
         self._waiting: list[Node] = []  # statements that count with the part that follows
-        self._last = {id(piece[-1]) for piece in _pieces(nest.body) if piece}
-        self._last |= {id(node.body[-1]) for node in _walk(nest.body) if isinstance(node, Loop) and _is_frame(node)}
+        self._last = {id(piece[-1]) for piece in pieces_of(nest.body) if piece}
+        self._last |= {id(node.body[-1]) for node in walk(nest.body) if isinstance(node, Loop) and _is_frame(node)}
 
     def _declarations(self, only: Collection[str] | None = None) -> Iterator[str]:
         yield from super()._declarations(only)
@@ -99,7 +102,7 @@ class ProfiledWriter(KernelWriter):
 
 
 def _is_frame(node: Loop) -> bool:
-    return not node.sums and any(isinstance(n, Product) for n in _walk(node.body))
+    return not node.sums and any(isinstance(n, Product) for n in walk(node.body))
 
 
 # ---------------------------------------------------------------- what a part is
@@ -107,9 +110,9 @@ def _is_frame(node: Loop) -> bool:
 
 def part_of(nest: Nest, nodes: Sequence[Node], around: Sequence[Dim], sources: Sources, width: int) -> Part:
     main = nodes if isinstance(nodes[-1], _STATEMENTS) else nodes[-1:]
-    origins = [n.origin for n in _walk(main) if not isinstance(n, Loop)]
+    origins = [n.origin for n in walk(main) if not isinstance(n, Loop)]
     told = [o for o in origins if o.rule not in ("copy", "zero")] or origins
-    backward = {_is_backward(o) for o in told}
+    backward = {is_backward(o) for o in told}
     phase = "both" if len(backward) > 1 else "backward" if True in backward else "forward"
     phase = "update" if any(o.rule == "update" for o in told) else phase
     first = _largest(main)
@@ -155,7 +158,7 @@ def _text(sources: Mapping[str, Any], file: str, line: int) -> str:
 def _what(nodes: Sequence[Node], storage: Mapping[str, Storage]) -> str:
     """The values that it leaves in memory; all that it computes, if it leaves none there."""
     targets: dict[str, bool] = {}
-    for node in _walk(nodes):
+    for node in walk(nodes):
         if isinstance(node, Product):
             extents = (size(tuple(lv.extent for lv in levels)) for levels in (node.rows, (node.columns,), node.depth))
             targets[f"{node.c.value} ({' x '.join(map(str, extents))})"] = True

@@ -18,8 +18,8 @@ from ..graph.expr import Expr
 from ..graph.ir import Origin, Update
 from ..language.source import Source
 from ..passes.descent import idle
-from .cython import Lines
 from .formulas import ATOM, Code, Formulas
+from .lines import Lines
 from .names import Speller
 
 STEP: Final = E.sym("t")

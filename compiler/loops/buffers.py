@@ -20,7 +20,8 @@ from ..graph.shapes import Dim, size
 from ..passes.kernels import Kernel, Place
 from ..passes.pair import laid_out
 from .ir import ArgBest, Assign, Leave, Loop, Move, Nest, Node, Product, Rank, Storage, Zero
-from .schedule import best_name, schedule, walk
+from .nodes import best_name, walk
+from .schedule import schedule
 
 ON_STACK = 256  # elements of one value
 STACK = 1 << 15  # elements of all values

@@ -1,0 +1,351 @@
+"""The equations of a kernel on their way into its loops: which of them are added up in one place, and which are written over an
+input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+
+from ..graph import expr as E
+from ..graph.expr import Expr
+from ..graph.ir import Access, Eqn, Graph, Ix, Scan, Value
+from ..graph.patterns import special, written_all
+from ..graph.rewrite import prune, rename_axes
+from ..graph.shapes import Dim
+from ..passes.descent import scatters, split
+from ..passes.products import arrange, classify
+from ..passes.unroll import windows
+
+UNROLLED = 16  # a reduction that short stays innermost: the C compiler unrolls it
+GATE = 4  # operations that a gate counts for: it is written out where it stands
+_GATES = frozenset("exp log log1p expm1 sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus pow".split())
+
+
+
+@dataclass(frozen=True)
+class Scale:
+    """``target = alpha * product + beta * target``, over the scalars in ``args``."""
+
+    alpha: Expr
+    beta: Expr
+    args: tuple[Access, ...]
+
+
+@dataclass
+class Item:
+    """An equation on its way into the nest; its axes have names of their own. A loop over time is one item."""
+
+    eqn: Eqn
+    target: str  # what it writes: its own value, or the one that it is accumulated into
+    accumulates: bool  # adds to what an earlier item wrote
+    serial: int
+    left: list[str]
+    scan: Scan | None = None
+    ready: bool = False  # the accumulator holds its first value
+    bound: dict[str, Ix] = field(default_factory=dict)
+    short: frozenset[str] = frozenset()  # axes of windows that are written out: no loop
+    tile: bool = False  # writes a part of its target that nothing else writes
+    scale: Scale | None = None  # of a matrix product: what it is multiplied by, and what was there before
+    when: Expr | None = None  # over the arguments of ``eqn``, scalars: where it does not hold nothing is to be done
+    round: str = ""  # of a matrix product: the axis of a loop that it may stand in, with what it reads and what reads it
+
+    _reads: dict[str, list[tuple[Ix, ...] | None]] | None = None
+
+    def reads(self) -> dict[str, list[tuple[Ix, ...] | None]]:
+        """The indices at which each value is read; None where outside of it something else is read."""
+        if self._reads is None:
+            self._reads = {}
+            for a in (*self.eqn.args, *(self.scale.args if self.scale is not None else ())):
+                self._reads.setdefault(a.value, []).append(a.index if a.fill is None else None)
+            for ix in (*(i for a in self.eqn.args for i in a.index), *self.eqn.out_index):
+                for g in ix.gathers():
+                    self._reads.setdefault(g.value, []).append(g.index)
+        return self._reads
+
+    @cached_property
+    def adds(self) -> bool:
+        """Whether it is a sum that loops add up, and no kernel."""
+        plain = self.scan is None and self.scale is None and self.when is None and self.eqn.reduce == "+"
+        return plain and classify(self.eqn) is None
+
+    @property
+    def weight(self) -> int:
+        return 1 if self.scan is not None else operations(self.eqn.body)
+
+    @property
+    def starts(self) -> bool:
+        """Needs a first value: reductions and scatters of their own."""
+        if self.accumulates or self.tile or (self.eqn.plain_out is None and written_all(self.eqn)):
+            return False
+        return self.eqn.reduce != "" or self.eqn.plain_out is None
+
+
+@lru_cache(maxsize=1 << 12)
+def operations(body: Expr) -> int:
+    """How much a body is for the C compiler: one at least, and a gate for several."""
+    return max(1, sum(GATE if node.op in _GATES else 1 for node in E.walk(body) if node.args))
+
+
+class Items:
+    """The items of a graph, in its order. ``over``: outputs that are written over inputs; ``grows``: what is only added to, with
+    the value before, in whose place it is; ``extent`` gets that of each axis."""
+
+    def __init__(self, graph: Graph, values: Mapping[str, Value], extent: dict[str, Dim], over: Mapping[str, str],
+                 grows: Mapping[str, str], stem: str) -> None:  # fmt: skip
+        self.graph = graph
+        self.values = values
+        self.extent = extent
+        self.over = over
+        self.grows = dict(grows)
+        self.stem = stem
+
+    def all(self) -> list[Item]:
+        into, first = self._accumulations()
+        self.grows = {new: old for new, old in self.grows.items() if new in first and first[new].body is E.arg(0)
+                      and first[new].args[0].value == old}  # fmt: skip
+        scales = self._scales()
+        items: list[Item] = []
+        waiting: dict[str, list[Eqn]] = {}
+        moved = {part.out.name for _, added in scales.values() for part, _ in added}
+        for eqn in self.graph.eqns:
+            if isinstance(eqn, Eqn) and eqn.out.name in scales:
+                rest, added = scales[eqn.out.name]
+                if rest is not None:
+                    items.append(self._item(rest, eqn.out.name, False, len(items)))
+                for part, scale in added:
+                    if classify(part) is not None:
+                        items.append(self._item(part, eqn.out.name, scale.beta is E.ONE, len(items)))
+                        items[-1].scale = scale
+                        continue
+                    if scale.beta is not E.ONE:
+                        decayed = _multiplied(eqn, self.over[eqn.out.name], scale)
+                        items.append(self._item(decayed, eqn.out.name, False, len(items)))
+                        items[-1].when = E.make("ne", items[-1].eqn.body.args[0], E.ONE)
+                    items.append(self._item(_scaled(part, scale), eqn.out.name, True, len(items)))
+                continue
+            if isinstance(eqn, Eqn) and eqn.out.name in moved:
+                continue
+            if isinstance(eqn, Scan):
+                items.append(Item(_placeholder(eqn), eqn.outs[0].name, False, len(items), [], eqn))
+                continue
+            if eqn.out.name in into:
+                waiting.setdefault(into[eqn.out.name], []).append(eqn)
+                continue
+            if eqn.out.name in first:
+                target, parts = self.grows.get(eqn.out.name, eqn.out.name), waiting[eqn.out.name]
+                tiled = first[eqn.out.name].body is E.ZERO and _tiles(parts, eqn.out)
+                if target == eqn.out.name and not tiled:
+                    items.append(self._item(first[eqn.out.name], target, False, len(items)))
+                for part in parts:
+                    items.append(replace(self._item(part, target, not tiled, len(items)), tile=tiled))
+                continue
+            items.append(self._item(eqn, eqn.out.name, False, len(items)))
+        return items
+
+    def _accumulations(self) -> tuple[dict[str, str], dict[str, Eqn]]:
+        """Sums of several contributions, of which some are reductions or scatters: these add straight into the sum."""
+        uses: dict[str, int] = dict.fromkeys(self.graph.outputs, 2)
+        made: dict[str, Eqn] = {}
+        for eqn in self.graph.eqns:
+            if isinstance(eqn, Scan):
+                for name in eqn.reads():
+                    uses[name] = uses.get(name, 0) + 2
+                continue
+            made[eqn.out.name] = eqn
+            for access in eqn.args:
+                uses[access.value] = uses.get(access.value, 0) + 1
+            for name in eqn.reads():
+                if name not in {a.value for a in eqn.args}:
+                    uses[name] = uses.get(name, 0) + 2
+        into: dict[str, str] = {}
+        first: dict[str, Eqn] = {}
+        outputs = frozenset(self.graph.outputs)
+        for eqn in made.values():
+            if eqn.reduce or eqn.plain_out is None or eqn.body.op != "add" or eqn.out.name in self.over:
+                continue
+            terms = _terms(eqn.body)
+            readers: dict[Expr, int] = {}  # how many of the terms read each operand
+            for term in terms:
+                for leaf in E.leaves(term, "arg"):
+                    readers[leaf] = readers.get(leaf, 0) + 1
+            parts: dict[Expr, str] = {}
+            for term in terms:
+                if term.op != "arg" or not isinstance(term.value, int):
+                    continue
+                if readers[term] != 1:
+                    continue  # another term reads it as well: it must be whole before the sum begins
+                access = eqn.args[term.value]
+                part = made.get(access.value)
+                if part is None or uses[access.value] != 1 or part.out.name in into or part.out.name in first:
+                    continue
+                if classify(part) is not None and eqn.out.name not in outputs:
+                    continue  # added on the way to the next operation: one pass over memory less
+                whole = tuple(ix.plain for ix in access.index) == eqn.plain_out and part.out.shape == eqn.out.shape
+                if whole and access.fill is None and (part.plain_out is None or part.reduce == "+") and not special(part):
+                    parts[term] = access.value
+            if not parts or len(parts) != len({*parts.values()}):
+                continue
+            rest: Expr | None = None
+            for term in terms:
+                if term not in parts:
+                    rest = term if rest is None else E.make("add", rest, term)
+            into.update(dict.fromkeys(parts.values(), eqn.out.name))
+            first[eqn.out.name] = prune(replace(eqn, body=rest if rest is not None else E.ZERO))
+        return into, first
+
+    def _scales(self) -> dict[str, tuple[Eqn | None, list[tuple[Eqn, Scale]]]]:
+        """What is written over an input w as ``c * w + d * g``, or as more than that, where g is a matrix product or a scatter:
+        what comes first, if it is no multiple of w by a number, and the parts that then add straight to it. A scatter touches
+        only its own places: of an embedding, the rows that occur."""
+        uses: dict[str, int] = dict.fromkeys(self.graph.outputs, 2)
+        for each in self.graph.eqns:
+            for name in each.reads() if isinstance(each, Scan) else [a.value for a in each.args]:
+                uses[name] = uses.get(name, 0) + (2 if isinstance(each, Scan) else 1)
+        made: dict[str, Eqn] = {e.out.name: e for e in self.graph.eqns if isinstance(e, Eqn)}
+        found: dict[str, tuple[Eqn | None, list[tuple[Eqn, Scale]]]] = {}
+        for name, old in self.over.items():
+            eqn = made.get(name)
+            if eqn is None or eqn.reduce or eqn.plain_out is None:
+                continue
+            body = eqn.body
+            scattered = {a.value for a in eqn.args if a.value in made and scatters(made[a.value])}  # last: a product scales w
+            parts: list[tuple[Eqn, Expr]] = []
+            for k, access in sorted(enumerate(eqn.args), key=lambda each: each[1].value in scattered):
+                part = made.get(access.value)
+                whole = tuple(ix.plain for ix in access.index) == eqn.plain_out and access.fill is None
+                if part is None or not whole or part.out.shape != eqn.out.shape or uses[access.value] != 1:
+                    continue
+                if not self._adds(part):
+                    continue
+                pair = split(body, E.arg(k))
+                if pair is not None and pair[0] is not E.ZERO and _scalar(pair[0], eqn):
+                    parts.append((replace(part, origin=eqn.origin), pair[0]))
+                    body = pair[1]
+            if not parts:
+                continue
+            here = Access(old, eqn.out_index)
+            pair = split(body, E.arg(eqn.args.index(here))) if here in eqn.args else None
+            beta, rest = E.ONE, None
+            if pair is not None and pair[1] is E.ZERO and _scalar(pair[0], eqn):
+                beta = pair[0]
+            else:
+                rest = prune(replace(eqn, body=body))
+            found[name] = rest, []
+            for part, alpha in parts:
+                found[name][1].append((part, _scale(alpha, beta, eqn)))
+                beta = E.ONE
+        return found
+
+    def _adds(self, part: Eqn) -> bool:
+        """Whether this is a matrix product or a scatter that may be computed last of all, into what is there."""
+        if any(name in self.over.values() for name in part.reads()):
+            return False
+        if scatters(part):
+            return True
+        return classify(part) is not None and not arrange(part, lambda name: self.values[name].shape).around
+
+    def _item(self, eqn: Eqn, target: str, accumulates: bool, serial: int) -> Item:
+        eqn = rename_axes(eqn, lambda name: f"{self.stem}{serial}.{name}")
+        for axis in eqn.axes:
+            self.extent[axis.name] = axis.extent
+        bound = {a.name: Ix() for a in eqn.axes if a.extent.is_one()}
+        left = [a.name for a in eqn.axes if a.name not in bound]
+        return Item(eqn, target, accumulates, serial, left, bound=bound, short=self._short(eqn))
+
+    def _short(self, eqn: Eqn) -> frozenset[str]:
+        """The axes of windows of a few elements. They come last and are written out, so that the loop around them, along what
+        lies together in memory, is the innermost one."""
+        few = {n: self.extent[n].value or UNROLLED for n in windows(eqn)}
+        short: set[str] = set()
+        count = 1
+        for n in sorted(few, key=lambda n: (few[n], n)):
+            if count * few[n] <= UNROLLED:
+                short.add(n)
+                count *= few[n]
+        return frozenset(short)
+
+
+def innermost(item: Item) -> bool:
+    return len(item.left) <= 1
+
+
+def gate(item: Item) -> bool:
+    """Does it take a function that costs as much as many operations, and is vectorised?"""
+    return takes_gate(item.eqn.body)
+
+
+def takes_gate(body: Expr) -> bool:
+    return any(node.op in _GATES and not _written_as_products(node) for node in E.walk(body))
+
+
+def _written_as_products(node: Expr) -> bool:
+    """A power that is written with products and a root."""
+    exponent = node.args[1].number if node.op == "pow" else None
+    return exponent is not None and exponent.denominator <= 2 and abs(exponent) <= 4
+
+
+def _scalar(body: Expr, eqn: Eqn) -> bool:
+    """Whether it is the same at all points of the equation."""
+    return not E.leaves(body, "idx") and all(not eqn.args[k].index for k in E.arguments(body))
+
+
+def _scale(alpha: Expr, beta: Expr, eqn: Eqn) -> Scale:
+    used = list(dict.fromkeys((*E.arguments(alpha), *E.arguments(beta))))
+    renumbered = {E.arg(k): E.arg(place) for place, k in enumerate(used)}
+    return Scale(E.substitute(alpha, renumbered), E.substitute(beta, renumbered), tuple(eqn.args[k] for k in used))
+
+
+def _multiplied(eqn: Eqn, old: str, scale: Scale) -> Eqn:
+    """``beta * w``, to be written over w."""
+    return replace(eqn, args=(*scale.args, Access(old, eqn.out_index)), body=E.make("mul", scale.beta, E.arg(len(scale.args))))
+
+
+def _scaled(part: Eqn, scale: Scale) -> Eqn:
+    """``alpha * part``."""
+    names = {E.arg(k): E.arg(len(part.args) + k) for k in range(len(scale.args))}
+    body = E.make("mul", E.substitute(scale.alpha, names), part.body)
+    return prune(replace(part, args=(*part.args, *scale.args), body=body, reduce="+"))
+
+
+def _tiles(parts: Sequence[Eqn], out: Value) -> bool:
+    """Whether the parts lie one after the other along one dimension and fill it: each place is written once, needs no zero."""
+    along: set[int] = set()
+    ends: list[tuple[Dim, Dim]] = []
+    for part in parts:
+        axes = [n for ix in part.out_index for n in ix.axes()]
+        if part.drop or part.reduced or len(axes) != len(set(axes)) or len(axes) != len(part.axes):
+            return False
+        for d, (ix, extent) in enumerate(zip(part.out_index, out.shape, strict=True)):
+            if len(ix.terms) != 1 or not isinstance(ix.terms[0][0], str) or not ix.terms[0][1].is_one():
+                return False
+            reach = part.extents[ix.terms[0][0]]
+            if reach != extent:
+                along.add(d)
+                ends.append((ix.const, ix.const + reach))
+    if len(along) != 1 or len(ends) != len(parts):
+        return False
+    place = Dim.of(0)
+    while ends:  # the next one begins where the last one ended
+        following = [end for start, end in ends if start == place]
+        if len(following) != 1 or following[0] == place:
+            return False
+        ends.remove((place, following[0]))
+        place = following[0]
+    return place == out.shape[along.pop()]
+
+
+def _placeholder(scan: Scan) -> Eqn:
+    return Eqn(scan.outs[0], (), (), "", (), E.ZERO, "scan", scan.origin)
+
+
+def _terms(body: Expr) -> list[Expr]:
+    terms: list[Expr] = []
+    stack = [body]
+    while stack:
+        node = stack.pop()
+        if node.op == "add":
+            stack.extend(reversed(node.args))
+        else:
+            terms.append(node)
+    return terms

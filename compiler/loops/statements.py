@@ -1,0 +1,203 @@
+"""The statements of equations, once it is decided which loops they stand in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..graph import expr as E
+from ..graph.ir import Access, Eqn, Ix, Origin, Value, at
+from ..graph.patterns import ranking, running, written_once
+from ..graph.rewrite import prune, substitute_access, substitute_ix
+from ..graph.shapes import Dim
+from ..passes.products import arrange
+from .ir import ArgBest, Assign, Loop, Node, Product, Rank
+from .items import UNROLLED, Item, Scale, takes_gate
+from .joins import BLOCKED
+from .nest import STRIP, Nest
+from .nodes import added_together, best_name, number
+
+_INITIAL = {"+": E.ZERO, "*": E.ONE, "max": E.neg(E.INF), "min": E.INF}
+_STEP = {"": "=", "+": "+=", "*": "*=", "max": "max=", "min": "min="}
+
+
+
+class Statements:
+    """Writes items as nodes of a nest."""
+
+    def __init__(self, nest: Nest) -> None:
+        self.nest = nest
+
+    def loop(self, variable: str, extent: Dim, body: list[Node], of: str = "") -> Loop:
+        """A loop; where it is innermost, long, and sums into scalars, these sums are taken in blocks, and so is what is largest
+        or smallest, of which the C compiler would look at one after the other; and so are sums of gates, however short."""
+        body = added_together(body)
+        sums: list[str] = []
+        length = STRIP if of else extent.value
+        gates = (length or 0) >= 4 and any(isinstance(n, Assign) and n.op == "+=" and takes_gate(n.body) for n in body)
+        long = length is None or length >= BLOCKED or gates
+        search = length is None or length > UNROLLED or gates
+        if search and all(isinstance(n, Assign) for n in body):
+            read = {a.value for n in body if isinstance(n, Assign) for a in n.args}
+            for n in body:
+                assert isinstance(n, Assign)
+                still = not any(variable in ix.axes() for ix in n.index)
+                fits = long if n.op in ("+=", "*=") else n.op in ("max=", "min=") and self.nest.values[n.target].kind == "real"
+                if still and fits and n.target not in read and not n.drop:
+                    sums.append(n.target)
+                elif still:
+                    sums = []
+                    break
+            if len(sums) != len({*sums}):
+                sums = []
+        return Loop(variable, extent, tuple(body), sums=tuple(sums), of=of)
+
+    def start(self, item: Item) -> list[Node]:
+        """Give an accumulator its first value, over the dimensions of the output that are not bound yet."""
+        item.ready = True
+        eqn = item.eqn
+        origin = replace(eqn.origin, note="")
+        first = _INITIAL.get(eqn.reduce, E.ZERO)
+        shape = eqn.out.shape
+        index: list[Ix] = []
+        loops: list[tuple[str, Dim]] = []
+        for d, ix in enumerate(eqn.out_index):
+            name = ix.plain
+            if name is not None and name in item.bound and self.nest.extent[name] == shape[d]:
+                index.append(item.bound[name])
+                continue
+            if shape[d].is_one():
+                index.append(Ix())
+                continue
+            variable = self.nest.fresh(name or f"e{item.serial}.z{d}", shape[d])
+            loops.append((variable, shape[d]))
+            index.append(at(variable))
+        if eqn.reduce in ("argmax", "argmin"):
+            first = E.ZERO
+        nodes: list[Node] = [Assign(item.target, tuple(index), "=", first, (), origin)]
+        if eqn.reduce in ("argmax", "argmin"):
+            best = E.neg(E.INF) if eqn.reduce == "argmax" else E.INF
+            nodes.append(Assign(best_name(eqn.out.name), tuple(index), "=", best, (), origin))
+        for variable, extent in reversed(loops):
+            nodes = [Loop(variable, extent, tuple(nodes))]
+        return nodes
+
+    def statement(self, item: Item, outer: tuple[str, ...]) -> list[Node]:
+        eqn = item.eqn
+        nodes = self.start(item) if item.starts and not item.ready else []
+        mapping = item.bound
+        extents: dict[str, Dim] = {v: self.nest.extent[v] for v in outer if v in self.nest.extent}
+        args = tuple(substitute_access(a, mapping, extents) for a in eqn.args)
+        index = tuple(substitute_ix(ix, mapping, extents) for ix in eqn.out_index)
+        body = E.substitute(eqn.body, {E.idx(n): number(ix) for n, ix in mapping.items()})
+        if eqn.reduce in ("argmax", "argmin"):
+            (axis,) = eqn.reduced
+            place = mapping[axis.name]
+            if place.plain is None:  # over an axis of extent 1: the first
+                return [*nodes, Assign(item.target, index, "=", E.ZERO, (), eqn.origin)]
+            nodes.append(ArgBest(item.target, index, best_name(eqn.out.name), eqn.reduce == "argmax", place, body, args,
+                                 eqn.origin))  # fmt: skip
+            return nodes
+        op = _STEP[eqn.reduce]
+        if item.accumulates or eqn.plain_out is None:
+            op = "+=" if item.accumulates or not (item.tile or written_once(eqn)) else "="
+        nodes.append(Assign(item.target, index, op, body, args, eqn.origin, eqn.drop))  # type: ignore[arg-type]
+        return nodes
+
+    def special(self, item: Item) -> list[Node]:
+        """A running sum, where each place adds to the one before; or ranks, which a kernel finds."""
+        eqn = item.eqn
+        runs, ranks = running(eqn), ranking(eqn)
+        if runs is None and ranks is None:
+            return []
+        along = runs.axis if runs is not None else ranks.axis  # type: ignore[union-attr]
+        mapping: dict[str, Ix] = dict(item.bound)
+        loops: list[tuple[str, Dim]] = []
+        for axis in eqn.axes:
+            if axis.name in item.left and axis not in eqn.reduced and (runs is not None or axis != along):
+                variable = self.nest.fresh(axis.name, axis.extent)
+                loops.append((variable, axis.extent))
+                mapping[axis.name] = at(variable)
+        extents: dict[str, Dim] = dict(loops)
+        node: Node
+        if runs is not None:
+            here = mapping[along.name]
+            last = Ix((), along.extent - 1)
+            mapping[along.name] = mapping[runs.over.name] = last + here.scale(Dim.of(-1)) if runs.reverse else here
+            beside = mapping | {along.name: mapping[along.name] + Ix((), Dim.of(1 if runs.reverse else -1))}
+            neutral = (E.ONE if eqn.reduce == "*" else E.ZERO).number
+            index = tuple(substitute_ix(ix, mapping, extents) for ix in eqn.out_index)
+            previous = Access(item.target, tuple(substitute_ix(ix, beside, extents) for ix in eqn.out_index), neutral)
+            args = (*(substitute_access(a, mapping, extents) for a in eqn.args), previous)
+            inner = E.substitute(runs.inner, {E.idx(n): number(ix) for n, ix in mapping.items()})
+            step = prune(replace(eqn, args=args, body=E.make("mul" if eqn.reduce == "*" else "add", E.arg(len(args) - 1), inner)))
+            node = Assign(item.target, index, "=", step.body, step.args, eqn.origin)
+            if loops and loops[-1][0] == here.plain:  # along memory the sum so far stays in a register
+                return self._along(item, index, prune(replace(eqn, args=args[:-1], body=inner)), loops)
+        else:
+            assert ranks is not None
+            mapping[along.name] = Ix()
+            source = substitute_access(ranks.source, mapping, extents)
+            target = Access(item.target, tuple(substitute_ix(ix, mapping, extents) for ix in eqn.out_index))
+            scratch = Value(f"{item.target} order", (along.extent * 2,))
+            self.nest.values[scratch.name] = scratch
+            self.nest.inner.append(scratch)
+            steps = self.nest.stride(ranks.source, along), self.nest.stride(Access(item.target, eqn.out_index), along)
+            node = Rank(along.extent, source, steps[0], target, steps[1], scratch.name, ranks.descending, eqn.origin)
+        for variable, extent in reversed(loops):
+            node = Loop(variable, extent, (node,))
+        return [node]
+
+    def _along(self, item: Item, index: tuple[Ix, ...], term: Eqn, loops: Sequence[tuple[str, Dim]]) -> list[Node]:
+        """A running sum (or product) of which each place is what has been added so far."""
+        total = Value(f"{item.target} so far", ())
+        self.nest.values[total.name] = total
+        self.nest.inner.append(total)
+        origin = term.origin
+        (variable, extent), outer = loops[-1], loops[:-1]
+        step = Assign(total.name, (), "*=" if term.reduce == "*" else "+=", term.body, term.args, origin)
+        place = Assign(item.target, index, "=", E.arg(0), (Access(total.name, ()),), origin)
+        start = Assign(total.name, (), "=", E.ONE if term.reduce == "*" else E.ZERO, (), origin)
+        nodes: list[Node] = [start, Loop(variable, extent, (step, place))]
+        for name, size_ in reversed(outer):
+            nodes = [Loop(name, size_, tuple(nodes))]
+        return nodes
+
+    def product(self, item: Item) -> list[Node]:
+        """A call of the matrix kernel, in loops over what the kernel does not run over itself."""
+        eqn = item.eqn
+        way = arrange(eqn, lambda name: self.nest.values[name].shape, item.bound)
+        zero: dict[str, Ix] = {a.name: Ix() for lv in (*way.rows, *way.depth, way.columns) for a in lv.axes} | item.bound
+        loops: list[tuple[str, Dim]] = []
+        for axis in way.outer:
+            variable = self.nest.fresh(axis.name, axis.extent)
+            loops.append((variable, axis.extent))
+            zero[axis.name] = at(variable)
+        before = self.start(item) if way.around and not item.accumulates and not item.ready else []
+        a, b, c = (substitute_access(x, zero, dict(loops))
+                   for x in (eqn.args[way.a], eqn.args[1 - way.a], Access(item.target, eqn.out_index)))  # fmt: skip
+        scale = item.scale or Scale(E.ONE, E.ONE if item.accumulates or way.around else E.ZERO, ())
+        nodes: list[Node] = [Product(way.rows, way.depth, way.columns, a, b, c, scale.alpha, scale.beta, eqn.origin, scale.args,
+                                     way.guard)]  # fmt: skip
+        for variable, extent in reversed(loops):
+            nodes = [Loop(variable, extent, tuple(nodes))]
+        return [*before, *nodes]
+
+    def copy(self, source: str, target: str, origin: Origin, before: tuple[Ix, ...] = (),
+              into: tuple[Ix, ...] = ()) -> list[Node]:  # fmt: skip
+        shape = self.nest.values[source].shape
+        variables = [self.nest.fresh("", d) for d in shape]
+        index = tuple(at(v) for v in variables)
+        nodes: list[Node] = [Assign(target, into + index, "=", E.arg(0), (Access(source, before + index),), origin)]
+        for variable, extent in zip(reversed(variables), reversed(shape), strict=True):
+            nodes = [Loop(variable, extent, tuple(nodes))]
+        return nodes
+
+    def fill(self, target: str, origin: Origin) -> list[Node]:
+        """Zeros everywhere."""
+        shape = self.nest.values[target].shape
+        variables = [self.nest.fresh("", d) for d in shape]
+        nodes: list[Node] = [Assign(target, tuple(at(v) for v in variables), "=", E.ZERO, (), origin)]
+        for variable, extent in zip(reversed(variables), reversed(shape), strict=True):
+            nodes = [Loop(variable, extent, tuple(nodes))]
+        return nodes
