@@ -258,3 +258,36 @@ def test_a_transposed_copy_reads_along_lines() -> None:
     for write, (*outer, innermost) in seen:
         assert write.index[-1].plain == innermost
         assert outer == [ix.plain for ix in write.args[0].index if ix.plain != innermost]
+
+
+# ---------------------------------------------------------------- what loops over time emit
+
+EMITS = {  # what is emitted, and how it is turned
+    "first": ("h", "ys[n, t, j] = es[t, n, j]", True),
+    "between": ("stack(h, h * h)", "ys[k, t, n, j] = es[t, k, n, j]", True),
+    "last": ("h", "ys[n, j, t] = es[t, n, j]", False),  # side by side in memory: a transpose of blocks is quicker
+    "others turned, too": ("h", "ys[j, t, n] = es[t, n, j]", False),
+    "of a kernel": ("h @ U", "ys[n, t, j] = es[t, n, j]", False),
+    "not only copied": ("h", "ys[n, t, j] = 2 * es[t, n, j]", False),
+}
+
+
+@pytest.mark.parametrize("case", EMITS)
+@pytest.mark.parametrize("order", ["range(T)", "reversed(range(T))", "range(T) until h[0, 0] > 0.9"])
+def test_emits_are_written_where_they_are_wanted(case: str, order: str) -> None:
+    emitted, turned, direct = EMITS[case]
+    head = "size N, T, H = 8\ninput x[N, T, H]\nparam U[H, H] ~ glorot_uniform\nscan t in "
+    loop = f":\n    carry h = zeros(N, H)\n    h = tanh(h @ U + x[:, t])\n    emit es = {emitted}\n"
+    model = f"{head}{order}{loop}{turned}\noutput ys\nminimize mean(ys**2) + mean(es**3)\n"
+    stack = [node for node in walk(loops(model, "predict")) if isinstance(node, Assign) and node.target == "es"]
+    assert bool(stack) is not direct or (case == "of a kernel" and "until" not in order)  # which else is taken behind the loop
+    found, wanted = (load(model, name="emits", backend=backend).Model(seed=1) for backend in ("cython", "numpy"))
+    for n, t in ((1, 1), (3, 5), (2, 0), (0, 2)):
+        x = np.random.default_rng(t).normal(size=(n, t, 8))
+        if n == 0 and "until" in order:
+            continue  # it asks for a first row
+        np.testing.assert_allclose(found.predict(x=x)["ys"], wanted.predict(x=x)["ys"], rtol=1e-13, atol=1e-15)
+        if n * t:
+            (value, gradient), (right, expected) = found.value_and_grad(x=x), wanted.value_and_grad(x=x)
+            np.testing.assert_allclose(value.ys, right.ys, rtol=1e-13, atol=1e-15)
+            np.testing.assert_allclose(gradient["U"], expected["U"], rtol=1e-11, atol=1e-14)
