@@ -18,7 +18,7 @@ Products     scores_t3 (64*N x 8 x 9) in predict, train: tiles of 8 x (1/2) vect
              scores (N x 10 x 64) in predict, forward: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
              scores_t6 (64*N x 8 x 9) in forward: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2, added in registers
              scores_t14 (16*N x 16 x 72) in forward: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
-             d_scores_t17 (N x 64 x 10) in backward, train: tiles of 8 x (2*2) vectors with AVX-512, 4 x (2*3+2) vectors with AVX2
+             d_scores_t17 (N x 64 x 10) in backward, train: tiles of 8 x (2*2) vectors with AVX-512, 4 x (2*3+2) vectors with AVX2; of few rows, its transpose
              d_scores_t8 (16*N x 8 x 144) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
              d_first.W_laid (9 x 8 x 64*N) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
              d_second.W_laid (72 x 16 x 16*N) in backward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2

@@ -271,9 +271,19 @@ def test_every_remainder(library: ctypes.CDLL, dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", REALS)
+def test_few_rows_by_a_transposed_matrix(library: ctypes.CDLL, dtype: Any) -> None:
+    """Of which the transpose is computed, in squares that hang over every edge."""
+    for m in (*range(1, 20), 31, 33, 50):
+        for n, k in ((m + 1, 70), (100 + m, 90), (131, 513 if m == 9 else 33)):
+            check(library, product(m, n, k, "NT", gap=m % 3), dtype, at_end=bool(m % 2))
+            check(library, product(m, n, k, "NT"), dtype, alpha=-0.5, beta=1.0 if m % 2 else 0.25, at_end=False)
+            check(library, product(m, n, k, "TT", gap=1), dtype, beta=float(m % 2))
+
+
+@pytest.mark.parametrize("dtype", REALS)
 def test_every_depth(library: ctypes.CDLL, dtype: Any) -> None:
     """Around the width of a vector, and around the blocks of the depth."""
-    for k in (*range(37), 63, 64, 65, 319, 320, 321, 639, 640, 641, 1000):
+    for k in (*range(37), 63, 64, 65, 319, 320, 321, 511, 512, 513, 640, 641, 1000, 1025):
         for m, n in ((9, 21), (70, 5), (17, 2)):
             check(library, product(m, n, k, KINDS[k % 4]), dtype, beta=float(k % 2))
     check(library, product(40, 20, 700, "TN"), dtype)
