@@ -344,9 +344,13 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
             d_scores_t16_t1[j + 32] = d_scores_t17[64*n + 4*j + 2]*(<real>0 if scores_t16[64*n + j + 32] <= 0 else <real>1)
             d_scores_t16_t1[j + 48] = d_scores_t17[64*n + 4*j + 3]*(<real>0 if scores_t16[64*n + j + 48] <= 0 else <real>1)
         for j in range(6):
-            for k in range(6):
-                for l in range(16):
-                    d_scores_t14_pad[576*n + 96*j + 16*k + l] = 0
+            for k in range(16):
+                d_scores_t14_pad[576*n + 16*j + k] = 0
+                d_scores_t14_pad[576*n + 16*j + k + 480] = 0
+        for j in range(4):
+            for k in range(16):
+                d_scores_t14_pad[576*n + 96*j + k + 96] = 0
+                d_scores_t14_pad[576*n + 96*j + k + 176] = 0
         for j in range(2):
             for k in range(2):
                 for l in range(16):
@@ -599,9 +603,13 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
             d_scores_t16_t1[j + 32] = d_scores_t17[64*n + 4*j + 2]*(<real>0 if scores_t16[64*n + j + 32] <= 0 else <real>1)
             d_scores_t16_t1[j + 48] = d_scores_t17[64*n + 4*j + 3]*(<real>0 if scores_t16[64*n + j + 48] <= 0 else <real>1)
         for j in range(6):
-            for k in range(6):
-                for l in range(16):
-                    d_scores_t14_pad[576*n + 96*j + 16*k + l] = 0
+            for k in range(16):
+                d_scores_t14_pad[576*n + 16*j + k] = 0
+                d_scores_t14_pad[576*n + 16*j + k + 480] = 0
+        for j in range(4):
+            for k in range(16):
+                d_scores_t14_pad[576*n + 96*j + k + 96] = 0
+                d_scores_t14_pad[576*n + 96*j + k + 176] = 0
         for j in range(2):
             for k in range(2):
                 for l in range(16):

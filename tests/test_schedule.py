@@ -291,3 +291,39 @@ def test_emits_are_written_where_they_are_wanted(case: str, order: str) -> None:
             (value, gradient), (right, expected) = found.value_and_grad(x=x), wanted.value_and_grad(x=x)
             np.testing.assert_allclose(value.ys, right.ys, rtol=1e-13, atol=1e-15)
             np.testing.assert_allclose(gradient["U"], expected["U"], rtol=1e-11, atol=1e-14)
+
+
+# ---------------------------------------------------------------- zeros around
+
+
+def places(nodes: Iterable[Node], target: str, at: dict[str, int], sizes: dict[str, int]) -> Iterator[tuple[int, ...]]:
+    """Where statements write to an array, in their order."""
+    for node in nodes:
+        if isinstance(node, Loop):
+            for k in range(node.extent.evaluate(sizes)):
+                yield from places(node.body, target, {**at, node.variable: k}, sizes)
+        elif isinstance(node, Assign) and node.target == target:
+            yield tuple(ix.const.evaluate(sizes) + sum(f.evaluate(sizes) * at[str(a)] for a, f in ix.terms) for ix in node.index)
+
+
+@pytest.mark.parametrize("sizes", [(6, 5), (1, 1), (0, 3)])
+@pytest.mark.parametrize("u", [2, 3, 5])
+@pytest.mark.parametrize("free", [False, True])
+def test_zeros_are_written_around_and_not_beneath(sizes: tuple[int, int], u: int, free: bool) -> None:
+    """Each place of the copy is written: by the zeros around it, or by what it holds, and by one of them where lines are long."""
+    if not free and 0 in sizes:
+        pytest.skip("no size is 0 when it is fixed")
+    y, x = sizes
+    text = f"""\
+use layers
+size   N{", Y, X" if free else f", Y = {y}, X = {x}"}
+input  x[N, 16, Y, X]
+output z = relu(x) |> conv2d(16, kernel={2 * u - 1}, pad={u - 1})
+"""
+    nodes = loops(text, "forward")
+    known = {"N": 2, "Y": y, "X": x}
+    (target,) = {n.target for n in walk(nodes) if isinstance(n, Assign) and n.target.endswith("_pad")}
+    written = list(places(nodes, target, {}, known))
+    wanted = 2 * (y + 2 * u - 2) * (x + 2 * u - 2) * 16
+    assert len(set(written)) == wanted
+    assert len(written) == wanted or (not free and (sizes == (1, 1) or u == 5))  # where channels do not lie last
