@@ -261,6 +261,29 @@ def test_a_window_without_its_loop(how: str, extent: int, tmp_path: Path) -> Non
     np.testing.assert_array_equal(kernel({"x": x}, {"N": len(x)})["y"], wanted)
 
 
+@pytest.mark.parametrize("body", ["d[n, k] * w[j, k]", "where(d[n, k] == 0, 0, d[n, k] * w[j, k])"])
+@pytest.mark.parametrize("depth", [2, 3, 4])
+def test_a_product_of_little_depth_without_its_loop(body: str, depth: int, tmp_path: Path) -> None:
+    """As the gradient that comes back from an output of three: the loop along the row has no loop in it, and is vectorised."""
+    graph = graph_of(f"input d[N, {depth}]\ninput w[40, {depth}]\ny[n, j] = sum k: {body}  for n < N, j < 40, k < {depth}", "y")
+    changed = unroll.run(graph)
+    assert all(isinstance(e, Eqn) and e.reduce == "" for e in changed.eqns)
+    kernel = build_graphs([changed], tmp_path)[0]
+    rng = np.random.default_rng(depth)
+    for count in (0, 1, 7, 100):
+        values = {"d": rng.normal(size=(count, depth)), "w": rng.normal(size=(40, depth))}
+        wanted = run(graph, values, sizes={"N": count})["y"]
+        np.testing.assert_allclose(run(changed, values, sizes={"N": count})["y"], wanted, rtol=1e-13, atol=1e-15)
+        np.testing.assert_allclose(kernel(values, {"N": count})["y"], wanted, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("depth, row", [(5, 40), (3, 8)])
+def test_a_product_of_some_depth_or_of_short_rows_keeps_its_loop(depth: int, row: int) -> None:
+    graph = graph_of(f"input d[N, {depth}]\ninput w[{row}, {depth}]\n"
+                     f"y[n, j] = sum k: d[n, k] * w[j, k]  for n < N, j < {row}, k < {depth}", "y")  # fmt: skip
+    assert unroll.run(graph) is graph
+
+
 def test_a_product_over_a_window_stays_one() -> None:
     """What a matrix kernel takes is left to it, however few elements the window has."""
     graph = graph_of("input x[N, 9, 9, 8]\ninput w[2, 2, 8, 8]\n"

@@ -1,4 +1,5 @@
-"""A sum over a window of a few elements, its largest or where that is, becomes a formula of these: ``max(x[2*i], x[2*i + 1])``.
+"""A sum over a window of a few elements, its largest or where that is, becomes a formula of these: ``max(x[2*i], x[2*i + 1])``,
+and so does a matrix product of a depth of a few elements that is left to loops: ``d[n, 0]*W[j, 0] + d[n, 1]*W[j, 1]``.
 
 There is then no loop over the window and nothing that it starts from: what is computed for one place of an image runs along what
 lies together in memory, and so does what it is fused with.
@@ -17,10 +18,11 @@ from ..graph.ir import Access, Axis, Eqn, Graph, fixed
 from ..graph.patterns import special
 from ..graph.rewrite import prune, substitute_access
 from ..graph.shapes import Dim
-from .products import classify
+from .products import classify, roles
 
 FEW = 4  # elements of a window along one axis that are written one beside the other
 MOST = 16  # operations that all of them may be
+LONG = 16  # elements of a row from which on it is worth a loop without a sum in it
 
 _JOINED = {"+": "add", "*": "mul", "max": "max", "min": "min"}
 _FOUND = {"argmax": ("above", "max"), "argmin": ("below", "min")}
@@ -60,12 +62,24 @@ def _is_short(eqn: Eqn) -> bool:
         return False
     short, last = windows(eqn), {n for a in eqn.args for ix in a.index[-1:] for n in ix.axes()}
     rows = {a.name for a in eqn.reduced if _few(a.extent) and a.name not in last} if eqn.reduce not in ("+", "*") else set[str]()
+    if _is_shallow(eqn):
+        rows = {a.name for a in eqn.reduced}
     if any(a.name not in short and a.name not in rows for a in eqn.reduced):
         return False
     count = 1
     for axis in eqn.reduced:
         count *= axis.extent.value or 1
     return count * max(1, sum(1 for node in E.walk(eqn.body) if node.args)) <= MOST
+
+
+def _is_shallow(eqn: Eqn) -> bool:
+    """Whether it is a matrix product of a depth of a few elements with long rows, as the gradient that comes back from an output of
+    three. Short rows are taken several at a time, and then it is these that fill vectors."""
+    found = roles(eqn, 0)
+    if found is None or not found.m or not found.n or not all(_few(a.extent) for a in found.k):
+        return False
+    extents = [eqn.extents[name] for name in eqn.out_index[-1].axes()]
+    return any((extent.value or LONG) >= LONG for extent in extents)
 
 
 def _unrolled(eqn: Eqn) -> Eqn:
