@@ -81,8 +81,8 @@ def _is_offset(val: Val) -> bool:
 
 
 def collapsed(model: Elaborator) -> None:
-    """W302: two matrix products with params and nothing non-linear between: one product would do, but where there are fewer values
-    between them than before and behind, as in a factorisation of low rank."""
+    """W302: two matrix products with params and nothing non-linear between: one product would do, but where there are fewer
+    values between them than before and behind, as in a factorisation of low rank."""
     uses: dict[int, int] = {}
     for draft in model.ev.drafts:
         for v in draft.operands:

@@ -73,8 +73,8 @@ def _is_short(eqn: Eqn) -> bool:
 
 
 def _is_shallow(eqn: Eqn) -> bool:
-    """Whether it is a matrix product of a depth of a few elements with long rows, as the gradient that comes back from an output of
-    three. Short rows are taken several at a time, and then it is these that fill vectors."""
+    """Whether it is a matrix product of a depth of a few elements with long rows, as the gradient that comes back from an output
+    of three. Short rows are taken several at a time, and then it is these that fill vectors."""
     found = roles(eqn, 0)
     if found is None or not found.m or not found.n or not all(_few(a.extent) for a in found.k):
         return False
