@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gradwright.compiler.derive.reverse import Seed, differentiate
+from gradwright.compiler.graph import expr as E
 from gradwright.compiler.graph.expr import arg, const, make, walk
 from gradwright.compiler.graph.ir import Access, Axis, Eqn, Graph, Origin, Scan, Value, at, outs
 from gradwright.compiler.graph.shapes import Dim
@@ -275,6 +276,21 @@ def test_a_product_of_little_depth_without_its_loop(body: str, depth: int, tmp_p
         wanted = run(graph, values, sizes={"N": count})["y"]
         np.testing.assert_allclose(run(changed, values, sizes={"N": count})["y"], wanted, rtol=1e-13, atol=1e-15)
         np.testing.assert_allclose(kernel(values, {"N": count})["y"], wanted, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("word", ["sum", "max", "prod"])
+def test_stacked_arrays_without_a_loop_over_them(word: str, tmp_path: Path) -> None:
+    """Each is named where it is meant, and no number is compared with a number."""
+    graph = graph_of("input a[N]\ninput b[N]\ninput c[N]\n"
+                     f"y[n] = {word} k: exp(where(k < 1, a[n], where(k < 2, b[n], c[n])) - a[n])  for n < N, k < 3", "y")  # fmt: skip
+    changed = unroll.run(graph)
+    (eqn,) = changed.eqns
+    assert isinstance(eqn, Eqn) and eqn.reduce == "" and not any(n.op in ("where", "lt") for n in E.walk(eqn.body))
+    kernel = build_graphs([changed], tmp_path)[0]
+    values = {name: np.random.default_rng(k).normal(size=9) for k, name in enumerate("abc")}
+    wanted = run(graph, values)["y"]
+    np.testing.assert_allclose(run(changed, values)["y"], wanted, rtol=1e-14)
+    np.testing.assert_allclose(kernel(values, {"N": 9})["y"], wanted, rtol=1e-14)
 
 
 @pytest.mark.parametrize("depth, row", [(5, 40), (3, 8)])
