@@ -85,6 +85,27 @@ def test_rows_into_columns_by_the_kernel(dtype: str, sizes: str) -> None:
         np.testing.assert_array_equal(found, x.transpose(0, 2, 1))
 
 
+def test_it_is_read_before_a_loop_that_looks_for_the_largest_as_well() -> None:
+    """The largest of the rows of a set that a mask leaves, and where they are."""
+    model = """use layers
+size N, S
+input x[N, S, 5], mask[N, S]
+h = x |> dense(32) |> relu |> dense(32) |> relu
+w = softmax(where(mask > 0, dense(h, 1)[:, :, 0], -10))
+best = max(where(reshape(mask, N, S, 1) > 0, h, -1), axis=1)
+minimize mean((einsum("ns,nsh->nh", w, h) - best)**2)
+"""
+    train = text(model).split("cdef void train(")[1]
+    loops = re.finditer(r"( +)(\w+_here) = \w+\[S\*n \+ s\]\n\1for j in range\(32\):\n((?:\1 .*\n)+)", train)
+    assert any(f"if {loop[2]} != 0" in loop[3] and "= above(" in loop[3] for loop in loops)
+    rng = np.random.default_rng(1)
+    inputs = {"x": rng.normal(size=(3, 5, 5)), "mask": (rng.uniform(size=(3, 5)) < 0.6).astype(float)}
+    compiled, plain = (load(model, name="set", backend=b).Model(seed=1) for b in ("cython", "numpy"))
+    found, wanted = (m.value_and_grad(**inputs)[1] for m in (compiled, plain))
+    for name in (spec["name"] for spec in plain.engine.spec["params"]):
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-11, atol=1e-13)
+
+
 # ---- sin, cos and tan ----
 
 

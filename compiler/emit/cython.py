@@ -413,10 +413,10 @@ class KernelWriter(Sums):
     def _still(self, node: Loop, pad: str) -> None:
         """What each round of an innermost loop would read at one place, of memory that it writes elsewhere: a variable. The C
         compiler cannot tell the places apart, and a loop that reads one of them again in each round is not vectorised."""
-        body = [n for n in node.body if isinstance(n, Assign)]
+        body = [n for n in node.body if isinstance(n, Assign | ArgBest)]
         if len(body) < len(node.body) or (node.extent.value or BLOCKED) < STRIP:
             return
-        targets = {n.target for n in body}
+        targets = {n.target for n in body} | {n.best for n in body if isinstance(n, ArgBest)}
         bases = {self._base(name) for name in targets} - {""}
         for inner in body:
             for a in inner.args:
