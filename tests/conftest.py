@@ -42,6 +42,18 @@ def golden(refresh: bool) -> Callable[[str, str], None]:
     return check
 
 
+@pytest.fixture(autouse=True)
+def _unoptimised(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The C compiler at -O0 where a test is marked so: most of the time of a build at -O3 is the optimiser's."""
+    chosen = str(request.config.getoption("markexpr"))
+    slow = not chosen or "slow" in chosen.replace("not slow", "")
+    if not slow and request.node.get_closest_marker("unoptimised") is not None:
+        from gradwright.compiler.build import toolchain
+
+        best = toolchain.toolchain
+        monkeypatch.setattr(toolchain, "toolchain", lambda: best().at_level(0))
+
+
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """Ctrl-C raises KeyboardInterrupt here, also where a parallel test runner ignores it."""

@@ -25,6 +25,8 @@ from gradwright.compiler.passes.products import Level
 from numpy.typing import NDArray
 from support.kernels import Runner, build_graphs, build_nests
 
+pytestmark = pytest.mark.unoptimised
+
 Array = NDArray[Any]
 ORIGIN = Origin((Span("spike.gw", 1, 1, 1, 9),), "source")
 X, Y, Z = E.arg(0), E.arg(1), E.arg(2)
