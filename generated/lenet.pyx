@@ -7,15 +7,17 @@ Made by gradwright 0.1.0 from examples/lenet.gw (sha256 6a9f93f9e3904718); edit 
 Sizes        N is free
 Inputs       x[N, 1, 8, 8] y[N]
 Parameters   first.W[8, 1, 3, 3] first.b[8] second.W[16, 8, 3, 3] second.b[16] head.W[64, 10] head.b[10]: 1898 float32, in this order in theta
-Kept         x_pad[N, 1, 10, 10] scores_t7[N, 8, 8, 8] scores_t8_t1[N, 4, 2, 4, 8] scores_t8_pad[N, 6, 6, 8] scores_t15[N, 4, 4, 16] scores_t16_t1[N, 2, 2, 2, 16] scores_t16[N, 2, 2, 16] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
+Kept         x_pad[N, 1, 10, 10] scores_t6[N, 8, 8, 8] scores_t8_t1_t1[N, 4, 2, 4, 8] scores_t8_pad[N, 6, 6, 8] scores_t14[N, 4, 4, 16] scores_t16_t1_t1[N, 2, 2, 2, 16] scores_t16[N, 2, 2, 16] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
 Operations   the forward graph as written: 96534*N + 1
-             predict 50240*N; bytes moved 5176*N + 14248
-             forward 50288*N + 1, 11*N of them transcendental; bytes moved 9836*N + 12204
-             backward 92065*N; bytes moved 16492*N + 26024
-             train 142363*N + 1, 11*N of them transcendental; bytes moved 18280*N + 31060
-Products     scores_t3 (64*N x 8 x 9) in predict, forward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
-             scores_t11 (16*N x 16 x 72) in predict, forward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
+             predict 49088*N; bytes moved 5176*N + 14248
+             forward 48368*N + 1, 11*N of them transcendental; bytes moved 6764*N + 12204
+             backward 90337*N; bytes moved 16492*N + 23976
+             train 139483*N + 1, 11*N of them transcendental; bytes moved 15208*N + 31060
+Products     scores_t3 (64*N x 8 x 9) in predict, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
+             scores_t11 (16*N x 16 x 72) in predict, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
              scores (N x 10 x 64) in predict, forward: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
+             scores_t6 (64*N x 8 x 9) in forward: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2, added in registers
+             scores_t14 (16*N x 16 x 72) in forward: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
              d_scores_t17 (N x 64 x 10) in backward, train: tiles of 8 x (2*2) vectors with AVX-512, 4 x (2*3+2) vectors with AVX2
              d_scores_t8 (16*N x 8 x 144) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
              d_first.W_laid (9 x 8 x 64*N) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
@@ -36,7 +38,6 @@ cdef extern from "gradwright/scalar.h" nogil:
     float maximum "gw_maxf"(float, float) noexcept
     bint above "gw_abovef"(float x, float best) noexcept
     float pick "gw_pickf"(bint condition, float if_true, float otherwise) noexcept
-    float choose "gw_choosef"(bint condition, float if_true, float otherwise) noexcept
 cdef extern from "math.h" nogil:
     float inf "INFINITY"
 cdef extern from "gradwright/sum.h" nogil:
@@ -63,14 +64,14 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
     # the outputs without the loss
     cdef read first_W = theta, first_b = theta + 72, second_W = theta + 80, second_b = theta + 1232
     cdef read head_W = theta + 1248, head_b = theta + 1888
-    cdef write x_pad = work + 512*N + 1152, scores_t3 = work + 1152, scores_t7 = work
+    cdef write x_pad = work + 512*N + 1152, scores_t3 = work + 1152, scores_t6 = work
     cdef write scores_t8_pad = work + 512*N + 1152, second_W_laid = work, scores_t11 = work + 1152
     cdef write scores_t16 = work + 256*N + 1152
-    cdef real t1, t2, scores_t8
+    cdef real scores_t8_t1, scores_t8, scores_t16_t1
     cdef real first_W_laid[72]
-    cdef real scores_t8_t1[2]
-    cdef real scores_t15[256]
-    cdef real scores_t16_t1[2]
+    cdef real scores_t8_t1_t1[2]
+    cdef real scores_t14[256]
+    cdef real scores_t16_t1_t1[2]
     cdef Py_ssize_t n, j, k, l, i
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     x with zeros around it
@@ -95,13 +96,13 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
              8, 1, 1,
              1, x_pad, first_W_laid, 0, scores_t3)
     #     in max_pool2d
+    #     of the largest: it keeps order
     #     scores_t8 with zeros around it
     for n in range(N):
         for j in range(8):
             for k in range(8):
                 for l in range(8):
-                    t1 = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
-                    scores_t7[64*j + 8*k + l] = choose(t1 <= 0, <real>0, t1)
+                    scores_t6[64*j + 8*k + l] = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
         for j in range(6):
             for k in range(6):
                 for l in range(8):
@@ -109,9 +110,10 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
         for j in range(4):
             for k in range(4):
                 for l in range(8):
-                    scores_t8_t1[0] = maximum(scores_t7[128*j + 16*k + l], scores_t7[128*j + 16*k + l + 8])
-                    scores_t8_t1[1] = maximum(scores_t7[128*j + 16*k + l + 64], scores_t7[128*j + 16*k + l + 72])
-                    scores_t8 = maximum(scores_t8_t1[0], scores_t8_t1[1])
+                    scores_t8_t1_t1[0] = maximum(scores_t6[128*j + 16*k + l], scores_t6[128*j + 16*k + l + 8])
+                    scores_t8_t1_t1[1] = maximum(scores_t6[128*j + 16*k + l + 64], scores_t6[128*j + 16*k + l + 72])
+                    scores_t8_t1 = maximum(scores_t8_t1_t1[0], scores_t8_t1_t1[1])
+                    scores_t8 = (<real>0 if scores_t8_t1 <= 0 else scores_t8_t1)
                     scores_t8_pad[288*n + 48*j + 8*k + l + 56] = scores_t8
     #     second.W as the kernel reads it
     for j in range(8):
@@ -127,14 +129,14 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
         for j in range(4):
             for k in range(4):
                 for l in range(16):
-                    t2 = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
-                    scores_t15[64*j + 16*k + l] = choose(t2 <= 0, <real>0, t2)
+                    scores_t14[64*j + 16*k + l] = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
         for j in range(2):
             for k in range(2):
                 for l in range(16):
-                    scores_t16_t1[0] = maximum(scores_t15[128*j + 32*k + l], scores_t15[128*j + 32*k + l + 16])
-                    scores_t16_t1[1] = maximum(scores_t15[128*j + 32*k + l + 64], scores_t15[128*j + 32*k + l + 80])
-                    scores_t16[64*n + 32*j + 16*k + l] = maximum(scores_t16_t1[0], scores_t16_t1[1])
+                    scores_t16_t1_t1[0] = maximum(scores_t14[128*j + 32*k + l], scores_t14[128*j + 32*k + l + 16])
+                    scores_t16_t1_t1[1] = maximum(scores_t14[128*j + 32*k + l + 64], scores_t14[128*j + 32*k + l + 80])
+                    scores_t16_t1 = maximum(scores_t16_t1_t1[0], scores_t16_t1_t1[1])
+                    scores_t16[64*n + 32*j + 16*k + l] = (<real>0 if scores_t16_t1 <= 0 else scores_t16_t1)
     #     in flatten
     contract(1, 0, 0,  1, 0, 0,  N, 64, 10,
              1, 0, 0,  4, 16, 10,  16, 1, 40,
@@ -147,11 +149,11 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     # the outputs, and what the backward pass keeps
     cdef read first_W = theta, first_b = theta + 72, second_W = theta + 80, second_b = theta + 1232
     cdef read head_W = theta + 1248, head_b = theta + 1888
-    cdef write x_pad = kept, scores_t7 = kept + 100*N, scores_t8_t1 = kept + 612*N, scores_t8_pad = kept + 868*N
-    cdef write scores_t15 = kept + 1156*N, scores_t16_t1 = kept + 1412*N, scores_t16 = kept + 1540*N
+    cdef write x_pad = kept, scores_t6 = kept + 100*N, scores_t8_t1_t1 = kept + 612*N, scores_t8_pad = kept + 868*N
+    cdef write scores_t14 = kept + 1156*N, scores_t16_t1_t1 = kept + 1412*N, scores_t16 = kept + 1540*N
     cdef write loss_t1_exp = kept + 1604*N, loss_t1_sum = kept + 1614*N
-    cdef write scores_t3 = work, second_W_laid = work, scores_t11 = work + 1152
-    cdef real t1, t2, scores_t8, loss_t1_max
+    cdef write second_W_laid = work
+    cdef real scores_t8_t1, scores_t8, scores_t16_t1, loss_t1_max
     cdef real loss_t4_block[8]
     cdef real first_W_laid[72]
     cdef real loss_t1_shift[8]
@@ -159,6 +161,7 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     cdef Py_ssize_t n, j, k, l, i, n_start, n_count, n_in
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     x with zeros around it
+    #     in conv2d
     #     in dense
     for n in range(N):
         for j in range(10):
@@ -167,6 +170,14 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
         for j in range(8):
             for k in range(8):
                 x_pad[100*n + 10*j + k + 11] = x[64*n + 8*j + k]
+        for j in range(8):
+            for k in range(8):
+                for l in range(8):
+                    scores_t6[512*n + 64*j + 8*k + l] = first_b[l]
+        for j in range(4):
+            for k in range(4):
+                for l in range(16):
+                    scores_t14[256*n + 64*j + 16*k + l] = second_b[l]
         for j in range(10):
             scores[10*n + j] = head_b[j]
     #     first.W as the kernel reads it
@@ -174,19 +185,14 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
         for k in range(3):
             for l in range(8):
                 first_W_laid[24*j + 8*k + l] = first_W[9*l + 3*j + k]
-    #     in conv2d
     contract(N, 100, 512,  8, 10, 64,  8, 1, 8,
              1, 0, 0,  3, 10, 24,  3, 1, 8,
              8, 1, 1,
-             1, x_pad, first_W_laid, 0, scores_t3)
+             1, x_pad, first_W_laid, 1, scores_t6)
     #     in max_pool2d
+    #     of the largest: it keeps order
     #     scores_t8 with zeros around it
     for n in range(N):
-        for j in range(8):
-            for k in range(8):
-                for l in range(8):
-                    t1 = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
-                    scores_t7[512*n + 64*j + 8*k + l] = choose(t1 <= 0, <real>0, t1)
         for j in range(6):
             for k in range(6):
                 for l in range(8):
@@ -194,9 +200,10 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
         for j in range(4):
             for k in range(4):
                 for l in range(8):
-                    scores_t8_t1[256*n + 64*j + 8*k + l] = maximum(scores_t7[512*n + 128*j + 16*k + l], scores_t7[512*n + 128*j + 16*k + l + 8])
-                    scores_t8_t1[256*n + 64*j + 8*k + l + 32] = maximum(scores_t7[512*n + 128*j + 16*k + l + 64], scores_t7[512*n + 128*j + 16*k + l + 72])
-                    scores_t8 = maximum(scores_t8_t1[256*n + 64*j + 8*k + l], scores_t8_t1[256*n + 64*j + 8*k + l + 32])
+                    scores_t8_t1_t1[256*n + 64*j + 8*k + l] = maximum(scores_t6[512*n + 128*j + 16*k + l], scores_t6[512*n + 128*j + 16*k + l + 8])
+                    scores_t8_t1_t1[256*n + 64*j + 8*k + l + 32] = maximum(scores_t6[512*n + 128*j + 16*k + l + 64], scores_t6[512*n + 128*j + 16*k + l + 72])
+                    scores_t8_t1 = maximum(scores_t8_t1_t1[256*n + 64*j + 8*k + l], scores_t8_t1_t1[256*n + 64*j + 8*k + l + 32])
+                    scores_t8 = (<real>0 if scores_t8_t1 <= 0 else scores_t8_t1)
                     scores_t8_pad[288*n + 48*j + 8*k + l + 56] = scores_t8
     #     second.W as the kernel reads it
     for j in range(8):
@@ -207,19 +214,15 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     contract(N, 288, 256,  4, 48, 64,  4, 8, 16,
              1, 0, 0,  3, 48, 384,  24, 1, 16,
              16, 1, 1,
-             1, scores_t8_pad, second_W_laid, 0, scores_t11)
+             1, scores_t8_pad, second_W_laid, 1, scores_t14)
     for n in range(N):
-        for j in range(4):
-            for k in range(4):
-                for l in range(16):
-                    t2 = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
-                    scores_t15[256*n + 64*j + 16*k + l] = choose(t2 <= 0, <real>0, t2)
         for j in range(2):
             for k in range(2):
                 for l in range(16):
-                    scores_t16_t1[128*n + 64*j + 16*k + l] = maximum(scores_t15[256*n + 128*j + 32*k + l], scores_t15[256*n + 128*j + 32*k + l + 16])
-                    scores_t16_t1[128*n + 64*j + 16*k + l + 32] = maximum(scores_t15[256*n + 128*j + 32*k + l + 64], scores_t15[256*n + 128*j + 32*k + l + 80])
-                    scores_t16[64*n + 32*j + 16*k + l] = maximum(scores_t16_t1[128*n + 64*j + 16*k + l], scores_t16_t1[128*n + 64*j + 16*k + l + 32])
+                    scores_t16_t1_t1[128*n + 64*j + 16*k + l] = maximum(scores_t14[256*n + 128*j + 32*k + l], scores_t14[256*n + 128*j + 32*k + l + 16])
+                    scores_t16_t1_t1[128*n + 64*j + 16*k + l + 32] = maximum(scores_t14[256*n + 128*j + 32*k + l + 64], scores_t14[256*n + 128*j + 32*k + l + 80])
+                    scores_t16_t1 = maximum(scores_t16_t1_t1[128*n + 64*j + 16*k + l], scores_t16_t1_t1[128*n + 64*j + 16*k + l + 32])
+                    scores_t16[64*n + 32*j + 16*k + l] = (<real>0 if scores_t16_t1 <= 0 else scores_t16_t1)
     #     in flatten
     contract(1, 0, 0,  1, 0, 0,  N, 64, 10,
              1, 0, 0,  4, 16, 10,  16, 1, 40,
@@ -257,19 +260,19 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
     cdef read second_W = theta + 80, head_W = theta + 1248
     cdef write d_first_W = grad, d_first_b = grad + 72, d_second_W = grad + 80, d_second_b = grad + 1232
     cdef write d_head_W = grad + 1248, d_head_b = grad + 1888
-    cdef read x_pad = kept, scores_t7 = kept + 100*N, scores_t8_t1 = kept + 612*N, scores_t8_pad = kept + 868*N
-    cdef read scores_t15 = kept + 1156*N, scores_t16_t1 = kept + 1412*N, scores_t16 = kept + 1540*N
+    cdef read x_pad = kept, scores_t6 = kept + 100*N, scores_t8_t1_t1 = kept + 612*N, scores_t8_pad = kept + 868*N
+    cdef read scores_t14 = kept + 1156*N, scores_t16_t1_t1 = kept + 1412*N, scores_t16 = kept + 1540*N
     cdef read loss_t1_exp = kept + 1604*N, loss_t1_sum = kept + 1614*N
-    cdef write scores_t17 = work + 1600*N + 1152, d_scores = work + 1664*N + 1152, scores_t16_at = work + 1472*N + 1152
-    cdef write scores_t16_t1_at = work + 576*N + 1152, scores_t8_at = work + 1344*N + 1152
-    cdef write scores_t8_t1_at = work + 1088*N + 1152, d_scores_t17 = work + 1536*N + 1152
-    cdef write d_scores_t14_pad = work + 1152, second_W_laid_2 = work, d_scores_t8 = work + 1472*N + 1152
-    cdef write d_scores_t7 = work, d_scores_t6 = work + 576*N + 1152, d_second_W_laid = work
-    cdef real d_scores_t14
-    cdef real d_scores_t16_t1[128]
-    cdef real d_scores_t15[256]
+    cdef write scores_t17 = work + 1600*N + 1152, d_scores = work + 1664*N + 1152
+    cdef write scores_t16_t1_at = work + 1472*N + 1152, scores_t16_t1_t1_at = work + 576*N + 1152
+    cdef write scores_t8_t1_at = work + 1344*N + 1152, scores_t8_t1_t1_at = work + 1088*N + 1152
+    cdef write d_scores_t17 = work + 1536*N + 1152, d_scores_t14_pad = work + 1152, second_W_laid_2 = work
+    cdef write d_scores_t8 = work + 1472*N + 1152, d_scores_t6 = work + 576*N + 1152, d_second_W_laid = work
+    cdef real d_scores_t8_t1
+    cdef real d_scores_t16_t1[64]
+    cdef real d_scores_t16_t1_t1[2]
     cdef real d_scores_t13[16]
-    cdef real d_scores_t8_t1[2]
+    cdef real d_scores_t8_t1_t1[2]
     cdef real d_scores_t5[8]
     cdef real d_first_W_laid[72]
     cdef Py_ssize_t j, n, k, l, i
@@ -277,13 +280,31 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
     for j in range(10):
         d_head_b[j] = 0
     for n in range(N):
-        # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-        #     in flatten
         for j in range(16):
+            # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+            #     in flatten
             scores_t17[64*n + 4*j] = scores_t16[64*n + j]
+            # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+            #     where the max is
+            scores_t16_t1_at[64*n + j] = pick(above(scores_t16_t1_t1[128*n + j + 32], scores_t16_t1_t1[128*n + j]), <real>1, <real>0)
+            # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+            #     in flatten
             scores_t17[64*n + 4*j + 1] = scores_t16[64*n + j + 16]
+            # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+            #     where the max is
+            scores_t16_t1_at[64*n + j + 16] = pick(above(scores_t16_t1_t1[128*n + j + 48], scores_t16_t1_t1[128*n + j + 16]), <real>1, <real>0)
+            # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+            #     in flatten
             scores_t17[64*n + 4*j + 2] = scores_t16[64*n + j + 32]
+            # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+            #     where the max is
+            scores_t16_t1_at[64*n + j + 32] = pick(above(scores_t16_t1_t1[128*n + j + 96], scores_t16_t1_t1[128*n + j + 64]), <real>1, <real>0)
+            # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+            #     in flatten
             scores_t17[64*n + 4*j + 3] = scores_t16[64*n + j + 48]
+            # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+            #     where the max is
+            scores_t16_t1_at[64*n + j + 48] = pick(above(scores_t16_t1_t1[128*n + j + 112], scores_t16_t1_t1[128*n + j + 80]), <real>1, <real>0)
         # examples/lenet.gw:15   backward of  minimize mean(softmax_cross_entropy(scores, y))
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
@@ -297,15 +318,14 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
         for j in range(2):
             for k in range(2):
                 for l in range(16):
-                    scores_t16_at[64*n + 32*j + 16*k + l] = pick(above(scores_t16_t1[128*n + 64*j + 16*k + l + 32], scores_t16_t1[128*n + 64*j + 16*k + l]), <real>1, <real>0)
-                    scores_t16_t1_at[128*n + 64*j + 16*k + l] = pick(above(scores_t15[256*n + 128*j + 32*k + l + 16], scores_t15[256*n + 128*j + 32*k + l]), <real>1, <real>0)
-                    scores_t16_t1_at[128*n + 64*j + 16*k + l + 32] = pick(above(scores_t15[256*n + 128*j + 32*k + l + 80], scores_t15[256*n + 128*j + 32*k + l + 64]), <real>1, <real>0)
+                    scores_t16_t1_t1_at[128*n + 64*j + 16*k + l] = pick(above(scores_t14[256*n + 128*j + 32*k + l + 16], scores_t14[256*n + 128*j + 32*k + l]), <real>1, <real>0)
+                    scores_t16_t1_t1_at[128*n + 64*j + 16*k + l + 32] = pick(above(scores_t14[256*n + 128*j + 32*k + l + 80], scores_t14[256*n + 128*j + 32*k + l + 64]), <real>1, <real>0)
         for j in range(4):
             for k in range(4):
                 for l in range(8):
-                    scores_t8_at[128*n + 32*j + 8*k + l] = pick(above(scores_t8_t1[256*n + 64*j + 8*k + l + 32], scores_t8_t1[256*n + 64*j + 8*k + l]), <real>1, <real>0)
-                    scores_t8_t1_at[256*n + 64*j + 8*k + l] = pick(above(scores_t7[512*n + 128*j + 16*k + l + 8], scores_t7[512*n + 128*j + 16*k + l]), <real>1, <real>0)
-                    scores_t8_t1_at[256*n + 64*j + 8*k + l + 32] = pick(above(scores_t7[512*n + 128*j + 16*k + l + 72], scores_t7[512*n + 128*j + 16*k + l + 64]), <real>1, <real>0)
+                    scores_t8_t1_at[128*n + 32*j + 8*k + l] = pick(above(scores_t8_t1_t1[256*n + 64*j + 8*k + l + 32], scores_t8_t1_t1[256*n + 64*j + 8*k + l]), <real>1, <real>0)
+                    scores_t8_t1_t1_at[256*n + 64*j + 8*k + l] = pick(above(scores_t6[512*n + 128*j + 16*k + l + 8], scores_t6[512*n + 128*j + 16*k + l]), <real>1, <real>0)
+                    scores_t8_t1_t1_at[256*n + 64*j + 8*k + l + 32] = pick(above(scores_t6[512*n + 128*j + 16*k + l + 72], scores_t6[512*n + 128*j + 16*k + l + 64]), <real>1, <real>0)
         for j in range(10):
             d_head_b[j] += d_scores[10*n + j]
     gemm(N, 64, 10, 1,
@@ -314,34 +334,32 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
          0, d_scores_t17, 64)
     for j in range(16):
         d_scores_t13[j] = 0
+    #     d scores_t16 / d scores_t16_t1 = where(scores_t16_t1 <= 0, 0, 1)
+    #     scores_t16 is above 0 where scores_t16_t1 is
     #     max routes: the whole gradient goes to the first winner
-    #     d scores_t15 / d scores_t14 = where(scores_t14 <= 0, 0, 1)
-    #     scores_t15 is above 0 where scores_t14 is
-    #     d_scores_t14 with zeros around it
     for n in range(N):
         for j in range(16):
-            for k in range(2):
-                d_scores_t16_t1[2*j + k] = pick(k == scores_t16_at[64*n + j], d_scores_t17[64*n + 4*j], <real>0)
-                d_scores_t16_t1[2*j + k + 32] = pick(k == scores_t16_at[64*n + j + 16], d_scores_t17[64*n + 4*j + 1], <real>0)
-                d_scores_t16_t1[2*j + k + 64] = pick(k == scores_t16_at[64*n + j + 32], d_scores_t17[64*n + 4*j + 2], <real>0)
-                d_scores_t16_t1[2*j + k + 96] = pick(k == scores_t16_at[64*n + j + 48], d_scores_t17[64*n + 4*j + 3], <real>0)
-        for j in range(2):
-            for k in range(2):
-                for l in range(16):
-                    d_scores_t15[128*j + 32*k + l] = pick(0 == scores_t16_t1_at[128*n + 64*j + 16*k + l], d_scores_t16_t1[64*j + 32*k + 2*l], <real>0)
-                    d_scores_t15[128*j + 32*k + l + 16] = pick(1 == scores_t16_t1_at[128*n + 64*j + 16*k + l], d_scores_t16_t1[64*j + 32*k + 2*l], <real>0)
-                    d_scores_t15[128*j + 32*k + l + 64] = pick(0 == scores_t16_t1_at[128*n + 64*j + 16*k + l + 32], d_scores_t16_t1[64*j + 32*k + 2*l + 1], <real>0)
-                    d_scores_t15[128*j + 32*k + l + 80] = pick(1 == scores_t16_t1_at[128*n + 64*j + 16*k + l + 32], d_scores_t16_t1[64*j + 32*k + 2*l + 1], <real>0)
+            d_scores_t16_t1[j] = d_scores_t17[64*n + 4*j]*(<real>0 if scores_t16[64*n + j] <= 0 else <real>1)
+            d_scores_t16_t1[j + 16] = d_scores_t17[64*n + 4*j + 1]*(<real>0 if scores_t16[64*n + j + 16] <= 0 else <real>1)
+            d_scores_t16_t1[j + 32] = d_scores_t17[64*n + 4*j + 2]*(<real>0 if scores_t16[64*n + j + 32] <= 0 else <real>1)
+            d_scores_t16_t1[j + 48] = d_scores_t17[64*n + 4*j + 3]*(<real>0 if scores_t16[64*n + j + 48] <= 0 else <real>1)
         for j in range(6):
             for k in range(6):
                 for l in range(16):
                     d_scores_t14_pad[576*n + 96*j + 16*k + l] = 0
-        for j in range(4):
-            for k in range(4):
+        for j in range(2):
+            for k in range(2):
                 for l in range(16):
-                    d_scores_t14 = d_scores_t15[64*j + 16*k + l]*(<real>0 if scores_t15[256*n + 64*j + 16*k + l] <= 0 else <real>1)
-                    d_scores_t13[l] += d_scores_t14
-                    d_scores_t14_pad[576*n + 96*j + 16*k + l + 112] = d_scores_t14
+                    d_scores_t16_t1_t1[0] = pick(0 == scores_t16_t1_at[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
+                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 112] = pick(0 == scores_t16_t1_t1_at[128*n + 64*j + 16*k + l], d_scores_t16_t1_t1[0], <real>0)
+                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 128] = pick(1 == scores_t16_t1_t1_at[128*n + 64*j + 16*k + l], d_scores_t16_t1_t1[0], <real>0)
+                    d_scores_t16_t1_t1[1] = pick(1 == scores_t16_t1_at[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
+                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 208] = pick(0 == scores_t16_t1_t1_at[128*n + 64*j + 16*k + l + 32], d_scores_t16_t1_t1[1], <real>0)
+                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 224] = pick(1 == scores_t16_t1_t1_at[128*n + 64*j + 16*k + l + 32], d_scores_t16_t1_t1[1], <real>0)
+        for j in range(16):
+            for k in range(4):
+                for l in range(4):
+                    d_scores_t13[j] += d_scores_t14_pad[576*n + 96*k + 16*l + j + 112]
     #     second.W as the kernel reads it
     for j in range(3):
         for k in range(3):
@@ -354,23 +372,23 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
              1, d_scores_t14_pad, second_W_laid_2, 0, d_scores_t8)
     for j in range(8):
         d_scores_t5[j] = 0
-    #     d scores_t7 / d scores_t6 = where(scores_t6 <= 0, 0, 1)
-    #     scores_t7 is above 0 where scores_t6 is
+    #     d scores_t8 / d scores_t8_t1 = where(scores_t8_t1 <= 0, 0, 1)
+    #     scores_t8 is above 0 where scores_t8_t1 is
     for n in range(N):
         for j in range(4):
             for k in range(4):
                 for l in range(8):
-                    d_scores_t8_t1[0] = pick(0 == scores_t8_at[128*n + 32*j + 8*k + l], d_scores_t8[128*n + 32*j + 8*k + l], <real>0)
-                    d_scores_t7[128*j + 16*k + l] = pick(0 == scores_t8_t1_at[256*n + 64*j + 8*k + l], d_scores_t8_t1[0], <real>0)
-                    d_scores_t7[128*j + 16*k + l + 8] = pick(1 == scores_t8_t1_at[256*n + 64*j + 8*k + l], d_scores_t8_t1[0], <real>0)
-                    d_scores_t8_t1[1] = pick(1 == scores_t8_at[128*n + 32*j + 8*k + l], d_scores_t8[128*n + 32*j + 8*k + l], <real>0)
-                    d_scores_t7[128*j + 16*k + l + 64] = pick(0 == scores_t8_t1_at[256*n + 64*j + 8*k + l + 32], d_scores_t8_t1[1], <real>0)
-                    d_scores_t7[128*j + 16*k + l + 72] = pick(1 == scores_t8_t1_at[256*n + 64*j + 8*k + l + 32], d_scores_t8_t1[1], <real>0)
+                    d_scores_t8_t1 = d_scores_t8[128*n + 32*j + 8*k + l]*(<real>0 if scores_t8_pad[288*n + 48*j + 8*k + l + 56] <= 0 else <real>1)
+                    d_scores_t8_t1_t1[0] = pick(0 == scores_t8_t1_at[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
+                    d_scores_t6[512*n + 128*j + 16*k + l] = pick(0 == scores_t8_t1_t1_at[256*n + 64*j + 8*k + l], d_scores_t8_t1_t1[0], <real>0)
+                    d_scores_t6[512*n + 128*j + 16*k + l + 8] = pick(1 == scores_t8_t1_t1_at[256*n + 64*j + 8*k + l], d_scores_t8_t1_t1[0], <real>0)
+                    d_scores_t8_t1_t1[1] = pick(1 == scores_t8_t1_at[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
+                    d_scores_t6[512*n + 128*j + 16*k + l + 64] = pick(0 == scores_t8_t1_t1_at[256*n + 64*j + 8*k + l + 32], d_scores_t8_t1_t1[1], <real>0)
+                    d_scores_t6[512*n + 128*j + 16*k + l + 72] = pick(1 == scores_t8_t1_t1_at[256*n + 64*j + 8*k + l + 32], d_scores_t8_t1_t1[1], <real>0)
         for j in range(8):
             for k in range(8):
                 for l in range(8):
-                    d_scores_t6[512*n + 64*j + 8*k + l] = d_scores_t7[64*j + 8*k + l]*(<real>0 if scores_t7[512*n + 64*j + 8*k + l] <= 0 else <real>1)
-                    d_scores_t5[l] += d_scores_t6[512*n + 64*j + 8*k + l]
+                    d_scores_t5[k] += d_scores_t6[512*n + 64*j + 8*l + k]
     contract(1, 0, 0,  3, 10, 24,  3, 1, 8,
              N, 100, 512,  8, 10, 64,  8, 1, 8,
              8, 1, 1,
@@ -402,28 +420,28 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef read head_W = theta + 1248, head_b = theta + 1888
     cdef write d_first_W = grad, d_first_b = grad + 72, d_second_W = grad + 80, d_second_b = grad + 1232
     cdef write d_head_W = grad + 1248, d_head_b = grad + 1888
-    cdef write x_pad = work + 2400*N + 2304, scores_t3 = work + 2304, scores_t7 = work + 576*N + 2304
-    cdef write scores_t8_pad = work + 1600*N + 2304, scores_t8_at = work + 2144*N + 2304
-    cdef write scores_t8_t1_at = work + 1888*N + 2304, second_W_laid = work, second_W_laid_2 = work + 1152
-    cdef write scores_t11 = work + 1088*N + 2304, scores_t15 = work + 1344*N + 2304, scores_t16 = work + 2304
-    cdef write scores_t17 = work + 2512*N + 2304, scores_t16_at = work + 2576*N + 2304
-    cdef write scores_t16_t1_at = work + 2272*N + 2304, scores_t18 = work + 1088*N + 2304
-    cdef write d_scores = work + 2640*N + 2304, d_scores_t17 = work + 1088*N + 2304, d_scores_t14_pad = work + 2304
-    cdef write d_scores_t8 = work + 2272*N + 2304, d_scores_t7 = work, d_scores_t6 = work + 1088*N + 2304
+    cdef write x_pad = work + 1888*N + 2304, scores_t3 = work + 2304, scores_t6 = work
+    cdef write scores_t8_pad = work + 1088*N + 2304, scores_t8_t1_at = work + 1632*N + 2304
+    cdef write scores_t8_t1_t1_at = work + 1376*N + 2304, second_W_laid = work, second_W_laid_2 = work + 1152
+    cdef write scores_t11 = work + 2304, scores_t16 = work + 1760*N + 2304, scores_t17 = work + 2000*N + 2304
+    cdef write scores_t16_t1_at = work + 1824*N + 2304, scores_t16_t1_t1_at = work + 576*N + 2304
+    cdef write scores_t18 = work + 704*N + 2304, d_scores = work + 2064*N + 2304, d_scores_t17 = work + 704*N + 2304
+    cdef write d_scores_t14_pad = work + 2304, d_scores_t8 = work + 1760*N + 2304, d_scores_t6 = work + 576*N + 2304
     cdef write d_second_W_laid = work
-    cdef real t1, t2, scores_t8, loss_t1_max, d_scores_t14
+    cdef real scores_t8_t1, scores_t8, scores_t16_t1, loss_t1_max, d_scores_t8_t1
     cdef real loss_t4_block[8]
     cdef real first_W_laid[72]
-    cdef real scores_t8_t1[2]
-    cdef real scores_t16_t1[2]
+    cdef real scores_t8_t1_t1[2]
+    cdef real scores_t14[256]
+    cdef real scores_t16_t1_t1[2]
     cdef real scores[80]
     cdef real loss_t1_shift[8]
     cdef real loss_t1_exp[80]
     cdef real loss_t1_sum[8]
-    cdef real d_scores_t16_t1[128]
-    cdef real d_scores_t15[256]
+    cdef real d_scores_t16_t1[64]
+    cdef real d_scores_t16_t1_t1[2]
     cdef real d_scores_t13[16]
-    cdef real d_scores_t8_t1[2]
+    cdef real d_scores_t8_t1_t1[2]
     cdef real d_scores_t5[8]
     cdef real d_first_W_laid[72]
     cdef double loss_t4
@@ -451,8 +469,7 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         for j in range(8):
             for k in range(8):
                 for l in range(8):
-                    t1 = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
-                    scores_t7[512*n + 64*j + 8*k + l] = choose(t1 <= 0, <real>0, t1)
+                    scores_t6[64*j + 8*k + l] = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
         for j in range(6):
             for k in range(6):
                 for l in range(8):
@@ -461,16 +478,18 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
             for k in range(4):
                 for l in range(8):
                     #     in max_pool2d
-                    scores_t8_t1[0] = maximum(scores_t7[512*n + 128*j + 16*k + l], scores_t7[512*n + 128*j + 16*k + l + 8])
-                    scores_t8_t1[1] = maximum(scores_t7[512*n + 128*j + 16*k + l + 64], scores_t7[512*n + 128*j + 16*k + l + 72])
-                    scores_t8 = maximum(scores_t8_t1[0], scores_t8_t1[1])
+                    scores_t8_t1_t1[0] = maximum(scores_t6[128*j + 16*k + l], scores_t6[128*j + 16*k + l + 8])
+                    scores_t8_t1_t1[1] = maximum(scores_t6[128*j + 16*k + l + 64], scores_t6[128*j + 16*k + l + 72])
+                    scores_t8_t1 = maximum(scores_t8_t1_t1[0], scores_t8_t1_t1[1])
+                    #     of the largest: it keeps order
+                    scores_t8 = (<real>0 if scores_t8_t1 <= 0 else scores_t8_t1)
                     #     scores_t8 with zeros around it
                     scores_t8_pad[288*n + 48*j + 8*k + l + 56] = scores_t8
                     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                     #     where the max is
-                    scores_t8_at[128*n + 32*j + 8*k + l] = pick(above(scores_t8_t1[1], scores_t8_t1[0]), <real>1, <real>0)
-                    scores_t8_t1_at[256*n + 64*j + 8*k + l] = pick(above(scores_t7[512*n + 128*j + 16*k + l + 8], scores_t7[512*n + 128*j + 16*k + l]), <real>1, <real>0)
-                    scores_t8_t1_at[256*n + 64*j + 8*k + l + 32] = pick(above(scores_t7[512*n + 128*j + 16*k + l + 72], scores_t7[512*n + 128*j + 16*k + l + 64]), <real>1, <real>0)
+                    scores_t8_t1_at[128*n + 32*j + 8*k + l] = pick(above(scores_t8_t1_t1[1], scores_t8_t1_t1[0]), <real>1, <real>0)
+                    scores_t8_t1_t1_at[256*n + 64*j + 8*k + l] = pick(above(scores_t6[128*j + 16*k + l + 8], scores_t6[128*j + 16*k + l]), <real>1, <real>0)
+                    scores_t8_t1_t1_at[256*n + 64*j + 8*k + l + 32] = pick(above(scores_t6[128*j + 16*k + l + 72], scores_t6[128*j + 16*k + l + 64]), <real>1, <real>0)
     for j in range(8):
         # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
         #     second.W as the kernel reads it
@@ -494,22 +513,23 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         for j in range(4):
             for k in range(4):
                 for l in range(16):
-                    t2 = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
-                    scores_t15[256*n + 64*j + 16*k + l] = choose(t2 <= 0, <real>0, t2)
+                    scores_t14[64*j + 16*k + l] = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
         for j in range(2):
             for k in range(2):
                 for l in range(16):
                     #     in max_pool2d
-                    scores_t16_t1[0] = maximum(scores_t15[256*n + 128*j + 32*k + l], scores_t15[256*n + 128*j + 32*k + l + 16])
-                    scores_t16_t1[1] = maximum(scores_t15[256*n + 128*j + 32*k + l + 64], scores_t15[256*n + 128*j + 32*k + l + 80])
-                    scores_t16[64*n + 32*j + 16*k + l] = maximum(scores_t16_t1[0], scores_t16_t1[1])
+                    scores_t16_t1_t1[0] = maximum(scores_t14[128*j + 32*k + l], scores_t14[128*j + 32*k + l + 16])
+                    scores_t16_t1_t1[1] = maximum(scores_t14[128*j + 32*k + l + 64], scores_t14[128*j + 32*k + l + 80])
+                    scores_t16_t1 = maximum(scores_t16_t1_t1[0], scores_t16_t1_t1[1])
+                    #     of the largest: it keeps order
+                    scores_t16[64*n + 32*j + 16*k + l] = (<real>0 if scores_t16_t1 <= 0 else scores_t16_t1)
                     #     in flatten
                     scores_t17[64*n + 4*l + 2*j + k] = scores_t16[64*n + 32*j + 16*k + l]
                     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                     #     where the max is
-                    scores_t16_at[64*n + 32*j + 16*k + l] = pick(above(scores_t16_t1[1], scores_t16_t1[0]), <real>1, <real>0)
-                    scores_t16_t1_at[128*n + 64*j + 16*k + l] = pick(above(scores_t15[256*n + 128*j + 32*k + l + 16], scores_t15[256*n + 128*j + 32*k + l]), <real>1, <real>0)
-                    scores_t16_t1_at[128*n + 64*j + 16*k + l + 32] = pick(above(scores_t15[256*n + 128*j + 32*k + l + 80], scores_t15[256*n + 128*j + 32*k + l + 64]), <real>1, <real>0)
+                    scores_t16_t1_at[64*n + 32*j + 16*k + l] = pick(above(scores_t16_t1_t1[1], scores_t16_t1_t1[0]), <real>1, <real>0)
+                    scores_t16_t1_t1_at[128*n + 64*j + 16*k + l] = pick(above(scores_t14[128*j + 32*k + l + 16], scores_t14[128*j + 32*k + l]), <real>1, <real>0)
+                    scores_t16_t1_t1_at[128*n + 64*j + 16*k + l + 32] = pick(above(scores_t14[128*j + 32*k + l + 80], scores_t14[128*j + 32*k + l + 64]), <real>1, <real>0)
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     in dense
     #     in flatten
@@ -569,57 +589,55 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
          0, d_scores_t17, 64)
     for j in range(16):
         d_scores_t13[j] = 0
+    #     d scores_t16 / d scores_t16_t1 = where(scores_t16_t1 <= 0, 0, 1)
+    #     scores_t16 is above 0 where scores_t16_t1 is
     #     max routes: the whole gradient goes to the first winner
-    #     d scores_t15 / d scores_t14 = where(scores_t14 <= 0, 0, 1)
-    #     scores_t15 is above 0 where scores_t14 is
-    #     d_scores_t14 with zeros around it
     for n in range(N):
         for j in range(16):
-            for k in range(2):
-                d_scores_t16_t1[2*j + k] = pick(k == scores_t16_at[64*n + j], d_scores_t17[64*n + 4*j], <real>0)
-                d_scores_t16_t1[2*j + k + 32] = pick(k == scores_t16_at[64*n + j + 16], d_scores_t17[64*n + 4*j + 1], <real>0)
-                d_scores_t16_t1[2*j + k + 64] = pick(k == scores_t16_at[64*n + j + 32], d_scores_t17[64*n + 4*j + 2], <real>0)
-                d_scores_t16_t1[2*j + k + 96] = pick(k == scores_t16_at[64*n + j + 48], d_scores_t17[64*n + 4*j + 3], <real>0)
-        for j in range(2):
-            for k in range(2):
-                for l in range(16):
-                    d_scores_t15[128*j + 32*k + l] = pick(0 == scores_t16_t1_at[128*n + 64*j + 16*k + l], d_scores_t16_t1[64*j + 32*k + 2*l], <real>0)
-                    d_scores_t15[128*j + 32*k + l + 16] = pick(1 == scores_t16_t1_at[128*n + 64*j + 16*k + l], d_scores_t16_t1[64*j + 32*k + 2*l], <real>0)
-                    d_scores_t15[128*j + 32*k + l + 64] = pick(0 == scores_t16_t1_at[128*n + 64*j + 16*k + l + 32], d_scores_t16_t1[64*j + 32*k + 2*l + 1], <real>0)
-                    d_scores_t15[128*j + 32*k + l + 80] = pick(1 == scores_t16_t1_at[128*n + 64*j + 16*k + l + 32], d_scores_t16_t1[64*j + 32*k + 2*l + 1], <real>0)
+            d_scores_t16_t1[j] = d_scores_t17[64*n + 4*j]*(<real>0 if scores_t16[64*n + j] <= 0 else <real>1)
+            d_scores_t16_t1[j + 16] = d_scores_t17[64*n + 4*j + 1]*(<real>0 if scores_t16[64*n + j + 16] <= 0 else <real>1)
+            d_scores_t16_t1[j + 32] = d_scores_t17[64*n + 4*j + 2]*(<real>0 if scores_t16[64*n + j + 32] <= 0 else <real>1)
+            d_scores_t16_t1[j + 48] = d_scores_t17[64*n + 4*j + 3]*(<real>0 if scores_t16[64*n + j + 48] <= 0 else <real>1)
         for j in range(6):
             for k in range(6):
                 for l in range(16):
                     d_scores_t14_pad[576*n + 96*j + 16*k + l] = 0
-        for j in range(4):
-            for k in range(4):
+        for j in range(2):
+            for k in range(2):
                 for l in range(16):
-                    d_scores_t14 = d_scores_t15[64*j + 16*k + l]*(<real>0 if scores_t15[256*n + 64*j + 16*k + l] <= 0 else <real>1)
-                    d_scores_t13[l] += d_scores_t14
-                    d_scores_t14_pad[576*n + 96*j + 16*k + l + 112] = d_scores_t14
+                    d_scores_t16_t1_t1[0] = pick(0 == scores_t16_t1_at[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
+                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 112] = pick(0 == scores_t16_t1_t1_at[128*n + 64*j + 16*k + l], d_scores_t16_t1_t1[0], <real>0)
+                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 128] = pick(1 == scores_t16_t1_t1_at[128*n + 64*j + 16*k + l], d_scores_t16_t1_t1[0], <real>0)
+                    d_scores_t16_t1_t1[1] = pick(1 == scores_t16_t1_at[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
+                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 208] = pick(0 == scores_t16_t1_t1_at[128*n + 64*j + 16*k + l + 32], d_scores_t16_t1_t1[1], <real>0)
+                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 224] = pick(1 == scores_t16_t1_t1_at[128*n + 64*j + 16*k + l + 32], d_scores_t16_t1_t1[1], <real>0)
+        for j in range(16):
+            for k in range(4):
+                for l in range(4):
+                    d_scores_t13[j] += d_scores_t14_pad[576*n + 96*k + 16*l + j + 112]
     contract(N, 576, 128,  4, 96, 32,  4, 16, 8,
              1, 0, 0,  3, 96, 384,  48, 1, 8,
              8, 1, 1,
              1, d_scores_t14_pad, second_W_laid_2, 0, d_scores_t8)
     for j in range(8):
         d_scores_t5[j] = 0
-    #     d scores_t7 / d scores_t6 = where(scores_t6 <= 0, 0, 1)
-    #     scores_t7 is above 0 where scores_t6 is
+    #     d scores_t8 / d scores_t8_t1 = where(scores_t8_t1 <= 0, 0, 1)
+    #     scores_t8 is above 0 where scores_t8_t1 is
     for n in range(N):
         for j in range(4):
             for k in range(4):
                 for l in range(8):
-                    d_scores_t8_t1[0] = pick(0 == scores_t8_at[128*n + 32*j + 8*k + l], d_scores_t8[128*n + 32*j + 8*k + l], <real>0)
-                    d_scores_t7[128*j + 16*k + l] = pick(0 == scores_t8_t1_at[256*n + 64*j + 8*k + l], d_scores_t8_t1[0], <real>0)
-                    d_scores_t7[128*j + 16*k + l + 8] = pick(1 == scores_t8_t1_at[256*n + 64*j + 8*k + l], d_scores_t8_t1[0], <real>0)
-                    d_scores_t8_t1[1] = pick(1 == scores_t8_at[128*n + 32*j + 8*k + l], d_scores_t8[128*n + 32*j + 8*k + l], <real>0)
-                    d_scores_t7[128*j + 16*k + l + 64] = pick(0 == scores_t8_t1_at[256*n + 64*j + 8*k + l + 32], d_scores_t8_t1[1], <real>0)
-                    d_scores_t7[128*j + 16*k + l + 72] = pick(1 == scores_t8_t1_at[256*n + 64*j + 8*k + l + 32], d_scores_t8_t1[1], <real>0)
+                    d_scores_t8_t1 = d_scores_t8[128*n + 32*j + 8*k + l]*(<real>0 if scores_t8_pad[288*n + 48*j + 8*k + l + 56] <= 0 else <real>1)
+                    d_scores_t8_t1_t1[0] = pick(0 == scores_t8_t1_at[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
+                    d_scores_t6[512*n + 128*j + 16*k + l] = pick(0 == scores_t8_t1_t1_at[256*n + 64*j + 8*k + l], d_scores_t8_t1_t1[0], <real>0)
+                    d_scores_t6[512*n + 128*j + 16*k + l + 8] = pick(1 == scores_t8_t1_t1_at[256*n + 64*j + 8*k + l], d_scores_t8_t1_t1[0], <real>0)
+                    d_scores_t8_t1_t1[1] = pick(1 == scores_t8_t1_at[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
+                    d_scores_t6[512*n + 128*j + 16*k + l + 64] = pick(0 == scores_t8_t1_t1_at[256*n + 64*j + 8*k + l + 32], d_scores_t8_t1_t1[1], <real>0)
+                    d_scores_t6[512*n + 128*j + 16*k + l + 72] = pick(1 == scores_t8_t1_t1_at[256*n + 64*j + 8*k + l + 32], d_scores_t8_t1_t1[1], <real>0)
         for j in range(8):
             for k in range(8):
                 for l in range(8):
-                    d_scores_t6[512*n + 64*j + 8*k + l] = d_scores_t7[64*j + 8*k + l]*(<real>0 if scores_t7[512*n + 64*j + 8*k + l] <= 0 else <real>1)
-                    d_scores_t5[l] += d_scores_t6[512*n + 64*j + 8*k + l]
+                    d_scores_t5[k] += d_scores_t6[512*n + 64*j + 8*l + k]
     contract(1, 0, 0,  3, 10, 24,  3, 1, 8,
              N, 100, 512,  8, 10, 64,  8, 1, 8,
              8, 1, 1,
@@ -800,9 +818,9 @@ _SPEC = """{
         'loss:head.b': (10,),
     },
     'kept': (
-        ('scores_t7', ('*', 100, 'N'), ('N', 8, 8, 8), (512, 1, 64, 8)),
+        ('scores_t6', ('*', 100, 'N'), ('N', 8, 8, 8), (512, 1, 64, 8)),
         ('scores_t8', ('+', ('*', 868, 'N'), 56), ('N', 8, 4, 4), (288, 1, 48, 8)),
-        ('scores_t15', ('*', 1156, 'N'), ('N', 16, 4, 4), (256, 1, 64, 16)),
+        ('scores_t14', ('*', 1156, 'N'), ('N', 16, 4, 4), (256, 1, 64, 16)),
         ('scores_t16', ('*', 1540, 'N'), ('N', 16, 2, 2), (64, 1, 32, 16)),
     ),
     'lines': ((12, 'scores', ('N', 10), ('*', 96522, 'N'), 4), (15, 'loss', (), ('+', ('*', 12, 'N'), 1), 4)),
@@ -818,7 +836,7 @@ _SPEC = """{
             'name': 'forward',
             'slots': ('in:x', 'in:y', 'theta', 'out:scores', 'out:loss', 'kept', 'work'),
             'kept': ('*', 1615, 'N'),
-            'work': ('max', ('*', 512, 'N'), ('+', ('*', 256, 'N'), 1152)),
+            'work': 1152,
             'sizes': ('N',),
         },
         {
@@ -832,7 +850,7 @@ _SPEC = """{
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
-            'work': ('+', ('*', 2650, 'N'), 2304),
+            'work': ('+', ('*', 2074, 'N'), 2304),
             'sizes': ('N',),
         },
     ),

@@ -43,6 +43,10 @@ cdef extern from "gradwright/gemm.h" nogil:
               const double *a, Py_ssize_t a_row, Py_ssize_t a_column,
               const double *b, Py_ssize_t b_row, Py_ssize_t b_column,
               double beta, double *c, Py_ssize_t c_row) noexcept
+cdef extern from "gradwright/contract.h" nogil:
+    # to[j, i] = from[i, j], with the steps from row to row
+    void transpose "gw_transpose_f64"(Py_ssize_t rows, Py_ssize_t columns, const double *source,
+                   Py_ssize_t source_row, double *to, Py_ssize_t to_row) noexcept
 
 ctypedef double real
 
@@ -230,7 +234,7 @@ cdef void backward(read theta, write grad, read kept, write work, Py_ssize_t N, 
     cdef real d_b[128]
     cdef real d_b_2[128]
     cdef real sum_b[128]
-    cdef Py_ssize_t n, j, k, t
+    cdef Py_ssize_t n, j, t, k
     # examples/lstm.gw:16   backward of  minimize mean((h - target)**2)
     #     d loss_t2 / d loss_t1 = 2 * loss_t1
     #     d loss / d loss_t3 = 1 / 32*N
@@ -243,9 +247,7 @@ cdef void backward(read theta, write grad, read kept, write work, Py_ssize_t N, 
         d_b[j] = 0
     # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
     #     transposed once for all steps
-    for j in range(128):
-        for k in range(32):
-            W_T[32*j + k] = W[128*k + j + 2048]
+    transpose(32, 128, W + 2048, 128, W_T, 32)
     # examples/lstm.gw:7   backward of  scan t in range(T):
     #     the same steps backwards
     for n in range(N):
@@ -431,9 +433,7 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
         d_b[j] = 0
     # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
     #     transposed once for all steps
-    for j in range(128):
-        for k in range(32):
-            W_T[32*j + k] = W[128*k + j + 2048]
+    transpose(32, 128, W + 2048, 128, W_T, 32)
     # examples/lstm.gw:7   backward of  scan t in range(T):
     #     the same steps backwards
     for n in range(N):

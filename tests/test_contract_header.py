@@ -42,6 +42,9 @@ void contract_{s}(const ptrdiff_t* v, {real} alpha, const {real}* a, const {real
     gw_contract_{s}(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15], v[16],
                     v[17], v[18], v[19], v[20], alpha, a, b, beta, c);
 }}
+void transpose_{s}(ptrdiff_t rows, ptrdiff_t columns, const {real}* from, ptrdiff_t from_row, {real}* to, ptrdiff_t to_row) {{
+    gw_transpose_{s}(rows, columns, from, from_row, to, to_row);
+}}
 """
     for real, s in (("double", "f64"), ("float", "f32"))
 )
@@ -230,6 +233,27 @@ def test_convolutions(library: ctypes.CDLL, dtype: Any) -> None:
         for beta in (0.0, 1.0):
             check(library, what, dtype, beta=beta)
             check(library, weights_of(what), dtype, alpha=0.1, beta=beta, at_end=False)
+
+
+@pytest.mark.parametrize("dtype", REALS)
+def test_a_transpose_of_every_size(library: ctypes.CDLL, dtype: Any) -> None:
+    """Every remainder to twice a vector's length, rows apart or not, and nothing touched outside: guard pages lie around both."""
+    rng = np.random.default_rng(0)
+    turn = getattr(library, f"transpose_{'f64' if dtype == np.float64 else 'f32'}")
+    for rows in (*range(36), 64, 100):
+        for columns, gap, at_end in ((rows, 0, True), (17, 3, True), (35, 0, False), (16, 5, False), (1, 1, True)):
+            source = room("a").reals(max(rows - 1, 0) * (columns + gap) + columns * (rows > 0), dtype, at_end)
+            target = room("c").reals(max(columns - 1, 0) * (rows + gap) + rows * (columns > 0), dtype, at_end)
+            source[...] = rng.standard_normal(source.shape)
+            target[...] = -1
+            pointers = [ctypes.c_void_p(x.ctypes.data) for x in (source, target)]
+            size = ctypes.c_ssize_t
+            turn(size(rows), size(columns), pointers[0], size(columns + gap), pointers[1], size(rows + gap))
+            wanted = np.full_like(target, -1)
+            for j in range(columns):
+                start = j * (rows + gap)
+                wanted[start : start + rows] = source[j::columns + gap][:rows]
+            np.testing.assert_array_equal(target, wanted)
 
 
 KINDS = ["NN", "TN", "NT", "TT"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gradwright.compiler.driver import compile_model
 from gradwright.runtime import gradcheck, load
 
 try:
@@ -325,3 +326,24 @@ def test_a_causal_block_does_not_look_ahead() -> None:
     after = model.forward(x=x).y
     np.testing.assert_array_equal(before[:, :4], after[:, :4])
     assert np.abs(before[:, 4:] - after[:, 4:]).max() > 1e-3
+
+
+@pytest.mark.parametrize("how", ["relu", "relu6"])
+@pytest.mark.parametrize("window", ["2", "3, stride=2, pad=1", "2, stride=1"])
+def test_a_pool_before_or_after_what_keeps_order(how: str, window: str) -> None:
+    """The pool takes the largest first where the user has not named what is between: every bit is the same, with ties, numbers
+    at the ends of the flat parts, NaN and infinity."""
+    head = "use layers\nsize N\ninput x[N, 2, 6, 6], weight[N, 2, 6, 6]\n"
+    tail = "minimize sum(p * p * weight[0, 0, 0, 0] + p)\ngradient loss wrt x\n"
+    named, piped = f"h = {how}(x)\np = max_pool2d(h, {window})\n", f"p = x |> {how} |> max_pool2d({window})\n"
+    named, piped = head + named + tail, head + piped + tail
+    rng = np.random.default_rng(0)
+    x = rng.integers(-3, 9, (20, 2, 6, 6)).astype(float)
+    x[3:5, 0, 2, 2], x[6, 1, 0, 0], x[7, 0, 5, 5] = np.nan, np.inf, -np.inf
+    weight = np.full((20, 2, 6, 6), 0.5)
+    found = [load(text, name="order", backend="numpy").Model().value_and_grad(x=x, weight=weight) for text in (named, piped)]
+    np.testing.assert_array_equal(found[0][0].loss, found[1][0].loss)
+    np.testing.assert_array_equal(found[0][1].x, found[1][1].x)
+    assert np.abs(np.nan_to_num(found[0][1].x)).sum() > 0
+    listed = ["of the largest: it keeps order" in str(compile_model(text, stop_after="cython").value) for text in (named, piped)]
+    assert listed == [False, True]

@@ -36,6 +36,7 @@ from gradwright.compiler.passes import (
     hoist,
     inline,
     layouts,
+    ordered,
     routes,
     save,
     segments,
@@ -62,8 +63,8 @@ Array = NDArray[Any]
 ORIGIN = Origin((), "test")
 PASSES = {
     "constants": constants.run, "given": given_derivatives.run, "cse": cse.run, "dce": dce.run,
-    "expand": expand.run, "hoist": hoist.run, "inline": inline.run, "routes": routes.run, "save": save.run,
-    "segments": segments.run, "share": share.run, "signs": signs.run, "sink": sink.run,
+    "expand": expand.run, "hoist": hoist.run, "inline": inline.run, "ordered": ordered.run, "routes": routes.run,
+    "save": save.run, "segments": segments.run, "share": share.run, "signs": signs.run, "sink": sink.run,
     "softmax": softmax.run, "split": split.run, "transposes": transposes.run, "windows": windows.run, "digits": digits.run,
     "layouts": layouts.run, "unroll": unroll.run,
 }  # fmt: skip

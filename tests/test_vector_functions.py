@@ -56,6 +56,35 @@ def test_what_a_row_has_once_is_read_before_the_loop_along_it() -> None:
         np.testing.assert_allclose(found, want[:rows], rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_reads_in_steps_of_a_power_of_two_keep_no_loop_from_being_vectorised(dtype: str) -> None:
+    """gcc 12 finds no vectors where such a step is a number: "no vectype for stmt"."""
+    model = f"dtype {dtype}\nsize N\ninput x[N, 64, 32], y[N, 32, 64]\nf[n, i, j] = exp(x[n, j, i]) * y[n, i, j]\noutput f\n"
+    code = text(model)
+    assert "f[2048*n + 64*j + k] = exp(x[2048*n + stride_32*k + j])*y[2048*n + 64*j + k]" in code
+    assert "stride_32 = stride(32)" in code
+    assert "stride" not in text(re.sub(r"\b32\b", "33", model).replace("64, 33]", "65, 33]").replace("33, 64]", "33, 65]"))
+    rng = np.random.default_rng(0)
+    x, y = (rng.normal(size=shape).astype(dtype) for shape in ((3, 64, 32), (3, 32, 64)))
+    found = load(model, name="steps").Model().forward(x=x, y=y)["f"]
+    np.testing.assert_allclose(found, np.exp(x.transpose(0, 2, 1)) * y, rtol=1e-6 if dtype == "float32" else 1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", ["64, 32", "37, 100", "N, 32", "16, N", "N, M"])
+def test_rows_into_columns_by_the_kernel(dtype: str, sizes: str) -> None:
+    n, m = sizes.split(", ")
+    model = f"dtype {dtype}\nsize K, N, M\ninput x[K, {n}, {m}], y[N, M]\nf[k, i, j] = x[k, j, i]\ng = sum(y)\noutput f, g\n"
+    code = text(model)
+    assert len(re.findall(r"transpose\(", code)) >= 2 and f"transpose({n}, {m}, x + " in code
+    module = load(model, name="turned")
+    for rows in (0, 1, 33):
+        shape = tuple({"N": 5 + rows, "M": 40}.get(s) or int(s) for s in (n, m))
+        x = np.random.default_rng(rows).normal(size=(3, *shape)).astype(dtype)
+        found = module.Model().forward(x=x, y=np.zeros((5 + rows if "N" in sizes else 2, 40), dtype))["f"]
+        np.testing.assert_array_equal(found, x.transpose(0, 2, 1))
+
+
 # ---- sin, cos and tan ----
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from ..graph import expr as E
-from ..graph.ir import Access, Origin
+from ..graph.ir import Access, Ix, Origin, fixed
+from ..graph.rewrite import substitute_ix
 from ..graph.shapes import Dim
 from ..loops.buffers import used
 from ..loops.ir import ArgBest, Assign, Leave, Loop, Move, Node, Product, Rank, Zero
+from ..loops.items import UNROLLED
 from ..loops.joins import BLOCKED
 from ..loops.nest import STRIP
 from ..loops.nodes import walk
@@ -325,7 +327,7 @@ class KernelWriter(Sums):
 
     def _loop(self, node: Loop, depth: int) -> None:
         pad = "    " * depth
-        if self.bounds is None and self._short(node, pad):
+        if self.bounds is None and (self._short(node, pad) or self._turned(node, pad)):
             return
         variable = self._variable(node.variable, node.extent, depth)
         self.extents[node.variable] = node.extent
@@ -336,8 +338,52 @@ class KernelWriter(Sums):
             (first, extent), self.bounds = self.bounds, None
         still, self.still = self.still, {}
         self._still(node, pad)
+        flat = any(not isinstance(n, Assign) or n.body is not E.arg(0) for n in node.body)
+        flat = flat and not any(isinstance(n, Loop) for n in node.body) and (node.extent.value or BLOCKED) > UNROLLED
+        self.innermost = node.variable if flat else ""
         self._whole_loop(node, depth, variable, first, extent, origins)
-        self.still = still
+        self.still, self.innermost = still, ""
+
+    def _turned(self, node: Loop, pad: str) -> bool:
+        """A copy of rows into columns, which the kernel that packs operands does in squares."""
+        inner = node.body[0] if len(node.body) == 1 else None
+        if not self.parallel or not isinstance(inner, Loop) or len(inner.body) != 1 or node.of or node.strip:
+            return False
+        (copy,) = inner.body
+        if not isinstance(copy, Assign) or copy.op != "=" or copy.body is not E.arg(0) or copy.drop or inner.of or inner.strip:
+            return False
+        (read,), write = copy.args, Access(copy.target, copy.index)
+        if read.fill is not None or any(True for a in (read, write) for ix in a.index for _ in ix.gathers()):
+            return False
+        if any(s.kind == "scalar" or s.value.kind == "int" for s in (self.storage[a.value] for a in (read, write))):
+            return False
+        if any((loop.extent.value or BLOCKED) < STRIP for loop in (node, inner)):
+            return False
+        places = self._place(read), self._place(write)
+        steps = [[_step(place, loop.variable) for loop in (node, inner)] for place in places]
+        if any(step is None for pair in steps for step in pair):
+            return False
+        (read_outer, read_inner), (write_outer, write_inner) = steps
+        if read_outer is not None and read_outer.is_one() and write_inner is not None and write_inner.is_one():
+            rows, columns, from_row, to_row = inner.extent, node.extent, read_inner, write_outer
+        elif read_inner is not None and read_inner.is_one() and write_outer is not None and write_outer.is_one():
+            rows, columns, from_row, to_row = node.extent, inner.extent, read_outer, write_inner
+        else:
+            return False
+        assert from_row is not None and to_row is not None
+        if from_row.is_one() or to_row.is_one():
+            return False
+        start = {node.variable: fixed(0), inner.variable: fixed(0)}
+        texts = []
+        for access, place in zip((read, write), places, strict=True):
+            offset, name = self._index(substitute_ix(place, start, {})), self._name(access.value)
+            texts.append(name if offset == "0" else f"{name} + {offset}")
+        self.used.add("transpose")
+        self._comment(copy, pad)
+        counts = ", ".join(dim_text(d, self.spell) for d in (rows, columns))
+        self.lines.add(f"{pad}transpose({counts}, {texts[0]}, {dim_text(from_row, self.spell)}, {texts[1]}, "
+                       f"{dim_text(to_row, self.spell)})", copy.origin)  # fmt: skip
+        return True
 
     def _whole_loop(self, node: Loop, depth: int, variable: str, first: str, extent: str, origins: tuple[Origin, ...]) -> None:
         pad = "    " * depth
@@ -481,3 +527,10 @@ class KernelWriter(Sums):
         self.lines.add(f"{inner}{',  '.join(depth_text)},", node.origin)
         self.lines.add(f"{inner}{sizes(columns.extent, columns.b, columns.c)},", node.origin)
         self.lines.add(f"{inner}{alpha.text}, {a}, {b}, {beta.text}, {c})", node.origin)
+
+
+def _step(place: Ix, variable: str) -> Dim | None:
+    """By how much a position moves with a loop variable, if it does so evenly."""
+    found = [(atom, factor) for atom, factor in place.terms if atom == variable or (
+        not isinstance(atom, str) and variable in Ix(((atom, Dim.of(1)),)).axes())]  # fmt: skip
+    return found[0][1] if len(found) == 1 and found[0][0] == variable else None

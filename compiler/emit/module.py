@@ -183,7 +183,8 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     lines.append(f'    ctypedef {real} *write "gw_write_{width}"')
     lines.append('    ctypedef const long long *indices "gw_read_i64"')
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
-    own = "above below choose contract contract_guarded gemm gemm_move inf move nan pi pick rank root share step_power".split()
+    own = """above below choose contract contract_guarded gemm gemm_move inf move nan pi pick rank root share step_power stride
+             transpose""".split()
     for name in sorted(used.difference(own, _BLOCKS, _GAMMA, _CIRCULAR, E.DRAWS)):
         arguments = f"{real}, {real}" if name in _TWO else real
         lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
@@ -196,6 +197,9 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
         lines.append(f'    {real} choose "gw_choose{suffix}"(bint condition, {real} if_true, {real} otherwise) noexcept')
     if "pi" in used:
         lines.append(f'    {real} pi "gw_pi_{width}"')
+    if "stride" in used:
+        lines.append("    # the number itself, which the C compiler does not see: it makes no vectors of reads so far apart")
+        lines.append('    Py_ssize_t stride "gw_stride"(Py_ssize_t) noexcept')
     if "root" in used:
         lines.append("    # the square root, rounded up")
         lines.append('    Py_ssize_t root "gw_root"(Py_ssize_t) noexcept')
@@ -263,6 +267,11 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
             lines.append(f"        {', '.join(steps)},")
         lines.append("        Py_ssize_t n, Py_ssize_t b_j, Py_ssize_t c_j,")
         lines.append(f"        {real} alpha, const {real} *a, const {real} *b, {real} beta, {real} *c) noexcept")
+    if "transpose" in used:
+        lines.append('cdef extern from "gradwright/contract.h" nogil:')
+        lines.append("    # to[j, i] = from[i, j], with the steps from row to row")
+        lines.append(f'    void transpose "gw_transpose_{width}"(Py_ssize_t rows, Py_ssize_t columns, const {real} *source,')
+        lines.append(f"                   Py_ssize_t source_row, {real} *to, Py_ssize_t to_row) noexcept")
     if used & _CIRCULAR:
         lines.append('cdef extern from "gradwright/circular.h" nogil:')
         lines += [f'    {real} {name} "gw_{name}{suffix}"({real}) noexcept' for name in sorted(used & _CIRCULAR)]

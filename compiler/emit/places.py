@@ -41,6 +41,8 @@ class Places:
         self.header: tuple[object, ...] | None = None
         self.noted: set[str] = set()
         self.formulas = Formulas(self._leaf, single, self.used)
+        self.single = single
+        self.innermost = ""  # the loop variable of the loop without loops inside that is being written, if it is long
         self._args: tuple[Access, ...] = ()
         self.temporaries = 0
         self.shared: set[str] = set()  # values that pieces of the kernel hand on
@@ -225,8 +227,8 @@ class Places:
         self._active.append(variable)
         return self.variables[variable]
 
-    def _index(self, ix: Ix) -> str:
-        """An index as integer arithmetic."""
+    def _index(self, ix: Ix, read: bool = False) -> str:
+        """An index as integer arithmetic. Steps that a loop reads in are hidden where the C compiler would stumble over them."""
         parts: list[str] = []
         for atom, factor in ix.terms:
             if isinstance(atom, str):
@@ -238,6 +240,9 @@ class Places:
                 sign = "//" if isinstance(atom, Quot) else "%"
                 text = f"({self._index(atom.a)}) {sign} ({dim_text(atom.b, self.spell)})"
                 text = f"({text})"
+            if read and atom == self.innermost and self._stumbles(factor):
+                parts.append(f" + {self._hidden(factor)}*{text}")
+                continue
             one = len(factor.terms) == 1
             if factor.value == 1:
                 parts.append(f" + {text}")
@@ -255,8 +260,19 @@ class Places:
         joined = "".join(parts)
         return "-" + joined[3:] if joined.startswith(" - ") else joined[3:]
 
-    def _position(self, access: Access) -> str:
-        return self._index(self._place(access))
+    def _stumbles(self, factor: Dim) -> bool:
+        """Of reads in steps of a power of two, of more elements than a vector has, gcc 12 makes no vectors ("no vectype")."""
+        step = factor.value or 0
+        return step >= (16 if self.single else 8) and step & (step - 1) == 0
+
+    def _hidden(self, factor: Dim) -> str:
+        self.used.add("stride")
+        name = self.spell(f"stride_{factor}")
+        self._local("Py_ssize_t", f"{name} = stride({factor})")
+        return name
+
+    def _position(self, access: Access, read: bool = False) -> str:
+        return self._index(self._place(access), read)
 
     def _place(self, access: Access) -> Ix:
         s = self.storage[access.value]
@@ -272,7 +288,7 @@ class Places:
         """A value as it is called inside of the function that is being written."""
         return f"_shared.{self.spell(value)}" if value in self.shared else self.spell(value)
 
-    def _element(self, access: Access) -> Code:
+    def _element(self, access: Access, read: bool = False) -> Code:
         s = self.storage[access.value]
         name = self._name(s.value.name)
         if access.value in self.loaded:
@@ -283,7 +299,7 @@ class Places:
             return Code(name, ATOM, type_)  # type: ignore[arg-type]
         if access in self.still:
             return Code(self.still[access], ATOM, "real")
-        return Code(f"{name}[{self._position(access)}]", ATOM, type_)  # type: ignore[arg-type]
+        return Code(f"{name}[{self._position(access, read)}]", ATOM, type_)  # type: ignore[arg-type]
 
     def _guard(self, index: Sequence[Ix], shape: Shape) -> str | None:
         """The condition that ``index`` is inside; only what is not plain to see is asked. None: it never is."""
@@ -302,7 +318,7 @@ class Places:
         if node.op == "arg":
             assert isinstance(node.value, int)
             access = self._args[node.value]
-            element = self._element(access)
+            element = self._element(access, read=True)
             if access.fill is None:
                 return element
             guard = self._guard(access.index, self.storage[access.value].value.shape)

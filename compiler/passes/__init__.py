@@ -18,6 +18,7 @@ from . import (
     hoist,
     inline,
     layouts,
+    ordered,
     routes,
     save,
     segments,
@@ -45,6 +46,7 @@ class Pass:
 
 
 BEFORE: tuple[Pass, ...] = (
+    Pass("ordered", "the largest of relus is the relu of the largest, which is one instead of all", ordered.run),
     Pass("routes", "a maximum over several axes, one axis at a time: each has one winner to route the gradient to", routes.run,
          True),
     Pass("recognise", "a gate that is spelled out becomes one gate, so that its derivative is written with its value",

@@ -29,7 +29,7 @@ def run(graph: Graph) -> Graph:
     eqns: list[Eqn | Scan] = []
     for eqn in graph.eqns:
         eqns.extend(windows.rewrite(eqn) if isinstance(eqn, Eqn) else (eqn,))
-    eqns = windows.shared(eqns)
+    eqns = windows.shared(windows.direct(eqns))
     same = len(eqns) == len(graph.eqns) and all(a is b for a, b in zip(eqns, graph.eqns, strict=True))
     return graph if same else graph.with_eqns(tuple(eqns))
 
@@ -200,6 +200,41 @@ class _Windows:
             args[k] = Access(name, index)
         return copies, replace(eqn, args=tuple(args))
 
+    def direct(self, eqns: list[Eqn | Scan]) -> list[Eqn | Scan]:
+        """With what is scattered, and then copied to have zeros around it, scattered there, and read there by all."""
+        copies: dict[str, list[tuple[str, tuple[tuple[Dim, Dim], ...]]]] = {}
+        for (source, reach), name in self.padded.items():
+            copies.setdefault(source, []).append((name, reach))
+        made = {e.out.name: e for e in eqns if isinstance(e, Eqn)}
+        moved: dict[str, tuple[str, tuple[tuple[Dim, Dim], ...]]] = {}
+        for source, found in copies.items():
+            producer = made.get(source)
+            if producer is None or producer.plain_out is not None or producer.drop or source in self.given:
+                continue
+            if len(found) > 1 or not self._whole(source, found[0][1]) or producer.reduce not in ("", "+"):
+                continue
+            readers = [e for e in eqns if source in e.reads()]
+            plain = all(isinstance(e, Eqn) and all(a.fill is None for a in e.args if a.value == source)
+                        and not any(g.value == source for i in _indices(e) for g in i.gathers()) for e in readers)  # fmt: skip
+            if plain:
+                moved[source] = found[0]
+        places = {name for name, _ in moved.values()}
+        after: list[Eqn | Scan] = []
+        for eqn in eqns:
+            if isinstance(eqn, Scan):
+                after.append(eqn)
+                continue
+            if eqn.out.name in places:
+                continue
+            if eqn.out.name in moved:
+                name, reach = moved[eqn.out.name]
+                index = tuple(ix + Ix((), -low) for ix, (low, _) in zip(eqn.out_index, reach, strict=True))
+                eqn = replace(eqn, out=made[name].out, out_index=index)
+            args = tuple(self._reread(a, moved) for a in eqn.args)
+            after.append(eqn if args == eqn.args else replace(eqn, args=args))
+        self.padded = {key: name for key, name in self.padded.items() if key[0] not in moved}
+        return after
+
     def shared(self, eqns: list[Eqn | Scan]) -> list[Eqn | Scan]:
         """With what is read again behind a product over windows read from the copy with zeros around it, which that product needs
         in any case: itself it need not be kept. Before, where a loop has it at hand, it is read as it is."""
@@ -254,3 +289,9 @@ class _Windows:
         origin = replace(eqn.origin, note=f"{source} with zeros around it")
         return normalise(Eqn(out, axes, tuple(substitute_ix(ix, {}, extents) for ix in index), "+", (read,), E.arg(0), "pad",
                              origin, drop))  # fmt: skip
+
+
+def _indices(eqn: Eqn | Scan) -> Iterator[Ix]:
+    if isinstance(eqn, Eqn):
+        yield from (ix for a in eqn.args for ix in a.index)
+        yield from eqn.out_index

@@ -22,6 +22,9 @@
    the time of one whole vector, which is what pairs are for: one load then serves two steps. Where B is for a run is looked up
    anew: handed on from run to run, it was what a tile waited for.
 
+   A product that wants a transposed operand packed has it turned in squares, in registers; gw_transpose_f32 is that alone:
+   to[j*to_row + i] = from[i*from_row + j] for i < rows, j < columns.
+
    Nothing depends on the machine but the width of its vectors (vector.h) and the number of its registers. */
 #ifndef GRADWRIGHT_CONTRACT_H
 #define GRADWRIGHT_CONTRACT_H
@@ -46,7 +49,9 @@
         const REAL* a, const REAL* b, REAL beta, REAL* c); \
     GW_CONTRACT_ENTRY void gw_gemm_any_##s( \
         ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, REAL alpha, const REAL* a, ptrdiff_t a_row, ptrdiff_t a_col, const REAL* b, \
-        ptrdiff_t b_row, ptrdiff_t b_col, REAL beta, REAL* c, ptrdiff_t c_row);
+        ptrdiff_t b_row, ptrdiff_t b_col, REAL beta, REAL* c, ptrdiff_t c_row); \
+    GW_CONTRACT_ENTRY void gw_transpose_##s(ptrdiff_t rows, ptrdiff_t columns, const REAL* from, ptrdiff_t from_row, REAL* to, \
+                                            ptrdiff_t to_row);
 GW_ENTRIES(float, f32)
 GW_ENTRIES(double, f64)
 #undef GW_ENTRIES

@@ -375,6 +375,19 @@ GW_UNROLLED void GW_NAME(gw_square)(ptrdiff_t cols, const GW_REAL* from, ptrdiff
     for (int j = 0; j < W; j++) GW_STORE(to + j * to_row, x[j]);
 }
 
+GW_CONTRACT_ENTRY void GW_NAME(gw_transpose)(ptrdiff_t rows, ptrdiff_t columns, const GW_REAL* from, ptrdiff_t from_row, GW_REAL* to,
+                                             ptrdiff_t to_row) {
+    const ptrdiff_t whole = columns / GW_W * GW_W;
+    for (ptrdiff_t i = 0; i < rows; i += GW_W) {
+        const ptrdiff_t left = rows - i;
+        ptrdiff_t j = 0;
+        if (left >= GW_W)
+            for (; j < whole; j += GW_W) GW_NAME(gw_square)(GW_W, from + i * from_row + j, from_row, to + j * to_row + i, to_row);
+        for (; j < columns; j++)
+            for (ptrdiff_t l = i; l < rows && l < i + GW_W; l++) to[j * to_row + l] = from[l * from_row + j];
+    }
+}
+
 /* k rows of a strip of B, one after the other. What lies beyond cols columns is never stored: it may be anything that can be
    read, and the first `whole` rows can be read beyond cols; elsewhere it is zero. */
 GW_CALLED void GW_NAME(gw_pack_strip)(ptrdiff_t k, ptrdiff_t width, ptrdiff_t cols, ptrdiff_t whole, const GW_REAL* b,
