@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from ..language.source import Span
 from .expr import Expr
@@ -282,6 +282,15 @@ class Eqn:
     drop: bool = False
     _plain: tuple[str, ...] | _Answer | None = field(default=_Answer.NOT_ASKED, init=False, repr=False, compare=False)
     _reads: tuple[str, ...] | None = field(default=None, init=False, repr=False, compare=False)
+    _known: dict[str, Any] | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What passes have found out about this equation and nothing else, for the next one that asks."""
+        if self._known is None:
+            object.__setattr__(self, "_known", {})
+        assert self._known is not None
+        return self._known
 
     @property
     def plain_out(self) -> tuple[str, ...] | None:
