@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,16 +43,20 @@ def golden(refresh: bool) -> Callable[[str, str], None]:
     return check
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    chosen = str(config.getoption("markexpr"))
+    slow = not chosen or "slow" in chosen.replace("not slow", "")
+    settings.level = settings.OPTIMISED if slow else 0
+
+
 @pytest.fixture(autouse=True)
 def _unoptimised(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The C compiler at -O0 where a test is marked so: most of the time of a build at -O3 is the optimiser's."""
-    chosen = str(request.config.getoption("markexpr"))
-    slow = not chosen or "slow" in chosen.replace("not slow", "")
-    if not slow and request.node.get_closest_marker("unoptimised") is not None:
+    if settings.level < settings.OPTIMISED and request.node.get_closest_marker("unoptimised") is not None:
         from gradwright.compiler.build import toolchain
 
         best = toolchain.toolchain
-        monkeypatch.setattr(toolchain, "toolchain", lambda: best().at_level(0))
+        monkeypatch.setattr(toolchain, "toolchain", lambda: best().at_level(settings.level))
 
 
 @pytest.fixture

@@ -56,6 +56,7 @@ def test_a_small_one_stays_in_place(formula: str) -> None:
     assert isinstance(eqn, Eqn) and classify(eqn) is None
 
 
+@pytest.mark.unoptimised
 @pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_it_is_the_sum_that_einsum_takes(dtype: str) -> None:
     module = load(text(dtype)).Model()

@@ -9,8 +9,6 @@ import pytest
 from gradwright.compiler.emit.stub import stub
 from support.models import build
 
-pytestmark = pytest.mark.unoptimised
-
 mypy = pytest.importorskip("mypy.api")
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.gw"))
 
