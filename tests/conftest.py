@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support import settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+# The tests of one process keep a great deal: modules, answers, interned expressions. Python would look through all of it after
+# every few thousand new objects, for a quarter of the time, and find next to nothing. What is young it still looks through.
+gc.set_threshold(50_000, 20, 100)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,6 +41,22 @@ def golden(refresh: bool) -> Callable[[str, str], None]:
         assert held == text, f"{path} is stale: pytest --refresh writes it anew; then read the difference"
 
     return check
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    chosen = str(config.getoption("markexpr"))
+    slow = not chosen or "slow" in chosen.replace("not slow", "")
+    settings.level = settings.OPTIMISED if slow else 0
+
+
+@pytest.fixture(autouse=True)
+def _unoptimised(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The C compiler at -O0 where a test is marked so: most of the time of a build at -O3 is the optimiser's."""
+    if settings.level < settings.OPTIMISED and request.node.get_closest_marker("unoptimised") is not None:
+        from gradwright.compiler.build import toolchain
+
+        best = toolchain.toolchain
+        monkeypatch.setattr(toolchain, "toolchain", lambda: best().at_level(settings.level))
 
 
 @pytest.fixture

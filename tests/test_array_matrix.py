@@ -29,7 +29,7 @@ from gradwright.runtime import (
 )
 from numpy.lib.stride_tricks import as_strided
 
-pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+pytestmark = [pytest.mark.unoptimised, pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")]
 
 NET = """\
 size   N, D = 3, C = 4

@@ -21,12 +21,15 @@ from gradwright.compiler.build.compile import suffix
 from gradwright.compiler.build.options import DiskError, OptionError
 from gradwright.compiler.build.toolchain import BuildError, ToolchainError
 from gradwright.runtime import load
+from support.caches import furnish
 
 GATE = "input x\nparam w = 3\noutput f = tanh(w * x)\n"
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    if request.node.get_closest_marker("cold") is None:
+        furnish(tmp_path / "cache")
     monkeypatch.setenv("GRADWRIGHT_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -62,6 +65,7 @@ RIGHT = 0.9051482536448664  # tanh(1.5)
 
 
 @pytest.mark.parametrize("count", [16, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.cold
 def test_many_processes_compile_one_model_once(count: int, tmp_path: Path, own_cache: Path) -> None:
     cc = compiler(tmp_path / "cc", on_module(f"echo x >> {tmp_path}/count"))
     program = "import sys; from gradwright.compiler import driver; m = driver.load('gate.gw'); " \
@@ -165,11 +169,13 @@ def killed_at_random(count: int, tmp_path: Path, own_cache: Path, seed: int) -> 
     assert names == {"gate.pyx", "gate.pyi", "gate.map.json", f"gate{suffix()}"}
 
 
+@pytest.mark.cold
 def test_killed_at_a_few_moments_nothing_broken_is_left(tmp_path: Path, own_cache: Path) -> None:
     killed_at_random(3, tmp_path, own_cache, 1)
 
 
 @pytest.mark.slow
+@pytest.mark.cold
 def test_killed_at_fifty_moments_nothing_broken_is_left(tmp_path: Path, own_cache: Path) -> None:
     killed_at_random(50, tmp_path, own_cache, 2)
 
@@ -244,6 +250,7 @@ def test_a_cache_that_was_open_to_others_is_closed(tmp_path: Path, monkeypatch: 
 # ---------------------------------------------------------------- no room
 
 
+@pytest.mark.cold
 def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path: Path, own_cache: Path) -> None:
     program = (
         "import resource, signal, sys; from gradwright.compiler.build import toolchain; toolchain.toolchain();"
@@ -263,6 +270,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path: Path, own_cac
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None, reason="mounting needs root")
+@pytest.mark.cold
 def test_a_small_file_system_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = tmp_path / "small"
     small.mkdir()
@@ -389,6 +397,7 @@ def fill(folder: Path) -> dict[str, str]:
     return {"name": "filler"}
 
 
+@pytest.mark.cold
 def test_what_was_not_used_for_longest_goes_first(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADWRIGHT_CACHE_SIZE", "1")  # MiB: room for three
     for k, age in enumerate((40, 30, 20)):

@@ -16,6 +16,7 @@ from gradwright.compiler import cli, driver
 from gradwright.compiler.build import cache
 from gradwright.compiler.build.compile import suffix
 from gradwright.compiler.language.diagnostics import ModelError
+from support.caches import furnish
 
 PRODUCT = "input  x, y, z\nq = x + y\noutput f = q * z\n"
 LAYER = """\
@@ -32,7 +33,9 @@ WRONG = "input  x[2]\nparam  w[3]\noutput f = x @ w\noutput g = nothing + 1\n"
 @pytest.fixture(autouse=True)
 def workplace(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GRADWRIGHT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    cache_folder = tmp_path_factory.getbasetemp() / "cache"
+    furnish(cache_folder)
+    monkeypatch.setenv("GRADWRIGHT_CACHE", str(cache_folder))
     for name in ("NO_COLOR", "CC"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "product.gw").write_text(PRODUCT)

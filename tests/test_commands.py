@@ -22,6 +22,7 @@ from gradwright.runtime import (
     write_data,
 )
 from gradwright.runtime.checking import fitting_inputs, sample_inputs
+from support.caches import furnish
 
 XOR = """\
 size   N, H = 4
@@ -55,7 +56,9 @@ minimize sum(z)
 @pytest.fixture(autouse=True)
 def workplace(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GRADWRIGHT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    cache_folder = tmp_path_factory.getbasetemp() / "cache"
+    furnish(cache_folder)
+    monkeypatch.setenv("GRADWRIGHT_CACHE", str(cache_folder))
     for name in ("NO_COLOR", "CC"):
         monkeypatch.delenv(name, raising=False)
     for name, text in (("xor", XOR), ("labels", LABELS), ("logarithm", LOG)):

@@ -65,6 +65,7 @@ def test_few_columns_are_a_product_and_little_depth_is_none(formula: str, kernel
     assert isinstance(eqn, Eqn) and (classify(eqn) is not None) == kernel
 
 
+@pytest.mark.unoptimised
 @pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_it_is_the_sum_that_einsum_takes(dtype: str) -> None:
     module = load(text(dtype)).Model()

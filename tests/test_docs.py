@@ -35,6 +35,7 @@ from gradwright.compiler.elaborate.expressions import SPECIAL
 from gradwright.compiler.language.codes import CODES
 from gradwright.compiler.language.diagnostics import ModelError, render
 from gradwright.runtime import loading
+from support.caches import furnish
 
 ROOT = Path(__file__).resolve().parent.parent
 WRITTEN_BY_HAND = ("README.md", "docs/tutorial.md", "docs/language.md", "docs/api.md")
@@ -84,7 +85,9 @@ def place(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch:
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("GRADWRIGHT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    cache_folder = tmp_path_factory.getbasetemp() / "cache"
+    furnish(cache_folder)
+    monkeypatch.setenv("GRADWRIGHT_CACHE", str(cache_folder))
     load = loading.load
 
     def quick(model: Any, *, backend: str | None = None, **options: Any) -> Any:

@@ -20,6 +20,8 @@ from gradwright.runtime.errors import StateError
 from gradwright.runtime.trainer import _Trainer
 from support.models import build
 
+pytestmark = pytest.mark.unoptimised
+
 HEAD = "size N\ninput x[N, 64]\nindex y[N] < 10\n"
 MLP = HEAD.replace("< 10", "< 32") + """\
 param W1[64, 48] ~ he_normal

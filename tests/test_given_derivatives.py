@@ -9,6 +9,8 @@ import pytest
 from gradwright.runtime import load
 from support.models import build, elaborated, values, warnings
 
+pytestmark = pytest.mark.unoptimised
+
 BACKENDS = ["numpy", "cython"]
 HUBER = "def huber(e, d=1) = where(abs(e) < d, e**2 / 2, d * (abs(e) - d/2))\n"
 

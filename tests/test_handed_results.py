@@ -11,6 +11,8 @@ import pytest
 from gradwright.runtime import NotFiniteError, load
 from gradwright.runtime.errors import ArgumentError, DtypeError, GradwrightError, ShapeError
 
+pytestmark = pytest.mark.unoptimised
+
 TEXT = """\
 size   N, H = 4
 hyper  reg = 0.5

@@ -747,3 +747,43 @@ def test_headers_export_nothing(tmp_path: Path) -> None:
         pytest.skip("needs nm")
     command = ["nm", "--extern-only", "--defined-only", str(binary)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == []
+
+
+# ---------------------------------------------------------------- module.h: what runs over data
+
+C_FUNCTION = re.compile(r"^([^\n;{}()=#]*?)\b(gw\w+)\(([^;{}]*)\)\s*\{", re.MULTILINE)
+GWM_MARKS = ("GWM_OVER_DATA", "GWM_OVER_ARGUMENTS", "GWM_FEW")
+
+
+def functions_of(text: str) -> dict[str, tuple[str, str]]:
+    """What stands before the name and what stands within the braces, of each C function in a text and in its macros."""
+    text = re.sub(r"/\*.*?\*/", "", text.replace("\\\n", "\n"), flags=re.DOTALL)
+    text = re.sub(r"^#define GWM_CLIP\(name, real\)", "", text, flags=re.MULTILINE).replace(" name(real", " gwm_clip(real")
+    found: dict[str, tuple[str, str]] = {}
+    for match in C_FUNCTION.finditer(text):
+        depth, at = 1, match.end()
+        while depth:
+            depth += {"{": 1, "}": -1}.get(text[at], 0)
+            at += 1
+        found[match[2]] = (match[1], text[match.end() : at])
+    return found
+
+
+def unmarked(text: str) -> list[str]:
+    """The functions that have a loop, and do not say what it runs over."""
+    return [
+        name for name, (head, body) in functions_of(text).items()
+        if re.search(r"\b(?:for|while)\s*\(|\bdo\s*\{", body) and not any(mark in head.split() for mark in GWM_MARKS)
+    ]  # fmt: skip
+
+
+def test_every_function_of_module_h_with_a_loop_says_what_it_runs_over() -> None:
+    """All but those over data are compiled at -O1."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted((INCLUDE / "gradwright").glob("module*.h"))}
+    known = {name: found for text in texts.values() for name, found in functions_of(text).items()}
+    assert len(texts) > 5 and len(known) > 40
+    assert "GWM_OVER_DATA" in known["gwm_gather"][0] and "GWM_OVER_DATA" in known["gwm_clip"][0]
+    assert [(name, unmarked(text)) for name, text in texts.items() if unmarked(text)] == []
+    for mark in GWM_MARKS:  # that each is seen
+        taken = "\n".join(texts.values()).replace(f"{mark} ", "")
+        assert len(unmarked(taken)) == sum(mark in head for head, _ in known.values()) > 0

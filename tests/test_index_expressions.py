@@ -23,7 +23,10 @@ from gradwright.compiler.passes import AFTER, BEFORE, apply
 from gradwright.compiler.passes.kernels import Kernel, Place
 from gradwright.compiler.passes.products import Level
 from numpy.typing import NDArray
+from support import settings
 from support.kernels import Runner, build_graphs, build_nests
+
+pytestmark = pytest.mark.unoptimised
 
 Array = NDArray[Any]
 ORIGIN = Origin((Span("spike.gw", 1, 1, 1, 9),), "source")
@@ -191,7 +194,7 @@ PROGRAMS = {
 def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Runner]:
     """One module that holds them all."""
     folder = tmp_path_factory.mktemp("spike")
-    return dict(zip(PROGRAMS, build_graphs([p.whole for p in PROGRAMS.values()], folder), strict=True))
+    return dict(zip(PROGRAMS, build_graphs([p.whole for p in PROGRAMS.values()], folder, level=settings.level), strict=True))
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -13,6 +13,8 @@ try:
 except ImportError:
     torch = None  # type: ignore[assignment]
 
+pytestmark = pytest.mark.unoptimised
+
 RNG = np.random.default_rng(3)
 NET = """use layers
 size N

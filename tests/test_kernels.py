@@ -24,6 +24,7 @@ from gradwright.compiler.passes import AFTER, BEFORE, apply
 from gradwright.compiler.passes.names import rename
 from hypothesis import given
 from numpy.typing import NDArray
+from support import settings
 from support.graphs import Case, graphs
 from support.kernels import Runner, build_graphs
 from support.settings import thoroughly
@@ -72,11 +73,11 @@ class Built:
     kernel: Runner
 
 
-def build(found: list[Case], folder: Path, gradients: bool, single: bool = False) -> list[Built]:
+def build(found: list[Case], folder: Path, gradients: bool, single: bool = False, level: int = settings.OPTIMISED) -> list[Built]:
     rng = random.Random(0)
     renamed = [with_temporaries(case, rng) for case in found]
     pairs = [with_gradients(g, case) if gradients else (g, g) for g, case in zip(renamed, found, strict=True)]
-    runners = build_graphs([p[1] for p in pairs], folder, single)
+    runners = build_graphs([p[1] for p in pairs], folder, single, level)
     return [Built(case, plain, r) for case, (plain, _), r in zip(found, pairs, runners, strict=True)]
 
 
@@ -109,7 +110,7 @@ def test_random_graphs(tmp_path: Path) -> None:
 
 
 def test_gradients_of_random_graphs(tmp_path: Path) -> None:
-    shuffled(build(cases(25, loss=True), tmp_path, gradients=True), 1e-10, (0, 1, 2, 7))
+    shuffled(build(cases(25, loss=True), tmp_path, gradients=True, level=settings.level), 1e-10, (0, 1, 2, 7))
 
 
 def test_random_graphs_in_float32(tmp_path: Path) -> None:
@@ -257,10 +258,11 @@ SLOW = ("depths", "many")  # to build: in float64 alone
 
 @pytest.fixture(scope="module", params=["float64", "float32"])
 def handmade(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Handmade:
-    """One module of them all."""
+    """One module of them all: optimised in float32, where those are left out that take the C compiler long."""
     made = {name: make_graph() for name, make_graph in GRAPHS.items() if request.param == "float64" or name not in SLOW}
     folder = tmp_path_factory.mktemp("handmade")
-    runners = build_graphs(list(made.values()), folder, single=request.param == "float32")
+    single = request.param == "float32"
+    runners = build_graphs(list(made.values()), folder, single, settings.OPTIMISED if single else settings.level)
     return request.param, {name: (g, r) for (name, g), r in zip(made.items(), runners, strict=True)}
 
 

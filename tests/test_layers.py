@@ -12,6 +12,8 @@ from gradwright.compiler.graph.text import parse_graph, show_graph
 from gradwright.runtime import Adam, gradcheck, load
 from support.models import build, elaborated
 
+pytestmark = pytest.mark.unoptimised
+
 X = np.random.default_rng(0).normal(size=(9, 3))
 Y = np.arange(9) % 4
 NET = """use layers

@@ -15,6 +15,8 @@ try:
 except ImportError:
     torch = None  # type: ignore[assignment]
 
+pytestmark = pytest.mark.unoptimised
+
 needs_torch = pytest.mark.skipif(torch is None, reason="PyTorch is not installed")
 RNG = np.random.default_rng(7)
 # a model's parameter from PyTorch's module: how, and its name there

@@ -24,6 +24,8 @@ try:
 except ImportError:
     torch = None  # type: ignore[assignment]
 
+pytestmark = pytest.mark.unoptimised
+
 needs_torch = pytest.mark.skipif(torch is None, reason="PyTorch is not installed")
 
 

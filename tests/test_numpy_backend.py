@@ -22,6 +22,8 @@ from hypothesis import given, settings
 from support.graphs import LABELS, Case, graphs
 from support.models import build
 
+pytestmark = pytest.mark.unoptimised
+
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.gw"))
 SPAN = Span("random.gw", 1, 1, 1, 2)
 rng = np.random.default_rng(0)

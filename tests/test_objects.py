@@ -27,6 +27,7 @@ from gradwright.compiler.build.parts import cut
 from gradwright.compiler.build.toolchain import BuildError
 from gradwright.compiler.emit.updates import library_header
 from gradwright.runtime.errors import NotFiniteError
+from support.caches import furnish
 
 ROOT = Path(__file__).resolve().parent.parent
 GATE = "input x\nparam w = 3\noutput f = tanh(w * x)\n"
@@ -41,7 +42,9 @@ minimize mean(square(p - y))
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    if request.node.get_closest_marker("cold") is None:
+        furnish(tmp_path / "cache")
     monkeypatch.setenv("GRADWRIGHT_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -107,6 +110,7 @@ def test_a_rule_of_the_library_that_a_model_replaces_is_the_models() -> None:
 # ---------------------------------------------------------------- objects
 
 
+@pytest.mark.cold
 def test_modules_share_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = counting(tmp_path, monkeypatch)
     assert value(driver.load(GATE, name="one")) == pytest.approx(RIGHT, rel=1e-14)
@@ -122,6 +126,7 @@ def test_modules_share_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert made(found).count("START") == 1 and made(found).count("UPDATES") == 3  # each level has its own
 
 
+@pytest.mark.cold
 def test_an_object_is_made_anew_when_a_header_of_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = counting(tmp_path, monkeypatch)
     copy = tmp_path / "include"
@@ -146,6 +151,7 @@ def test_an_object_is_made_anew_when_a_header_of_it_changes(tmp_path: Path, monk
         assert obtain() == expected, name
 
 
+@pytest.mark.cold
 def test_any_header_takes_part_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing in the compiler lists them."""
     copy = tmp_path / "include"
@@ -199,6 +205,24 @@ def test_a_module_needs_nothing_but_its_text_and_the_headers(tmp_path: Path) -> 
     np.testing.assert_allclose(ends[0], ends[1], rtol=1e-12)
 
 
+GUARDED = """\
+size N
+input s[N, 40], m[N]
+param W[40, 20] = 0.5
+minimize sum(where(m > 0, sum(log(s) @ W, axis=1), 0)**2)
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_without_optimisation_a_module_asks_for_no_object_of_the_other_real_type(dtype: str) -> None:
+    """What no kernel calls stays in such a module, and must call nothing that is not linked."""
+    text = f"dtype {dtype}\n{GUARDED}"
+    assert "gw_contract_guarded" in driver.compile_model(text, stop_after="cython").text
+    net = driver.load(text, optimize=0).Model()
+    out, gradient = net.value_and_grad(s=np.stack([np.ones(40), np.zeros(40)]), m=np.array([1.0, 0.0]))
+    assert float(out.loss) == 0 and not gradient.W.any()
+
+
 def test_what_fails_beside_a_model_is_reported_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                                                   own_cache: Path) -> None:  # fmt: skip
     script = tmp_path / "cc"
@@ -213,6 +237,7 @@ def test_what_fails_beside_a_model_is_reported_and_leaves_nothing(tmp_path: Path
     assert value(driver.load(GATE)) == pytest.approx(RIGHT, rel=1e-14)
 
 
+@pytest.mark.cold
 def test_an_error_in_the_model_ends_what_runs_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
     script = tmp_path / "cc"
     script.write_text('#!/bin/sh\nfor a in "$@"; do case "$a" in -DGW_OBJECT_*) sleep 100;; esac; done\nexec cc "$@"\n')
@@ -225,6 +250,7 @@ def test_an_error_in_the_model_ends_what_runs_beside_it(tmp_path: Path, monkeypa
     assert not list((own_cache / "aside").iterdir())
 
 
+@pytest.mark.cold
 def test_ctrl_c_ends_everything_that_runs_beside(tmp_path: Path, own_cache: Path) -> None:
     script = tmp_path / "cc"
     hang = f"echo $$ >> {tmp_path}/pids; exec sleep 100"
@@ -253,6 +279,7 @@ def _obtain(arguments: tuple[str, str]) -> int:
         return making.file(Object("updates", "f64"), Path(folder)).stat().st_size
 
 
+@pytest.mark.cold
 def test_of_many_processes_one_makes_an_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
     found = counting(tmp_path, monkeypatch)
     folders = [tmp_path / f"folder{k}" for k in range(6)]
@@ -264,6 +291,7 @@ def test_of_many_processes_one_makes_an_object(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
+@pytest.mark.cold
 def test_a_damaged_object_is_never_linked(damage: str, tmp_path: Path) -> None:
     with Objects(toolchain.toolchain()) as making:
         right = making.file(Object("updates", "f64"), tmp_path).read_bytes()

@@ -13,6 +13,8 @@ from gradwright.compiler.passes.kernels import Kernel, plan, strides
 from gradwright.runtime import load
 from support.models import build
 
+pytestmark = pytest.mark.unoptimised
+
 NET = """use layers
 size N, Y = {side}, X = 7
 input x[N, {channels}, Y, X]

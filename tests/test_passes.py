@@ -56,6 +56,7 @@ from gradwright.compiler.passes import (
 from gradwright.compiler.passes.names import rename
 from hypothesis import given
 from numpy.typing import NDArray
+from support import settings
 from support.graphs import Case, graphs
 from support.kernels import build_graphs
 from support.settings import thoroughly
@@ -110,7 +111,8 @@ def arrays(graph: Graph, n: int) -> tuple[dict[str, Array], dict[str, int]]:
 def test_examples_run(tmp_path: Path) -> None:
     """Compiled, before and after are what the interpreter says of before."""
     pairs = [(before(name), after(name)) for name in GOLDEN]
-    built = build_graphs([given_derivatives.run(g) for pair in pairs for g in pair], tmp_path)  # no kernel has `given`
+    graphs = [given_derivatives.run(g) for pair in pairs for g in pair]  # no kernel has `given`
+    built = build_graphs(graphs, tmp_path, level=settings.level)
     for k, name in enumerate(GOLDEN):
         for n in (0, 1, 5):
             inputs, sizes = arrays(pairs[k][0], n)

@@ -17,6 +17,8 @@ from gradwright.runtime import SGD, Adam, Cosine
 from gradwright.runtime.errors import ArgumentError, NotFiniteError, ShapeError, StateError
 from support.build_handmade import X, Y, backends
 
+pytestmark = pytest.mark.unoptimised
+
 xor = backends()
 
 

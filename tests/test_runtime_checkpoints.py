@@ -17,6 +17,8 @@ from gradwright.runtime import Adam, Checkpoint, CheckpointError, Cosine, Reduce
 from support import handmade, handmade_net
 from support.build_handmade import X, Y, backends, shared_object
 
+pytestmark = pytest.mark.unoptimised
+
 safetensors = pytest.importorskip("safetensors")
 xor = backends()
 

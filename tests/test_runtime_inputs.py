@@ -11,6 +11,8 @@ from gradwright.runtime.errors import ArgumentError, DtypeError, GradwrightError
 from support import handmade_net
 from support.build_handmade import X, Y, backends
 
+pytestmark = pytest.mark.unoptimised
+
 xor = backends()
 
 

@@ -12,6 +12,8 @@ import pytest
 from gradwright.runtime import ArgumentError, MissingError, ShapeError, load
 from gradwright.runtime.history import History
 
+pytestmark = pytest.mark.unoptimised
+
 XOR = "size N, H = 4\ninput x[N, 2], y[N, 1]\nparam W[2, H] ~ normal(0, 1)\nparam V[H, 1] ~ normal(0, 1)\n" \
       "output p = sigmoid(tanh(x @ W) @ V)\nminimize mean(binary_cross_entropy(p, y))\n"  # fmt: skip
 

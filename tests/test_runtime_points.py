@@ -16,6 +16,8 @@ import pytest
 from gradwright.compiler import driver
 from gradwright.runtime.errors import ArgumentError, DtypeError, NotFiniteError, RangeError, ShapeError
 
+pytestmark = pytest.mark.unoptimised
+
 PRODUCT = "input x, y, z\nq = x + y\noutput f = q * z\n"
 NEURON = "input x[2]\nparam w[3]\noutput f = 1 / (1 + exp(-(w[0]*x[0] + w[1]*x[1] + w[2])))\n"
 LOSS = """\

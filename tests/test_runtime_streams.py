@@ -12,6 +12,8 @@ import pytest
 from gradwright.runtime import SGD, Adam, ArgumentError, Cosine, RangeError, ShapeError, load, streams
 from gradwright.runtime.streams import Mapped
 
+pytestmark = pytest.mark.unoptimised
+
 TEXT = "size N\ninput x[N, 3], y[N]\nparam w[3] = 0\nparam b = 0\noutput p = x @ w + b\nminimize mse(p, y)\n"
 WEIGHTED = "size N\ninput x[N, 3], y[N], weight[N]\nparam w[3] = 0\nparam b = 0\noutput p = x @ w + b\n" \
            "minimize sum(weight * (p - y)**2) / sum(weight)\n"  # fmt: skip

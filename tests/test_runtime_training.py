@@ -34,6 +34,8 @@ from gradwright.runtime.errors import ArgumentError, ShapeError, StateError
 from support import handmade, handmade_net
 from support.build_handmade import X, Y, backends, shared_object
 
+pytestmark = pytest.mark.unoptimised
+
 xor = backends()
 
 DATA = {"x": X, "y": Y}

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from gradwright.runtime import SGD, ArgumentError, DtypeError, ShapeError, StateError, load
 
+pytestmark = pytest.mark.unoptimised
+
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = """size   N, H = 5
 hyper  reg = 0.5

@@ -23,6 +23,7 @@ from gradwright.compiler.passes.kernels import plan
 from gradwright.runtime import Adam, gradcheck, load
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support import settings
 from support.kernels import build_graphs
 from support.loops import random_loop
 from support.models import build, elaborated, errors, values, warnings
@@ -718,7 +719,7 @@ def test_random_loops_compiled(tmp_path: Path) -> None:
     models = [build(random_loop(seed)[0]) for seed in range(8)]
     plain = [gradients(m, (), ()) for m in models]
     changed = [gradients(m, BEFORE, AFTER) for m in models]
-    kernels = build_graphs([graph for graph, _ in changed], tmp_path)
+    kernels = build_graphs([graph for graph, _ in changed], tmp_path, level=settings.level)
     for k, kernel in enumerate(kernels):
         for t in (0, 1, 4):
             rng = np.random.default_rng(t)

@@ -16,6 +16,8 @@ from gradwright.compiler.meaning.interpret import run
 from gradwright.runtime import ArgumentError, EarlyStopping, NotFiniteError, ShapeError, StateError, draws, load
 from support.models import build, errors, warnings
 
+pytestmark = pytest.mark.unoptimised
+
 rng = np.random.default_rng(5)
 
 MEAN = """

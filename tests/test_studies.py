@@ -11,6 +11,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.unoptimised
+
 STUDIES = Path(__file__).resolve().parent.parent / "examples" / "studies"
 Script = Callable[[str], ModuleType]
 

@@ -174,16 +174,39 @@ def test_an_order_counts_for_all_work(library: ctypes.CDLL) -> None:
     assert library.obeyed(alone, 100), "whatever was measured"
 
 
+CHILD = """\
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    job = Work(library, 16)
+    os._exit(0 if library.helpers() == 0 and job.together(3, 5) == 5 and job.was_done(5) else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def forking(library: ctypes.CDLL, body: str) -> None:
+    """Run ``body`` in a process of its own that has the library, as a module loads it; CHILD stands for a fork whose child has
+    no thread of its parent's and makes a team of its own."""
+    head = f"""\
+import ctypes, os, signal, sys, threading
+from pathlib import Path
+sys.path[:0] = [{str(Path(__file__).parent)!r}]
+from test_team import Work
+library = ctypes.CDLL({library._name!r})
+library.join.restype = ctypes.c_void_p
+team = library.join(None)
+"""
+    lines = textwrap.dedent(body).splitlines(keepends=True)
+    text = [textwrap.indent(CHILD, line[: line.index("CHILD")]) if line.strip() == "CHILD" else line for line in lines]
+    command = [sys.executable, "-W", "ignore", "-c", "".join([head, *text, "print('done')\n"])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert done.stdout == "done\n", done.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-def test_a_child_has_a_team_of_its_own(tmp_path: Path, library: ctypes.CDLL) -> None:
+def test_a_child_has_a_team_of_its_own(library: ctypes.CDLL) -> None:
     """Whatever the threads of its parent were at; one of them works while it is made."""
-    script = textwrap.dedent(
-        f"""
-        import ctypes, os, signal, sys, threading
-        sys.path[:0] = [{str(Path(__file__).parent)!r}]
-        from test_team import Work
-        library = ctypes.CDLL({library._name!r})
-        library.join(None)  # as a module does when it is loaded
+    forking(library, """
         over, busy = threading.Event(), Work(library, 32, 2000)
         def keep_busy():
             while not over.is_set():
@@ -191,69 +214,38 @@ def test_a_child_has_a_team_of_its_own(tmp_path: Path, library: ctypes.CDLL) -> 
         thread = threading.Thread(target=keep_busy, daemon=True)
         thread.start()
         for _ in range(6):
-            child = os.fork()
-            if child == 0:
-                signal.alarm(60)
-                job = Work(library, 16)
-                os._exit(0 if library.helpers() == 0 and job.together(3, 5) == 5 and job.was_done(5) else 1)
-            assert os.waitpid(child, 0)[1] == 0
+            CHILD
         over.set()
         thread.join()
         assert busy.seen[0] > 0 and library.helpers() == 2
-        print("done")
-        """
-    )
-    command = [sys.executable, "-W", "ignore", "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
-    assert done.stdout == "done\n", done.stderr
+        """)  # fmt: skip
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-def test_a_fork_while_the_first_team_is_being_made(tmp_path: Path, library: ctypes.CDLL) -> None:
-    script = textwrap.dedent(
-        f"""
-        import ctypes, os, signal, sys
-        sys.path[:0] = [{str(Path(__file__).parent)!r}]
-        from test_team import Work
-        library = ctypes.CDLL({library._name!r})
-        library.join(None)  # as a module does when it is loaded
+def test_a_fork_while_the_first_team_is_being_made(library: ctypes.CDLL) -> None:
+    forking(library, """
         library.make_at_forks()
         for _ in range(2):  # the first of them makes it
-            child = os.fork()
-            if child == 0:
-                signal.alarm(60)
-                job = Work(library, 16)
-                os._exit(0 if library.helpers() == 0 and job.together(3, 5) == 5 and job.was_done(5) else 1)
-            assert os.waitpid(child, 0)[1] == 0
+            CHILD
             assert library.helpers() == 2
-        print("done")
-        """
-    )
-    command = [sys.executable, "-W", "ignore", "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
-    assert done.stdout == "done\n", done.stderr
+        """)  # fmt: skip
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_fork_runs_nothing_of_a_library_that_has_joined(tmp_path: Path, library: ctypes.CDLL) -> None:
     """Its file may be gone by then, and what was not read of it with it."""
     other = Path(compile_library(tmp_path, "other", SOURCE, CC, BUILDS["plain"][1])._name)
-    script = textwrap.dedent(
-        f"""
-        import ctypes, os
-        library, other = ctypes.CDLL({library._name!r}), ctypes.CDLL({str(other)!r})
-        library.join.restype = ctypes.c_void_p
-        other.join(ctypes.c_void_p(library.join(None)))
+    forking(library, f"""
+        other = ctypes.CDLL({str(other)!r})
+        other.join(ctypes.c_void_p(team))
         os.truncate({str(other)!r}, 0)
         child = os.fork()
         if child == 0:
             os._exit(0)
-        print(os.waitpid(child, 0)[1])
-        os._exit(0)
-        """
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=200, check=False)
-    assert done.stdout == "0\n", done.stderr
+        assert os.waitpid(child, 0)[1] == 0
+        print("done", flush=True)
+        os._exit(0)  # the usual end would run what is gone
+        """)  # fmt: skip
 
 
 def test_two_libraries_share_a_team(tmp_path: Path, library: ctypes.CDLL) -> None:

@@ -13,6 +13,8 @@ from gradwright.runtime import Adam, AdamW, ArgumentError, Cosine, EarlyStopping
 from gradwright.runtime.data import csv_text, predicted_classes
 from gradwright.runtime.schedules import BY_NAME, OneCycle, ReduceOnPlateau, by_name
 
+pytestmark = pytest.mark.unoptimised
+
 IRIS = """\
 size   N, C = 3
 input  x[N, 2]

@@ -9,6 +9,7 @@ import pytest
 from gradwright.compiler import driver
 from gradwright.compiler.emit.updates import write_update
 from gradwright.compiler.graph.ir import Update
+from gradwright.compiler.library import read
 from gradwright.runtime import Adam, Optimizer
 from support.models import build
 
@@ -86,3 +87,20 @@ def test_a_rule_of_the_users_own_agrees_with_numpy() -> None:
             model.step(Optimizer("mine", lr=0.03), g=[np.sin(t)])
         thetas.append(model.theta.copy())
     np.testing.assert_allclose(thetas[0], thetas[1], rtol=1e-13)
+
+
+@pytest.mark.parametrize("backend", ["cython", "numpy"])
+def test_what_is_remembered_of_the_librarys_rules_is_not_said_of_a_models_own(backend: str) -> None:
+    """A copy of a library's rule, in the model: it is the same rule, and its lines are the model's."""
+    library = read("optimizers").text.splitlines()
+    start = next(k for k, line in enumerate(library) if line.startswith("update sgd("))
+    stop = library.index("", start)
+    own = "\n".join(library[start:stop]) + "\n"
+    plain, copied, again = (
+        driver.compile_model(text, stop_after="cython", backend=backend, name="rules").text  # type: ignore[arg-type]
+        for text in (TEXT, TEXT + own, TEXT)
+    )
+    assert again == plain
+    at = f"{len(TEXT.splitlines()) + 4}   {own.splitlines()[3].strip()}"
+    assert f"rules.gw:{at}" in copied and f"rules.gw:{at}" not in plain
+    assert f"optimizers.gw:{start + 4} " not in copied

@@ -14,7 +14,7 @@ from .files import publish
 from .hashing import sha256
 from .lanes import in_lanes
 from .modules import suffix
-from .objects import FACE, START, TEAM, Headers, Objects
+from .objects import FACE, START, TEAM, Headers, Objects, real_of, without
 from .parts import cut
 from .recall import cython_version, headers
 from .toolchain import BuildError, Running, Toolchain, toolchain
@@ -82,9 +82,10 @@ def _build(name: str, pyx: str, folder: Path, target: Path, making: Objects) -> 
             computing.write_text(apart, encoding="utf-8", newline="\n")
     (folder / "start.c").write_text(_start(name, entry[1], len(every)), encoding="utf-8", newline="\n")
     jobs = []
+    common = [*(one.linked for one in shared), *without(real_of(pyx))]
     main = re.findall(r"^int (__pyx_module_is_main_\w+) =", text, re.MULTILINE)
     for number, (level, part) in enumerate((level, part) for level in range(len(every)) for part in range(parts)):
-        define = [*(one.linked for one in shared), *(f"{word}={word}_{number}" for word in main)]  # other units see the word
+        define = [*common, *(f"{word}={word}_{number}" for word in main)]  # other units see the word
         define += [f"GW_PART={part}"] if parts > 1 else []
         if part == 0:
             define += [f"{entry[1]}=gw_init_{level}", "CYTHON_NO_PYINIT_EXPORT", f"GW_NEEDS=gw_needs_{level}"]

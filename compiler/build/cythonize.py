@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 IDLE: Final = 120.0  # seconds without a request after which the process ends
+REST: Final = 1.0  # and after which it looks for what nobody uses any more
+_UNTIDY: Final = 8  # requests that may follow one another without that
 
 
 def cythonize(name: str, source: str, c_file: str, include: list[str]) -> str | None:
@@ -116,12 +118,23 @@ def serve(known: str) -> None:
         from Cython.Compiler import ModuleNode, Optimize, ParseTreeTransforms, Pipeline  # noqa: F401
     except ImportError:
         pass  # the request finds it out again, and says so
-    while select.select([0], [], [], IDLE)[0]:
+    gc.disable()  # its trees are alive until the end: looking through them again and again takes longer for a longer text
+    gc.freeze()  # what Cython is made of stays
+    untidy = 0
+    while True:
+        if not select.select([0], [], [], REST if untidy else IDLE)[0]:
+            if not untidy:
+                return
+            gc.collect()  # now, and not when the answer is there: the C compiler wants the processor then
+            untidy = 0
+            continue
         line = sys.stdin.readline()
         if not line:
             return
+        if untidy >= _UNTIDY:
+            gc.collect()
+            untidy = 0
         answer: dict[str, Any]
-        gc.disable()  # its trees are alive until the end: looking through them again and again takes longer for a longer text
         try:
             answer = {"complaint": cythonize(**json.loads(line))}
         except OSError as error:
@@ -132,8 +145,7 @@ def serve(known: str) -> None:
             answer = {"complaint": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
-        gc.enable()
-        gc.collect()
+        untidy += 1
 
 
 if __name__ == "__main__":

@@ -26,6 +26,17 @@ TEAM: Final = "team"  # the header whose threads all levels of a module share
 FACE: Final = "module"  # the header that holds the face
 
 
+def without(real: str) -> tuple[str, ...]:
+    """The macros that leave the other real type out of headers, for f32 or f64."""
+    return {"f32": ("GW_WITHOUT_F64",), "f64": ("GW_WITHOUT_F32",), "": ()}[real]
+
+
+def real_of(pyx: str) -> str:
+    """The real type of a module's Cython text: f32, f64 or ""."""
+    found = re.search(r"^ctypedef (float|double) real$", pyx, re.MULTILINE)
+    return {"float": "f32", "double": "f64"}[found[1]] if found else ""
+
+
 class Object(NamedTuple):
     """The object file of one header, for one real type or, where the header has none, for both."""
 
@@ -35,8 +46,7 @@ class Object(NamedTuple):
     @property
     def define(self) -> tuple[str, ...]:
         """The macros that it is compiled with."""
-        without = {"f32": ("GW_WITHOUT_F64",), "f64": ("GW_WITHOUT_F32",), "": ()}[self.real]
-        return (f"GW_OBJECT_{self.header.upper()}", *without)
+        return (f"GW_OBJECT_{self.header.upper()}", *without(self.real))
 
     @property
     def linked(self) -> str:
@@ -57,8 +67,7 @@ class Headers:
         for included in re.findall(r'^include "gradwright/(\w+\.pxi)"', pyx, re.MULTILINE):
             names |= set(re.findall(r'"gradwright/(\w+)\.h"', self.texts.get(included, "")))
         every = {name.removesuffix(".h") for header in (*names, START) for name in self.included(f"{header}.h")}
-        found = re.search(r"^ctypedef (float|double) real$", pyx, re.MULTILINE)
-        real = {"float": "f32", "double": "f64"}[found[1]] if found else ""
+        real = real_of(pyx)
         return tuple(self.object(name, real) for name in sorted(every) if self.takes_part(name))
 
     def object(self, header: str, real: str) -> Object:
@@ -126,11 +135,15 @@ class Objects:
     def running(self) -> Running:
         return self._running
 
-    def file(self, one: Object, folder: Path) -> Path:
-        """The finished object file, in ``folder``: the cache may throw its own out at any time."""
+    def entry(self, one: Object) -> cache.Entry:
+        """The finished object in the cache, which may throw it out at any time."""
         self.start([one])
+        return self._making[one].result()
+
+    def file(self, one: Object, folder: Path) -> Path:
+        """The finished object file, in ``folder``."""
         target = folder / f"shared_{one.header}{one.real}.o"
-        entry = self._making[one].result()
+        entry = self.entry(one)
         for attempt in (1, 2, 3):
             try:
                 target.write_bytes(entry.path("object.o").read_bytes())

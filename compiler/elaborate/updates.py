@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..graph.expr import sym
 from ..graph.ir import Origin, Update
@@ -71,7 +71,7 @@ def all_updates(model: Elaborator) -> tuple[Update, ...]:
     found: list[Update] = []
     for name, tree in updates().items():
         own = model.frame.updates.get(name)
-        made = update(model, own.tree, own.frame) if own is not None else update(model, tree, frame)
+        made = update(model, own.tree, own.frame) if own is not None else _of_library(model, tree, frame)
         if made is not None:
             found.append(made)
     for name, rule in model.frame.updates.items():
@@ -80,6 +80,20 @@ def all_updates(model: Elaborator) -> tuple[Update, ...]:
             if made is not None:
                 found.append(made)
     return tuple(found)
+
+
+_known: Final[dict[str, tuple[syntax.UpdateDef, Update]]] = {}  # the library's rules, with what they were made of
+
+
+def _of_library(model: Elaborator, tree: syntax.UpdateDef, frame: Frame) -> Update | None:
+    """A rule of the library, which is the same for every model."""
+    known = _known.get(tree.name.id)
+    if known is not None and known[0] is tree:
+        return known[1]
+    made = update(model, tree, frame)
+    if made is not None:
+        _known[tree.name.id] = tree, made
+    return made
 
 
 def update(model: Elaborator, tree: syntax.UpdateDef, frame: Frame) -> Update | None:

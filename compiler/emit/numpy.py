@@ -25,6 +25,7 @@ from ..passes.kernels import Kernel, Plan
 from ..passes.names import is_temporary
 from .names import Speller
 from .spec import literal, spec, without_step
+from .updates import Said, said
 
 # py: a Python number, which must not be divided by zero; the others are arrays or NumPy's scalars
 Tag = Literal["real", "int", "bool", "py"]
@@ -119,7 +120,7 @@ def emit_numpy(plan: Plan, sources: Mapping[str, Source], *, version: str, diges
     plan, model = without_step(plan), plan.model
     used: set[str] = set()
     kernels = ["\n".join(_KernelWriter(k, model, sources, used).write()) for k in plan.kernels]
-    updates = ["\n".join(_write_update(u, used, sources)) for u in model.updates]
+    updates = [_update_text(u, used, sources) for u in model.updates]
     table = spec(model, plan.kernels, [Dim.of(0)] * len(plan.kernels), version=version, digest=digest, backend="numpy")
     title = [_safe(line) for line in model.doc.strip().splitlines()] or ["a model"]
     head = [f'"""{_safe(model.name)}: {title[0]}', *title[1:], ""]
@@ -1024,6 +1025,20 @@ def _update_name(name: str) -> str:
 
 def _tuple(names: Sequence[str]) -> str:
     return "(" + ", ".join(names) + ("," if len(names) == 1 else "") + ")"
+
+
+_written: Final[dict[Said, tuple[str, frozenset[str]]]] = {}
+
+
+def _update_text(update: Update, used: set[str], sources: Mapping[str, Source]) -> str:
+    """The rule as a function. The library's are written once, for every model has them."""
+    key = said(update, sources)
+    if key not in _written:
+        own: set[str] = set()
+        _written[key] = "\n".join(_write_update(update, own, sources)), frozenset(own)
+    text, asked = _written[key]
+    used |= asked
+    return text
 
 
 def _write_update(update: Update, used: set[str], sources: Mapping[str, Source]) -> Iterator[str]:

@@ -329,9 +329,23 @@ def _committed() -> str:
         return ""
 
 
+Said = tuple[Update, tuple[Origin, ...], tuple[str, ...]]
+
+
+def said(update: Update, sources: Mapping[str, Source]) -> Said:
+    """All that the text of a rule depends on."""
+    return update, update.origins, tuple(line for line, _ in _quoted(update, sources))
+
+
+_shared: Final[dict[Said, bool]] = {}
+
+
 def is_shared(update: Update, sources: Mapping[str, Source]) -> bool:
     """Whether the headers have just this rule, so that a module need not say it again."""
-    return f"\n{c_update(update, sources)}" in _committed()
+    key = said(update, sources)
+    if key not in _shared:  # the library's rules are asked about for every model
+        _shared[key] = f"\n{c_update(update, sources)}" in _committed()
+    return _shared[key]
 
 
 def library_header() -> str:

@@ -10,10 +10,12 @@ adjoint is another equation of the same kind: differentiate the body, swap the i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from fractions import Fraction
-from typing import Final, Literal
+from functools import lru_cache
+from typing import Any, Final, Literal, TypeVar
 
 from ..language.source import Span
 from .expr import Expr
@@ -21,6 +23,7 @@ from .shapes import Dim, Shape
 
 Kind = Literal["real", "int", "bool"]
 Reduce = Literal["", "+", "*", "max", "min", "argmax", "argmin", "lse"]
+T = TypeVar("T")
 
 
 # ---------------------------------------------------------------- indices
@@ -249,6 +252,12 @@ class Access:
         return text if self.fill is None else f"pad({text}, {self.fill})"
 
 
+class _Answer(Enum):
+    """What stands where an answer will be remembered."""
+
+    NOT_ASKED = "not asked yet"
+
+
 @dataclass(frozen=True, slots=True)
 class Eqn:
     """``out[out_index] = reduce body(args)`` over ``axes`` (see the module's text).
@@ -271,15 +280,26 @@ class Eqn:
     op: str
     origin: Origin = field(compare=False)
     drop: bool = False
-    _plain: tuple[str, ...] | bool | None = field(default=False, init=False, repr=False, compare=False)
+    _plain: tuple[str, ...] | _Answer | None = field(default=_Answer.NOT_ASKED, init=False, repr=False, compare=False)
     _reads: tuple[str, ...] | None = field(default=None, init=False, repr=False, compare=False)
+    _known: dict[str, Any] | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What passes have found out about this equation and nothing else, for the next one that asks."""
+        if self._known is None:
+            object.__setattr__(self, "_known", {})
+        assert self._known is not None
+        return self._known
 
     @property
     def plain_out(self) -> tuple[str, ...] | None:
         """The output's axes in order, where it is written plainly; None for a scatter."""
-        if isinstance(self._plain, bool):  # every pass asks
-            object.__setattr__(self, "_plain", self._plainly())
-        return self._plain  # type: ignore[return-value]
+        if isinstance(self._plain, _Answer):  # every pass asks
+            found = self._plainly()
+            object.__setattr__(self, "_plain", found)
+            return found
+        return self._plain
 
     def _plainly(self) -> tuple[str, ...] | None:
         names = [ix.plain for ix in self.out_index]
@@ -473,6 +493,19 @@ class Update:
     results: tuple[Expr, ...]
     doc: str
     origins: tuple[Origin, ...] = field(compare=False)  # one for each of results
+
+
+def of_rule(function: Callable[[Update], T]) -> Callable[[Update], T]:
+    """``function``, whose answers are remembered: the library's rules are the same in every model."""
+
+    @lru_cache(64)
+    def known(update: Update, origins: tuple[Origin, ...]) -> T:  # which do not count when two rules are compared
+        return function(update)
+
+    def call(update: Update) -> T:
+        return known(update, update.origins)
+
+    return call
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,8 @@ def canonical(eqn: Eqn) -> Eqn:
     order = {a.name: f"a{k}" for k, a in enumerate(a for a in eqn.axes if a.name not in reduced)}
     extents = eqn.extents
     spelled = {a: f"{order.get(a) or '~'}<{d}" for a, d in extents.items()}
-    eqn = replace(eqn, args=tuple(replace(a, index=tuple(_sorted(ix, spelled) for ix in a.index)) for a in eqn.args))
+    if any(len(ix.terms) > 1 for a in eqn.args for ix in a.index):
+        eqn = replace(eqn, args=tuple(replace(a, index=tuple(_sorted(ix, spelled) for ix in a.index)) for a in eqn.args))
     if eqn.body.depth <= _SMALL:
         ranks: dict[Expr, str] = {}
         done: dict[Expr, Expr] = {}
@@ -111,7 +112,8 @@ def canonical(eqn: Eqn) -> Eqn:
                 ranks[node] = spelled[str(node.value)]
             else:
                 ranks[node] = f"{node.op} {node.value} " + " ".join(ranks[a] for a in args)
-        eqn = prune(replace(eqn, body=done[eqn.body]))
+        if done[eqn.body] is not eqn.body:
+            eqn = prune(replace(eqn, body=done[eqn.body]))
     for name in (n for access in eqn.args for ix in access.index for n in ix.axes()):
         order.setdefault(name, f"a{len(order)}")
     for name in (*(str(leaf.value) for leaf in E.leaves(eqn.body, "idx")), *extents):
@@ -147,7 +149,10 @@ def prune(eqn: Eqn) -> Eqn:
     """Only the operands that the body reads, in the order in which it reads them, equal reads once."""
     place: dict[Access, int] = {}
     mapping: dict[Expr, Expr] = {}
-    for leaf in E.leaves(eqn.body, "arg"):
+    read = E.leaves(eqn.body, "arg")
+    if len(read) == len(eqn.args) == len(set(eqn.args)) and all(leaf.value == k for k, leaf in enumerate(read)):
+        return eqn
+    for leaf in read:
         assert isinstance(leaf.value, int)
         k, access = leaf.value, eqn.args[leaf.value]
         place.setdefault(access, len(place))

@@ -30,19 +30,15 @@ class InternalError(Exception):
     """The compiler made a graph that breaks its own rules: a mistake in the pass that it names, never the user's."""
 
 
-Checked = dict[int, tuple[Eqn, tuple[Value, ...]]]
-"""Equations that were found right, by identity, with the values that they read."""
-
-
-def verify(graph: Graph, after: str = "", sizes: Iterable[str] | None = None, checked: Checked | None = None) -> None:
+def verify(graph: Graph, after: str = "", sizes: Iterable[str] | None = None) -> None:
     """Raise :class:`InternalError` where ``graph`` breaks a rule. ``after`` names what made it. With ``sizes``, the free
-    sizes that the caller gives by name, every other one must stand in the shape of an input. ``checked`` is what an earlier
-    call found right of the same equations; what is new is added to it."""
+    sizes that the caller gives by name, every other one must stand in the shape of an input. Without, an equation that was
+    found right is not looked at again while what it reads is the same."""
     known: frozenset[str] | None = None
     if sizes is not None:
         known = frozenset(sizes).union(*(dim.free() for value in graph.inputs for dim in value.shape))
     try:
-        _graph(graph, known, {} if checked is None else checked)
+        _graph(graph, known)
     except _Broken as broken:
         where = f" after {after}" if after else ""
         text = f"\n    {broken.text}" if broken.text else ""
@@ -87,7 +83,7 @@ def _shown(text: Callable[[], str]) -> Iterator[None]:
         raise _Broken(broken.problem, shown) from None
 
 
-def _graph(graph: Graph, sizes: frozenset[str] | None, checked: Checked) -> None:
+def _graph(graph: Graph, sizes: frozenset[str] | None) -> None:
     values: dict[str, Value] = {}
 
     def define(value: Value) -> None:
@@ -114,10 +110,9 @@ def _graph(graph: Graph, sizes: frozenset[str] | None, checked: Checked) -> None
                     raise _Broken(f"{name} is read before it is defined")
             if isinstance(eqn, Eqn):
                 read = tuple(values[name] for name in eqn.reads())
-                before = checked.get(id(eqn))
-                if before is None or before[0] is not eqn or any(a is not b for a, b in zip(before[1], read, strict=True)):
+                if sizes is not None or eqn.known.get("right") != read:
                     _eqn(eqn, values, sizes)
-                    checked[id(eqn)] = (eqn, read)
+                    eqn.known["right"] = read
             else:
                 _scan(eqn, values, sizes)
             for value in outs(eqn):
@@ -338,7 +333,7 @@ def _scan(scan: Scan, values: Mapping[str, Value], sizes: frozenset[str] | None)
             raise _Broken(f"{name} goes in as {show_value(inner)}")
     if scan.limit and values[scan.limit] != Value(scan.limit, (), "int"):
         raise _Broken(f"{scan.limit} is {show_value(values[scan.limit])}, and limits the steps")
-    _graph(body, sizes, {})
+    _graph(body, sizes)
     results = body.values()
     stop = results[body.outputs[-1]] if scan.until and body.outputs else None
     if scan.until and (stop is None or stop.shape or stop.kind != "bool" or scan.outs[-1].shape or scan.outs[-1].kind != "int"):

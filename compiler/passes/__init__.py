@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from ..graph.ir import Graph, Scan
-from ..meaning.verify import Checked, verify
+from ..meaning.verify import verify
 from . import (
     constants,
     cse,
@@ -99,13 +99,12 @@ MEMORY: tuple[Pass, ...] = (
 
 def apply(passes: Iterable[Pass], graph: Graph) -> Graph:
     """The graph after all of ``passes``, each in the bodies of its loops as well, verified after each."""
-    checked: Checked = {}
     for step in passes:
         after = step.run(graph)
         if not step.enters:
             after = _in_loops(step, after)
         if after is not graph:
-            verify(after, step.name, checked=checked)
+            verify(after, step.name)
         graph = after
     return graph
 

@@ -15,8 +15,12 @@ from .names import is_sealed, is_temporary, rename, rename_reads
 
 def key(eqn: Eqn) -> Hashable:
     """What the equation computes, whatever its axes and its result are called, and without axes of extent 1."""
-    eqn = canonical(_squeezed(eqn))
-    return (eqn.axes, eqn.out_index, eqn.out.shape, eqn.out.kind, eqn.reduce, eqn.args, eqn.body, eqn.drop)
+    found: Hashable = eqn.known.get("key")
+    if found is None:  # which several passes ask, and several kernels have the equation
+        same = canonical(_squeezed(eqn))
+        found = (same.axes, same.out_index, same.out.shape, same.out.kind, same.reduce, same.args, same.body, same.drop)
+        eqn.known["key"] = found
+    return found
 
 
 def run(graph: Graph) -> Graph:

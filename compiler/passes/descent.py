@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from ..graph import expr as E
 from ..graph.expr import Expr
-from ..graph.ir import Access, Eqn, Graph, Model, Origin, Scan, Update, Value, at, outs
+from ..graph.ir import Access, Eqn, Graph, Model, Origin, Scan, Update, Value, at, of_rule, outs
 from ..graph.patterns import special
 from ..graph.rewrite import Namer, shape_axes
 from ..graph.shapes import Dim, size
@@ -73,6 +73,7 @@ def plain_rule(model: Model) -> Rule | None:
     return found[0] if found else None
 
 
+@of_rule
 def _plain(update: Update) -> Rule | None:
     """With as few hyper-parameters at 0 as need be, of those that are 0 by default."""
     off = [name for name, default in update.hypers if default == 0]
@@ -112,6 +113,7 @@ def many(values: Iterable[Value], least: int = MANY) -> bool:
     return total.value is not None and total.value >= least
 
 
+@of_rule
 def idle(update: Update) -> tuple[tuple[str, ...], Update] | None:
     """The rule without the states that are of no use while some hyper-parameters are 0, as they are by default, and which
     these are: sgd without its mean of gradients while momentum is 0."""

@@ -21,6 +21,8 @@ from gradwright.compiler.passes import KERNEL, apply
 from gradwright.compiler.passes.kernels import Kernel, Place, with_own_outputs
 from numpy.typing import NDArray
 
+from .settings import OPTIMISED
+
 Array = NDArray[Any]
 Runner = Callable[[Mapping[str, Array], Mapping[str, int]], dict[str, Array]]
 
@@ -59,15 +61,17 @@ def kernel_of(graph: Graph, name: str) -> Kernel:
     return Kernel(name, graph.name, own, every, tuple(p.slot for p in every), Dim.of(0))
 
 
-def build_graphs(graphs: Sequence[Graph], folder: Path, single: bool = False) -> list[Runner]:
+def build_graphs(graphs: Sequence[Graph], folder: Path, single: bool = False, level: int = OPTIMISED) -> list[Runner]:
     """One module with a kernel for each graph (cached by its text in ``folder``)."""
     nests = [lower(kernel_of(g, f"k{i}")) for i, g in enumerate(graphs)]
-    return build_nests(nests, [sorted(free_sizes(g)) for g in graphs], folder, single)
+    return build_nests(nests, [sorted(free_sizes(g)) for g in graphs], folder, single, level)
 
 
-def build_nests(nests: Sequence[Nest], frees: Sequence[Sequence[str]], folder: Path, single: bool = False) -> list[Runner]:
+def build_nests(
+    nests: Sequence[Nest], frees: Sequence[Sequence[str]], folder: Path, single: bool = False, level: int = OPTIMISED
+) -> list[Runner]:
     """As :func:`build_graphs`, for loop nests. Kernels are called k0, k1...; a slot ``theta`` is changed in place."""
-    module = load_nests(nests, frees, folder, single)
+    module = load_nests(nests, frees, folder, single, level)
     real = np.float32 if single else np.float64
 
     def runner(i: int) -> Runner:
@@ -100,7 +104,9 @@ def build_nests(nests: Sequence[Nest], frees: Sequence[Sequence[str]], folder: P
     return [runner(i) for i in range(len(nests))]
 
 
-def load_nests(nests: Sequence[Nest], frees: Sequence[Sequence[str]], folder: Path, single: bool = False, level: int = 3) -> Any:
+def load_nests(
+    nests: Sequence[Nest], frees: Sequence[Sequence[str]], folder: Path, single: bool = False, level: int = OPTIMISED
+) -> Any:
     """The module of the nests: its ``run(number, arrays, sizes)`` calls one."""
     used: set[str] = set()
     consts: dict[str, Const] = {}
@@ -123,7 +129,7 @@ def load_nests(nests: Sequence[Nest], frees: Sequence[Sequence[str]], folder: Pa
     name = f"graphs_{hashlib.sha256(source.encode()).hexdigest()[:16]}"
     path = folder / f"{name}{suffix()}"
     if not path.exists():
-        path = build_module(name, source, folder, tools=None if level == 3 else toolchain().at_level(level))
+        path = build_module(name, source, folder, tools=None if level == OPTIMISED else toolchain().at_level(level))
     found = importlib.util.spec_from_file_location(name, path)
     assert found is not None and found.loader is not None
     module = importlib.util.module_from_spec(found)

@@ -19,6 +19,7 @@ from gradwright.compiler.loops.ir import Nest
 from gradwright.compiler.passes.kernels import Plan, plan
 from gradwright.runtime.model import install
 
+from . import settings
 from .kernels import load_nests
 
 
@@ -45,9 +46,11 @@ def numpy_module(made: Plan, sources: Mapping[str, Source], name: str) -> Any:
 
 
 def build_modules(
-    models: Sequence[Model | Plan], sources: Sequence[Mapping[str, Source]], folder: Path, single: bool = False, level: int = 1
+    models: Sequence[Model | Plan], sources: Sequence[Mapping[str, Source]], folder: Path, single: bool = False,
+    level: int | None = None,
 ) -> list[Modules]:
     """All ``models`` (of one real type; some may be planned already) with their kernels in one C file."""
+    level = min(settings.level, 1) if level is None else level
     plans = [m if isinstance(m, Plan) else plan(m) for m in models]
     nests: list[Nest] = []
     frees: list[tuple[str, ...]] = []

@@ -1,10 +1,14 @@
-"""How many random examples a property is tried with."""
+"""How thoroughly the tests look: how many random examples a property is tried with, and what the C compiler does for them."""
 
 from __future__ import annotations
 
 import os
+from typing import Final
 
 from hypothesis import HealthCheck, settings
+
+OPTIMISED: Final = 3  # the C compiler's level of what users build
+level = OPTIMISED  # and of kernels whose numbers are the subject: 0 where slow tests are not asked for (conftest)
 
 
 def thoroughly(examples: int) -> settings:

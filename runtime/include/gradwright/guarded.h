@@ -74,8 +74,12 @@
                         *to = beta == 0 ? alpha * sum : alpha * sum + beta * *to; \
                     } \
     }
+#ifndef GW_WITHOUT_F32
 GW_GUARDED(float, f32)
+#endif
+#ifndef GW_WITHOUT_F64
 GW_GUARDED(double, f64)
+#endif
 #undef GW_GUARDED
 
 #endif

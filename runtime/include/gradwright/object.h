@@ -6,8 +6,9 @@
      GW_OBJECT_X    this unit is that object: its entries, which GW_X_ENTRY marks, are there for other units of the module
      GW_LINKED_X    such an object is linked: X.h declares its entries and defines nothing else of them
 
-   GW_WITHOUT_F32 and GW_WITHOUT_F64 leave one real type out of an object. A header takes part by asking for
-   defined(GW_OBJECT_X): the build looks for these words. Objects are hidden within the module that they are linked into. */
+   GW_WITHOUT_F32 and GW_WITHOUT_F64 leave one real type out of an object, or of a module that has the other one. A header takes
+   part by asking for defined(GW_OBJECT_X): the build looks for these words. Objects are hidden within the module that they are
+   linked into. */
 #ifndef GRADWRIGHT_OBJECT_H
 #define GRADWRIGHT_OBJECT_H
 
