@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import platform
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
+from gradwright.compiler.build import toolchain
 from gradwright.compiler.driver import compile_model
 from gradwright.runtime import load
 from test_headers import BUILDS, CC, FAST, INCLUDE, apply, compile_library, error_in_ulp, loop
@@ -54,6 +56,27 @@ def test_what_a_row_has_once_is_read_before_the_loop_along_it() -> None:
         found = module.Model().forward(x=x[:rows])["f"]
         want = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
         np.testing.assert_allclose(found, want[:rows], rtol=1e-12)
+
+
+PACKED = r"\bv?mulps\b" if platform.machine() == "x86_64" else r"\bfmul\s+v\d+\.4s"
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="looks for the instructions of these")
+@pytest.mark.parametrize("name", ["gcc", "clang"])
+def test_a_loop_over_many_arrays_is_vectorised(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Compilers ask before the loop which of the arrays overlap, and give up where these are many."""
+    if shutil.which(name) is None:
+        pytest.skip(f"needs {name}")
+    monkeypatch.setenv("CC", name)
+    tools = toolchain.toolchain()
+    body = "".join(f"        y[{k}][i] = x[{k}][i] * x[{(k + 1) % 6}][i];\n" for k in range(6))
+    arrays = ", ".join(f"float* {array}{k}" for array in "xy" for k in range(6))
+    for k in range(6):
+        body = body.replace(f"y[{k}]", f"y{k}").replace(f"x[{k}]", f"x{k}")
+    source, listing = tmp_path / "loop.c", tmp_path / "loop.s"
+    source.write_text(f"void f(long n, {arrays}) {{\n    for (long i = 0; i < n; i++) {{\n{body}    }}\n}}\n")
+    subprocess.run([*tools.command, *tools.flags, "-S", str(source), "-o", str(listing)], check=True)
+    assert re.search(PACKED, listing.read_text())
 
 
 # ---- sin, cos and tan ----
