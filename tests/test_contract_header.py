@@ -56,20 +56,22 @@ def _features() -> set[str]:
     return set(lines[0].split()) if lines else set()
 
 
-BUILDS: dict[str, list[str]] = {"plain": ["-O2"]}
+BUILDS: dict[str, list[str]] = {"plain": [str(CC), "-O2"]}
 if platform.machine() == "x86_64":
     for level, needs in (("v2", {"sse4_2"}), ("v3", {"avx2", "fma"}), ("v4", {"avx512f", "avx512vl", "avx512dq", "avx512bw"})):
         if needs <= _features():
-            BUILDS[level] = ["-O3", f"-march=x86-64-{level}", *(["-mprefer-vector-width=512"] if level == "v4" else [])]
+            BUILDS[level] = [str(CC), "-O3", f"-march=x86-64-{level}", *(["-mprefer-vector-width=512"] if level == "v4" else [])]
 else:
-    BUILDS["native"] = ["-O3", "-march=native"]
+    BUILDS["native"] = [str(CC), "-O3", "-march=native"]
+if (_clang := shutil.which("clang")) and CC is not None and "clang" not in CC:
+    _wide = ["-march=native", "-mprefer-vector-width=512"] if platform.machine() == "x86_64" else []
+    BUILDS["clang"] = [_clang, "-O3", "-ffp-contract=fast", *_wide]
 
 
-def compile_library(folder: Path, name: str, flags: Sequence[str]) -> ctypes.CDLL:
+def compile_library(folder: Path, name: str, build: Sequence[str]) -> ctypes.CDLL:
     text, binary = folder / f"{name}.c", folder / f"{name}.so"
     text.write_text(SOURCE)
-    assert CC is not None
-    command = [CC, *FLAGS, *flags, f"-I{INCLUDE}", str(text), "-o", str(binary), "-pthread"]
+    command = [*build, *FLAGS, f"-I{INCLUDE}", str(text), "-o", str(binary), "-pthread"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return ctypes.CDLL(str(binary))

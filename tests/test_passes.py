@@ -284,8 +284,8 @@ def test_a_product_of_little_depth_without_its_loop(body: str, depth: int, tmp_p
 @pytest.mark.parametrize("word", ["sum", "max", "prod"])
 def test_stacked_arrays_without_a_loop_over_them(word: str, tmp_path: Path) -> None:
     """Each is named where it is meant, and no number is compared with a number."""
-    graph = graph_of("input a[N]\ninput b[N]\ninput c[N]\n"
-                     f"y[n] = {word} k: exp(where(k < 1, a[n], where(k < 2, b[n], c[n])) - a[n])  for n < N, k < 3", "y")  # fmt: skip
+    parts = "where(k < 1, a[n], where(k < 2, b[n], c[n]))"
+    graph = graph_of(f"input a[N]\ninput b[N]\ninput c[N]\ny[n] = {word} k: exp({parts} - a[n])  for n < N, k < 3", "y")
     changed = unroll.run(graph)
     (eqn,) = changed.eqns
     assert isinstance(eqn, Eqn) and eqn.reduce == "" and not any(n.op in ("where", "lt") for n in E.walk(eqn.body))

@@ -57,8 +57,8 @@ def test_strips_are_those_of_the_header(tmp_path: Path, monkeypatch: pytest.Monk
     source = test_contract_header.SOURCE + "long kind(long n) { return gw_strip_kind_f32(n, GW_MASKS, 0); }\n"
     source += "long width(void) { return GW_VECTOR_BYTES / 4; }\nlong masks(void) { return GW_MASKS; }\n"
     monkeypatch.setattr(test_contract_header, "SOURCE", source)
-    for build, flags in BUILDS.items():
-        library = compile_library(tmp_path, build, flags)
+    for name, build in BUILDS.items():
+        library = compile_library(tmp_path, name, build)
         width, masks = library.width(), library.masks()
         for n in range(1, 40 * width):
             kind = library.kind(ctypes.c_long(n))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import platform
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
+from gradwright.compiler.build import toolchain
 from gradwright.compiler.driver import compile_model
 from gradwright.runtime import load
 from test_headers import BUILDS, CC, FAST, INCLUDE, apply, compile_library, error_in_ulp, loop
@@ -106,6 +108,27 @@ minimize mean((einsum("ns,nsh->nh", w, h) - best)**2)
         np.testing.assert_allclose(found[name], wanted[name], rtol=1e-11, atol=1e-13)
 
 
+PACKED = r"\bv?mulps\b" if platform.machine() == "x86_64" else r"\bfmul\s+v\d+\.4s"
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="looks for the instructions of these")
+@pytest.mark.parametrize("name", ["gcc", "clang"])
+def test_a_loop_over_many_arrays_is_vectorised(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Compilers ask before the loop which of the arrays overlap, and give up where these are many."""
+    if shutil.which(name) is None:
+        pytest.skip(f"needs {name}")
+    monkeypatch.setenv("CC", name)
+    tools = toolchain.toolchain()
+    body = "".join(f"        y[{k}][i] = x[{k}][i] * x[{(k + 1) % 6}][i];\n" for k in range(6))
+    arrays = ", ".join(f"float* {array}{k}" for array in "xy" for k in range(6))
+    for k in range(6):
+        body = body.replace(f"y[{k}]", f"y{k}").replace(f"x[{k}]", f"x{k}")
+    source, listing = tmp_path / "loop.c", tmp_path / "loop.s"
+    source.write_text(f"void f(long n, {arrays}) {{\n    for (long i = 0; i < n; i++) {{\n{body}    }}\n}}\n")
+    subprocess.run([*tools.command, *tools.flags, "-S", str(source), "-o", str(listing)], check=True)
+    assert re.search(PACKED, listing.read_text())
+
+
 # ---- sin, cos and tan ----
 
 
@@ -169,6 +192,9 @@ def test_loops_over_circular_functions_are_vectorised(tmp_path: Path) -> None:
     source, listing = tmp_path / "loop.c", tmp_path / "loop.s"
     source.write_text(SOURCE)
     assert CC is not None
+    said = subprocess.run([CC, "-dM", "-E", "-xc", "/dev/null"], capture_output=True, text=True, check=True).stdout
+    if "__clang__" in said:
+        pytest.skip("clang cannot be told of variants for vectors: it calls libm")
     wide = ["-mavx512f", "-mprefer-vector-width=512"]
     for flags, label in (([], "_ZGVbN2v"), (["-mavx2", "-mfma"], "_ZGVdN4v"), (wide, "_ZGVeN8v")):
         subprocess.run([CC, "-std=gnu11", *FAST, *flags, f"-I{INCLUDE}", "-S", str(source), "-o", str(listing)], check=True)
