@@ -42,6 +42,7 @@ from gradwright.compiler.passes import (
     save,
     segments,
     share,
+    shifts,
     signs,
     sink,
     softmax,
@@ -66,8 +67,8 @@ ORIGIN = Origin((), "test")
 PASSES = {
     "constants": constants.run, "given": given_derivatives.run, "cse": cse.run, "dce": dce.run,
     "expand": expand.run, "hoist": hoist.run, "inline": inline.run, "ordered": ordered.run, "routes": routes.run,
-    "save": save.run, "segments": segments.run, "share": share.run, "signs": signs.run, "sink": sink.run,
-    "softmax": softmax.run, "split": split.run, "transposes": transposes.run, "windows": windows.run, "digits": digits.run,
+    "save": save.run, "segments": segments.run, "share": share.run, "shifts": shifts.run, "signs": signs.run,
+    "sink": sink.run, "softmax": softmax.run, "split": split.run, "transposes": transposes.run, "windows": windows.run, "digits": digits.run,
     "layouts": layouts.run, "unroll": unroll.run,
 }  # fmt: skip
 FOLDER = Path(__file__).parent / "golden" / "passes"
@@ -279,6 +280,38 @@ def test_a_product_of_little_depth_without_its_loop(body: str, depth: int, tmp_p
         wanted = run(graph, values, sizes={"N": count})["y"]
         np.testing.assert_allclose(run(changed, values, sizes={"N": count})["y"], wanted, rtol=1e-13, atol=1e-15)
         np.testing.assert_allclose(kernel(values, {"N": count})["y"], wanted, rtol=1e-13, atol=1e-15)
+
+
+STENCILS = {
+    "along the row": "pad(x[i, j - 1], 0) + pad(x[i, j + 2], 0) - 2 * x[i, j]",
+    "all around": "x[i, j] * (pad(x[i - 1, j], 0) + pad(x[i + 1, j], 0) + pad(x[i, j - 1], 0) + pad(x[i, j + 1], 0) - 4)",
+    "of two": "pad(x[i, j - 1], 0) * pad(y[i, j + 1], 0) + pad(x[i - 1, j + 1], 0) * pad(y[i + 1, j - 1], 0)",
+}
+
+
+@pytest.mark.parametrize("formula", STENCILS.values(), ids=STENCILS)
+@pytest.mark.parametrize("free", [True, False])
+def test_a_formula_of_neighbours_reads_a_copy_with_zeros_around(formula: str, free: bool, tmp_path: Path) -> None:
+    """One copy for all reads of an array, so that no read along the row waits for a look."""
+    rows, columns = ("N", "M") if free else ("5", "7")
+    graph = graph_of(f"input x[{rows}, {columns}]\ninput y[{rows}, {columns}]\nz[i, j] = {formula}  "
+                     f"for i < {rows}, j < {columns}", "z")  # fmt: skip
+    changed = windows.run(graph)
+    assert sum(e.op == "pad" for e in changed.eqns if isinstance(e, Eqn)) == (2 if "y" in formula else 1)
+    assert all(a.fill is None for e in changed.eqns if isinstance(e, Eqn) for a in e.args)
+    kernel = build_graphs([changed], tmp_path)[0]
+    for n, m in ((5, 7), (1, 1), (3, 40), (0, 2)) if free else ((5, 7),):
+        values = {name: np.random.default_rng(n).normal(size=(n, m)) for name in "xy"}
+        sizes = {"N": n, "M": m} if free else {}
+        wanted = run(graph, values, sizes=sizes)["z"]
+        np.testing.assert_allclose(run(changed, values, sizes=sizes)["z"], wanted, rtol=1e-14)
+        np.testing.assert_allclose(kernel(values, sizes)["z"], wanted, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("formula", ["pad(x[i, j - 1], 0) + x[i, j]", "pad(x[i, j - 1], 2) + pad(x[i, j + 1], 2)"])
+def test_one_read_outside_or_another_number_there_is_no_copy(formula: str) -> None:
+    graph = graph_of(f"input x[N, M]\nz[i, j] = {formula}  for i < N, j < M", "z")
+    assert windows.run(graph) is graph
 
 
 @pytest.mark.parametrize("word", ["sum", "max", "prod"])

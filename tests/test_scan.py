@@ -594,6 +594,28 @@ minimize sum(c * d) + sum(e**2)
         assert gradcheck(model, **inputs)
 
 
+# ---------------------------------------------------------------- grids
+
+
+def test_the_gradient_of_a_grid_is_that_of_differences() -> None:
+    """Heat that flows to the neighbours, over some steps: no scatter is left, and the gradient is right."""
+    text = """size T
+input u0[6, 20]
+param k[6, 20] = 0.1
+scan t in range(T):
+    carry u = u0
+    flow[i, j] = u[i - 1, j] pad + u[i + 1, j] pad + u[i, j - 1] pad + u[i, j + 1] pad - 4 * u[i, j]
+        for i in range(6) for j in range(20)
+    u = u + k * flow
+minimize mean(u**2)
+"""
+    model = compile_model(text, stop_after="cython", name="grid")
+    kernels = str(next(iter(model.value.values()))).split("# What follows")[0]
+    assert "flow_pad" in kernels and not re.search(r"\bif 0 <= [jkl]\b", kernels)
+    report = gradcheck(load(text, name="grid").Model(), u0=np.random.default_rng(0).normal(size=(6, 20)), T=5)
+    assert report, report
+
+
 # ---------------------------------------------------------------- unrolled
 
 STEP = """    both = concat(x[:, t], h, axis=1)

@@ -23,6 +23,7 @@ from . import (
     save,
     segments,
     share,
+    shifts,
     signs,
     sink,
     softmax,
@@ -79,6 +80,7 @@ AFTER: tuple[Pass, ...] = (
 
 KERNEL: tuple[Pass, ...] = (
     Pass("dce", "each kernel computes only what it gives", dce.run, True),
+    Pass("shifts", "the gradient of a formula of neighbours is one of neighbours", shifts.run),
     Pass("inline", "a step used once is written where it is used", inline.run),
     Pass("dce", "what was written elsewhere goes", dce.run, True),
     Pass("transposes", "what every step of a loop would read across its rows is transposed once", transposes.run, True),

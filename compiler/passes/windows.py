@@ -7,6 +7,7 @@ once, and nothing is read outside.
 - So does one that keeps channels apart, of which loops take many at a time.
 - What a contraction reads outside, where zeros are meant, is read from a copy with zeros around it. The gradient of the weights
   reads the same copy.
+- So is what a formula of neighbours reads, as a difference on a grid.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import replace
 from ..graph import expr as E
 from ..graph.bounds import floors, index_range, inside, never_negative
 from ..graph.ir import Access, Axis, Eqn, Graph, Ix, Scan, Value, at, fixed
+from ..graph.patterns import special
 from ..graph.rewrite import Namer, normalise, substitute_access, substitute_ix
 from ..graph.shapes import Dim, Shape, size
 from .products import apart, channelwise, classify, roles
@@ -34,6 +36,21 @@ def run(graph: Graph) -> Graph:
     return graph if same else graph.with_eqns(tuple(eqns))
 
 
+def _is_stencil(eqn: Eqn) -> bool:
+    """Whether a formula reads neighbours of a place along the rows, with zeros outside: from a copy with zeros around it the loop
+    along the row reads without a look, and is vectorised."""
+    if eqn.reduce or not eqn.plain_out or special(eqn):
+        return False
+    row = eqn.plain_out[-1]
+    moved: dict[str, set[Dim]] = {}
+    for access in eqn.args:
+        if access.fill is not None and access.index:
+            if access.fill != 0 or any(atom != row or not f.is_one() for atom, f in access.index[-1].terms):
+                return False
+            moved.setdefault(access.value, set()).add(access.index[-1].const)
+    return bool(moved) and all(len(places) > 1 for places in moved.values())
+
+
 class _Windows:
     def __init__(self, graph: Graph) -> None:
         self.shapes = {name: v.shape for name, v in graph.values().items()}
@@ -44,6 +61,10 @@ class _Windows:
 
     def rewrite(self, eqn: Eqn) -> Iterator[Eqn]:
         eqn = self._inside(eqn)
+        if _is_stencil(eqn):
+            copies, eqn = self._filled(eqn, together=True)
+            yield from (*copies, eqn)
+            return
         if classify(eqn) is not None or (roles(eqn) is None and not channelwise(eqn)):
             yield eqn
             return
@@ -176,14 +197,17 @@ class _Windows:
 
     # ------------------------------------------------------------ zeros around
 
-    def _filled(self, eqn: Eqn) -> tuple[list[Eqn], Eqn]:
-        """``eqn`` reading from copies with zeros around them, and the copies that are new."""
+    def _filled(self, eqn: Eqn, together: bool = False) -> tuple[list[Eqn], Eqn]:
+        """``eqn`` reading from copies with zeros around them, and the copies that are new; ``together``: one for all reads of a
+        value."""
         copies: list[Eqn] = []
         args = list(eqn.args)
         for k, access in enumerate(eqn.args):
             if access.fill is None:
                 continue
             low_high = self._reach(access, eqn)
+            if low_high is not None and together:
+                low_high = self._around(access.value, low_high, eqn)
             if low_high is None:
                 continue
             if all(not low.terms and high == d for (low, high), d in zip(low_high, self.shapes[access.value], strict=True)):
@@ -234,6 +258,23 @@ class _Windows:
             after.append(eqn if args == eqn.args else replace(eqn, args=args))
         self.padded = {key: name for key, name in self.padded.items() if key[0] not in moved}
         return after
+
+    def _around(self, value: str, reach: tuple[tuple[Dim, Dim], ...], eqn: Eqn) -> tuple[tuple[Dim, Dim], ...] | None:
+        """From where to where all reads of a value go together that look outside of it; None where that cannot be told."""
+        for access in eqn.args:
+            if access.value != value or access.fill is None:
+                continue
+            other = self._reach(access, eqn)
+            if other is None:
+                return None
+            wider = []
+            for (low, high), (from_, to) in zip(reach, other, strict=True):
+                less, more = (low - from_).value, (to - high).value
+                if less is None or more is None:
+                    return None
+                wider.append((from_ if less > 0 else low, to if more > 0 else high))
+            reach = tuple(wider)
+        return reach
 
     def shared(self, eqns: list[Eqn | Scan]) -> list[Eqn | Scan]:
         """With what is read again behind a product over windows read from the copy with zeros around it, which that product needs
