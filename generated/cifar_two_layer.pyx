@@ -17,7 +17,7 @@ Operations   the forward graph as written: 616622*N + 616404
 Products     h_t1 (N x 100 x 3072) in predict, train, step: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2
              scores (N x 10 x 100) in predict, forward: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
              h_t2 (N x 100 x 3072) in forward: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2, added in registers
-             d_h (N x 100 x 10) in backward, train, step: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2
+             d_h (N x 100 x 10) in backward, train, step: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2; of few rows, its transpose
              d_W1 (3072 x 100 x N) in backward, train: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2, added in registers
              d_W2 (100 x 10 x N) in backward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
              scores_t1 (N x 10 x 100) in train, step: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2

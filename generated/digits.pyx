@@ -16,7 +16,7 @@ Operations   the forward graph as written: 9686*N + 9476
              step 20763*N + 9772, 11*N + 4736 of them transcendental; bytes moved 2728*N + 76992
 Products     h_t1 (N x 64 x 64) in predict, forward, train, step: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2
              scores (N x 10 x 64) in predict, forward: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, added in registers
-             d_h (N x 64 x 10) in backward, train, step: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2
+             d_h (N x 64 x 10) in backward, train, step: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2; of few rows, its transpose
              d_W1 (64 x 64 x N) in backward, train: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2, added in registers
              d_W2 (64 x 10 x N) in backward, train: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, added in registers
              scores_t1 (N x 10 x 64) in train, step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2

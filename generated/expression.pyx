@@ -41,8 +41,8 @@ cdef void _forward_part1(read x, write f_t1, write f_t2, write f_t4, write f_t6,
     cdef Py_ssize_t n, n_start, n_count, n_in
     f_total = 0
     # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
-    for n_start in range(first, last, 512):
-        n_count = last - n_start if last - n_start < 512 else 512
+    for n_start in range(first, last, 2048):
+        n_count = last - n_start if last - n_start < 2048 else 2048
         _f_total_block = 0
         for n_in in range(n_count):
             n = n_start + n_in
@@ -75,7 +75,7 @@ cdef void forward(read x, write f, write kept, Py_ssize_t N) noexcept nogil:
     _given1[3] = <void *>f_t4
     _given1[4] = <void *>f_t6
     _sizes[0] = N
-    share(_call_forward_part1, _given1, _sizes, N, 56, 512, _sums1, 1, 0)
+    share(_call_forward_part1, _given1, _sizes, N, 56, 2048, _sums1, 1, 0)
     f_total += _sums1[0]
     f[0] = f_total
 
@@ -129,8 +129,8 @@ cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N
     cdef double f_total
     cdef Py_ssize_t n, n_start, n_count, n_in
     f_total = 0
-    for n_start in range(first, last, 512):
-        n_count = last - n_start if last - n_start < 512 else 512
+    for n_start in range(first, last, 2048):
+        n_count = last - n_start if last - n_start < 2048 else 2048
         _f_total_block = 0
         for n_in in range(n_count):
             n = n_start + n_in
@@ -168,7 +168,7 @@ cdef void value_and_grad(read x, read upstream_f, write f, write d_x, Py_ssize_t
     _given1[1] = <void *>upstream_f
     _given1[2] = <void *>d_x
     _sizes[0] = N
-    share(_call_value_and_grad_part1, _given1, _sizes, N, 93, 512, _sums1, 1, 0)
+    share(_call_value_and_grad_part1, _given1, _sizes, N, 93, 2048, _sums1, 1, 0)
     f_total += _sums1[0]
     f[0] = f_total
 

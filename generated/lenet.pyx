@@ -18,7 +18,7 @@ Products     scores_t3 (64*N x 8 x 9) in predict, train: tiles of 8 x (1/2) vect
              scores (N x 10 x 64) in predict, forward: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
              scores_t6 (64*N x 8 x 9) in forward: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2, added in registers
              scores_t14 (16*N x 16 x 72) in forward: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
-             d_scores_t17 (N x 64 x 10) in backward, train: tiles of 8 x (2*2) vectors with AVX-512, 4 x (2*3+2) vectors with AVX2
+             d_scores_t17 (N x 64 x 10) in backward, train: tiles of 8 x (2*2) vectors with AVX-512, 4 x (2*3+2) vectors with AVX2; of few rows, its transpose
              d_scores_t8 (16*N x 8 x 144) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
              d_first.W_laid (9 x 8 x 64*N) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
              d_second.W_laid (72 x 16 x 16*N) in backward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
@@ -344,9 +344,13 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
             d_scores_t16_t1[j + 32] = d_scores_t17[64*n + 4*j + 2]*(<real>0 if scores_t16[64*n + j + 32] <= 0 else <real>1)
             d_scores_t16_t1[j + 48] = d_scores_t17[64*n + 4*j + 3]*(<real>0 if scores_t16[64*n + j + 48] <= 0 else <real>1)
         for j in range(6):
-            for k in range(6):
-                for l in range(16):
-                    d_scores_t14_pad[576*n + 96*j + 16*k + l] = 0
+            for k in range(16):
+                d_scores_t14_pad[576*n + 16*j + k] = 0
+                d_scores_t14_pad[576*n + 16*j + k + 480] = 0
+        for j in range(4):
+            for k in range(16):
+                d_scores_t14_pad[576*n + 96*j + k + 96] = 0
+                d_scores_t14_pad[576*n + 96*j + k + 176] = 0
         for j in range(2):
             for k in range(2):
                 for l in range(16):
@@ -599,9 +603,13 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
             d_scores_t16_t1[j + 32] = d_scores_t17[64*n + 4*j + 2]*(<real>0 if scores_t16[64*n + j + 32] <= 0 else <real>1)
             d_scores_t16_t1[j + 48] = d_scores_t17[64*n + 4*j + 3]*(<real>0 if scores_t16[64*n + j + 48] <= 0 else <real>1)
         for j in range(6):
-            for k in range(6):
-                for l in range(16):
-                    d_scores_t14_pad[576*n + 96*j + 16*k + l] = 0
+            for k in range(16):
+                d_scores_t14_pad[576*n + 16*j + k] = 0
+                d_scores_t14_pad[576*n + 16*j + k + 480] = 0
+        for j in range(4):
+            for k in range(16):
+                d_scores_t14_pad[576*n + 96*j + k + 96] = 0
+                d_scores_t14_pad[576*n + 96*j + k + 176] = 0
         for j in range(2):
             for k in range(2):
                 for l in range(16):

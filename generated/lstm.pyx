@@ -73,7 +73,6 @@ cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t 
     cdef write h_start = work, x_by_t = work + 192*N, i_t2_part1 = work + 16*N*T + 192*N, h_h = work + 128*N
     cdef write h_c = work + 160*N, i_t2_part2 = work
     cdef real i, f, o, g
-    cdef real i_t3[128]
     cdef Py_ssize_t n, j, t
     cdef Py_ssize_t _sizes[2]
     cdef void *_given1[2]
@@ -106,14 +105,12 @@ cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t 
              W + 2048, 128, 1,
              0, i_t2_part2, 128)
         for n in range(N):
-            #     in parts, of which not all wait for the step before
-            for j in range(128):
-                i_t3[j] = i_t2_part1[128*N*t + 128*n + j] + i_t2_part2[128*n + j] + b[j]
             for j in range(32):
-                i = i_t3[j]
-                f = i_t3[j + 32]
-                o = i_t3[j + 64]
-                g = i_t3[j + 96]
+                #     in parts, of which not all wait for the step before
+                i = i_t2_part1[128*N*t + 128*n + j] + i_t2_part2[128*n + j] + b[j]
+                f = i_t2_part1[128*N*t + 128*n + j + 32] + i_t2_part2[128*n + j + 32] + b[j + 32]
+                o = i_t2_part1[128*N*t + 128*n + j + 64] + i_t2_part2[128*n + j + 64] + b[j + 64]
+                g = i_t2_part1[128*N*t + 128*n + j + 96] + i_t2_part2[128*n + j + 96] + b[j + 96]
                 # examples/lstm.gw:11   c = sigmoid(f) * c + sigmoid(i) * tanh(g)
                 h_c[32*n + j] = sigmoid(f)*h_c[32*n + j] + sigmoid(i)*tanh(g)
                 # examples/lstm.gw:12   h = sigmoid(o) * tanh(c)
@@ -151,7 +148,6 @@ cdef void forward(read x, read target, read theta, write h, write hs, write loss
     cdef write h_t2_steps = kept + 208*N*T + 32*N, loss_t1 = kept + 240*N*T + 32*N
     cdef write i_t2_part1 = work, h_h = work + 128*N*T, h_c = work + 128*N*T + 32*N, i_t2_part2 = work + 128*N*T + 64*N
     cdef real i, f, o, g
-    cdef real i_t3[128]
     cdef double loss_t3
     cdef Py_ssize_t n, j, t
     cdef Py_ssize_t _sizes[2]
@@ -190,14 +186,12 @@ cdef void forward(read x, read target, read theta, write h, write hs, write loss
              W + 2048, 128, 1,
              0, i_t2_part2, 128)
         for n in range(N):
-            #     in parts, of which not all wait for the step before
-            for j in range(128):
-                i_t3[j] = i_t2_part1[128*N*t + 128*n + j] + i_t2_part2[128*n + j] + b[j]
             for j in range(32):
-                i = i_t3[j]
-                f = i_t3[j + 32]
-                o = i_t3[j + 64]
-                g = i_t3[j + 96]
+                #     in parts, of which not all wait for the step before
+                i = i_t2_part1[128*N*t + 128*n + j] + i_t2_part2[128*n + j] + b[j]
+                f = i_t2_part1[128*N*t + 128*n + j + 32] + i_t2_part2[128*n + j + 32] + b[j + 32]
+                o = i_t2_part1[128*N*t + 128*n + j + 64] + i_t2_part2[128*n + j + 64] + b[j + 64]
+                g = i_t2_part1[128*N*t + 128*n + j + 96] + i_t2_part2[128*n + j + 96] + b[j + 96]
                 # examples/lstm.gw:11   c = sigmoid(f) * c + sigmoid(i) * tanh(g)
                 c_t1_steps[32*N*t + 32*n + j] = sigmoid(f)
                 c_t3_steps[32*N*t + 32*n + j] = sigmoid(i)
@@ -354,7 +348,6 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
     cdef real loss_t1[32]
     cdef real d_b[128]
     cdef real d_b_2[128]
-    cdef real i_t3[128]
     cdef real sum_b[128]
     cdef double loss_t3
     cdef Py_ssize_t n, j, t, k
@@ -394,14 +387,12 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
              W + 2048, 128, 1,
              0, i_t2_part2, 128)
         for n in range(N):
-            #     in parts, of which not all wait for the step before
-            for j in range(128):
-                i_t3[j] = i_t2_part1[128*N*t + 128*n + j] + i_t2_part2[128*n + j] + b[j]
             for j in range(32):
-                i = i_t3[j]
-                f = i_t3[j + 32]
-                o = i_t3[j + 64]
-                g = i_t3[j + 96]
+                #     in parts, of which not all wait for the step before
+                i = i_t2_part1[128*N*t + 128*n + j] + i_t2_part2[128*n + j] + b[j]
+                f = i_t2_part1[128*N*t + 128*n + j + 32] + i_t2_part2[128*n + j + 32] + b[j + 32]
+                o = i_t2_part1[128*N*t + 128*n + j + 64] + i_t2_part2[128*n + j + 64] + b[j + 64]
+                g = i_t2_part1[128*N*t + 128*n + j + 96] + i_t2_part2[128*n + j + 96] + b[j + 96]
                 # examples/lstm.gw:11   c = sigmoid(f) * c + sigmoid(i) * tanh(g)
                 c_t1_steps[32*N*t + 32*n + j] = sigmoid(f)
                 c_t3_steps[32*N*t + 32*n + j] = sigmoid(i)

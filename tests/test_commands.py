@@ -116,6 +116,17 @@ def test_gradcheck_finds_a_wrong_gradient() -> None:
     assert "WRONG" in str(report)
 
 
+def test_gradcheck_knows_that_zero_is_rounded() -> None:
+    """What all scores have in common does not matter: its gradient is a sum of many that cancel, but for rounding."""
+    text = ("dtype float32\nsize N\ninput x[N, 8]\nindex y[N] < 5\nparam W[8, 5] ~ normal(0, 1)\nparam shift = 0.5\n"
+            "minimize mean(softmax_cross_entropy(x @ W + shift, y))\n")  # fmt: skip
+    model, judge = (driver.load(text, name="common", backend="numpy", dtype=d).Model(seed=3) for d in ("float32", "float64"))
+    inputs = sample_inputs(model, {"N": 37})
+    assert model.value_and_grad(**inputs)[1]["shift"] != 0
+    report = gradcheck(model, reference=judge, **inputs)
+    assert report, report
+
+
 def test_gradcheck_leaves_corners_out() -> None:
     text = "size N\ninput x[N]\nparam w = 1\noutput f = max(x * w, 0)\nminimize sum(f)\n"
     model = driver.load(text, name="corner", backend="numpy").Model()

@@ -56,20 +56,22 @@ def _features() -> set[str]:
     return set(lines[0].split()) if lines else set()
 
 
-BUILDS: dict[str, list[str]] = {"plain": ["-O2"]}
+BUILDS: dict[str, list[str]] = {"plain": [str(CC), "-O2"]}
 if platform.machine() == "x86_64":
     for level, needs in (("v2", {"sse4_2"}), ("v3", {"avx2", "fma"}), ("v4", {"avx512f", "avx512vl", "avx512dq", "avx512bw"})):
         if needs <= _features():
-            BUILDS[level] = ["-O3", f"-march=x86-64-{level}", *(["-mprefer-vector-width=512"] if level == "v4" else [])]
+            BUILDS[level] = [str(CC), "-O3", f"-march=x86-64-{level}", *(["-mprefer-vector-width=512"] if level == "v4" else [])]
 else:
-    BUILDS["native"] = ["-O3", "-march=native"]
+    BUILDS["native"] = [str(CC), "-O3", "-march=native"]
+if (_clang := shutil.which("clang")) and CC is not None and "clang" not in CC:
+    _wide = ["-march=native", "-mprefer-vector-width=512"] if platform.machine() == "x86_64" else []
+    BUILDS["clang"] = [_clang, "-O3", "-ffp-contract=fast", *_wide]
 
 
-def compile_library(folder: Path, name: str, flags: Sequence[str]) -> ctypes.CDLL:
+def compile_library(folder: Path, name: str, build: Sequence[str]) -> ctypes.CDLL:
     text, binary = folder / f"{name}.c", folder / f"{name}.so"
     text.write_text(SOURCE)
-    assert CC is not None
-    command = [CC, *FLAGS, *flags, f"-I{INCLUDE}", str(text), "-o", str(binary), "-pthread"]
+    command = [*build, *FLAGS, f"-I{INCLUDE}", str(text), "-o", str(binary), "-pthread"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return ctypes.CDLL(str(binary))
@@ -271,9 +273,19 @@ def test_every_remainder(library: ctypes.CDLL, dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", REALS)
+def test_few_rows_by_a_transposed_matrix(library: ctypes.CDLL, dtype: Any) -> None:
+    """Of which the transpose is computed, in squares that hang over every edge."""
+    for m in (*range(1, 20), 31, 33, 50):
+        for n, k in ((m + 1, 70), (100 + m, 90), (131, 513 if m == 9 else 33)):
+            check(library, product(m, n, k, "NT", gap=m % 3), dtype, at_end=bool(m % 2))
+            check(library, product(m, n, k, "NT"), dtype, alpha=-0.5, beta=1.0 if m % 2 else 0.25, at_end=False)
+            check(library, product(m, n, k, "TT", gap=1), dtype, beta=float(m % 2))
+
+
+@pytest.mark.parametrize("dtype", REALS)
 def test_every_depth(library: ctypes.CDLL, dtype: Any) -> None:
     """Around the width of a vector, and around the blocks of the depth."""
-    for k in (*range(37), 63, 64, 65, 319, 320, 321, 639, 640, 641, 1000):
+    for k in (*range(37), 63, 64, 65, 319, 320, 321, 511, 512, 513, 640, 641, 1000, 1025):
         for m, n in ((9, 21), (70, 5), (17, 2)):
             check(library, product(m, n, k, KINDS[k % 4]), dtype, beta=float(k % 2))
     check(library, product(40, 20, 700, "TN"), dtype)

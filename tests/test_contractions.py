@@ -56,6 +56,15 @@ def test_a_small_one_stays_in_place(formula: str) -> None:
     assert isinstance(eqn, Eqn) and classify(eqn) is None
 
 
+@pytest.mark.parametrize("formula, kernel", [("x_n64 @ w_643", True), ("x_n64.T @ d_n3", True), ("d_n3 @ w_3200", False)])
+def test_few_columns_are_a_product_and_little_depth_is_none(formula: str, kernel: bool) -> None:
+    """An output of three numbers is one over 64 hidden ones, and so is the gradient of its weights; what comes back through it is
+    three multiples of a row, written out in the loop that uses it."""
+    model = build(f"size N\ninput x_n64[N, 64], w_643[64, 3], d_n3[N, 3], w_3200[3, 200]\noutput y = {formula}")
+    eqn = apply(BEFORE, model.graph).eqns[-1]
+    assert isinstance(eqn, Eqn) and (classify(eqn) is not None) == kernel
+
+
 @pytest.mark.unoptimised
 @pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_it_is_the_sum_that_einsum_takes(dtype: str) -> None:

@@ -573,6 +573,15 @@ def test_lints() -> None:
     ] == [("W304", 6)]
 
 
+@pytest.mark.parametrize("between, warns", [(2, False), (3, True), (9, True)])
+@pytest.mark.parametrize("formula", ["x @ A @ B", "(B.T @ (A.T @ x.T)).T", "2 * (x @ A) @ B + 1"])
+def test_a_factorisation_of_low_rank_is_meant(formula: str, between: int, warns: bool) -> None:
+    """The product of the two is no matrix at will, as with an adapter or where a linear autoencoder finds components."""
+    text = (f"size N, D = 4, R = {between}\ninput x[N, D], y[N, 3]\nparam A[D, R] ~ normal\nparam B[R, 3] ~ normal\n"
+            f"minimize mean(({formula} - y)**2)")  # fmt: skip
+    assert [w[0] for w in warnings(text)] == (["W302"] if warns else [])
+
+
 # ---------------------------------------------------------------- no recursion
 
 SPAN = Span("deep.gw", 1, 1, 1, 2)

@@ -31,7 +31,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 INCLUDE = Path(__file__).resolve().parents[1] / "runtime" / "include"
 CC = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 BASE = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
-FAST = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
+FAST = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
 
 pytestmark = pytest.mark.skipif(CC is None, reason="needs a C compiler")
 

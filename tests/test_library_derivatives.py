@@ -332,6 +332,25 @@ LAYERS: dict[str, list[Case]] = {
         # more padding than image
         Case("conv2d(x, 2, 5, stride=2, pad=4)", "x[N, 1, Y, X]", convolution(stride=2, pad=4), ({"N": 2, "Y": 3, "X": 2},)),
     ],
+    "conv_transpose1d": [
+        Case("conv_transpose1d(x, 3, 3, stride=2, pad=1, output_pad=1)", "x[N, 2, T]",
+             lambda x, W, b: F.conv_transpose1d(x, W, b, 2, 1, 1), ({"N": 2, "T": 4}, {"N": 1, "T": 1})),
+        Case("conv_transpose1d(x, 4, 2, stride=3, bias=False)", "x[N, 2, T]",
+             lambda x, W: F.conv_transpose1d(x, W, None, 3), ({"N": 2, "T": 4}, {"N": 0, "T": 3})),
+    ],
+    "conv_transpose2d": [
+        Case("conv_transpose2d(x, 3, 4, stride=2, pad=1)", "x[N, 2, Y, X]",
+             lambda x, W, b: F.conv_transpose2d(x, W, b, 2, 1), IMAGES),
+        Case("conv_transpose2d(x, 2, 3)", "x[N, 2, Y, X]", lambda x, W, b: F.conv_transpose2d(x, W, b), IMAGES),
+    ],
+    "max_pool1d": [
+        Case("max_pool1d(x**3, 2)", "x[N, 2, T]", lambda x: F.max_pool1d(x**3, 2), ({"N": 2, "T": 5}, {"N": 1, "T": 2})),
+        Case("max_pool1d(x**3, 3, stride=2, pad=1)", "x[N, 2, T]", lambda x: F.max_pool1d(x**3, 3, 2, 1), ({"N": 2, "T": 6},)),
+    ],
+    "avg_pool1d": [
+        Case("avg_pool1d(x**3, 2)", "x[N, 2, T]", lambda x: F.avg_pool1d(x**3, 2), ({"N": 2, "T": 5}, {"N": 1, "T": 2})),
+        Case("avg_pool1d(x**3, 3, stride=2, pad=1)", "x[N, 2, T]", lambda x: F.avg_pool1d(x**3, 3, 2, 1), ({"N": 2, "T": 6},)),
+    ],
     "max_pool2d": [
         Case("max_pool2d(x**3, 2)", "x[N, 2, Y, X]", lambda x: F.max_pool2d(x**3, 2), IMAGES),
         Case("max_pool2d(x**3, 3, stride=2, pad=1)", "x[N, 2, Y, X]", lambda x: F.max_pool2d(x**3, 3, 2, 1), IMAGES),

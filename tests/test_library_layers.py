@@ -199,6 +199,33 @@ def test_conv1d(case: tuple[int, ...], backend: str) -> None:
     against(text, theirs, {"d.W": ("weight", same), "d.b": ("bias", same)}, {"x": RNG.normal(size=(2, c, 9))}, backend)
 
 
+TRANSPOSED = [  # channels, filters, kernel, stride, pad, output_pad, bias
+    (3, 4, 4, 2, 1, 0, True),  # twice as large
+    (2, 3, 3, 2, 1, 1, True),  # the same, with a kernel that the stride does not divide
+    (2, 3, 5, 3, 0, 0, False),
+    (2, 2, 3, 1, 1, 0, True),
+    (1, 2, 1, 2, 0, 1, True),  # places that no value reaches
+    (2, 1, 3, 3, 1, 2, True),
+]
+
+
+@needs_torch
+@MOSTLY_NUMPY
+@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize("case", TRANSPOSED, ids=str)
+def test_transposed_convolutions(case: tuple[Any, ...], axes: int, backend: str) -> None:
+    c, f, k, stride, pad, output_pad, bias = case
+    call = f"conv_transpose{axes}d(x, {f}, {k}, stride={stride}, pad={pad}, output_pad={output_pad}, bias={bias}) as d"
+    kind = torch.nn.ConvTranspose1d if axes == 1 else torch.nn.ConvTranspose2d
+    taken: dict[str, Any] = {"d.W": ("weight", same)} | ({"d.b": ("bias", same)} if bias else {})
+    free = ["T"] if axes == 1 else ["Y", "X"]
+    for names, extents in ((free, (5, 4)), ([], (3, 5)), (free, (1, 2))):
+        shape = extents[:axes]
+        text = f"size {', '.join(['N', *names])}\ninput x[N, {c}, {', '.join(names or map(str, shape))}]\noutput y = {call}\n"
+        theirs = kind(c, f, k, stride, pad, output_pad, bias=bias)
+        against(text, theirs, taken, {"x": RNG.normal(size=(2, c, *shape))}, backend)
+
+
 class Plain:
     """A function as a module without parameters."""
 
@@ -224,6 +251,17 @@ def test_pooling(kind: str, size: int, stride: int, pad: int, backend: str) -> N
     pool = getattr(torch.nn, "MaxPool2d" if kind == "max" else "AvgPool2d")(size, stride or None, pad)
     for shape in ((2, 2, 6, 7), (1, 2, 3, 3), (3, 2, 4, 5)):
         against(text, Plain(pool), {}, {"x": RNG.normal(size=shape) - 2}, backend)  # negative: a padded 0 would win
+
+
+@needs_torch
+@MOSTLY_NUMPY
+@pytest.mark.parametrize("size,stride,pad", [(2, 0, 0), (3, 2, 1), (3, 3, 0)])
+@pytest.mark.parametrize("kind", ["max", "avg"])
+def test_pooling_along_time(kind: str, size: int, stride: int, pad: int, backend: str) -> None:
+    text = f"size N, T\ninput x[N, 2, T]\noutput y = {kind}_pool1d(x, {size}, stride={stride}, pad={pad})\n"
+    pool = getattr(torch.nn, "MaxPool1d" if kind == "max" else "AvgPool1d")(size, stride or None, pad)
+    for shape in ((2, 2, 7), (1, 2, 3)):
+        against(text, Plain(pool), {}, {"x": RNG.normal(size=shape) - 2}, backend)
 
 
 @needs_torch
@@ -271,6 +309,10 @@ def test_recurrent_layers(name: str, last: bool, backend: str) -> None:
 DIFFERENCES = {
     "conv2d": "size N, Y, X\ninput x[N, 2, Y, X]\noutput y = conv2d(x, 2, 3, stride=2, pad=1, groups=2)\n",
     "conv1d": "size N, T\ninput x[N, 2, T]\noutput y = conv1d(x, 3, 3, pad=1)\n",
+    "conv_transpose1d": "size N, T\ninput x[N, 2, T]\noutput y = conv_transpose1d(x, 3, 3, stride=2, pad=1)\n",
+    "conv_transpose2d": "size N, Y, X\ninput x[N, 2, Y, X]\noutput y = conv_transpose2d(x, 2, 4, stride=2, pad=1)\n",
+    "max_pool1d": "size N, T\ninput x[N, 2, T]\noutput y = max_pool1d(x, 3, stride=2, pad=1)\n",
+    "avg_pool1d": "size N, T\ninput x[N, 2, T]\noutput y = avg_pool1d(x, 2)\n",
     "max_pool2d": "size N, Y, X\ninput x[N, 2, Y, X]\noutput y = max_pool2d(x, 3, stride=2, pad=1)\n",
     "avg_pool2d": "size N, Y, X\ninput x[N, 2, Y, X]\noutput y = avg_pool2d(x, 2)\n",
     "rnn": "size N, T\ninput x[N, T, 2]\noutput y = rnn(x, 3)\n",

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gradwright.compiler.derive.reverse import Seed, differentiate
+from gradwright.compiler.graph import expr as E
 from gradwright.compiler.graph.expr import arg, const, make, walk
 from gradwright.compiler.graph.ir import Access, Axis, Eqn, Graph, Origin, Scan, Value, at, outs
 from gradwright.compiler.graph.shapes import Dim
@@ -262,6 +263,44 @@ def test_a_window_without_its_loop(how: str, extent: int, tmp_path: Path) -> Non
         wanted = run(graph, {"x": x}, sizes={"N": len(x)})["y"]
         np.testing.assert_array_equal(run(changed, {"x": x}, sizes={"N": len(x)})["y"], wanted)
     np.testing.assert_array_equal(kernel({"x": x}, {"N": len(x)})["y"], wanted)
+
+
+@pytest.mark.parametrize("body", ["d[n, k] * w[j, k]", "where(d[n, k] == 0, 0, d[n, k] * w[j, k])"])
+@pytest.mark.parametrize("depth", [2, 3, 4])
+def test_a_product_of_little_depth_without_its_loop(body: str, depth: int, tmp_path: Path) -> None:
+    """As the gradient that comes back from an output of three: the loop along the row has no loop in it, and is vectorised."""
+    graph = graph_of(f"input d[N, {depth}]\ninput w[40, {depth}]\ny[n, j] = sum k: {body}  for n < N, j < 40, k < {depth}", "y")
+    changed = unroll.run(graph)
+    assert all(isinstance(e, Eqn) and e.reduce == "" for e in changed.eqns)
+    kernel = build_graphs([changed], tmp_path)[0]
+    rng = np.random.default_rng(depth)
+    for count in (0, 1, 7, 100):
+        values = {"d": rng.normal(size=(count, depth)), "w": rng.normal(size=(40, depth))}
+        wanted = run(graph, values, sizes={"N": count})["y"]
+        np.testing.assert_allclose(run(changed, values, sizes={"N": count})["y"], wanted, rtol=1e-13, atol=1e-15)
+        np.testing.assert_allclose(kernel(values, {"N": count})["y"], wanted, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("word", ["sum", "max", "prod"])
+def test_stacked_arrays_without_a_loop_over_them(word: str, tmp_path: Path) -> None:
+    """Each is named where it is meant, and no number is compared with a number."""
+    parts = "where(k < 1, a[n], where(k < 2, b[n], c[n]))"
+    graph = graph_of(f"input a[N]\ninput b[N]\ninput c[N]\ny[n] = {word} k: exp({parts} - a[n])  for n < N, k < 3", "y")
+    changed = unroll.run(graph)
+    (eqn,) = changed.eqns
+    assert isinstance(eqn, Eqn) and eqn.reduce == "" and not any(n.op in ("where", "lt") for n in E.walk(eqn.body))
+    kernel = build_graphs([changed], tmp_path)[0]
+    values = {name: np.random.default_rng(k).normal(size=9) for k, name in enumerate("abc")}
+    wanted = run(graph, values)["y"]
+    np.testing.assert_allclose(run(changed, values)["y"], wanted, rtol=1e-14)
+    np.testing.assert_allclose(kernel(values, {"N": 9})["y"], wanted, rtol=1e-14)
+
+
+@pytest.mark.parametrize("depth, row", [(5, 40), (3, 8)])
+def test_a_product_of_some_depth_or_of_short_rows_keeps_its_loop(depth: int, row: int) -> None:
+    graph = graph_of(f"input d[N, {depth}]\ninput w[{row}, {depth}]\n"
+                     f"y[n, j] = sum k: d[n, k] * w[j, k]  for n < N, j < {row}, k < {depth}", "y")  # fmt: skip
+    assert unroll.run(graph) is graph
 
 
 def test_a_product_over_a_window_stays_one() -> None:

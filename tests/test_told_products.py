@@ -57,9 +57,23 @@ def test_strips_are_those_of_the_header(tmp_path: Path, monkeypatch: pytest.Monk
     source = test_contract_header.SOURCE + "long kind(long n) { return gw_strip_kind_f32(n, GW_MASKS, 0); }\n"
     source += "long width(void) { return GW_VECTOR_BYTES / 4; }\nlong masks(void) { return GW_MASKS; }\n"
     monkeypatch.setattr(test_contract_header, "SOURCE", source)
-    for build, flags in BUILDS.items():
-        library = compile_library(tmp_path, build, flags)
+    for name, build in BUILDS.items():
+        library = compile_library(tmp_path, name, build)
         width, masks = library.width(), library.masks()
         for n in range(1, 40 * width):
             kind = library.kind(ctypes.c_long(n))
             assert strips(n, width, bool(masks))[0] == {1: "1", 2: "2", 3: "3", 4: "1/2"}[kind], (build, n)
+
+
+def test_a_transposed_matrix_that_is_larger_is_read_where_it_is() -> None:
+    """``d_x = d_h @ W.T``: as the transpose, where that costs less than packing W."""
+    model = "size N = {n}\ndtype float32\ninput x[N, 512]\nparam W[512, 256] ~ he_normal\noutput h = x @ W\n"
+    model += "minimize mean(h**2)\ngradient loss wrt x\n"
+
+    def how(n: str) -> str:
+        (found,) = [line for line in lines(model.replace(" = {n}", n)) if line.startswith("d_x")]
+        return found
+
+    assert how(" = 64").endswith(": its transpose in tiles of 8 x (2*2) vectors with AVX-512, 4 x (2*3+2) vectors with AVX2")
+    assert how(" = 400").endswith(": tiles of 8 x (10*3+2) vectors with AVX-512, 4 x (20*3+2*2) vectors with AVX2")
+    assert how("").endswith(" vectors with AVX2; of few rows, its transpose")

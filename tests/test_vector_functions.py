@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import platform
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
+from gradwright.compiler.build import toolchain
 from gradwright.compiler.driver import compile_model
 from gradwright.runtime import load
 from test_headers import BUILDS, CC, FAST, INCLUDE, apply, compile_library, error_in_ulp, loop
@@ -85,6 +87,48 @@ def test_rows_into_columns_by_the_kernel(dtype: str, sizes: str) -> None:
         np.testing.assert_array_equal(found, x.transpose(0, 2, 1))
 
 
+def test_it_is_read_before_a_loop_that_looks_for_the_largest_as_well() -> None:
+    """The largest of the rows of a set that a mask leaves, and where they are."""
+    model = """use layers
+size N, S
+input x[N, S, 5], mask[N, S]
+h = x |> dense(32) |> relu |> dense(32) |> relu
+w = softmax(where(mask > 0, dense(h, 1)[:, :, 0], -10))
+best = max(where(reshape(mask, N, S, 1) > 0, h, -1), axis=1)
+minimize mean((einsum("ns,nsh->nh", w, h) - best)**2)
+"""
+    train = text(model).split("cdef void train(")[1]
+    loops = re.finditer(r"( +)(\w+_here) = \w+\[S\*n \+ s\]\n\1for j in range\(32\):\n((?:\1 .*\n)+)", train)
+    assert any(f"if {loop[2]} != 0" in loop[3] and "= above(" in loop[3] for loop in loops)
+    rng = np.random.default_rng(1)
+    inputs = {"x": rng.normal(size=(3, 5, 5)), "mask": (rng.uniform(size=(3, 5)) < 0.6).astype(float)}
+    compiled, plain = (load(model, name="set", backend=b).Model(seed=1) for b in ("cython", "numpy"))
+    found, wanted = (m.value_and_grad(**inputs)[1] for m in (compiled, plain))
+    for name in (spec["name"] for spec in plain.engine.spec["params"]):
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-11, atol=1e-13)
+
+
+PACKED = r"\bv?mulps\b" if platform.machine() == "x86_64" else r"\bfmul\s+v\d+\.4s"
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="looks for the instructions of these")
+@pytest.mark.parametrize("name", ["gcc", "clang"])
+def test_a_loop_over_many_arrays_is_vectorised(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Compilers ask before the loop which of the arrays overlap, and give up where these are many."""
+    if shutil.which(name) is None:
+        pytest.skip(f"needs {name}")
+    monkeypatch.setenv("CC", name)
+    tools = toolchain.toolchain()
+    body = "".join(f"        y[{k}][i] = x[{k}][i] * x[{(k + 1) % 6}][i];\n" for k in range(6))
+    arrays = ", ".join(f"float* {array}{k}" for array in "xy" for k in range(6))
+    for k in range(6):
+        body = body.replace(f"y[{k}]", f"y{k}").replace(f"x[{k}]", f"x{k}")
+    source, listing = tmp_path / "loop.c", tmp_path / "loop.s"
+    source.write_text(f"void f(long n, {arrays}) {{\n    for (long i = 0; i < n; i++) {{\n{body}    }}\n}}\n")
+    subprocess.run([*tools.command, *tools.flags, "-S", str(source), "-o", str(listing)], check=True)
+    assert re.search(PACKED, listing.read_text())
+
+
 # ---- sin, cos and tan ----
 
 
@@ -148,6 +192,9 @@ def test_loops_over_circular_functions_are_vectorised(tmp_path: Path) -> None:
     source, listing = tmp_path / "loop.c", tmp_path / "loop.s"
     source.write_text(SOURCE)
     assert CC is not None
+    said = subprocess.run([CC, "-dM", "-E", "-xc", "/dev/null"], capture_output=True, text=True, check=True).stdout
+    if "__clang__" in said:
+        pytest.skip("clang cannot be told of variants for vectors: it calls libm")
     wide = ["-mavx512f", "-mprefer-vector-width=512"]
     for flags, label in (([], "_ZGVbN2v"), (["-mavx2", "-mfma"], "_ZGVdN4v"), (wide, "_ZGVeN8v")):
         subprocess.run([CC, "-std=gnu11", *FAST, *flags, f"-I{INCLUDE}", "-S", str(source), "-o", str(listing)], check=True)

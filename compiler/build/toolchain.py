@@ -37,11 +37,17 @@ _WISHES: Final[tuple[tuple[tuple[str, ...], ...], ...]] = (
     (("-ffp-contract=fast",), ()),
     (("-fno-math-errno",), ()),
     (("-fno-trapping-math",), ()),
-    (("-fno-loop-unroll-and-jam",), ()),  # two rows of a table in one loop: gcc then gathers the second one's elements one by one
-    (("--param=vect-max-version-for-alias-checks=100",), ()),  # a fused loop has many arrays; gcc gives up at ten pairs
     (("-fopenmp-simd",), ()),  # only the simd pragmas: no threads, no library
     (("-fvisibility=hidden",), ()),
 )
+# A fused loop has many arrays, of which some may be the same: gcc gives up to ask at ten pairs, clang at eight.
+_OF_GCC: Final[tuple[tuple[tuple[str, ...], ...], ...]] = (
+    (("-fno-loop-unroll-and-jam",), ()),  # two rows of a table in one loop: gcc then gathers the second one's elements one by one
+    (("--param=vect-max-version-for-alias-checks=100",), ()),
+)
+_OF_CLANG: Final[tuple[tuple[tuple[str, ...], ...], ...]] = (
+    (("-mllvm", "-runtime-memory-check-threshold=100"), ()),
+)  # fmt: skip
 _PROGRAM: Final = "#include <math.h>\n#include <stddef.h>\ndouble f(double x) { return exp(x) + (double)sizeof(size_t); }\n"
 
 HOW_TO_GET_ONE: Final = """\
@@ -360,7 +366,8 @@ def _kept(command: tuple[str, ...]) -> tuple[Path, str]:
     """Where it is kept what a compiler can do, and what that depends on."""
     real = os.path.realpath(command[0])
     state = os.stat(real)
-    question = json.dumps([_FORMAT, command, real, state.st_mtime_ns, state.st_size, processor(), sys.platform, _WISHES])
+    wishes = (_WISHES, _OF_GCC, _OF_CLANG)
+    question = json.dumps([_FORMAT, command, real, state.st_mtime_ns, state.st_size, processor(), sys.platform, *wishes])
     return cache.directory() / "toolchains" / f"{sha256(question.encode()).hexdigest()[:32]}.json", question
 
 
@@ -384,7 +391,7 @@ def _read(path: Path) -> Toolchain:
 
 
 def _probe(command: tuple[str, ...], question: str) -> Toolchain:
-    """Ask the compiler what it understands: all wishes at once, or else one by one."""
+    """Ask the compiler what it understands: all wishes of gcc or of clang at once, or else one by one."""
     try:
         status, text = run([*command, "--version"], timeout=PROBE_TIMEOUT)
     except OSError as error:
@@ -403,8 +410,9 @@ def _probe(command: tuple[str, ...], question: str) -> Toolchain:
             )  # fmt: skip
             return status == 0 and target.is_file(), output
 
-        flags = tuple(flag for wish in _WISHES for flag in wish[0])
-        if not accepts(_PROGRAM, flags)[0]:  # else one run has told everything
+        at_once = [tuple(flag for wish in (*_WISHES, *own) for flag in wish[0]) for own in (_OF_GCC, _OF_CLANG)]
+        flags = next((flags for flags in at_once if accepts(_PROGRAM, flags)[0]), ())
+        if not flags:  # else one run has told everything
             works, output = accepts(_PROGRAM, ())
             if not works:
                 last = "\n".join(_printable(output).strip().splitlines()[-8:])
@@ -414,8 +422,7 @@ def _probe(command: tuple[str, ...], question: str) -> Toolchain:
                     f"the C compiler {_shown(command)} cannot build a shared library:\n{last}\n"
                     f"To get one that can:\n{HOW_TO_GET_ONE}"
                 )
-            flags = ()
-            for wish in _WISHES:
+            for wish in (*_WISHES, *_OF_GCC, *_OF_CLANG):
                 flags += next((w for w in wish if not w or accepts(_PROGRAM, (*flags, *w))[0]), ())
     identity = sha256(json.dumps([question, version, flags, shared]).encode()).hexdigest()
     return Toolchain(command, version, flags, shared, identity)

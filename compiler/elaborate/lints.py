@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ..graph.expr import arg
+from ..graph.shapes import Dim
 from ..language import syntax
 from .expressions import NotElementwise
 from .scope import Env, Function, Lifter
@@ -79,7 +81,8 @@ def _is_offset(val: Val) -> bool:
 
 
 def collapsed(model: Elaborator) -> None:
-    """W302: two matrix products with params and nothing non-linear between: one product would do."""
+    """W302: two matrix products with params and nothing non-linear between: one product would do, but where there are fewer
+    values between them than before and behind, as in a factorisation of low rank."""
     uses: dict[int, int] = {}
     for draft in model.ev.drafts:
         for v in draft.operands:
@@ -94,7 +97,7 @@ def collapsed(model: Elaborator) -> None:
             if weight is None:
                 continue
             first = _linear_before(val, side, uses)
-            if first is not None and first is not weight:
+            if first is not None and first is not weight and not _narrower(val.shape[-2:][0 if side else -1], first, weight):
                 a, b = (first, weight) if side == 0 else (weight, first)
                 span = draft.origin.spans[0]
                 model.bag.report(
@@ -104,6 +107,14 @@ def collapsed(model: Elaborator) -> None:
                     notes=(f"the two products are one with the matrix {a.name} @ {b.name}",),
                     help="put an activation between them, or keep one",
                 )
+
+
+def _narrower(between: Dim, first: Val, weight: Val) -> bool:
+    """Whether what is between them is smaller than both ends: then their product is no matrix at will but one of low rank."""
+    ends = [[dim.value for dim in param.shape] for param in (first, weight)]
+    if between.value is None or any(None in dims or between.value not in dims for dims in ends):
+        return False
+    return all(math.prod(d for d in dims if d is not None) > between.value**2 for dims in ends)
 
 
 def _linear_before(val: Val, side: int, uses: dict[int, int]) -> Val | None:

@@ -18,7 +18,7 @@ from ..loops.shares import Share
 from ..passes.products import LEVELS, Level
 from .lines import Lines, dim_text, is_backward, key_of, origins_of, pieces_of, wrap, written_by
 from .places import SEVERAL
-from .sums import BLOCK, Sums
+from .sums import Sums
 
 SHOWN = 24  # lines of the model in one comment
 WIDE = 160  # characters of a line of the model in a comment
@@ -201,7 +201,7 @@ class KernelWriter(Sums):
                 self.lines.add(f"    _sizes[{k}] = {name}", *origins)
         self.used.add("share")
         work = [dim_text(d, self.spell) for d in (node.extent, share.work)]
-        call = [f"_call{part}", table, "_sizes" if sizes else "NULL", *work, str(BLOCK if node.sums else node.strip or 1),
+        call = [f"_call{part}", table, "_sizes" if sizes else "NULL", *work, str(self.block if node.sums else node.strip or 1),
                 total if count else "NULL", str(count), f"{room}*sizeof(real)" if room else "0"]  # fmt: skip
         for line in wrap("    share(", call, ")"):
             self.lines.add(line, *origins)
@@ -413,10 +413,10 @@ class KernelWriter(Sums):
     def _still(self, node: Loop, pad: str) -> None:
         """What each round of an innermost loop would read at one place, of memory that it writes elsewhere: a variable. The C
         compiler cannot tell the places apart, and a loop that reads one of them again in each round is not vectorised."""
-        body = [n for n in node.body if isinstance(n, Assign)]
+        body = [n for n in node.body if isinstance(n, Assign | ArgBest)]
         if len(body) < len(node.body) or (node.extent.value or BLOCKED) < STRIP:
             return
-        targets = {n.target for n in body}
+        targets = {n.target for n in body} | {n.best for n in body if isinstance(n, ArgBest)}
         bases = {self._base(name) for name in targets} - {""}
         for inner in body:
             for a in inner.args:

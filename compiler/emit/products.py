@@ -35,18 +35,34 @@ def _how(node: Product, m: Dim, n: Dim, k: Dim, dtype: str) -> str:
         how = "plain loops"
     elif n.is_one() and node.depth[-1].a.is_one() and node.depth[-1].b.is_one():
         how = "inner products of eight rows at once"
-    elif n.value is None:
-        how = "tiles, as many columns as there are"
     else:
-        width = {"float32": 4, "float64": 8}[dtype]
-        tiles = (f"{rows} x ({_sum(strips(n.value, bytes_ // width, name == 'AVX-512'))}) vectors with {name}"
-                 for name, bytes_, rows in _WIDTHS)  # fmt: skip
-        how = f"tiles of {', '.join(tiles)}"
+        how = _tiles(node, m.value, n.value, {"float32": 4, "float64": 8}[dtype])
     if node.alpha is not E.ONE or node.beta not in (E.ZERO, E.ONE):
         how += ", scaled and added in registers"
     elif node.beta is E.ONE:
         how += ", added in registers"
     return how + (f"; where {node.guard} is 0, so is the product" if node.guard else "")
+
+
+def _tiles(node: Product, m: int | None, n: int | None, width: int) -> str:
+    """What of the product is computed, and in which tiles: B transposed is read where it is, as the rows of the transpose, where
+    packing it would cost more (``gw_contract_plain``)."""
+    turned: bool | None = False  # None: it depends
+    if len(node.rows) == len(node.depth) == 1 and node.columns.c.is_one() and not node.guard:
+        (rows,), (depth,) = node.rows, node.depth
+        if depth.b.is_one() and not node.columns.b.is_one() and (depth.a.is_one() or rows.a.is_one()):
+            k = depth.extent.value
+            turned = None if m is None or n is None or k is None else k * (n - m) > m * n if depth.a.is_one() else k > m
+    columns = m if turned else n
+    if columns is None:
+        how = "tiles, as many columns as there are"
+    else:
+        tiles = (f"{rows_} x ({_sum(strips(columns, bytes_ // width, name == 'AVX-512'))}) vectors with {name}"
+                 for name, bytes_, rows_ in _WIDTHS)  # fmt: skip
+        how = f"tiles of {', '.join(tiles)}"
+    if turned:
+        return f"its transpose in {how}"
+    return how + ("; of few rows, its transpose" if turned is None else "")
 
 
 def strips(n: int, width: int, halves: bool) -> list[str]:

@@ -15,6 +15,7 @@ from .formulas import CALLS
 from .places import Places
 
 BLOCK = 512  # elements of a long sum that are added at a time
+IN_LANES = 2048  # the same where each lane of a vector adds up its part of them: what begins and ends a block is 5% then
 SHORTEST = 4  # terms of a sum for which a vector is worth it
 # what reduces terms that lie in memory, by how they lie
 _KERNELS = {("+=", "one"): "sum", ("+=", "absolutes"): "absolutes", ("+=", "squares"): "squares", ("+=", "two"): "dot",
@@ -23,6 +24,8 @@ _KERNELS = {("+=", "one"): "sum", ("+=", "absolutes"): "absolutes", ("+=", "squa
 
 class Sums(Places):
     """Writes the loops that sum something."""
+
+    block = BLOCK  # rounds of a block of the loop that was written last
 
     def _node(self, node: Node, depth: int) -> None:
         raise NotImplementedError
@@ -80,7 +83,8 @@ class Sums(Places):
                 self.lines.add(f"{pad}for {variable} in range({extent}):", *origins)
         else:
             start, count, inside = (self.spell.fresh(f"{variable}_{w}") for w in ("start", "count", "in"))
-            self._rounds(depth, start, count, first, extent, BLOCK, origins)
+            self.block = IN_LANES if lanes else BLOCK
+            self._rounds(depth, start, count, first, extent, self.block, origins)
             deep = depth + 2
             for name in lanes.values():
                 self.lines.add(f"{pad}    {name} = 0", *origins)

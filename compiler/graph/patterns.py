@@ -34,6 +34,14 @@ def written_all(eqn: Eqn) -> bool:
                                       for (start, dense, top), d in zip(digits, eqn.out.shape, strict=True))  # fmt: skip
 
 
+def written_box(eqn: Eqn) -> list[tuple[Dim, Dim]] | None:
+    """From where to where each dimension of the result is written, if each element between is, by one point of the axes."""
+    digits = None if eqn.drop or eqn.reduced else _digits(eqn)
+    if digits is None or not all(dense for _, dense, _ in digits):
+        return None
+    return [(start, start + top) for start, _, top in digits]
+
+
 def _digits(eqn: Eqn) -> list[tuple[Dim, bool, Dim]] | None:
     """Where each index of the result is a number whose digits are axes of their own: where it starts, whether no number is left
     out, and how many there would be."""

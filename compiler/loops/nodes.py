@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..graph import expr as E
@@ -10,6 +10,7 @@ from ..graph.expr import Expr
 from ..graph.ir import Access, Atom, Gather, Ix, at, fixed
 from ..graph.rewrite import substitute_access, substitute_ix
 from ..graph.shapes import Dim
+from .emits import step_of
 from .ir import ArgBest, Assign, Leave, Loop, Move, Node, Product, Rank, Zero
 
 
@@ -52,12 +53,15 @@ def touched(node: Node) -> Iterable[tuple[str, tuple[Ix, ...] | None]]:
             yield gather.value, None
 
 
-def at_step(node: Node, slices: dict[str, str], captured: dict[str, str], now: Ix) -> Node:
-    """The node with what is sliced read, and what is emitted written, at the step; and what is captured read where it is."""
+def at_step(node: Node, slices: dict[str, str], captured: dict[str, str], now: Ix, placed: Mapping[str, int] = {}) -> Node:
+    """The node with what is sliced read, and what is emitted written, at the step; and what is captured read where it is.
+    ``placed``: the dimension of the steps, where it is not the first."""
 
     def place(value: str, index: tuple[Ix, ...]) -> tuple[str, tuple[Ix, ...]]:
         index = tuple(within(ix) for ix in index)
-        return (slices[value], (now, *index)) if value in slices else (captured.get(value, value), index)
+        if value not in slices:
+            return captured.get(value, value), index
+        return slices[value], step_of(index, now, placed.get(slices[value], 0))
 
     def within(ix: Ix) -> Ix:
         return Ix(tuple((moved(atom), factor) for atom, factor in ix.terms), ix.const) if any(True for _ in ix.gathers()) else ix
@@ -75,9 +79,12 @@ def at_step(node: Node, slices: dict[str, str], captured: dict[str, str], now: I
 
     if isinstance(node, Loop):
         sums = tuple(slices.get(name, name) for name in node.sums)
-        return replace(node, body=tuple(at_step(n, slices, captured, now) for n in node.body), sums=sums)
+        return replace(node, body=tuple(at_step(n, slices, captured, now, placed) for n in node.body), sums=sums)
     if isinstance(node, Zero | Move):
         return node
+    if isinstance(node, Rank | Product):  # kernels know one distance from row to row
+        touched = (node.source, node.target) if isinstance(node, Rank) else (node.a, node.b, node.c)
+        assert not any(placed.get(slices.get(access.value, "")) for access in touched)
     if isinstance(node, Rank):
         return replace(node, source=read(node.source), target=read(node.target))
     if isinstance(node, Product):

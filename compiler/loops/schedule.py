@@ -20,6 +20,7 @@ from ..language.source import Span
 from ..passes import KERNEL, MEMORY, apply
 from ..passes.names import rename
 from ..passes.products import classify
+from .emits import Placed, place
 from .ir import ArgBest, Assign, Leave, Loop, Node
 from .items import Item, Items, gate, innermost
 from .joins import Group, Groups, Joins
@@ -49,10 +50,12 @@ class _Scheduler:
         self.nest = nest
         self.grows: dict[str, str] = {}  # what is only added to: the value before, in whose place it is
         self.over: dict[str, str] = {}
+        self.placed: Placed = {}
         self.joins = Joins(nest, set())
         self.write = Statements(nest)
 
     def run(self) -> tuple[Node, ...]:
+        self.graph, self.placed = place(self.graph)
         gathered = Items(self.graph, self.nest.values, self.nest.extent, self.over, self.grows, self.stem)
         items = gathered.all()
         self.grows = gathered.grows
@@ -251,7 +254,7 @@ class _Scheduler:
         nested.grows = _growing(body, names, carried)
         results = [names[name] for name in body.outputs]
         stacks = slices | {results[k]: scan.outs[k].name for k in scan.emits}  # emitted where they are computed
-        inside = [at_step(node, stacks, captured, now) for node in nested.run()]
+        inside = [at_step(node, stacks, captured, now, self.placed) for node in nested.run()]
         before: list[Node] = []
         for k in scan.emits:
             if scan.until or scan.limit:  # the emits of steps not taken

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..graph import expr as E
-from ..graph.ir import Access, Eqn, Ix, Origin, Value, at
-from ..graph.patterns import ranking, running, written_once
+from ..graph.ir import Access, Eqn, Ix, Origin, Value, at, fixed
+from ..graph.patterns import ranking, running, written_box, written_once
 from ..graph.rewrite import prune, substitute_access, substitute_ix
-from ..graph.shapes import Dim
+from ..graph.shapes import Dim, size
 from ..passes.products import arrange
 from .ir import ArgBest, Assign, Loop, Node, Product, Rank
 from .items import UNROLLED, Item, Scale, takes_gate
@@ -72,6 +72,9 @@ class Statements:
             variable = self.nest.fresh(name or f"e{item.serial}.z{d}", shape[d])
             loops.append((variable, shape[d]))
             index.append(at(variable))
+        frame = self._frame(item, tuple(index), dict(loops), origin)
+        if frame is not None:
+            return frame
         if eqn.reduce in ("argmax", "argmin"):
             first = E.ZERO
         nodes: list[Node] = [Assign(item.target, tuple(index), "=", first, (), origin)]
@@ -81,6 +84,46 @@ class Statements:
         for variable, extent in reversed(loops):
             nodes = [Loop(variable, extent, tuple(nodes))]
         return nodes
+
+    def _frame(self, item: Item, index: tuple[Ix, ...], loops: dict[str, Dim], origin: Origin) -> list[Node] | None:
+        """Zeros around what the item writes, where that is a box of which each place is written once; None where it is not, or
+        the lines at the sides are so short that zeros everywhere cost no more. ``loops``: those over all of the target."""
+        box = None if item.accumulates or item.eqn.reduce not in ("", "+") else written_box(item.eqn)
+        if box is None:
+            return None
+        shape = item.eqn.out.shape
+        sides: list[tuple[int, int] | None] = []
+        for (start, end), extent, ix in zip(box, shape, index, strict=True):
+            low, high = start.value, (extent - end).value
+            if low is None or high is None or low < 0 or high < 0:
+                return None
+            sides.append((low, high) if (low or high) and ix.plain in loops else None)
+        last = max((d for d, side in enumerate(sides) if side is not None), default=-1)
+        if last < 0 or (size(shape[last + 1 :]).value or 0) < UNROLLED:
+            return None
+
+        def around(d: int, here: tuple[Ix, ...], free: list[tuple[str, Dim]]) -> list[Node]:
+            """Of dimensions from d on: at each end all of what follows, and between the ends the same again."""
+            side = sides[d]
+            if side is None:
+                return around(d + 1, (*here, index[d]), [*free, *((n, e) for n, e in loops.items() if at(n) == index[d])])
+            low, high = side
+            rest = [(str(ix.plain), loops[str(ix.plain)]) for ix in index[d + 1 :] if ix.plain in loops]
+            places = [fixed(k) for k in range(low)] + [Ix((), box[d][1] + k) for k in range(high)]
+            ends: list[Node] = [Assign(item.target, (*here, place, *index[d + 1 :]), "=", E.ZERO, (), origin) for place in places]
+            for variable, extent in reversed(rest):
+                ends = [Loop(variable, extent, tuple(ends))]
+            inside: list[Node] = []
+            if d < last:
+                variable = self.nest.fresh(f"e{item.serial}.z{d}", box[d][1] - box[d][0])
+                length = self.nest.extent[variable]
+                inside = [Loop(variable, length, tuple(around(d + 1, (*here, at(variable) + fixed(low)), [])))]
+            nodes = [*ends, *inside]
+            for name, extent in reversed(free):
+                nodes = [Loop(name, extent, tuple(nodes))]
+            return nodes
+
+        return around(0, (), [])
 
     def statement(self, item: Item, outer: tuple[str, ...]) -> list[Node]:
         eqn = item.eqn

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 
 from ..graph import expr as E
 from ..graph.bounds import read_inside
@@ -31,7 +33,67 @@ def run(graph: Graph) -> Graph:
             if _movable(eqn, outputs) and (_moves_data(eqn) or (uses.get(eqn.out.name) == 1 and is_temporary(eqn.out.name))):
                 available[eqn.out.name] = eqn
         eqns.append(eqn)
-    return graph.with_eqns(tuple(eqns))
+    return graph.with_eqns(tuple(_in_slices(eqns, outputs)))
+
+
+def _in_slices(eqns: list[Eqn | Scan], outputs: frozenset[str]) -> list[Eqn | Scan]:
+    """With what is only read in parts, each element of it once, written in each of the parts: the sum of a recurrent cell where
+    its gates take their columns of it."""
+    readers: dict[str, list[tuple[Eqn, Access] | None]] = {}
+    for eqn in eqns:
+        if isinstance(eqn, Scan):
+            for name in eqn.reads():
+                readers.setdefault(name, []).append(None)
+            continue
+        for access in eqn.args:
+            readers.setdefault(access.value, []).append((eqn, access))
+        for ix in (*(i for a in eqn.args for i in a.index), *eqn.out_index):
+            for gather in ix.gathers():
+                readers.setdefault(gather.value, []).append(None)
+    apart: dict[str, Eqn] = {}
+    after: list[Eqn | Scan] = []
+    for eqn in eqns:
+        if isinstance(eqn, Eqn):
+            for k in reversed(range(len(eqn.args))):
+                producer = apart.get(eqn.args[k].value)
+                if producer is not None:
+                    eqn = substitute(eqn, k, producer)
+            name = eqn.out.name
+            if _movable(eqn, outputs) and is_temporary(name) and _apart(eqn, readers.get(name, ())):
+                apart[name] = eqn
+        after.append(eqn)
+    return after
+
+
+def _apart(producer: Eqn, readers: Sequence[tuple[Eqn, Access] | None]) -> bool:
+    """Do its readers share it out among them along one dimension?"""
+    if len(readers) < 2 or len(producer.args) < 2:
+        return False
+    ends: list[tuple[int, int]] = []
+    along: set[int] = set()
+    for each in readers:
+        if each is None or each[1].fill is not None or each[0].reduce or is_product(each[0]) or special(each[0]):
+            return False
+        eqn, access = each
+        if _count(eqn.body) + _count(producer.body) > MAX_NODES or eqn.body.depth + producer.body.depth > MAX_DEPTH:
+            return False
+        names: list[str] = []
+        for d, (ix, extent) in enumerate(zip(access.index, producer.out.shape, strict=True)):
+            atom = ix.terms[0][0] if len(ix.terms) == 1 and ix.terms[0][1].is_one() else None
+            if not isinstance(atom, str):
+                return False
+            names.append(atom)
+            if eqn.extents[atom] == extent and not ix.const.terms:
+                continue
+            start, length = ix.const.value, eqn.extents[atom].value
+            if start is None or length is None:
+                return False
+            along.add(d)
+            ends.append((start, start + length))
+        if len(set(names)) != len(names) or {a.name for a in eqn.axes if not a.extent.is_one()} - set(names):
+            return False
+    ends.sort()
+    return len(along) == 1 and len(ends) == len(readers) and all(a[1] <= b[0] for a, b in pairwise(ends))
 
 
 def _uses(graph: Graph) -> dict[str, int]:

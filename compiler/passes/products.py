@@ -13,7 +13,7 @@ from ..graph.shapes import Dim, Shape
 
 LARGE = 512  # products from which a register-blocked kernel beats a loop in place
 FEW = 8  # what a free size of rows, columns or depth counts as there, where the others are at least
-DEEP = 5  # long: what is shorter is unrolled in place
+DEEP = 5  # from this depth on: what is shallower is written out in place (unroll.FEW)
 SOME = 16  # and what each of two or three that are free counts as
 LEVELS = 3  # how many loops over rows, and over depth, the kernel has itself
 USUAL = 64  # what a free size is taken for where two ways are compared
@@ -51,9 +51,11 @@ def roles(eqn: Eqn, least: int = LARGE) -> Product | None:
         return None
     extents = [[a.extent.value for a in axes] for axes in (found.m, found.n, found.k)]
     known = [prod(e for e in group if e is not None) for group in extents]
-    whole = [k for k, group in zip(known, extents, strict=True) if None not in group]
-    free = len(extents) - len(whole)
-    usual = 1 if free == 0 or (free == 1 and min(whole) < DEEP) else FEW if free == 1 else SOME**free
+    free = sum(None in group for group in extents)
+    shallow = None not in extents[2] and known[2] < DEEP
+    if shallow and free == 1 and least == LARGE and len(found.m) == len(found.n) == 1 and not found.batch:
+        return None  # a few multiples of rows: written out, they join the loops around them
+    usual = 1 if free == 0 or (free == 1 and shallow) else FEW if free == 1 else SOME**free
     return found if prod(known) * usual >= least else None
 
 

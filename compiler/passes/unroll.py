@@ -1,4 +1,6 @@
-"""A sum over a window of a few elements, its largest or where that is, becomes a formula of these: ``max(x[2*i], x[2*i + 1])``.
+"""A sum over a window of a few elements, its largest or where that is, becomes a formula of these: ``max(x[2*i], x[2*i + 1])``,
+and so does a matrix product of a depth of a few elements that is left to loops: ``d[n, 0]*W[j, 0] + d[n, 1]*W[j, 1]``,
+and a sum or maximum over a few arrays that were stacked: ``exp(a - m) + exp(b - m)``.
 
 There is then no loop over the window and nothing that it starts from: what is computed for one place of an image runs along what
 lies together in memory, and so does what it is fused with.
@@ -6,6 +8,7 @@ lies together in memory, and so does what it is fused with.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import reduce
@@ -17,11 +20,13 @@ from ..graph.ir import Access, Axis, Eqn, Graph, fixed
 from ..graph.patterns import special
 from ..graph.rewrite import prune, substitute_access
 from ..graph.shapes import Dim
-from .products import classify
+from .products import classify, roles
 
 FEW = 4  # elements of a window along one axis that are written one beside the other
 MOST = 16  # operations that all of them may be
+LONG = 16  # elements of a row from which on it is worth a loop without a sum in it
 
+_COMPARED = {"lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge, "eq": operator.eq, "ne": operator.ne}
 _JOINED = {"+": "add", "*": "mul", "max": "max", "min": "min"}
 _FOUND = {"argmax": ("above", "max"), "argmin": ("below", "min")}
 
@@ -60,6 +65,10 @@ def _is_short(eqn: Eqn) -> bool:
         return False
     short, last = windows(eqn), {n for a in eqn.args for ix in a.index[-1:] for n in ix.axes()}
     rows = {a.name for a in eqn.reduced if _few(a.extent) and a.name not in last} if eqn.reduce not in ("+", "*") else set[str]()
+    if _is_shallow(eqn):
+        rows = {a.name for a in eqn.reduced}
+    if all(a.name in _chosen_by(eqn) for a in eqn.reduced):
+        return sum(1 for term in _terms(eqn)[1] for node in E.walk(term) if node.args) <= MOST
     if any(a.name not in short and a.name not in rows for a in eqn.reduced):
         return False
     count = 1
@@ -68,7 +77,31 @@ def _is_short(eqn: Eqn) -> bool:
     return count * max(1, sum(1 for node in E.walk(eqn.body) if node.args)) <= MOST
 
 
+def _chosen_by(eqn: Eqn) -> set[str]:
+    """The axes of a few elements that are found in no index: they say which of several arrays is meant, as behind ``stack``."""
+    read = {n for ix in (*(ix for a in eqn.args for ix in a.index), *eqn.out_index) for n in ix.axes()}
+    gathered = {n for a in eqn.args for ix in a.index for g in ix.gathers() for inner in g.index for n in inner.axes()}
+    return {a.name for a in eqn.axes if _few(a.extent)} - read - gathered
+
+
+def _is_shallow(eqn: Eqn) -> bool:
+    """Whether it is a matrix product of a depth of a few elements with long rows, as the gradient that comes back from an output
+    of three. Short rows are taken several at a time, and then it is these that fill vectors."""
+    found = roles(eqn, 0)
+    if found is None or not found.m or not found.n or not all(_few(a.extent) for a in found.k):
+        return False
+    extents = [eqn.extents[name] for name in eqn.out_index[-1].axes()]
+    return any((extent.value or LONG) >= LONG for extent in extents)
+
+
 def _unrolled(eqn: Eqn) -> Eqn:
+    args, terms = _terms(eqn)
+    axes = tuple(a for a in eqn.axes if a not in eqn.reduced)
+    return prune(replace(eqn, axes=axes, reduce="", args=tuple(args), body=_joined(eqn.reduce, terms)))
+
+
+def _terms(eqn: Eqn) -> tuple[list[Access], list[Expr]]:
+    """What is read, and the body at each place of what is reduced over."""
     args: list[Access] = []
     terms: list[Expr] = []
     for here in _places(eqn.reduced):
@@ -76,9 +109,21 @@ def _unrolled(eqn: Eqn) -> Eqn:
         leaves = {E.arg(k): E.arg(len(args) + k) for k in range(len(eqn.args))}
         leaves |= {E.idx(name): E.const(k) for name, k in here.items()}
         args += [substitute_access(a, index, eqn.extents) for a in eqn.args]
-        terms.append(E.substitute(eqn.body, leaves))
-    axes = tuple(a for a in eqn.axes if a not in eqn.reduced)
-    return prune(replace(eqn, axes=axes, reduce="", args=tuple(args), body=_joined(eqn.reduce, terms)))
+        terms.append(_decided(E.substitute(eqn.body, leaves)))
+    return args, terms
+
+
+def _decided(body: Expr) -> Expr:
+    """The body with the choices made whose conditions compare numbers."""
+    done: dict[Expr, Expr] = {}
+    for node in E.walk(body):
+        made = E.rebuild(node, tuple(done[a] for a in node.args)) if node.args else node
+        if made.op == "where" and made.args[0].op in _COMPARED:
+            left, right = (each.number for each in made.args[0].args)
+            if left is not None and right is not None:
+                made = made.args[1 if _COMPARED[made.args[0].op](left, right) else 2]
+        done[node] = made
+    return done[body]
 
 
 def _places(axes: tuple[Axis, ...]) -> Iterator[dict[str, int]]:

@@ -82,6 +82,15 @@ GW_INLINE float gw_roundf(float x) {
 }
 #endif
 
+/* x, but not below low < 0 and not above top > 0; NaN becomes one of them. The bits of reals of one sign are ordered as they are, and
+   the lesser of two whole numbers is an instruction, while a comparison of reals and the choice after it are two, which do not go
+   side by side with multiplications. */
+GW_INLINE float gw_withinf(float x, float low, float top) {
+    int32_t bits = (int32_t)gw_bitsf(x), most = (int32_t)gw_bitsf(top);
+    uint32_t kept = (uint32_t)(bits < most ? bits : most), least = gw_bitsf(low);
+    return gw_realf(kept < least ? kept : least);
+}
+
 /* 2^k for a real k that is an integer in [-1022, 1023] ([-126, 127]): adding 1.5 * 2^52 puts the integer into
    the low bits of the significand, whence it is shifted into the exponent. */
 GW_INLINE double gw_power2(double k) { return gw_real(gw_bits(k + (0x1.8p52 + 1023)) << 52); }
@@ -117,41 +126,55 @@ GW_INLINE double gw_exp_less1_and(double x, double k, double more) {
 }
 GW_INLINE double gw_exp_less1(double x, double k) { return gw_exp_less1_and(x, k, 0.0); }
 
-/* exp(r) - 1, or exp(r) if one is 1: in that case, where multiplications are fused with additions, rounded once and the sooner. */
-GW_INLINE float gw_exp_from(float x, float k, float one) {
-    float r = (x - k * 0x1.62ep-1f) - k * 0x1.0bfbe8p-15f;
+/* (exp(r) - 1 - r)/r^2 */
+GW_INLINE float gw_exp_restf(float r) {
     float q = 0x1.6c2e6ap-10f;
     q = q * r + 0x1.1229dap-7f;
     q = q * r + 0x1.55549cp-5f;
     q = q * r + 0x1.5554aep-3f;
-    q = q * r + 0x1.000002p-1f;
+    return q * r + 0x1.000002p-1f;
+}
+GW_INLINE float gw_exp_rf(float x, float k) { return (x - k * 0x1.62ep-1f) - k * 0x1.0bfbe8p-15f; }
+GW_INLINE float gw_exp_less1f(float x, float k) {
+    float r = gw_exp_rf(x, k);
+    return r * r * gw_exp_restf(r) + r;
+}
+/* exp(r): where multiplications are fused with additions, rounded once and the sooner. */
+GW_INLINE float gw_exp_wholef(float x, float k) {
+    float r = gw_exp_rf(x, k), q = gw_exp_restf(r);
 #if GW_FUSED
-    if (one == 1.0f) return (q * r + 1.0f) * r + 1.0f;
+    return (q * r + 1.0f) * r + 1.0f;
+#else
+    return r * r * q + r + 1.0f;
 #endif
-    return r * r * q + r + one;
 }
 
-/* Scaling by 2^k takes two steps, of which the first is exact and far from both ends of the exponent: subnormal results and those
-   near overflow are rounded once. Beyond, where k does not fit, the result is put in at the end, so that nothing waits for the
-   comparison; NaN stays. */
+/* Scaling by 2^k takes two steps of half of it, of which the first is exact: subnormal results and those near overflow are rounded
+   once. In float, x stays where k fits; in double, the result is put in at the end, so that nothing waits for the comparison. */
+#define GW_EXP_TWO (0x1.8p52 + 2046)
+#define GW_EXP_TWOF (0x1.8p23f + 254)
+GW_INLINE double gw_exp_scaled(double y, double t) {
+    uint64_t whole = gw_bits(t) << 52, half = gw_bits(t) << 51 & 0xfff0000000000000u;
+    return y * gw_real(half) * gw_real(whole - half);
+}
+GW_INLINE float gw_exp_scaledf(float y, float t) {
+    uint32_t whole = gw_bitsf(t) << 23, half = gw_bitsf(t) << 22 & 0xff800000u;
+    return y * gw_realf(half) * gw_realf(whole - half);
+}
+
 GW_INLINE double gw_exp(double x) {
-    double one = GW_EXP_ONE - __builtin_copysign(512.0, x), t = gw_exp_k(x, one);
-    double back = gw_real(0x5ff0000000000000u ^ (gw_bits(x) >> 1 & 0x4000000000000000u)); /* 2^512, or 2^-512 left of 0 */
-    double y = (gw_exp_less1(x, t - one) + 1.0) * gw_power_of(t) * back;
+    double t = gw_exp_k(x, GW_EXP_TWO), y = gw_exp_scaled(gw_exp_less1(x, t - GW_EXP_TWO) + 1.0, t);
     y = x < -746.0 ? 0.0 : y;
     return x > 711.0 ? INFINITY : y;
 }
 
 GW_INLINE float gw_expf(float x) {
-    float one = GW_EXP_ONEF - __builtin_copysignf(64.0f, x), t = gw_exp_kf(x, one);
-    float back = gw_realf(0x5f800000u ^ (gw_bitsf(x) >> 1 & 0x40000000u));
-    float y = gw_exp_from(x, t - one, 1.0f) * gw_power_off(t) * back;
-    y = x < -105.0f ? 0.0f : y;
-    return x > 90.0f ? INFINITY : y;
+    float a = gw_withinf(x, -105.0f, 90.0f), t = gw_exp_kf(a, GW_EXP_TWOF);
+    float y = gw_exp_scaledf(gw_exp_wholef(a, t - GW_EXP_TWOF), t);
+    return x != x ? x : y;
 }
 
-/* exp(-|x|). sigmoid, tanh and softplus are all made of this and nothing else that is dear: where a loop has several of one
-   argument, the C compiler takes it once. */
+/* exp(-|x|) */
 GW_INLINE double gw_exp_below(double x) {
     x = __builtin_fabs(x);
     double t = gw_exp_k(-x, GW_EXP_ONE + 512.0);
@@ -162,7 +185,7 @@ GW_INLINE double gw_exp_below(double x) {
 GW_INLINE float gw_exp_belowf(float x) {
     x = __builtin_fabsf(x);
     float t = gw_exp_kf(-x, GW_EXP_ONEF + 64.0f);
-    float y = gw_exp_from(-x, t - (GW_EXP_ONEF + 64.0f), 1.0f) * gw_power_off(t) * 0x1p-64f;
+    float y = gw_exp_wholef(-x, t - (GW_EXP_ONEF + 64.0f)) * gw_power_off(t) * 0x1p-64f;
     return x > 105.0f ? 0.0f : y;
 }
 
@@ -179,7 +202,7 @@ GW_INLINE double gw_expm1(double x) {
 
 GW_INLINE float gw_expm1f(float x) {
     float t = gw_exp_kf(x, GW_EXP_ONEF - 1.0f), half = gw_power_off(t);
-    float e = gw_exp_from(x, t - (GW_EXP_ONEF - 1.0f), 0.0f) * half + (half - 0.5f);
+    float e = gw_exp_less1f(x, t - (GW_EXP_ONEF - 1.0f)) * half + (half - 0.5f);
     e = e + e;
     e = x > 89.0f ? INFINITY : e;
     e = x < -20.0f ? -1.0f : e;
@@ -273,33 +296,32 @@ GW_INLINE float gw_log1pf(float x) {
 /* With u = 1 - exp(-|x|), which is (1 - 2^k) - 2^k (exp(r) - 1) and loses nothing near 0, and e = 1 - u:
    tanh |x| = u (1 + e)/(1 + e^2) = u + u^2 e/(1 + e^2), where the second term is at most a fifth of the first. */
 GW_INLINE double gw_tanh(double x) {
-    double a = __builtin_fabs(x), t = gw_exp_k(-a, GW_EXP_ONE + 512.0);
-    double s = gw_real((gw_bits(t) << 52) - ((uint64_t)512 << 52));
-    double u = (1.0 - s) - gw_exp_less1(-a, t - (GW_EXP_ONE + 512.0)) * s, e = 1.0 - u;
+    double a = __builtin_fabs(x), t = gw_exp_k(-a, GW_EXP_ONE), s = gw_power_of(t);
+    double u = (1.0 - s) - gw_exp_less1(-a, t - GW_EXP_ONE) * s, e = 1.0 - u;
     double y = u + u * u * e / (1.0 + e * e);
     return __builtin_copysign(a > 40.0 ? 1.0 : y, x);
 }
 
 GW_INLINE float gw_tanhf(float x) {
-    float a = __builtin_fabsf(x), t = gw_exp_kf(-a, GW_EXP_ONEF + 64.0f);
-    float s = gw_realf((gw_bitsf(t) << 23) - ((uint32_t)64 << 23));
-    float u = (1.0f - s) - gw_exp_from(-a, t - (GW_EXP_ONEF + 64.0f), 0.0f) * s, e = 1.0f - u;
+    float a = __builtin_fabsf(x), t = gw_exp_kf(-a, GW_EXP_ONEF), s = gw_power_off(t);
+    float u = (1.0f - s) - gw_exp_less1f(-a, t - GW_EXP_ONEF) * s, e = 1.0f - u;
     float y = u + u * u * e / (1.0f + e * e);
     return __builtin_copysignf(a > 20.0f ? 1.0f : y, x);
 }
 
-/* With e = exp(-|x|): 1/(1 + e) on the right, e/(1 + e) on the left; no overflow and no cancellation. What 1 + e lost is put
-   back into the quotient. */
+/* 1/(1 + exp(-x)) with everything below the line 2^54 (2^24) times smaller, so that it does not overflow before the result has
+   become 0. exp(-x) + 1 = (2^k (exp(r) - 1) + 1) + 2^k: added so, it is rounded little more than once. */
 GW_INLINE double gw_sigmoid(double x) {
-    double e = gw_exp_below(x), d = 1.0 + e;
-    double q = (x < 0.0 ? e : 1.0) / d;
-    return q - q * (e - (d - 1.0));
+    double t = gw_exp_k(-x, GW_EXP_ONE - 54.0), s = gw_power_of(t);
+    double y = 0x1p-54 / ((gw_exp_less1(-x, t - (GW_EXP_ONE - 54.0)) * s + 0x1p-54) + s);
+    y = x < -746.0 ? 0.0 : y;
+    return x > 40.0 ? 1.0 : y;
 }
 
 GW_INLINE float gw_sigmoidf(float x) {
-    float e = gw_exp_belowf(x), d = 1.0f + e;
-    float q = (x < 0.0f ? e : 1.0f) / d;
-    return q - q * (e - (d - 1.0f));
+    float a = gw_withinf(x, -104.0f, 20.0f), t = gw_exp_kf(-a, GW_EXP_ONEF - 24.0f), s = gw_power_off(t);
+    float y = 0x1p-24f / ((gw_exp_less1f(-a, t - (GW_EXP_ONEF - 24.0f)) * s + 0x1p-24f) + s);
+    return x != x ? x : y;
 }
 
 /* log(1 + exp(x)) = max(x, 0) + log(1 + e) with e = exp(-|x|) from 0 to 1, where the sum of gw_log_sum needs a few more terms and
@@ -413,7 +435,7 @@ GW_INLINE double gw_exp_half(double x) {
 GW_INLINE float gw_exp_halff(float x) {
     x = __builtin_fabsf(x);
     float t = gw_exp_kf(x, GW_EXP_ONEF - 65.0f);
-    float y = gw_exp_from(x, t - (GW_EXP_ONEF - 65.0f), 1.0f) * gw_power_off(t) * 0x1p64f;
+    float y = gw_exp_wholef(x, t - (GW_EXP_ONEF - 65.0f)) * gw_power_off(t) * 0x1p64f;
     return x > 90.0f ? INFINITY : y;
 }
 
@@ -620,9 +642,7 @@ GW_INLINE double gw_pow(double x, double y) {
     log = a == 0.0 ? -INFINITY : log;
     log = a < INFINITY ? log : a;
     double p = y * log, p_low = __builtin_fma(y, log, -p) + y * log_low;
-    double one = GW_EXP_ONE - __builtin_copysign(512.0, p), e = gw_exp_k(p, one);
-    double back = gw_real(0x5ff0000000000000u ^ (gw_bits(p) >> 1 & 0x4000000000000000u));
-    double power = (gw_exp_less1_and(p, e - one, p_low) + 1.0) * gw_power_of(e) * back;
+    double e = gw_exp_k(p, GW_EXP_TWO), power = gw_exp_scaled(gw_exp_less1_and(p, e - GW_EXP_TWO, p_low) + 1.0, e);
     power = p < -746.0 ? 0.0 : power;
     power = p > 711.0 ? INFINITY : power;
     return gw_power_of_sign(x, y, power);

@@ -170,11 +170,11 @@ GW_INLINE GW_REAL GW_NAME(gw_extreme)(GW_REAL sign, const GW_REAL* x, ptrdiff_t 
         }
         for (; i + GW_W <= n; i += GW_W) c0 = GW_NAME(gw_larger)(c0, sign * GW_LOAD(x + i));
         GW_STORE(lane, GW_NAME(gw_larger)(GW_NAME(gw_larger)(c0, c1), GW_NAME(gw_larger)(c2, c3)));
-        for (ptrdiff_t j = 0; j < GW_W; j++) best = (lane[j] > best) | (lane[j] != lane[j]) ? lane[j] : best;
+        for (ptrdiff_t j = 0; j < GW_W; j++) best = ((lane[j] > best) | (lane[j] != lane[j])) ? lane[j] : best;
     }
     for (; i < n; i++) {
         const GW_REAL t = sign * x[i];
-        best = (t > best) | (t != t) ? t : best;
+        best = ((t > best) | (t != t)) ? t : best;
     }
     return best;
 }
