@@ -18,6 +18,8 @@ from gradwright.runtime import Optimizer
 
 from benchmarks.compile_time import FAMILIES, measure
 
+pytestmark = pytest.mark.unoptimised
+
 
 def work(text: str, stop: str = "cython") -> int:
     """How many calls of functions the compiler makes for a model."""

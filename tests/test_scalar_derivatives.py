@@ -194,9 +194,9 @@ def test_an_answer_that_is_kept_needs_no_sympy_and_no_time() -> None:
         "from gradwright.compiler.derive import scalar\n"
         "from gradwright.compiler.graph.expr import arg, call\n"
         "scalar.primitive('tanh')\n"
-        "start = time.perf_counter()\n"
+        "start = time.process_time()\n"
         "answer = scalar.local(call('sigmoid', arg(0)), 'sigmoid')\n"
-        "spent = time.perf_counter() - start\n"
+        "spent = time.process_time() - start\n"
         "assert 'sympy' not in sys.modules and 'mpmath' not in sys.modules and 'numpy' not in sys.modules\n"
         "print(spent, answer.slopes[0].chosen)\n"
     )

@@ -16,6 +16,8 @@ from gradwright.compiler.passes.kernels import plan
 from gradwright.runtime import SGD, load
 from support.models import build
 
+pytestmark = pytest.mark.unoptimised
+
 NET = """\
 size  N, H = 8
 input x[N, 2], y[N, 1]

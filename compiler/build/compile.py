@@ -144,8 +144,16 @@ def _rolled(text: str) -> str:
     return _SHORT.sub(r"#pragma GCC unroll 1\n\1\2", text)
 
 
+_ASKED: Final = """\
+#if defined(__OPTIMIZE__) && defined(__GNUC__) && !defined(__clang__)
+#define GW_CALM
+#endif
+"""  # once: what optimises nothing has another __OPTIMIZE__
+
+
 def _calm(text: str) -> str:
-    """Keep the C compiler from optimising what runs once, or waits for Python anyway: half of its time goes there.
+    """Keep the C compiler, where it optimises, from optimising what runs once, or waits for Python anyway: half of its time goes
+    there.
 
     Cython marks the parts of its C file. The kernels and the calls to them stand in "module_code", before all of these.
     """
@@ -153,9 +161,9 @@ def _calm(text: str) -> str:
         first, last = (f"/* #### Code section: {name} ### */\n" for name in (start, end))
         if text.count(first) == text.count(last) == 1 and text.index(first) < text.index(last):
             on, off = f'#pragma GCC push_options\n#pragma GCC optimize ("{level}")\n', "#pragma GCC pop_options\n"
-            on, off = (f"#if defined(__GNUC__) && !defined(__clang__)\n{lines}#endif\n" for lines in (on, off))
+            on, off = (f"#ifdef GW_CALM\n{lines}#endif\n" for lines in (on, off))
             text = text.replace(first, first + on).replace(last, off + last)
-    return text
+    return _ASKED + text
 
 
 def _without(folder: Path, text: str) -> str:

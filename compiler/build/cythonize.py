@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 IDLE: Final = 120.0  # seconds without a request after which the process ends
-REST: Final = 1.0  # and after which it looks for what nobody uses any more
+REST: Final = 5.0  # and after which it looks for what nobody uses any more
 _UNTIDY: Final = 8  # requests that may follow one another without that
 
 

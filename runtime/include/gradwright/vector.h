@@ -18,8 +18,11 @@
 #ifndef GW_INLINE
 #define GW_INLINE static inline __attribute__((always_inline, unused))
 #endif
-/* Compiled once a unit, however often it is called. */
-#if defined(__clang__)
+/* Compiled once a unit, however often it is called; and not at all where it is not, which the compiler without optimisation does
+   only for what may be inlined. */
+#if !defined(__OPTIMIZE__)
+#define GW_CALLED static inline __attribute__((unused))
+#elif defined(__clang__)
 #define GW_CALLED static __attribute__((noinline, unused))
 #else
 #define GW_CALLED static __attribute__((noinline, noclone, unused))
