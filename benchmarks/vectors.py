@@ -1,10 +1,10 @@
-"""Which loops of the generated modules gcc turned into vectors or unrolled.
+"""Which loops of the generated modules the C compiler turned into vectors or unrolled.
 
     python -m benchmarks.vectors [examples/xor.gw ...] [--all]
 
-For every loop of the kernels: the line of the .pyx, and gcc's word (-fopt-info-optimized) about the C that it became. What
-is unrolled whole is straight code afterwards, which gcc may still turn into vectors. Which compiler is asked decides the
-answer, so this is a report and no test.
+For every loop of the kernels: the line of the .pyx, and the word of gcc (-fopt-info-optimized) or clang (-Rpass) about the C that
+it became. What is unrolled whole is straight code afterwards, which may still be turned into vectors. Which compiler is asked
+decides the answer, so this is a report and no test.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 import subprocess
 import sysconfig
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from gradwright.compiler.build.compile import headers, translate
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def loops(model: Path) -> Iterator[tuple[str, int, str, str]]:
-    """Kernel, line, text and gcc's word of each loop of the generated module."""
+    """Kernel, line, text and the C compiler's word of each loop of the generated module."""
     result = compile_model(model, stop_after="cython")
     pyx = result.value[f"{result.name}.pyx"].splitlines()
     with tempfile.TemporaryDirectory() as name:
@@ -68,19 +68,34 @@ def c_loops(text: str, pyx: str) -> dict[int, list[int]]:
 
 
 def compiled(c_file: Path, name: str) -> dict[int, list[str]]:
-    """What gcc says of each line of the C file."""
+    """What the C compiler says of each line of the C file."""
     tools = toolchain()
     report = c_file.with_suffix(".txt")
     include = [f"-I{headers()}", f"-I{sysconfig.get_path('include')}"]
-    command: Sequence[str] = [*tools.command, *tools.flags, *include, "-DNDEBUG", "-w", "-fPIC", "-c", str(c_file), "-o",
-                              str(c_file.with_suffix(".o")), f"-fopt-info-optimized={report}"]  # fmt: skip
-    subprocess.run(command, check=True)
+    command = [*tools.command, *tools.flags, *include, "-DNDEBUG", "-w", "-fPIC", "-c", str(c_file), "-o",
+               str(c_file.with_suffix(".o"))]  # fmt: skip
+    if tools.is_clang:
+        asked = subprocess.run([*command, "-Rpass=loop-vectorize|loop-unroll"], check=True, capture_output=True, text=True)
+        return said_by_clang(asked.stderr, name)
+    subprocess.run([*command, f"-fopt-info-optimized={report}"], check=True)
+    return said_by_gcc(report.read_text(encoding="utf-8"), name)
+
+
+def said_by_gcc(text: str, name: str) -> dict[int, list[str]]:
     words: dict[int, list[str]] = {}
-    for line in report.read_text(encoding="utf-8").splitlines():
+    for line in text.splitlines():
         what = r"loop (?:vectorized using (\d+) byte|with (\d+) iter)"
         match = re.search(rf"{re.escape(name)}\.c:(\d+):\d+: optimized: +{what}", line)
         if match and (match[2] or "completely" in line):
             words.setdefault(int(match[1]), []).append(f"{match[2]} bytes" if match[2] else f"unrolled {match[3]} times")
+    return words
+
+
+def said_by_clang(text: str, name: str) -> dict[int, list[str]]:
+    words: dict[int, list[str]] = {}
+    what = r"vectorized loop \(vectorization width: (\d+),|completely unrolled loop with (\d+) iter"
+    for match in re.finditer(rf"{re.escape(name)}\.c:(\d+):\d+: remark: (?:{what})", text):
+        words.setdefault(int(match[1]), []).append(f"{match[2]} at a time" if match[2] else f"unrolled {match[3]} times")
     return words
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from gradwright.compiler import driver
 from gradwright.compiler.build import peak
 from gradwright.compiler.language.format import format_text
 
-from benchmarks import assembly, report, run
+from benchmarks import assembly, report, run, vectors
 from benchmarks.peers import OURS, PEERS, apart, does, number, numbers, with_gradwright
 from benchmarks.roofline import counts, value
 from benchmarks.workloads import MODELS, WORKLOADS, Workload, small
@@ -258,3 +259,12 @@ model.c:9
     assert loop.widths() == {"512": 1, "single": 1}
     told = loop.told("model.pyx:3")
     assert "6 instructions" in told and "1 multiply-adds, 1 loads (1.00 a multiply-add), 1 stores, 1 on the stack" in told
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_vectors_are_read_of_either_compiler(compiler: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"needs {compiler}")
+    monkeypatch.setenv("CC", compiler)
+    said = [word for _, _, _, word in vectors.loops(ROOT / "examples" / "xor.gw")]
+    assert any("bytes" in word or "at a time" in word for word in said), said

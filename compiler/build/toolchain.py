@@ -80,6 +80,11 @@ class Toolchain(NamedTuple):
     identity: str  # changes when a rebuilt module could differ: program, version, flags, processor
     levels: tuple[str, ...] = ()  # the processors that a module is for, the best first, where it chooses when it is imported
 
+    @property
+    def is_clang(self) -> bool:
+        """Whether this is clang, or made from it."""
+        return _OF_CLANG[0][0][0] in self.flags
+
     def at_level(self, level: int) -> Toolchain:
         """The same compiler at -O0 to -O3."""
         return self._with(tuple(f"-O{level}" if flag in _OPTIMISED else flag for flag in self.flags))
