@@ -201,7 +201,8 @@ class KernelWriter(Sums):
                 self.lines.add(f"    _sizes[{k}] = {name}", *origins)
         self.used.add("share")
         work = [dim_text(d, self.spell) for d in (node.extent, share.work)]
-        call = [f"_call{part}", table, "_sizes" if sizes else "NULL", *work, str(self.block if node.sums else node.strip or 1),
+        rounds = self.block if node.sums or self._streams(node) else node.strip or 1
+        call = [f"_call{part}", table, "_sizes" if sizes else "NULL", *work, str(rounds),
                 total if count else "NULL", str(count), f"{room}*sizeof(real)" if room else "0"]  # fmt: skip
         for line in wrap("    share(", call, ")"):
             self.lines.add(line, *origins)
@@ -395,7 +396,7 @@ class KernelWriter(Sums):
             for inner in node.body:
                 self._node(inner, depth + 1)
             return
-        if node.sums:
+        if node.sums or (first != "0" and self._streams(node)):
             self._blocked(node, depth, variable, first, extent, origins)
             return
         if node.of:

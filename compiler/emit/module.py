@@ -183,8 +183,8 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     lines.append(f'    ctypedef {real} *write "gw_write_{width}"')
     lines.append('    ctypedef const long long *indices "gw_read_i64"')
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
-    own = """above below choose contract contract_guarded gemm gemm_move inf move nan pi pick rank root share step_power stride
-             transpose""".split()
+    own = """above below choose contract contract_guarded gemm gemm_move inf move nan pi pick rank root share step_power stream
+             stride transpose""".split()
     for name in sorted(used.difference(own, _BLOCKS, _GAMMA, _CIRCULAR, E.DRAWS)):
         arguments = f"{real}, {real}" if name in _TWO else real
         lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
@@ -232,6 +232,15 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
         lines.append('    void share "gw_share"(part_t part, void **given, const Py_ssize_t *sizes,')
         lines.append("          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count,")
         lines.append("          size_t room) noexcept")
+    if "stream" in used:
+        lines.append('cdef extern from "gradwright/stream.h" nogil:')
+        lines.append("    # results that are larger than the caches go past them, in whole lines")
+        lines.append(f'    ctypedef struct beside_t "gw_beside_{width}":')
+        lines.append(f"        {real} at[1]")
+        lines.append('    bint past_caches "gw_past_caches"(double bytes) noexcept')
+        lines.append(f'    Py_ssize_t to_line "gw_to_line_{width}"(const {real} *) noexcept')
+        lines.append(f'    void stream "gw_stream_{width}"({real} *to, const {real} *source, Py_ssize_t count) noexcept')
+        lines.append('    void settle "gw_settle"() noexcept')
     if used & {"move", "gemm_move"}:
         lines.append('cdef extern from "gradwright/move.h" nogil:')
         lines.append("    # the optimiser's rule on `count` parameters w, whose gradient is g")

@@ -40,6 +40,7 @@ class Places:
         self.extents: dict[str, Dim] = {}
         self.header: tuple[object, ...] | None = None
         self.noted: set[str] = set()
+        self.width = 4 if single else 8  # bytes of a real
         self.formulas = Formulas(self._leaf, single, self.used)
         self.single = single
         self.innermost = ""  # the loop variable of the loop without loops inside that is being written, if it is long
@@ -163,7 +164,7 @@ class Places:
         for s in storage:
             if s.kind in ("scalar", "stack") and s.value.name not in self.shared:
                 self._local(*self._variable_of(s, doubles))
-        for type_ in ("real", "double", "bint", "Py_ssize_t", "void"):
+        for type_ in ("real", "write", "beside_t", "double", "bint", "Py_ssize_t", "void"):
             names = self.locals.get(type_, {})
             plain = [n for n in names if "[" not in n]
             if plain:

@@ -12,7 +12,7 @@ from ..loops.ir import Assign, Loop, Node
 from ..loops.joins import BLOCKED
 from ..loops.nest import STRIP
 from .formulas import CALLS
-from .places import Places
+from .streams import Streams
 
 BLOCK = 512  # elements of a long sum that are added at a time
 IN_LANES = 2048  # the same where each lane of a vector adds up its part of them: what begins and ends a block is 5% then
@@ -22,7 +22,7 @@ _KERNELS = {("+=", "one"): "sum", ("+=", "absolutes"): "absolutes", ("+=", "squa
             ("*=", "one"): "product", ("max=", "one"): "max", ("min=", "one"): "min"}  # fmt: skip
 
 
-class Sums(Places):
+class Sums(Streams):
     """Writes the loops that sum something."""
 
     block = BLOCK  # rounds of a block of the loop that was written last
@@ -62,6 +62,9 @@ class Sums(Places):
         may touch one another, or something is searched, the terms of a block are written down first."""
         pad = "    " * depth
         start, count, inside = "0", extent, variable
+        streams: list[Access] = []
+        places: list[str] = []
+        far = summed = ""
         single = first == "0" and node.extent.value is not None and node.extent.value <= BLOCK
         room = STRIP if node.of else node.extent.value if single else BLOCK
         few = bool(node.of) or (single and node.extent.value is not None and node.extent.value < BLOCKED)
@@ -84,8 +87,18 @@ class Sums(Places):
         else:
             start, count, inside = (self.spell.fresh(f"{variable}_{w}") for w in ("start", "count", "in"))
             self.block = IN_LANES if lanes else BLOCK
-            self._rounds(depth, start, count, first, extent, self.block, origins)
             deep = depth + 2
+            streams = self._streams(node) if first != "0" and not any(n in rest for n in terms) else []
+            if streams:
+                self.block = BLOCK
+                if there:
+                    summed = self.spell.fresh(f"{variable}_summed")
+                    self._local("Py_ssize_t", summed)
+                    self.lines.add(f"{pad}{summed} = {first}", *origins)
+                far = self._ahead(streams, node, pad, start, count, first, extent, BLOCK, origins)
+                places = self._flow(streams, f"{pad}    ", far, start, inside, origins)
+            else:
+                self._rounds(depth, start, count, first, extent, self.block, origins)
             for name in lanes.values():
                 self.lines.add(f"{pad}    {name} = 0", *origins)
             if rest:
@@ -96,7 +109,7 @@ class Sums(Places):
         for inner in node.body:
             assert isinstance(inner, Assign)
             if inner in there:
-                self.variables[node.variable], before = start, self.variables[node.variable]
+                self.variables[node.variable], before = summed or start, self.variables[node.variable]
                 buffers.append((self._starts(inner, node.variable if single else ""), inner))
                 self.variables[node.variable] = before
             elif inner.target in lanes:
@@ -112,6 +125,13 @@ class Sums(Places):
             else:
                 self._node(inner, deep)
         pad = "    " * (deep - 1)
+        if streams:
+            self._leave(streams, places, pad, far, start, count, origins)
+            self.lines.add(f"{pad}{start} += {count}", *origins)
+        if summed:  # block by block as ever, wherever a line begins
+            self.lines.add(f"{pad}while {summed} < {start} and ({start} - {summed} >= {BLOCK} or {start} == {extent}):", *origins)
+            pad += "    "
+            self.lines.add(f"{pad}{count} = {start} - {summed} if {start} - {summed} < {BLOCK} else {BLOCK}", *origins)
         in_turn = [pair for pair in buffers if few and pair[1].op == "+="]
         if in_turn:
             self.lines.add(f"{pad}for {inside} in range({count}):", *(inner.origin for _, inner in in_turn))
@@ -134,6 +154,12 @@ class Sums(Places):
             self.used.add(name)
             function = CALLS.get(name, name)
             self.lines.add(f"{pad}{target} = {function}({target}, {kernel}({buffer}, {count}))", inner.origin)
+        if summed:
+            self.lines.add(f"{pad}{summed} += {count}", *origins)
+        if streams:
+            pad = "    " * depth
+            self.lines.add(f"{pad}if {far}:", *origins)
+            self.lines.add(f"{pad}    settle()", *origins)
 
     def _lanes(self, loop: Loop, rest: Sequence[Node]) -> dict[str, str]:
         """The names of what a block's sums are added up in, by the sums, if the rounds of the loop may be taken in any order:
