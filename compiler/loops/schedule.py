@@ -28,7 +28,7 @@ from .nest import STRIP, Nest
 from .nodes import at_step, in_place, may_replace, number, written_at
 from .statements import Statements
 
-ROUND_ROWS = 256  # rows that a matrix product has in each round of a loop, so that nothing is lost by its being in one
+ROUND_ROWS = 128  # rows that a matrix product has in each round of a loop, so that nothing is lost by its being in one
 ROUND = 1 << 19  # multiply-adds of it
 
 
@@ -92,7 +92,7 @@ class _Scheduler:
         and writes then stays in the cache, in a loop with what is computed from it. Its outermost axis, or nothing."""
         eqn = item.eqn
         product = None if item.scan is not None or item.scale is not None or item.accumulates or special(eqn) else classify(eqn)
-        if product is None or product.guard is not None or item.target in self.over or self.stem != "e":
+        if product is None or item.target in self.over or self.stem != "e":
             return ""
         axis = eqn.out_index[0].plain
         rows = [a for a in (*product.batch, *product.m) if a.name != axis]
