@@ -28,7 +28,7 @@ from .nest import STRIP, Nest
 from .nodes import at_step, in_place, may_replace, number, written_at
 from .statements import Statements
 
-ROUND_ROWS = 128  # rows that a matrix product has in each round of a loop, so that nothing is lost by its being in one
+ROUND_ROWS = 256  # rows that a matrix product has in each round of a loop, so that nothing is lost by its being in one
 ROUND = 1 << 19  # multiply-adds of it
 
 
