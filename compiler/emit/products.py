@@ -52,7 +52,10 @@ def _tiles(node: Product, m: int | None, n: int | None, width: int) -> str:
         (rows,), (depth,) = node.rows, node.depth
         if depth.b.is_one() and not node.columns.b.is_one() and (depth.a.is_one() or rows.a.is_one()):
             k = depth.extent.value
-            turned = None if m is None or n is None or k is None else k * (n - m) > m * n if depth.a.is_one() else k > m
+            if m is None or n is None or k is None:
+                turned = None
+            elif k * (n - m) > m * n if depth.a.is_one() else k > m:
+                turned = m >= 16 or k >= 64 or None  # less fills some vectors and not others
     columns = m if turned else n
     if columns is None:
         how = "tiles, as many columns as there are"
