@@ -356,7 +356,7 @@ def test_which_models_have_one() -> None:
     assert "step" in kernels(MLP) and "step" in kernels(convolution)
     assert "step" not in kernels(convolution.replace(" with sgd(lr=0.1)", ""))
     assert "step" not in kernels(convolution.replace("sgd(lr=0.1)", "adam(lr=0.1)"))
-    small = MLP.replace("W1[64, 48]", "W1[64, 2]").replace("[48, 32]", "[2, 32]").replace("b1[48]", "b1[2]")
+    small = MLP.replace("[64, 48]", "[64, 1]").replace("[48, 32]", "[1, 32]").replace("b1[48]", "b1[1]")
     assert "step" not in kernels(small)     # no matrix products
     for optimizer, kernel in (("sgd(lr=0.1)", "step"), ("sgd(momentum=0.9)", "advance"), ("adam()", "advance")):
         found = kernels(with_rule(MLP, optimizer))
