@@ -9,7 +9,7 @@ Inputs       x[N, 1, 8, 8] y[N]
 Parameters   first.W[8, 1, 3, 3] first.b[8] second.W[16, 8, 3, 3] second.b[16] head.W[64, 10] head.b[10]: 1898 float32, in this order in theta
 Kept         x_pad[N, 1, 10, 10] scores_t6[N, 8, 8, 8] scores_t8_t1_t1[N, 4, 2, 4, 8] scores_t8_pad[N, 6, 6, 8] scores_t14[N, 4, 4, 16] scores_t16_t1_t1[N, 2, 2, 2, 16] scores_t16[N, 2, 2, 16] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
 Operations   the forward graph as written: 96534*N + 1
-             predict 49088*N; bytes moved 5176*N + 14248
+             predict 49088*N; bytes moved 5176*N + 12200
              forward 48368*N + 1, 11*N of them transcendental; bytes moved 6764*N + 12204
              backward 90337*N; bytes moved 16492*N + 23976
              train 139483*N + 1, 11*N of them transcendental; bytes moved 15208*N + 31060
@@ -64,13 +64,11 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
     # the outputs without the loss
     cdef read first_W = theta, first_b = theta + 72, second_W = theta + 80, second_b = theta + 1232
     cdef read head_W = theta + 1248, head_b = theta + 1888
-    cdef write x_pad = work + 512*N + 1152, scores_t3 = work + 1152, scores_t6 = work
-    cdef write scores_t8_pad = work + 512*N + 1152, second_W_laid = work, scores_t11 = work + 1152
-    cdef write scores_t16 = work + 256*N + 1152
+    cdef write x_pad = work + 512*N + 1152, scores_t3 = work + 1152, scores_t8_pad = work + 512*N + 1152
+    cdef write second_W_laid = work, scores_t11 = work + 1152, scores_t16 = work + 256*N + 1152
     cdef real scores_t8_t1, scores_t8, scores_t16_t1
     cdef real first_W_laid[72]
     cdef real scores_t8_t1_t1[2]
-    cdef real scores_t14[256]
     cdef real scores_t16_t1_t1[2]
     cdef Py_ssize_t n, j, k, l, i
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
@@ -99,10 +97,6 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
     #     of the largest: it keeps order
     #     scores_t8 with zeros around it
     for n in range(N):
-        for j in range(8):
-            for k in range(8):
-                for l in range(8):
-                    scores_t6[64*j + 8*k + l] = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
         for j in range(6):
             for k in range(6):
                 for l in range(8):
@@ -110,8 +104,8 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
         for j in range(4):
             for k in range(4):
                 for l in range(8):
-                    scores_t8_t1_t1[0] = maximum(scores_t6[128*j + 16*k + l], scores_t6[128*j + 16*k + l + 8])
-                    scores_t8_t1_t1[1] = maximum(scores_t6[128*j + 16*k + l + 64], scores_t6[128*j + 16*k + l + 72])
+                    scores_t8_t1_t1[0] = maximum(scores_t3[512*n + 128*j + 16*k + l] + first_b[l], scores_t3[512*n + 128*j + 16*k + l + 8] + first_b[l])
+                    scores_t8_t1_t1[1] = maximum(scores_t3[512*n + 128*j + 16*k + l + 64] + first_b[l], scores_t3[512*n + 128*j + 16*k + l + 72] + first_b[l])
                     scores_t8_t1 = maximum(scores_t8_t1_t1[0], scores_t8_t1_t1[1])
                     scores_t8 = (<real>0 if scores_t8_t1 <= 0 else scores_t8_t1)
                     scores_t8_pad[288*n + 48*j + 8*k + l + 56] = scores_t8
@@ -126,15 +120,11 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
              16, 1, 1,
              1, scores_t8_pad, second_W_laid, 0, scores_t11)
     for n in range(N):
-        for j in range(4):
-            for k in range(4):
-                for l in range(16):
-                    scores_t14[64*j + 16*k + l] = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
         for j in range(2):
             for k in range(2):
                 for l in range(16):
-                    scores_t16_t1_t1[0] = maximum(scores_t14[128*j + 32*k + l], scores_t14[128*j + 32*k + l + 16])
-                    scores_t16_t1_t1[1] = maximum(scores_t14[128*j + 32*k + l + 64], scores_t14[128*j + 32*k + l + 80])
+                    scores_t16_t1_t1[0] = maximum(scores_t11[256*n + 128*j + 32*k + l] + second_b[l], scores_t11[256*n + 128*j + 32*k + l + 16] + second_b[l])
+                    scores_t16_t1_t1[1] = maximum(scores_t11[256*n + 128*j + 32*k + l + 64] + second_b[l], scores_t11[256*n + 128*j + 32*k + l + 80] + second_b[l])
                     scores_t16_t1 = maximum(scores_t16_t1_t1[0], scores_t16_t1_t1[1])
                     scores_t16[64*n + 32*j + 16*k + l] = (<real>0 if scores_t16_t1 <= 0 else scores_t16_t1)
     #     in flatten

@@ -5,6 +5,7 @@ Nothing but the loops and the NumPy backend needs to know: the meaning and the a
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -24,30 +25,37 @@ _NEUTRAL: Final = {"+": E.ZERO, "*": E.ONE}
 
 def written_once(eqn: Eqn) -> bool:
     """Whether no element of the result is written by two points of the axes."""
-    return not eqn.reduced and _digits(eqn) is not None
+    return not eqn.reduced and _digits(eqn.out_index, eqn.extents) is not None
 
 
 def written_all(eqn: Eqn) -> bool:
     """Whether every element of the result is written by exactly one point of the axes."""
-    digits = None if eqn.drop or eqn.reduced else _digits(eqn)
+    digits = None if eqn.drop or eqn.reduced else _digits(eqn.out_index, eqn.extents)
     return digits is not None and all(start.value == 0 and dense and top == d
                                       for (start, dense, top), d in zip(digits, eqn.out.shape, strict=True))  # fmt: skip
 
 
 def written_box(eqn: Eqn) -> list[tuple[Dim, Dim]] | None:
     """From where to where each dimension of the result is written, if each element between is, by one point of the axes."""
-    digits = None if eqn.drop or eqn.reduced else _digits(eqn)
+    digits = None if eqn.drop or eqn.reduced else _digits(eqn.out_index, eqn.extents)
     if digits is None or not all(dense for _, dense, _ in digits):
         return None
     return [(start, start + top) for start, _, top in digits]
 
 
-def _digits(eqn: Eqn) -> list[tuple[Dim, bool, Dim]] | None:
-    """Where each index of the result is a number whose digits are axes of their own: where it starts, whether no number is left
-    out, and how many there would be."""
-    extents, seen = eqn.extents, set[str]()
+def read_once(access: Access, axes: Sequence[Axis]) -> bool:
+    """Whether no element is read at two points of the axes."""
+    used = {n for ix in access.index for n in ix.axes()}
+    extents = {a.name: a.extent for a in axes}
+    return all(a.name in used or a.extent.is_one() for a in axes) and _digits(access.index, extents) is not None
+
+
+def _digits(index: Sequence[Ix], extents: Mapping[str, Dim]) -> list[tuple[Dim, bool, Dim]] | None:
+    """Where each index is a number whose digits are axes of their own: where it starts, whether no number is left out, and how
+    many there would be."""
+    seen = set[str]()
     found: list[tuple[Dim, bool, Dim]] = []
-    for ix in eqn.out_index:
+    for ix in index:
         top, dense = Dim.of(1), True
         for atom, factor in sorted(ix.terms, key=lambda t: (t[1].value is None, t[1].value or 0)):
             if not isinstance(atom, str) or atom in seen:

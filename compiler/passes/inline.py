@@ -11,7 +11,7 @@ from ..graph import expr as E
 from ..graph.bounds import read_inside
 from ..graph.expr import Expr
 from ..graph.ir import Access, Eqn, Graph, Ix, Scan
-from ..graph.patterns import special
+from ..graph.patterns import read_once, special
 from ..graph.rewrite import normalise, substitute_access
 from ..graph.shapes import Shape
 from .names import is_temporary
@@ -178,6 +178,8 @@ def _may(eqn: Eqn, access: Access, producer: Eqn, shapes: dict[str, Shape]) -> b
         return not is_product(eqn) or producer.args[0].fill is None
     if is_product(eqn) or special(eqn):
         return False
+    if eqn.reduce in ("max", "min") and read_once(access, eqn.axes):
+        return True  # a pool
     axes = {a.name for a in eqn.axes if not a.extent.is_one()}
     names = [ix.plain for ix in access.index]
     read = {n for n in names if n in axes}

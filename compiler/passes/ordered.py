@@ -106,7 +106,9 @@ def _exchanged(source: Eqn, reduction: Eqn, first: str) -> tuple[Eqn, Eqn]:
     extents = {a.name: a.extent for a in reduction.axes}
     place = dict(zip(source.plain_out, read.index, strict=True))
     value = Value(first, reduction.out.shape)
-    picked = replace(reduction, out=value, args=(replace(substitute_access(source.args[0], place, extents), fill=read.fill),))
+    within = all(inside(ix, d, extents) for ix, d in zip(read.index, source.out.shape, strict=True))
+    fill = None if within else read.fill
+    picked = replace(reduction, out=value, args=(replace(substitute_access(source.args[0], place, extents), fill=fill),))
     axes = tuple(a for a in reduction.axes if a not in reduction.reduced)
     index = tuple(at(name) for name in reduction.plain_out)
     note = f"of the {'largest' if reduction.reduce == 'max' else 'smallest'}: it keeps order"

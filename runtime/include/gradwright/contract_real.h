@@ -870,6 +870,11 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_contract)(
         GW_NAME(gw_contract_all)(&what, alpha, a, b, beta, c);
         return;
     }
+    if (what.m == 1 && y[1].extent > 1 && y[1].other < y[2].other) { /* along the rows of B as they lie */
+        const gw_level outer = y[1];
+        y[1] = y[2];
+        y[2] = outer;
+    }
     for (ptrdiff_t i0 = 0; i0 < x[0].extent; i0++)
         for (ptrdiff_t i1 = 0; i1 < x[1].extent; i1++)
             for (ptrdiff_t l0 = 0; l0 < y[0].extent; l0++)
