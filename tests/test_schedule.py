@@ -295,6 +295,28 @@ def test_emits_are_written_where_they_are_wanted(case: str, order: str) -> None:
             np.testing.assert_allclose(gradient["U"], expected["U"], rtol=1e-11, atol=1e-14)
 
 
+def test_what_is_emitted_for_another_loop_is_read_there_step_by_step() -> None:
+    """Its steps lie along the second dimension, and those of the loop that reads it along the first."""
+    model = """size N, T, H = 4
+input x[N, T, H]
+scan t in reversed(range(T)):
+    carry h = zeros(N, H)
+    h = tanh(h + x[:, t])
+    emit es = h
+ys[n, t, j] = es[t, n, j]
+scan n in range(N):
+    carry s = zeros(T, H)
+    s = tanh(s - ys[n]) * ys[n]
+    emit zs = s
+output zs
+minimize mean(zs**2)
+"""
+    found, wanted = (load(model, name="twice", backend=backend).Model() for backend in ("cython", "numpy"))
+    for shape in ((3, 5, 4), (1, 2, 4), (4, 1, 4)):
+        x = np.random.default_rng(0).normal(size=shape)
+        np.testing.assert_allclose(found.predict(x=x)["zs"], wanted.predict(x=x)["zs"], rtol=1e-13)
+
+
 # ---------------------------------------------------------------- zeros around
 
 

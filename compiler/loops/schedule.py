@@ -254,15 +254,16 @@ class _Scheduler:
         nested.grows = _growing(body, names, carried)
         results = [names[name] for name in body.outputs]
         stacks = slices | {results[k]: scan.outs[k].name for k in scan.emits}  # emitted where they are computed
-        inside = [at_step(node, stacks, captured, now, self.placed) for node in nested.run()]
+        placed = {o.name: self.placed[o.name] for o in scan.outs if o.name in self.placed}
+        inside = [at_step(node, stacks, captured, now, placed) for node in nested.run()]
         before: list[Node] = []
         for k in scan.emits:
             if scan.until or scan.limit:  # the emits of steps not taken
                 before += self.write.fill(scan.outs[k].name, scan.origin)
         pairs = [(new, old) for new, old in zip(results, carried, strict=False) if new not in nested.grows]
-        placed = {new: old for new, old in pairs if may_replace(inside, old, new)}
-        inside = [n for node in inside for n in in_place(node, placed)]
-        inside += [n for new, old in pairs if new not in placed for n in self.write.copy(new, old, scan.origin)]
+        places = {new: old for new, old in pairs if may_replace(inside, old, new)}
+        inside = [n for node in inside for n in in_place(node, places)]
+        inside += [n for new, old in pairs if new not in places for n in self.write.copy(new, old, scan.origin)]
         if scan.limit:
             t, limit = number(now), (Access(scan.limit, ()),)
             last = E.make("lt", E.add(t, E.arg(0)), E.dim(scan.axis.extent)) if scan.high else E.make("ge", t, E.arg(0))
