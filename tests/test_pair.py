@@ -96,3 +96,35 @@ def test_what_is_kept_has_one_place(shape: tuple[int, int, int, str]) -> None:
 def test_a_pair_without_windows_is_left_alone() -> None:
     kernels = plan(build("size N\ninput x[N, 3]\nparam W[3, 4] ~ glorot_uniform\nh = tanh(x @ W)\nminimize mean(h**2)")).kernels
     assert tuple(nest.kernel for nest in lower_all(kernels)) == kernels
+
+
+def test_what_is_kept_and_not_read_behind() -> None:
+    """Found by chance: a value is kept, is one of those that the user knows, and in the end the backward pass does not read it."""
+    model = """size N, H = 3
+param W1 ~ uniform(-1, 1)
+state m1[1] = -1/4
+index y1[1] < 1
+z1 = sqrt((huber([[1, 0.5, -0.25], [0, 2, 1/3]], W1, delta=0.5))**2)
+scan t1 in reversed(range(H)):
+    carry s1 = zeros(2)
+    row1 = z1[:, t1]
+    s1 = tanh(log(1 + s1**2) + (row1 / 2) + 0.1 * sum(sin(row1)))
+z2 = z1
+z1 = reshape(0.1 * (sin(m1) > 0), 1, 1)
+enc1 = block1(0.25)
+g1 = enc1(z1) - 0.5 * enc1(sin(z1))
+n2[row] = sum(sin(squared_hinge(g1, y1, delta=0.5))[row + u - 1] pad * s1[u] for u) for row in range(1)
+output out1 = tanh((transpose(z2) @ s1))
+next m1 = 0.75 * m1 + 0.25 * n2
+layer block1(u[..., D], scale=0.5):
+    param W[D, D] ~ normal(0, 0.5)
+    param b[D] = 0.1
+    random keep[shape(u)] ~ bernoulli(0.75)
+    v = sin(u @ W + scale * b)
+    return where(keep, v, 0.5 * v)
+"""
+    found, wanted = (load(model, name="kept", backend=backend).Model(seed=3) for backend in ("cython", "numpy"))
+    y1 = np.zeros(1, int)
+    np.testing.assert_allclose(found.forward(y1=y1)["out1"], wanted.forward(y1=y1)["out1"], rtol=1e-13)
+    ones = np.ones(3)
+    np.testing.assert_allclose(found.backward({"out1": ones})["W1"], wanted.backward({"out1": ones})["W1"], rtol=1e-12)

@@ -106,7 +106,7 @@ def _looks(forward: Kernel, left: Mapping[str, str], taken: Iterable[str], views
     values, fresh = forward.graph.values(), Namer(taken)
     found: dict[str, Eqn] = {}
     for view in views:
-        value, axes = values[left[view.value]], shape_axes(view.shape)
+        value, axes = values[left.get(view.value, view.value)], shape_axes(view.shape)
         index = tuple(at(a.name) for a in axes)
         out = replace(value, name=fresh(f"{view.value}_shown"))
         found[view.value] = Eqn(out, axes, index, "", (Access(value.name, index),), E.arg(0), "copy", Origin((), "copy"))
