@@ -99,7 +99,7 @@ def test_a_pair_without_windows_is_left_alone() -> None:
 
 
 def test_what_is_kept_and_not_read_behind() -> None:
-    """Found by chance: a value is kept, is one of those that the user knows, and in the end the backward pass does not read it."""
+    """A value is kept as one of those that the user knows, and in the end the backward pass does not read it."""
     model = """size N, H = 3
 param W1 ~ uniform(-1, 1)
 state m1[1] = -1/4
@@ -126,5 +126,5 @@ layer block1(u[..., D], scale=0.5):
     found, wanted = (load(model, name="kept", backend=backend).Model(seed=3) for backend in ("cython", "numpy"))
     y1 = np.zeros(1, int)
     np.testing.assert_allclose(found.forward(y1=y1)["out1"], wanted.forward(y1=y1)["out1"], rtol=1e-13)
-    ones = np.ones(3)
-    np.testing.assert_allclose(found.backward({"out1": ones})["W1"], wanted.backward({"out1": ones})["W1"], rtol=1e-12)
+    gradients = [m.backward({"out1": np.ones(3)})["W1"] for m in (found, wanted)]
+    np.testing.assert_allclose(*gradients, rtol=1e-12)
