@@ -27,7 +27,10 @@ COMPILERS = {
 CIRCULAR = {"sin": 1.5, "cos": 1.5, "tan": 2.0}
 FUNCTIONS = (*ULP, *CIRCULAR)
 
-pytestmark = pytest.mark.skipif(QEMU is None or not SYSTEM.is_dir(), reason="needs qemu-aarch64 and a C library for AArch64")
+pytestmark = [
+    pytest.mark.skipif(QEMU is None or not SYSTEM.is_dir(), reason="needs qemu-aarch64 and a C library for AArch64"),
+    pytest.mark.slow,
+]
 
 SOURCE = (
     """
