@@ -77,7 +77,11 @@ def compile_library(folder: Path, name: str, build: Sequence[str]) -> ctypes.CDL
     return ctypes.CDLL(str(binary))
 
 
-@pytest.fixture(scope="module", params=sorted(BUILDS))
+# another compiler of the same text is for those who ask for the slow tests
+EACH = [pytest.param(name, marks=[pytest.mark.slow] if name == "clang" else []) for name in sorted(BUILDS)]
+
+
+@pytest.fixture(scope="module", params=EACH)
 def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     return compile_library(tmp_path_factory.mktemp("contract"), "contract", BUILDS[request.param])
 
@@ -403,7 +407,7 @@ def test_nan_and_infinity_stay_where_they_are(library: ctypes.CDLL, dtype: Any, 
 BLOCKS = ("1024,512,4096,65536", "320,128,1024,0", "48,32,256,9")
 
 
-@pytest.mark.parametrize("build", sorted(BUILDS))
+@pytest.mark.parametrize("build", EACH)
 @pytest.mark.parametrize("row", ["16,16,192,0", *(pytest.param(row, marks=pytest.mark.slow) for row in BLOCKS)])
 def test_blocks_of_any_size(tmp_path: Path, build: str, row: str) -> None:
     """The least and the most that a table of blocks may hold, all of B packed, and all of it read where it is."""

@@ -115,12 +115,16 @@ def compile_library(folder: Path, name: str, source: str, compiler: str | None, 
     return ctypes.CDLL(str(binary))
 
 
-@pytest.fixture(scope="module", params=sorted(BUILDS))
+# another compiler of the same text is for those who ask for the slow tests
+EACH = [pytest.param(name, marks=[pytest.mark.slow] if name == "clang" else []) for name in sorted(BUILDS)]
+
+
+@pytest.fixture(scope="module", params=EACH)
 def scalar(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     return compile_library(tmp_path_factory.mktemp("scalar"), "scalar", SOURCE_SCALAR, *BUILDS[request.param])
 
 
-@pytest.fixture(scope="module", params=sorted(BUILDS))
+@pytest.fixture(scope="module", params=EACH)
 def arrays(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     return compile_library(tmp_path_factory.mktemp("arrays"), "arrays", SOURCE_ARRAYS, *BUILDS[request.param])
 

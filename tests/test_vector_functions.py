@@ -16,7 +16,7 @@ import pytest
 from gradwright.compiler.build import toolchain
 from gradwright.compiler.driver import compile_model
 from gradwright.runtime import load
-from test_headers import BUILDS, CC, FAST, INCLUDE, apply, compile_library, error_in_ulp, loop
+from test_headers import BUILDS, CC, EACH, FAST, INCLUDE, apply, compile_library, error_in_ulp, loop
 
 NAMES = ("sin", "cos", "tan")
 SOURCE = '#include "gradwright/circular.h"\n' + "".join(map(loop, NAMES))
@@ -132,7 +132,7 @@ def test_a_loop_over_many_arrays_is_vectorised(name: str, monkeypatch: pytest.Mo
 # ---- sin, cos and tan ----
 
 
-@pytest.fixture(scope="module", params=[*sorted(BUILDS), "unoptimised"])
+@pytest.fixture(scope="module", params=[*EACH, "unoptimised"])
 def circular(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     build = BUILDS.get(request.param, (CC, ["-O0"]))
     return compile_library(tmp_path_factory.mktemp("circular"), "circular", SOURCE, *build)
