@@ -32,3 +32,13 @@ def test_sorted_and_the_largest(dtype: str) -> None:
         np.testing.assert_array_equal(out.t, -np.sort(-x, axis=1)[:, :2])
         place = np.argsort(np.argsort(x, axis=1), axis=1)
         np.testing.assert_array_equal(g.x, place + 1 + (place >= 4))
+
+
+@pytest.mark.parametrize("backend", ["cython", "numpy"])
+def test_equals_are_ranked_apart_where_a_formula_could_be_written_another_way(backend: str) -> None:
+    """The ranks read the values themselves, on both sides of a comparison: rounded in two ways, equals lost their places."""
+    r = "tanh(x) - (-(0.3 * log(sigmoid(tanh(x))) + 0.7 * log(1 - sigmoid(tanh(x))))) / 1.5"
+    for x in ([0.3, 0.3, 0.3], [0.3, 0.3, -0.2], [0.9, 0.3, 0.3, 0.9]):
+        model = f"input x[{len(x)}]\nr = {r}\noutput r\noutput best = top_k(r, 2, axis=0)\n"
+        found = load(model, name="equals", backend=backend).Model().forward(x=np.array(x))
+        np.testing.assert_array_equal(found.best, np.sort(found.r)[::-1][:2])

@@ -17,6 +17,7 @@ from ..graph import expr as E
 from ..graph.bounds import read_inside
 from ..graph.expr import Expr
 from ..graph.ir import Access, Atom, Axis, Eqn, Gather, Graph, Ix, Origin, Quot, Rem, Scan, Value, at, fixed
+from ..graph.patterns import ranking
 from ..graph.rewrite import substitute_access
 from ..graph.shapes import Dim
 from ..language.source import Span
@@ -313,7 +314,8 @@ class LookThrough:
                 changed = changed or body is not eqn.body
                 self.eqns.append(eqn if body is eqn.body else replace(eqn, body=body))
                 continue
-            formula = self.view.formula(eqn)
+            # two readings of one value, computed in two ways, would not rank equals consistently
+            formula = None if ranking(eqn) is not None else self.view.formula(eqn)
             if formula is None:
                 self.view.add(eqn, None)
                 self.eqns.append(eqn)
