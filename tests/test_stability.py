@@ -240,6 +240,15 @@ output b = sum(sqrt(sum(x**2, axis=1)))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_the_length_of_what_is_divided_by_a_root_keeps_its_range(backend: str) -> None:
+    """The scale that a length is taken in goes under the square together with what it scales."""
+    text = "input x[2], v\noutput a = norm(x / sqrt(v**2 + 0.1))\n"
+    m = driver.load(text, backend=backend, optimize=1, name="scaled_norms").Model()  # type: ignore[arg-type]
+    for x, v in ((0.0, 1.0), (1e-200, 1.0), (1e200, 1e20), (1e-170, 1e-160)):
+        np.testing.assert_allclose(m.predict(x=[x, x], v=v).a, np.sqrt(2) * x / np.sqrt(v * v + 0.1), rtol=8 * EPS)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_the_first_of_equals_gets_the_gradient_of_a_maximum(backend: str) -> None:
     text = "size N\ninput x[N, 4]\noutput a = max(x, axis=1)\noutput b = min(x, axis=1)\n"
     x = np.array([[1.0, 3, 3, 0], [2, 2, 2, 2]])

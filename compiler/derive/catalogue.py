@@ -416,14 +416,15 @@ class Rewriter:
         return _multiplied(sign, parts, group, self.forms.spell(total))
 
     def _roots(self, sign: int, parts: Sequence[tuple[Expr, int]]) -> Expr | None:
-        """sqrt(u)**2 is u, where u is surely not negative."""
+        """sqrt(u)**2 is u, where u is surely not negative. Not in (x/sqrt(u))**2: x**2 leaves the range long before."""
         powers: dict[Expr, int] = {}
         for p, n in parts:
             powers[p] = powers.get(p, 0) + n
         for p, n in powers.items():
             if p.op == "sqrt" or (p.op == "pow" and p.args[1] is E.HALF):
                 u = p.args[0]
-                if abs(n) >= 2 and self.nonnegative(u):
+                squares = any(q is not p and abs(m) > 1 and q.number is None for q, m in powers.items())
+                if abs(n) >= 2 and not squares and self.nonnegative(u):
                     group = [k for k, (q, _) in enumerate(parts) if q is p]
                     half, odd = divmod(abs(n), 2)
                     best = E.power(u, E.const(half))
@@ -592,7 +593,19 @@ def _multiplied(sign: int, parts: Sequence[tuple[Expr, int]], group: Sequence[in
             kept += [f for f in factors if f[0] is not E.ONE]
         elif k not in group:
             kept.append(part)
-    return _multiply(sign, kept)
+    return _multiply(sign, _under_one_power(kept))
+
+
+def _under_one_power(parts: Sequence[tuple[Expr, int]]) -> list[tuple[Expr, int]]:
+    """Factors of one power, two or more, as the power of their product: where (x*c)**2 is in range, x**2 * c**2 need not be."""
+    result: list[tuple[Expr, int]] = []
+    for part, n in parts:
+        together = [(p, 1 if m > 0 else -1) for p, m in parts if abs(m) == abs(n)]
+        if abs(n) == 1 or len(together) == 1 or all(s < 0 for _, s in together):
+            result.append((part, n))
+        elif not any(abs(m) == abs(n) for _, m in result):
+            result.append((_multiply(1, together), abs(n)))
+    return result
 
 
 def _moves(form: Form, v: N.Expo | None) -> bool:
