@@ -34,8 +34,8 @@ class Part:
     operations: int
     transcendental: int     # how many of the operations are exp, tanh, ...
     bytes: int              # of the arrays that it reads, and of those that it writes, each once a run
-    of_flops: float | None      # its operations a second over what one thread can do at most
-    of_bandwidth: float | None  # its bytes a second over what one thread can read or copy of so many
+    of_flops: float | None      # its operations a second over what the profile's threads can do at most
+    of_bandwidth: float | None  # its bytes a second over what they can read or copy of so many
 
     @property
     def flops(self) -> float:
@@ -57,6 +57,7 @@ class Profile:
     call: str               # what a step is
     sizes: Mapping[str, int]
     steps: int
+    threads: int            # how many may share a part
     seconds: float          # of a step: the least
     rest: float             # of it, what is outside of the parts
     parts: tuple[Part, ...]
@@ -87,7 +88,8 @@ class Profile:
         widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)]
         for *cells, last in rows:
             lines.append("  ".join([*(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)), last]).rstrip())
-        return "\n".join([*lines, *(["of peak: of what one thread of this machine can do"] if known else [])])
+        team = "one thread" if self.threads == 1 else f"{self.threads} threads"
+        return "\n".join([*lines, *([f"of peak: of what {team} of this machine can do"] if known else [])])
 
     __repr__ = __str__
 
@@ -139,8 +141,9 @@ def profile(model: Model, optimizer: Any = None, steps: int = 100, inputs: Mappi
         rests.append(times[-1] - sum(parts[-1]) / 1e9)
     env = dict(zip(engine.sizes, sizes, strict=True))
     seconds = [min(column) / 1e9 for column in zip(*parts, strict=True)]
-    return Profile(engine.name, engine.spec["dtype"], call, env, steps, min(times),
-                   max(min(rests), 0.0), _parts(engine.module["_PARTS"], seconds, env, engine.spec["dtype"]))
+    threads = engine.module["_threads"]()
+    found = _parts(engine.module["_PARTS"], seconds, env, engine.spec["dtype"], threads)
+    return Profile(engine.name, engine.spec["dtype"], call, env, steps, threads, min(times), max(min(rests), 0.0), found)
 
 
 def _call(model: Model, optimizer: Any, inputs: Mapping[str, Any]) -> tuple[str, Callable[[], Any]]:
@@ -156,7 +159,8 @@ def _call(model: Model, optimizer: Any, inputs: Mapping[str, Any]) -> tuple[str,
     return "a call of value_and_grad", lambda: model.value_and_grad(ups or None, **inputs)
 
 
-def _parts(table: Sequence[Any], seconds: Sequence[float], env: Mapping[str, int], dtype: str) -> tuple[Part, ...]:
+def _parts(table: Sequence[Any], seconds: Sequence[float], env: Mapping[str, int], dtype: str,
+           threads: int) -> tuple[Part, ...]:  # fmt: skip
     """Those that ran, the longest first."""
     limits = peak()
     total = sum(seconds)
@@ -175,8 +179,9 @@ def _parts(table: Sequence[Any], seconds: Sequence[float], env: Mapping[str, int
         count = runs * value(operations)
         of_flops = of_bandwidth = None
         if limits is not None:
-            of_flops = count / taken / limits.flops[dtype][1]
-            of_bandwidth = runs * moved / taken / limits.bandwidth(touched, 1)
+            team = min(threads, max(limits.flops[dtype]))  # more threads than processors do no more
+            of_flops = count / taken / limits.flops[dtype][team]
+            of_bandwidth = runs * moved / taken / limits.bandwidth(touched, team)
         found.append(Part(kernel, phase, lines, what, product, runs, taken, taken / total, count, runs * value(transcendental),
                           runs * moved, of_flops, of_bandwidth))
     return tuple(sorted(found, key=lambda part: -part.seconds))

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,7 @@ def test_a_profile_says_what_each_part_took(net: Any, inputs: dict[str, Any]) ->
     before = model.theta.copy()
     found = model.profile("adam", 5, **inputs)
     np.testing.assert_array_equal(model.theta, before, err_msg="the model is not changed")
-    assert found.sizes == {"N": 6} and found.steps == 5 and found.call == "a training step with adam"
+    assert found.sizes == {"N": 6} and found.steps == 5 and found.threads >= 1 and found.call == "a training step with adam"
     assert {p.kernel for p in found.parts} == {"train", "update_adam"}
     assert sum(p.share for p in found.parts) == pytest.approx(1)
     assert [p.seconds for p in found.parts] == sorted((p.seconds for p in found.parts), reverse=True)
@@ -152,6 +153,19 @@ def test_shares_of_the_peak_need_the_compiler(net: Any, inputs: dict[str, Any], 
     assert found.parts[0].of_flops is None and "of peak" not in str(found)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 64])
+def test_a_share_is_of_what_the_threads_can_do(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = SimpleNamespace(flops={"float64": {1: 1e9, 2: 3e9}}, bandwidth=lambda touched, team: team * 1e9)
+    monkeypatch.setattr(profiling, "peak", lambda: limits)
+    model = load("size N\ninput x[N]\noutput y = x * x\n", name="shared", profiled=True, threads=threads).Model()
+    found = model.profile(None, 2, x=np.ones(1000))
+    part = found.parts[0]
+    assert found.threads == threads and part.of_flops == pytest.approx(part.flops / {1: 1e9}.get(threads, 3e9))
+    assert part.of_bandwidth == pytest.approx(part.bandwidth / min(threads, 2) / 1e9)
+    assert str(found).endswith("of peak: of what one thread of this machine can do" if threads == 1 else
+                               f"of peak: of what {threads} threads of this machine can do")  # fmt: skip
+
+
 def test_a_model_without_a_loss_is_profiled_by_its_gradients() -> None:
     model = load("size N\ninput x[N]\noutput y = sin(x) * x\n", name="wave", profiled=True).Model()
     found = model.profile(None, 3, x=np.linspace(0, 1, 1000))
@@ -176,5 +190,6 @@ def test_the_command_tells_it(tmp_path: Path, inputs: dict[str, Any]) -> None:
     assert told.exit_code == 0, told.output
     assert "profiled_net, float32, N=4: a training step with sgd takes" in told.output
     assert re.search(r"GFLOP/s +of peak +GB/s +of peak\n", told.output)
+    assert told.output.endswith("of peak: of what one thread of this machine can do\n")
     found = json.loads(CliRunner().invoke(main, [*words, "--batch-size", "3", "--json"]).output)
     assert found["sizes"] == {"N": 3} and found["steps"] == 2 and found["parts"][0]["of_flops"] > 0

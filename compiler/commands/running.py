@@ -381,8 +381,8 @@ def profile_command(model: str, data: str | None, columns: dict[str, list[str]],
                     sizes: dict[str, int], dtype: str | None, **build: Any) -> None:  # fmt: skip
     """Measure how long each loop and each matrix product of a training step takes.
 
-    For each: its share, the time, operations and bytes a second, how far these are from what one thread of this machine can do at
-    most (which is measured once), and the line of the model that it comes from. Times are the best of the steps.
+    For each: its share, the time, operations and bytes a second, how far these are from what its threads can do at most
+    on this machine (which is measured once), and the line of the model that it comes from. Times are the best of the steps.
 
     \b
     Examples:

@@ -48,6 +48,8 @@ def extern(parts: Sequence[Part]) -> list[str]:
         "    # nanoseconds since some moment, and the same after what has passed was added to a part",
         '    long long _now "gw_profile_now"() noexcept',
         '    long long _lap "gw_profile_lap"(long long *, long long) noexcept',
+        'cdef extern from "gradwright/share.h" nogil:',
+        '    int _team "gw_team_size"() noexcept  # how many threads may share a part',
         f"cdef long long[{max(1, len(parts))}] _SPENT",
     ]
 
