@@ -72,7 +72,7 @@ def test_the_parts_of_a_kernel_do_all_its_operations(model: Any) -> None:
 @pytest.mark.parametrize("model", [NET, LOOP, LONG], ids=["net", "loop", "long"])
 def test_the_clock_is_read_once_for_each_part(model: str) -> None:
     made, table = parts(model)
-    read = [int(k) for k in re.findall(r"_lap\(&_SPENT\[(\d+)\]", made)]
+    read = [int(k) for k in re.findall(r"(?:_lap\(|_leave\(&_DOORS\[\d+\], )&_SPENT\[(\d+)\]", made)]
     assert read == list(range(len(table)))
     for text in re.findall(r"^cdef void \w+_part\d+\(.*?(?=\n\n)", made, re.M | re.S):
         assert "_since" not in text, "threads that share a loop do not read the clock"

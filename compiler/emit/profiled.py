@@ -48,9 +48,15 @@ def extern(parts: Sequence[Part]) -> list[str]:
         "    # nanoseconds since some moment, and the same after what has passed was added to a part",
         '    long long _now "gw_profile_now"() noexcept',
         '    long long _lap "gw_profile_lap"(long long *, long long) noexcept',
+        "    # of what several threads may do at once",
+        '    ctypedef struct _Door "gw_profile_door":',
+        "        pass",
+        '    void _enter "gw_profile_enter"(_Door *) noexcept',
+        '    void _leave "gw_profile_leave"(_Door *, long long *) noexcept',
         'cdef extern from "gradwright/share.h" nogil:',
         '    int _team "gw_team_size"() noexcept  # how many threads may share a part',
         f"cdef long long[{max(1, len(parts))}] _SPENT",
+        f"cdef _Door[{max(1, len(parts))}] _DOORS",
     ]
 
 
@@ -258,9 +264,9 @@ def timed_update(update: Update, model: Model, sources: Sources, parts: list[Par
     out = Lines()
     arguments = "write w, read g, real **states, const double *hypers, double t, Py_ssize_t count"
     for text in ("", "", f"cdef void {spell_timed(update.name)}({arguments}) noexcept nogil:",
-                 "    cdef long long _since = _now()",
+                 f"    _enter(&_DOORS[{len(parts)}])",
                  f"    {spell_function(update.name)}(w, g, states, hypers, t, count)",
-                 f"    _lap(&_SPENT[{len(parts)}], _since)"):  # fmt: skip
+                 f"    _leave(&_DOORS[{len(parts)}], &_SPENT[{len(parts)}])"):  # fmt: skip
         out.add(text)
     trained = Dim.of(0)
     for param in model.params:
