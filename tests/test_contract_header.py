@@ -355,6 +355,32 @@ def test_one_column_of_a_convolution(library: ctypes.CDLL, dtype: Any) -> None:
         check(library, Levels(((1, 0, 0), (2, 50, 2 * rows), (rows, 3, 2)), ((1, 0, 0), (3, 70, 40), (30, 1, 1)), 1), dtype)
 
 
+@pytest.mark.parametrize("dtype", REALS)
+def test_rows_that_fill_a_stretch_of_the_result_in_another_order(library: ctypes.CDLL, dtype: Any) -> None:
+    """The last of so many rows lies as far behind the first as if they lay side by side."""
+    for high, wide, n, k in ((4, 4, 40, 30), (2, 4, 33, 30), (2, 4, 3, 90), (4, 2, 3, 90), (2, 8, 48, 50)):
+        rows = ((1, 0, 0), (high, wide * k, 1), (wide, k, high))
+        for b, beta in (((n, 1), 0.0), ((1, k), 1.0)):
+            what = Levels(rows, ((1, 0, 0), (1, 0, 0), (k, 1, b[0])), n, b[1], high * wide)
+            check(library, what, dtype, beta=beta)
+
+
+@pytest.mark.parametrize("dtype", REALS)
+def test_few_columns_along_the_depth(library: ctypes.CDLL, dtype: Any) -> None:
+    """Inner products with columns that lie along the depth, or are laid out so, in one run or in many, of every remainder."""
+    for n in (2, 3, 5, 8, 13):
+        for m in (2, 7, 8, 9, 31, 32, 33, 70, 140):
+            k = (24 + 5 * m + 3 * n) % 90 + 20 + 900 * (m == 33)
+            for kind in ("NT", "NN"):
+                beta = (0.0, 1.0, -0.5)[(m + n) % 3]
+                check(library, product(m, n, k, kind, gap=m % 2), dtype, 1.0 - n % 2 / 4, beta, bool(m % 3))
+            check(library, product(n, m, k, "NT"), dtype, beta=float(n % 2))
+            rows = ((1, 0, 0), (2, 7 * k + 3, 2 * m * n), (m, 3 * k, n))
+            depth = ((1, 0, 0), (3, 2 * k + 1, k), (k, 1, 1))
+            check(library, Levels(rows, depth, n, 3 * k, 1), dtype, beta=float(m % 2))
+            check(library, Levels(rows, ((1, 0, 0), (3, 2 * k + 1, k * n), (k, 1, n)), n), dtype, at_end=bool(m % 2))
+
+
 def test_same_bits_with_any_number_of_threads(tmp_path_factory: pytest.TempPathFactory) -> None:
     library = compile_library(tmp_path_factory.mktemp("threads"), "threads", BUILDS[sorted(BUILDS)[-1]])
     shapes = [convolution(4, 28, 28, 1, 8, 5), convolution(8, 14, 14, 16, 8, 5), convolution(2, 16, 16, 32, 100, 3)]

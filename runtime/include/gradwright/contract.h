@@ -12,8 +12,8 @@
    A tile of C, eight rows by up to three vectors, stays in registers while a block of the depth goes by. Its rows are found
    through a table, so that they may lie in different lines of an image, and the depth is a list of runs, in each of which the
    steps are even: nothing is gathered beforehand. Every element of C is the sum over l in blocks of at most GW_DEPTH, each in
-   order (where half a vector of columns is computed in pairs, the even l of a run and the odd ones apart), whatever tile computes
-   it and whatever thread: the same bits with any number of threads.
+   order (where half a vector of columns is computed in pairs, the even l of a run and the odd ones apart; where few columns are
+   inner products, in the lanes of vectors), whatever tile computes it and whatever thread: the same bits with any number of threads.
 
    What gcc makes of the tiles (-O1 as below, AVX-512; the same with AVX2): nothing of a tile is spilled, B is read once a step
    and A once a row. 8 x 3 is 39 instructions for 24 multiply-adds and 11 loads, 8 x 2 is 30 for 16 and 10, 8 x 1 is 13 for 8 and
@@ -168,6 +168,13 @@ GW_CALLED ptrdiff_t gw_runs(const gw_level* depth, ptrdiff_t first, ptrdiff_t co
         count -= length, l2 = 0, rest++;
     }
     return number;
+}
+
+/* Whether these places follow one another. */
+GW_INLINE int gw_in_line(const ptrdiff_t* at, ptrdiff_t count) {
+    for (ptrdiff_t i = 1; i < count; i++)
+        if (at[i] != at[0] + i) return 0;
+    return 1;
 }
 
 /* Of k rows of n contiguous reals, how many can be read up to column `end` >= n without leaving the matrix. */

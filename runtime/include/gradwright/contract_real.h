@@ -323,7 +323,7 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW
         depth->alpha = 1;
         depth->beta = 0;
         const ptrdiff_t most = left < GW_TURNED ? left : GW_TURNED;
-        if (c_j != 1 && width >= GW_W && c_at[i + most - 1] - c_at[i] == most - 1) { /* C is written as its transpose */
+        if (c_j != 1 && width >= GW_W && gw_in_line(c_at + i, most)) { /* C is written as its transpose */
             for (rows = 0; rows < most; rows += 8 >> size)
                 tile[size](depth, a, a_at + i + rows, b, aside + rows * width, aside_at);
             rows = most;
@@ -335,70 +335,123 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW
     }
 }
 
-/* One column, where the depth lies together in A and in B: inner products of eight rows at once. Each row is summed in vectors and
-   these across, whatever rows are beside it. After the last row, a_at holds it again up to a multiple of eight. */
-#define GW_DOTTED(i) c##i##_0 += GW_LOAD(p##i + l) * b0;
-#define GW_DOTTED_LAST(i) { \
-    GW_NAME(gw_vec) x; \
-    GW_MASKED_READ(gw_mem, x, p##i + l, mask); \
-    c##i##_0 += x * b0; \
-}
-#define GW_DOTTED_ONE(i) rest[i] += p##i[l] * y[l];
-#define GW_ACROSS(x, y) (GW_NAME(gw_low)(x, y) + GW_NAME(gw_high)(x, y)) /* sums of pairs, those of x and of y in turn */
-GW_CALLED void GW_NAME(gw_dots)(ptrdiff_t m, GW_REAL alpha, const GW_NAME(gw_depth)* depth, const GW_REAL* a, const ptrdiff_t* all_at,
-                                const GW_REAL* b, GW_REAL beta, GW_REAL* c, const ptrdiff_t* c_at) {
-    GW_REAL sums[16] __attribute__((aligned(64)));
-    for (ptrdiff_t i = 0; i < m; i += 8) {
-        const ptrdiff_t* const a_at = all_at + i;
-        const gw_run *run = depth->runs, *const end = run + depth->count;
-        GW_REAL rest[8] = {0};
-        GW_EACH_8(GW_ROW)
-        GW_EACH_8(GW_ZERO1)
-        for (; run != end; run++) {
-            const GW_REAL* const y = b + run->b - run->a;
-            ptrdiff_t l = run->a;
-            for (; l + GW_W <= run->a + run->k; l += GW_W) {
-                GW_NAME(gw_vec) b0 = GW_LOAD(y + l);
-                GW_HOLD(b0);
-                GW_EACH_8(GW_DOTTED)
-            }
+/* Few columns, where the depth lies together in A and in B: inner products of eight rows with up to three columns at once. Each is
+   summed in vectors and these across, whatever is beside it. */
+#define GW_DOT1(i) c##i##_0 += x * b0;
+#define GW_DOT2(i) GW_DOT1(i) c##i##_1 += x * b1;
+#define GW_DOT3(i) GW_DOT2(i) c##i##_2 += x * b2;
+#define GW_DOTTED(i, V) { const GW_NAME(gw_vec) x = GW_LOAD(p##i + l); GW_DOT##V(i) }
+#define GW_DOTTED1(i) GW_DOTTED(i, 1)
+#define GW_DOTTED2(i) GW_DOTTED(i, 2)
+#define GW_DOTTED3(i) GW_DOTTED(i, 3)
+#define GW_COLUMN(j) GW_NAME(gw_vec) b##j = GW_LOAD(y + j * b_col + l); GW_HOLD(b##j);
+#define GW_COLUMNS1 GW_COLUMN(0)
+#define GW_COLUMNS2 GW_COLUMN(0) GW_COLUMN(1)
+#define GW_COLUMNS3 GW_COLUMN(0) GW_COLUMN(1) GW_COLUMN(2)
 #if GW_MASKS
-            if (l < run->a + run->k) {
-                const uint16_t mask = (uint16_t)~(0xffffffffu << (run->a + run->k - l));
-                GW_NAME(gw_vec) b0;
-                GW_MASKED_READ(gw_mem, b0, y + l, mask);
-                GW_EACH_8(GW_DOTTED_LAST)
-            }
+#define GW_COLUMN_LAST(j) GW_NAME(gw_vec) b##j; GW_MASKED_READ(gw_mem, b##j, y + j * b_col + l, mask);
+#define GW_LAST1 GW_COLUMN_LAST(0)
+#define GW_LAST2 GW_COLUMN_LAST(0) GW_COLUMN_LAST(1)
+#define GW_LAST3 GW_COLUMN_LAST(0) GW_COLUMN_LAST(1) GW_COLUMN_LAST(2)
+#define GW_ENDED(i, V) { GW_NAME(gw_vec) x; GW_MASKED_READ(gw_mem, x, p##i + l, mask); GW_DOT##V(i) }
+#define GW_ENDED1(i) GW_ENDED(i, 1)
+#define GW_ENDED2(i) GW_ENDED(i, 2)
+#define GW_ENDED3(i) GW_ENDED(i, 3)
+#define GW_OVER(V) \
+    if (l < last) { \
+        const uint16_t mask = (uint16_t)~(0xffffffffu << (last - l)); \
+        GW_LAST##V \
+        GW_EACH_8(GW_ENDED##V) \
+    }
 #else
-            for (; l < run->a + run->k; l++) { GW_EACH_8(GW_DOTTED_ONE) }
+#define GW_OVER(V) \
+    for (; l < last; l++) \
+        for (int j = 0; j < V; j++) \
+            for (int i = 0; i < 8; i++) sums[8 * j + i] += a[a_at[i] + l] * y[j * b_col + l];
 #endif
-        }
-        {
-            const GW_NAME(gw_vec) v0 = GW_ACROSS(c0_0, c4_0), v1 = GW_ACROSS(c1_0, c5_0);
-            const GW_NAME(gw_vec) v2 = GW_ACROSS(c2_0, c6_0), v3 = GW_ACROSS(c3_0, c7_0);
-            const GW_NAME(gw_vec) w0 = GW_ACROSS(v0, v2), w1 = GW_ACROSS(v1, v3);
-            if (GW_W >= 8) {
-                GW_STORE(sums, GW_ACROSS(w0, w1)); /* rows 0 to 7, twice if there is room */
-            } else if (GW_W == 4) { /* rows 0, 2, 4, 6 and 1, 3, 5, 7 */
-                GW_STORE(sums, GW_NAME(gw_low)(w0, w1));
-                GW_STORE(sums + GW_W, GW_NAME(gw_high)(w0, w1));
-            } else { /* rows j and j + 4 */
-                GW_STORE(sums, GW_NAME(gw_low)(v0, v1));
-                GW_STORE(sums + 2, GW_NAME(gw_low)(v2, v3));
-                GW_STORE(sums + 4, GW_NAME(gw_high)(v0, v1));
-                GW_STORE(sums + 6, GW_NAME(gw_high)(v2, v3));
+#define GW_ACROSS(x, y) (GW_NAME(gw_low)(x, y) + GW_NAME(gw_high)(x, y)) /* sums of pairs, those of x and of y in turn */
+#define GW_TOTAL(j) GW_NAME(gw_total)(sums + 8 * j, c0_##j, c1_##j, c2_##j, c3_##j, c4_##j, c5_##j, c6_##j, c7_##j);
+#define GW_TOTAL1 GW_TOTAL(0)
+#define GW_TOTAL2 GW_TOTAL(0) GW_TOTAL(1)
+#define GW_TOTAL3 GW_TOTAL(0) GW_TOTAL(1) GW_TOTAL(2)
+typedef GW_REAL GW_NAME(gw_eight) __attribute__((vector_size(8 * sizeof(GW_REAL)), aligned(16), may_alias));
+/* Add the sum of the elements of each to one of eight sums. */
+GW_INLINE void GW_NAME(gw_total)(GW_REAL* sums, GW_NAME(gw_vec) c0, GW_NAME(gw_vec) c1, GW_NAME(gw_vec) c2, GW_NAME(gw_vec) c3,
+                                 GW_NAME(gw_vec) c4, GW_NAME(gw_vec) c5, GW_NAME(gw_vec) c6, GW_NAME(gw_vec) c7) {
+    GW_REAL all[16] __attribute__((aligned(64)));
+    const GW_NAME(gw_vec) v0 = GW_ACROSS(c0, c4), v1 = GW_ACROSS(c1, c5), v2 = GW_ACROSS(c2, c6), v3 = GW_ACROSS(c3, c7);
+    const GW_NAME(gw_vec) w0 = GW_ACROSS(v0, v2), w1 = GW_ACROSS(v1, v3);
+    if (GW_W >= 8) { /* rows 0 to 7, twice if there is room */
+        GW_STORE(all, GW_ACROSS(w0, w1));
+        if (GW_W == 16) *(GW_NAME(gw_eight)*)all += *(GW_NAME(gw_eight)*)(all + 8);
+    } else if (GW_W == 4) { /* rows 0, 2, 4, 6 and 1, 3, 5, 7 */
+        GW_STORE(all, GW_NAME(gw_low)(w0, w1));
+        GW_STORE(all + GW_W, GW_NAME(gw_high)(w0, w1));
+    } else { /* rows j and j + 4 */
+        GW_STORE(all, GW_NAME(gw_low)(v0, v1));
+        GW_STORE(all + 2, GW_NAME(gw_low)(v2, v3));
+        GW_STORE(all + 4, GW_NAME(gw_high)(v0, v1));
+        GW_STORE(all + 6, GW_NAME(gw_high)(v2, v3));
+    }
+    *(GW_NAME(gw_eight)*)sums += *(GW_NAME(gw_eight)*)all;
+}
+#define GW_DOTS(V) \
+    GW_CALLED void GW_NAME(gw_dots_##V)(const GW_NAME(gw_depth)* depth, const GW_REAL* a, const ptrdiff_t* a_at, const GW_REAL* b, \
+                                        ptrdiff_t b_col, GW_REAL* sums) { \
+        const gw_run *run = depth->runs, *const end = run + depth->count; \
+        GW_EACH_8(GW_ROW) \
+        GW_EACH_8(GW_ZERO##V) \
+        memset(sums, 0, 8 * V * sizeof *sums); \
+        for (; run != end; run++) { \
+            const GW_REAL* const y = b + run->b - run->a; \
+            const ptrdiff_t last = run->a + run->k; \
+            ptrdiff_t l = run->a; \
+            for (; l + GW_W <= last; l += GW_W) { \
+                GW_COLUMNS##V \
+                GW_EACH_8(GW_DOTTED##V) \
+            } \
+            GW_OVER(V) \
+        } \
+        GW_TOTAL##V \
+    }
+GW_DOTS(1)
+#if GW_TILE_ROWS == 8
+GW_DOTS(2)
+GW_DOTS(3)
+#endif
+
+/* m rows and n columns so. After the last row, a_at holds it again up to a multiple of eight. */
+GW_CALLED void GW_NAME(gw_dots)(ptrdiff_t m, ptrdiff_t n, GW_REAL alpha, const GW_NAME(gw_depth)* depth, const GW_REAL* a,
+                                const ptrdiff_t* a_at, const GW_REAL* b, ptrdiff_t b_col, GW_REAL beta, GW_REAL* c,
+                                const ptrdiff_t* c_at, ptrdiff_t c_j) {
+    GW_REAL sums[24] __attribute__((aligned(64)));
+    for (ptrdiff_t i = 0; i < m; i += 8) {
+        const ptrdiff_t rows = m - i < 8 ? m - i : 8;
+        const int line = alpha == 1 && beta == 0 && rows == 8 && gw_in_line(c_at + i, 8);
+        for (ptrdiff_t j = 0, columns; j < n; j += columns) {
+            columns = n - j;
+#if GW_TILE_ROWS == 8
+            columns = columns == 4 ? 2 : columns < 3 ? columns : 3;
+            (columns == 1 ? GW_NAME(gw_dots_1) : columns == 2 ? GW_NAME(gw_dots_2) : GW_NAME(gw_dots_3))
+#else
+            columns = 1;
+            GW_NAME(gw_dots_1)
+#endif
+                (depth, a, a_at + i, b + j * b_col, b_col, sums);
+            for (ptrdiff_t v = 0; v < columns; v++) {
+                GW_REAL* to = c + (j + v) * c_j;
+                if (line) {
+                    memcpy(to + c_at[i], sums + 8 * v, 8 * sizeof *sums);
+                    continue;
+                }
+                for (ptrdiff_t r = 0; r < rows; r++) {
+                    const GW_REAL sum = sums[8 * v + r];
+                    to[c_at[i + r]] = beta == 0 ? alpha * sum : alpha * sum + beta * to[c_at[i + r]];
+                }
             }
-        }
-        for (ptrdiff_t r = 0; r < 8 && i + r < m; r++) {
-            GW_REAL sum = sums[r] + (GW_W == 16 ? sums[r + 8] : 0) + rest[r], *to = c + c_at[i + r];
-            *to = beta == 0 ? alpha * sum : alpha * sum + beta * *to;
         }
     }
 }
-#undef GW_DOTTED
-#undef GW_DOTTED_LAST
-#undef GW_DOTTED_ONE
-#undef GW_ACROSS
 
 /* Up to half a vector of columns of m rows that lie together in A: vectors of rows, which take no longer than their columns are.
    Returns how many rows that were. `depth` has the parts of A and B exchanged. */
@@ -586,6 +639,20 @@ GW_CALLED void GW_NAME(gw_gemv)(ptrdiff_t m, ptrdiff_t k, GW_REAL alpha, const G
     GW_REAL part[GW_COMBINED * W] __attribute__((aligned(64)));
     const ptrdiff_t none = 0;
     ptrdiff_t rows;
+    if (m > 1 && a_row != 1 && a_col == 1 && x_step == 1) { /* inner products of rows */
+        const gw_run run = {0, 0, k};
+        const GW_NAME(gw_depth) depth = {&run, 1, 1, 1, 1, 0, 1, 0};
+        ptrdiff_t a_at[GW_COMBINED], y_at[GW_COMBINED];
+        for (ptrdiff_t i = 0; i < m; i += GW_COMBINED) {
+            rows = m - i < GW_COMBINED ? m - i : GW_COMBINED;
+            for (ptrdiff_t j = 0; j < GW_COMBINED; j++) {
+                a_at[j] = (i + (j < rows ? j : rows - 1)) * a_row;
+                y_at[j] = (i + j) * y_step;
+            }
+            GW_NAME(gw_dots)(rows, 1, alpha, &depth, a, a_at, x, 0, beta, y, y_at, 0);
+        }
+        return;
+    }
     for (ptrdiff_t i = 0; i < m; i += rows) {
         const GW_REAL* p = a + i * a_row;
         if (a_row == 1 && m > 1) {
@@ -638,14 +705,24 @@ GW_INLINE ptrdiff_t GW_NAME(gw_strip_kind)(ptrdiff_t n, int halves, int pairs) {
     return h < 4 ? 1 : h < 6 || h == 8 || h == 9 ? 2 : 3;
 }
 
+/* Whether inner products take less time than tiles, whose vectors n columns fill in part: a step of them is a vector of the depth
+   for one column, and adding up across takes as long as three. What is over of a run counts as a vector, without masks as one each. */
+GW_INLINE int GW_NAME(gw_dotted)(ptrdiff_t n, ptrdiff_t k, ptrdiff_t run) {
+    const ptrdiff_t over = run % GW_W, padded = run - over + (GW_MASKS ? (over + GW_W - 1) / GW_W : over) * GW_W;
+    const ptrdiff_t tile = GW_MASKS && n <= GW_W / 2 ? GW_W / 2 : GW_W;
+    return n == 1 || 5.0 * n * ((double)(k / run) * padded + 3 * GW_W) < 4.0 * k * tile;
+}
+
 /* Rows [row, row + m) and columns [column, column + n) of a contraction. */
 GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t row, ptrdiff_t m, ptrdiff_t column, ptrdiff_t n,
                                          GW_REAL alpha, const GW_REAL* a, const GW_REAL* b, GW_REAL beta, GW_REAL* c) {
     const gw_level *const outer = what->depth + 1, depth = what->depth[2], rows = what->rows[2];
     const ptrdiff_t columns = GW_COLUMN_BYTES / (ptrdiff_t)sizeof(GW_REAL) / (3 * GW_W) * (3 * GW_W);
-    const ptrdiff_t blocks = (what->k + GW_DEPTH - 1) / GW_DEPTH, deep = ((what->k + blocks - 1) / blocks + 15) / 16 * 16;
     const ptrdiff_t b_row = depth.other, b_col = what->b_j;
     const int plain = what->m == rows.extent && what->k == depth.extent;
+    const int dots = what->m > 1 && depth.a == 1 && (b_row == 1 || (what->m >= 32 && what->n > 1)) &&
+                     GW_NAME(gw_dotted)(what->n, what->k, depth.extent);
+    const ptrdiff_t blocks = (what->k + GW_DEPTH - 1) / GW_DEPTH, deep = ((what->k + blocks - 1) / blocks + 15) / 16 * 16;
     /* whether the rows of B are evenly spaced through all of the depth */
     const int even = (outer[0].extent == 1 || outer[0].other == depth.extent * b_row) &&
                      (outer[-1].extent == 1 || outer[-1].other == outer[0].extent * outer[0].other);
@@ -661,7 +738,6 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
     const int pairs = GW_PAIRS && depth.a == 1 && what->m >= 16 && (depth.extent % 2 == 0 || depth.extent >= 9);
     /* Few rows do not pay for the packing of B. */
     const int direct = b_col == 1 && m <= GW_DIRECT;
-    const int dots = what->n == 1 && what->m > 1 && depth.a == 1 && b_row == 1;
     GW_NAME(gw_depth) with = {0};
     for (ptrdiff_t j0 = 0; j0 < n; j0 += columns) {
         const ptrdiff_t jn = n - j0 < columns ? n - j0 : columns;
@@ -678,8 +754,19 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                 gw_places(what->rows, row + i0, in, a_at, c_at);
                 if (dots) {
                     for (ptrdiff_t i = in; i < in + 8; i++) a_at[i] = a_at[in - 1];
+                    const GW_REAL* from_b = b + column * b_col;
+                    ptrdiff_t from_col = b_col;
                     with.runs = runs;
-                    GW_NAME(gw_dots)(in, alpha, &with, a, a_at, b, keep, c, c_at);
+                    if (b_row != 1) { /* a few columns, one behind the other */
+                        for (ptrdiff_t r = 0; r < with.count && i0 == 0; r++)
+                            for (ptrdiff_t l = 0; l < runs[r].k; l++)
+                                for (ptrdiff_t j = 0; j < n; j++)
+                                    packed_b[j * ln + together[r].b + l] = from_b[runs[r].b + l * b_row + j * b_col];
+                        from_b = packed_b;
+                        from_col = ln;
+                        with.runs = together;
+                    }
+                    GW_NAME(gw_dots)(in, n, alpha, &with, a, a_at, from_b, from_col, keep, c + column * what->c_j, c_at, what->c_j);
                     continue;
                 }
                 if (pack_a) {
@@ -893,6 +980,32 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_gemm_any)(
 }
 
 #undef GW_INTERLEAVE
+#undef GW_DOT1
+#undef GW_DOT2
+#undef GW_DOT3
+#undef GW_DOTTED
+#undef GW_DOTTED1
+#undef GW_DOTTED2
+#undef GW_DOTTED3
+#undef GW_COLUMN
+#undef GW_COLUMNS1
+#undef GW_COLUMNS2
+#undef GW_COLUMNS3
+#undef GW_COLUMN_LAST
+#undef GW_LAST1
+#undef GW_LAST2
+#undef GW_LAST3
+#undef GW_ENDED
+#undef GW_ENDED1
+#undef GW_ENDED2
+#undef GW_ENDED3
+#undef GW_OVER
+#undef GW_ACROSS
+#undef GW_TOTAL
+#undef GW_TOTAL1
+#undef GW_TOTAL2
+#undef GW_TOTAL3
+#undef GW_DOTS
 #undef GW_ROW
 #undef GW_ZERO1
 #undef GW_ZERO2
