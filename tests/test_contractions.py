@@ -66,6 +66,39 @@ def test_few_columns_are_a_product_and_little_depth_is_none(formula: str, kernel
 
 
 @pytest.mark.unoptimised
+@pytest.mark.parametrize("formula, kernel", [
+    ("W @ x", True), ("F @ x", True), ('einsum("jab,ab->j", T, M)', True),
+    ("V @ x", False), ("x @ U", False), ('einsum("ja,ja->j", W, W)', False), ('einsum("jab,a->jb", T, M[:, 0])', False),
+])  # fmt: skip
+def test_a_matrix_times_a_vector_is_a_product_where_its_rows_lie_together(formula: str, kernel: bool) -> None:
+    """And as many are worth a call: a loop adds up one row after the other, and what it is joined with may walk down columns."""
+    model = build("size N\ninput x[64], W[40, 64], V[7, 64], U[64, 40], T[40, 8, 8], M[8, 8], F[N, 64]\n"
+                  f"output y = {formula}")  # fmt: skip
+    eqn = apply(BEFORE, model.graph).eqns[-1]
+    assert isinstance(eqn, Eqn) and (classify(eqn) is not None) == kernel
+
+
+@pytest.mark.parametrize("backend", ["cython", "numpy"])
+def test_a_net_of_one_sample_in_the_notation_of_textbooks(backend: Literal["cython", "numpy"]) -> None:
+    """Column vectors: W @ x. The gradient of the weights is an outer product, what comes back a row times a matrix."""
+    text = (
+        "input x[50]\nparam W[64, 50] ~ normal\nparam V[33, 64] ~ normal\nparam b[64] ~ normal\n"
+        "output y = V @ tanh(W @ x + b)\noutput s = sum(y**2)\nminimize s\n"
+    )
+    model = load(text, name="column", backend=backend).Model(seed=1)
+    x = np.random.default_rng(0).normal(size=50)
+    out, g = model.value_and_grad(x=x)
+    W, V, b = (np.asarray(model.params[n]) for n in ("W", "V", "b"))
+    h = np.tanh(W @ x + b)
+    y = V @ h
+    up = 2 * y
+    dz = V.T @ up * (1 - h * h)
+    np.testing.assert_allclose(out.y, y, rtol=1e-12)
+    np.testing.assert_allclose(g.V, np.outer(up, h), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(g.W, np.outer(dz, x), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(g.b, dz, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_it_is_the_sum_that_einsum_takes(dtype: str) -> None:
     module = load(text(dtype)).Model()

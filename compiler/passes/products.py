@@ -47,7 +47,7 @@ def classify(eqn: Eqn, least: int = LARGE) -> Product | None:
 def roles(eqn: Eqn, least: int = LARGE) -> Product | None:
     """The roles of the axes, or None where this is no contraction of at least so many products."""
     found = _roles(eqn)
-    if found is None or ((not found.m or not found.n) and not _over_windows(eqn, found)):
+    if found is None or ((not found.m or not found.n) and not _over_windows(eqn, found) and not _along(eqn, found)):
         return None
     extents = [[a.extent.value for a in axes] for axes in (found.m, found.n, found.k)]
     known = [prod(e for e in group if e is not None) for group in extents]
@@ -66,6 +66,18 @@ def _over_windows(eqn: Eqn, found: Product) -> bool:
         return False
     extents = eqn.extents
     return any(sum(not extents[n].is_one() for n in ix.axes()) > 1 for a in eqn.args for ix in a.index)
+
+
+def _along(eqn: Eqn, found: Product) -> bool:
+    """Whether a matrix times a vector is inner products of rows that lie together. Eight at once take half the time of a loop
+    that adds up one after the other, and a loop may be joined with what walks down columns."""
+    if found.batch or found.guard is not None or eqn.plain_out is None or not (found.m or found.n):
+        return False
+    depth = {a.name for a in found.k}
+    rows = {a.name for a in (*found.m, *found.n)}
+    (matrix,) = [a for a in eqn.args if any(not rows.isdisjoint(ix.axes()) for ix in a.index)]
+    return all(a.fill is None for a in eqn.args) and all(bool(a.index) and a.index[-1].plain in depth for a in eqn.args) and (
+        rows.isdisjoint(matrix.index[-1].axes()))
 
 
 def channelwise(eqn: Eqn) -> bool:
