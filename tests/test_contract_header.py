@@ -381,6 +381,21 @@ def test_few_columns_along_the_depth(library: ctypes.CDLL, dtype: Any) -> None:
             check(library, Levels(rows, ((1, 0, 0), (3, 2 * k + 1, k * n), (k, 1, n)), n), dtype, at_end=bool(m % 2))
 
 
+@pytest.mark.parametrize("dtype", REALS)
+def test_a_filter_along_lines(library: ctypes.CDLL, dtype: Any) -> None:
+    """One row of weights by windows that overlap, of every length of the line, in one, two and three levels of short depth."""
+    one = (1, 0, 0)
+    for n in (*range(1, 20), 31, 32, 33, 63, 64, 65, 100, 130):
+        for k in (1, 3, 5, 16, 17):
+            beta, at_end = (0.0, 1.0, -0.5)[(n + k) % 3], bool(n % 2)
+            alpha = 1.0 if n % 3 else -0.75
+            check(library, Levels((one, one, one), (one, one, (k, 1, 1)), n), dtype, alpha, beta, at_end)
+            check(library, Levels((one, one, one), (one, (3, k, n + 20), (k, 1, 1)), n), dtype, alpha, beta, at_end)
+            check(library, Levels((one, one, one), ((2, 3 * k, 4 * n + 90), (3, k, n + 20), (k, 1, 1)), n), dtype, 1.0, beta)
+    for n in (5, 24, 40):  # the weights of a filter: rows that overlap, many of them
+        check(library, Levels((one, one, one), ((3, 700, 2000), (20, 33, 90), (33, 1, 8)), n), dtype)
+
+
 def test_same_bits_with_any_number_of_threads(tmp_path_factory: pytest.TempPathFactory) -> None:
     library = compile_library(tmp_path_factory.mktemp("threads"), "threads", BUILDS[sorted(BUILDS)[-1]])
     shapes = [convolution(4, 28, 28, 1, 8, 5), convolution(8, 14, 14, 16, 8, 5), convolution(2, 16, 16, 32, 100, 3)]

@@ -227,12 +227,17 @@ def _merged(levels: Sequence[Level], order: str) -> list[Level]:
     return merged
 
 
-def _quality(way: Arrangement) -> tuple[bool, bool, bool, int]:
-    """Columns that lie together, more than one, few calls."""
+LONG = 16  # steps of the depth that lie together from which on inner products are taken along it
+
+
+def _quality(way: Arrangement) -> tuple[bool, bool, bool, bool, int]:
+    """Of a vector, inner products of long stretches; columns that lie together, more than one, few calls."""
+    last = way.depth[-1] if way.depth else _ONE
+    along = way.columns.extent.is_one() and last.a.is_one() and last.b.is_one() and guess(last.extent) >= LONG
     calls = 1
     for axis in way.outer:
         calls *= guess(axis.extent)
-    return way.columns.c.is_one(), way.columns.b.is_one(), not way.columns.extent.is_one(), -calls
+    return along, way.columns.c.is_one(), way.columns.b.is_one(), not way.columns.extent.is_one(), -calls
 
 
 _ONE = Level((), Dim.of(1), Dim.of(1), Dim.of(1), Dim.of(1))  # rows or columns of a vector

@@ -179,7 +179,7 @@ GW_INLINE int gw_in_line(const ptrdiff_t* at, ptrdiff_t count) {
 
 /* Of k rows of n contiguous reals, how many can be read up to column `end` >= n without leaving the matrix. */
 GW_INLINE ptrdiff_t gw_whole_rows(ptrdiff_t k, ptrdiff_t n, ptrdiff_t row, ptrdiff_t end) {
-    if (row < n) return 0;
+    if (row <= 0) return 0;
     const ptrdiff_t over = (end - n + row - 1) / row;
     return over < k ? k - over : 0;
 }

@@ -695,6 +695,57 @@ GW_CALLED void GW_NAME(gw_gemv)(ptrdiff_t m, ptrdiff_t k, GW_REAL alpha, const G
     }
 }
 
+/* One row by columns that lie together, over levels of the depth of which the last is short: a filter along the lines of an
+   image. Up to four vectors of the result stay in registers while all of the depth goes by. */
+#define GW_ROW_ADD1 c0_0 += x * GW_LOAD(p + at[0]);
+#define GW_ROW_ADD2 GW_ROW_ADD1 c1_0 += x * GW_LOAD(p + at[1]);
+#define GW_ROW_ADD4 GW_ROW_ADD2 c2_0 += x * GW_LOAD(p + at[2]); c3_0 += x * GW_LOAD(p + at[3]);
+#define GW_ROW_PUT1 GW_STORE(y, c0_0);
+#define GW_ROW_PUT2 GW_ROW_PUT1 GW_STORE(y + GW_W, c1_0);
+#define GW_ROW_PUT4 GW_ROW_PUT2 GW_STORE(y + 2 * GW_W, c2_0); GW_STORE(y + 3 * GW_W, c3_0);
+#define GW_ROW_OF(V) \
+    GW_CALLED void GW_NAME(gw_row_##V)(const gw_level* depth, const GW_REAL* a, const GW_REAL* b, const ptrdiff_t* at, GW_REAL* y) { \
+        GW_EACH_##V(GW_ZERO1) \
+        for (ptrdiff_t l0 = 0; l0 < depth[0].extent; l0++) \
+            for (ptrdiff_t l1 = 0; l1 < depth[1].extent; l1++) { \
+                const GW_REAL *w = a + l0 * depth[0].a + l1 * depth[1].a, *p = b + l0 * depth[0].other + l1 * depth[1].other; \
+                for (ptrdiff_t l = depth[2].extent; l; l--, w += depth[2].a, p += depth[2].other) { \
+                    const GW_REAL x = *w; \
+                    GW_ROW_ADD##V \
+                } \
+            } \
+        GW_ROW_PUT##V \
+    }
+GW_ROW_OF(1)
+GW_ROW_OF(2)
+GW_ROW_OF(4)
+GW_CALLED void GW_NAME(gw_row)(const gw_level* depth, ptrdiff_t n, GW_REAL alpha, const GW_REAL* a, const GW_REAL* b, GW_REAL beta,
+                               GW_REAL* c) {
+    enum { W = GW_VECTOR_BYTES / sizeof(GW_REAL) };
+    GW_REAL part[4 * W] __attribute__((aligned(64)));
+    const ptrdiff_t none = 0;
+    for (ptrdiff_t j = 0; j < n; j += 4 * W) {
+        const ptrdiff_t left = n - j < 4 * W ? n - j : 4 * W, whole = left / W * W;
+        ptrdiff_t at[4], over = whole; /* where what is over is in `part` */
+        if (n >= W) { /* the last vector begins in the one before it */
+            for (int v = 0; v < 4; v++) at[v] = (v + 1) * W <= left ? v * W : left - W;
+            (left <= W ? GW_NAME(gw_row_1) : left <= 2 * W ? GW_NAME(gw_row_2) : GW_NAME(gw_row_4))(depth, a, b + j, at, part);
+            over = whole + W - (left - whole);
+        } else {
+            for (ptrdiff_t r = 0; r < n; r++) part[r] = 0;
+            for (ptrdiff_t l0 = 0; l0 < depth[0].extent; l0++)
+                for (ptrdiff_t l1 = 0; l1 < depth[1].extent; l1++)
+                    for (ptrdiff_t l = 0; l < depth[2].extent; l++) {
+                        const GW_REAL x = a[l0 * depth[0].a + l1 * depth[1].a + l * depth[2].a];
+                        const GW_REAL* p = b + l0 * depth[0].other + l1 * depth[1].other + l * depth[2].other;
+                        for (ptrdiff_t r = 0; r < n; r++) part[r] += x * p[r];
+                    }
+        }
+        if (whole) GW_NAME(gw_finish)(1, whole, alpha, part, 0, beta, c + j, &none, 1);
+        if (left > whole) GW_NAME(gw_finish)(1, left - whole, alpha, part + over, 0, beta, c + j + whole, &none, 1);
+    }
+}
+
 /* ---- contractions ---- */
 
 /* What strip comes next where n columns are left: threes of vectors, but no single one after them; where few are over, half a
@@ -922,6 +973,11 @@ GW_CALLED void GW_NAME(gw_contract_plain)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
         GW_NAME(gw_gemv)(m, k, alpha, a, a_row, a_col, b, b_row, beta, c, c_row);
         return;
     }
+    if (m == 1 && b_col == 1 && c_col == 1 && k <= GW_W && n >= GW_W) {
+        const gw_level depth[3] = {{1, 0, 0}, {1, 0, 0}, {k, a_col, b_row}};
+        GW_NAME(gw_row)(depth, n, alpha, a, b, beta, c);
+        return;
+    }
     if (m == 1) {
         GW_NAME(gw_gemv)(n, k, alpha, b, b_col, b_row, a, a_col, beta, c, c_col);
         return;
@@ -967,6 +1023,10 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_contract)(
         y[1] = y[2];
         y[2] = outer;
     }
+    if (what.m == 1 && b_j == 1 && c_j == 1 && y[1].extent > 1 && y[2].extent <= GW_W) {
+        GW_NAME(gw_row)(y, n, alpha, a, b, beta, c);
+        return;
+    }
     for (ptrdiff_t i0 = 0; i0 < x[0].extent; i0++)
         for (ptrdiff_t i1 = 0; i1 < x[1].extent; i1++)
             for (ptrdiff_t l0 = 0; l0 < y[0].extent; l0++)
@@ -985,6 +1045,13 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_gemm_any)(
 }
 
 #undef GW_INTERLEAVE
+#undef GW_ROW_ADD1
+#undef GW_ROW_ADD2
+#undef GW_ROW_ADD4
+#undef GW_ROW_PUT1
+#undef GW_ROW_PUT2
+#undef GW_ROW_PUT4
+#undef GW_ROW_OF
 #undef GW_DOT1
 #undef GW_DOT2
 #undef GW_DOT3
