@@ -144,16 +144,26 @@ GW_CALLED void gw_merge(gw_level* levels) {
     memcpy(levels, kept, sizeof kept);
 }
 
-/* Where `count` rows from `first` on begin, in A and in C. */
+/* Where `count` rows from `first` on begin, in A and in C: whole vectors are written, up to seven places behind the last row.
+   Row by row this took a tenth of the time of a product as shallow as 25. */
+typedef ptrdiff_t gw_offsets __attribute__((vector_size(GW_VECTOR_BYTES)));
+typedef ptrdiff_t gw_offsets_mem __attribute__((vector_size(GW_VECTOR_BYTES), aligned(8), may_alias));
 GW_CALLED void gw_places(const gw_level* rows, ptrdiff_t first, ptrdiff_t count, ptrdiff_t* a_at, ptrdiff_t* c_at) {
+    enum { each = GW_VECTOR_BYTES / sizeof(ptrdiff_t) };
     ptrdiff_t i2 = first % rows[2].extent, rest = first / rows[2].extent;
+    ptrdiff_t i1 = rest % rows[1].extent, i0 = rest / rows[1].extent;
+    gw_offsets a_lanes, c_lanes;
+    for (int lane = 0; lane < each; lane++) a_lanes[lane] = lane * rows[2].a, c_lanes[lane] = lane * rows[2].other;
     while (count > 0) {
-        const ptrdiff_t i1 = rest % rows[1].extent, i0 = rest / rows[1].extent;
-        ptrdiff_t a = i0 * rows[0].a + i1 * rows[1].a + i2 * rows[2].a;
-        ptrdiff_t c = i0 * rows[0].other + i1 * rows[1].other + i2 * rows[2].other;
         const ptrdiff_t line = rows[2].extent - i2 < count ? rows[2].extent - i2 : count;
-        for (ptrdiff_t i = 0; i < line; i++, a += rows[2].a, c += rows[2].other) a_at[i] = a, c_at[i] = c;
-        a_at += line, c_at += line, count -= line, i2 = 0, rest++;
+        gw_offsets a = a_lanes + (i0 * rows[0].a + i1 * rows[1].a + i2 * rows[2].a);
+        gw_offsets c = c_lanes + (i0 * rows[0].other + i1 * rows[1].other + i2 * rows[2].other);
+        for (ptrdiff_t i = 0; i < line; i += each, a += each * rows[2].a, c += each * rows[2].other) {
+            *(gw_offsets_mem*)(a_at + i) = a;
+            *(gw_offsets_mem*)(c_at + i) = c;
+        }
+        a_at += line, c_at += line, count -= line, i2 = 0;
+        if (++i1 == rows[1].extent) i1 = 0, i0++;
     }
 }
 

@@ -74,30 +74,34 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
 #define GW_ADD3(i) GW_ADD(i, 0) GW_ADD(i, 1) GW_ADD_LAST(gw_vec, gw_mem, i, 2)
 #define GW_ADDh(i) GW_ADD_LAST(gw_half, gw_half_mem, i, 0)
 
+/* `groups` times R rows, one group after the other: a call for each of them takes as long as two steps of the depth. */
 #define GW_TILE(R, V) \
-    GW_CALLED void GW_NAME(gw_tile_##R##x##V)(const GW_NAME(gw_depth)* depth, const GW_REAL* a, const ptrdiff_t* a_at, \
-                                              const GW_REAL* start, GW_REAL* c, const ptrdiff_t* c_at) { \
-        const gw_run *run = depth->runs, *const end = run + depth->count; \
+    GW_CALLED void GW_NAME(gw_tile_##R##x##V)(ptrdiff_t groups, const GW_NAME(gw_depth)* depth, const GW_REAL* a, \
+                                              const ptrdiff_t* a_at, const GW_REAL* start, GW_REAL* c, const ptrdiff_t* c_at) { \
+        const gw_run *const runs = depth->runs, *const end = runs + depth->count; \
+        const ptrdiff_t b_unit = depth->b_unit; \
         ptrdiff_t a_step = depth->a_step, b_step = depth->b_step; \
         __asm__("" : "+r"(a_step), "+r"(b_step)); /* or gcc compiles the loop again for strides of 1 */ \
-        GW_EACH_##R(GW_ROW) \
-        GW_EACH_##R(GW_ZERO##V) \
-        for (; run != end; run++) { \
-            ptrdiff_t l = run->a; \
-            const GW_REAL* b = start + run->b * depth->b_unit; \
-            for (ptrdiff_t left = run->k; left; left--) { \
-                GW_READ##V \
-                GW_EACH_##R(GW_FMA##V) \
-                l += a_step; \
-                b += b_step; \
-            } \
-        } \
         const uint16_t mask = depth->mask; \
         const GW_REAL alpha = depth->alpha, beta = depth->beta; \
         (void)mask; \
-        if (alpha != 1) { GW_EACH_##R(GW_SCALE##V) } \
-        if (beta != 0) { GW_EACH_##R(GW_ADD##V) } \
-        GW_EACH_##R(GW_PUT##V) \
+        for (; groups > 0; groups--, a_at += R, c_at += R) { \
+            GW_EACH_##R(GW_ROW) \
+            GW_EACH_##R(GW_ZERO##V) \
+            for (const gw_run* run = runs; run != end; run++) { \
+                ptrdiff_t l = run->a; \
+                const GW_REAL* b = start + run->b * b_unit; \
+                for (ptrdiff_t left = run->k; left; left--) { \
+                    GW_READ##V \
+                    GW_EACH_##R(GW_FMA##V) \
+                    l += a_step; \
+                    b += b_step; \
+                } \
+            } \
+            if (alpha != 1) { GW_EACH_##R(GW_SCALE##V) } \
+            if (beta != 0) { GW_EACH_##R(GW_ADD##V) } \
+            GW_EACH_##R(GW_PUT##V) \
+        } \
     }
 
 #if GW_TILE_ROWS == 8
@@ -113,6 +117,8 @@ GW_TILE(2, 2)
 GW_TILE(2, 1)
 #if GW_MASKS
 GW_TILE(8, h)
+GW_TILE(5, h)
+GW_TILE(4, h)
 #endif
 
 /* Half a vector of columns in whole vectors: the even and the odd elements of each run side by side, which are two neighbours in
@@ -136,39 +142,50 @@ GW_INLINE GW_NAME(gw_vec) GW_NAME(gw_one)(const GW_REAL* p) {
     memcpy(&x, p, sizeof x);
     return (GW_NAME(gw_vec))GW_SPREAD((int64_t)x);
 }
-GW_CALLED void GW_NAME(gw_tile_8xp)(const GW_NAME(gw_depth)* depth, const GW_REAL* a, const ptrdiff_t* a_at, const GW_REAL* b,
-                                    GW_REAL* c, const ptrdiff_t* c_at) {
-    enum { half = GW_VECTOR_BYTES / sizeof(GW_REAL) / 2 };
-    const gw_run *run = depth->runs, *const end = run + depth->count;
-    GW_REAL sums[8 * half] __attribute__((aligned(64)));
-    GW_EACH_8(GW_ROW)
-    GW_EACH_8(GW_ZERO1)
-    for (; run != end; run++) {
-        ptrdiff_t l = run->a;
-        for (ptrdiff_t left = run->k / 2; left; left--) {
-            GW_READ1
-            GW_EACH_8(GW_PAIR)
-            l += 2;
-            b += GW_W;
-        }
-        if (run->k % 2) {
-            GW_READ1
-            GW_EACH_8(GW_ODD)
-            b += GW_W;
-        }
+#define GW_SUMS_4 GW_SUM(0, 1) GW_SUM(2, 3)
+#define GW_SUMS_5 GW_SUMS_4 GW_SUM(4, 4)
+#define GW_SUMS_8 GW_SUMS_4 GW_SUM(4, 5) GW_SUM(6, 7)
+#define GW_TILE_PAIRS(R) \
+    GW_CALLED void GW_NAME(gw_tile_##R##xp)(ptrdiff_t groups, const GW_NAME(gw_depth)* depth, const GW_REAL* a, \
+                                            const ptrdiff_t* a_at, const GW_REAL* start, GW_REAL* c, const ptrdiff_t* c_at) { \
+        enum { half = GW_VECTOR_BYTES / sizeof(GW_REAL) / 2 }; \
+        const gw_run *const runs = depth->runs, *const end = runs + depth->count; \
+        const GW_REAL alpha = depth->alpha, beta = depth->beta; \
+        const uint16_t mask = depth->mask; \
+        GW_REAL sums[8 * half] __attribute__((aligned(64))); \
+        for (; groups > 0; groups--, a_at += R, c_at += R) { \
+            const GW_REAL* b = start; \
+            GW_EACH_##R(GW_ROW) \
+            GW_EACH_##R(GW_ZERO1) \
+            for (const gw_run* run = runs; run != end; run++) { \
+                ptrdiff_t l = run->a; \
+                for (ptrdiff_t left = run->k / 2; left; left--) { \
+                    GW_READ1 \
+                    GW_EACH_##R(GW_PAIR) \
+                    l += 2; \
+                    b += GW_W; \
+                } \
+                if (run->k % 2) { \
+                    GW_READ1 \
+                    GW_EACH_##R(GW_ODD) \
+                    b += GW_W; \
+                } \
+            } \
+            GW_SUMS_##R \
+            for (int i = 0; i < R; i++) { \
+                GW_NAME(gw_half) sum = *(const GW_NAME(gw_half_mem)*)(sums + i * half), y = {0}; \
+                if (beta != 0) GW_MASKED_READ(gw_half_mem, y, c + c_at[i], mask); \
+                GW_SCALED(sum, y) \
+                GW_MASKED(gw_half_mem, c + c_at[i], sum, mask); \
+            } \
+        } \
     }
-    GW_SUM(0, 1) GW_SUM(2, 3) GW_SUM(4, 5) GW_SUM(6, 7)
-    for (int i = 0; i < 8; i++) {
-        GW_NAME(gw_half) sum = *(const GW_NAME(gw_half_mem)*)(sums + i * half), y = {0};
-        if (depth->beta != 0) GW_MASKED_READ(gw_half_mem, y, c + c_at[i], depth->mask);
-        const GW_REAL alpha = depth->alpha, beta = depth->beta;
-        GW_SCALED(sum, y)
-        GW_MASKED(gw_half_mem, c + c_at[i], sum, depth->mask);
-    }
-}
+GW_TILE_PAIRS(8)
+GW_TILE_PAIRS(5)
+GW_TILE_PAIRS(4)
 #endif
 
-typedef void (*GW_NAME(gw_tile))(const GW_NAME(gw_depth)*, const GW_REAL*, const ptrdiff_t*, const GW_REAL*, GW_REAL*,
+typedef void (*GW_NAME(gw_tile))(ptrdiff_t, const GW_NAME(gw_depth)*, const GW_REAL*, const ptrdiff_t*, const GW_REAL*, GW_REAL*,
                                  const ptrdiff_t*);
 
 /* A row of n reals: vectors, then halves of them. */
@@ -294,42 +311,50 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW
         {0, GW_NAME(gw_tile_4x3), GW_NAME(gw_tile_2x3)},
 #endif
 #if GW_MASKS
-        {GW_NAME(gw_tile_8xh), 0, 0},
+        {GW_NAME(gw_tile_8xh), GW_NAME(gw_tile_5xh), GW_NAME(gw_tile_4xh)},
 #endif
 #if GW_PAIRS
-        {GW_NAME(gw_tile_8xp), 0, 0},
+        {GW_NAME(gw_tile_8xp), GW_NAME(gw_tile_5xp), GW_NAME(gw_tile_4xp)},
 #endif
     };
     const ptrdiff_t width = kind <= 3 ? kind * GW_W : GW_W / 2;
     const GW_NAME(gw_tile)* tile = tiles[kind - 1];
     /* half a vector of columns is read as a whole one, behind the last row */
     GW_REAL aside[(GW_TURNED * 3 + 1) * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64)));
-    const ptrdiff_t aside_at[8] = {0, width, 2 * width, 3 * width, 4 * width, 5 * width, 6 * width, 7 * width};
+    ptrdiff_t aside_at[GW_TURNED];
     const int straight = c_j == 1 && (GW_MASKS || cols == width);
     const uint16_t edge = (uint16_t)~(0xffffffffu << (cols - (kind <= 3 ? width - GW_W : 0)));
     for (ptrdiff_t i = 0, rows; i < m; i += rows) {
         const ptrdiff_t left = m - i;
-        int size = left > 6 || !tile[1] ? 0 : left > 2 ? 1 : 2;
-        if (!tile[size]) size = 1;
-        rows = left < 8 >> size ? left : 8 >> size;
-        if (straight && rows == 8 >> size) {
+        int size = left > 6 ? 0 : left > 2 ? 1 : 2;
+        ptrdiff_t high = 8 >> size, groups = left / high;
+        if (kind > 3) { /* tiles of 8, 5 and 4 rows: 9 rows are 5 and 4, not 8 and 1 */
+            size = left > 10 || (left > 5 && left < 9) ? 0 : left > 4 ? 1 : 2;
+            high = size == 0 ? 8 : 6 - size;
+            groups = left > 10 ? (left - 3) / 8 : left >= high;
+        } else if (!tile[size]) {
+            size = 1, high = 4, groups = left / 4;
+        }
+        if (straight && groups > 0) {
+            rows = groups * high;
             depth->mask = edge;
             depth->alpha = alpha;
             depth->beta = beta;
-            tile[size](depth, a, a_at + i, b, c, c_at + i);
+            tile[size](groups, depth, a, a_at + i, b, c, c_at + i);
             continue;
         }
+        for (ptrdiff_t r = 0; r < GW_TURNED; r++) aside_at[r] = r * width;
         depth->mask = 0xffff;
         depth->alpha = 1;
         depth->beta = 0;
         const ptrdiff_t most = left < GW_TURNED ? left : GW_TURNED;
         if (c_j != 1 && width >= GW_W && c_at[i + most - 1] - c_at[i] == most - 1) { /* C is written as its transpose */
-            for (rows = 0; rows < most; rows += 8 >> size)
-                tile[size](depth, a, a_at + i + rows, b, aside + rows * width, aside_at);
             rows = most;
+            tile[size]((rows + high - 1) / high, depth, a, a_at + i, b, aside, aside_at);
             GW_NAME(gw_finish_turned)(rows, cols, alpha, aside, width, beta, c + c_at[i], c_j);
         } else { /* the tile hangs over an edge of C */
-            tile[size](depth, a, a_at + i, b, aside, aside_at);
+            rows = left < high ? left : high;
+            tile[size](1, depth, a, a_at + i, b, aside, aside_at);
             GW_NAME(gw_finish)(rows, cols, alpha, aside, width, beta, c, c_at + i, c_j);
         }
     }
@@ -928,3 +953,7 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_gemm_any)(
 #undef GW_ODD
 #undef GW_SPREAD
 #undef GW_SUM
+#undef GW_SUMS_4
+#undef GW_SUMS_5
+#undef GW_SUMS_8
+#undef GW_TILE_PAIRS
