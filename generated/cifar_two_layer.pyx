@@ -9,18 +9,17 @@ Inputs       x[N, 3072] y[N]
 Parameters   W1[3072, 100] b1[100] W2[100, 10] b2[10]: 308310 float32, in this order in theta
 Kept         h_t2[N, 100] h[N, 100] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
 Operations   the forward graph as written: 616622*N + 616404
-             predict 616600*N; bytes moved 13128*N + 1233240
-             forward 616548*N + 616404, 11*N + 308200 of them transcendental; bytes moved 13180*N + 1233248
+             predict 616710*N; bytes moved 12728*N + 1233240
+             forward 616658*N + 616404, 11*N + 308200 of them transcendental; bytes moved 13180*N + 1233248
              backward 619033*N + 616400; bytes moved 13980*N + 2466044
-             train 1235691*N + 1232804, 11*N + 308200 of them transcendental; bytes moved 14376*N + 2466488
-             step 1235691*N + 616844, 11*N + 308200 of them transcendental; bytes moved 14376*N + 2466496
-Products     h_t1 (N x 100 x 3072) in predict, train, step: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2
-             scores (N x 10 x 100) in predict, forward: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
-             h_t2 (N x 100 x 3072) in forward: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2, added in registers
+             train 1235691*N + 1232804, 11*N + 308200 of them transcendental; bytes moved 13976*N + 2466488
+             step 1235691*N + 616844, 11*N + 308200 of them transcendental; bytes moved 13976*N + 2466496
+Products     h (N x 100 x 3072) in predict: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2, b1 added in registers and relu taken there
+             scores (N x 10 x 100) in predict, forward, train, step: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, b2 added in registers
+             h_t2 (N x 100 x 3072) in forward, train, step: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2, b1 added in registers
              d_h (N x 100 x 10) in backward, train, step: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2; of few rows, its transpose
              d_W1 (3072 x 100 x N) in backward, train: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2, added in registers
              d_W2 (100 x 10 x N) in backward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
-             scores_t1 (N x 10 x 100) in train, step: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
              W1_next (3072 x 100 x N) in step: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2, scaled and added in registers
              W2_next (100 x 10 x N) in step: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, scaled and added in registers
 """
@@ -48,6 +47,15 @@ cdef extern from "gradwright/gemm.h" nogil:
               const float *a, Py_ssize_t a_row, Py_ssize_t a_column,
               const float *b, Py_ssize_t b_row, Py_ssize_t b_column,
               float beta, float *c, Py_ssize_t c_row) noexcept
+cdef extern from "gradwright/contract.h" nogil:
+    # how a result is stored: as it is, or 0 for what is not above it
+    int as_it_is "GW_AS_IT_IS", relu "GW_RELU"
+    # gemm, added to d instead of c: d has its own steps from row to row and from column to column
+    void gemm_onto "gw_gemm_onto_f32"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, float alpha,
+                   const float *a, Py_ssize_t a_row, Py_ssize_t a_column,
+                   const float *b, Py_ssize_t b_row, Py_ssize_t b_column,
+                   float beta, const float *d, Py_ssize_t d_row, Py_ssize_t d_column, int stored,
+                   float *c, Py_ssize_t c_row) noexcept
 
 ctypedef float real
 
@@ -55,23 +63,19 @@ ctypedef float real
 cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) noexcept nogil:
     # the outputs without the loss
     cdef read W1 = theta, b1 = theta + 307200, W2 = theta + 307300, b2 = theta + 308300
-    cdef write h_t1 = work, h = work + 112*N
-    cdef Py_ssize_t n, j
+    cdef write h = work
     # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
-    gemm(N, 100, 3072, 1,
-         x, 3072, 1,
-         W1, 100, 1,
-         0, h_t1, 100)
-    for n in range(N):
-        for j in range(100):
-            h[100*n + j] = maximum(0, h_t1[100*n + j] + b1[j])
-        # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
-        for j in range(10):
-            scores[10*n + j] = b2[j]
-    gemm(N, 10, 100, 1,
-         h, 100, 1,
-         W2, 10, 1,
-         1, scores, 10)
+    gemm_onto(N, 100, 3072, 1,
+              x, 3072, 1,
+              W1, 100, 1,
+              1, b1, 0, 1, relu,
+              h, 100)
+    # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
+    gemm_onto(N, 10, 100, 1,
+              h, 100, 1,
+              W2, 10, 1,
+              1, b2, 0, 1, as_it_is,
+              scores, 10)
 
 
 cdef void forward(read x, indices y, read theta, read hyper, write scores, write loss, write kept,
@@ -85,26 +89,21 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
     cdef real loss_t1_shift[8]
     cdef double loss_t4, loss_t7, loss_t9
     cdef Py_ssize_t n, j, n_start, n_count, n_in, k
-    for n in range(N):
-        # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
-        for j in range(100):
-            h_t2[100*n + j] = b1[j]
-        # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
-        for j in range(10):
-            scores[10*n + j] = b2[j]
     # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
-    gemm(N, 100, 3072, 1,
-         x, 3072, 1,
-         W1, 100, 1,
-         1, h_t2, 100)
+    gemm_onto(N, 100, 3072, 1,
+              x, 3072, 1,
+              W1, 100, 1,
+              1, b1, 0, 1, as_it_is,
+              h_t2, 100)
     for n in range(N):
         for j in range(100):
             h[100*n + j] = maximum(0, h_t2[100*n + j])
     # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
-    gemm(N, 10, 100, 1,
-         h, 100, 1,
-         W2, 10, 1,
-         1, scores, 10)
+    gemm_onto(N, 10, 100, 1,
+              h, 100, 1,
+              W2, 10, 1,
+              1, b2, 0, 1, as_it_is,
+              scores, 10)
     # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     loss_t4 = 0
     #     the largest, taken away below
@@ -206,30 +205,30 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef read W1 = theta, b1 = theta + 307200, W2 = theta + 307300, b2 = theta + 308300
     cdef write d_W1 = grad, d_b1 = grad + 307200, d_W2 = grad + 307300, d_b2 = grad + 308300
     cdef real reg = hyper[0]
-    cdef write h_t1 = work, h_t2 = work + 112*N, h = work + 224*N, scores_t1 = work, d_scores = work + 448*N
-    cdef write d_h = work, d_h_t2 = work + 336*N
+    cdef write h_t2 = work, h = work + 112*N, scores = work + 224*N, d_scores = work + 448*N, d_h = work + 224*N
+    cdef write d_h_t2 = work + 336*N
     cdef real loss_t1_max
     cdef real loss_t4_block[8]
-    cdef real scores[80]
     cdef real loss_t1_shift[8]
     cdef real loss_t1_exp[80]
     cdef real loss_t1_sum[8]
     cdef double loss_t4, loss_t7, loss_t9
     cdef Py_ssize_t n, j, n_start, n_count, n_in, k
     # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
-    gemm(N, 100, 3072, 1,
-         x, 3072, 1,
-         W1, 100, 1,
-         0, h_t1, 100)
+    gemm_onto(N, 100, 3072, 1,
+              x, 3072, 1,
+              W1, 100, 1,
+              1, b1, 0, 1, as_it_is,
+              h_t2, 100)
     for n in range(N):
         for j in range(100):
-            h_t2[100*n + j] = h_t1[100*n + j] + b1[j]
             h[100*n + j] = maximum(0, h_t2[100*n + j])
     # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
-    gemm(N, 10, 100, 1,
-         h, 100, 1,
-         W2, 10, 1,
-         0, scores_t1, 10)
+    gemm_onto(N, 10, 100, 1,
+              h, 100, 1,
+              W2, 10, 1,
+              1, b2, 0, 1, as_it_is,
+              scores, 10)
     # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     loss_t4 = 0
     # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
@@ -237,20 +236,17 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         d_b2[j] = 0
     for n_start in range(0, N, 8):
         n_count = N - n_start if N - n_start < 8 else 8
+        # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        #     the largest, taken away below
+        #     at most 1 each
         for n_in in range(n_count):
             n = n_start + n_in
-            # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
-            for j in range(10):
-                scores[10*n_in + j] = scores_t1[10*n + j] + b2[j]
-            # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
             loss_t1_max = -inf
-            #     the largest, taken away below
             for j in range(10):
-                loss_t1_max = maximum(loss_t1_max, scores[10*n_in + j])
+                loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
             loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
-            #     at most 1 each
             for j in range(10):
-                loss_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - loss_t1_shift[n_in])
+                loss_t1_exp[10*n_in + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t1_sum[n_in] = 0
@@ -270,7 +266,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         #     in softmax_cross_entropy
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n_in + y[n]]
+            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
             loss_t4 += loss_t4_block[n_in]
     loss_t7 = 0
@@ -325,11 +321,10 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real reg = hyper[0]
     cdef real lr = rule[0]
     cdef real weight_decay = rule[3]
-    cdef write h_t1 = work, h_t2 = work + 112*N, h = work + 224*N, scores_t1 = work, d_scores = work + 448*N
-    cdef write d_h = work, d_h_t2 = work + 336*N
+    cdef write h_t2 = work, h = work + 112*N, scores = work + 224*N, d_scores = work + 448*N, d_h = work + 224*N
+    cdef write d_h_t2 = work + 336*N
     cdef real loss_t1_max
     cdef real loss_t4_block[8]
-    cdef real scores[80]
     cdef real loss_t1_shift[8]
     cdef real loss_t1_exp[80]
     cdef real loss_t1_sum[8]
@@ -338,19 +333,20 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef double loss_t4, loss_t7, loss_t9
     cdef Py_ssize_t n, j, n_start, n_count, n_in, k
     # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
-    gemm(N, 100, 3072, 1,
-         x, 3072, 1,
-         W1, 100, 1,
-         0, h_t1, 100)
+    gemm_onto(N, 100, 3072, 1,
+              x, 3072, 1,
+              W1, 100, 1,
+              1, b1, 0, 1, as_it_is,
+              h_t2, 100)
     for n in range(N):
         for j in range(100):
-            h_t2[100*n + j] = h_t1[100*n + j] + b1[j]
             h[100*n + j] = maximum(0, h_t2[100*n + j])
     # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
-    gemm(N, 10, 100, 1,
-         h, 100, 1,
-         W2, 10, 1,
-         0, scores_t1, 10)
+    gemm_onto(N, 10, 100, 1,
+              h, 100, 1,
+              W2, 10, 1,
+              1, b2, 0, 1, as_it_is,
+              scores, 10)
     # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     loss_t4 = 0
     # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
@@ -358,20 +354,17 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
         d_b2_t1[j] = 0
     for n_start in range(0, N, 8):
         n_count = N - n_start if N - n_start < 8 else 8
+        # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        #     the largest, taken away below
+        #     at most 1 each
         for n_in in range(n_count):
             n = n_start + n_in
-            # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
-            for j in range(10):
-                scores[10*n_in + j] = scores_t1[10*n + j] + b2[j]
-            # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
             loss_t1_max = -inf
-            #     the largest, taken away below
             for j in range(10):
-                loss_t1_max = maximum(loss_t1_max, scores[10*n_in + j])
+                loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
             loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
-            #     at most 1 each
             for j in range(10):
-                loss_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - loss_t1_shift[n_in])
+                loss_t1_exp[10*n_in + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t1_sum[n_in] = 0
@@ -391,7 +384,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
         #     in softmax_cross_entropy
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n_in + y[n]]
+            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
             loss_t4 += loss_t4_block[n_in]
     loss_t7 = 0
@@ -569,7 +562,7 @@ _SPEC = """{
             'name': 'predict',
             'slots': ('in:x', 'theta', 'out:scores', 'work'),
             'kept': 0,
-            'work': ('*', 224, 'N'),
+            'work': ('*', 112, 'N'),
             'sizes': ('N',),
         },
         {

@@ -9,17 +9,16 @@ Inputs       x[N, 64] y[N]
 Parameters   W1[64, 64] b1[64] W2[64, 10] b2[10]: 4810 float64, in this order in theta
 Kept         h[N, 64] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
 Operations   the forward graph as written: 9686*N + 9476
-             predict 9664*N; bytes moved 1616*N + 38480
-             forward 9712*N + 9476, 11*N + 4736 of them transcendental; bytes moved 1712*N + 38496
+             predict 9674*N; bytes moved 1104*N + 38480
+             forward 9722*N + 9476, 11*N + 4736 of them transcendental; bytes moved 1200*N + 38496
              backward 11041*N + 9472; bytes moved 2224*N + 76376
-             train 20763*N + 18948, 11*N + 4736 of them transcendental; bytes moved 2728*N + 76976
-             step 20763*N + 9772, 11*N + 4736 of them transcendental; bytes moved 2728*N + 76992
-Products     h_t1 (N x 64 x 64) in predict, forward, train, step: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2
-             scores (N x 10 x 64) in predict, forward: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, added in registers
+             train 20763*N + 18948, 11*N + 4736 of them transcendental; bytes moved 2216*N + 76976
+             step 20763*N + 9772, 11*N + 4736 of them transcendental; bytes moved 2216*N + 76992
+Products     h (N x 64 x 64) in predict, forward, train, step: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2, b1 added in registers and relu taken there
+             scores (N x 10 x 64) in predict, forward, train, step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, b2 added in registers
              d_h (N x 64 x 10) in backward, train, step: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2; of few rows, its transpose
              d_W1 (64 x 64 x N) in backward, train: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2, added in registers
              d_W2 (64 x 10 x N) in backward, train: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, added in registers
-             scores_t1 (N x 10 x 64) in train, step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2
              W1_next (64 x 64 x N) in step: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2, scaled and added in registers
              W2_next (64 x 10 x N) in step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, scaled and added in registers
 """
@@ -34,7 +33,6 @@ cdef extern from "gradwright/scalar.h" nogil:
     double exp "gw_exp"(double) noexcept
     double log "gw_log"(double) noexcept
     double maximum "gw_max"(double, double) noexcept
-    double choose "gw_choose"(bint condition, double if_true, double otherwise) noexcept
 cdef extern from "math.h" nogil:
     double inf "INFINITY"
 cdef extern from "gradwright/sum.h" nogil:
@@ -47,6 +45,15 @@ cdef extern from "gradwright/gemm.h" nogil:
               const double *a, Py_ssize_t a_row, Py_ssize_t a_column,
               const double *b, Py_ssize_t b_row, Py_ssize_t b_column,
               double beta, double *c, Py_ssize_t c_row) noexcept
+cdef extern from "gradwright/contract.h" nogil:
+    # how a result is stored: as it is, or 0 for what is not above it
+    int as_it_is "GW_AS_IT_IS", relu "GW_RELU"
+    # gemm, added to d instead of c: d has its own steps from row to row and from column to column
+    void gemm_onto "gw_gemm_onto_f64"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, double alpha,
+                   const double *a, Py_ssize_t a_row, Py_ssize_t a_column,
+                   const double *b, Py_ssize_t b_row, Py_ssize_t b_column,
+                   double beta, const double *d, Py_ssize_t d_row, Py_ssize_t d_column, int stored,
+                   double *c, Py_ssize_t c_row) noexcept
 
 ctypedef double real
 
@@ -54,55 +61,44 @@ ctypedef double real
 cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) noexcept nogil:
     # the outputs without the loss
     cdef read W1 = theta, b1 = theta + 4096, W2 = theta + 4160, b2 = theta + 4800
-    cdef write h_t1 = work, h = work + 64*N
-    cdef real t1
-    cdef Py_ssize_t n, j
+    cdef write h = work
     # examples/digits.gw:17   h = relu(x @ W1 + b1)
-    gemm(N, 64, 64, 1,
-         x, 64, 1,
-         W1, 64, 1,
-         0, h_t1, 64)
-    for n in range(N):
-        for j in range(64):
-            t1 = h_t1[64*n + j] + b1[j]
-            h[64*n + j] = choose(t1 <= 0, 0.0, t1)
-        # examples/digits.gw:20   output scores = h @ W2 + b2
-        for j in range(10):
-            scores[10*n + j] = b2[j]
-    gemm(N, 10, 64, 1,
-         h, 64, 1,
-         W2, 10, 1,
-         1, scores, 10)
+    gemm_onto(N, 64, 64, 1,
+              x, 64, 1,
+              W1, 64, 1,
+              1, b1, 0, 1, relu,
+              h, 64)
+    # examples/digits.gw:20   output scores = h @ W2 + b2
+    gemm_onto(N, 10, 64, 1,
+              h, 64, 1,
+              W2, 10, 1,
+              1, b2, 0, 1, as_it_is,
+              scores, 10)
 
 
-cdef void forward(read x, indices y, read theta, read hyper, write scores, write loss, write kept, write work,
+cdef void forward(read x, indices y, read theta, read hyper, write scores, write loss, write kept,
                   Py_ssize_t N) noexcept nogil:
     # the outputs, and what the backward pass keeps
     cdef read W1 = theta, b1 = theta + 4096, W2 = theta + 4160, b2 = theta + 4800
     cdef write h = kept, loss_t1_exp = kept + 64*N, loss_t1_sum = kept + 74*N
     cdef real reg = hyper[0]
-    cdef write h_t1 = work
-    cdef real t1, loss_t1_max
+    cdef real loss_t1_max
     cdef real loss_t4_block[8]
     cdef real loss_t1_shift[8]
     cdef double loss_t4, loss_t7, loss_t9
-    cdef Py_ssize_t n, j, n_start, n_count, n_in, k
+    cdef Py_ssize_t n, n_start, n_count, n_in, j, k
     # examples/digits.gw:17   h = relu(x @ W1 + b1)
-    gemm(N, 64, 64, 1,
-         x, 64, 1,
-         W1, 64, 1,
-         0, h_t1, 64)
-    for n in range(N):
-        for j in range(64):
-            t1 = h_t1[64*n + j] + b1[j]
-            h[64*n + j] = choose(t1 <= 0, 0.0, t1)
-        # examples/digits.gw:20   output scores = h @ W2 + b2
-        for j in range(10):
-            scores[10*n + j] = b2[j]
-    gemm(N, 10, 64, 1,
-         h, 64, 1,
-         W2, 10, 1,
-         1, scores, 10)
+    gemm_onto(N, 64, 64, 1,
+              x, 64, 1,
+              W1, 64, 1,
+              1, b1, 0, 1, relu,
+              h, 64)
+    # examples/digits.gw:20   output scores = h @ W2 + b2
+    gemm_onto(N, 10, 64, 1,
+              h, 64, 1,
+              W2, 10, 1,
+              1, b2, 0, 1, as_it_is,
+              scores, 10)
     # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     loss_t4 = 0
     #     the largest, taken away below
@@ -205,30 +201,26 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef read W1 = theta, b1 = theta + 4096, W2 = theta + 4160, b2 = theta + 4800
     cdef write d_W1 = grad, d_b1 = grad + 4096, d_W2 = grad + 4160, d_b2 = grad + 4800
     cdef real reg = hyper[0]
-    cdef write h_t1 = work, h = work + 64*N, scores_t1 = work, d_scores = work + 192*N, d_h = work
-    cdef write d_h_t2 = work + 128*N
-    cdef real t1, loss_t1_max
+    cdef write h = work, scores = work + 64*N, d_scores = work + 192*N, d_h = work + 64*N, d_h_t2 = work + 128*N
+    cdef real loss_t1_max
     cdef real loss_t4_block[8]
-    cdef real scores[80]
     cdef real loss_t1_shift[8]
     cdef real loss_t1_exp[80]
     cdef real loss_t1_sum[8]
     cdef double loss_t4, loss_t7, loss_t9
-    cdef Py_ssize_t n, j, n_start, n_count, n_in, k
+    cdef Py_ssize_t j, n, n_start, n_count, n_in, k
     # examples/digits.gw:17   h = relu(x @ W1 + b1)
-    gemm(N, 64, 64, 1,
-         x, 64, 1,
-         W1, 64, 1,
-         0, h_t1, 64)
-    for n in range(N):
-        for j in range(64):
-            t1 = h_t1[64*n + j] + b1[j]
-            h[64*n + j] = choose(t1 <= 0, 0.0, t1)
+    gemm_onto(N, 64, 64, 1,
+              x, 64, 1,
+              W1, 64, 1,
+              1, b1, 0, 1, relu,
+              h, 64)
     # examples/digits.gw:20   output scores = h @ W2 + b2
-    gemm(N, 10, 64, 1,
-         h, 64, 1,
-         W2, 10, 1,
-         0, scores_t1, 10)
+    gemm_onto(N, 10, 64, 1,
+              h, 64, 1,
+              W2, 10, 1,
+              1, b2, 0, 1, as_it_is,
+              scores, 10)
     # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     loss_t4 = 0
     # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
@@ -236,20 +228,17 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         d_b2[j] = 0
     for n_start in range(0, N, 8):
         n_count = N - n_start if N - n_start < 8 else 8
+        # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        #     the largest, taken away below
+        #     at most 1 each
         for n_in in range(n_count):
             n = n_start + n_in
-            # examples/digits.gw:20   output scores = h @ W2 + b2
-            for j in range(10):
-                scores[10*n_in + j] = scores_t1[10*n + j] + b2[j]
-            # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
             loss_t1_max = -inf
-            #     the largest, taken away below
             for j in range(10):
-                loss_t1_max = maximum(loss_t1_max, scores[10*n_in + j])
+                loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
             loss_t1_shift[n_in] = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
-            #     at most 1 each
             for j in range(10):
-                loss_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - loss_t1_shift[n_in])
+                loss_t1_exp[10*n_in + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t1_sum[n_in] = 0
@@ -269,7 +258,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         #     in softmax_cross_entropy
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n_in + y[n]]
+            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
             loss_t4 += loss_t4_block[n_in]
     loss_t7 = 0
@@ -325,32 +314,28 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real reg = hyper[0]
     cdef real lr = rule[0]
     cdef real weight_decay = rule[3]
-    cdef write h_t1 = work, h = work + 64*N, scores_t1 = work, d_scores = work + 192*N, d_h = work
-    cdef write d_h_t2 = work + 128*N
-    cdef real t1, loss_t1_max
+    cdef write h = work, scores = work + 64*N, d_scores = work + 192*N, d_h = work + 64*N, d_h_t2 = work + 128*N
+    cdef real loss_t1_max
     cdef real loss_t4_block[8]
-    cdef real scores[80]
     cdef real loss_t1_shift[8]
     cdef real loss_t1_exp[80]
     cdef real loss_t1_sum[8]
     cdef real d_b1_t1[64]
     cdef real d_b2_t1[10]
     cdef double loss_t4, loss_t7, loss_t9
-    cdef Py_ssize_t n, j, n_start, n_count, n_in, k
+    cdef Py_ssize_t j, n, n_start, n_count, n_in, k
     # examples/digits.gw:17   h = relu(x @ W1 + b1)
-    gemm(N, 64, 64, 1,
-         x, 64, 1,
-         W1, 64, 1,
-         0, h_t1, 64)
-    for n in range(N):
-        for j in range(64):
-            t1 = h_t1[64*n + j] + b1[j]
-            h[64*n + j] = choose(t1 <= 0, 0.0, t1)
+    gemm_onto(N, 64, 64, 1,
+              x, 64, 1,
+              W1, 64, 1,
+              1, b1, 0, 1, relu,
+              h, 64)
     # examples/digits.gw:20   output scores = h @ W2 + b2
-    gemm(N, 10, 64, 1,
-         h, 64, 1,
-         W2, 10, 1,
-         0, scores_t1, 10)
+    gemm_onto(N, 10, 64, 1,
+              h, 64, 1,
+              W2, 10, 1,
+              1, b2, 0, 1, as_it_is,
+              scores, 10)
     # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     loss_t4 = 0
     # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
@@ -358,20 +343,17 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
         d_b2_t1[j] = 0
     for n_start in range(0, N, 8):
         n_count = N - n_start if N - n_start < 8 else 8
+        # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
+        #     the largest, taken away below
+        #     at most 1 each
         for n_in in range(n_count):
             n = n_start + n_in
-            # examples/digits.gw:20   output scores = h @ W2 + b2
-            for j in range(10):
-                scores[10*n_in + j] = scores_t1[10*n + j] + b2[j]
-            # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
             loss_t1_max = -inf
-            #     the largest, taken away below
             for j in range(10):
-                loss_t1_max = maximum(loss_t1_max, scores[10*n_in + j])
+                loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
             loss_t1_shift[n_in] = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
-            #     at most 1 each
             for j in range(10):
-                loss_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - loss_t1_shift[n_in])
+                loss_t1_exp[10*n_in + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t1_sum[n_in] = 0
@@ -391,7 +373,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
         #     in softmax_cross_entropy
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n_in + y[n]]
+            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
             loss_t4 += loss_t4_block[n_in]
     loss_t7 = 0
@@ -469,7 +451,7 @@ cdef void _call_predict(void **s, const Py_ssize_t *n) noexcept nogil:
     predict(<read>s[0], <read>s[1], <write>s[2], <write>s[3], n[0])
 
 cdef void _call_forward(void **s, const Py_ssize_t *n) noexcept nogil:
-    forward(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <write>s[5], <write>s[6], <write>s[7], n[0])
+    forward(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <write>s[5], <write>s[6], n[0])
 
 cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
     backward(<read>s[0], <indices>s[1], <read>s[2], <read>s[3], <write>s[4], <read>s[5], <write>s[6], n[0])
@@ -575,14 +557,14 @@ _SPEC = """{
             'name': 'predict',
             'slots': ('in:x', 'theta', 'out:scores', 'work'),
             'kept': 0,
-            'work': ('*', 128, 'N'),
+            'work': ('*', 64, 'N'),
             'sizes': ('N',),
         },
         {
             'name': 'forward',
-            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:scores', 'out:loss', 'kept', 'work'),
+            'slots': ('in:x', 'in:y', 'theta', 'hyper', 'out:scores', 'out:loss', 'kept'),
             'kept': ('*', 75, 'N'),
-            'work': ('*', 64, 'N'),
+            'work': 0,
             'sizes': ('N',),
         },
         {

@@ -9,21 +9,20 @@ Inputs       x[N, 1, 8, 8] y[N]
 Parameters   first.W[8, 1, 3, 3] first.b[8] second.W[16, 8, 3, 3] second.b[16] head.W[64, 10] head.b[10]: 1898 float32, in this order in theta
 Kept         x_pad[N, 1, 10, 10] scores_t6[N, 8, 8, 8] scores_t8_t1_t1[N, 4, 2, 4, 8] scores_t8_pad[N, 6, 6, 8] scores_t14[N, 4, 4, 16] scores_t16_t1_t1[N, 2, 2, 2, 16] scores_t16[N, 2, 2, 16] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
 Operations   the forward graph as written: 96534*N + 1
-             predict 49088*N; bytes moved 5176*N + 12200
-             forward 48368*N + 1, 11*N of them transcendental; bytes moved 6764*N + 12204
+             predict 49098*N; bytes moved 5176*N + 12200
+             forward 49146*N + 1, 11*N of them transcendental; bytes moved 6764*N + 12204
              backward 90337*N; bytes moved 16492*N + 23976
-             train 139483*N + 1, 11*N of them transcendental; bytes moved 15208*N + 31060
-Products     scores_t3 (64*N x 8 x 9) in predict, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
-             scores_t11 (16*N x 16 x 72) in predict, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
-             scores (N x 10 x 64) in predict, forward: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
-             scores_t6 (64*N x 8 x 9) in forward: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2, added in registers
-             scores_t14 (16*N x 16 x 72) in forward: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
+             train 139483*N + 1, 11*N of them transcendental; bytes moved 15208*N + 29012
+Products     scores_t3 (64*N x 8 x 9) in predict: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
+             scores_t11 (16*N x 16 x 72) in predict: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
+             scores (N x 10 x 64) in predict, forward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, head.b added in registers
+             scores_t6 (64*N x 8 x 9) in forward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2, first.b added in registers
+             scores_t14 (16*N x 16 x 72) in forward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, second.b added in registers
              d_scores_t17 (N x 64 x 10) in backward, train: tiles of 8 x (2*2) vectors with AVX-512, 4 x (2*3+2) vectors with AVX2; of few rows, its transpose
              d_scores_t8 (16*N x 8 x 144) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
              d_first.W_laid (9 x 8 x 64*N) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
              d_second.W_laid (72 x 16 x 16*N) in backward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
              d_head.W (64 x 10 x N) in backward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
-             scores_t18 (N x 10 x 64) in train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -49,6 +48,9 @@ cdef extern from "gradwright/gemm.h" nogil:
               const float *b, Py_ssize_t b_row, Py_ssize_t b_column,
               float beta, float *c, Py_ssize_t c_row) noexcept
 cdef extern from "gradwright/contract.h" nogil:
+    # how a result is stored: as it is, or 0 for what is not above it
+    int as_it_is "GW_AS_IT_IS", relu "GW_RELU"
+cdef extern from "gradwright/contract.h" nogil:
     # c[i, j] = alpha * sum(a[i, l] * b[l, j] for l) + beta * c[i, j]: three loops over rows,
     # each with its extent and its steps in a and c; three over depth, in a and b; one over columns
     void contract "gw_contract_f32"(
@@ -56,6 +58,14 @@ cdef extern from "gradwright/contract.h" nogil:
         Py_ssize_t k0, Py_ssize_t a_l0, Py_ssize_t b_l0, Py_ssize_t k1, Py_ssize_t a_l1, Py_ssize_t b_l1, Py_ssize_t k2, Py_ssize_t a_l2, Py_ssize_t b_l2,
         Py_ssize_t n, Py_ssize_t b_j, Py_ssize_t c_j,
         float alpha, const float *a, const float *b, float beta, float *c) noexcept
+cdef extern from "gradwright/contract.h" nogil:
+    # c[i, j] = alpha * sum(a[i, l] * b[l, j] for l) + beta * d[i, j]: three loops over rows, each
+    # with its extent and its steps in a, c and d; three over depth, in a and b; one over columns
+    void contract_onto "gw_contract_onto_f32"(
+        Py_ssize_t m0, Py_ssize_t a_i0, Py_ssize_t c_i0, Py_ssize_t d_i0, Py_ssize_t m1, Py_ssize_t a_i1, Py_ssize_t c_i1, Py_ssize_t d_i1, Py_ssize_t m2, Py_ssize_t a_i2, Py_ssize_t c_i2, Py_ssize_t d_i2,
+        Py_ssize_t k0, Py_ssize_t a_l0, Py_ssize_t b_l0, Py_ssize_t k1, Py_ssize_t a_l1, Py_ssize_t b_l1, Py_ssize_t k2, Py_ssize_t a_l2, Py_ssize_t b_l2,
+        Py_ssize_t n, Py_ssize_t b_j, Py_ssize_t c_j, Py_ssize_t d_j,
+        float alpha, const float *a, const float *b, float beta, const float *d, int stored, float *c) noexcept
 
 ctypedef float real
 
@@ -73,7 +83,6 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
     cdef Py_ssize_t n, j, k, l, i
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     x with zeros around it
-    #     in dense
     for n in range(N):
         for j in range(10):
             for k in range(10):
@@ -81,8 +90,6 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
         for j in range(8):
             for k in range(8):
                 x_pad[100*n + 10*j + k + 11] = x[64*n + 8*j + k]
-        for j in range(10):
-            scores[10*n + j] = head_b[j]
     #     first.W as the kernel reads it
     for j in range(3):
         for k in range(3):
@@ -127,11 +134,12 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
                     scores_t16_t1_t1[1] = maximum(scores_t11[256*n + 128*j + 32*k + l + 64] + second_b[l], scores_t11[256*n + 128*j + 32*k + l + 80] + second_b[l])
                     scores_t16_t1 = maximum(scores_t16_t1_t1[0], scores_t16_t1_t1[1])
                     scores_t16[64*n + 32*j + 16*k + l] = (<real>0 if scores_t16_t1 <= 0 else scores_t16_t1)
+    #     in dense
     #     in flatten
-    contract(1, 0, 0,  1, 0, 0,  N, 64, 10,
-             1, 0, 0,  4, 16, 10,  16, 1, 40,
-             10, 1, 1,
-             1, scores_t16, head_W, 1, scores)
+    contract_onto(1, 0, 0, 0,  1, 0, 0, 0,  N, 64, 10, 0,
+                  1, 0, 0,  4, 16, 10,  16, 1, 40,
+                  10, 1, 1, 1,
+                  1, scores_t16, head_W, 1, head_b, as_it_is, scores)
 
 
 cdef void forward(read x, indices y, read theta, write scores, write loss, write kept, write work,
@@ -151,8 +159,6 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     cdef Py_ssize_t n, j, k, l, i, n_start, n_count, n_in
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     x with zeros around it
-    #     in conv2d
-    #     in dense
     for n in range(N):
         for j in range(10):
             for k in range(10):
@@ -160,25 +166,16 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
         for j in range(8):
             for k in range(8):
                 x_pad[100*n + 10*j + k + 11] = x[64*n + 8*j + k]
-        for j in range(8):
-            for k in range(8):
-                for l in range(8):
-                    scores_t6[512*n + 64*j + 8*k + l] = first_b[l]
-        for j in range(4):
-            for k in range(4):
-                for l in range(16):
-                    scores_t14[256*n + 64*j + 16*k + l] = second_b[l]
-        for j in range(10):
-            scores[10*n + j] = head_b[j]
     #     first.W as the kernel reads it
     for j in range(3):
         for k in range(3):
             for l in range(8):
                 first_W_laid[24*j + 8*k + l] = first_W[9*l + 3*j + k]
-    contract(N, 100, 512,  8, 10, 64,  8, 1, 8,
-             1, 0, 0,  3, 10, 24,  3, 1, 8,
-             8, 1, 1,
-             1, x_pad, first_W_laid, 1, scores_t6)
+    #     in conv2d
+    contract_onto(N, 100, 512, 0,  8, 10, 64, 0,  8, 1, 8, 0,
+                  1, 0, 0,  3, 10, 24,  3, 1, 8,
+                  8, 1, 1, 1,
+                  1, x_pad, first_W_laid, 1, first_b, as_it_is, scores_t6)
     #     in max_pool2d
     #     of the largest: it keeps order
     #     scores_t8 with zeros around it
@@ -201,10 +198,10 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
             for l in range(3):
                 for i in range(16):
                     second_W_laid[384*k + 128*l + 16*j + i] = second_W[72*i + 9*j + 3*k + l]
-    contract(N, 288, 256,  4, 48, 64,  4, 8, 16,
-             1, 0, 0,  3, 48, 384,  24, 1, 16,
-             16, 1, 1,
-             1, scores_t8_pad, second_W_laid, 1, scores_t14)
+    contract_onto(N, 288, 256, 0,  4, 48, 64, 0,  4, 8, 16, 0,
+                  1, 0, 0,  3, 48, 384,  24, 1, 16,
+                  16, 1, 1, 1,
+                  1, scores_t8_pad, second_W_laid, 1, second_b, as_it_is, scores_t14)
     for n in range(N):
         for j in range(2):
             for k in range(2):
@@ -213,11 +210,12 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
                     scores_t16_t1_t1[128*n + 64*j + 16*k + l + 32] = maximum(scores_t14[256*n + 128*j + 32*k + l + 64], scores_t14[256*n + 128*j + 32*k + l + 80])
                     scores_t16_t1 = maximum(scores_t16_t1_t1[128*n + 64*j + 16*k + l], scores_t16_t1_t1[128*n + 64*j + 16*k + l + 32])
                     scores_t16[64*n + 32*j + 16*k + l] = (<real>0 if scores_t16_t1 <= 0 else scores_t16_t1)
+    #     in dense
     #     in flatten
-    contract(1, 0, 0,  1, 0, 0,  N, 64, 10,
-             1, 0, 0,  4, 16, 10,  16, 1, 40,
-             10, 1, 1,
-             1, scores_t16, head_W, 1, scores)
+    contract_onto(1, 0, 0, 0,  1, 0, 0, 0,  N, 64, 10, 0,
+                  1, 0, 0,  4, 16, 10,  16, 1, 40,
+                  10, 1, 1, 1,
+                  1, scores_t16, head_W, 1, head_b, as_it_is, scores)
     # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
     loss_t4 = 0
     #     the largest, taken away below
@@ -414,21 +412,18 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef read head_W = theta + 1248, head_b = theta + 1888
     cdef write d_first_W = grad, d_first_b = grad + 72, d_second_W = grad + 80, d_second_b = grad + 1232
     cdef write d_head_W = grad + 1248, d_head_b = grad + 1888
-    cdef write x_pad = work + 1888*N + 2304, scores_t3 = work + 2304, scores_t6 = work
-    cdef write scores_t8_pad = work + 1088*N + 2304, scores_t8_t1_at = work + 1632*N + 2304
-    cdef write scores_t8_t1_t1_at = work + 1376*N + 2304, second_W_laid = work, second_W_laid_2 = work + 1152
-    cdef write scores_t11 = work + 2304, scores_t16 = work + 1760*N + 2304, scores_t17 = work + 2000*N + 2304
-    cdef write scores_t16_t1_at = work + 1824*N + 2304, scores_t16_t1_t1_at = work + 576*N + 2304
-    cdef write scores_t18 = work + 704*N + 2304, d_scores = work + 2064*N + 2304, d_scores_t17 = work + 704*N + 2304
-    cdef write d_scores_t14_pad = work + 2304, d_scores_t8 = work + 1760*N + 2304, d_scores_t6 = work + 576*N + 2304
-    cdef write d_second_W_laid = work
+    cdef write x_pad = work + 1888*N + 2304, scores_t6 = work + 2304, scores_t8_pad = work + 1088*N + 2304
+    cdef write scores_t8_t1_at = work + 1632*N + 2304, scores_t8_t1_t1_at = work + 1376*N + 2304, second_W_laid = work
+    cdef write second_W_laid_2 = work + 1152, scores_t14 = work + 2304, scores_t16 = work + 1760*N + 2304
+    cdef write scores_t17 = work + 2000*N + 2304, scores_t16_t1_at = work + 1824*N + 2304
+    cdef write scores_t16_t1_t1_at = work + 576*N + 2304, scores = work + 704*N + 2304, d_scores = work + 2064*N + 2304
+    cdef write d_scores_t17 = work + 704*N + 2304, d_scores_t14_pad = work + 2304, d_scores_t8 = work + 1760*N + 2304
+    cdef write d_scores_t6 = work + 576*N + 2304, d_second_W_laid = work
     cdef real scores_t8_t1, scores_t8, scores_t16_t1, loss_t1_max, d_scores_t8_t1
     cdef real loss_t4_block[8]
     cdef real first_W_laid[72]
     cdef real scores_t8_t1_t1[2]
-    cdef real scores_t14[256]
     cdef real scores_t16_t1_t1[2]
-    cdef real scores[80]
     cdef real loss_t1_shift[8]
     cdef real loss_t1_exp[80]
     cdef real loss_t1_sum[8]
@@ -455,15 +450,11 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
             for l in range(8):
                 first_W_laid[24*j + 8*k + l] = first_W[9*l + 3*j + k]
     #     in conv2d
-    contract(N, 100, 512,  8, 10, 64,  8, 1, 8,
-             1, 0, 0,  3, 10, 24,  3, 1, 8,
-             8, 1, 1,
-             1, x_pad, first_W_laid, 0, scores_t3)
+    contract_onto(N, 100, 512, 0,  8, 10, 64, 0,  8, 1, 8, 0,
+                  1, 0, 0,  3, 10, 24,  3, 1, 8,
+                  8, 1, 1, 1,
+                  1, x_pad, first_W_laid, 1, first_b, as_it_is, scores_t6)
     for n in range(N):
-        for j in range(8):
-            for k in range(8):
-                for l in range(8):
-                    scores_t6[64*j + 8*k + l] = scores_t3[512*n + 64*j + 8*k + l] + first_b[l]
         for j in range(6):
             for k in range(6):
                 for l in range(8):
@@ -472,8 +463,8 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
             for k in range(4):
                 for l in range(8):
                     #     in max_pool2d
-                    scores_t8_t1_t1[0] = maximum(scores_t6[128*j + 16*k + l], scores_t6[128*j + 16*k + l + 8])
-                    scores_t8_t1_t1[1] = maximum(scores_t6[128*j + 16*k + l + 64], scores_t6[128*j + 16*k + l + 72])
+                    scores_t8_t1_t1[0] = maximum(scores_t6[512*n + 128*j + 16*k + l], scores_t6[512*n + 128*j + 16*k + l + 8])
+                    scores_t8_t1_t1[1] = maximum(scores_t6[512*n + 128*j + 16*k + l + 64], scores_t6[512*n + 128*j + 16*k + l + 72])
                     scores_t8_t1 = maximum(scores_t8_t1_t1[0], scores_t8_t1_t1[1])
                     #     of the largest: it keeps order
                     scores_t8 = (<real>0 if scores_t8_t1 <= 0 else scores_t8_t1)
@@ -482,8 +473,8 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                     #     where the max is
                     scores_t8_t1_at[128*n + 32*j + 8*k + l] = pick(above(scores_t8_t1_t1[1], scores_t8_t1_t1[0]), <real>1, <real>0)
-                    scores_t8_t1_t1_at[256*n + 64*j + 8*k + l] = pick(above(scores_t6[128*j + 16*k + l + 8], scores_t6[128*j + 16*k + l]), <real>1, <real>0)
-                    scores_t8_t1_t1_at[256*n + 64*j + 8*k + l + 32] = pick(above(scores_t6[128*j + 16*k + l + 72], scores_t6[128*j + 16*k + l + 64]), <real>1, <real>0)
+                    scores_t8_t1_t1_at[256*n + 64*j + 8*k + l] = pick(above(scores_t6[512*n + 128*j + 16*k + l + 8], scores_t6[512*n + 128*j + 16*k + l]), <real>1, <real>0)
+                    scores_t8_t1_t1_at[256*n + 64*j + 8*k + l + 32] = pick(above(scores_t6[512*n + 128*j + 16*k + l + 72], scores_t6[512*n + 128*j + 16*k + l + 64]), <real>1, <real>0)
     for j in range(8):
         # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
         #     second.W as the kernel reads it
@@ -499,21 +490,17 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                     second_W_laid_2[384*k + 128*l + 8*i + j] = second_W[72*i + 9*j - 3*k - l + 8]
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     in conv2d
-    contract(N, 288, 256,  4, 48, 64,  4, 8, 16,
-             1, 0, 0,  3, 48, 384,  24, 1, 16,
-             16, 1, 1,
-             1, scores_t8_pad, second_W_laid, 0, scores_t11)
+    contract_onto(N, 288, 256, 0,  4, 48, 64, 0,  4, 8, 16, 0,
+                  1, 0, 0,  3, 48, 384,  24, 1, 16,
+                  16, 1, 1, 1,
+                  1, scores_t8_pad, second_W_laid, 1, second_b, as_it_is, scores_t14)
     for n in range(N):
-        for j in range(4):
-            for k in range(4):
-                for l in range(16):
-                    scores_t14[64*j + 16*k + l] = scores_t11[256*n + 64*j + 16*k + l] + second_b[l]
         for j in range(2):
             for k in range(2):
                 for l in range(16):
                     #     in max_pool2d
-                    scores_t16_t1_t1[0] = maximum(scores_t14[128*j + 32*k + l], scores_t14[128*j + 32*k + l + 16])
-                    scores_t16_t1_t1[1] = maximum(scores_t14[128*j + 32*k + l + 64], scores_t14[128*j + 32*k + l + 80])
+                    scores_t16_t1_t1[0] = maximum(scores_t14[256*n + 128*j + 32*k + l], scores_t14[256*n + 128*j + 32*k + l + 16])
+                    scores_t16_t1_t1[1] = maximum(scores_t14[256*n + 128*j + 32*k + l + 64], scores_t14[256*n + 128*j + 32*k + l + 80])
                     scores_t16_t1 = maximum(scores_t16_t1_t1[0], scores_t16_t1_t1[1])
                     #     of the largest: it keeps order
                     scores_t16[64*n + 32*j + 16*k + l] = (<real>0 if scores_t16_t1 <= 0 else scores_t16_t1)
@@ -522,15 +509,15 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                     #     where the max is
                     scores_t16_t1_at[64*n + 32*j + 16*k + l] = pick(above(scores_t16_t1_t1[1], scores_t16_t1_t1[0]), <real>1, <real>0)
-                    scores_t16_t1_t1_at[128*n + 64*j + 16*k + l] = pick(above(scores_t14[128*j + 32*k + l + 16], scores_t14[128*j + 32*k + l]), <real>1, <real>0)
-                    scores_t16_t1_t1_at[128*n + 64*j + 16*k + l + 32] = pick(above(scores_t14[128*j + 32*k + l + 80], scores_t14[128*j + 32*k + l + 64]), <real>1, <real>0)
+                    scores_t16_t1_t1_at[128*n + 64*j + 16*k + l] = pick(above(scores_t14[256*n + 128*j + 32*k + l + 16], scores_t14[256*n + 128*j + 32*k + l]), <real>1, <real>0)
+                    scores_t16_t1_t1_at[128*n + 64*j + 16*k + l + 32] = pick(above(scores_t14[256*n + 128*j + 32*k + l + 80], scores_t14[256*n + 128*j + 32*k + l + 64]), <real>1, <real>0)
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     in dense
     #     in flatten
-    contract(1, 0, 0,  1, 0, 0,  N, 64, 10,
-             1, 0, 0,  4, 16, 10,  16, 1, 40,
-             10, 1, 1,
-             1, scores_t16, head_W, 0, scores_t18)
+    contract_onto(1, 0, 0, 0,  1, 0, 0, 0,  N, 64, 10, 0,
+                  1, 0, 0,  4, 16, 10,  16, 1, 40,
+                  10, 1, 1, 1,
+                  1, scores_t16, head_W, 1, head_b, as_it_is, scores)
     # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
     loss_t4 = 0
     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
@@ -538,21 +525,17 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         d_head_b[j] = 0
     for n_start in range(0, N, 8):
         n_count = N - n_start if N - n_start < 8 else 8
+        # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
+        #     the largest, taken away below
+        #     at most 1 each
         for n_in in range(n_count):
             n = n_start + n_in
-            # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-            #     in dense
-            for j in range(10):
-                scores[10*n_in + j] = scores_t18[10*n + j] + head_b[j]
-            # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
             loss_t1_max = -inf
-            #     the largest, taken away below
             for j in range(10):
-                loss_t1_max = maximum(loss_t1_max, scores[10*n_in + j])
+                loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
             loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
-            #     at most 1 each
             for j in range(10):
-                loss_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - loss_t1_shift[n_in])
+                loss_t1_exp[10*n_in + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t1_sum[n_in] = 0
@@ -572,7 +555,7 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         #     in softmax_cross_entropy
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n_in + y[n]]
+            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
             loss_t4 += loss_t4_block[n_in]
     loss[0] = loss_t4/N

@@ -14,7 +14,7 @@ Operations   the forward graph as written: 1342*N + 1283
              backward 1303*N + 1280; bytes moved 680*N + 10328
              train 2651*N + 2563, 11*N + 640 of them transcendental; bytes moved 680*N + 10416
              step 2651*N + 1323, 11*N + 640 of them transcendental; bytes moved 680*N + 10432
-Products     scores_t1 (N x 10 x 64) in predict, forward, train, step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2
+Products     scores (N x 10 x 64) in predict, forward, train, step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, b added in registers
              d_W (64 x 10 x N) in backward, train: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, added in registers
              W_next (64 x 10 x N) in step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, scaled and added in registers
 """
@@ -42,6 +42,15 @@ cdef extern from "gradwright/gemm.h" nogil:
               const double *a, Py_ssize_t a_row, Py_ssize_t a_column,
               const double *b, Py_ssize_t b_row, Py_ssize_t b_column,
               double beta, double *c, Py_ssize_t c_row) noexcept
+cdef extern from "gradwright/contract.h" nogil:
+    # how a result is stored: as it is, or 0 for what is not above it
+    int as_it_is "GW_AS_IT_IS", relu "GW_RELU"
+    # gemm, added to d instead of c: d has its own steps from row to row and from column to column
+    void gemm_onto "gw_gemm_onto_f64"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, double alpha,
+                   const double *a, Py_ssize_t a_row, Py_ssize_t a_column,
+                   const double *b, Py_ssize_t b_row, Py_ssize_t b_column,
+                   double beta, const double *d, Py_ssize_t d_row, Py_ssize_t d_column, int stored,
+                   double *c, Py_ssize_t c_row) noexcept
 
 ctypedef double real
 
@@ -49,20 +58,18 @@ ctypedef double real
 cdef void predict(read x, read theta, write p, write_indices guess, write work, Py_ssize_t N) noexcept nogil:
     # the outputs without the loss
     cdef read W = theta, b = theta + 640
-    cdef write scores_t1 = work
+    cdef write scores = work
     cdef real t1, p_t1_max, p_t1_shift, p_t1_sum, guess_best
-    cdef real scores[10]
     cdef real p_t1_exp[10]
     cdef bint t2
     cdef Py_ssize_t n, j
     # examples/linear_softmax.gw:9   scores = x @ W + b
-    gemm(N, 10, 64, 1,
-         x, 64, 1,
-         W, 10, 1,
-         0, scores_t1, 10)
+    gemm_onto(N, 10, 64, 1,
+              x, 64, 1,
+              W, 10, 1,
+              1, b, 0, 1, as_it_is,
+              scores, 10)
     for n in range(N):
-        for j in range(10):
-            scores[j] = scores_t1[10*n + j] + b[j]
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         p_t1_max = -inf
         # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
@@ -71,9 +78,9 @@ cdef void predict(read x, read theta, write p, write_indices guess, write work, 
         for j in range(10):
             # examples/linear_softmax.gw:10   output p = softmax(scores)
             #     the largest, taken away below
-            p_t1_max = maximum(p_t1_max, scores[j])
+            p_t1_max = maximum(p_t1_max, scores[10*n + j])
             # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
-            t1 = scores[j]
+            t1 = scores[10*n + j]
             t2 = above(t1, guess_best)
             guess_best = pick(t2, t1, guess_best)
             guess[n] = j if t2 else guess[n]
@@ -81,7 +88,7 @@ cdef void predict(read x, read theta, write p, write_indices guess, write work, 
         p_t1_shift = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
         #     at most 1 each
         for j in range(10):
-            p_t1_exp[j] = exp(scores[j] - p_t1_shift)
+            p_t1_exp[j] = exp(scores[10*n + j] - p_t1_shift)
         p_t1_sum = 0
         p_t1_sum += short_sum(p_t1_exp, 10)
         #     in softmax
@@ -96,10 +103,9 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
     cdef read W = theta, b = theta + 640
     cdef write p_kept = kept
     cdef real reg = hyper[0]
-    cdef write scores_t1 = work
+    cdef write scores = work
     cdef real t1, p_t1_max, guess_best
     cdef real loss_t4_block[8]
-    cdef real scores[80]
     cdef real p_t1_shift[8]
     cdef real p_t1_exp[80]
     cdef real p_t1_sum[8]
@@ -107,29 +113,27 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
     cdef bint t2
     cdef Py_ssize_t n, n_start, n_count, n_in, j
     # examples/linear_softmax.gw:9   scores = x @ W + b
-    gemm(N, 10, 64, 1,
-         x, 64, 1,
-         W, 10, 1,
-         0, scores_t1, 10)
+    gemm_onto(N, 10, 64, 1,
+              x, 64, 1,
+              W, 10, 1,
+              1, b, 0, 1, as_it_is,
+              scores, 10)
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     # examples/linear_softmax.gw:10   output p = softmax(scores)
     loss_t4 = 0
     for n_start in range(0, N, 8):
         n_count = N - n_start if N - n_start < 8 else 8
+        # examples/linear_softmax.gw:10   output p = softmax(scores)
+        #     the largest, taken away below
+        #     at most 1 each
         for n_in in range(n_count):
             n = n_start + n_in
-            # examples/linear_softmax.gw:9   scores = x @ W + b
-            for j in range(10):
-                scores[10*n_in + j] = scores_t1[10*n + j] + b[j]
-            # examples/linear_softmax.gw:10   output p = softmax(scores)
             p_t1_max = -inf
-            #     the largest, taken away below
             for j in range(10):
-                p_t1_max = maximum(p_t1_max, scores[10*n_in + j])
+                p_t1_max = maximum(p_t1_max, scores[10*n + j])
             p_t1_shift[n_in] = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
-            #     at most 1 each
             for j in range(10):
-                p_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - p_t1_shift[n_in])
+                p_t1_exp[10*n_in + j] = exp(scores[10*n + j] - p_t1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
             p_t1_sum[n_in] = 0
@@ -141,7 +145,7 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
                 #     at most 1 each
                 p_t1_sum[n_in] += p_t1_exp[10*n_in + j]
                 # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
-                t1 = scores[10*n_in + j]
+                t1 = scores[10*n + j]
                 t2 = above(t1, guess_best)
                 guess_best = pick(t2, t1, guess_best)
                 guess[n] = j if t2 else guess[n]
@@ -157,7 +161,7 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
         #     in softmax
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = p_t1_shift[n_in] + log(p_t1_sum[n_in]) - scores[10*n_in + y[n]]
+            loss_t4_block[n_in] = p_t1_shift[n_in] + log(p_t1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
             loss_t4 += loss_t4_block[n_in]
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
@@ -213,20 +217,20 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef read W = theta, b = theta + 640
     cdef write d_W = grad, d_b = grad + 640
     cdef real reg = hyper[0]
-    cdef write scores_t1 = work, d_scores = work + 10*N
+    cdef write scores = work, d_scores = work + 10*N
     cdef real p_t1_max, p
     cdef real loss_t4_block[8]
-    cdef real scores[80]
     cdef real p_t1_shift[8]
     cdef real p_t1_exp[80]
     cdef real p_t1_sum[8]
     cdef double loss_t4, loss_t7
     cdef Py_ssize_t j, n, n_start, n_count, n_in, k
     # examples/linear_softmax.gw:9   scores = x @ W + b
-    gemm(N, 10, 64, 1,
-         x, 64, 1,
-         W, 10, 1,
-         0, scores_t1, 10)
+    gemm_onto(N, 10, 64, 1,
+              x, 64, 1,
+              W, 10, 1,
+              1, b, 0, 1, as_it_is,
+              scores, 10)
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     # examples/linear_softmax.gw:10   output p = softmax(scores)
     loss_t4 = 0
@@ -235,20 +239,17 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         d_b[j] = 0
     for n_start in range(0, N, 8):
         n_count = N - n_start if N - n_start < 8 else 8
+        # examples/linear_softmax.gw:10   output p = softmax(scores)
+        #     the largest, taken away below
+        #     at most 1 each
         for n_in in range(n_count):
             n = n_start + n_in
-            # examples/linear_softmax.gw:9   scores = x @ W + b
-            for j in range(10):
-                scores[10*n_in + j] = scores_t1[10*n + j] + b[j]
-            # examples/linear_softmax.gw:10   output p = softmax(scores)
             p_t1_max = -inf
-            #     the largest, taken away below
             for j in range(10):
-                p_t1_max = maximum(p_t1_max, scores[10*n_in + j])
+                p_t1_max = maximum(p_t1_max, scores[10*n + j])
             p_t1_shift[n_in] = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
-            #     at most 1 each
             for j in range(10):
-                p_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - p_t1_shift[n_in])
+                p_t1_exp[10*n_in + j] = exp(scores[10*n + j] - p_t1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
             p_t1_sum[n_in] = 0
@@ -275,7 +276,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         #     in softmax
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = p_t1_shift[n_in] + log(p_t1_sum[n_in]) - scores[10*n_in + y[n]]
+            loss_t4_block[n_in] = p_t1_shift[n_in] + log(p_t1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
             loss_t4 += loss_t4_block[n_in]
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
@@ -304,10 +305,9 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real reg = hyper[0]
     cdef real lr = rule[0]
     cdef real weight_decay = rule[3]
-    cdef write scores_t1 = work, d_scores = work + 10*N
+    cdef write scores = work, d_scores = work + 10*N
     cdef real p_t1_max, p
     cdef real loss_t4_block[8]
-    cdef real scores[80]
     cdef real p_t1_shift[8]
     cdef real p_t1_exp[80]
     cdef real p_t1_sum[8]
@@ -315,10 +315,11 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef double loss_t4, loss_t7
     cdef Py_ssize_t j, n, n_start, n_count, n_in
     # examples/linear_softmax.gw:9   scores = x @ W + b
-    gemm(N, 10, 64, 1,
-         x, 64, 1,
-         W, 10, 1,
-         0, scores_t1, 10)
+    gemm_onto(N, 10, 64, 1,
+              x, 64, 1,
+              W, 10, 1,
+              1, b, 0, 1, as_it_is,
+              scores, 10)
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     # examples/linear_softmax.gw:10   output p = softmax(scores)
     loss_t4 = 0
@@ -327,20 +328,17 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
         d_b_t1[j] = 0
     for n_start in range(0, N, 8):
         n_count = N - n_start if N - n_start < 8 else 8
+        # examples/linear_softmax.gw:10   output p = softmax(scores)
+        #     the largest, taken away below
+        #     at most 1 each
         for n_in in range(n_count):
             n = n_start + n_in
-            # examples/linear_softmax.gw:9   scores = x @ W + b
-            for j in range(10):
-                scores[10*n_in + j] = scores_t1[10*n + j] + b[j]
-            # examples/linear_softmax.gw:10   output p = softmax(scores)
             p_t1_max = -inf
-            #     the largest, taken away below
             for j in range(10):
-                p_t1_max = maximum(p_t1_max, scores[10*n_in + j])
+                p_t1_max = maximum(p_t1_max, scores[10*n + j])
             p_t1_shift[n_in] = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
-            #     at most 1 each
             for j in range(10):
-                p_t1_exp[10*n_in + j] = exp(scores[10*n_in + j] - p_t1_shift[n_in])
+                p_t1_exp[10*n_in + j] = exp(scores[10*n + j] - p_t1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
             p_t1_sum[n_in] = 0
@@ -367,7 +365,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
         #     in softmax
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = p_t1_shift[n_in] + log(p_t1_sum[n_in]) - scores[10*n_in + y[n]]
+            loss_t4_block[n_in] = p_t1_shift[n_in] + log(p_t1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
             loss_t4 += loss_t4_block[n_in]
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)

@@ -42,6 +42,15 @@ void contract_{s}(const ptrdiff_t* v, {real} alpha, const {real}* a, const {real
     gw_contract_{s}(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15], v[16],
                     v[17], v[18], v[19], v[20], alpha, a, b, beta, c);
 }}
+void onto_{s}(const ptrdiff_t* v, {real} alpha, const {real}* a, const {real}* b, {real} beta, const {real}* d, int relu,
+              {real}* c) {{
+    gw_contract_onto_{s}(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15],
+                         v[16], v[17], v[18], v[19], v[20], v[21], v[22], v[23], v[24], alpha, a, b, beta, d, relu, c);
+}}
+void gemm_onto_{s}(const ptrdiff_t* v, {real} alpha, const {real}* a, const {real}* b, {real} beta, const {real}* d, int relu,
+                   {real}* c) {{
+    gw_gemm_onto_{s}(v[0], v[1], v[2], alpha, a, v[3], v[4], b, v[5], v[6], beta, d, v[7], v[8], relu, c, v[9]);
+}}
 void transpose_{s}(ptrdiff_t rows, ptrdiff_t columns, const {real}* from, ptrdiff_t from_row, {real}* to, ptrdiff_t to_row) {{
     gw_transpose_{s}(rows, columns, from, from_row, to, to_row);
 }}
@@ -428,6 +437,99 @@ def test_nothing_is_something(library: ctypes.CDLL, dtype: Any) -> None:
         depth = list(levels.depth)
         depth[place] = (0, 1, 1)
         check(library, Levels(levels.rows, (depth[0], depth[1], depth[2]), 6), dtype, beta=2.0)
+
+
+def check_onto(
+    library: ctypes.CDLL, what: Levels, steps: Sequence[int], dtype: Any, alpha: float = 1.0, beta: float = 1.0,
+    relu: bool = True, at_end: bool = True,
+) -> None:  # fmt: skip
+    """``alpha A B + beta D``, and what of it is above 0: D lies elsewhere, with ``steps`` for the rows and the columns."""
+    rng = np.random.default_rng(sum(steps) + what.n)
+    flat_a, a, flat_b, b, flat_c, c = what.arrays(dtype, at_end)
+    extents = [e for e, _, _ in what.rows]
+    flat_d, d = what.array("d", [*extents, what.n], steps, dtype, at_end)
+    for flat in (flat_a, flat_b, flat_d, flat_c):
+        flat[...] = rng.standard_normal(flat.shape)
+    if d.size and beta:
+        flat_d[0] = np.nan  # at one place at least, and where a row or a column is added at all that it meets
+    if c.size:
+        c[...] = np.nan
+    before, kept = flat_c.copy(), flat_d.copy()
+    s, real = ("f64", ctypes.c_double) if dtype == np.float64 else ("f32", ctypes.c_float)
+    rows = [(*level, step) for level, step in zip(what.rows, steps, strict=False)]
+    numbers = [x for levels in (rows, what.depth) for level in levels for x in level] + [what.n, what.b_j, what.c_j, steps[3]]
+    pointers = [ctypes.c_void_p(x.ctypes.data) for x in (a, b, d, c)]
+    plain = all(level[0] == 1 for level in (*what.rows[:2], *what.depth[:2])) and what.c_j == 1 and sum(steps) % 2
+    if plain:
+        (m, a_row, c_row), (k, a_col, b_row) = what.rows[2], what.depth[2]
+        numbers = [m, what.n, k, a_row, a_col, b_row, what.b_j, steps[2], steps[3], c_row]
+    call = getattr(library, f"gemm_onto_{s}" if plain else f"onto_{s}")
+    given = (ctypes.c_ssize_t * len(numbers))(*numbers)
+    call(given, real(alpha), pointers[0], pointers[1], real(beta), pointers[2], ctypes.c_int(relu), pointers[3])
+    np.testing.assert_array_equal(flat_d, kept)
+    if not c.size:
+        np.testing.assert_array_equal(flat_c, before)
+        return
+    result, after = c.copy(), flat_c.copy()
+    c[...] = 0
+    gone = flat_c.copy()
+    c[...] = 1
+    outside = (gone == flat_c) | (np.isnan(gone) & np.isnan(flat_c))
+    np.testing.assert_array_equal(after[outside], before[outside])
+    m, k, n = int(np.prod(a.shape[:3])), int(np.prod(a.shape[3:])), what.n
+    wide: Any = np.float64 if dtype == np.float32 else np.longdouble
+    wide_a, wide_b = a.astype(wide).reshape(m, k), b.astype(wide).reshape(k, n)
+    wide_d: Any = beta * d.astype(wide).reshape(m, n) if beta else np.zeros((m, n), wide)
+    wanted = alpha * (wide_a @ wide_b) + wide_d
+    size = abs(alpha) * (abs(wide_a) @ abs(wide_b)) + abs(wide_d)
+    unit = np.finfo(dtype).eps / 2
+    gamma = (k + 3) * unit / (1 - (k + 3) * unit)
+    if relu:
+        wanted = np.where(wanted <= 0, 0, wanted)  # NaN stays
+        assert not np.any(result < 0) and not np.any(np.signbit(result) & (result == 0))
+    found = result.astype(wide).reshape(m, n)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
+    near = np.isnan(wanted) | (abs(found - wanted) <= gamma * size)
+    assert np.all(near), what
+
+
+@pytest.mark.parametrize("dtype", REALS)
+def test_onto_a_row_a_column_or_another_array(library: ctypes.CDLL, dtype: Any) -> None:
+    """Every remainder of rows and columns, operands transposed so that each kind of strip and the transpose are computed, a depth
+    of several blocks, few columns of many rows, and a vector on either side."""
+    sizes = [(m, n, (7 * m + 5 * n) % 38) for m in range(1, 19) for n in range(34)]
+    sizes += [(33, 50, 1100), (40, 20, 700), (9, 21, 513), (100, 8, 40), (145, 5, 340), (64, 77, 130), (300, 17, 33)]
+    sizes += [(131, 1, 40), (1, 300, 40), (300, 1, 40), (1, 40, 700), (7, 131, 90), (20, 131, 513)]
+    sizes += [(70, 3, 130), (131, 2, 600), (3, 131, 200), (2, 67, 90)]  # inner products
+    sizes += [(5, 0, 3), (0, 5, 3), (5, 6, 0)]
+    for place, (m, n, k) in enumerate(sizes):
+        what = product(m, n, k, KINDS[(m + n) % 4], gap=n % 3)
+        for steps in ((0, 0, 0, 1), (0, 0, 1, 0), (0, 0, n + 3, 1), (0, 0, 1, m), (0, 0, 2 * n + 1, 2))[place % 2 :: 2]:
+            alpha, beta = (1.0, 1.0) if place % 3 else (-0.5, 0.75)
+            check_onto(library, what, steps, dtype, alpha, beta, bool((place // 2) % 2), bool(place % 5))
+        check_onto(library, what, (0, 0, 0, 1), dtype, beta=0.0)
+    one = (1, 0, 0)
+    for n in (5, 16, 33, 100):  # a filter along lines
+        for depth in ((one, (3, 5, n + 20), (5, 1, 1)), (one, one, (7, 1, 1)), ((2, 40, 400), (3, 7, n + 9), (4, 1, 1))):
+            check_onto(library, Levels((one, one, one), depth, n), (0, 0, 0, n % 3), dtype, 1.0, 0.5, bool(n % 2))
+
+
+@pytest.mark.parametrize("dtype", REALS)
+def test_a_convolution_onto_a_row(library: ctypes.CDLL, dtype: Any) -> None:
+    """Into an array with a frame, too: the rows of what is added are one, or lie as those of the result do without it."""
+    for images, height, width, channels, out, window, stride in (
+        (2, 28, 28, 1, 8, 5, 1), (2, 14, 14, 16, 8, 5, 1), (1, 32, 32, 3, 32, 3, 1), (2, 7, 7, 5, 10, 3, 2),
+        (1, 5, 3, 2, 3, 1, 1), (1, 4, 4, 1, 1, 3, 3), (2, 1, 9, 4, 7, 2, 1), (1, 1, 1, 3, 5, 3, 1),
+        (1, 6, 6, 150, 20, 3, 1), (3, 5, 5, 9, 1, 3, 1),
+    ):  # fmt: skip
+        what = convolution(images, height, width, channels, out, window, stride)
+        frame = (width + 2) * out
+        rows = ((images, what.rows[0][1], (height + 2) * frame), (height, what.rows[1][1], frame), what.rows[2])
+        for relu in (False, True):
+            check_onto(library, what, (0, 0, 0, 1), dtype, relu=relu)
+            check_onto(library, Levels(rows, what.depth, out), (0, 0, 0, 1), dtype, relu=relu, at_end=False)
+            check_onto(library, what, (height * width * out, width * out, out, 1), dtype, -0.5, 2.0, relu)
+            check_onto(library, weights_of(what), (0, 0, 0, 1), dtype, beta=0.5, relu=relu)
 
 
 @pytest.mark.parametrize("dtype", REALS)

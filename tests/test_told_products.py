@@ -52,6 +52,17 @@ def test_an_update_adds_within_the_tile() -> None:
     assert len(found) == 1 and " in step: " in found[0] and found[0].endswith("scaled and added in registers")
 
 
+@pytest.mark.parametrize(("output", "how"), [
+    ("relu(x @ W + b)", "vectors with AVX2, b added in registers and relu taken there"),
+    ("x @ W + b", "vectors with AVX2, b added in registers"),
+    ("relu(x @ W)", "vectors with AVX2, relu taken in registers"),
+])  # fmt: skip
+def test_what_follows_a_product(output: str, how: str) -> None:
+    text = MODEL.format(d=784, h=100).replace("output h = x @ W", f"param b[H] = 0\noutput h = {output}")
+    (found,) = [line for line in lines(text) if line.startswith("h (") and " in predict" in line]
+    assert found.endswith(how)
+
+
 @pytest.mark.skipif(CC is None, reason="needs a C compiler")
 def test_strips_are_those_of_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = test_contract_header.SOURCE + "long kind(long n) { return gw_strip_kind_f32(n, GW_MASKS, 0); }\n"

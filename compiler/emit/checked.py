@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from ..graph.ir import Access, Origin
 from ..graph.shapes import Dim
@@ -70,6 +71,10 @@ class CheckedWriter(KernelWriter):
         self.lines.add(f"{pad}_look({target}, {position}, {self._look(node.target, node.origin)})", node.origin)
 
     def _product(self, node: Product, pad: str) -> None:
+        if node.relu:  # it is looked at before what is -inf becomes 0
+            self._product(replace(node, relu=False), pad)
+            self._relu(node, pad)
+            return
         super()._product(node, pad)
         start, look = self._position(node.c), self._look(node.c.value, node.origin)
         *around, rows = node.rows
@@ -80,6 +85,17 @@ class CheckedWriter(KernelWriter):
             start, pad = f"{start} + {dim_text(lv.c, self.spell)}*{variable}", pad + "    "
         size = ", ".join(dim_text(d, self.spell) for d in (rows.extent, node.columns.extent, rows.c, node.columns.c))
         self.lines.add(f"{pad}_look_all({self._name(node.c.value)}, {start}, {size}, {look})", node.origin)
+
+    def _relu(self, node: Product, pad: str) -> None:
+        place = self._position(node.c)
+        for lv in (*node.rows, node.columns):
+            variable = self.spell.fresh("at")
+            self._local("Py_ssize_t", variable)
+            self.lines.add(f"{pad}for {variable} in range({dim_text(lv.extent, self.spell)}):", node.origin)
+            place, pad = f"{place} + {dim_text(lv.c, self.spell)}*{variable}", pad + "    "
+        element = f"{self._name(node.c.value)}[{place}]"
+        self.lines.add(f"{pad}if {element} <= 0:", node.origin)
+        self.lines.add(f"{pad}    {element} = 0", node.origin)
 
     def _look(self, what: str, origin: Origin | None) -> int:
         """The number of a look, with where it stands."""

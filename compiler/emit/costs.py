@@ -29,6 +29,8 @@ def operations(body: Sequence[Node]) -> tuple[Dim, Dim]:
             total, heavy = total + inner * node.times, heavy + costly * node.times
         elif isinstance(node, Product):
             total = total + size(tuple(lv.extent for lv in node.levels)) * 2
+            after = (node.onto is not None) + 2 * node.relu
+            total = total + size(tuple(lv.extent for lv in (*node.rows, node.columns))) * after
         elif isinstance(node, Rank):
             total = total + node.count * 100
         elif isinstance(node, Assign | ArgBest):

@@ -498,9 +498,13 @@ class KernelWriter(Sums):
         for name, text in before:
             self.lines.add(f"{pad}{name} = {text}", node.origin)
         a, b, c = map(self._start, (node.a, node.b, node.c))
+        onto, kind = self._start(node.onto) if node.onto else c, "relu" if node.relu else "as_it_is"
 
         def sizes(*dims: Dim) -> str:
             return ", ".join(dim_text(d, self.spell) for d in dims)
+
+        def steps(*levels: Level) -> tuple[Dim, ...]:
+            return tuple(lv.d if node.onto else lv.c for lv in levels) if node.ended else ()
 
         columns = node.columns
         if len(node.rows) == len(node.depth) == 1 and columns.c.is_one() and not node.guard:
@@ -512,22 +516,32 @@ class KernelWriter(Sums):
                 self.lines.add(f"{pad}          {b}, {sizes(depth.b, columns.b)},", node.origin)
                 self.lines.add(f"{pad}          {c}, {self._name(node.moves)})", node.origin)
                 return
+            if node.ended:
+                self.used.add("gemm_onto")
+                shape = sizes(rows.extent, columns.extent, depth.extent)
+                self.lines.add(f"{pad}gemm_onto({shape}, {alpha.text},", node.origin)
+                self.lines.add(f"{pad}          {a}, {sizes(rows.a, depth.a)},", node.origin)
+                self.lines.add(f"{pad}          {b}, {sizes(depth.b, columns.b)},", node.origin)
+                self.lines.add(f"{pad}          {beta.text}, {onto}, {sizes(*steps(rows, columns))}, {kind},", node.origin)
+                self.lines.add(f"{pad}          {c}, {sizes(rows.c)})", node.origin)
+                return
             self.used.add("gemm")
             self.lines.add(f"{pad}gemm({sizes(rows.extent, columns.extent, depth.extent)}, {alpha.text},", node.origin)
             self.lines.add(f"{pad}     {a}, {sizes(rows.a, depth.a)},", node.origin)
             self.lines.add(f"{pad}     {b}, {sizes(depth.b, columns.b)},", node.origin)
             self.lines.add(f"{pad}     {beta.text}, {c}, {sizes(rows.c)})", node.origin)
             return
-        call = f"contract_guarded({int(node.guard == 'b')}, " if node.guard else "contract("
+        call = f"contract_guarded({int(node.guard == 'b')}, " if node.guard else "contract_onto(" if node.ended else "contract("
         self.used.add(call.partition("(")[0])
         none = Level((), Dim.of(1), Dim.of(0), Dim.of(0), Dim.of(0))
-        rows_text = [sizes(lv.extent, lv.a, lv.c) for lv in (*(none,) * (LEVELS - len(node.rows)), *node.rows)]
+        rows_text = [sizes(lv.extent, lv.a, lv.c, *steps(lv)) for lv in (*(none,) * (LEVELS - len(node.rows)), *node.rows)]
         depth_text = [sizes(lv.extent, lv.a, lv.b) for lv in (*(none,) * (LEVELS - len(node.depth)), *node.depth)]
         self.lines.add(f"{pad}{call}{',  '.join(rows_text)},", node.origin)
         inner = pad + " " * (call.index("(") + 1)
         self.lines.add(f"{inner}{',  '.join(depth_text)},", node.origin)
-        self.lines.add(f"{inner}{sizes(columns.extent, columns.b, columns.c)},", node.origin)
-        self.lines.add(f"{inner}{alpha.text}, {a}, {b}, {beta.text}, {c})", node.origin)
+        self.lines.add(f"{inner}{sizes(columns.extent, columns.b, columns.c, *steps(columns))},", node.origin)
+        ending = f"{onto}, {kind}, " if node.ended else ""
+        self.lines.add(f"{inner}{alpha.text}, {a}, {b}, {beta.text}, {ending}{c})", node.origin)
 
 
 def _step(place: Ix, variable: str) -> Dim | None:

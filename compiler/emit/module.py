@@ -183,8 +183,8 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     lines.append(f'    ctypedef {real} *write "gw_write_{width}"')
     lines.append('    ctypedef const long long *indices "gw_read_i64"')
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
-    own = """above below choose contract contract_guarded gemm gemm_move inf move nan pi pick rank root share step_power stream
-             stride transpose""".split()
+    own = """above below choose contract contract_guarded contract_onto gemm gemm_move gemm_onto inf move nan pi pick rank
+             root share step_power stream stride transpose""".split()
     for name in sorted(used.difference(own, _BLOCKS, _GAMMA, _CIRCULAR, E.DRAWS)):
         arguments = f"{real}, {real}" if name in _TWO else real
         lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
@@ -260,22 +260,38 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
         lines.append(f"              const {real} *a, Py_ssize_t a_row, Py_ssize_t a_column,")
         lines.append(f"              const {real} *b, Py_ssize_t b_row, Py_ssize_t b_column,")
         lines.append(f"              {real} beta, {real} *c, Py_ssize_t c_row) noexcept")
-    for name in ("contract", "contract_guarded"):
+    if used & {"gemm_onto", "contract_onto"}:
+        lines.append('cdef extern from "gradwright/contract.h" nogil:')
+        lines.append("    # how a result is stored: as it is, or 0 for what is not above it")
+        lines.append('    int as_it_is "GW_AS_IT_IS", relu "GW_RELU"')
+    if "gemm_onto" in used:
+        lines.append("    # gemm, added to d instead of c: d has its own steps from row to row and from column to column")
+        lines.append(f'    void gemm_onto "gw_gemm_onto_{width}"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, {real} alpha,')
+        lines.append(f"                   const {real} *a, Py_ssize_t a_row, Py_ssize_t a_column,")
+        lines.append(f"                   const {real} *b, Py_ssize_t b_row, Py_ssize_t b_column,")
+        lines.append(f"                   {real} beta, const {real} *d, Py_ssize_t d_row, Py_ssize_t d_column, int stored,")
+        lines.append(f"                   {real} *c, Py_ssize_t c_row) noexcept")
+    for name in ("contract", "contract_onto", "contract_guarded"):
         if name not in used:
             continue
+        onto = name == "contract_onto"
         guarded = name == "contract_guarded"
         lines.append(f'cdef extern from "gradwright/{"guarded" if guarded else "contract"}.h" nogil:')
         if guarded:
             lines.append("    # contract, in which a zero of a (guard 0) or of b (guard 1) wins, whatever it is multiplied by")
+        elif onto:
+            lines.append("    # c[i, j] = alpha * sum(a[i, l] * b[l, j] for l) + beta * d[i, j]: three loops over rows, each")
+            lines.append("    # with its extent and its steps in a, c and d; three over depth, in a and b; one over columns")
         else:
             lines.append("    # c[i, j] = alpha * sum(a[i, l] * b[l, j] for l) + beta * c[i, j]: three loops over rows,")
             lines.append("    # each with its extent and its steps in a and c; three over depth, in a and b; one over columns")
         lines.append(f'    void {name} "gw_{name}_{width}"({"Py_ssize_t guard," if guarded else ""}')
-        for loop, at, (first, second) in ("m", "i", "ac"), ("k", "l", "ab"):
-            steps = [f"Py_ssize_t {loop}{k}, Py_ssize_t {first}_{at}{k}, Py_ssize_t {second}_{at}{k}" for k in range(3)]
+        for loop, at, arrays in ("m", "i", "acd" if onto else "ac"), ("k", "l", "ab"):
+            steps = [", ".join((f"Py_ssize_t {loop}{k}", *(f"Py_ssize_t {x}_{at}{k}" for x in arrays))) for k in range(3)]
             lines.append(f"        {', '.join(steps)},")
-        lines.append("        Py_ssize_t n, Py_ssize_t b_j, Py_ssize_t c_j,")
-        lines.append(f"        {real} alpha, const {real} *a, const {real} *b, {real} beta, {real} *c) noexcept")
+        lines.append(f"        Py_ssize_t n, Py_ssize_t b_j, Py_ssize_t c_j,{' Py_ssize_t d_j,' if onto else ''}")
+        added = f"const {real} *d, int stored, " if onto else ""
+        lines.append(f"        {real} alpha, const {real} *a, const {real} *b, {real} beta, {added}{real} *c) noexcept")
     if "transpose" in used:
         lines.append('cdef extern from "gradwright/contract.h" nogil:')
         lines.append("    # to[j, i] = from[i, j], with the steps from row to row")

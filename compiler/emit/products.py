@@ -39,8 +39,11 @@ def _how(node: Product, m: Dim, n: Dim, k: Dim, dtype: str) -> str:
         how = _tiles(node, m.value, n.value, {"float32": 4, "float64": 8}[dtype])
     if node.alpha is not E.ONE or node.beta not in (E.ZERO, E.ONE):
         how += ", scaled and added in registers"
+    elif node.onto is not None:
+        how += f", {node.onto.value} added in registers"
     elif node.beta is E.ONE:
         how += ", added in registers"
+    how += " and relu taken there" if node.onto is not None and node.relu else ", relu taken in registers" if node.relu else ""
     return how + (f"; where {node.guard} is 0, so is the product" if node.guard else "")
 
 

@@ -209,7 +209,9 @@ def arrays(nodes: Sequence[Node], storage: Mapping[str, Storage],
                 for access, steps in ((node.a, "a"), (node.b, "b"), (node.c, "c")):
                     moving = [lv.extent for lv in node.levels if getattr(lv, steps).terms]
                     _touch(access.value, size(tuple(moving)), written if steps == "c" else read)
-                if node.beta.value != 0:
+                if node.onto is not None:
+                    _touch(node.onto.value, size(tuple(lv.extent for lv in node.levels if lv.d.terms)), read)
+                elif node.beta.value != 0:
                     read.add(node.c.value)
             elif isinstance(node, Rank):
                 _touch(node.source.value, node.count, read)

@@ -255,7 +255,7 @@ def _moving(body: tuple[Node, ...], kernel: Kernel) -> tuple[Node, ...]:
 def _is_whole(node: Product, gradient: str, parameter: str) -> bool:
     """Whether the product writes the gradient and nothing else, row by row, and reads nothing of the parameter."""
     plain = len(node.rows) == len(node.depth) == 1 and node.columns.c.is_one() and not node.guard
-    whole = node.alpha is E.ONE and node.beta is E.ZERO and node.rows[0].c == node.columns.extent
+    whole = node.alpha is E.ONE and node.beta is E.ZERO and not node.ended and node.rows[0].c == node.columns.extent
     return plain and whole and node.c.value == gradient and parameter not in (node.a.value, node.b.value)
 
 
@@ -332,7 +332,7 @@ def _collect(body: Sequence[Node]) -> dict[str, _Uses]:
                 visit(inner, (*path, node.variable), top)
             return
         if isinstance(node, Product):
-            for access in (node.a, node.b, node.c):
+            for access in (node.a, node.b, node.c, *((node.onto,) if node.onto else ())):
                 see(access.value, path, _outermost(access.index), top)
             for name in (node.moves, node.c.value) if node.moves else ():
                 see(name, path, None, top)

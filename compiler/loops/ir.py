@@ -46,8 +46,10 @@ class Product:
     columns, each with its step in the three arrays. What the accesses say is where they start.
 
     The epilogue of an SGD step on parameters (also in a packed layout, by its strides) is ``alpha = -lr, beta = 1 - lr*decay``,
-    over the scalars in ``args``. Where ``guard`` is "a" or "b", a zero of that one wins, whatever it is multiplied by. With
-    ``moves``, c is the gradient of that parameter, which moves by it, some rows at a time: c as a whole is never there.
+    over the scalars in ``args``. With ``onto`` it is added to that instead of c, as to a bias, and with ``relu``, what is not
+    above 0 is stored as 0 (NaN is stored as it is). Where ``guard`` is "a" or "b", a zero of that one wins, whatever it is
+    multiplied by. With ``moves``, c is the gradient of that parameter, which moves by it, some rows at a time: c as a whole is
+    never there.
     """
 
     rows: tuple[Level, ...]
@@ -62,6 +64,13 @@ class Product:
     args: tuple[Access, ...] = ()
     guard: Literal["", "a", "b"] = ""
     moves: str = ""
+    onto: Access | None = None
+    relu: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether more is done before it is stored than to scale and to add."""
+        return self.onto is not None or self.relu
 
     @property
     def levels(self) -> tuple[Level, ...]:

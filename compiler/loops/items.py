@@ -3,15 +3,15 @@ input."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 from ..graph import expr as E
 from ..graph.expr import Expr
-from ..graph.ir import Access, Eqn, Graph, Ix, Scan, Value
-from ..graph.patterns import special, written_all
-from ..graph.rewrite import prune, rename_axes
+from ..graph.ir import Access, Axis, Eqn, Graph, Ix, Scan, Value, at
+from ..graph.patterns import special, written_all, written_box
+from ..graph.rewrite import prune, rename_axes, substitute_access, substitute_ix
 from ..graph.shapes import Dim
 from ..passes.descent import scatters, split
 from ..passes.products import arrange, classify
@@ -32,6 +32,18 @@ class Scale:
     args: tuple[Access, ...]
 
 
+@dataclass(frozen=True)
+class Ending:
+    """What follows a matrix product before it is stored: ``onto`` is added, and with ``relu`` what is not above 0 becomes 0. It
+    is stored at ``index`` of the target; where that is an array with zeros around it, ``frame`` is the copy that would put it
+    there."""
+
+    onto: Access | None
+    relu: bool
+    index: tuple[Ix, ...]
+    frame: Eqn | None = None
+
+
 @dataclass
 class Item:
     """An equation on its way into the nest; its axes have names of their own. A loop over time is one item."""
@@ -47,6 +59,7 @@ class Item:
     short: frozenset[str] = frozenset()  # axes of windows that are written out: no loop
     tile: bool = False  # writes a part of its target that nothing else writes
     scale: Scale | None = None  # of a matrix product: what it is multiplied by, and what was there before
+    ending: Ending | None = None  # of a matrix product
     when: Expr | None = None  # over the arguments of ``eqn``, scalars: where it does not hold nothing is to be done
     round: str = ""  # of a matrix product: the axis of a loop that it may stand in, with what it reads and what reads it
 
@@ -56,7 +69,8 @@ class Item:
         """The indices at which each value is read; None where outside of it something else is read."""
         if self._reads is None:
             self._reads = {}
-            for a in (*self.eqn.args, *(self.scale.args if self.scale is not None else ())):
+            onto = self.ending.onto if self.ending is not None else None
+            for a in (*self.eqn.args, *(self.scale.args if self.scale is not None else ()), *((onto,) if onto else ())):
                 self._reads.setdefault(a.value, []).append(a.index if a.fill is None else None)
             for ix in (*(i for a in self.eqn.args for i in a.index), *self.eqn.out_index):
                 for g in ix.gathers():
@@ -101,7 +115,9 @@ class Items:
         self.stem = stem
 
     def all(self) -> list[Item]:
-        into, first = self._accumulations()
+        endings = self._endings()
+        ended = {name for _, _, names in endings.values() for name in names}
+        into, first = self._accumulations(endings)
         self.grows = {new: old for new, old in self.grows.items() if new in first and first[new].body is E.arg(0)
                       and first[new].args[0].value == old}  # fmt: skip
         scales = self._scales()
@@ -124,7 +140,11 @@ class Items:
                         items[-1].when = E.make("ne", items[-1].eqn.body.args[0], E.ONE)
                     items.append(self._item(_scaled(part, scale), eqn.out.name, True, len(items)))
                 continue
-            if isinstance(eqn, Eqn) and eqn.out.name in moved:
+            if isinstance(eqn, Eqn) and (eqn.out.name in moved or eqn.out.name in ended):
+                continue
+            if isinstance(eqn, Eqn) and eqn.out.name in endings:
+                part, ending, _ = endings[eqn.out.name]
+                items.append(self._ended(part, ending, eqn, len(items)))
                 continue
             if isinstance(eqn, Scan):
                 items.append(Item(_placeholder(eqn), eqn.outs[0].name, False, len(items), [], eqn))
@@ -143,7 +163,118 @@ class Items:
             items.append(self._item(eqn, eqn.out.name, False, len(items)))
         return items
 
-    def _accumulations(self) -> tuple[dict[str, str], dict[str, Eqn]]:
+    def _ended(self, part: Eqn, ending: Ending, last: Eqn, serial: int) -> Item:
+        """The product with what follows it, which writes what the last equation does."""
+        def rename(name: str) -> str:
+            return f"{self.stem}{serial}.{name}"
+
+        whole = replace(part, origin=part.origin.merge(last.origin))
+        item = self._item(whole, last.out.name, False, serial)
+        mapping = {a.name: at(rename(a.name)) for a in part.axes}
+        extents = {rename(a.name): a.extent for a in part.axes}
+        onto = None if ending.onto is None else substitute_access(ending.onto, mapping, extents)
+        index = tuple(substitute_ix(ix, mapping, extents) for ix in ending.index)
+        frame = None if ending.frame is None else rename_axes(ending.frame, rename)
+        item.ending = replace(ending, onto=onto, index=index, frame=frame)
+        return item
+
+    def _endings(self) -> dict[str, tuple[Eqn, Ending, tuple[str, ...]]]:
+        """Where a matrix product is used once, to add a row to all of its rows, to take what is above 0, or to stand in an array
+        with zeros around it: by the value that comes of it, the product, what follows it, and what is then nowhere."""
+        uses: dict[str, int] = dict.fromkeys(self.graph.outputs, 2)
+        made: dict[str, Eqn] = {}
+        for each in self.graph.eqns:
+            if isinstance(each, Eqn):
+                made[each.out.name] = each
+            read = [] if isinstance(each, Scan) else [a.value for a in each.args]
+            for name in (*read, *(name for name in each.reads() if name not in read for _ in range(2))):
+                uses[name] = uses.get(name, 0) + 1
+        found: dict[str, tuple[Eqn, Ending, tuple[str, ...]]] = {}
+        # what a step of a loop hands on or emits lies where the loop says, which no kernel knows
+        placed = {*self.over, *(self.graph.outputs if self.stem != "e" else ())}
+        for eqn in made.values():
+            if not placed.isdisjoint((eqn.out.name, *(a.value for a in eqn.args))):
+                continue
+            for k, access in enumerate(eqn.args):
+                if uses.get(access.value) != 1 or tuple(ix.plain for ix in access.index) != tuple(a.name for a in eqn.axes):
+                    continue  # another place reads it, or another part of it, too
+                part = made.get(access.value)
+                ending = None
+                if part is not None and access.value in found:
+                    part, ending, _ = found[access.value]
+                    ending = self._framed(eqn, ending) or self._cut_off(eqn, ending)
+                elif part is not None and access.fill is None and self._ends(part):
+                    ending = self._ending(eqn, k, part)
+                if part is not None and ending is not None:
+                    _, _, gone = found.pop(access.value, (part, ending, ()))
+                    found[eqn.out.name] = part, ending, (*gone, access.value)
+                    break
+        return found
+
+    def _ends(self, part: Eqn) -> bool:
+        """Whether this is a matrix product that one call computes, into an array of its own."""
+        product = classify(part)
+        if product is None or product.guard is not None or special(part) or part.out.name in self.over:
+            return False
+        return not arrange(part, lambda name: self.values[name].shape).around
+
+    def _ending(self, eqn: Eqn, k: int, part: Eqn) -> Ending | None:
+        """``eqn`` as what follows the product that is its argument k."""
+        if eqn.reduce or eqn.plain_out is None or eqn.out.shape != part.out.shape or eqn.out.kind != "real":
+            return None
+        if eqn.plain_out != tuple(a.name for a in eqn.axes):
+            return None
+        body, relu = _above(eqn.body)
+        product, onto = E.arg(k), None
+        if body is not product:
+            if body.op != "add" or product not in body.args or body.args[0] is body.args[1]:
+                return None
+            other = body.args[1] if body.args[0] is product else body.args[0]
+            if other.op != "arg" or not isinstance(other.value, int):
+                return None
+            onto = eqn.args[other.value]
+            axes = _affine(onto)
+            if axes is None or onto.fill is not None or self.values[onto.value].kind != "real":
+                return None
+            if all(a.name in axes or a.extent.is_one() for a in eqn.axes):
+                return None  # as large as the product: it is read with what is computed next
+        elif not relu:
+            return None
+        mapping = dict(zip(eqn.plain_out, part.out_index, strict=True))
+        extents = {a.name: a.extent for a in part.axes}
+        if onto is not None:
+            onto, shape = substitute_access(onto, mapping, extents), classify(part)
+            assert shape is not None
+            moving = {a.name for a in (*shape.m, *shape.n)} - {part.out_index[0].plain}
+            if moving.isdisjoint(_affine(onto) or ()):
+                return None  # in a loop over images it may be a number
+        return Ending(onto, relu, part.out_index)
+
+    def _cut_off(self, eqn: Eqn, ending: Ending) -> Ending | None:
+        """``eqn`` as what takes of a product with what follows it that which is above 0."""
+        plain = eqn.plain_out == tuple(a.name for a in eqn.axes) and not eqn.reduce and eqn.args[0].fill is None
+        if not plain or ending.relu or ending.frame is not None or _above(eqn.body) != (E.arg(0), True):
+            return None
+        return replace(ending, relu=True)
+
+    def _framed(self, eqn: Eqn, ending: Ending) -> Ending | None:
+        """``eqn`` as what puts a product with what follows it into an array with zeros around it."""
+        scatter = eqn.plain_out is None and eqn.reduce in ("", "+") and not eqn.drop
+        if not scatter or eqn.body is not E.arg(0) or len(eqn.args) != 1 or ending.frame is not None:
+            return None
+        first = eqn.out_index[0].plain  # images stay with themselves: of each, all is there before it is read
+        if eqn.args[0].fill is not None or first != eqn.axes[0].name or written_box(eqn) is None:
+            return None
+        if len(eqn.out_index) != len(eqn.axes) or eqn.out.shape[0] != eqn.axes[0].extent:
+            return None
+        mapping = {a.name: ix for a, ix in zip(eqn.axes, ending.index, strict=True)}
+        extents = {str(ix.plain): a.extent for a, ix in zip(eqn.axes, ending.index, strict=True)}
+        index = tuple(substitute_ix(ix, mapping, extents) for ix in eqn.out_index)
+        axes = tuple(Axis(name, extent) for name, extent in extents.items())
+        args = tuple(substitute_access(a, mapping, extents) for a in eqn.args)
+        return replace(ending, index=index, frame=replace(eqn, axes=axes, out_index=index, args=args))
+
+    def _accumulations(self, ended: Collection[str]) -> tuple[dict[str, str], dict[str, Eqn]]:
         """Sums of several contributions, of which some are reductions or scatters: these add straight into the sum."""
         uses: dict[str, int] = dict.fromkeys(self.graph.outputs, 2)
         made: dict[str, Eqn] = {}
@@ -162,7 +293,7 @@ class Items:
         first: dict[str, Eqn] = {}
         outputs = frozenset(self.graph.outputs)
         for eqn in made.values():
-            if eqn.reduce or eqn.plain_out is None or eqn.body.op != "add" or eqn.out.name in self.over:
+            if eqn.reduce or eqn.plain_out is None or eqn.body.op != "add" or eqn.out.name in self.over or eqn.out.name in ended:
                 continue
             terms = _terms(eqn.body)
             readers: dict[Expr, int] = {}  # how many of the terms read each operand
@@ -333,6 +464,21 @@ def _tiles(parts: Sequence[Eqn], out: Value) -> bool:
         ends.remove((place, following[0]))
         place = following[0]
     return place == out.shape[along.pop()]
+
+
+def _above(body: Expr) -> tuple[Expr, bool]:
+    """Of ``relu(x)`` and of ``max(0, x)`` the x, and whether it is one."""
+    if body.op == "where" and body.args[1] is E.ZERO and body.args[0] == E.make("le", body.args[2], E.ZERO):
+        return body.args[2], True
+    if body.op == "max" and E.ZERO in body.args:
+        return body.args[1] if body.args[0] is E.ZERO else body.args[0], True
+    return body, False
+
+
+def _affine(access: Access) -> set[str] | None:
+    """The axes of a read at affine places; None of any other."""
+    terms = [atom for ix in access.index for atom, _ in ix.terms]
+    return {atom for atom in terms if isinstance(atom, str)} if all(isinstance(atom, str) for atom in terms) else None
 
 
 def _placeholder(scan: Scan) -> Eqn:

@@ -34,7 +34,7 @@ def touched(node: Node) -> Iterable[tuple[str, tuple[Ix, ...] | None]]:
         return
     indices: list[Ix] = []
     if isinstance(node, Product):
-        for access in (node.a, node.b, node.c):
+        for access in (node.a, node.b, node.c, *((node.onto,) if node.onto else ())):
             yield access.value, None
             indices += access.index
     elif isinstance(node, Rank):
@@ -83,12 +83,13 @@ def at_step(node: Node, slices: dict[str, str], captured: dict[str, str], now: I
     if isinstance(node, Zero | Move):
         return node
     if isinstance(node, Rank | Product):  # kernels know one distance from row to row
-        touched = (node.source, node.target) if isinstance(node, Rank) else (node.a, node.b, node.c)
+        touched = (node.source, node.target) if isinstance(node, Rank) else (node.a, node.b, node.onto or node.c, node.c)
         assert not any(placed.get(slices.get(access.value, "")) for access in touched)
     if isinstance(node, Rank):
         return replace(node, source=read(node.source), target=read(node.target))
     if isinstance(node, Product):
-        return replace(node, a=read(node.a), b=read(node.b), c=read(node.c), args=tuple(read(a) for a in node.args))
+        return replace(node, a=read(node.a), b=read(node.b), c=read(node.c), onto=read(node.onto) if node.onto else None,
+                       args=tuple(read(a) for a in node.args))  # fmt: skip
     if isinstance(node, Leave):
         return replace(node, args=tuple(read(a) for a in node.args))
     target, index = place(node.target, node.index)

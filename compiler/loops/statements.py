@@ -208,8 +208,10 @@ class Statements:
 
     def product(self, item: Item) -> list[Node]:
         """A call of the matrix kernel, in loops over what the kernel does not run over itself."""
-        eqn = item.eqn
-        way = arrange(eqn, lambda name: self.nest.values[name].shape, item.bound)
+        eqn, ending = item.eqn, item.ending
+        c = Access(item.target, eqn.out_index if ending is None else ending.index)
+        onto = None if ending is None else ending.onto
+        way = arrange(eqn, lambda name: self.nest.values[name].shape, item.bound, c, onto)
         zero: dict[str, Ix] = {a.name: Ix() for lv in (*way.rows, *way.depth, way.columns) for a in lv.axes} | item.bound
         loops: list[tuple[str, Dim]] = []
         for axis in way.outer:
@@ -217,11 +219,15 @@ class Statements:
             loops.append((variable, axis.extent))
             zero[axis.name] = at(variable)
         before = self.start(item) if way.around and not item.accumulates and not item.ready else []
-        a, b, c = (substitute_access(x, zero, dict(loops))
-                   for x in (eqn.args[way.a], eqn.args[1 - way.a], Access(item.target, eqn.out_index)))  # fmt: skip
-        scale = item.scale or Scale(E.ONE, E.ONE if item.accumulates or way.around else E.ZERO, ())
+        if ending is not None and ending.frame is not None:
+            frame = Item(ending.frame, item.target, False, item.serial, [], bound=item.bound)
+            before = self.start(frame) if frame.starts else []
+        a, b, c = (substitute_access(x, zero, dict(loops)) for x in (eqn.args[way.a], eqn.args[1 - way.a], c))
+        adds = item.accumulates or bool(way.around) or onto is not None
+        scale = item.scale or Scale(E.ONE, E.ONE if adds else E.ZERO, ())
         nodes: list[Node] = [Product(way.rows, way.depth, way.columns, a, b, c, scale.alpha, scale.beta, eqn.origin, scale.args,
-                                     way.guard)]  # fmt: skip
+                                     way.guard, onto=None if onto is None else substitute_access(onto, zero, dict(loops)),
+                                     relu=ending is not None and ending.relu)]  # fmt: skip
         for variable, extent in reversed(loops):
             nodes = [Loop(variable, extent, tuple(nodes))]
         return [*before, *nodes]

@@ -153,6 +153,7 @@ class Level:
     a: Dim
     b: Dim
     c: Dim
+    d: Dim = Dim(())  # in what is added to the product
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,22 +185,24 @@ def guess(dim: Dim) -> int:
     return dim.value if dim.value is not None else dim.evaluate(dict.fromkeys(dim.free(), USUAL))
 
 
-def arrange(eqn: Eqn, shape: Callable[[str], Shape], within: Mapping[str, object] = {}) -> Arrangement:
-    """The better of the two ways to read the equation as rows times columns. Axes that are in ``within`` are loops already."""
+def arrange(eqn: Eqn, shape: Callable[[str], Shape], within: Mapping[str, object] = {}, c: Access | None = None,
+            d: Access | None = None) -> Arrangement:  # fmt: skip
+    """The better of the two ways to read the equation as rows times columns. Axes that are in ``within`` are loops already. The
+    result lies at ``c``, if that is not the equation's own; ``d`` is added to it."""
     product = classify(eqn)
     assert product is not None
-    ways = [_arranged(eqn, product, shape, within, swapped) for swapped in (product.swapped, not product.swapped)]
+    c = c or Access(eqn.out.name, eqn.out_index)
+    ways = [_arranged(eqn, product, shape, within, swapped, c, d) for swapped in (product.swapped, not product.swapped)]
     return max(ways, key=_quality)  # the first of equals
 
 
 def _arranged(eqn: Eqn, product: Product, shape: Callable[[str], Shape], within: Mapping[str, object],
-              swapped: bool) -> Arrangement:  # fmt: skip
+              swapped: bool, c: Access, d: Access | None) -> Arrangement:  # fmt: skip
     a, b = (eqn.args[1], eqn.args[0]) if swapped else (eqn.args[0], eqn.args[1])
-    c = Access(eqn.out.name, eqn.out_index)
     m, n = (product.m, product.n) if swapped == product.swapped else (product.n, product.m)
 
     def level(axis: Axis) -> Level:
-        return Level((axis,), axis.extent, *(step(x, axis.name, shape(x.value)) for x in (a, b, c)))
+        return Level((axis,), axis.extent, *(step(x, axis.name, shape(x.value)) for x in (a, b, c, *((d,) if d else ()))))
 
     columns = _merged([level(x) for x in n if x.name not in within], "c") or [_ONE]
     rows = _merged([level(x) for x in m if x.name not in within], "c")
@@ -220,8 +223,8 @@ def _merged(levels: Sequence[Level], order: str) -> list[Level]:
     merged: list[Level] = []
     for lv in sorted(levels, key=lambda lv: -abs(guess(getattr(lv, order)))):
         last = merged[-1] if merged else None
-        if last is not None and all(getattr(last, x) == lv.extent * getattr(lv, x) for x in "abc"):
-            merged[-1] = Level((*last.axes, *lv.axes), last.extent * lv.extent, lv.a, lv.b, lv.c)
+        if last is not None and all(getattr(last, x) == lv.extent * getattr(lv, x) for x in "abcd"):
+            merged[-1] = Level((*last.axes, *lv.axes), last.extent * lv.extent, lv.a, lv.b, lv.c, lv.d)
         else:
             merged.append(lv)
     return merged

@@ -14,11 +14,16 @@ GW_INLINE GW_NAME(gw_vec) GW_NAME(gw_high)(GW_NAME(gw_vec) x, GW_NAME(gw_vec) y)
 
 /* ---- tiles: R rows by 1, 2 or 3 vectors, or by half of one, all of it in registers ---- */
 
+/* What the sums are multiplied by, and D, which is not read where beta is 0; and whether 0 is stored for what is not above it. */
+typedef struct { GW_REAL alpha, beta; int relu; } GW_NAME(gw_ending);
+/* Row i of D begins at at[i], and its columns lie `j` apart. */
+typedef struct { const GW_REAL* d; const ptrdiff_t* at; ptrdiff_t j; } GW_NAME(gw_addend);
+
 typedef struct {
     const gw_run* runs;
     ptrdiff_t count, a_step, b_step, b_unit; /* the b of a run is in units of b_unit */
     uint16_t mask; /* columns of the last vector that are written, where there are masks */
-    GW_REAL alpha, beta; /* what the sums are multiplied by, and what is there, which is not read where beta is 0 */
+    GW_NAME(gw_ending) ending;
 } GW_NAME(gw_depth);
 
 #if GW_MASKS
@@ -54,19 +59,34 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
     GW_STORE(c + c_at[i] + GW_W, c##i##_1); \
     GW_MASKED(gw_mem, c + c_at[i] + 2 * GW_W, c##i##_2, mask);
 #define GW_PUTh(i) GW_MASKED(gw_half_mem, c + c_at[i], c##i##_0, mask);
-/* alpha sum + beta c: the first product is rounded, wherever that is done. */
-#define GW_SCALED(sum, c) \
-    sum *= alpha; \
+/* alpha sum + beta d: the first product is rounded, wherever that is done. */
+#define GW_ENDED(sum, d) \
+    sum *= ending.alpha; \
     GW_HOLD(sum); \
-    if (beta != 0) sum += beta * (c);
+    if (ending.beta != 0) sum += ending.beta * (d); \
+    if (ending.relu) GW_CUT(sum)
+#define GW_ENDED_ONE(sum, d) \
+    sum *= ending.alpha; \
+    GW_HOLD(sum); \
+    if (ending.beta != 0) sum += ending.beta * (d); \
+    if (ending.relu && sum <= 0) sum = 0;
+/* NaN stays. */
+#define GW_CUT(x) { \
+    const __typeof__(x <= x) below = x <= (__typeof__(x)){0}; \
+    x = (__typeof__(x))(~below & (__typeof__(x <= x))x); \
+}
+#define GW_CUT1(i) GW_CUT(c##i##_0)
+#define GW_CUT2(i) GW_CUT1(i) GW_CUT(c##i##_1)
+#define GW_CUT3(i) GW_CUT2(i) GW_CUT(c##i##_2)
+#define GW_CUTh GW_CUT1
 #define GW_SCALE1(i) c##i##_0 *= alpha; GW_HOLD(c##i##_0);
 #define GW_SCALE2(i) GW_SCALE1(i) c##i##_1 *= alpha; GW_HOLD(c##i##_1);
 #define GW_SCALE3(i) GW_SCALE2(i) c##i##_2 *= alpha; GW_HOLD(c##i##_2);
 #define GW_SCALEh GW_SCALE1
-#define GW_ADD(i, j) c##i##_##j += beta * GW_LOAD(c + c_at[i] + j * GW_W);
+#define GW_ADD(i, j) c##i##_##j += beta * GW_LOAD(d + d_at[i] + j * GW_W);
 #define GW_ADD_LAST(vec, mem, i, j) { \
     GW_NAME(vec) y; \
-    GW_MASKED_READ(mem, y, c + c_at[i] + j * GW_W, mask); \
+    GW_MASKED_READ(mem, y, d + d_at[i] + j * GW_W, mask); \
     c##i##_##j += beta * y; \
 }
 #define GW_ADD1(i) GW_ADD_LAST(gw_vec, gw_mem, i, 0)
@@ -74,30 +94,38 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
 #define GW_ADD3(i) GW_ADD(i, 0) GW_ADD(i, 1) GW_ADD_LAST(gw_vec, gw_mem, i, 2)
 #define GW_ADDh(i) GW_ADD_LAST(gw_half, gw_half_mem, i, 0)
 
+/* `groups` times R rows, one group after the other: a call for each of them takes as long as two steps of the depth. */
 #define GW_TILE(R, V) \
-    GW_CALLED void GW_NAME(gw_tile_##R##x##V)(const GW_NAME(gw_depth)* depth, const GW_REAL* a, const ptrdiff_t* a_at, \
-                                              const GW_REAL* start, GW_REAL* c, const ptrdiff_t* c_at) { \
-        const gw_run *run = depth->runs, *const end = run + depth->count; \
+    GW_CALLED void GW_NAME(gw_tile_##R##x##V)(ptrdiff_t groups, const GW_NAME(gw_depth)* depth, const GW_REAL* a, \
+                                              const ptrdiff_t* a_at, const GW_REAL* start, const GW_REAL* d, \
+                                              const ptrdiff_t* d_at, GW_REAL* c, const ptrdiff_t* c_at) { \
+        const gw_run *const runs = depth->runs, *const end = runs + depth->count; \
+        const ptrdiff_t b_unit = depth->b_unit; \
         ptrdiff_t a_step = depth->a_step, b_step = depth->b_step; \
         __asm__("" : "+r"(a_step), "+r"(b_step)); /* or gcc compiles the loop again for strides of 1 */ \
-        GW_EACH_##R(GW_ROW) \
-        GW_EACH_##R(GW_ZERO##V) \
-        for (; run != end; run++) { \
-            ptrdiff_t l = run->a; \
-            const GW_REAL* b = start + run->b * depth->b_unit; \
-            for (ptrdiff_t left = run->k; left; left--) { \
-                GW_READ##V \
-                GW_EACH_##R(GW_FMA##V) \
-                l += a_step; \
-                b += b_step; \
+        for (; groups > 0; groups--, a_at += R, d_at += R, c_at += R) { \
+            GW_EACH_##R(GW_ROW) \
+            GW_EACH_##R(GW_ZERO##V) \
+            for (const gw_run* run = runs; run != end; run++) { \
+                ptrdiff_t l = run->a; \
+                const GW_REAL* b = start + run->b * b_unit; \
+                for (ptrdiff_t left = run->k; left; left--) { \
+                    GW_READ##V \
+                    GW_EACH_##R(GW_FMA##V) \
+                    l += a_step; \
+                    b += b_step; \
+                } \
             } \
+            const GW_NAME(gw_depth)* last = depth; \
+            __asm__ volatile("" : "+r"(last)); /* or all that is read of it stays in registers meanwhile */ \
+            const uint16_t mask = last->mask; \
+            const GW_REAL alpha = last->ending.alpha, beta = last->ending.beta; \
+            (void)mask; \
+            if (alpha != 1) { GW_EACH_##R(GW_SCALE##V) } \
+            if (beta != 0) { GW_EACH_##R(GW_ADD##V) } \
+            if (last->ending.relu) { GW_EACH_##R(GW_CUT##V) } \
+            GW_EACH_##R(GW_PUT##V) \
         } \
-        const uint16_t mask = depth->mask; \
-        const GW_REAL alpha = depth->alpha, beta = depth->beta; \
-        (void)mask; \
-        if (alpha != 1) { GW_EACH_##R(GW_SCALE##V) } \
-        if (beta != 0) { GW_EACH_##R(GW_ADD##V) } \
-        GW_EACH_##R(GW_PUT##V) \
     }
 
 #if GW_TILE_ROWS == 8
@@ -113,6 +141,8 @@ GW_TILE(2, 2)
 GW_TILE(2, 1)
 #if GW_MASKS
 GW_TILE(8, h)
+GW_TILE(5, h)
+GW_TILE(4, h)
 #endif
 
 /* Half a vector of columns in whole vectors: the even and the odd elements of each run side by side, which are two neighbours in
@@ -136,40 +166,57 @@ GW_INLINE GW_NAME(gw_vec) GW_NAME(gw_one)(const GW_REAL* p) {
     memcpy(&x, p, sizeof x);
     return (GW_NAME(gw_vec))GW_SPREAD((int64_t)x);
 }
-GW_CALLED void GW_NAME(gw_tile_8xp)(const GW_NAME(gw_depth)* depth, const GW_REAL* a, const ptrdiff_t* a_at, const GW_REAL* b,
-                                    GW_REAL* c, const ptrdiff_t* c_at) {
-    enum { half = GW_VECTOR_BYTES / sizeof(GW_REAL) / 2 };
-    const gw_run *run = depth->runs, *const end = run + depth->count;
-    GW_REAL sums[8 * half] __attribute__((aligned(64)));
-    GW_EACH_8(GW_ROW)
-    GW_EACH_8(GW_ZERO1)
-    for (; run != end; run++) {
-        ptrdiff_t l = run->a;
-        for (ptrdiff_t left = run->k / 2; left; left--) {
-            GW_READ1
-            GW_EACH_8(GW_PAIR)
-            l += 2;
-            b += GW_W;
-        }
-        if (run->k % 2) {
-            GW_READ1
-            GW_EACH_8(GW_ODD)
-            b += GW_W;
-        }
+#define GW_SUMS_4 GW_SUM(0, 1) GW_SUM(2, 3)
+#define GW_SUMS_5 GW_SUMS_4 GW_SUM(4, 4)
+#define GW_SUMS_8 GW_SUMS_4 GW_SUM(4, 5) GW_SUM(6, 7)
+#define GW_TILE_PAIRS(R) \
+    GW_CALLED void GW_NAME(gw_tile_##R##xp)(ptrdiff_t groups, const GW_NAME(gw_depth)* depth, const GW_REAL* a, \
+                                            const ptrdiff_t* a_at, const GW_REAL* start, const GW_REAL* d, \
+                                            const ptrdiff_t* d_at, GW_REAL* c, const ptrdiff_t* c_at) { \
+        enum { half = GW_VECTOR_BYTES / sizeof(GW_REAL) / 2 }; \
+        const gw_run *const runs = depth->runs, *const end = runs + depth->count; \
+        const GW_NAME(gw_ending) ending = depth->ending; \
+        const uint16_t mask = depth->mask; \
+        GW_REAL sums[8 * half] __attribute__((aligned(64))); \
+        for (; groups > 0; groups--, a_at += R, d_at += R, c_at += R) { \
+            const GW_REAL* b = start; \
+            GW_EACH_##R(GW_ROW) \
+            GW_EACH_##R(GW_ZERO1) \
+            for (const gw_run* run = runs; run != end; run++) { \
+                ptrdiff_t l = run->a; \
+                for (ptrdiff_t left = run->k / 2; left; left--) { \
+                    GW_READ1 \
+                    GW_EACH_##R(GW_PAIR) \
+                    l += 2; \
+                    b += GW_W; \
+                } \
+                if (run->k % 2) { \
+                    GW_READ1 \
+                    GW_EACH_##R(GW_ODD) \
+                    b += GW_W; \
+                } \
+            } \
+            GW_SUMS_##R \
+            for (int i = 0; i < R; i++) { \
+                GW_NAME(gw_half) sum = *(const GW_NAME(gw_half_mem)*)(sums + i * half), y = {0}; \
+                if (ending.beta != 0) GW_MASKED_READ(gw_half_mem, y, d + d_at[i], mask); \
+                GW_ENDED(sum, y) \
+                GW_MASKED(gw_half_mem, c + c_at[i], sum, mask); \
+            } \
+        } \
     }
-    GW_SUM(0, 1) GW_SUM(2, 3) GW_SUM(4, 5) GW_SUM(6, 7)
-    for (int i = 0; i < 8; i++) {
-        GW_NAME(gw_half) sum = *(const GW_NAME(gw_half_mem)*)(sums + i * half), y = {0};
-        if (depth->beta != 0) GW_MASKED_READ(gw_half_mem, y, c + c_at[i], depth->mask);
-        const GW_REAL alpha = depth->alpha, beta = depth->beta;
-        GW_SCALED(sum, y)
-        GW_MASKED(gw_half_mem, c + c_at[i], sum, depth->mask);
-    }
-}
+GW_TILE_PAIRS(8)
+GW_TILE_PAIRS(5)
+GW_TILE_PAIRS(4)
 #endif
 
-typedef void (*GW_NAME(gw_tile))(const GW_NAME(gw_depth)*, const GW_REAL*, const ptrdiff_t*, const GW_REAL*, GW_REAL*,
-                                 const ptrdiff_t*);
+typedef void (*GW_NAME(gw_tile))(ptrdiff_t, const GW_NAME(gw_depth)*, const GW_REAL*, const ptrdiff_t*, const GW_REAL*,
+                                 const GW_REAL*, const ptrdiff_t*, GW_REAL*, const ptrdiff_t*);
+
+GW_INLINE GW_REAL GW_NAME(gw_ended)(GW_REAL sum, GW_NAME(gw_ending) ending, const GW_REAL* d) {
+    sum = ending.beta == 0 ? ending.alpha * sum : ending.alpha * sum + ending.beta * *d;
+    return ending.relu && sum <= 0 ? 0 : sum;
+}
 
 /* A row of n reals: vectors, then halves of them. */
 GW_CALLED void GW_NAME(gw_copy)(GW_REAL* __restrict__ to, const GW_REAL* __restrict__ from, ptrdiff_t n) {
@@ -191,28 +238,29 @@ GW_CALLED void GW_NAME(gw_copy)(GW_REAL* __restrict__ to, const GW_REAL* __restr
 /* The kinds of strips: as many vectors, or half of one, or half of one in pairs. */
 enum { GW_NAME(gw_strip_half) = 4, GW_NAME(gw_strip_pairs) = 5 };
 
-/* C = alpha X + beta C for rows of X that lie `width` apart: rounded as a tile does it. */
-GW_CALLED void GW_NAME(gw_finish)(ptrdiff_t rows, ptrdiff_t cols, GW_REAL alpha, const GW_REAL* x, ptrdiff_t width, GW_REAL beta,
-                                  GW_REAL* c, const ptrdiff_t* c_at, ptrdiff_t c_j) {
+/* C = alpha X + beta D for rows of X that lie `width` apart: rounded as a tile does it. */
+GW_CALLED void GW_NAME(gw_finish)(ptrdiff_t rows, ptrdiff_t cols, GW_NAME(gw_ending) ending, const GW_REAL* x, ptrdiff_t width,
+                                  GW_NAME(gw_addend) add, GW_REAL* c, const ptrdiff_t* c_at, ptrdiff_t c_j) {
     for (; rows > 0; rows--, x += width) {
         GW_REAL* to = c + *c_at++;
+        const GW_REAL* d = add.d + *add.at++;
         ptrdiff_t j = 0;
-        if (alpha == 1 && beta == 0 && c_j == 1) {
+        if (ending.alpha == 1 && ending.beta == 0 && !ending.relu && c_j == 1) {
             GW_NAME(gw_copy)(to, x, cols);
             continue;
         }
-        if (c_j == 1) {
+        if (c_j == 1 && (add.j == 1 || ending.beta == 0)) {
             for (; j + GW_W <= cols; j += GW_W) {
                 GW_NAME(gw_vec) sum = GW_LOAD(x + j);
-                GW_SCALED(sum, GW_LOAD(to + j))
+                GW_ENDED(sum, GW_LOAD(d + j))
                 GW_STORE(to + j, sum);
             }
 #if GW_MASKS
             if (j < cols) {
                 const uint16_t mask = (uint16_t)~(0xffffu << (cols - j));
-                GW_NAME(gw_vec) sum = GW_LOAD(x + j), y;
-                GW_MASKED_READ(gw_mem, y, to + j, mask);
-                GW_SCALED(sum, y)
+                GW_NAME(gw_vec) sum = GW_LOAD(x + j), y = {0};
+                if (ending.beta != 0) GW_MASKED_READ(gw_mem, y, d + j, mask);
+                GW_ENDED(sum, y)
                 GW_MASKED(gw_mem, to + j, sum, mask);
                 continue;
             }
@@ -220,7 +268,7 @@ GW_CALLED void GW_NAME(gw_finish)(ptrdiff_t rows, ptrdiff_t cols, GW_REAL alpha,
         }
         for (; j < cols; j++) {
             GW_REAL sum = x[j];
-            GW_SCALED(sum, to[j * c_j])
+            GW_ENDED_ONE(sum, d[j * add.j])
             to[j * c_j] = sum;
         }
     }
@@ -249,30 +297,33 @@ GW_UNROLLED void GW_NAME(gw_square)(ptrdiff_t cols, const GW_REAL* from, ptrdiff
 /* The same where the rows of C are its columns: X has up to GW_TURNED rows, which lie side by side in C, and its columns lie c_j
    apart there. In squares, so that C is written by whole lines. */
 #define GW_TURNED 16
-GW_CALLED void GW_NAME(gw_finish_turned)(ptrdiff_t rows, ptrdiff_t cols, GW_REAL alpha, const GW_REAL* x, ptrdiff_t width,
-                                         GW_REAL beta, GW_REAL* c, ptrdiff_t c_j) {
+GW_CALLED void GW_NAME(gw_finish_turned)(ptrdiff_t rows, ptrdiff_t cols, GW_NAME(gw_ending) ending, const GW_REAL* x, ptrdiff_t width,
+                                         GW_NAME(gw_addend) add, GW_REAL* c, ptrdiff_t c_j) {
     enum { W = GW_VECTOR_BYTES / sizeof(GW_REAL) };
+    const int plain = ending.alpha == 1 && ending.beta == 0 && !ending.relu;
     for (ptrdiff_t j = 0; j < cols; j += W)
         for (ptrdiff_t i = 0; i < rows; i += W) {
             const ptrdiff_t in = rows - i < W ? rows - i : W, jn = cols - j < W ? cols - j : W;
             GW_REAL turned[W * W] __attribute__((aligned(64)));
-            if (in == W && jn == W && alpha == 1 && beta == 0) {
+            if (in == W && jn == W && plain) {
                 GW_NAME(gw_square)(W, x + i * width + j, width, c + j * c_j + i, c_j);
                 continue;
             }
             GW_NAME(gw_square)(in, x + i * width + j, width, turned, W);
+            const int together = in == W && (ending.beta == 0 || add.at[i + W - 1] - add.at[i] == W - 1);
             for (ptrdiff_t l = 0; l < jn; l++) {
                 GW_REAL* to = c + (j + l) * c_j + i;
-                if (alpha == 1 && beta == 0) {
+                const GW_REAL* d = add.d + (j + l) * add.j;
+                if (plain) {
                     GW_NAME(gw_copy)(to, turned + l * W, in);
-                } else if (in == W) {
+                } else if (together) {
                     GW_NAME(gw_vec) sum = GW_LOAD(turned + l * W);
-                    GW_SCALED(sum, GW_LOAD(to))
+                    GW_ENDED(sum, GW_LOAD(d + add.at[i]))
                     GW_STORE(to, sum);
                 } else {
                     for (ptrdiff_t r = 0; r < in; r++) {
                         GW_REAL sum = turned[l * W + r];
-                        GW_SCALED(sum, to[r])
+                        GW_ENDED_ONE(sum, d[add.at[i + r]])
                         to[r] = sum;
                     }
                 }
@@ -281,8 +332,8 @@ GW_CALLED void GW_NAME(gw_finish_turned)(ptrdiff_t rows, ptrdiff_t cols, GW_REAL
 }
 
 /* m rows by one strip of B, of which cols columns exist. After the last row, a_at holds it again up to a multiple of eight. */
-GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW_REAL alpha, GW_NAME(gw_depth)* depth,
-                                 const GW_REAL* a, const ptrdiff_t* a_at, const GW_REAL* b, GW_REAL beta, GW_REAL* c,
+GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW_NAME(gw_ending) ending, GW_NAME(gw_depth)* depth,
+                                 const GW_REAL* a, const ptrdiff_t* a_at, const GW_REAL* b, GW_NAME(gw_addend) add, GW_REAL* c,
                                  const ptrdiff_t* c_at, ptrdiff_t c_j) {
     static const GW_NAME(gw_tile) tiles[5][3] = {
         {GW_NAME(gw_tile_8x1), GW_NAME(gw_tile_4x1), GW_NAME(gw_tile_2x1)},
@@ -294,43 +345,50 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW
         {0, GW_NAME(gw_tile_4x3), GW_NAME(gw_tile_2x3)},
 #endif
 #if GW_MASKS
-        {GW_NAME(gw_tile_8xh), 0, 0},
+        {GW_NAME(gw_tile_8xh), GW_NAME(gw_tile_5xh), GW_NAME(gw_tile_4xh)},
 #endif
 #if GW_PAIRS
-        {GW_NAME(gw_tile_8xp), 0, 0},
+        {GW_NAME(gw_tile_8xp), GW_NAME(gw_tile_5xp), GW_NAME(gw_tile_4xp)},
 #endif
     };
     const ptrdiff_t width = kind <= 3 ? kind * GW_W : GW_W / 2;
     const GW_NAME(gw_tile)* tile = tiles[kind - 1];
     /* half a vector of columns is read as a whole one, behind the last row */
     GW_REAL aside[(GW_TURNED * 3 + 1) * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64)));
-    const ptrdiff_t aside_at[8] = {0, width, 2 * width, 3 * width, 4 * width, 5 * width, 6 * width, 7 * width};
-    const int straight = c_j == 1 && (GW_MASKS || cols == width);
+    ptrdiff_t aside_at[GW_TURNED];
+    const int straight = c_j == 1 && (add.j == 1 || ending.beta == 0) && (GW_MASKS || cols == width);
     const uint16_t edge = (uint16_t)~(0xffffffffu << (cols - (kind <= 3 ? width - GW_W : 0)));
     for (ptrdiff_t i = 0, rows; i < m; i += rows) {
         const ptrdiff_t left = m - i;
-        int size = left > 6 || !tile[1] ? 0 : left > 2 ? 1 : 2;
-        if (!tile[size]) size = 1;
-        rows = left < 8 >> size ? left : 8 >> size;
-        if (straight && rows == 8 >> size) {
+        int size = left > 6 ? 0 : left > 2 ? 1 : 2;
+        ptrdiff_t high = 8 >> size, groups = left / high;
+        if (kind > 3) { /* tiles of 8, 5 and 4 rows: 9 rows are 5 and 4, not 8 and 1 */
+            size = left > 10 || (left > 5 && left < 9) ? 0 : left > 4 ? 1 : 2;
+            high = size == 0 ? 8 : 6 - size;
+            groups = left > 10 ? (left - 3) / 8 : left >= high;
+        } else if (!tile[size]) {
+            size = 1, high = 4, groups = left / 4;
+        }
+        if (straight && groups > 0) {
+            rows = groups * high;
             depth->mask = edge;
-            depth->alpha = alpha;
-            depth->beta = beta;
-            tile[size](depth, a, a_at + i, b, c, c_at + i);
+            depth->ending = ending;
+            tile[size](groups, depth, a, a_at + i, b, add.d, add.at + i, c, c_at + i);
             continue;
         }
+        for (ptrdiff_t r = 0; r < GW_TURNED; r++) aside_at[r] = r * width;
         depth->mask = 0xffff;
-        depth->alpha = 1;
-        depth->beta = 0;
+        depth->ending = (GW_NAME(gw_ending)){1, 0, 0};
+        const GW_NAME(gw_addend) here = {add.d, add.at + i, add.j};
         const ptrdiff_t most = left < GW_TURNED ? left : GW_TURNED;
         if (c_j != 1 && width >= GW_W && gw_in_line(c_at + i, most)) { /* C is written as its transpose */
-            for (rows = 0; rows < most; rows += 8 >> size)
-                tile[size](depth, a, a_at + i + rows, b, aside + rows * width, aside_at);
             rows = most;
-            GW_NAME(gw_finish_turned)(rows, cols, alpha, aside, width, beta, c + c_at[i], c_j);
+            tile[size]((rows + high - 1) / high, depth, a, a_at + i, b, aside, aside_at, aside, aside_at);
+            GW_NAME(gw_finish_turned)(rows, cols, ending, aside, width, here, c + c_at[i], c_j);
         } else { /* the tile hangs over an edge of C */
-            tile[size](depth, a, a_at + i, b, aside, aside_at);
-            GW_NAME(gw_finish)(rows, cols, alpha, aside, width, beta, c, c_at + i, c_j);
+            rows = left < high ? left : high;
+            tile[size](1, depth, a, a_at + i, b, aside, aside_at, aside, aside_at);
+            GW_NAME(gw_finish)(rows, cols, ending, aside, width, here, c, c_at + i, c_j);
         }
     }
 }
@@ -353,15 +411,15 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW
 #define GW_LAST1 GW_COLUMN_LAST(0)
 #define GW_LAST2 GW_COLUMN_LAST(0) GW_COLUMN_LAST(1)
 #define GW_LAST3 GW_COLUMN_LAST(0) GW_COLUMN_LAST(1) GW_COLUMN_LAST(2)
-#define GW_ENDED(i, V) { GW_NAME(gw_vec) x; GW_MASKED_READ(gw_mem, x, p##i + l, mask); GW_DOT##V(i) }
-#define GW_ENDED1(i) GW_ENDED(i, 1)
-#define GW_ENDED2(i) GW_ENDED(i, 2)
-#define GW_ENDED3(i) GW_ENDED(i, 3)
+#define GW_DOTEND(i, V) { GW_NAME(gw_vec) x; GW_MASKED_READ(gw_mem, x, p##i + l, mask); GW_DOT##V(i) }
+#define GW_DOTEND1(i) GW_DOTEND(i, 1)
+#define GW_DOTEND2(i) GW_DOTEND(i, 2)
+#define GW_DOTEND3(i) GW_DOTEND(i, 3)
 #define GW_OVER(V) \
     if (l < last) { \
         const uint16_t mask = (uint16_t)~(0xffffffffu << (last - l)); \
         GW_LAST##V \
-        GW_EACH_8(GW_ENDED##V) \
+        GW_EACH_8(GW_DOTEND##V) \
     }
 #else
 #define GW_OVER(V) \
@@ -421,13 +479,13 @@ GW_DOTS(3)
 #endif
 
 /* m rows and n columns so. After the last row, a_at holds it again up to a multiple of eight. */
-GW_CALLED void GW_NAME(gw_dots)(ptrdiff_t m, ptrdiff_t n, GW_REAL alpha, const GW_NAME(gw_depth)* depth, const GW_REAL* a,
-                                const ptrdiff_t* a_at, const GW_REAL* b, ptrdiff_t b_col, GW_REAL beta, GW_REAL* c,
+GW_CALLED void GW_NAME(gw_dots)(ptrdiff_t m, ptrdiff_t n, GW_NAME(gw_ending) ending, const GW_NAME(gw_depth)* depth, const GW_REAL* a,
+                                const ptrdiff_t* a_at, const GW_REAL* b, ptrdiff_t b_col, GW_NAME(gw_addend) add, GW_REAL* c,
                                 const ptrdiff_t* c_at, ptrdiff_t c_j) {
     GW_REAL sums[24] __attribute__((aligned(64)));
     for (ptrdiff_t i = 0; i < m; i += 8) {
         const ptrdiff_t rows = m - i < 8 ? m - i : 8;
-        const int line = alpha == 1 && beta == 0 && rows == 8 && gw_in_line(c_at + i, 8);
+        const int line = ending.alpha == 1 && ending.beta == 0 && !ending.relu && rows == 8 && gw_in_line(c_at + i, 8);
         for (ptrdiff_t j = 0, columns; j < n; j += columns) {
             columns = n - j;
 #if GW_TILE_ROWS == 8
@@ -444,10 +502,8 @@ GW_CALLED void GW_NAME(gw_dots)(ptrdiff_t m, ptrdiff_t n, GW_REAL alpha, const G
                     memcpy(to + c_at[i], sums + 8 * v, 8 * sizeof *sums);
                     continue;
                 }
-                for (ptrdiff_t r = 0; r < rows; r++) {
-                    const GW_REAL sum = sums[8 * v + r];
-                    to[c_at[i + r]] = beta == 0 ? alpha * sum : alpha * sum + beta * to[c_at[i + r]];
-                }
+                for (ptrdiff_t r = 0; r < rows; r++)
+                    to[c_at[i + r]] = GW_NAME(gw_ended)(sums[8 * v + r], ending, add.d + add.at[i + r] + (j + v) * add.j);
             }
         }
     }
@@ -455,16 +511,18 @@ GW_CALLED void GW_NAME(gw_dots)(ptrdiff_t m, ptrdiff_t n, GW_REAL alpha, const G
 
 /* Up to half a vector of columns of m rows that lie together in A: vectors of rows, which take no longer than their columns are.
    Returns how many rows that were. `depth` has the parts of A and B exchanged. */
-GW_CALLED ptrdiff_t GW_NAME(gw_upright)(ptrdiff_t m, ptrdiff_t cols, GW_REAL alpha, GW_NAME(gw_depth)* depth, const GW_REAL* a,
-                                        const GW_REAL* b, ptrdiff_t b_col, GW_REAL beta, GW_REAL* c, const ptrdiff_t* c_at,
-                                        ptrdiff_t c_row, ptrdiff_t c_j) {
-    ptrdiff_t b_at[GW_VECTOR_BYTES / sizeof(GW_REAL) + 8], to[GW_VECTOR_BYTES / sizeof(GW_REAL)], i = 0;
-    for (ptrdiff_t j = 0; j < cols; j++) b_at[j] = j * b_col, to[j] = j * c_j;
+GW_CALLED ptrdiff_t GW_NAME(gw_upright)(ptrdiff_t m, ptrdiff_t cols, GW_NAME(gw_ending) ending, GW_NAME(gw_depth)* depth,
+                                        const GW_REAL* a, const GW_REAL* b, ptrdiff_t b_col, GW_NAME(gw_addend) add, ptrdiff_t d_row,
+                                        GW_REAL* c, const ptrdiff_t* c_at, ptrdiff_t c_row, ptrdiff_t c_j) {
+    enum { W = GW_VECTOR_BYTES / sizeof(GW_REAL) };
+    ptrdiff_t b_at[W + 8], to[W], from[W], i = 0;
+    for (ptrdiff_t j = 0; j < cols; j++) b_at[j] = j * b_col, to[j] = j * c_j, from[j] = j * add.j;
     for (ptrdiff_t j = cols; j < cols + 8; j++) b_at[j] = b_at[cols - 1];
     for (ptrdiff_t vectors; m - i >= GW_W; i += vectors * GW_W) {
         vectors = (m - i) / GW_W;
         vectors = vectors == 4 ? 2 : vectors < 3 ? vectors : 3;
-        GW_NAME(gw_strip)(cols, vectors, vectors * GW_W, alpha, depth, b, b_at, a + i, beta, c + c_at[i], to, c_row);
+        const GW_NAME(gw_addend) turned = {add.d + add.at[i], from, d_row};
+        GW_NAME(gw_strip)(cols, vectors, vectors * GW_W, ending, depth, b, b_at, a + i, turned, c + c_at[i], to, c_row);
     }
     return i;
 }
@@ -575,7 +633,7 @@ GW_CALLED void GW_NAME(gw_pack_columns)(ptrdiff_t m, ptrdiff_t k, ptrdiff_t whol
     }
 }
 
-/* ---- products with a vector: y = alpha A x + beta y ---- */
+/* ---- products with a vector: y = alpha A x + beta d ---- */
 
 /* A sum of k columns of A, `vectors` vectors long, up to GW_COMBINED: four columns at a time, which lie together or far apart.
    Where there are one or two vectors, sums of their own keep one addition from waiting for the other. */
@@ -633,23 +691,26 @@ GW_CALLED void GW_NAME(gw_combine)(ptrdiff_t vectors, ptrdiff_t k, const GW_REAL
         }
 }
 
-GW_CALLED void GW_NAME(gw_gemv)(ptrdiff_t m, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row, ptrdiff_t a_col,
-                                const GW_REAL* x, ptrdiff_t x_step, GW_REAL beta, GW_REAL* y, ptrdiff_t y_step) {
+GW_CALLED void GW_NAME(gw_gemv)(ptrdiff_t m, ptrdiff_t k, GW_NAME(gw_ending) ending, const GW_REAL* a, ptrdiff_t a_row,
+                                ptrdiff_t a_col, const GW_REAL* x, ptrdiff_t x_step, const GW_REAL* d, ptrdiff_t d_step, GW_REAL* y,
+                                ptrdiff_t y_step) {
     enum { W = GW_VECTOR_BYTES / sizeof(GW_REAL) };
     GW_REAL part[GW_COMBINED * W] __attribute__((aligned(64)));
     const ptrdiff_t none = 0;
     ptrdiff_t rows;
     if (m > 1 && a_row != 1 && a_col == 1 && x_step == 1) { /* inner products of rows */
         const gw_run run = {0, 0, k};
-        const GW_NAME(gw_depth) depth = {&run, 1, 1, 1, 1, 0, 1, 0};
-        ptrdiff_t a_at[GW_COMBINED], y_at[GW_COMBINED];
+        const GW_NAME(gw_depth) depth = {&run, 1, 1, 1, 1, 0, {1, 0, 0}};
+        ptrdiff_t a_at[GW_COMBINED], y_at[GW_COMBINED], d_at[GW_COMBINED];
         for (ptrdiff_t i = 0; i < m; i += GW_COMBINED) {
             rows = m - i < GW_COMBINED ? m - i : GW_COMBINED;
             for (ptrdiff_t j = 0; j < GW_COMBINED; j++) {
                 a_at[j] = (i + (j < rows ? j : rows - 1)) * a_row;
                 y_at[j] = (i + j) * y_step;
+                d_at[j] = (i + j) * d_step;
             }
-            GW_NAME(gw_dots)(rows, 1, alpha, &depth, a, a_at, x, 0, beta, y, y_at, 0);
+            const GW_NAME(gw_addend) add = {d, d_at, 0};
+            GW_NAME(gw_dots)(rows, 1, ending, &depth, a, a_at, x, 0, add, y, y_at, 0);
         }
         return;
     }
@@ -685,13 +746,12 @@ GW_CALLED void GW_NAME(gw_gemv)(ptrdiff_t m, ptrdiff_t k, GW_REAL alpha, const G
             part[0] = sum;
         }
         if (y_step == 1 && rows > 1) {
-            GW_NAME(gw_finish)(1, rows, alpha, part, 0, beta, y + i, &none, 1);
+            const GW_NAME(gw_addend) add = {d + i * d_step, &none, d_step};
+            GW_NAME(gw_finish)(1, rows, ending, part, 0, add, y + i, &none, 1);
             continue;
         }
-        for (ptrdiff_t j = 0; j < rows; j++) {
-            GW_REAL* to = y + (i + j) * y_step;
-            *to = beta == 0 ? alpha * part[j] : alpha * part[j] + beta * *to;
-        }
+        for (ptrdiff_t j = 0; j < rows; j++)
+            y[(i + j) * y_step] = GW_NAME(gw_ended)(part[j], ending, d + (i + j) * d_step);
     }
 }
 
@@ -719,8 +779,8 @@ GW_CALLED void GW_NAME(gw_gemv)(ptrdiff_t m, ptrdiff_t k, GW_REAL alpha, const G
 GW_ROW_OF(1)
 GW_ROW_OF(2)
 GW_ROW_OF(4)
-GW_CALLED void GW_NAME(gw_row)(const gw_level* depth, ptrdiff_t n, GW_REAL alpha, const GW_REAL* a, const GW_REAL* b, GW_REAL beta,
-                               GW_REAL* c) {
+GW_CALLED void GW_NAME(gw_row)(const gw_level* depth, ptrdiff_t n, GW_NAME(gw_ending) ending, const GW_REAL* a, const GW_REAL* b,
+                               const GW_REAL* d, ptrdiff_t d_j, GW_REAL* c) {
     enum { W = GW_VECTOR_BYTES / sizeof(GW_REAL) };
     GW_REAL part[4 * W] __attribute__((aligned(64)));
     const ptrdiff_t none = 0;
@@ -741,8 +801,9 @@ GW_CALLED void GW_NAME(gw_row)(const gw_level* depth, ptrdiff_t n, GW_REAL alpha
                         for (ptrdiff_t r = 0; r < n; r++) part[r] += x * p[r];
                     }
         }
-        if (whole) GW_NAME(gw_finish)(1, whole, alpha, part, 0, beta, c + j, &none, 1);
-        if (left > whole) GW_NAME(gw_finish)(1, left - whole, alpha, part + over, 0, beta, c + j + whole, &none, 1);
+        const GW_NAME(gw_addend) here = {d + j * d_j, &none, d_j}, rest = {d + (j + whole) * d_j, &none, d_j};
+        if (whole) GW_NAME(gw_finish)(1, whole, ending, part, 0, here, c + j, &none, 1);
+        if (left > whole) GW_NAME(gw_finish)(1, left - whole, ending, part + over, 0, rest, c + j + whole, &none, 1);
     }
 }
 
@@ -771,7 +832,7 @@ GW_INLINE int GW_NAME(gw_dotted)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_
 
 /* Rows [row, row + m) and columns [column, column + n) of a contraction. */
 GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t row, ptrdiff_t m, ptrdiff_t column, ptrdiff_t n,
-                                         GW_REAL alpha, const GW_REAL* a, const GW_REAL* b, GW_REAL beta, GW_REAL* c) {
+                                         GW_NAME(gw_ending) whole, const GW_REAL* a, const GW_REAL* b, const GW_REAL* d, GW_REAL* c) {
     const gw_level *const outer = what->depth + 1, depth = what->depth[2], rows = what->rows[2];
     const ptrdiff_t columns = GW_COLUMN_BYTES / (ptrdiff_t)sizeof(GW_REAL) / (3 * GW_W) * (3 * GW_W);
     const ptrdiff_t b_row = depth.other, b_col = what->b_j;
@@ -784,7 +845,7 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                      (outer[-1].extent == 1 || outer[-1].other == outer[0].extent * outer[0].other);
     GW_REAL *const packed_a = GW_NAME(gw_packed_a), *const packed_b = GW_NAME(gw_packed_b);
     gw_run runs[GW_MOST_DEPTH], together[GW_MOST_DEPTH];
-    ptrdiff_t a_at[GW_MOST_ROWS + 8], c_at[GW_MOST_ROWS + 8];
+    ptrdiff_t a_at[GW_MOST_ROWS + 8], c_at[GW_MOST_ROWS + 8], elsewhere[GW_MOST_ROWS + 8];
     /* A is used where it is: packing its rows never paid, nor did packing its columns while they fitted one block of the depth.
        Of a longer depth, columns that fall on few lines of the cache are collected: 1024 x 32 x 2048, A transposed, goes at 64%
        of the peak instead of 39%. Where tiles have four rows, more of them go over a line: 3072 x 100 x 128, 83%, not 73%. */
@@ -800,7 +861,9 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
         for (ptrdiff_t l0 = 0; l0 < what->k; l0 += deep) {
             const ptrdiff_t ln = what->k - l0 < deep ? what->k - l0 : deep;
             with.count = gw_runs(what->depth, l0, ln, runs);
-            const GW_REAL keep = l0 == 0 ? beta : 1;
+            /* D is added to the first block of the depth, the others to what is there; relu is of the last one */
+            const int first = l0 == 0, beside = first && whole.beta != 0 && d != c;
+            const GW_NAME(gw_ending) ending = {whole.alpha, first ? whole.beta : 1, l0 + ln == what->k && whole.relu};
             for (ptrdiff_t r = 0, l = 0; r < with.count; l += runs[r++].k) together[r] = (gw_run){runs[r].a, l, runs[r].k};
             ptrdiff_t packed_to = 0; /* the columns up to here are packed */
             for (ptrdiff_t i0 = 0; i0 < m; i0 += GW_BLOCK) {
@@ -808,6 +871,10 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                 const GW_REAL* from_a = a;
                 with.a_step = depth.a;
                 gw_places(what->rows, row + i0, in, a_at, c_at);
+                GW_NAME(gw_addend) add = {c, c_at, what->c_j};
+                if (beside) {
+                    add = (GW_NAME(gw_addend)){d, gw_places_of_d(what->rows, row + i0, in, elsewhere), what->d_j};
+                }
                 if (dots) {
                     for (ptrdiff_t i = in; i < in + 8; i++) a_at[i] = a_at[in - 1];
                     const GW_REAL* from_b = b + column * b_col;
@@ -822,7 +889,8 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                         from_col = ln;
                         with.runs = together;
                     }
-                    GW_NAME(gw_dots)(in, n, alpha, &with, a, a_at, from_b, from_col, keep, c + column * what->c_j, c_at, what->c_j);
+                    add.d += column * add.j;
+                    GW_NAME(gw_dots)(in, n, ending, &with, a, a_at, from_b, from_col, add, c + column * what->c_j, c_at, what->c_j);
                     continue;
                 }
                 if (pack_a) {
@@ -839,6 +907,7 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                     const ptrdiff_t cols = jn - j < width ? jn - j : width;
                     const GW_REAL* from = b + (column + j0 + j) * b_col;
                     GW_REAL *strip = packed_b + j * ln, *to = c + (column + j0 + j) * what->c_j;
+                    GW_NAME(gw_addend) from_d = {add.d + (column + j0 + j) * add.j, add.at, add.j};
                     ptrdiff_t done = 0;
                     if (cols <= GW_W / 2 && plain && rows.a == 1 && depth.a != 1 && in >= GW_W) {
                         const gw_run upright = {runs[0].b, l0 * depth.a, ln};
@@ -846,8 +915,9 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                         with.b_unit = 1;
                         with.a_step = b_row;
                         with.b_step = depth.a;
-                        done = GW_NAME(gw_upright)(in, cols, alpha, &with, a + row + i0, from, b_col, keep, to, c_at, rows.other,
-                                                   what->c_j);
+                        done = GW_NAME(gw_upright)(in, cols, ending, &with, a + row + i0, from, b_col, from_d,
+                                                   beside ? rows.d : rows.other, to, c_at, rows.other, what->c_j);
+                        from_d.at += done;
                         with.a_step = pack_a ? 16 : depth.a;
                         if (done == in) continue;
                     }
@@ -855,7 +925,7 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                         with.runs = runs;
                         with.b_step = b_row;
                         with.b_unit = 1;
-                        GW_NAME(gw_strip)(in - done, kind, cols, alpha, &with, from_a, a_at + done, from, keep, to, c_at + done,
+                        GW_NAME(gw_strip)(in - done, kind, cols, ending, &with, from_a, a_at + done, from, from_d, to, c_at + done,
                                           what->c_j);
                         continue;
                     }
@@ -880,7 +950,7 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                     }
                     with.runs = together;
                     with.b_step = with.b_unit = width;
-                    GW_NAME(gw_strip)(in - done, kind, cols, alpha, &with, from_a, a_at + done, strip, keep, to, c_at + done,
+                    GW_NAME(gw_strip)(in - done, kind, cols, ending, &with, from_a, a_at + done, strip, from_d, to, c_at + done,
                                       what->c_j);
                 }
             }
@@ -892,8 +962,8 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
 typedef struct {
     const gw_contraction* what;
     ptrdiff_t unit, units, parts, columns;
-    GW_REAL alpha, beta;
-    const GW_REAL *a, *b;
+    GW_NAME(gw_ending) ending;
+    const GW_REAL *a, *b, *d;
     GW_REAL* c;
 } GW_NAME(gw_divided);
 GW_CALLED void GW_NAME(gw_contract_parts)(void* of, ptrdiff_t from, ptrdiff_t to, void* own) {
@@ -903,13 +973,13 @@ GW_CALLED void GW_NAME(gw_contract_parts)(void* of, ptrdiff_t from, ptrdiff_t to
     const ptrdiff_t first = x->units * from / x->parts * x->unit, end = x->units * to / x->parts * x->unit;
     const ptrdiff_t count = (end < most ? end : most) - first;
     if (x->columns)
-        GW_NAME(gw_contract_part)(x->what, 0, m, first, count, x->alpha, x->a, x->b, x->beta, x->c);
+        GW_NAME(gw_contract_part)(x->what, 0, m, first, count, x->ending, x->a, x->b, x->d, x->c);
     else
-        GW_NAME(gw_contract_part)(x->what, first, count, 0, n, x->alpha, x->a, x->b, x->beta, x->c);
+        GW_NAME(gw_contract_part)(x->what, first, count, 0, n, x->ending, x->a, x->b, x->d, x->c);
 }
 
-GW_CALLED void GW_NAME(gw_contract_all)(const gw_contraction* what, GW_REAL alpha, const GW_REAL* a, const GW_REAL* b,
-                                        GW_REAL beta, GW_REAL* c) {
+GW_CALLED void GW_NAME(gw_contract_all)(const gw_contraction* what, GW_NAME(gw_ending) ending, const GW_REAL* a, const GW_REAL* b,
+                                        const GW_REAL* d, GW_REAL* c) {
     const ptrdiff_t m = what->m, n = what->n;
     if ((double)m * n * what->k >= GW_PARALLEL && gw_team_size() > 1) {
         /* Columns are divided, so that a weight stays with one core, or rows, where each core packs all of B, which takes as long
@@ -918,95 +988,102 @@ GW_CALLED void GW_NAME(gw_contract_all)(const gw_contraction* what, GW_REAL alph
         const ptrdiff_t most_columns = (across + size - 1) / size * wide, most_rows = (down + size - 1) / size * 8;
         const int by_columns = across > 1 && (double)most_columns * m <= (double)(most_rows + 10) * n;
         const ptrdiff_t unit = by_columns ? wide : 8, units = by_columns ? across : down;
-        GW_NAME(gw_divided) x = {what, unit, units, units < size ? units : size, by_columns, alpha, beta, a, b, c};
+        GW_NAME(gw_divided) x = {what, unit, units, units < size ? units : size, by_columns, ending, a, b, d, c};
         if (x.parts > 1) {
             gw_team_do(GW_NAME(gw_contract_parts), &x, x.parts, 0, m, n, what->k, (ptrdiff_t)sizeof(GW_REAL) + 16 * size);
             return;
         }
     }
-    GW_NAME(gw_contract_part)(what, 0, what->m, 0, what->n, alpha, a, b, beta, c);
+    GW_NAME(gw_contract_part)(what, 0, what->m, 0, what->n, ending, a, b, d, c);
 }
 
 /* A few multiplications, where everything lies: four columns (two doubles) at a time where they are contiguous. */
-GW_CALLED void GW_NAME(gw_contract_few)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row,
-                                        ptrdiff_t a_col, const GW_REAL* b, ptrdiff_t b_row, ptrdiff_t b_col, GW_REAL beta,
-                                        GW_REAL* c, ptrdiff_t c_row, ptrdiff_t c_col) {
+GW_CALLED void GW_NAME(gw_contract_few)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_NAME(gw_ending) ending, const GW_REAL* a,
+                                        ptrdiff_t a_row, ptrdiff_t a_col, const GW_REAL* b, ptrdiff_t b_row, ptrdiff_t b_col,
+                                        const GW_REAL* d, ptrdiff_t d_row, ptrdiff_t d_col, GW_REAL* c, ptrdiff_t c_row,
+                                        ptrdiff_t c_col) {
     typedef GW_REAL quad __attribute__((vector_size(16)));
     typedef GW_REAL anywhere __attribute__((vector_size(16), aligned(sizeof(GW_REAL)), may_alias));
     enum { Q = 16 / sizeof(GW_REAL) };
-    for (ptrdiff_t i = 0; i < m; i++, a += a_row, c += c_row) {
+    const GW_REAL alpha = ending.alpha, beta = ending.beta;
+    for (ptrdiff_t i = 0; i < m; i++, a += a_row, c += c_row, d += d_row) {
         ptrdiff_t j = 0;
-        if (b_col == 1 && c_col == 1)
+        if (b_col == 1 && c_col == 1 && (d_col == 1 || beta == 0))
             for (; j + Q <= n; j += Q) {
                 quad sum = {0};
                 for (ptrdiff_t l = 0; l < k; l++) sum += a[l * a_col] * *(const anywhere*)(b + l * b_row + j);
-                *(anywhere*)(c + j) = beta == 0 ? alpha * sum : alpha * sum + beta * *(const anywhere*)(c + j);
+                sum = beta == 0 ? alpha * sum : alpha * sum + beta * *(const anywhere*)(d + j);
+                if (ending.relu) GW_CUT(sum)
+                *(anywhere*)(c + j) = sum;
             }
         for (; j < n; j++) {
-            GW_REAL sum = 0, *to = c + j * c_col;
+            GW_REAL sum = 0;
             for (ptrdiff_t l = 0; l < k; l++) sum += a[l * a_col] * b[l * b_row + j * b_col];
-            *to = beta == 0 ? alpha * sum : alpha * sum + beta * *to;
+            c[j * c_col] = GW_NAME(gw_ended)(sum, ending, d + j * d_col);
         }
     }
 }
 
 /* One level of rows and one of depth. */
-GW_CALLED void GW_NAME(gw_contract_plain)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row,
-                                          ptrdiff_t a_col, const GW_REAL* b, ptrdiff_t b_row, ptrdiff_t b_col, GW_REAL beta,
-                                          GW_REAL* c, ptrdiff_t c_row, ptrdiff_t c_col) {
+GW_CALLED void GW_NAME(gw_contract_plain)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_NAME(gw_ending) ending, const GW_REAL* a,
+                                          ptrdiff_t a_row, ptrdiff_t a_col, const GW_REAL* b, ptrdiff_t b_row, ptrdiff_t b_col,
+                                          const GW_REAL* d, ptrdiff_t d_row, ptrdiff_t d_col, GW_REAL* c, ptrdiff_t c_row,
+                                          ptrdiff_t c_col) {
     if (m <= 0 || n <= 0) return;
     if (k <= 0) k = 0;
     if ((double)m * n * k <= GW_SMALL) {
         if (b_col == 1 && c_col == 1 && m <= 16 && (n == GW_W || n == 2 * GW_W || n == 3 * GW_W)) {
             const gw_run run = {0, 0, k};
-            GW_NAME(gw_depth) depth = {&run, 1, a_col, b_row, 0, 0, 1, 0};
-            ptrdiff_t a_at[24], c_at[16];
-            for (ptrdiff_t i = 0; i < m; i++) a_at[i] = i * a_row, c_at[i] = i * c_row;
+            GW_NAME(gw_depth) depth = {&run, 1, a_col, b_row, 0, 0, {1, 0, 0}};
+            ptrdiff_t a_at[24], c_at[16], d_at[16];
+            for (ptrdiff_t i = 0; i < m; i++) a_at[i] = i * a_row, c_at[i] = i * c_row, d_at[i] = i * d_row;
             for (ptrdiff_t i = m; i < m + 8; i++) a_at[i] = a_at[m - 1];
-            GW_NAME(gw_strip)(m, n / GW_W, n, alpha, &depth, a, a_at, b, beta, c, c_at, 1);
+            const GW_NAME(gw_addend) add = {d, d_at, d_col};
+            GW_NAME(gw_strip)(m, n / GW_W, n, ending, &depth, a, a_at, b, add, c, c_at, 1);
         } else {
-            GW_NAME(gw_contract_few)(m, n, k, alpha, a, a_row, a_col, b, b_row, b_col, beta, c, c_row, c_col);
+            GW_NAME(gw_contract_few)(m, n, k, ending, a, a_row, a_col, b, b_row, b_col, d, d_row, d_col, c, c_row, c_col);
         }
         return;
     }
     if (n == 1) {
-        GW_NAME(gw_gemv)(m, k, alpha, a, a_row, a_col, b, b_row, beta, c, c_row);
+        GW_NAME(gw_gemv)(m, k, ending, a, a_row, a_col, b, b_row, d, d_row, c, c_row);
         return;
     }
     if (m == 1 && b_col == 1 && c_col == 1 && k <= GW_W && n >= GW_W) {
-        const gw_level depth[3] = {{1, 0, 0}, {1, 0, 0}, {k, a_col, b_row}};
-        GW_NAME(gw_row)(depth, n, alpha, a, b, beta, c);
+        const gw_level depth[3] = {{1, 0, 0, 0}, {1, 0, 0, 0}, {k, a_col, b_row, 0}};
+        GW_NAME(gw_row)(depth, n, ending, a, b, d, d_col, c);
         return;
     }
     if (m == 1) {
-        GW_NAME(gw_gemv)(n, k, alpha, b, b_col, b_row, a, a_col, beta, c, c_col);
+        GW_NAME(gw_gemv)(n, k, ending, b, b_col, b_row, a, a_col, d, d_col, c, c_col);
         return;
     }
-    gw_contraction what = {{{1, 0, 0}, {1, 0, 0}, {m, a_row, c_row}},
-                           {{1, 0, 0}, {1, 0, 0}, {k, a_col, b_row}}, m, k, n, b_col, c_col};
+    gw_contraction what = {{{1, 0, 0, 0}, {1, 0, 0, 0}, {m, a_row, c_row, d_row}},
+                           {{1, 0, 0, 0}, {1, 0, 0, 0}, {k, a_col, b_row, 0}}, m, k, n, b_col, c_col, d_col};
     /* Where what is stored is its transpose, that is computed; and where B is transposed and it costs more to pack it than to pack A
        and turn C, unless little of a vector is filled for a short time. Then B is read where it is: 64 x 512 x 512 goes at 96% of the
        peak instead of 84%, 8 x 512 x 512 at 84% instead of 40%. */
     const int turned = b_row == 1 && b_col != 1 && c_col == 1 && (m >= GW_W || k >= 4 * GW_W) &&
                        (a_col == 1 ? (double)k * (n - m) > (double)m * n : a_row == 1 && k > m);
     if ((c_col != 1 && c_row == 1) || turned) {
-        what.rows[2] = (gw_level){n, b_col, c_col};
-        what.depth[2] = (gw_level){k, b_row, a_col};
-        what.m = n, what.n = m, what.b_j = a_row, what.c_j = c_row;
-        GW_NAME(gw_contract_all)(&what, alpha, b, a, beta, c);
+        what.rows[2] = (gw_level){n, b_col, c_col, d_col};
+        what.depth[2] = (gw_level){k, b_row, a_col, 0};
+        what.m = n, what.n = m, what.b_j = a_row, what.c_j = c_row, what.d_j = d_row;
+        GW_NAME(gw_contract_all)(&what, ending, b, a, d, c);
         return;
     }
-    GW_NAME(gw_contract_all)(&what, alpha, a, b, beta, c);
+    GW_NAME(gw_contract_all)(&what, ending, a, b, d, c);
 }
 
-GW_CONTRACT_ENTRY void GW_NAME(gw_contract)(
-    ptrdiff_t m0, ptrdiff_t a_i0, ptrdiff_t c_i0, ptrdiff_t m1, ptrdiff_t a_i1, ptrdiff_t c_i1, ptrdiff_t m2, ptrdiff_t a_i2,
-    ptrdiff_t c_i2, ptrdiff_t k0, ptrdiff_t a_l0, ptrdiff_t b_l0, ptrdiff_t k1, ptrdiff_t a_l1, ptrdiff_t b_l1, ptrdiff_t k2,
-    ptrdiff_t a_l2, ptrdiff_t b_l2, ptrdiff_t n, ptrdiff_t b_j, ptrdiff_t c_j, GW_REAL alpha, const GW_REAL* a, const GW_REAL* b,
-    GW_REAL beta, GW_REAL* c) {
-    gw_contraction what = {{{m0, a_i0, c_i0}, {m1, a_i1, c_i1}, {m2, a_i2, c_i2}},
-                           {{k0, a_l0, b_l0}, {k1, a_l1, b_l1}, {k2, a_l2, b_l2}}, 0, 0, n, b_j, c_j};
+GW_CONTRACT_ENTRY void GW_NAME(gw_contract_onto)(
+    ptrdiff_t m0, ptrdiff_t a_i0, ptrdiff_t c_i0, ptrdiff_t d_i0, ptrdiff_t m1, ptrdiff_t a_i1, ptrdiff_t c_i1, ptrdiff_t d_i1,
+    ptrdiff_t m2, ptrdiff_t a_i2, ptrdiff_t c_i2, ptrdiff_t d_i2, ptrdiff_t k0, ptrdiff_t a_l0, ptrdiff_t b_l0, ptrdiff_t k1,
+    ptrdiff_t a_l1, ptrdiff_t b_l1, ptrdiff_t k2, ptrdiff_t a_l2, ptrdiff_t b_l2, ptrdiff_t n, ptrdiff_t b_j, ptrdiff_t c_j,
+    ptrdiff_t d_j, GW_REAL alpha, const GW_REAL* a, const GW_REAL* b, GW_REAL beta, const GW_REAL* d, int stored, GW_REAL* c) {
+    gw_contraction what = {{{m0, a_i0, c_i0, d_i0}, {m1, a_i1, c_i1, d_i1}, {m2, a_i2, c_i2, d_i2}},
+                           {{k0, a_l0, b_l0, 0}, {k1, a_l1, b_l1, 0}, {k2, a_l2, b_l2, 0}}, 0, 0, n, b_j, c_j, d_j};
     gw_level *const x = what.rows, *const y = what.depth;
+    const GW_NAME(gw_ending) ending = {alpha, beta, stored == GW_RELU};
     if (m0 <= 0 || m1 <= 0 || m2 <= 0 || n <= 0) return;
     if (k0 <= 0 || k1 <= 0 || k2 <= 0) y[0].extent = y[1].extent = 1, y[2].extent = 0;
     gw_merge(x);
@@ -1015,7 +1092,7 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_contract)(
     what.k = y[0].extent * y[1].extent * y[2].extent;
     const int plain = what.m == x[2].extent && what.k == y[2].extent;
     if (!plain && what.m > 1 && (double)what.m * n * what.k > GW_SMALL) {
-        GW_NAME(gw_contract_all)(&what, alpha, a, b, beta, c);
+        GW_NAME(gw_contract_all)(&what, ending, a, b, d, c);
         return;
     }
     if (what.m == 1 && y[1].extent > 1 && y[1].other < y[2].other) { /* along the rows of B as they lie */
@@ -1024,24 +1101,48 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_contract)(
         y[2] = outer;
     }
     if (what.m == 1 && b_j == 1 && c_j == 1 && y[1].extent > 1 && y[2].extent <= GW_W) {
-        GW_NAME(gw_row)(y, n, alpha, a, b, beta, c);
+        GW_NAME(gw_row)(y, n, ending, a, b, d, d_j, c);
         return;
     }
+    const ptrdiff_t parts = y[0].extent * y[1].extent;
     for (ptrdiff_t i0 = 0; i0 < x[0].extent; i0++)
         for (ptrdiff_t i1 = 0; i1 < x[1].extent; i1++)
-            for (ptrdiff_t l0 = 0; l0 < y[0].extent; l0++)
-                for (ptrdiff_t l1 = 0; l1 < y[1].extent; l1++) {
-                    const GW_REAL* from = a + i0 * x[0].a + i1 * x[1].a + l0 * y[0].a + l1 * y[1].a;
-                    const GW_REAL* with = b + l0 * y[0].other + l1 * y[1].other;
-                    GW_NAME(gw_contract_plain)(x[2].extent, n, y[2].extent, alpha, from, x[2].a, y[2].a, with, y[2].other, b_j,
-                                               l0 + l1 == 0 ? beta : 1, c + i0 * x[0].other + i1 * x[1].other, x[2].other, c_j);
-                }
+            for (ptrdiff_t part = 0; part < parts; part++) {
+                const ptrdiff_t l0 = part / y[1].extent, l1 = part % y[1].extent;
+                const GW_REAL* from = a + i0 * x[0].a + i1 * x[1].a + l0 * y[0].a + l1 * y[1].a;
+                const GW_REAL* with = b + l0 * y[0].other + l1 * y[1].other;
+                GW_REAL* to = c + i0 * x[0].other + i1 * x[1].other;
+                const GW_NAME(gw_ending) here = {alpha, part == 0 ? beta : 1, part == parts - 1 && ending.relu};
+                if (part == 0)
+                    GW_NAME(gw_contract_plain)(x[2].extent, n, y[2].extent, here, from, x[2].a, y[2].a, with, y[2].other, b_j,
+                                               d + i0 * x[0].d + i1 * x[1].d, x[2].d, d_j, to, x[2].other, c_j);
+                else
+                    GW_NAME(gw_contract_plain)(x[2].extent, n, y[2].extent, here, from, x[2].a, y[2].a, with, y[2].other, b_j,
+                                               to, x[2].other, c_j, to, x[2].other, c_j);
+            }
+}
+
+GW_CONTRACT_ENTRY void GW_NAME(gw_contract)(
+    ptrdiff_t m0, ptrdiff_t a_i0, ptrdiff_t c_i0, ptrdiff_t m1, ptrdiff_t a_i1, ptrdiff_t c_i1, ptrdiff_t m2, ptrdiff_t a_i2,
+    ptrdiff_t c_i2, ptrdiff_t k0, ptrdiff_t a_l0, ptrdiff_t b_l0, ptrdiff_t k1, ptrdiff_t a_l1, ptrdiff_t b_l1, ptrdiff_t k2,
+    ptrdiff_t a_l2, ptrdiff_t b_l2, ptrdiff_t n, ptrdiff_t b_j, ptrdiff_t c_j, GW_REAL alpha, const GW_REAL* a, const GW_REAL* b,
+    GW_REAL beta, GW_REAL* c) {
+    GW_NAME(gw_contract_onto)(m0, a_i0, c_i0, c_i0, m1, a_i1, c_i1, c_i1, m2, a_i2, c_i2, c_i2, k0, a_l0, b_l0, k1, a_l1, b_l1, k2,
+                              a_l2, b_l2, n, b_j, c_j, c_j, alpha, a, b, beta, c, 0, c);
+}
+
+GW_CONTRACT_ENTRY void GW_NAME(gw_gemm_onto)(
+    ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row, ptrdiff_t a_col, const GW_REAL* b,
+    ptrdiff_t b_row, ptrdiff_t b_col, GW_REAL beta, const GW_REAL* d, ptrdiff_t d_row, ptrdiff_t d_col, int stored, GW_REAL* c,
+    ptrdiff_t c_row) {
+    const GW_NAME(gw_ending) ending = {alpha, beta, stored == GW_RELU};
+    GW_NAME(gw_contract_plain)(m, n, k, ending, a, a_row, a_col, b, b_row, b_col, d, d_row, d_col, c, c_row, 1);
 }
 
 GW_CONTRACT_ENTRY void GW_NAME(gw_gemm_any)(
     ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_REAL alpha, const GW_REAL* a, ptrdiff_t a_row, ptrdiff_t a_col, const GW_REAL* b,
     ptrdiff_t b_row, ptrdiff_t b_col, GW_REAL beta, GW_REAL* c, ptrdiff_t c_row) {
-    GW_NAME(gw_contract_plain)(m, n, k, alpha, a, a_row, a_col, b, b_row, b_col, beta, c, c_row, 1);
+    GW_NAME(gw_gemm_onto)(m, n, k, alpha, a, a_row, a_col, b, b_row, b_col, beta, c, c_row, 1, 0, c, c_row);
 }
 
 #undef GW_INTERLEAVE
@@ -1067,10 +1168,10 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_gemm_any)(
 #undef GW_LAST1
 #undef GW_LAST2
 #undef GW_LAST3
-#undef GW_ENDED
-#undef GW_ENDED1
-#undef GW_ENDED2
-#undef GW_ENDED3
+#undef GW_DOTEND1
+#undef GW_DOTEND2
+#undef GW_DOTEND3
+#undef GW_DOTEND
 #undef GW_OVER
 #undef GW_ACROSS
 #undef GW_TOTAL
@@ -1093,7 +1194,13 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_gemm_any)(
 #undef GW_READh
 #undef GW_MASKED
 #undef GW_MASKED_READ
-#undef GW_SCALED
+#undef GW_ENDED
+#undef GW_ENDED_ONE
+#undef GW_CUT
+#undef GW_CUT1
+#undef GW_CUT2
+#undef GW_CUT3
+#undef GW_CUTh
 #undef GW_SCALE1
 #undef GW_SCALE2
 #undef GW_SCALE3
@@ -1113,3 +1220,7 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_gemm_any)(
 #undef GW_ODD
 #undef GW_SPREAD
 #undef GW_SUM
+#undef GW_SUMS_4
+#undef GW_SUMS_5
+#undef GW_SUMS_8
+#undef GW_TILE_PAIRS
