@@ -6,6 +6,7 @@ the piece it wants evaluated and is sent its value. Thousands of nested calls ar
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -74,8 +75,11 @@ class NotElementwise(Exception):
     """This function cannot be one elementwise body (or has an error that the plain road will report)."""
 
 
-class Evaluator:
-    """What the expressions of one model share: its names so far, its equations so far, its errors so far."""
+class Evaluator(ABC):
+    """What the expressions of one model share: its names so far, its equations so far, its errors so far.
+
+    The classes that derive from it know calls, layers, index notation and loops.
+    """
 
     keeper: Keeper  # states and random values
 
@@ -157,8 +161,9 @@ class Evaluator:
         return self.attribute(node, env)
         yield  # a generator, as every task
 
+    @abstractmethod
     def attribute(self, node: syntax.Attribute, env: Env) -> Value:
-        raise NotImplementedError  # layers.py
+        """``layer.param``: layers.py."""
 
     # ------------------------------------------------------------ reporting
 
@@ -650,7 +655,7 @@ class Evaluator:
         if env.elem is not None and not env.elem.quiet:
             if any(isinstance(v, Elem) for v in values):
                 return self.not_whole(op.name, parts, values, node, env)
-            env = replace(env, elem=None, indices=None)
+            env = env.whole()
         if env.elem is not None:
             raise NotElementwise
         if env.rule:
@@ -699,28 +704,32 @@ class Evaluator:
             data = (Fraction(int(name == "ones")),) * count
         return Literal(shape, data, node.span)
 
+    @abstractmethod
     def call(self, node: syntax.Call, env: Env) -> Task:
-        raise NotImplementedError  # calls.py
-        yield
+        """A call of whatever can be called: calls.py."""
 
-    # ------------------------------------------------------------ index notation: notation.py
+    # ------------------------------------------------------------ index notation: reads.py
 
+    @abstractmethod
     def read(self, node: syntax.Subscript, env: Env, pad: bool = False) -> Task:
-        raise NotImplementedError
+        """One element of an array."""
 
+    @abstractmethod
     def padded(self, node: syntax.Padded, env: Env) -> Task:
-        raise NotImplementedError
+        """One element, and zero outside."""
 
+    @abstractmethod
     def at_points(
         self, name: str, build: Build, kind: Kind, parts: list[syntax.Expression], values: list[Value],
         node: syntax.Expression, env: Env,
     ) -> Value:  # fmt: skip
-        raise NotImplementedError
+        """An elementwise operation where something may be one number at a point."""
 
+    @abstractmethod
     def not_whole(
         self, name: str, parts: Iterable[syntax.Expression], values: Iterable[Value], node: syntax.Expression, env: Env
     ) -> Poison:
-        raise NotImplementedError
+        """An operation on whole arrays was given one number at a point."""
 
 
 def builder(body: Expr) -> Build:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..language import syntax
 from ..language.source import Source, Span
@@ -79,6 +79,10 @@ class Env:
     rule: str = ""  # the update rule this is in: no declarations of the model are visible
     indices: Mapping[str, Value] | None = None  # the index variables that are visible
     owner: Layer | None = None  # the layer whose body this is: layers that are made here are its own
+
+    def whole(self) -> Env:
+        """The same place, where whole arrays are calculated with."""
+        return replace(self, elem=None, indices=None)
 
 
 @dataclass(eq=False, slots=True)
