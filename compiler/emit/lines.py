@@ -34,8 +34,8 @@ class Lines:
         self.origins += other.origins
 
 
-def dim_text(dim: Dim, spell: Callable[[str], str] = str) -> str:
-    """A size as C arithmetic."""
+def dim_text(dim: Dim, spell: Callable[[str], str] = str, root: str = "root({})") -> str:
+    """A size as C arithmetic. ``root``: how a square root, rounded up, is written."""
     if not dim.terms:
         return "0"
     parts: list[str] = []
@@ -43,9 +43,9 @@ def dim_text(dim: Dim, spell: Callable[[str], str] = str) -> str:
         factors: list[str] = []
         for atom, power in monomial:
             if isinstance(atom, Quotient) and atom.op == "root":
-                text = f"root({dim_text(atom.a, spell)})"
+                text = root.format(dim_text(atom.a, spell, root))
             elif isinstance(atom, Quotient):
-                text = f"(({dim_text(atom.a, spell)}) {atom.op} ({dim_text(atom.b, spell)}))"
+                text = f"(({dim_text(atom.a, spell, root)}) {atom.op} ({dim_text(atom.b, spell, root)}))"
             else:
                 text = spell(atom)
             factors += [text] * power

@@ -89,6 +89,18 @@ class Expr:
         """The exact value of a constant, else None."""
         return self.value if self.op == "const" and isinstance(self.value, Fraction) else None
 
+    @property
+    def place(self) -> int:
+        """Which argument: of an ``arg``."""
+        assert isinstance(self.value, int)
+        return self.value
+
+    @property
+    def extent(self) -> Dim:
+        """The size that is taken as a number: of a ``size``."""
+        assert isinstance(self.value, Dim)
+        return self.value
+
     def __repr__(self) -> str:
         return show(self)
 
