@@ -15,7 +15,7 @@ from ..language.diagnostics import suggest
 from ..language.source import Span
 from ..ops.declare import Misfit, Op, Option, elementwise_plan
 from .constants import fold
-from .expressions import SPECIAL, NotElementwise, Task, describe, is_bool, operand, shape_of_value
+from .expressions import SPECIAL, NotElementwise, Task, Wanted, describe, is_bool, operand, shape_of_value
 from .notation import Notation
 from .scope import Env, Function, Lifter, Site
 from .values import POISON, Elem, Literal, Poison, Scalar, Several, Text, Val, Value
@@ -81,7 +81,7 @@ NUMPY_NAMES: Final = {
 
 MOST_ROUNDS: Final = 10_000
 Inner = syntax.BodyStatement | syntax.ParamDecl | syntax.State | syntax.RandomDecl
-Steps = Generator[tuple[syntax.Expression, Env], Value, None]
+Steps = Generator[Wanted, Value, None]
 
 
 def bound_names(lines: Iterable[syntax.Node]) -> Iterator[str]:
@@ -568,7 +568,7 @@ class Caller(Notation):
             for name in bound_names(node.body):
                 names.setdefault(name, POISON)
 
-    def iterated(self, node: syntax.For, env: Env) -> Generator[tuple[syntax.Expression, Env], Value, list[Value]]:
+    def iterated(self, node: syntax.For, env: Env) -> Generator[Wanted, Value, list[Value]]:
         """What a ``for`` runs over: the arguments of its ``range``, or the array itself."""
         values = node.values
         while isinstance(values, syntax.Call) and values.func.id == "reversed" and len(values.args) == 1:

@@ -18,8 +18,8 @@ from ..graph.ir import Kind, Origin
 from ..graph.shapes import Dim, Shape
 from ..graph.shapes import show as show_shape
 from ..language import syntax
-from ..language.diagnostics import Bag, Label, suggest
-from ..language.source import Source, Span
+from ..language.diagnostics import Label, suggest
+from ..language.source import Span
 from ..ops.declare import (
     INFIX,
     Clash,
@@ -33,13 +33,15 @@ from ..ops.declare import (
 )
 from ..ops.indexing import Piece
 from .constants import exact_number, fold, fold_dim, map_literals
+from .files import Files
 from .scope import Entry, Env, Frame, Function, Lifter, article
 from .values import POISON, ConstDraft, Draft, Elem, Layer, Literal, Poison, Scalar, ScanDraft, Several, Text, Val, Value
 
 if TYPE_CHECKING:
     from .states import Keeper
 
-Task = Generator[tuple[syntax.Expression, Env], Value, Value]
+Wanted = tuple[syntax.Expression, Env]  # a piece to be evaluated, and where it stands
+Task = Generator[Wanted, Value, Value]
 Build = Callable[[list[Expr]], Expr]
 Result = TypeVar("Result")
 
@@ -83,14 +85,12 @@ class Evaluator(ABC):
 
     keeper: Keeper  # states and random values
 
-    def __init__(self, bag: Bag, sources: dict[str, Source], library: Callable[[str], Function | None]) -> None:
-        self.bag = bag
-        self.sources = sources
-        self.library = library
+    def __init__(self, files: Files) -> None:
+        self.bag, self.missing = files.bag, files.missing
+        self.sources, self.library = files.sources, files.library
         self.entries: dict[str, Entry] = {}
         self.later: dict[str, Span] = {}  # names that the model declares somewhere
         self.drafts: list[Draft | ScanDraft | ConstDraft] = []
-        self.missing: set[str] = set()
         self.logits: list[tuple[Span, Value, str, str]] = []  # arguments that should not be probabilities
         self.ops: Mapping[str, Op] = table()
 
@@ -107,7 +107,7 @@ class Evaluator(ABC):
                     error, thrown = thrown, None
                     wanted = stack[-1].throw(error)
                 else:
-                    wanted = stack[-1].send(sent)  # type: ignore[arg-type]
+                    wanted = _go_on(stack[-1], sent)
             except StopIteration as stop:
                 stack.pop()
                 if not stack:
@@ -123,12 +123,12 @@ class Evaluator(ABC):
                 stack.append(self.task(*wanted))
                 sent = None
 
-    def gather(self, task: Generator[tuple[syntax.Expression, Env], Value, Result]) -> Result:
+    def gather(self, task: Generator[Wanted, Value, Result]) -> Result:
         """What a generator of the evaluator's comes to."""
         sent: Value | None = None
         while True:
             try:
-                wanted = task.send(sent)  # type: ignore[arg-type]
+                wanted = _go_on(task, sent)
             except StopIteration as stop:
                 result: Result = stop.value
                 return result
@@ -252,8 +252,7 @@ class Evaluator(ABC):
         site = env.site
         if site is None:
             return Origin((span,), "source")
-        while site.outer is not None:
-            site = site.outer
+        site = site.outermost
         return Origin((site.span,), "source", f"in {site.function.tree.name.id}")
 
     def emit(self, step: Step, operands: tuple[Val, ...], span: Span, env: Env) -> Val:
@@ -427,7 +426,7 @@ class Evaluator(ABC):
 
     def silent(self, name: str) -> bool:
         """An unknown name that was reported, or whose line has a syntax error."""
-        return name in self.missing or "*" in self.missing
+        return self.missing.covers(name)
 
     def unknown(self, node: syntax.Ref, env: Env) -> Poison:
         name = node.id
@@ -730,6 +729,11 @@ class Evaluator(ABC):
         self, name: str, parts: Iterable[syntax.Expression], values: Iterable[Value], node: syntax.Expression, env: Env
     ) -> Poison:
         """An operation on whole arrays was given one number at a point."""
+
+
+def _go_on(task: Generator[Wanted, Value, object], sent: Value | None) -> Wanted:
+    """What a generator wants next, which has been given what it wanted before (None: it begins)."""
+    return next(task) if sent is None else task.send(sent)
 
 
 def builder(body: Expr) -> Build:

@@ -20,7 +20,8 @@ from ..language import syntax
 from ..language.source import Span
 from ..ops.declare import Read, Step, out_axes, plain
 from .calls import Inner, Steps
-from .expressions import NotElementwise, Task, describe
+from .expressions import NotElementwise, Task, Wanted, describe
+from .files import Files
 from .layers import LayerCaller
 from .scope import Entry, Env, article
 from .values import POISON, ConstDraft, Draft, Layer, Literal, Poison, Scalar, ScanDraft, Several, Text, Val, Value, made
@@ -150,8 +151,8 @@ class Loop:
 class LoopCaller(LayerCaller):
     """The evaluator with its loops over time."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    def __init__(self, files: Files) -> None:
+        super().__init__(files)
         self.loops: list[Loop] = []
         self.wishes: list[tuple[str, Val]] = []  # names for what a loop made before it
 
@@ -190,7 +191,7 @@ class LoopCaller(LayerCaller):
             return
         yield from super().inner_statement(line, names, env)
 
-    def scan(self, node: syntax.ScanDecl, env: Env) -> Generator[tuple[syntax.Expression, Env], Value, dict[str, Value]]:
+    def scan(self, node: syntax.ScanDecl, env: Env) -> Generator[Wanted, Value, dict[str, Value]]:
         """What is visible after the loop: its last carries and its emits."""
         shown = [line for line in node.body if isinstance(line, syntax.Carry | syntax.Emit)]
         nothing: dict[str, Value] = {line.name.id: POISON for line in shown}
@@ -250,7 +251,7 @@ class LoopCaller(LayerCaller):
 
     def steps(
         self, node: syntax.ScanDecl, loop: Loop, names: Names, env: Env, before: int
-    ) -> Generator[tuple[syntax.Expression, Env], Value, tuple[list[tuple[str, Val, Span]], Val | None]]:
+    ) -> Generator[Wanted, Value, tuple[list[tuple[str, Val, Span]], Val | None]]:
         """The statements of the body, in order; what they emit, and what ends the loop."""
         emitted: dict[str, tuple[str, Val, Span]] = {}
         names.emits = {line.name.id: line.name.span for line in node.body if isinstance(line, syntax.Emit)}
@@ -305,7 +306,7 @@ class LoopCaller(LayerCaller):
 
     def times(
         self, node: syntax.ScanDecl, env: Env
-    ) -> Generator[tuple[syntax.Expression, Env], Value, tuple[Dim, Dim, bool] | None]:
+    ) -> Generator[Wanted, Value, tuple[Dim, Dim, bool] | None]:
         """The first time, the number of steps, and whether they go backwards."""
         values, backwards = node.values, False
         while isinstance(values, syntax.Call) and values.func.id == "reversed" and len(values.args) == 1:

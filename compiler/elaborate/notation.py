@@ -18,7 +18,7 @@ from ..graph.shapes import size
 from ..language import syntax
 from ..language.source import Span
 from .equations import Equations
-from .expressions import NAMED, NotElementwise, Task
+from .expressions import NAMED, NotElementwise, Task, Wanted
 from .indices import affine
 from .points import Points, Reading, Total, Variable
 from .proofs import prove_reads
@@ -35,7 +35,7 @@ REDUCTIONS: Final[dict[str, Reduce]] = {
 FILLS: Final[dict[Reduce, str]] = {"max": "-inf", "argmax": "-inf", "lse": "-inf", "min": "inf", "argmin": "inf"}
 
 # What a comprehension brings in: where its body stands, its variables and its conditions; None after an error.
-Steps = Generator[tuple[syntax.Expression, Env], Value, "tuple[Env, list[Variable], list[Expr]] | None"]
+Steps = Generator[Wanted, Value, "tuple[Env, list[Variable], list[Expr]] | None"]
 
 
 class Notation(PointReader):
@@ -216,7 +216,7 @@ class Notation(PointReader):
 
     def range(
         self, node: syntax.Expression, env: Env, points: Points
-    ) -> Generator[tuple[syntax.Expression, Env], Value, tuple[Elem, Elem, Ix, Ix] | None]:
+    ) -> Generator[Wanted, Value, tuple[Elem, Elem, Ix, Ix] | None]:
         if not (isinstance(node, syntax.Call) and node.func.id == "range" and 1 <= len(node.args) <= 2 and not node.keywords):
             steps = isinstance(node, syntax.Call) and node.func.id == "range" and len(node.args) == 3
             self.report(

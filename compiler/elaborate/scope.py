@@ -51,6 +51,21 @@ class Site:
     arguments: tuple[tuple[Span, str, Value], ...]  # where, what the user calls it, its value
     outer: Site | None
 
+    @property
+    def outermost(self) -> Site:
+        """The call in the model's own text that led here."""
+        site = self
+        while site.outer is not None:
+            site = site.outer
+        return site
+
+
+class Missing(set[str]):
+    """Names of which nothing more is said: they were reported, or their lines have syntax errors. ``*`` is any name."""
+
+    def covers(self, name: str) -> bool:
+        return name in self or "*" in self
+
 
 @dataclass(eq=False, slots=True)
 class Lifter:

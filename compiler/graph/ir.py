@@ -21,6 +21,7 @@ from ..language.source import Span
 from .expr import Expr
 from .shapes import Dim, Shape
 
+Real = Literal["float64", "float32"]
 Kind = Literal["real", "int", "bool"]
 Reduce = Literal["", "+", "*", "max", "min", "argmax", "argmin", "lse"]
 T = TypeVar("T")
@@ -517,7 +518,7 @@ class Model:
     name: str
     doc: str
     source: str  # the file's name as diagnostics show it
-    dtype: Literal["float64", "float32"]
+    dtype: Real
     free: tuple[str, ...]  # the free sizes, in order of declaration; the first is the batch
     fixed: tuple[tuple[str, int], ...]
     inputs: tuple[Input, ...]
