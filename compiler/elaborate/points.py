@@ -108,8 +108,7 @@ class Points(Lifter):
         return Elem(E.arg(k), reading.kind)
 
     def reading(self, leaf: Expr) -> Reading:
-        assert isinstance(leaf.value, int)
-        return self.reads[leaf.value]
+        return self.reads[leaf.place]
 
     def chooser(self, gather: Gather) -> Reading:
         """The reading whose integers a gather takes as indices."""

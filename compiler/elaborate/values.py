@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ..graph.expr import Expr, const
 from ..graph.expr import dim as dim_expr
-from ..graph.ir import Axis, Const, Eqn, Graph, Kind, Origin, Scan
+from ..graph.ir import Access, Atom, Axis, Const, Eqn, Gather, Graph, Ix, Kind, Origin, Scan
 from ..graph.ir import Value as GraphValue
 from ..graph.shapes import Dim, Shape
 from ..language.source import Span
@@ -143,9 +143,7 @@ class Draft:
     origin: Origin
 
     def finish(self) -> Eqn:
-        from ..graph.ir import Access
-
-        def index(ixs: tuple[Any, ...]) -> tuple[Any, ...]:
+        def index(ixs: tuple[Ix, ...]) -> tuple[Ix, ...]:
             return tuple(settle(ix, self.operands) for ix in ixs)
 
         args = tuple(Access(self.operands[r.operand].name, index(r.index), r.fill) for r in self.step.reads)
@@ -232,13 +230,11 @@ class ConstDraft:
         return Const(self.out.graph_value, self.data, self.origin)
 
 
-def settle(ix: Any, operands: tuple[Val, ...]) -> Any:
+def settle(ix: Ix, operands: tuple[Val, ...]) -> Ix:
     """The index with the names of the arrays in its gathers."""
-    from ..graph.ir import Gather, Ix
-
     if all(isinstance(atom, str) for atom, _ in ix.terms):
         return ix
-    terms = []
+    terms: list[tuple[Atom, Dim]] = []
     for atom, factor in ix.terms:
         if isinstance(atom, Gather):
             atom = Gather(operands[int(atom.value[1:])].name, tuple(settle(i, operands) for i in atom.index))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from ..graph.expr import Expr
@@ -22,19 +23,22 @@ _KERNELS = {("+=", "one"): "sum", ("+=", "absolutes"): "absolutes", ("+=", "squa
             ("*=", "one"): "product", ("max=", "one"): "max", ("min=", "one"): "min"}  # fmt: skip
 
 
-class Sums(Streams):
+class Sums(Streams, ABC):
     """Writes the loops that sum something."""
 
     block = BLOCK  # rounds of a block of the loop that was written last
 
+    @abstractmethod
     def _node(self, node: Node, depth: int) -> None:
-        raise NotImplementedError
+        """Write a statement, or a loop with what is in it."""
 
+    @abstractmethod
     def _assign(self, node: Assign, pad: str, into: str | None = None) -> None:
-        raise NotImplementedError
+        """Write an assignment; with ``into``, to that variable."""
 
+    @abstractmethod
     def _comment(self, node: Node, pad: str) -> None:
-        raise NotImplementedError
+        """Write what a statement comes from, above it."""
 
     def _rounds(self, depth: int, start: str, count: str, first: str, extent: str, most: int,
                 origins: tuple[Origin, ...]) -> None:  # fmt: skip

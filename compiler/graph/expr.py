@@ -90,6 +90,12 @@ class Expr:
         return self.value if self.op == "const" and isinstance(self.value, Fraction) else None
 
     @property
+    def constant(self) -> Fraction:
+        """The value: of a ``const``."""
+        assert isinstance(self.value, Fraction)
+        return self.value
+
+    @property
     def place(self) -> int:
         """Which argument: of an ``arg``."""
         assert isinstance(self.value, int)

@@ -153,8 +153,7 @@ def prune(eqn: Eqn) -> Eqn:
     if len(read) == len(eqn.args) == len(set(eqn.args)) and all(leaf.value == k for k, leaf in enumerate(read)):
         return eqn
     for leaf in read:
-        assert isinstance(leaf.value, int)
-        k, access = leaf.value, eqn.args[leaf.value]
+        k, access = leaf.place, eqn.args[leaf.place]
         place.setdefault(access, len(place))
         mapping[E.arg(k)] = E.arg(place[access])
     return replace(eqn, args=tuple(place), body=E.substitute(eqn.body, mapping))

@@ -25,7 +25,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 from ..language.source import Source, Span
 from .expr import Expr, const, make, number_text, rebuild, walk
@@ -147,12 +147,12 @@ def show_body(eqn: Eqn) -> str:
         if node in names:
             return names[node]
         if node.op == "const":
-            return number_text(cast(Fraction, node.value))
+            return number_text(node.constant)
         if node.op == "arg":
-            k = cast(int, node.value)
+            k = node.place
             return show_access(eqn.args[k], axes) if inline and k < len(eqn.args) else f"${k}"
         if node.op == "size":
-            return f"size({show_dim(cast(Dim, node.value))})"
+            return f"size({show_dim(node.extent)})"
         if node.op == "idx":
             return _name(str(node.value))
         return "out" if node.op == "out" else f"sym({_name(str(node.value))})" if node.op == "sym" else str(node.value)

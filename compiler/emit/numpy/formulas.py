@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from typing import Final
 
 from ...graph import expr as E
@@ -49,7 +48,7 @@ class Formulas:
         op = node.op
         axes = frozenset[str]().union(*(a.axes for a in args))
         if op == "const":
-            value = node.number or Fraction(0)
+            value = node.constant
             return Code(number(value), ATOM if value >= 0 else 8, "py")
         if op == "named":
             return Code(f"np.{node.value}", ATOM, "py")
