@@ -275,6 +275,15 @@ class Evaluator(ABC):
         kind: Kind = "bool" if value.boolean else "real"
         return self.emit(Step("constant", (), (), (), (), value.expr, kind=kind), (), span, env)
 
+    def as_array(self, value: Value, part: syntax.Expression, env: Env) -> Val | None:
+        """A value as an array of the graph; None after an error."""
+        if isinstance(value, Poison):
+            return None
+        if isinstance(value, Several | Text | Layer):
+            self.not_an_array(part, value, env)
+            return None
+        return self.materialise(value, part.span, env)
+
     def elementwise(
         self,
         name: str,

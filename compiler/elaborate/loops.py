@@ -24,7 +24,22 @@ from .expressions import NotElementwise, Task, Wanted, describe
 from .files import Files
 from .layers import LayerCaller
 from .scope import Entry, Env, article
-from .values import POISON, ConstDraft, Draft, Layer, Literal, Poison, Scalar, ScanDraft, Several, Text, Val, Value, made
+from .values import (
+    POISON,
+    ConstDraft,
+    Draft,
+    Layer,
+    Literal,
+    Poison,
+    Scalar,
+    ScanDraft,
+    Several,
+    Text,
+    Val,
+    Value,
+    made,
+    name_steps,
+)
 
 MOST_STEPS: Final = 2**31 - 1
 KINDS: Final[dict[Kind, str]] = {"real": "real numbers", "int": "integers", "bool": "truth values"}
@@ -137,15 +152,7 @@ class Loop:
         for wanted, val in results:
             if not val.name and self.holds(val):
                 val.name = self.name(wanted)
-        k = 1
-        for draft in self.drafts[start:]:
-            for val in made(draft):
-                if val.name:
-                    continue
-                while f"{base}_t{k}" in self.taken or f"{base}_t{k}" in self.words:
-                    k += 1
-                val.name = f"{base}_t{k}"
-                self.taken.add(val.name)
+        name_steps(self.drafts[start:], base, self.taken, self.words)
 
 
 class LoopCaller(LayerCaller):
@@ -356,12 +363,7 @@ class LoopCaller(LayerCaller):
 
     def initial(self, line: syntax.Carry, value: Value, env: Env) -> Val | None:
         """What a carry starts from."""
-        if isinstance(value, Poison):
-            return None
-        if isinstance(value, Several | Text | Layer):
-            self.not_an_array(line.value, value, env)
-            return None
-        return self.materialise(value, line.value.span, env)
+        return self.as_array(value, line.value, env)
 
     def next_carry(self, node: syntax.ScanDecl, name: syntax.Name, inner: Val, names: Names, env: Env) -> Val | None:
         """What the next step starts from; None after an error."""
@@ -422,12 +424,7 @@ class LoopCaller(LayerCaller):
                 labels=((name.span, ""), (carried.span, "here")), help=f"emit {name.id}s = {self.text(line.value.span)}",
             )  # fmt: skip
             return None
-        if isinstance(value, Poison):
-            return None
-        if isinstance(value, Several | Text | Layer):
-            self.not_an_array(line.value, value, env)
-            return None
-        return self.materialise(value, line.value.span, env)
+        return self.as_array(value, line.value, env)
 
     def lookup(self, node: syntax.Ref, env: Env) -> Value:
         names = env.names

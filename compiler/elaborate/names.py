@@ -6,7 +6,7 @@ from ..language import syntax
 from ..language.source import Span
 from .calls import bound_names
 from .expressions import Evaluator
-from .values import Val, made
+from .values import Val, name_steps
 
 
 class Names:
@@ -37,14 +37,7 @@ class Names:
                 val.name = self.unique(wanted)
                 base = base or val.name
         base = base or name
-        k = 1
-        for val in (v for draft in self.ev.drafts[start:] for v in made(draft)):
-            if val.name:
-                continue
-            while f"{base}_t{k}" in self.taken or f"{base}_t{k}" in self.words:
-                k += 1
-            val.name = f"{base}_t{k}"
-            self.taken.add(val.name)
+        name_steps(self.ev.drafts[start:], base, self.taken, self.words)
 
     def inner(self, wanted: str) -> str:
         """A name for a value that the user did not name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
@@ -217,6 +218,19 @@ class ScanDraft:
 def made(draft: Draft | ScanDraft | ConstDraft) -> tuple[Val, ...]:
     """What a draft gives."""
     return draft.outs if isinstance(draft, ScanDraft) else (draft.out,)
+
+
+def name_steps(drafts: Iterable[Draft | ScanDraft | ConstDraft], base: str, taken: set[str], words: Container[str]) -> None:
+    """Name what a statement made and the user did not name: ``base_t1``, ``base_t2``..., which are taken then. ``words``: other
+    names that they must not have."""
+    k = 1
+    for val in (v for draft in drafts for v in made(draft)):
+        if val.name:
+            continue
+        while f"{base}_t{k}" in taken or f"{base}_t{k}" in words:
+            k += 1
+        val.name = f"{base}_t{k}"
+        taken.add(val.name)
 
 
 @dataclass(eq=False, slots=True)

@@ -434,19 +434,24 @@ class KernelWriter(Sums):
                     self.lines.add(f"{pad}{name} = {element.text}", inner.origin)
                     self.still[a] = name
 
+    def _where_inside(self, node: Assign, pad: str) -> str | None:
+        """The indent of what is done where the target is inside, behind the question whether it is; None where it never is."""
+        guard = self._guard(node.index, self.storage[node.target].value.shape) if node.drop else ""
+        if guard:
+            self.lines.add(f"{pad}if {guard}:", node.origin)
+            pad += "    "
+        return None if guard is None else pad
+
     def _assign(self, node: Assign, pad: str, into: str | None = None) -> None:
         self._args = node.args
         less = node.op == "+=" and into is None and node.body.op == "neg"
         before, (code,) = self.formulas.lines([node.body.args[0] if less else node.body], self._temporary)
         element = self._element(Access(node.target, node.index))
         target = into or element.text
-        if node.drop:
-            guard = self._guard(node.index, self.storage[node.target].value.shape)
-            if guard is None:
-                return
-            if guard:
-                self.lines.add(f"{pad}if {guard}:", node.origin)
-                pad += "    "
+        within = self._where_inside(node, pad)
+        if within is None:
+            return
+        pad = within
         for name, text in before:
             self.lines.add(f"{pad}{name} = {text}", node.origin)
         text = self.formulas.real(code).text if code.type == "bool" else code.text
