@@ -70,7 +70,11 @@ def _bounds(*values: Any) -> tuple[float, ...]:
 
 @_alone
 def step(model: Model, optimizer: Any, inputs: Mapping[str, Any], *, clip_norm: float = 0.0, clip_value: float = 0.0) -> float:
-    """One training step on these inputs as they are. Returns the loss before it."""
+    """One training step on these inputs as they are: arrays by name in their declared shapes, and sizes or hyper-parameters by
+    name. Returns the loss before it. `clip_norm` and `clip_value` are bounds as in `fit`.
+
+    ShapeError, DtypeError, RangeError or ArgumentError says what does not fit, before anything is changed; StateError that
+    another thread is training this model."""
     clip_norm, clip_value = _bounds(clip_norm, clip_value)
     trainer = model._stepper
     if trainer is None or not trainer.fits(model, optimizer):
@@ -89,7 +93,8 @@ def bind(model: Model, optimizer: Any, inputs: Mapping[str, Any], *, clip_norm: 
     loss before the last of them.
 
     An array of the model's type is bound itself: what is written into it later is what later steps read. Of anything else a copy
-    is bound, which is in `run.inputs`. The optimiser's numbers are those that it has now; a schedule goes on with the steps."""
+    is bound, which is in `run.inputs`. The optimiser's numbers are those that it has now; a schedule goes on with the steps.
+    Errors are those of `step`."""
     return _Binding(model, optimizer, inputs, _bounds(clip_norm, clip_value)).run
 
 
