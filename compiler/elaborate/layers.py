@@ -10,7 +10,8 @@ from ..graph.shapes import show as show_shape
 from ..language import syntax
 from ..language.diagnostics import suggest
 from ..language.source import Span
-from .calls import Caller, Inner, Steps, bound_names
+from .bodies import Inner, Steps, bound_names
+from .calls import Caller
 from .expressions import NotElementwise, Task, describe
 from .scope import Env, LayerRule, Site
 from .values import POISON, Layer, Literal, Poison, Scalar, Text, Val, Value

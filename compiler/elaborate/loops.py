@@ -19,7 +19,7 @@ from ..graph.shapes import Dim
 from ..language import syntax
 from ..language.source import Span
 from ..ops.declare import Read, Step, out_axes, plain
-from .calls import Inner, Steps
+from .bodies import Inner, Steps, bound_names
 from .expressions import NotElementwise, Task, Wanted, describe
 from .files import Files
 from .layers import LayerCaller
@@ -650,8 +650,6 @@ class LoopCaller(LayerCaller):
 
 
 def _bound(node: syntax.Node) -> Iterator[str]:
-    from .calls import bound_names
-
     if isinstance(node, syntax.ScanDecl):
         yield node.variable.id
     yield from bound_names((node,))

@@ -11,7 +11,7 @@ from ..language import syntax
 from ..language.diagnostics import Diagnostic, suggest
 from ..language.source import Span
 from .bindings import bind_indexed, bind_scan, bind_values
-from .calls import bound_names
+from .bodies import bound_names
 from .context import Context
 from .declarations import Declarations
 from .files import Reader

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..language import syntax
 from ..language.source import Span
-from .calls import bound_names
+from .bodies import bound_names
 from .expressions import Evaluator
 from .values import Val, name_steps
 
