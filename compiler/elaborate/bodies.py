@@ -9,10 +9,10 @@ from typing import Final
 from ..graph import expr as E
 from ..graph.shapes import Dim
 from ..language import syntax
-from .expressions import NotElementwise, Task, Wanted, describe
+from .evaluator import NotElementwise, Task, Wanted
 from .scope import Env
 from .special import SpecialCaller
-from .values import POISON, Elem, Literal, Poison, Scalar, Several, Value
+from .values import POISON, Elem, Literal, Poison, Scalar, Several, Value, describe
 
 MOST_ROUNDS: Final = 10_000
 Inner = syntax.BodyStatement | syntax.ParamDecl | syntax.State | syntax.RandomDecl

@@ -13,9 +13,10 @@ from ..language.source import Span
 from ..library import functions, tree
 from ..ops.declare import Misfit, elementwise_plan
 from .bodies import BodyReader
-from .expressions import SPECIAL, NotElementwise, Task, operand
+from .evaluator import NotElementwise, Task
+from .expressions import SPECIAL
 from .scope import Env, Function, Lifter, Site
-from .values import POISON, Elem, Literal, Poison, Scalar, Val, Value
+from .values import POISON, Elem, Literal, Poison, Scalar, Val, Value, operand
 
 NUMPY_NAMES: Final = {
     "arcsin": "asin",

@@ -14,7 +14,7 @@ from ..graph.ir import Axis, Gather, Ix, Kind, Quot, Reduce, Rem, at
 from ..graph.shapes import Dim
 from ..language.source import Span
 from ..ops.declare import Read, Step
-from .expressions import Evaluator
+from .evaluator import Evaluator
 from .indices import affine, limits
 from .points import Points, Reading, Total, Variable
 from .scope import Env

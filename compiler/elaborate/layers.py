@@ -12,9 +12,9 @@ from ..language.diagnostics import suggest
 from ..language.source import Span
 from .bodies import Inner, Steps, bound_names
 from .calls import Caller
-from .expressions import NotElementwise, Task, describe
+from .evaluator import NotElementwise, Task
 from .scope import Env, LayerRule, Site
-from .values import POISON, Layer, Literal, Poison, Scalar, Text, Val, Value
+from .values import POISON, Layer, Literal, Poison, Scalar, Text, Val, Value, describe
 
 Declare = Callable[[syntax.ParamDecl, Env, str], Value]
 

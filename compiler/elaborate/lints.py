@@ -9,7 +9,7 @@ from ..graph.shapes import Dim
 from ..language import syntax
 from .context import Context
 from .declarations import Declarations
-from .expressions import NotElementwise
+from .evaluator import NotElementwise
 from .results import Results
 from .scope import Env, Function, Lifter
 from .values import Draft, Elem, Scalar, Val, Value

@@ -20,7 +20,7 @@ from ..language import syntax
 from ..language.source import Span
 from ..ops.declare import Read, Step, out_axes, plain
 from .bodies import Inner, Steps, bound_names
-from .expressions import NotElementwise, Task, Wanted, describe
+from .evaluator import NotElementwise, Task, Wanted
 from .files import Files
 from .layers import LayerCaller
 from .scope import Entry, Env, article
@@ -37,6 +37,7 @@ from .values import (
     Text,
     Val,
     Value,
+    describe,
     made,
     name_steps,
 )
@@ -311,9 +312,7 @@ class LoopCaller(LayerCaller):
 
     # ------------------------------------------------------------ pieces of the statement
 
-    def times(
-        self, node: syntax.ScanDecl, env: Env
-    ) -> Generator[Wanted, Value, tuple[Dim, Dim, bool] | None]:
+    def times(self, node: syntax.ScanDecl, env: Env) -> Generator[Wanted, Value, tuple[Dim, Dim, bool] | None]:
         """The first time, the number of steps, and whether they go backwards."""
         values, backwards = node.values, False
         while isinstance(values, syntax.Call) and values.func.id == "reversed" and len(values.args) == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..language import syntax
 from ..language.source import Span
 from .bodies import bound_names
-from .expressions import Evaluator
+from .evaluator import Evaluator
 from .values import Val, name_steps
 
 

@@ -18,7 +18,8 @@ from ..graph.shapes import size
 from ..language import syntax
 from ..language.source import Span
 from .equations import Equations
-from .expressions import NAMED, NotElementwise, Task, Wanted
+from .evaluator import NotElementwise, Task, Wanted
+from .expressions import NAMED
 from .indices import affine
 from .points import Points, Reading, Total, Variable
 from .proofs import prove_reads

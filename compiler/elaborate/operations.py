@@ -10,7 +10,7 @@ from ..graph.shapes import Dim
 from ..language import syntax
 from ..language.diagnostics import suggest
 from ..ops.declare import Op, Option
-from .expressions import Task
+from .evaluator import Task
 from .notation import Notation
 from .scope import Env
 from .values import POISON, Literal, Poison, Scalar, Text, Value

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from ..graph.bounds import below, floors, inside, never_negative
 from ..graph.shapes import Dim
-from .expressions import Evaluator
+from .evaluator import Evaluator
 from .indices import limits
 from .points import ZERO, Points, Reading
 from .values import Val

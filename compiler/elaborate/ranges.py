@@ -8,7 +8,7 @@ from ..graph.bounds import never_negative
 from ..graph.ir import at
 from ..graph.shapes import Dim
 from ..language.source import Span
-from .expressions import Evaluator
+from .evaluator import Evaluator
 from .indices import limits
 from .points import ZERO, Points, Reading, Variable
 from .values import Val

@@ -9,14 +9,16 @@ from fractions import Fraction
 from ..graph import expr as E
 from ..graph.ir import Ix, Kind
 from ..language import syntax
-from .expressions import Build, Evaluator, Task, describe
+from .arithmetic import Build
+from .evaluator import Task
+from .expressions import Expressions
 from .indices import affine
 from .points import Points, Reading
 from .scope import Env
-from .values import POISON, Elem, Layer, Literal, Poison, Scalar, Several, Text, Val, Value
+from .values import POISON, Elem, Layer, Literal, Poison, Scalar, Several, Text, Val, Value, describe
 
 
-class PointReader(Evaluator):
+class PointReader(Expressions):
     """The evaluator with what stands at a point."""
 
     # ------------------------------------------------------------ reads

@@ -13,9 +13,8 @@ from ..ops.declare import Read, Step, out_axes, plain
 from .bindings import bind_values
 from .context import Context
 from .declarations import Penalty
-from .expressions import describe, is_bool
 from .updates import chosen_optimizer
-from .values import Draft, Layer, Literal, Poison, ScanDraft, Several, Text, Val, Value
+from .values import Draft, Layer, Literal, Poison, ScanDraft, Several, Text, Val, Value, describe, is_bool
 
 
 class Shown(NamedTuple):

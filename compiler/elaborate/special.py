@@ -13,10 +13,10 @@ from ..graph.ir import Kind
 from ..graph.shapes import Dim
 from ..language import syntax
 from .constants import fold
-from .expressions import NotElementwise, Task, Wanted, is_bool, shape_of_value
+from .evaluator import NotElementwise, Task, Wanted
 from .operations import OperationCaller
 from .scope import Env
-from .values import POISON, Elem, Poison, Scalar, Text, Val, Value
+from .values import POISON, Elem, Poison, Scalar, Text, Val, Value, is_bool, shape_of_value
 
 Argument = tuple[syntax.Expression, Value]  # with what it is worth
 

@@ -14,9 +14,8 @@ from ..language.diagnostics import suggest
 from ..ops.declare import Clash, broadcast_shapes
 from .constants import broadcast_data, exact_number
 from .context import Context
-from .expressions import describe
 from .scope import Env
-from .values import Literal, Poison, Scalar
+from .values import Literal, Poison, Scalar, describe
 
 # The parameters of a distribution, with their defaults.
 Distribution = tuple[tuple[str, Fraction | None], ...]

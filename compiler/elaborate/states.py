@@ -20,10 +20,9 @@ from ..language import syntax
 from ..language.source import Span
 from ..ops.declare import Read, Step, out_axes, plain
 from .context import Context
-from .expressions import describe, shape_of_value
 from .scope import Env, Site, article
 from .starts import Distribution, distribution, initial
-from .values import POISON, Layer, Poison, Scalar, Several, Text, Val, Value
+from .values import POISON, Layer, Poison, Scalar, Several, Text, Val, Value, describe, shape_of_value
 
 DRAWN: Final[dict[str, Distribution]] = {
     "normal": (("mean", Fraction(0)), ("std", Fraction(1))),

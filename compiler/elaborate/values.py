@@ -12,8 +12,9 @@ from ..graph.expr import dim as dim_expr
 from ..graph.ir import Access, Atom, Axis, Const, Eqn, Gather, Graph, Ix, Kind, Origin, Scan
 from ..graph.ir import Value as GraphValue
 from ..graph.shapes import Dim, Shape
+from ..graph.shapes import show as show_shape
 from ..language.source import Span
-from ..ops.declare import Step
+from ..ops.declare import Operand, Step
 
 if TYPE_CHECKING:
     from .scope import LayerRule
@@ -254,3 +255,30 @@ def settle(ix: Ix, operands: tuple[Val, ...]) -> Ix:
             atom = Gather(operands[int(atom.value[1:])].name, tuple(settle(i, operands) for i in atom.index))
         terms.append((atom, factor))
     return Ix(tuple(terms), ix.const)
+
+
+# ---------------------------------------------------------------- what is asked of values
+
+
+def operand(val: Val) -> Operand:
+    return Operand(val.shape, val.kind, val.below)
+
+
+def is_bool(value: Value) -> bool:
+    return (isinstance(value, Scalar) and value.boolean) or (isinstance(value, Val | Elem) and value.kind == "bool")
+
+
+def shape_of_value(value: Value) -> Shape:
+    if isinstance(value, Val):
+        return value.shape
+    return tuple(Dim.of(d) for d in value.shape) if isinstance(value, Literal) else ()
+
+
+def describe(value: Value) -> str:
+    """As labels say it: a shape, or what else it is."""
+    if isinstance(value, Several):
+        return f"{len(value.items)} arrays"
+    if isinstance(value, Text | Layer):
+        return "a text" if isinstance(value, Text) else "a layer"
+    shape = shape_of_value(value)
+    return show_shape(shape) if shape else "a scalar"
