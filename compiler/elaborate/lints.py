@@ -16,6 +16,7 @@ from .values import Draft, Elem, Scalar, Val, Value
 
 
 def lint(context: Context, declared: Declarations, results: Results) -> None:
+    """Report all warnings of a model without errors."""
     unused(context, results)
     unreached(context, declared, results)
     collapsed(context, results)

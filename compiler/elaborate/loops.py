@@ -15,10 +15,11 @@ from typing import Any, Final
 from ..graph import expr as E
 from ..graph.bounds import never_negative
 from ..graph.ir import Axis, Kind, at, fixed
+from ..graph.rewrite import shape_axes
 from ..graph.shapes import Dim
 from ..language import syntax
 from ..language.source import Span
-from ..ops.declare import Read, Step, out_axes, plain
+from ..ops.declare import Read, Step, plain
 from .bodies import Inner, Steps, bound_names
 from .evaluator import NotElementwise, Task, Wanted
 from .files import Files
@@ -385,7 +386,7 @@ class LoopCaller(LayerCaller):
             )  # fmt: skip
             return None
         if val.kind != inner.kind and inner.kind == "real":
-            axes = out_axes(val.shape)
+            axes = shape_axes(val.shape)
             step = Step("real", val.shape, axes, plain(axes), (Read(0, plain(axes)),), E.arg(0))
             val = self.emit(step, (val,), span, env)
         if val.kind != inner.kind:
@@ -495,7 +496,7 @@ class LoopCaller(LayerCaller):
 
     def numbers(self, loop: Loop, factor: Dim, first: Dim, span: Span, env: Env) -> Val:
         """``factor*k + first`` for each step k, before the loop."""
-        axes = out_axes((loop.extent,))
+        axes = shape_axes((loop.extent,))
         body = E.add(E.mul(E.dim(factor), E.idx(axes[0].name)), E.dim(first))
         last = first + factor * (loop.extent - 1)
         low, high = (first, last) if (factor.value or 0) > 0 else (last, first)
@@ -585,7 +586,7 @@ class LoopCaller(LayerCaller):
             return None
         outer = value
         if axis or not factor.is_one() or first.terms or extent != loop.extent:
-            axes = out_axes((loop.extent, *rest))
+            axes = shape_axes((loop.extent, *rest))
             index = [at(a.name) for a in axes[1:]]
             index.insert(axis, at(axes[0].name).scale(factor) + fixed(first))
             shape = (loop.extent, *rest)

@@ -7,9 +7,10 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from ..graph import expr as E
+from ..graph.rewrite import shape_axes
 from ..language import syntax
 from ..language.source import Span
-from ..ops.declare import Read, Step, out_axes, plain
+from ..ops.declare import Read, Step, plain
 from .bindings import bind_values
 from .context import Context
 from .declarations import Penalty
@@ -26,6 +27,8 @@ class Shown(NamedTuple):
 
 
 class Results:
+    """The outputs by name, the loss, and the optimiser that the model asks for."""
+
     def __init__(self, context: Context) -> None:
         self.context = context
         self.outputs: dict[str, Shown] = {}
@@ -63,7 +66,7 @@ class Results:
         if wanted == "loss" and val.name in self.shown:  # an output on a later line
             given.add(id(val))
         if not isinstance(val.maker, Draft | ScanDraft) or id(val) in given:
-            axes = out_axes(val.shape)
+            axes = shape_axes(val.shape)
             step = Step("copy", val.shape, axes, plain(axes), (Read(0, plain(axes)),), E.arg(0), kind=val.kind, below=val.below)
             val = self.context.ev.emit(step, (val,), span, self.context.env)
         self.context.names.settle(wanted, [(wanted, val)], start)

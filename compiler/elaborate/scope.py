@@ -25,18 +25,24 @@ class Frame:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Function:
+    """A function in the language, and the file whose names it sees."""
+
     tree: syntax.Def
     frame: Frame
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LayerRule:
+    """The definition of a layer, and the file whose names it sees."""
+
     tree: syntax.LayerDef
     frame: Frame
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Rule:
+    """An update rule, and the file whose names it sees."""
+
     tree: syntax.UpdateDef
     frame: Frame
 
@@ -112,4 +118,5 @@ class Entry:
 
 
 def article(word: str) -> str:
+    """The word with its indefinite article."""
     return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"

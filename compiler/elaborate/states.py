@@ -14,11 +14,12 @@ from typing import Final
 from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Init, Kind, State, fixed
+from ..graph.rewrite import shape_axes
 from ..graph.shapes import Dim, Shape
 from ..graph.shapes import show as show_shape
 from ..language import syntax
 from ..language.source import Span
-from ..ops.declare import Read, Step, out_axes, plain
+from ..ops.declare import Read, Step, plain
 from .context import Context
 from .scope import Env, Site, article
 from .starts import Distribution, distribution, initial
@@ -191,7 +192,7 @@ class Keeper:
             context.tell(env, "E273", f"a model draws at most {MOST_STREAMS} arrays", node.span)
             return POISON
         operands, position = self.times()
-        axes = out_axes(shape)
+        axes = shape_axes(shape)
         for axis, extent in zip(axes, shape, strict=True):
             position = E.idx(axis.name) if position is None else E.make("place", position, E.dim(extent), E.idx(axis.name))
         numbers = [E.const(x) for x in init.data]

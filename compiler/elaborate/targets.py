@@ -22,6 +22,7 @@ Found = tuple[str, Val, list[tuple[str, str]], bool, Span | None]
 def find_targets(
     context: Context, declared: Declarations, results: Results, gradients: Iterable[Gradient]
 ) -> tuple[Target, ...]:  # fmt: skip
+    """The default targets, and those that ``gradient`` declares with what they are added to."""
     trained = [(p.value.name, p.value.name) for v, p in declared.params if not p.frozen]
     found: dict[int, Found] = {}
     if results.loss is not None and trained:
@@ -57,6 +58,7 @@ def collide(context: Context, results: Results, targets: Iterable[Found]) -> Non
 
 
 def differentiated(context: Context, results: Results, node: syntax.GradientDecl, entry: Entry | None) -> Val | None:
+    """What stands before ``wrt``: a real value that an equation makes; None after an error."""
     name = node.of.id
     if name == "loss" and entry is None:
         if results.loss is None and results.loss_span is None and not context.module.broken:

@@ -48,6 +48,7 @@ def chosen_optimizer(context: Context, call: syntax.Call) -> tuple[str, tuple[tu
 
 
 def named_rule(context: Context, name: str) -> syntax.UpdateDef | None:
+    """A rule of the model's files, or else of the library."""
     own = context.frame.updates.get(name)
     return own.tree if own is not None else updates().get(name)
 
@@ -85,6 +86,7 @@ def _of_library(context: Context, tree: syntax.UpdateDef, frame: Frame) -> Updat
 
 
 def update(context: Context, tree: syntax.UpdateDef, frame: Frame) -> Update | None:
+    """A rule as expressions over its symbols; None after an error."""
     names: dict[str, Value] = {}
     hypers: list[tuple[str, Fraction]] = []
     states: list[tuple[str, Fraction]] = []
@@ -146,6 +148,7 @@ def update(context: Context, tree: syntax.UpdateDef, frame: Frame) -> Update | N
 
 
 def constant_number(context: Context, node: syntax.Expression, env: Env) -> Fraction | None:
+    """A number that is known when the module is compiled; None after an error."""
     value = context.ev.run(node, env)
     number = exact_number(value) if isinstance(value, Scalar) else None
     if number is None and not isinstance(value, Poison):

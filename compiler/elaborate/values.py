@@ -236,6 +236,8 @@ def name_steps(drafts: Iterable[Draft | ScanDraft | ConstDraft], base: str, take
 
 @dataclass(eq=False, slots=True)
 class ConstDraft:
+    """A literal array whose name is not settled yet."""
+
     out: Val
     data: tuple[Fraction, ...]
     origin: Origin
@@ -261,14 +263,17 @@ def settle(ix: Ix, operands: tuple[Val, ...]) -> Ix:
 
 
 def operand(val: Val) -> Operand:
+    """What an operation's plan is told of an array."""
     return Operand(val.shape, val.kind, val.below)
 
 
 def is_bool(value: Value) -> bool:
+    """Whether a value is a truth value, or holds such."""
     return (isinstance(value, Scalar) and value.boolean) or (isinstance(value, Val | Elem) and value.kind == "bool")
 
 
 def shape_of_value(value: Value) -> Shape:
+    """The shape of an array; of a number ()."""
     if isinstance(value, Val):
         return value.shape
     return tuple(Dim.of(d) for d in value.shape) if isinstance(value, Literal) else ()

@@ -57,6 +57,7 @@ def dim_text(dim: Dim, spell: Callable[[str], str] = str, root: str = "root({})"
 
 
 def strides(extents: Shape) -> list[Dim]:
+    """How far apart elements are along each dimension, the last one being dense."""
     steps: list[Dim] = []
     step = Dim.of(1)
     for extent in reversed(extents):
@@ -98,6 +99,7 @@ def wrap(head: str, parts: Sequence[str], tail: str, width: int = 120) -> Iterat
 
 
 def shape_text(value: Value) -> str:
+    """``x[N, 2]``."""
     return value.name + (f"[{', '.join(map(str, value.shape))}]" if value.shape else "")
 
 
@@ -117,6 +119,7 @@ def written_by(nodes: Sequence[Node]) -> set[str]:
 
 
 def origins_of(node: Node) -> Iterator[Origin]:
+    """The origins of a node and of what is in it."""
     if isinstance(node, Loop):
         for inner in node.body:
             yield from origins_of(inner)
@@ -152,8 +155,10 @@ def ordered(values: Iterable[str], rank: Mapping[str, int]) -> list[str]:
 
 
 def is_backward(origin: Origin) -> bool:
+    """Whether something stands there for a gradient."""
     return origin.rule.startswith(("vjp", "fan-out", "seed"))
 
 
 def key_of(origin: Origin) -> tuple[object, ...]:
+    """What nodes share that stand below one comment: their lines, and whether they go forwards or backwards."""
     return tuple(dict.fromkeys((s.file, s.line) for s in origin.spans)), is_backward(origin)

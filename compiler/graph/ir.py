@@ -131,6 +131,7 @@ def at(axis: str) -> Ix:
 
 
 def fixed(value: Dim | int | str) -> Ix:
+    """The index that is the same everywhere."""
     return Ix((), Dim.of(value))
 
 
@@ -235,6 +236,8 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
+    """A name that indices may have, from 0 up to its extent."""
+
     name: str
     extent: Dim
 
@@ -408,6 +411,7 @@ class Graph:
 
 
 def outs(eqn: Eqn | Scan) -> tuple[Value, ...]:
+    """The values that an equation or a loop makes."""
     return (eqn.out,) if isinstance(eqn, Eqn) else eqn.outs
 
 
@@ -416,6 +420,8 @@ def outs(eqn: Eqn | Scan) -> tuple[Value, ...]:
 
 @dataclass(frozen=True)
 class Input:
+    """What a call brings along: reals, or integers for an ``index``."""
+
     value: Value
     below: Dim | None  # for an ``index``: its values are 0 .. below-1
     doc: str
@@ -433,6 +439,8 @@ class Init:
 
 @dataclass(frozen=True)
 class Param:
+    """What is trained, unless it is frozen: reals that stay from call to call."""
+
     value: Value  # its shape is fixed
     init: Init
     frozen: bool
@@ -442,6 +450,8 @@ class Param:
 
 @dataclass(frozen=True)
 class Hyper:
+    """A real number that may be given at each call."""
+
     value: Value  # a scalar
     default: Fraction
     doc: str

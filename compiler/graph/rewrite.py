@@ -217,6 +217,7 @@ def substitute_ix(ix: Ix, mapping: Mapping[str, Ix], extents: dict[str, Dim]) ->
 
 
 def substitute_access(access: Access, mapping: Mapping[str, Ix], extents: dict[str, Dim]) -> Access:
+    """The access with other indices in place of axes."""
     return Access(access.value, tuple(substitute_ix(ix, mapping, extents) for ix in access.index), access.fill)
 
 
@@ -236,4 +237,5 @@ def rename_axes(eqn: Eqn, rename: Callable[[str], str]) -> Eqn:
 
 
 def shape_axes(shape: Shape) -> tuple[Axis, ...]:
+    """An axis for each dimension."""
     return tuple(Axis(f"i{k}", d) for k, d in enumerate(shape))

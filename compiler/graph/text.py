@@ -93,6 +93,7 @@ def _wrapped(text: str) -> str:
 
 
 def show_index(ix: Ix, axes: Collection[str] = ()) -> str:
+    """``2*i + u - 1``. ``axes``: names that are axes where this stands."""
     parts: list[str] = []
     for atom, factor in ix.terms:
         if isinstance(atom, str):
@@ -118,6 +119,7 @@ def _indices(index: Sequence[Ix], axes: Collection[str]) -> str:
 
 
 def show_access(access: Access, axes: Collection[str] = ()) -> str:
+    """``x[n, y[n]]``, with what it is outside."""
     text = _name(access.value)
     if access.index or access.value in axes:
         text += _indices(access.index, axes)
@@ -127,6 +129,7 @@ def show_access(access: Access, axes: Collection[str] = ()) -> str:
 
 
 def show_shape(shape: Shape) -> str:
+    """``[N, 2]``."""
     return "[" + ", ".join(show_dim(d) for d in shape) + "]"
 
 
@@ -233,6 +236,7 @@ def _quoted(text: str, unsafe: str) -> str:
 
 
 def show_span(span: Span) -> str:
+    """``xor.gw:9:5-12``."""
     end = f"{span.end_column}" if span.end_line == span.line else f"{span.end_line}:{span.end_column}"
     return f"{_quoted(span.file, _UNSAFE_FILE)}:{span.line}:{span.column}-{end}"
 

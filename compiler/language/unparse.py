@@ -80,6 +80,7 @@ def unparse(module: Module) -> str:
 
 
 def unparse_expression(node: Expression) -> str:
+    """The text of an expression, with no parentheses that it can do without."""
     return _at(node, _PIPE)
 
 

@@ -91,10 +91,12 @@ def spellable(name: str) -> str:
 
 
 def names_tuple(names: Sequence[str]) -> str:
+    """A tuple as it is written."""
     return "(" + ", ".join(names) + ("," if len(names) == 1 else "") + ")"
 
 
 def number(value: Fraction) -> str:
+    """The nearest float, as it is written; a whole number as it is."""
     if value.denominator == 1 and abs(value) < 10**9:
         return str(value.numerator)
     try:
@@ -104,10 +106,12 @@ def number(value: Fraction) -> str:
 
 
 def literal_name(name: str) -> str:
+    """What a literal array is called in the module."""
     return "_literal_" + spellable(name)
 
 
 def literal_array(const: Const) -> str:
+    """A literal array as it is written."""
     shape = tuple(d.value or 0 for d in const.value.shape)
     numbers = [number(x) for x in const.data]
 

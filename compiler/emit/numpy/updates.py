@@ -18,6 +18,7 @@ from .formulas import Formulas
 
 
 def update_name(name: str) -> str:
+    """What the function of a rule is called."""
     return "_update_" + spellable(name)
 
 
