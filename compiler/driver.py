@@ -245,6 +245,7 @@ STAGE_NAMES: Final = tuple(stage.name for stage in STAGES)
 
 
 def version() -> str:
+    """The compiler's own, as "0.1.0"."""
     from . import __version__
 
     return __version__
@@ -339,7 +340,15 @@ def compile_model(
     stop_after: str | None = None,
     name: str | None = None,
 ) -> Result:
-    """Compile a model, given by its path or as text. With ``out`` its files are written into that folder."""
+    """Compile a model, given by its path or as text. With ``out`` its files are written into that folder.
+
+    ``sizes`` overrides fixed sizes, ``dtype`` ("float64", "float32") the real type; the rest is as in :func:`load`. With
+    ``stop_after``, one of ``STAGE_NAMES``, nothing is built, and the result's ``value`` is what that stage returned.
+
+    Raises :class:`ModelError` for what is wrong in the text, :class:`SourceError` for a file that is no UTF-8,
+    ``OptionError`` for what cannot be asked for here, :class:`OutputError` where ``out`` cannot be written, ``ToolchainError``
+    without a C compiler, ``BuildError`` where it refuses what was written: all of them a ``GradwrightError``.
+    """
     job = _job(model, dtype, sizes, backend, name, optimize, march, threads, checked, profiled)
     if stop_after is not None:
         if stop_after not in STAGE_NAMES:
@@ -353,13 +362,15 @@ def compile_model(
 
 
 def check_model(model: str | os.PathLike[str], *, dtype: str | None = None, sizes: Mapping[str, int] | None = None) -> Result:
-    """Find the errors and warnings of a model; errors are in the :class:`ModelError` that is raised."""
+    """Find the errors and warnings of a model: warnings are the result's ``diagnostics``, errors are in the
+    :class:`ModelError` that is raised. Nothing is compiled or written."""
     return compile_model(model, dtype=dtype, sizes=sizes, stop_after="graph")
 
 
 def draw(model: str | os.PathLike[str], form: Literal["text", "dot", "mermaid"] = "text", *, dtype: str | None = None,
          sizes: Mapping[str, int] | None = None) -> str:  # fmt: skip
-    """The graph of a model as text, one line an operation, or as a drawing for Graphviz or Markdown."""
+    """The graph of a model as text, one line an operation, or as a drawing for Graphviz ("dot") or Markdown ("mermaid").
+    Raises :class:`ModelError` where the model has errors."""
     result = compile_model(model, dtype=dtype, sizes=sizes, stop_after="graph")
     if form == "text":
         return result.text
@@ -370,7 +381,8 @@ def draw(model: str | os.PathLike[str], form: Literal["text", "dot", "mermaid"] 
 
 def derivations(model: str | os.PathLike[str], *, dtype: str | None = None, sizes: Mapping[str, int] | None = None) -> Result:
     """The local derivative of every function in a model's graph, after gates that are spelled out were recognised: the
-    result's ``job.values["derivations"]`` has, for each, the function, the text, and the pieces of the model where it stands."""
+    result's ``job.values["derivations"]`` has, for each, the function, the text, and the pieces of the model where it stands.
+    Raises :class:`ModelError` where the model has errors."""
     from .derive.scalar import derivation
     from .graph.expr import LEAVES, is_drawn, walk
     from .graph.ir import Eqn
@@ -406,7 +418,7 @@ def load(
 
     ``optimize`` is the C compiler's level, ``march`` the processors that the module is for (native, x86-64-v2, -v3, -v4,
     armv8, dispatch), ``threads`` how many its matrix products may use. A ``checked`` module says where the first NaN comes from,
-    a ``profiled`` one how long its parts take (``model.profile``).
+    a ``profiled`` one how long its parts take (``model.profile``). Raises what :func:`compile_model` raises.
     """
     return load_with(model, dtype=dtype, sizes=sizes, backend=backend, optimize=optimize, march=march, threads=threads,
                      checked=checked, profiled=profiled, name=name)[0]  # fmt: skip
@@ -559,6 +571,7 @@ def _job(
 
 
 def decode(name: str, data: bytes) -> str:
+    """The text of a model's file. Raises :class:`SourceError`, which names the line, where it is no UTF-8."""
     try:
         return recall.decode(data)
     except UnicodeDecodeError as error:

@@ -42,6 +42,9 @@ def read_data(path: str | os.PathLike[str], inputs: Sequence[Mapping[str, Any]] 
 
     Text in the place of an index names classes, which are numbered in their sorted order, or in that of `classes`, by input.
     What is missing (nothing, NA, nan, null, none or ?) is an error.
+
+    ArgumentError names a file, a column or an input that is not there, DtypeError and RangeError what cannot be read as the model
+    declares it, with its line, ShapeError a table whose lines or columns do not fit.
     """
     path = Path(path)
     if not path.exists():
@@ -287,7 +290,8 @@ def _as_declared(path: Path, spec: Mapping[str, Any], values: Array) -> Array:
 
 
 def write_data(path: str | os.PathLike[str], values: Mapping[str, Any], headings: Classes | None = None) -> None:
-    """Arrays by name into a .npz or .csv file (one row a sample), or into a folder of .npy files: whole or not at all."""
+    """Arrays by name into a .npz or .csv file (one row a sample), or into a folder of .npy files: whole or not at all.
+    ShapeError says that arrays of different lengths make no table."""
     path = Path(path)
     arrays = {name: np.asarray(value) for name, value in values.items()}
     if path.suffix == ".csv":

@@ -104,6 +104,7 @@ def draw_uniform(seed: Any, counter: Any, stream: Any, position: Any, low: Any, 
 
 
 def draw_normal(seed: Any, counter: Any, stream: Any, position: Any, mean: Any, std: Any, dtype: Any = np.float64) -> Array:
+    """Normally distributed, as the quantile of what is uniform."""
     return np.asarray(np.float64(mean) + np.float64(std) * quantile(unit(seed, counter, stream, position))).astype(dtype)
 
 

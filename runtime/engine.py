@@ -250,11 +250,14 @@ class Engine:
     def fill_state(self, vector: Array, values: Any) -> None:
         if not _by_name(values):
             raise _error("ArgumentError", f"state: expected arrays by name, got a {type(values).__name__}")
-        views = self.state_views(vector)
+        self.fill_views(self.state_views(vector), values, "state", "state")
+
+    def fill_views(self, views: dict[str, Array], values: Any, argument: str, what: str) -> None:
+        """Write arrays by name into their places: all of them, or after an error none."""
         given = {_same(name, views): values[name] for name in list(values.keys())}
         for name in given:
             if name not in views:
-                raise _error("ArgumentError", f"state: {self.name} has no state {name!r}{_meant(name, views)}")
+                raise _error("ArgumentError", f"{argument}: {self.name} has no {what} {name!r}{_meant(name, views)}")
         checked = {name: _shaped(name, value, views[name].shape, self.real) for name, value in given.items()}
         for name, value in checked.items():
             views[name][...] = value
@@ -552,14 +555,7 @@ class Engine:
         return theta, frozen
 
     def fill(self, theta: Array, frozen: Array, params: Any) -> None:
-        views = self.views(theta, frozen)
-        given = {_same(name, views): params[name] for name in list(params.keys())}
-        for name in given:
-            if name not in views:
-                raise _error("ArgumentError", f"params: {self.name} has no parameter {name!r}{_meant(name, views)}")
-        checked = {name: _shaped(name, value, views[name].shape, self.real) for name, value in given.items()}
-        for name, value in checked.items():
-            views[name][...] = value
+        self.fill_views(self.views(theta, frozen), params, "params", "parameter")
 
     def views(self, theta: Array, frozen: Array) -> dict[str, Array]:
         return {p["name"]: (frozen if p["frozen"] else theta)[p["offset"]:p["offset"] + math.prod(p["shape"])].reshape(p["shape"])

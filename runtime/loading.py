@@ -22,7 +22,11 @@ def load(model: str | os.PathLike[str], *, dtype: str | None = None, sizes: Mapp
          backend: str = "cython", **options: Any) -> ModuleType:
     """The module of a model, given by its path (`examples/xor.gw`) or as text: from the cache, or compiled now.
 
-    `sizes={"H": 16}` overrides fixed sizes, `dtype="float32"` the real type; `backend="numpy"` needs no C compiler.
+    `sizes={"H": 16}` overrides fixed sizes, `dtype="float32"` the real type; `backend="numpy"` needs no C compiler. The other
+    options are those of `gradwright.compiler.driver.load`: optimize, march, threads, checked, profiled, name.
+
+    Errors are of GradwrightError: the compiler's ModelError says what is wrong in the text, MissingError that the compiler is
+    not installed.
     """
     try:
         found: ModuleType | None = import_module("gradwright.compiler.build.recall").recall(model, dtype, sizes, backend, options)

@@ -50,7 +50,8 @@ class Timings:
 def bench(model: Any, batches: Sequence[int] = (1, 32, 256, 1024), *, sizes: Mapping[str, int] | None = None,
           optimizer: Any = None, seconds: float = 0.2, seed: int = 0) -> Timings:
     """Measure a model on random inputs, `seconds` for each kind of call and each batch size; it is not changed. `sizes` gives
-    other free sizes. A training step is that of `optimizer`, else of the model's own, else Adam's."""
+    other free sizes. A training step is that of `optimizer`, else of the model's own, else Adam's. The times are microseconds a
+    call. ArgumentError names a size that the model does not have."""
     engine, spec = model.engine, model.engine.spec
     first = engine.sizes[0] if engine.sizes else None
     rows = []

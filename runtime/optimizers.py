@@ -1,5 +1,6 @@
 """Optimisers by name. Their rules are in the model's module (from `optimizers.gw`, or the user's own `update`), compiled;
-what is here are their names and numbers, which are checked against the module.
+what is here are their names and numbers, which are checked against the module. A number that is not finite, negative, or above 1
+where that makes no sense is an ArgumentError.
 
     model.fit(data, optimizer=Adam(lr=1e-2), ...)
     model.fit(data, optimizer=Adam(lr=1e-2, groups={"b*": {"weight_decay": 0}}), ...)    # other numbers for some parameters
@@ -58,7 +59,7 @@ def _checked(name: str, key: str, value: Any) -> float:
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum (v = momentum v + g) and Nesterov's if wanted."""
+    """Stochastic gradient descent, with momentum (v = momentum v + g) and Nesterov's if wanted (Sutskever et al., 2013)."""
 
     def __init__(self, lr: Rate = 0.01, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0,
                  groups: Groups | None = None) -> None:
@@ -66,7 +67,7 @@ class SGD(Optimizer):
 
 
 class AdaGrad(Optimizer):
-    """Steps shrink with the root of the sum of all squared gradients so far."""
+    """Steps shrink with the root of the sum of all squared gradients so far (Duchi et al., 2011)."""
 
     def __init__(self, lr: Rate = 0.01, lr_decay: float = 0.0, eps: float = 1e-10, weight_decay: float = 0.0,
                  groups: Groups | None = None) -> None:
@@ -74,7 +75,7 @@ class AdaGrad(Optimizer):
 
 
 class RMSProp(Optimizer):
-    """Steps shrink with the root of a running mean of squared gradients."""
+    """Steps shrink with the root of a running mean of squared gradients (Tieleman and Hinton, 2012)."""
 
     def __init__(self, lr: Rate = 0.01, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0,
                  momentum: float = 0.0, groups: Groups | None = None) -> None:
@@ -82,7 +83,7 @@ class RMSProp(Optimizer):
 
 
 class Adam(Optimizer):
-    """Running means of the gradient and of its square, both corrected for their start at zero."""
+    """Running means of the gradient and of its square, both corrected for their start at zero (Kingma and Ba, 2015)."""
 
     def __init__(self, lr: Rate = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
                  weight_decay: float = 0.0, groups: Groups | None = None) -> None:
@@ -90,7 +91,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Optimizer):
-    """Adam with weight decay that does not go through the running means."""
+    """Adam with weight decay that does not go through the running means (Loshchilov and Hutter, 2019)."""
 
     def __init__(self, lr: Rate = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
                  weight_decay: float = 0.01, groups: Groups | None = None) -> None:
@@ -98,7 +99,7 @@ class AdamW(Optimizer):
 
 
 class AdaDelta(Optimizer):
-    """Steps as large as the running mean of earlier ones over that of the gradients: no rate needs to be found."""
+    """Steps as large as the running mean of earlier ones over that of the gradients (Zeiler, 2012): no rate needs to be found."""
 
     def __init__(self, lr: Rate = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0.0,
                  groups: Groups | None = None) -> None:
@@ -106,7 +107,7 @@ class AdaDelta(Optimizer):
 
 
 class Adamax(Optimizer):
-    """Adam with the largest gradient so far, fading, in place of the mean square."""
+    """Adam with the largest gradient so far, fading, in place of the mean square (Kingma and Ba, 2015)."""
 
     def __init__(self, lr: Rate = 2e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
                  weight_decay: float = 0.0, groups: Groups | None = None) -> None:
@@ -114,7 +115,7 @@ class Adamax(Optimizer):
 
 
 class NAdam(Optimizer):
-    """Adam with Nesterov's look ahead."""
+    """Adam with Nesterov's look ahead (Dozat, 2016)."""
 
     def __init__(self, lr: Rate = 2e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
                  weight_decay: float = 0.0, momentum_decay: float = 4e-3, groups: Groups | None = None) -> None:
@@ -123,7 +124,7 @@ class NAdam(Optimizer):
 
 
 class RAdam(Optimizer):
-    """Adam that waits with the square until its variance is bounded."""
+    """Adam that waits with the square until its variance is bounded (Liu et al., 2020)."""
 
     def __init__(self, lr: Rate = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
                  weight_decay: float = 0.0, groups: Groups | None = None) -> None:
@@ -131,7 +132,7 @@ class RAdam(Optimizer):
 
 
 class Lion(Optimizer):
-    """Steps of the sign of a running mean, with weight decay that does not go through it."""
+    """Steps of the sign of a running mean, with weight decay that does not go through it (Chen et al., 2023)."""
 
     def __init__(self, lr: Rate = 1e-4, beta1: float = 0.9, beta2: float = 0.99, weight_decay: float = 0.0,
                  groups: Groups | None = None) -> None:

@@ -1,4 +1,5 @@
-"""How the learning rate goes over a run: `Adam(lr=Cosine(1e-2, warmup=5))`. Epochs are counted from the start of the fit."""
+"""How the learning rate goes over a run: `Adam(lr=Cosine(1e-2, warmup=5))`. Epochs are counted from the start of the fit.
+Numbers are finite and not negative, or an ArgumentError says which is not."""
 from __future__ import annotations
 
 import math
@@ -30,7 +31,7 @@ class Schedule:
         return number
 
     def factor(self, epoch: Array, epochs: float) -> Array:
-        """For these epochs of a run of so many (both without the warm-up)."""
+        """For these epochs of a run of so many (both without the warm-up): float64, one factor for each epoch."""
         return np.ones_like(epoch)
 
     def factors(self, first: int, count: int, steps_per_epoch: int, epochs: int) -> Array:
@@ -86,7 +87,7 @@ class Exponential(Schedule):
 
 
 class Cosine(Schedule):
-    """Half a cosine from lr down to `final`·lr over the run."""
+    """Half a cosine from lr down to `final`·lr over the run (Loshchilov and Hutter, 2017)."""
 
     def __init__(self, lr: float, final: float = 0.0, *, warmup: float = 0.0) -> None:
         super().__init__(lr, warmup=warmup)
@@ -97,7 +98,7 @@ class Cosine(Schedule):
 
 
 class OneCycle(Schedule):
-    """Up by half a cosine from lr/`start` to lr in the first `rise` of the run, then down to lr/`end`."""
+    """Up by half a cosine from lr/`start` to lr in the first `rise` of the run, then down to lr/`end` (Smith and Topin, 2019)."""
 
     def __init__(self, lr: float, rise: float = 0.3, start: float = 25.0, end: float = 1e4) -> None:
         super().__init__(lr)

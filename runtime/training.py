@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import wraps
 from itertools import islice
-from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from .model import Model
 from .named import Named
 from .streams import Mapped, Rows, Stream, mapped
 from .trainer import _state, _Trainer, _whole
+
+if TYPE_CHECKING:
+    from .checkpoints import Run
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Callback: TypeAlias = Callable[[Info], Any]
@@ -59,18 +62,24 @@ def _alone(function: Callable[Concatenate[Model, Arguments], Result]) -> Callabl
     return call
 
 
-def _bounds(*values: Any) -> tuple[float, ...]:
-    found = []
-    for name, value in zip(("clip_norm", "clip_value"), values, strict=True):
-        found.append(_number(name, value))
-        if not found[-1] >= 0:
-            raise ArgumentError(f"{name}: expected a number from 0 up, got {value!r}")
-    return tuple(found)
+def _bounds(clip_norm: Any, clip_value: Any) -> tuple[float, float]:
+    return _bound("clip_norm", clip_norm), _bound("clip_value", clip_value)
+
+
+def _bound(name: str, value: Any) -> float:
+    number = _number(name, value)
+    if not number >= 0:
+        raise ArgumentError(f"{name}: expected a number from 0 up, got {value!r}")
+    return number
 
 
 @_alone
 def step(model: Model, optimizer: Any, inputs: Mapping[str, Any], *, clip_norm: float = 0.0, clip_value: float = 0.0) -> float:
-    """One training step on these inputs as they are. Returns the loss before it."""
+    """One training step on these inputs as they are: arrays by name in their declared shapes, and sizes or hyper-parameters by
+    name. Returns the loss before it. `clip_norm` and `clip_value` are bounds as in `fit`.
+
+    ShapeError, DtypeError, RangeError or ArgumentError says what does not fit, before anything is changed; StateError that
+    another thread is training this model."""
     clip_norm, clip_value = _bounds(clip_norm, clip_value)
     trainer = model._stepper
     if trainer is None or not trainer.fits(model, optimizer):
@@ -89,14 +98,15 @@ def bind(model: Model, optimizer: Any, inputs: Mapping[str, Any], *, clip_norm: 
     loss before the last of them.
 
     An array of the model's type is bound itself: what is written into it later is what later steps read. Of anything else a copy
-    is bound, which is in `run.inputs`. The optimiser's numbers are those that it has now; a schedule goes on with the steps."""
+    is bound, which is in `run.inputs`. The optimiser's numbers are those that it has now; a schedule goes on with the steps.
+    Errors are those of `step`."""
     return _Binding(model, optimizer, inputs, _bounds(clip_norm, clip_value)).run
 
 
 class _Binding:
     """What stands behind a bound step, and is asked whenever that cannot go straight on."""
 
-    def __init__(self, model: Model, optimizer: Any, inputs: Mapping[str, Any], clips: tuple[float, ...]) -> None:
+    def __init__(self, model: Model, optimizer: Any, inputs: Mapping[str, Any], clips: tuple[float, float]) -> None:
         self.model = model
         self.clip_norm, self.clip_value = clips
         self.trainer = _Trainer(model, optimizer, None, None)
@@ -199,27 +209,13 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
     parameters of the last whole step, too, and carries the history so far as `error.history`; so does the NotFiniteError of a
     checked module, which comes in the very step that meets the first NaN or infinity.
     """
-    if not (_whole(epochs) and epochs >= 0):
-        raise ArgumentError(f"epochs: expected a whole number from 0 up, got {epochs!r}")
-    clip_norm, clip_value = _bounds(clip_norm, clip_value)
-    if seed is not None and not (_whole(seed) and seed >= 0):
-        raise ArgumentError(f"seed: expected a whole number from 0 up, or None, got {seed!r}")
-    if not (_whole(accumulate) and accumulate >= 1 and _whole(ahead) and ahead >= 0):
-        raise ArgumentError(f"accumulate: a whole number from 1 up, ahead: from 0 up, got {accumulate!r} and {ahead!r}")
+    clips = _bounds(clip_norm, clip_value)
+    _check_counts(epochs, seed, accumulate, ahead)
     source: Stream | Rows | None = None
-    if not hasattr(data, "keys"):
-        if not callable(data) and (not hasattr(data, "__iter__") or isinstance(data, str | bytes | np.ndarray)):
-            raise ArgumentError("data: expected a dict of arrays by input name, or an iterable of such dicts, "
-                                f"got {type(data).__name__}")
-        source = Stream(data, ahead)
-        if source.once and epochs > 1:
-            raise ArgumentError("data: a generator lasts for one epoch; give a function that returns a new one for each")
-        if isinstance(validation, float | np.floating):
-            raise ArgumentError("validation: a fraction can be held out of arrays only, not of streamed batches")
-        if metrics is not None and validation is None:
-            raise ArgumentError("metrics: streamed batches are gone when an epoch ends; give validation=")
-    else:
+    if hasattr(data, "keys"):
         data = mapped(model, data)
+    else:
+        source = _stream(data, epochs, ahead, validation, metrics)
     if isinstance(validation, float | np.floating):
         data, validation = split(model, data, float(validation), 0 if seed is None else seed)
     before = None
@@ -231,17 +227,60 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
         source = Rows(model, data, batch_size, shuffle)
     trainer = _Trainer(model, optimizer, data if source is None else None, batch_size)
     model._stepper = None
-    judges = named_metrics(model, metrics)
-    watched = None
-    if validation is not None:
-        try:
-            watched = _Evaluation(model, validation, judges)
-        except GradwrightError as error:
-            raise error if str(error).startswith("validation") else type(error)(f"validation: {error}") from error
-    on_training = _Evaluation(model, data, judges) if judges and watched is None else None
+    evaluations = _evaluations(model, data, validation, metrics)
     listeners: list[Callback] = [callbacks] if callable(callbacks) else list(callbacks)
     listeners.sort(key=lambda listener: bool(getattr(listener, "last", False)))
-    state, schedule = trainer.state, trainer.optimizer.schedule
+    history = _begin(trainer, before, seed)
+    model._run = history, trainer.optimizer.schedule, listeners
+    for listener in listeners:
+        if hasattr(listener, "begin"):
+            listener.begin(model)
+    if before is not None:
+        from .checkpoints import recall
+        recall(listeners, before.callbacks, history)
+    bar = _Bar(progress, int(epochs))
+    _Run(model, trainer, source, history, evaluations, listeners, int(epochs), shuffle, clips, accumulate, bar).go()
+    return history
+
+
+def _check_counts(epochs: int, seed: int | None, accumulate: int, ahead: int) -> None:
+    if not (_whole(epochs) and epochs >= 0):
+        raise ArgumentError(f"epochs: expected a whole number from 0 up, got {epochs!r}")
+    if seed is not None and not (_whole(seed) and seed >= 0):
+        raise ArgumentError(f"seed: expected a whole number from 0 up, or None, got {seed!r}")
+    if not (_whole(accumulate) and accumulate >= 1 and _whole(ahead) and ahead >= 0):
+        raise ArgumentError(f"accumulate: a whole number from 1 up, ahead: from 0 up, got {accumulate!r} and {ahead!r}")
+
+
+def _stream(data: Any, epochs: int, ahead: int, validation: Any, metrics: Any) -> Stream:
+    """Batches as they come. They are gone when an epoch ends: what would need them again is an error."""
+    if not callable(data) and (not hasattr(data, "__iter__") or isinstance(data, str | bytes | np.ndarray)):
+        raise ArgumentError("data: expected a dict of arrays by input name, or an iterable of such dicts, "
+                            f"got {type(data).__name__}")
+    stream = Stream(data, ahead)
+    if stream.once and epochs > 1:
+        raise ArgumentError("data: a generator lasts for one epoch; give a function that returns a new one for each")
+    if isinstance(validation, float | np.floating):
+        raise ArgumentError("validation: a fraction can be held out of arrays only, not of streamed batches")
+    if metrics is not None and validation is None:
+        raise ArgumentError("metrics: streamed batches are gone when an epoch ends; give validation=")
+    return stream
+
+
+def _evaluations(model: Model, data: Any, validation: Any, metrics: Any) -> list[tuple[_Evaluation, str]]:
+    """What is measured after each epoch, with what stands before the name of its loss."""
+    judges = named_metrics(model, metrics)
+    if validation is None:
+        return [(_Evaluation(model, data, judges), "")] if judges else []
+    try:
+        return [(_Evaluation(model, validation, judges), "val_")]
+    except GradwrightError as error:
+        raise error if str(error).startswith("validation") else type(error)(f"validation: {error}") from error
+
+
+def _begin(trainer: _Trainer, before: Run | None, seed: int | None) -> History:
+    """The history of a run, and the schedule and the order of the rows as they are where it begins or goes on."""
+    schedule = trainer.optimizer.schedule
     if schedule is not None:
         schedule.begin()
     history = History()
@@ -250,93 +289,121 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
         if schedule is not None:
             vars(schedule).update(before.schedule)
     elif seed is not None:
-        state.rng = np.random.Generator(np.random.PCG64(seed))
+        trainer.state.rng = np.random.Generator(np.random.PCG64(seed))
     if schedule is not None:
         history.columns.setdefault("lr", [])
-    model._run = history, schedule, listeners
-    for listener in listeners:
-        if hasattr(listener, "begin"):
-            listener.begin(model)
-    if before is not None:
-        from .checkpoints import recall
-        recall(listeners, before.callbacks, history)
-    every = bool(source or listeners or watched or on_training or (schedule is not None and schedule.adaptive))
-    shuffled = shuffle and 0 < trainer.batch < trainer.rows
-    steps = trainer.steps_per_epoch
-    kind = [trainer.rows, trainer.batch] if source is None else [accumulate]
-    if isinstance(source, Rows):
-        kind += [source.rows, source.size]
-    begun = time.perf_counter() - history.seconds
-    bar = _Bar(progress, int(epochs))
-    gate = trainer.gate = _Gate()
-    gate.begin()
-    tell(INFO, "fit", "%s: epochs %d to %d with %r", model.engine.name, history.epochs, epochs, trainer.optimizer)
-    pace, outcome = 0.0, ""          # seconds an epoch took; which of the callbacks' functions is called
-    try:
-        while history.epochs < epochs and history.stopped is None:
-            part, history._begun = history._begun, None
-            if part is not None and part["kind"] != kind:
-                part = None     # of other data
-            count = 1 if every or part else int(epochs) - history.epochs
-            if bar.shown and not every:
-                count = min(count, max(1, int(0.1 / pace)) if pace else 1)
-            if shuffled:
-                count = min(count, max(1, _ORDER // trainer.rows))
-            if schedule is not None:
-                count = min(count, max(1, _ORDER // steps))
-            since = time.perf_counter()
-            epoch = _Epochs(trainer, source, history, count, int(epochs), part, kind, shuffled)
-            try:
-                if source is not None:
-                    epoch.stream(accumulate, (clip_norm, clip_value))
-                else:
-                    epoch.run((clip_norm, clip_value))
-                values: dict[str, float] = {}
-                for evaluation, prefix in ((watched, "val_"), (on_training, "")):
-                    if evaluation is not None:
-                        with gate:
-                            found = evaluation()
-                        if not prefix:
-                            del found["loss"]       # an epoch's own is there
-                        values |= {name if name != "loss" else prefix + name: value for name, value in found.items()}
-            except BaseException:
-                epoch.break_off(every)
-                raise
-            pace = (time.perf_counter() - since) / count
-            epoch.commit(count)
-            for name, value in values.items():
-                history.columns.setdefault(name, []).append(value)
-            tell(DEBUG, "fit", "%s: %r", model.engine.name, history)
-            if every:
-                last = {name: numbers[-1] for name, numbers in history.columns.items() if numbers}
-                if schedule is not None:
-                    schedule.epoch_end(last.get("val_loss", last["loss"]))
-                _call_all(listeners, Info(model, history.epochs - 1, int(epochs), last, history), gate)
-            bar.update(history)
-        outcome = "finished"
-    except KeyboardInterrupt:
-        outcome, history.interrupted = "interrupted", True
-    except Exception as error:
-        _give(error, history)
-        raise
-    finally:
-        gate.end()
-        history.interrupted |= gate.waiting
-        history.seconds = time.perf_counter() - begun
-        bar.close()
+    return history
+
+
+class _Run:
+    """A fit on its way: its epochs, what is measured after each, and who hears of it."""
+
+    def __init__(self, model: Model, trainer: _Trainer, source: Stream | Rows | None, history: History,
+                 evaluations: list[tuple[_Evaluation, str]], listeners: list[Callback], epochs: int, shuffle: bool,
+                 clips: tuple[float, float], accumulate: int, bar: _Bar) -> None:
+        self.model, self.trainer, self.source, self.history = model, trainer, source, history
+        self.evaluations, self.listeners, self.epochs, self.clips = evaluations, listeners, epochs, clips
+        self.accumulate, self.bar = accumulate, bar
+        self.schedule = trainer.optimizer.schedule
+        # whether something looks at each epoch
+        self.every = bool(source or listeners or evaluations or (self.schedule is not None and self.schedule.adaptive))
+        self.shuffled = shuffle and 0 < trainer.batch < trainer.rows
+        self.kind = [trainer.rows, trainer.batch] if source is None else [accumulate]
+        if isinstance(source, Rows):
+            self.kind += [source.rows, source.size]
+        self.pace = 0.0         # seconds an epoch took
+        self.gate = trainer.gate = _Gate()
+
+    def go(self) -> None:
+        model, history = self.model, self.history
+        begun = time.perf_counter() - history.seconds
+        self.gate.begin()
+        tell(INFO, "fit", "%s: epochs %d to %d with %r", model.engine.name, history.epochs, self.epochs, self.trainer.optimizer)
+        outcome = ""            # which of the callbacks' functions is called
         try:
-            for listener in listeners:
-                if hasattr(listener, outcome):
-                    getattr(listener, outcome)(model)
+            while history.epochs < self.epochs and history.stopped is None:
+                self.some_epochs()
+            outcome = "finished"
+        except KeyboardInterrupt:
+            outcome, history.interrupted = "interrupted", True
         except Exception as error:
             _give(error, history)
             raise
         finally:
-            for listener in listeners:
+            self.gate.end()
+            history.interrupted |= self.gate.waiting
+            history.seconds = time.perf_counter() - begun
+            self.bar.close()
+            self.leave(outcome)
+        tell(INFO, "fit", "%s: %r", model.engine.name, history)
+
+    def some_epochs(self) -> None:
+        """The next epoch, or as many as nobody needs to look at."""
+        history = self.history
+        part, history._begun = history._begun, None
+        if part is not None and part["kind"] != self.kind:
+            part = None     # of other data
+        count = self.count(part)
+        since = time.perf_counter()
+        epoch = _Epochs(self.trainer, self.source, history, count, self.epochs, part, self.kind, self.shuffled)
+        try:
+            if self.source is not None:
+                epoch.stream(self.accumulate, self.clips)
+            else:
+                epoch.run(self.clips)
+            values = self.measured()
+        except BaseException:
+            epoch.break_off(self.every)
+            raise
+        self.pace = (time.perf_counter() - since) / count
+        epoch.commit(count)
+        for name, value in values.items():
+            history.columns.setdefault(name, []).append(value)
+        tell(DEBUG, "fit", "%s: %r", self.model.engine.name, history)
+        if self.every:
+            last = {name: numbers[-1] for name, numbers in history.columns.items() if numbers}
+            if self.schedule is not None:
+                self.schedule.epoch_end(last.get("val_loss", last["loss"]))
+            _call_all(self.listeners, Info(self.model, history.epochs - 1, self.epochs, last, history), self.gate)
+        self.bar.update(history)
+
+    def count(self, part: dict[str, Any] | None) -> int:
+        """How many epochs one call may take. ``part``: what is there of an epoch that goes on."""
+        if self.every or part:
+            return 1
+        count = self.epochs - self.history.epochs
+        if self.bar.shown:
+            count = min(count, max(1, int(0.1 / self.pace)) if self.pace else 1)
+        if self.shuffled:
+            count = min(count, max(1, _ORDER // self.trainer.rows))
+        if self.schedule is not None:
+            count = min(count, max(1, _ORDER // self.trainer.steps_per_epoch))
+        return count
+
+    def measured(self) -> dict[str, float]:
+        """The loss and the metrics of the validation data, or the metrics of the training data."""
+        values: dict[str, float] = {}
+        for evaluation, prefix in self.evaluations:
+            with self.gate:
+                found = evaluation()
+            if not prefix:
+                del found["loss"]       # an epoch's own is there
+            values |= {name if name != "loss" else prefix + name: value for name, value in found.items()}
+        return values
+
+    def leave(self, outcome: str) -> None:
+        """Tell the callbacks how the run ended, and that it did."""
+        try:
+            for listener in self.listeners:
+                if hasattr(listener, outcome):
+                    getattr(listener, outcome)(self.model)
+        except Exception as error:
+            _give(error, self.history)
+            raise
+        finally:
+            for listener in self.listeners:
                 if hasattr(listener, "end"):
-                    listener.end(model)
-    tell(INFO, "fit", "%s: %r", model.engine.name, history)
-    return history
+                    listener.end(self.model)
 
 
 def _give(error: Exception, history: History) -> None:

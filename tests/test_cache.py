@@ -21,18 +21,15 @@ from gradwright.compiler.build.compile import suffix
 from gradwright.compiler.build.options import DiskError, OptionError
 from gradwright.compiler.build.toolchain import BuildError, ToolchainError
 from gradwright.runtime import load
-from support.caches import furnish
+from support.caches import own_place
 
 GATE = "input x\nparam w = 3\noutput f = tanh(w * x)\n"
 
 
 @pytest.fixture(autouse=True)
 def own_cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    if request.node.get_closest_marker("cold") is None:
-        furnish(tmp_path / "cache")
-    monkeypatch.setenv("GRADWRIGHT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("CC", raising=False)
-    monkeypatch.chdir(tmp_path)
+    cold = request.node.get_closest_marker("cold") is not None
+    own_place(tmp_path, tmp_path / "cache", monkeypatch, cold)
     (tmp_path / "gate.gw").write_text(GATE)
     return tmp_path / "cache"
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from gradwright.compiler import cli, driver
 from gradwright.compiler.build import cache
 from gradwright.compiler.build.compile import suffix
 from gradwright.compiler.language.diagnostics import ModelError
-from support.caches import furnish
+from support.caches import own_place
+from support.command import gradwright
 
 PRODUCT = "input  x, y, z\nq = x + y\noutput f = q * z\n"
 LAYER = """\
@@ -32,20 +32,12 @@ WRONG = "input  x[2]\nparam  w[3]\noutput f = x @ w\noutput g = nothing + 1\n"
 
 @pytest.fixture(autouse=True)
 def workplace(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    cache_folder = tmp_path_factory.getbasetemp() / "cache"
-    furnish(cache_folder)
-    monkeypatch.setenv("GRADWRIGHT_CACHE", str(cache_folder))
-    for name in ("NO_COLOR", "CC"):
-        monkeypatch.delenv(name, raising=False)
+    own_place(tmp_path, tmp_path_factory.getbasetemp() / "cache", monkeypatch)
+    monkeypatch.delenv("NO_COLOR", raising=False)
     (tmp_path / "product.gw").write_text(PRODUCT)
     (tmp_path / "layer.gw").write_text(LAYER)
     (tmp_path / "wrong.gw").write_text(WRONG)
     return tmp_path
-
-
-def gradwright(*arguments: str) -> Result:
-    return CliRunner().invoke(cli.main, list(arguments), prog_name="gradwright")
 
 
 # ---------------------------------------------------------------- compile

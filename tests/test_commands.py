@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
-from gradwright.compiler import cli, driver
+from gradwright.compiler import driver
 from gradwright.runtime import (
     SGD,
     ArgumentError,
@@ -22,7 +21,8 @@ from gradwright.runtime import (
     write_data,
 )
 from gradwright.runtime.checking import fitting_inputs, sample_inputs
-from support.caches import furnish
+from support.caches import own_place
+from support.command import done, gradwright
 
 XOR = """\
 size   N, H = 4
@@ -55,12 +55,8 @@ minimize sum(z)
 
 @pytest.fixture(autouse=True)
 def workplace(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    cache_folder = tmp_path_factory.getbasetemp() / "cache"
-    furnish(cache_folder)
-    monkeypatch.setenv("GRADWRIGHT_CACHE", str(cache_folder))
-    for name in ("NO_COLOR", "CC"):
-        monkeypatch.delenv(name, raising=False)
+    own_place(tmp_path, tmp_path_factory.getbasetemp() / "cache", monkeypatch)
+    monkeypatch.delenv("NO_COLOR", raising=False)
     for name, text in (("xor", XOR), ("labels", LABELS), ("logarithm", LOG)):
         (tmp_path / f"{name}.gw").write_text(text)
     x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
@@ -72,16 +68,6 @@ def workplace(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypa
     rows = [f"{int(a)},{int(b)},{int(c)}" for (a, b), (c,) in zip(x, y, strict=True)]
     (tmp_path / "xor.csv").write_text("left,right,answer\n" + "\n".join(rows) + "\n")
     return tmp_path
-
-
-def gradwright(*arguments: str) -> Result:
-    return CliRunner().invoke(cli.main, list(arguments), prog_name="gradwright")
-
-
-def done(*arguments: str) -> str:
-    result = gradwright(*arguments)
-    assert result.exit_code == 0, result.output
-    return result.stdout
 
 
 # ---------------------------------------------------------------- gradcheck

@@ -16,7 +16,7 @@ from gradwright.compiler.passes import BEFORE, apply
 from gradwright.compiler.passes.products import classify
 from gradwright.runtime import load
 from support.models import build, elaborated, errors
-from support.modules import Modules, build_modules
+from support.modules import Modules, build_modules, drawn
 
 try:
     import torch
@@ -329,24 +329,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Modules]:
     return dict(zip(CASES, made, strict=True))
 
 
-def drawn(made: Modules, case: Case, sizes: Mapping[str, int], rng: np.random.Generator) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for declared in made.plan.model.inputs:
-        shape = tuple(d.evaluate(sizes) for d in declared.value.shape)
-        if declared.below is not None:
-            found[declared.value.name] = rng.integers(0, declared.below.evaluate(sizes), shape)
-        else:
-            found[declared.value.name] = rng.uniform(0.2, 2, shape) if case.positive else rng.normal(size=shape)
-    return found
-
-
 @needs_torch
 @pytest.mark.parametrize("name", CASES)
 def test_values_and_gradients(name: str, built: dict[str, Modules]) -> None:
     case, made = CASES[name], built[name]
     rng = np.random.default_rng(3)
     for sizes in case.sizes:
-        inputs = drawn(made, case, sizes, rng)
+        inputs = drawn(made, sizes, rng, (0.2, 2) if case.positive else None)
         tensors = {k: torch.tensor(v, requires_grad=np.asarray(v).dtype == np.float64) for k, v in inputs.items()}
         given = {
             k: v

@@ -27,7 +27,7 @@ from gradwright.compiler.build.parts import cut
 from gradwright.compiler.build.toolchain import BuildError
 from gradwright.compiler.emit.updates import library_header
 from gradwright.runtime.errors import NotFiniteError
-from support.caches import furnish
+from support.caches import own_place
 
 ROOT = Path(__file__).resolve().parent.parent
 GATE = "input x\nparam w = 3\noutput f = tanh(w * x)\n"
@@ -43,11 +43,8 @@ minimize mean(square(p - y))
 
 @pytest.fixture(autouse=True)
 def own_cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    if request.node.get_closest_marker("cold") is None:
-        furnish(tmp_path / "cache")
-    monkeypatch.setenv("GRADWRIGHT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("CC", raising=False)
-    monkeypatch.chdir(tmp_path)
+    cold = request.node.get_closest_marker("cold") is not None
+    own_place(tmp_path, tmp_path / "cache", monkeypatch, cold)
     return tmp_path / "cache"
 
 

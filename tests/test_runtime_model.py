@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -258,11 +259,7 @@ def test_threads_share_a_model_or_are_told_not_to(xor: ModuleType) -> None:
             if not np.array_equal(model.predict(x=x).p, truth[k][0].p):
                 wrong.append(k)
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(work, 4)
     assert not wrong
 
     errors: list[BaseException] = []
@@ -281,6 +278,15 @@ def test_threads_share_a_model_or_are_told_not_to(xor: ModuleType) -> None:
     model.backward()
 
 
+def at_once(work: Callable[[int], None], count: int) -> None:
+    """``work(k)`` by as many threads."""
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 def test_pure_functions_share_nothing(xor: ModuleType) -> None:
     params = xor.Model(seed=1).params._asdict()
     rng = np.random.default_rng(0)
@@ -295,11 +301,7 @@ def test_pure_functions_share_nothing(xor: ModuleType) -> None:
             if out.loss != truth[k][0].loss or not np.array_equal(g.W1, truth[k][1].W1):
                 wrong.append(k)
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(work, 4)
     assert not wrong
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from support import settings
 from support.kernels import build_graphs
 from support.loops import random_loop
 from support.models import build, elaborated, errors, values, warnings
-from support.modules import Modules, build_modules
+from support.modules import Modules, build_modules, drawn
 from support.settings import thoroughly
 
 torch = pytest.importorskip("torch")
@@ -199,10 +199,8 @@ def read(words: Any, E: Any, W: Any, U: Any, N: int, T: int) -> dict[str, Any]:
     return {"h": h}
 
 
-CASES: dict[str, Case] = {
-    "lstm": Case(
-        """size N, T, D = 3, H = 4
-input x[N, T, D]
+# Cells; their sizes stand before.
+LSTM = """input x[N, T, D]
 param W[D + H, 4*H] ~ glorot_uniform
 param b[4*H] ~ normal(0, 1)
 scan t in range(T):
@@ -213,10 +211,8 @@ scan t in range(T):
     h = sigmoid(o) * tanh(c)
     emit hs = h
 output h, c, hs
-""", lstm),
-    "gru": Case(
-        """size N, T, D = 3, H = 4
-input x[T, N, D], h0[N, H]
+"""
+GRU = """input x[T, N, D], h0[N, H]
 param Wz[D + H, H] ~ glorot_uniform
 param Wr[D + H, H] ~ glorot_uniform
 param Wn[D + H, H] ~ glorot_uniform
@@ -229,10 +225,8 @@ scan t in range(T):
     h = (1 - z) * n + z * h
     emit hs = h
 output h, hs
-""", gru),
-    "both_ways": Case(
-        """size N, T, D = 3, H = 4
-input x[N, T, D]
+"""
+BOTH_WAYS = """input x[N, T, D]
 param W[D, H] ~ glorot_uniform
 param U[H, H] ~ glorot_uniform
 scan t in range(T):
@@ -245,7 +239,12 @@ scan t in reversed(range(T)):
     emit bs = back
 output both = concat(fs, bs, axis=2)
 output back
-""", rnn),
+"""
+
+CASES: dict[str, Case] = {
+    "lstm": Case("size N, T, D = 3, H = 4\n" + LSTM, lstm),
+    "gru": Case("size N, T, D = 3, H = 4\n" + GRU, gru),
+    "both_ways": Case("size N, T, D = 3, H = 4\n" + BOTH_WAYS, rnn),
     "sums": Case(
         """size N, T
 input x[T], n[N]
@@ -343,52 +342,9 @@ output f = h * h
 output g = total(x)
 """, layered),
     # so wide that products leave the loop
-    "wide_lstm": Case(
-        """size N, T, D = 8, H = 16
-input x[N, T, D]
-param W[D + H, 4*H] ~ glorot_uniform
-param b[4*H] ~ normal(0, 1)
-scan t in range(T):
-    carry h = zeros(N, H)
-    carry c = zeros(N, H)
-    i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-    c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-    h = sigmoid(o) * tanh(c)
-    emit hs = h
-output h, c, hs
-""", lstm),
-    "wide_gru": Case(
-        """size N, T, D = 9, H = 10
-input x[T, N, D], h0[N, H]
-param Wz[D + H, H] ~ glorot_uniform
-param Wr[D + H, H] ~ glorot_uniform
-param Wn[D + H, H] ~ glorot_uniform
-scan t in range(T):
-    carry h = h0
-    both = concat(x[t], h, axis=1)
-    z = sigmoid(both @ Wz)
-    r = sigmoid(both @ Wr)
-    n = tanh(concat(x[t], r * h, axis=1) @ Wn)
-    h = (1 - z) * n + z * h
-    emit hs = h
-output h, hs
-""", gru),
-    "wide_both_ways": Case(
-        """size N, T, D = 20, H = 30
-input x[N, T, D]
-param W[D, H] ~ glorot_uniform
-param U[H, H] ~ glorot_uniform
-scan t in range(T):
-    carry forth = zeros(N, H)
-    forth = tanh(x[:, t] @ W + forth @ U)
-    emit fs = forth
-scan t in reversed(range(T)):
-    carry back = zeros(N, H)
-    back = tanh(x[:, t] @ W + back @ U)
-    emit bs = back
-output both = concat(fs, bs, axis=2)
-output back
-""", rnn),
+    "wide_lstm": Case("size N, T, D = 8, H = 16\n" + LSTM, lstm),
+    "wide_gru": Case("size N, T, D = 9, H = 10\n" + GRU, gru),
+    "wide_both_ways": Case("size N, T, D = 20, H = 30\n" + BOTH_WAYS, rnn),
     "head": Case(
         """size N, T, D = 8, H = 12, C = 10
 input x[T, N, D]
@@ -458,17 +414,6 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return single, dict(zip(names, made, strict=True))
 
 
-def drawn(made: Modules, case: Case, sizes: Mapping[str, int], rng: np.random.Generator) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for declared in made.plan.model.inputs:
-        shape = tuple(d.evaluate(sizes) for d in declared.value.shape)
-        if declared.below is not None:
-            found[declared.value.name] = rng.integers(0, declared.below.evaluate(sizes), shape)
-        else:
-            found[declared.value.name] = rng.uniform(0.5, 3, shape) if case.positive else rng.normal(size=shape)
-    return found
-
-
 def close(found: Any, wanted: Any, tolerance: float, what: str) -> None:
     found, wanted = np.asarray(found, float), np.asarray(wanted, float)
     assert found.shape == wanted.shape, what
@@ -488,7 +433,7 @@ def test_values_and_gradients_are_those_of_pytorch(name: str, steps: int, built:
             continue
         sizes = {"N": n, "T": steps}
         rng = np.random.default_rng(10 * steps + n)
-        inputs = drawn(made, case, sizes, rng)
+        inputs = drawn(made, sizes, rng, (0.5, 3) if case.positive else None)
         for module in (made.compiled, made.numpy):
             model = module.Model(seed=3)
             tensors: dict[str, Any] = {}
@@ -531,7 +476,7 @@ def test_the_graph_prints_as_it_reads(name: str) -> None:
 def test_the_interpreter_agrees(name: str, built: tuple[bool, dict[str, Modules]]) -> None:
     made = built[1][name]
     rng = np.random.default_rng(0)
-    inputs = drawn(made, CASES[name], {"N": 3, "T": 5}, rng)
+    inputs = drawn(made, {"N": 3, "T": 5}, rng, (0.5, 3) if CASES[name].positive else None)
     model = made.numpy.Model(seed=1)
     out = model.forward(**inputs)
     params = {p.value.name: np.asarray(model.params[p.value.name]) for p in made.plan.model.params}

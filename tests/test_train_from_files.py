@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
-from gradwright.compiler import cli
 from gradwright.runtime import Adam, AdamW, ArgumentError, Cosine, EarlyStopping, GradwrightError, Step, load, read_data
 from gradwright.runtime.data import csv_text, predicted_classes
 from gradwright.runtime.schedules import BY_NAME, OneCycle, ReduceOnPlateau, by_name
+from support.command import done, gradwright
 
 pytestmark = pytest.mark.unoptimised
 
@@ -48,16 +47,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def model() -> Any:
     return load("iris.gw", backend="numpy").Model()
-
-
-def gradwright(*arguments: str) -> Result:
-    return CliRunner().invoke(cli.main, list(arguments), prog_name="gradwright")
-
-
-def done(*arguments: str) -> str:
-    result = gradwright(*arguments)
-    assert result.exit_code == 0, result.output
-    return result.stdout
 
 
 # ---- text labels

@@ -74,8 +74,7 @@ class Facts:
             assert node.number is not None
             return 2 if node.number > 0 else 1 if node.number == 0 else 0
         if op == "arg":
-            assert isinstance(node.value, int)
-            return self._sign.get(args[node.value].value, 0)
+            return self._sign.get(args[node.place].value, 0)
         if op in ("size", "idx", "square", "abs"):
             return 1
         if op in ("exp", "sigmoid", "cosh", "softplus"):

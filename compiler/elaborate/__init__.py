@@ -8,7 +8,7 @@ from ..graph.ir import Model
 from ..language.diagnostics import Diagnostic
 from ..language.source import Source
 from ..language.syntax import Module
-from .model import Elaborator, declared_later
+from .model import Elaborator
 
 __all__ = ["elaborate", "elaborate_with_sources"]
 
@@ -37,6 +37,5 @@ def elaborate_with_sources(
 ) -> tuple[Model | None, tuple[Diagnostic, ...], dict[str, Source]]:
     """As :func:`elaborate`, and every source that took part, by name: for rendering diagnostics and for hashing."""
     elaborator = Elaborator(module, sizes or {}, dtype, read)
-    elaborator.ev.later.update(declared_later(module))
     model, diagnostics = elaborator.run()
-    return model, diagnostics, elaborator.sources
+    return model, diagnostics, elaborator.context.files.sources

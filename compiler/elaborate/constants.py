@@ -158,10 +158,12 @@ def numeric(root: Expr, arguments: tuple[Fraction, ...] = ()) -> Fraction | None
 
 
 def exact_number(scalar: Scalar) -> Fraction | None:
+    """The number that a scalar is exactly, if it is one."""
     return numeric(scalar.expr)
 
 
 def strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """How far apart elements are along each dimension, the last one being dense."""
     steps: list[int] = []
     step = 1
     for extent in reversed(shape):

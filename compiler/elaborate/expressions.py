@@ -1,46 +1,28 @@
-"""Expressions: from syntax to equations.
-
-Nothing here recurses along the user's text: :meth:`Evaluator.run` keeps its own stack of generators, each of which yields
-the piece it wants evaluated and is sent its value. Thousands of nested calls are no deeper for Python than one.
-"""
+"""Expressions: what each sort of text is worth, but for index notation, calls, layers and loops."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from abc import abstractmethod
 from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from ..graph import expr as E
 from ..graph.expr import Expr
-from ..graph.ir import Kind, Origin
-from ..graph.shapes import Dim, Shape
-from ..graph.shapes import show as show_shape
+from ..graph.shapes import Dim
 from ..language import syntax
-from ..language.diagnostics import Bag, Label, suggest
-from ..language.source import Source, Span
-from ..ops.declare import (
-    INFIX,
-    Clash,
-    Misfit,
-    Op,
-    Operand,
-    Step,
-    elementwise_plan,
-    misfit_broadcast,
-    table,
-)
+from ..language.diagnostics import suggest
+from ..language.source import Span
+from ..ops.declare import INFIX
 from ..ops.indexing import Piece
-from .constants import exact_number, fold, fold_dim, map_literals
-from .scope import Entry, Env, Frame, Function, Lifter, article
-from .values import POISON, ConstDraft, Draft, Elem, Layer, Literal, Poison, Scalar, ScanDraft, Several, Text, Val, Value
+from .arithmetic import Arithmetic, Build
+from .constants import exact_number, fold_dim
+from .evaluator import Task
+from .scope import Env, Frame, Function, article
+from .values import POISON, Literal, Poison, Scalar, Several, Text, Val, Value
 
 if TYPE_CHECKING:
     from .states import Keeper
-
-Task = Generator[tuple[syntax.Expression, Env], Value, Value]
-Build = Callable[[list[Expr]], Expr]
-Result = TypeVar("Result")
 
 NAMED: Final[dict[str, Scalar]] = {"pi": Scalar(E.PI), "inf": Scalar(E.INF)}
 NUMBER_NAMES: Final = ("pi", "inf")
@@ -70,65 +52,10 @@ SPECIAL: Final[dict[str, str]] = {
 }
 
 
-class NotElementwise(Exception):
-    """This function cannot be one elementwise body (or has an error that the plain road will report)."""
+class Expressions(Arithmetic):
+    """The evaluator with its expressions. ``keeper`` has the states and random values."""
 
-
-class Evaluator:
-    """What the expressions of one model share: its names so far, its equations so far, its errors so far."""
-
-    keeper: Keeper  # states and random values
-
-    def __init__(self, bag: Bag, sources: dict[str, Source], library: Callable[[str], Function | None]) -> None:
-        self.bag = bag
-        self.sources = sources
-        self.library = library
-        self.entries: dict[str, Entry] = {}
-        self.later: dict[str, Span] = {}  # names that the model declares somewhere
-        self.drafts: list[Draft | ScanDraft | ConstDraft] = []
-        self.missing: set[str] = set()
-        self.logits: list[tuple[Span, Value, str, str]] = []  # arguments that should not be probabilities
-        self.ops: Mapping[str, Op] = table()
-
-    # ------------------------------------------------------------ running
-
-    def run(self, node: syntax.Expression, env: Env) -> Value:
-        """The value of an expression; POISON after an error."""
-        stack: list[Task] = [self.task(node, env)]
-        sent: Value | None = None
-        thrown: NotElementwise | None = None
-        while True:
-            try:
-                if thrown is not None:
-                    error, thrown = thrown, None
-                    wanted = stack[-1].throw(error)
-                else:
-                    wanted = stack[-1].send(sent)  # type: ignore[arg-type]
-            except StopIteration as stop:
-                stack.pop()
-                if not stack:
-                    result: Value = stop.value
-                    return result
-                sent = stop.value
-            except NotElementwise as error:
-                stack.pop()
-                if not stack:
-                    raise
-                thrown = error
-            else:
-                stack.append(self.task(*wanted))
-                sent = None
-
-    def gather(self, task: Generator[tuple[syntax.Expression, Env], Value, Result]) -> Result:
-        """What a generator of the evaluator's comes to."""
-        sent: Value | None = None
-        while True:
-            try:
-                wanted = task.send(sent)  # type: ignore[arg-type]
-            except StopIteration as stop:
-                result: Result = stop.value
-                return result
-            sent = self.run(*wanted)
+    keeper: Keeper
 
     def task(self, node: syntax.Expression, env: Env) -> Task:
         match node:
@@ -157,201 +84,9 @@ class Evaluator:
         return self.attribute(node, env)
         yield  # a generator, as every task
 
+    @abstractmethod
     def attribute(self, node: syntax.Attribute, env: Env) -> Value:
-        raise NotImplementedError  # layers.py
-
-    # ------------------------------------------------------------ reporting
-
-    def report(
-        self,
-        env: Env,
-        code: str,
-        message: str,
-        span: Span,
-        *,
-        labels: Iterable[tuple[Span, str]] = (),
-        notes: Iterable[str] = (),
-        help: str | None = None,
-    ) -> Poison:
-        """An error. One inside a library function is shown at the user's call of it, with the arguments' shapes."""
-        if env.elem is not None and env.elem.quiet:
-            raise NotElementwise
-        found = list(labels)
-        site = env.site
-        if env.frame.library and site is not None:
-            while site.caller.library and site.outer is not None:
-                site = site.outer
-            message = f"{site.function.tree.name.id}: {message}"
-            span, help = site.span, None
-            found = [(where, f"{name} is {describe(value)}") for where, name, value in site.arguments if isinstance(value, Val)]
-            site = site.outer
-        while site is not None and site.caller.library:
-            site = site.outer
-        if site is not None:
-            if all(where != span for where, _ in found) and not any(_inside(where, span) for where, _ in found):
-                found.insert(0, (span, ""))
-            found.append((site.span, f"in this call of {site.function.tree.name.id}"))
-        self.bag.report(code, message, span, labels=[Label(*f) for f in found], notes=tuple(notes), help=help)
-        return POISON
-
-    def misfit(
-        self,
-        env: Env,
-        error: Misfit,
-        node: syntax.Expression,
-        parts: list[syntax.Expression],
-        values: list[Value],
-        places: Mapping[str, Span] | None = None,
-    ) -> Poison:
-        """A plan's complaint, in the user's words."""
-        names = [part.id if isinstance(part, syntax.Ref) else "this array" for part in parts]
-
-        def words(text: str) -> str:
-            for k, name in enumerate(names):
-                text = text.replace(f"{{{k}}}", name)
-            return text
-
-        labels = [
-            (parts[k].span, f"{part.id if isinstance(part := parts[k], syntax.Ref) else 'this'} is {describe(values[k])}")
-            for k in dict.fromkeys(error.labels)
-        ]
-        span = node.span
-        if error.at and places and error.at in places:
-            span = places[error.at]
-            labels = [label for label in labels if not _inside(span, label[0])] and [(span, "")] + labels
-        help = words(error.help[0]) if error.help else None
-        if help is None and error.wish is not None and len({names[k] for k in error.labels}) == len(error.labels):
-            help = self.wish(parts[error.wish.operand], values[error.wish.operand], error.wish.axis, error.wish.dim)
-        return self.report(env, error.code, words(error.message), span, labels=labels, notes=map(words, error.notes), help=help)
-
-    def wish(self, part: syntax.Expression, value: Value, axis: int, dim: Dim) -> str | None:
-        """The declaration that would have fitted."""
-        entry = self.entries.get(part.id) if isinstance(part, syntax.Ref) else None
-        if entry is None or entry.value is not value or axis >= len(entry.shape) or entry.what not in ("param", "input", "index"):
-            return None
-        if entry.what == "param" and dim.value is None:
-            return None
-        assert isinstance(part, syntax.Ref)
-        texts = [self.text(e.span) for e in entry.shape]
-        texts[axis] = str(dim)
-        return f"declare {part.id}[{', '.join(texts)}]"
-
-    def text(self, span: Span) -> str:
-        """A piece of one line of the user's text."""
-        source = self.sources.get(span.file)
-        return source.line(span.line)[span.column - 1 : span.end_column - 1] if source else ""
-
-    # ------------------------------------------------------------ making equations
-
-    def origin(self, span: Span, env: Env) -> Origin:
-        site = env.site
-        if site is None:
-            return Origin((span,), "source")
-        while site.outer is not None:
-            site = site.outer
-        return Origin((site.span,), "source", f"in {site.function.tree.name.id}")
-
-    def emit(self, step: Step, operands: tuple[Val, ...], span: Span, env: Env) -> Val:
-        out = Val(step.shape, step.kind, step.below, function=step.op)
-        draft = Draft(out, step, operands, self.origin(span, env))
-        out.maker = draft
-        self.drafts.append(draft)
-        return out
-
-    def materialise(self, value: Value, span: Span, env: Env) -> Val:
-        """A constant as an array of the graph."""
-        if isinstance(value, Val):
-            return value
-        if isinstance(value, Literal):
-            if value.val is None:
-                value.val = Val(tuple(Dim.of(d) for d in value.shape), function="constant")
-                self.drafts.append(ConstDraft(value.val, value.data, self.origin(value.span, env)))
-            return value.val
-        assert isinstance(value, Scalar)
-        kind: Kind = "bool" if value.boolean else "real"
-        return self.emit(Step("constant", (), (), (), (), value.expr, kind=kind), (), span, env)
-
-    def elementwise(
-        self,
-        name: str,
-        build: Build,
-        kind: Kind,
-        parts: list[syntax.Expression],
-        values: list[Value],
-        node: syntax.Expression,
-        env: Env,
-    ) -> Value:
-        """One elementwise operation: one equation, or a constant, or a piece of a body that is being tried."""
-        for part, value in zip(parts, values, strict=True):
-            if isinstance(value, Poison):
-                return POISON
-            if isinstance(value, Text | Several | Layer):
-                return self.not_an_array(part, value, env)
-        if all(isinstance(v, Scalar) for v in values):
-            scalars = [v for v in values if isinstance(v, Scalar)]
-            exprs = tuple(s.expr for s in scalars)
-            dim = fold_dim(name, scalars[0].dim, scalars[1].dim) if len(scalars) == 2 else None
-            if name == "neg" and scalars[0].dim is not None:
-                dim = -scalars[0].dim
-            if dim is not None:
-                return Scalar.of_dim(dim)
-            if len(scalars) == 2 and kind == "bool" and scalars[0].dim is not None and scalars[0].dim == scalars[1].dim:
-                return Scalar.of_bool(name in ("eq", "le", "ge"))
-            return Scalar(fold(name, exprs) or build(list(exprs)), None, kind == "bool")
-        if env.constant and any(isinstance(v, Literal) for v in values):
-            operands = [v for v in values if isinstance(v, Literal | Scalar)]
-            body = build([E.arg(k) for k in range(len(operands))])
-            try:
-                made = map_literals(body, tuple(operands), node.span)
-            except Clash as clash:
-                described = tuple(Operand(shape_of_value(v)) for v in values)
-                return self.misfit(env, misfit_broadcast(described, clash), node, parts, values)
-            if made is None:
-                return self.report(env, "E244", "this is not a number that is known when the module is compiled", node.span)
-            return made
-        if env.elem is not None and not env.elem.quiet:
-            return self.at_points(name, build, kind, parts, values, node, env)
-        if env.elem is not None:
-            return Elem(build([self.lifted(v, env.elem) for v in values]), kind)
-        arrays: list[Val] = []
-        named: list[int] = []  # which part each array came from
-        exprs_out: list[Expr] = []
-        for k, (part, value) in enumerate(zip(parts, values, strict=True)):
-            if isinstance(value, Scalar):
-                exprs_out.append(value.expr)
-                continue
-            val = self.materialise(value, part.span, env)
-            if val not in arrays:
-                arrays.append(val)
-                named.append(k)
-            exprs_out.append(E.arg(arrays.index(val)))
-        try:
-            plan = elementwise_plan(name, build(exprs_out), kind, tuple(operand(a) for a in arrays))
-        except Misfit as error:
-            return self.misfit(env, error, node, [parts[k] for k in named], [values[k] for k in named])
-        return self.emit(plan.steps[0], tuple(arrays), node.span, env)
-
-    def lifted(self, value: Value, lifter: Lifter) -> Expr:
-        if isinstance(value, Scalar | Elem):
-            return value.expr
-        if isinstance(value, Val):
-            return lifter.lift(value).expr
-        raise NotElementwise
-
-    def not_an_array(self, part: syntax.Expression, value: Value, env: Env) -> Poison:
-        if isinstance(value, Several):
-            names = ", ".join("abcdefgh"[: len(value.items)])
-            return self.report(
-                env,
-                "E287",
-                f"these are {len(value.items)} arrays, and one is wanted",
-                part.span,
-                help=f"give them names: {names} = ...",
-            )
-        if isinstance(value, Layer):
-            name = part.id if isinstance(part, syntax.Ref) else value.rule.tree.name.id
-            return self.report(env, "E287", "this is a layer, and an array is wanted", part.span, help=f"call it: {name}(x)")
-        return self.report(env, "E287", "a text cannot be calculated with", part.span)
+        """``layer.param``: layers.py."""
 
     # ------------------------------------------------------------ leaves
 
@@ -420,10 +155,6 @@ class Evaluator:
             return self.report(env, "E244", "training is not known when the module is compiled", node.span)
         return self.keeper.is_training()
 
-    def silent(self, name: str) -> bool:
-        """An unknown name that was reported, or whose line has a syntax error."""
-        return name in self.missing or "*" in self.missing
-
     def unknown(self, node: syntax.Ref, env: Env) -> Poison:
         name = node.id
         if self.function(name, env.frame) is not None or name in self.ops or name in SPECIAL:
@@ -485,25 +216,6 @@ class Evaluator:
             help = "write floor(a / b)" if node.op == "//" else "write a - b*floor(a / b)"
             return self.report(env, "E246", f"{node.op} is for sizes", node.span, help=help)
         return self.operator(INFIX[node.op], parts, values, node, env)
-
-    def operator(
-        self, name: str, parts: list[syntax.Expression], values: list[Value], node: syntax.Expression, env: Env
-    ) -> Value:
-        """An operator or elementwise operation of the tables. Where a condition is wanted, a number holds if it is not 0."""
-        op = self.ops[name]
-        assert op.body is not None
-        body = op.body
-        if all(isinstance(v, Text) for v in values) and name in ("eq", "ne"):
-            texts = [v.text for v in values if isinstance(v, Text)]
-            return Scalar.of_bool((texts[0] == texts[1]) == (name == "eq"))
-        conditions = {"and": (0, 1), "or": (0, 1), "not": (0,), "where": (0,)}.get(name, ())
-        for k in conditions:
-            if not is_bool(values[k]):
-                body = E.substitute(body, {E.arg(k): E.make("ne", E.arg(k), E.ZERO)})
-        kind = op.kind
-        if name in ("where", "maximum", "minimum") and all(is_bool(v) for v in values[1 if name == "where" else 0 :]):
-            kind = "bool"
-        return self.elementwise(name, builder(body), kind, parts, values, node, env)
 
     def compare(self, node: syntax.Compare, env: Env) -> Task:
         values: list[Value] = []
@@ -611,156 +323,16 @@ class Evaluator:
             return value.items[only.value]
         return self.planned(self.ops["slice"], parts, values, {"pieces": tuple(pieces)}, node, env, places)
 
-    def as_dim(
-        self,
-        value: Value,
-        part: syntax.Expression,
-        env: Env,
-        code: str = "E213",
-        message: str = "a whole number or a size is wanted here",
-    ) -> Dim | None:
-        """The value as a size; None after an error."""
-        if isinstance(value, Poison):
-            return None
-        if isinstance(value, Scalar) and value.dim is not None:
-            return value.dim
-        note: tuple[str, ...] = ()
-        if isinstance(value, Val) and value.declared == "hyper":
-            note = ("a hyper is given at run time; a size with a value is fixed when the module is compiled",)
-        elif isinstance(value, Scalar) and isinstance(part, syntax.Binary) and part.op == "/":
-            note = ("/ gives a real number; // divides sizes",)
-        self.report(env, code, message, part.span, notes=note)
-        return None
+    # ------------------------------------------------------------ elsewhere
 
-    # ------------------------------------------------------------ operations with a plan
-
-    def planned(
-        self,
-        op: Op,
-        parts: list[syntax.Expression],
-        values: list[Value],
-        options: Mapping[str, Any],
-        node: syntax.Expression,
-        env: Env,
-        places: Mapping[str, Span],
-    ) -> Value:
-        """A call of an operation that has a plan."""
-        if any(isinstance(v, Poison) for v in values):
-            return POISON
-        if env.elem is not None and not env.elem.quiet:
-            if any(isinstance(v, Elem) for v in values):
-                return self.not_whole(op.name, parts, values, node, env)
-            env = replace(env, elem=None, indices=None)
-        if env.elem is not None:
-            raise NotElementwise
-        if env.rule:
-            return self.report(
-                env, "E288", "an update rule works on one element at a time", node.span, notes=(f"{op.name} needs a whole array",)
-            )
-        if env.constant and op.name in ("zeros", "ones", "eye"):
-            return self.constant_array(op.name, options, node, env)
-        if env.constant:
-            return self.report(
-                env,
-                "E244",
-                "this is not known when the module is compiled",
-                node.span,
-                notes=("numbers, literal arrays, zeros, ones, eye and arithmetic with them are",),
-            )
-        for part, value in zip(parts, values, strict=True):
-            if isinstance(value, Text | Several | Layer):
-                return self.not_an_array(part, value, env)
-        operands = tuple(self.materialise(v, p.span, env) for p, v in zip(parts, values, strict=True))
-        assert op.plan is not None
-        try:
-            plan = op.plan(tuple(operand(v) for v in operands), options)
-        except Misfit as error:
-            return self.misfit(env, error, node, parts, list(operands), places)
-        if not plan.steps:
-            return operands[0]
-        made: list[Val] = []
-        for step in plan.steps:
-            made.append(self.emit(step, (*operands, *made), node.span, env))
-        return Several(tuple(made)) if plan.several else made[-1]
-
-    def constant_array(self, name: str, options: Mapping[str, Any], node: syntax.Expression, env: Env) -> Value:
-        dims: tuple[Dim, ...] = options["shape"] if name != "eye" else (options["n"], options["n"])
-        if any(d.value is None for d in dims):
-            return self.report(env, "E244", "a free size is not known when the module is compiled", node.span)
-        shape = tuple(int(d.value or 0) for d in dims)
-        if any(d < 0 for d in shape):
-            return self.report(env, "E213", "a size cannot be negative", node.span)
-        count = 1
-        for d in shape:
-            count *= d
-        if name == "eye":
-            data = tuple(Fraction(int(i == j)) for i in range(shape[0]) for j in range(shape[0]))
-        else:
-            data = (Fraction(int(name == "ones")),) * count
-        return Literal(shape, data, node.span)
-
+    @abstractmethod
     def call(self, node: syntax.Call, env: Env) -> Task:
-        raise NotImplementedError  # calls.py
-        yield
+        """A call of whatever can be called: calls.py."""
 
-    # ------------------------------------------------------------ index notation: notation.py
-
+    @abstractmethod
     def read(self, node: syntax.Subscript, env: Env, pad: bool = False) -> Task:
-        raise NotImplementedError
+        """One element of an array."""
 
+    @abstractmethod
     def padded(self, node: syntax.Padded, env: Env) -> Task:
-        raise NotImplementedError
-
-    def at_points(
-        self, name: str, build: Build, kind: Kind, parts: list[syntax.Expression], values: list[Value],
-        node: syntax.Expression, env: Env,
-    ) -> Value:  # fmt: skip
-        raise NotImplementedError
-
-    def not_whole(
-        self, name: str, parts: Iterable[syntax.Expression], values: Iterable[Value], node: syntax.Expression, env: Env
-    ) -> Poison:
-        raise NotImplementedError
-
-
-def builder(body: Expr) -> Build:
-    """A body over arg(0), arg(1)... as a function of what stands for them."""
-
-    def build(exprs: list[Expr]) -> Expr:
-        if all(e is a for e, a in zip(exprs, body.args, strict=False)) and len(exprs) == len(body.args):
-            return body
-        return E.substitute(body, {E.arg(k): e for k, e in enumerate(exprs)})
-
-    return build
-
-
-def operand(val: Val) -> Operand:
-    return Operand(val.shape, val.kind, val.below)
-
-
-def is_bool(value: Value) -> bool:
-    return (isinstance(value, Scalar) and value.boolean) or (isinstance(value, Val | Elem) and value.kind == "bool")
-
-
-def shape_of_value(value: Value) -> Shape:
-    if isinstance(value, Val):
-        return value.shape
-    return tuple(Dim.of(d) for d in value.shape) if isinstance(value, Literal) else ()
-
-
-def describe(value: Value) -> str:
-    """As labels say it: a shape, or what else it is."""
-    if isinstance(value, Several):
-        return f"{len(value.items)} arrays"
-    if isinstance(value, Text | Layer):
-        return "a text" if isinstance(value, Text) else "a layer"
-    shape = shape_of_value(value)
-    return show_shape(shape) if shape else "a scalar"
-
-
-def _inside(inner: Span, outer: Span) -> bool:
-    return (
-        inner.file == outer.file
-        and (outer.line, outer.column) <= (inner.line, inner.column)
-        and (inner.end_line, inner.end_column) <= (outer.end_line, outer.end_column)
-    )
+        """One element, and zero outside."""

@@ -10,10 +10,11 @@ from ..graph.shapes import show as show_shape
 from ..language import syntax
 from ..language.diagnostics import suggest
 from ..language.source import Span
-from .calls import Caller, Inner, Steps, bound_names
-from .expressions import NotElementwise, Task, describe
+from .bodies import Inner, Steps, bound_names
+from .calls import Caller
+from .evaluator import NotElementwise, Task
 from .scope import Env, LayerRule, Site
-from .values import POISON, Layer, Literal, Poison, Scalar, Text, Val, Value
+from .values import POISON, Layer, Literal, Poison, Scalar, Text, Val, Value, describe
 
 Declare = Callable[[syntax.ParamDecl, Env, str], Value]
 
@@ -248,15 +249,7 @@ class LayerCaller(Caller):
                 names[name] = POISON
                 return
             if name in owner.values:
-                value = owner.values[name]
-                shape = self.param_shape(line, env)
-                if isinstance(value, Val) and shape is not None and shape != value.shape:
-                    self.report(
-                        env, "E276", f"{owner.path}.{name} is {show_shape(value.shape)}, and for this call it would have to be "
-                        f"{show_shape(shape)}", line.span, notes=("a layer that is called twice has one set of parameters",),
-                    )  # fmt: skip
-                    value = POISON
-                names[name] = value
+                names[name] = owner.values[name] if self.has_shape(owner, line, env, "parameters") else POISON
                 return
             names[name] = owner.values[name] = self.declare(line, env, f"{owner.path}.{name}")
             return
@@ -281,16 +274,18 @@ class LayerCaller(Caller):
         elif name not in owner.values:
             names[name] = owner.values[name] = self.keeper.state(line, env, path)
         else:
-            value = owner.values[name]
-            shape = self.param_shape(line, env)
-            if isinstance(value, Val) and shape is not None and shape != value.shape:
-                self.report(
-                    env, "E276", f"{path} is {show_shape(value.shape)}, and for this call it would have to be "
-                    f"{show_shape(shape)}", line.span, notes=("a layer that is called twice has one set of states",),
-                )  # fmt: skip
-                names[name] = POISON
-                return
-            names[name] = self.keeper.again(path, line, env)
+            names[name] = self.keeper.again(path, line, env) if self.has_shape(owner, line, env, "states") else POISON
+
+    def has_shape(self, owner: Layer, line: syntax.ParamDecl | syntax.State, env: Env, what: str) -> bool:
+        """Whether what an earlier call of a layer declared has the shape that this one wants; False after an error."""
+        value, shape = owner.values[line.name.id], self.param_shape(line, env)
+        if not isinstance(value, Val) or shape is None or shape == value.shape:
+            return True
+        self.report(
+            env, "E276", f"{owner.path}.{line.name.id} is {show_shape(value.shape)}, and for this call it would have to be "
+            f"{show_shape(shape)}", line.span, notes=(f"a layer that is called twice has one set of {what}",),
+        )  # fmt: skip
+        return False
 
     def param_shape(self, line: syntax.ParamDecl | syntax.State, env: Env) -> Shape | None:
         dims: list[Dim] = []

@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from ..graph.expr import arg
 from ..graph.shapes import Dim
 from ..language import syntax
-from .expressions import NotElementwise
+from .context import Context
+from .declarations import Declarations
+from .evaluator import NotElementwise
+from .results import Results
 from .scope import Env, Function, Lifter
 from .values import Draft, Elem, Scalar, Val, Value
 
-if TYPE_CHECKING:
-    from .model import Elaborator
+
+def lint(context: Context, declared: Declarations, results: Results) -> None:
+    """Report all warnings of a model without errors."""
+    unused(context, results)
+    unreached(context, declared, results)
+    collapsed(context, results)
+    probabilities(context)
+    hand_made(context)
 
 
-def lint(model: Elaborator) -> None:
-    unused(model)
-    unreached(model)
-    collapsed(model)
-    probabilities(model)
-    hand_made(model)
-
-
-def unused(model: Elaborator) -> None:
+def unused(context: Context, results: Results) -> None:
     """W303, W305: inputs, hypers and bindings that nothing reads."""
-    targets = {v.name for v in (t for t, _, _ in model.outputs.values())}
-    for name, entry in model.ev.entries.items():
+    targets = {o.val.name for o in results.outputs.values()}
+    for name, entry in context.ev.entries.items():
         if entry.what in ("input", "index", "hyper", "random value") and not entry.used:
-            model.bag.report("W303", f"the {entry.what} {name} is never used", entry.span)
-    for name, entries in model.bound.items():
+            context.bag.report("W303", f"the {entry.what} {name} is never used", entry.span)
+    for name, entries in context.bound.items():
         for entry in entries:
             if entry.used or name.startswith("_") or (isinstance(entry.value, Val) and entry.value.name in targets):
                 continue
-            model.bag.report("W305", f"{name} is never used", entry.span)
+            context.bag.report("W305", f"{name} is never used", entry.span)
 
 
 def reached(roots: list[Val]) -> set[int]:
@@ -50,19 +50,19 @@ def reached(roots: list[Val]) -> set[int]:
     return seen
 
 
-def unreached(model: Elaborator) -> None:
+def unreached(context: Context, declared: Declarations, results: Results) -> None:
     """W301: trained params that what is minimized does not depend on."""
-    roots = [model.loss] if model.loss is not None else [v for v, _, _ in model.outputs.values()]
-    what = "the loss does" if model.loss is not None else "the outputs do" if len(roots) > 1 else "the output does"
+    roots = [results.loss] if results.loss is not None else [o.val for o in results.outputs.values()]
+    what = "the loss does" if results.loss is not None else "the outputs do" if len(roots) > 1 else "the output does"
     if not roots:
         return
     seen = reached(roots)
-    for val, param in model.params:
+    for val, param in declared.params:
         if not param.frozen and id(val) not in seen:
-            model.bag.report(
+            context.bag.report(
                 "W301",
                 f"{what} not depend on {val.name}",
-                model.of_layers.get(val.name) or model.ev.entries[val.name].span,
+                declared.of_layers.get(val.name) or context.ev.entries[val.name].span,
                 help="remove it, use it, or declare it frozen",
             )
 
@@ -80,16 +80,16 @@ def _is_offset(val: Val) -> bool:
     return _param_matrix(val) is not None or val.function == "constant"
 
 
-def collapsed(model: Elaborator) -> None:
+def collapsed(context: Context, results: Results) -> None:
     """W302: two matrix products with params and nothing non-linear between: one product would do, but where there are fewer
     values between them than before and behind, as in a factorisation of low rank."""
     uses: dict[int, int] = {}
-    for draft in model.ev.drafts:
+    for draft in context.ev.drafts:
         for v in draft.operands:
             uses[id(v)] = uses.get(id(v), 0) + 1
-    for v, _, _ in model.outputs.values():
-        uses[id(v)] = uses.get(id(v), 0) + 1
-    for draft in model.ev.drafts:
+    for output in results.outputs.values():
+        uses[id(output.val)] = uses.get(id(output.val), 0) + 1
+    for draft in context.ev.drafts:
         if not isinstance(draft, Draft) or draft.step.op != "matmul":
             continue
         for side in (0, 1):
@@ -100,7 +100,7 @@ def collapsed(model: Elaborator) -> None:
             if first is not None and first is not weight and not _narrower(val.shape[-2:][0 if side else -1], first, weight):
                 a, b = (first, weight) if side == 0 else (weight, first)
                 span = draft.origin.spans[0]
-                model.bag.report(
+                context.bag.report(
                     "W302",
                     f"there is nothing non-linear between {first.name} and {weight.name}",
                     span,
@@ -138,15 +138,15 @@ def _linear_before(val: Val, side: int, uses: dict[int, int]) -> Val | None:
     return None
 
 
-def probabilities(model: Elaborator) -> None:
+def probabilities(context: Context) -> None:
     """W304: a sigmoid or softmax in front of a loss that applies its own."""
-    for span, value, name, function in model.ev.logits:
+    for span, value, name, function in context.ev.logits:
         if isinstance(value, Val) and value.function in ("sigmoid", "softmax"):
             subject = name if name != "this" else f"the result of {value.function}"
             help = "give it the scores that go into " + value.function
             if function == "binary_cross_entropy":
                 help += ", or leave with_logits out"
-            model.bag.report(
+            context.bag.report(
                 "W304",
                 f"{function} wants logits, and {subject} is a probability",
                 span,
@@ -155,15 +155,15 @@ def probabilities(model: Elaborator) -> None:
             )
 
 
-def hand_made(model: Elaborator) -> None:
+def hand_made(context: Context) -> None:
     """W306: a hand-made derivative that is not the function's, by differences at points drawn at random."""
-    for frame in {id(f): f for f in (model.frame, *(fn.frame for fn in model.frame.functions.values()))}.values():
+    for frame in {id(f): f for f in (context.frame, *(fn.frame for fn in context.frame.functions.values()))}.values():
         for name, given in frame.derivatives.items():
             for wrt, node in given.items():
-                worst = _deviation(model, frame.functions[name], wrt, node)
+                worst = _deviation(context, frame.functions[name], wrt, node)
                 if worst is not None:
                     at, slope, claimed = worst
-                    model.bag.report(
+                    context.bag.report(
                         "W306",
                         f"this is not the derivative of {name}",
                         node.value.span,
@@ -172,16 +172,16 @@ def hand_made(model: Elaborator) -> None:
                     )
 
 
-def _deviation(model: Elaborator, function: Function, wrt: str, node: syntax.DerivativeDecl) -> tuple[str, float, float] | None:
+def _deviation(context: Context, function: Function, wrt: str, node: syntax.DerivativeDecl) -> tuple[str, float, float] | None:
     from ..meaning.slopes import deviation
 
     formals = [p.name.id for p in function.tree.params]
     own: dict[str, Value] = {n: Elem(arg(k)) for k, n in enumerate(formals)}
     env = Env(function.frame, {}, None, Lifter())
     try:
-        value = model.ev.gather(model.ev.body(function.tree, dict(own), env))
+        value = context.ev.gather(context.ev.body(function.tree, dict(own), env))
         renamed = {p.id: own[f] for p, f in zip(node.params, formals, strict=True)}
-        slope = model.ev.run(node.value, Env(function.frame, renamed, None, Lifter()))
+        slope = context.ev.run(node.value, Env(function.frame, renamed, None, Lifter()))
     except NotElementwise:
         return None
     pairs = [v.expr if isinstance(v, Elem | Scalar) else None for v in (value, slope)]
@@ -189,7 +189,7 @@ def _deviation(model: Elaborator, function: Function, wrt: str, node: syntax.Der
         return None
     known: list[float | None] = []  # other arguments are what they are meant to be: widths, rates...
     for p in function.tree.params:
-        default = model.constant(p.default) if p.default is not None and p.name.id != wrt else None
+        default = context.constant(p.default) if p.default is not None and p.name.id != wrt else None
         known.append(float(default.number) if isinstance(default, Scalar) and default.number is not None else None)
     worst = deviation(pairs[0], pairs[1], formals.index(wrt), known)
     if worst is None:

@@ -15,15 +15,33 @@ from typing import Any, Final
 from ..graph import expr as E
 from ..graph.bounds import never_negative
 from ..graph.ir import Axis, Kind, at, fixed
+from ..graph.rewrite import shape_axes
 from ..graph.shapes import Dim
 from ..language import syntax
 from ..language.source import Span
-from ..ops.declare import Read, Step, out_axes, plain
-from .calls import Inner, Steps
-from .expressions import NotElementwise, Task, describe
+from ..ops.declare import Read, Step, plain
+from .bodies import Inner, Steps, bound_names
+from .evaluator import NotElementwise, Task, Wanted
+from .files import Files
 from .layers import LayerCaller
 from .scope import Entry, Env, article
-from .values import POISON, ConstDraft, Draft, Layer, Literal, Poison, Scalar, ScanDraft, Several, Text, Val, Value, made
+from .values import (
+    POISON,
+    ConstDraft,
+    Draft,
+    Layer,
+    Literal,
+    Poison,
+    Scalar,
+    ScanDraft,
+    Several,
+    Text,
+    Val,
+    Value,
+    describe,
+    made,
+    name_steps,
+)
 
 MOST_STEPS: Final = 2**31 - 1
 KINDS: Final[dict[Kind, str]] = {"real": "real numbers", "int": "integers", "bool": "truth values"}
@@ -136,22 +154,14 @@ class Loop:
         for wanted, val in results:
             if not val.name and self.holds(val):
                 val.name = self.name(wanted)
-        k = 1
-        for draft in self.drafts[start:]:
-            for val in made(draft):
-                if val.name:
-                    continue
-                while f"{base}_t{k}" in self.taken or f"{base}_t{k}" in self.words:
-                    k += 1
-                val.name = f"{base}_t{k}"
-                self.taken.add(val.name)
+        name_steps(self.drafts[start:], base, self.taken, self.words)
 
 
 class LoopCaller(LayerCaller):
     """The evaluator with its loops over time."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    def __init__(self, files: Files) -> None:
+        super().__init__(files)
         self.loops: list[Loop] = []
         self.wishes: list[tuple[str, Val]] = []  # names for what a loop made before it
 
@@ -190,7 +200,7 @@ class LoopCaller(LayerCaller):
             return
         yield from super().inner_statement(line, names, env)
 
-    def scan(self, node: syntax.ScanDecl, env: Env) -> Generator[tuple[syntax.Expression, Env], Value, dict[str, Value]]:
+    def scan(self, node: syntax.ScanDecl, env: Env) -> Generator[Wanted, Value, dict[str, Value]]:
         """What is visible after the loop: its last carries and its emits."""
         shown = [line for line in node.body if isinstance(line, syntax.Carry | syntax.Emit)]
         nothing: dict[str, Value] = {line.name.id: POISON for line in shown}
@@ -250,7 +260,7 @@ class LoopCaller(LayerCaller):
 
     def steps(
         self, node: syntax.ScanDecl, loop: Loop, names: Names, env: Env, before: int
-    ) -> Generator[tuple[syntax.Expression, Env], Value, tuple[list[tuple[str, Val, Span]], Val | None]]:
+    ) -> Generator[Wanted, Value, tuple[list[tuple[str, Val, Span]], Val | None]]:
         """The statements of the body, in order; what they emit, and what ends the loop."""
         emitted: dict[str, tuple[str, Val, Span]] = {}
         names.emits = {line.name.id: line.name.span for line in node.body if isinstance(line, syntax.Emit)}
@@ -303,9 +313,7 @@ class LoopCaller(LayerCaller):
 
     # ------------------------------------------------------------ pieces of the statement
 
-    def times(
-        self, node: syntax.ScanDecl, env: Env
-    ) -> Generator[tuple[syntax.Expression, Env], Value, tuple[Dim, Dim, bool] | None]:
+    def times(self, node: syntax.ScanDecl, env: Env) -> Generator[Wanted, Value, tuple[Dim, Dim, bool] | None]:
         """The first time, the number of steps, and whether they go backwards."""
         values, backwards = node.values, False
         while isinstance(values, syntax.Call) and values.func.id == "reversed" and len(values.args) == 1:
@@ -355,12 +363,7 @@ class LoopCaller(LayerCaller):
 
     def initial(self, line: syntax.Carry, value: Value, env: Env) -> Val | None:
         """What a carry starts from."""
-        if isinstance(value, Poison):
-            return None
-        if isinstance(value, Several | Text | Layer):
-            self.not_an_array(line.value, value, env)
-            return None
-        return self.materialise(value, line.value.span, env)
+        return self.as_array(value, line.value, env)
 
     def next_carry(self, node: syntax.ScanDecl, name: syntax.Name, inner: Val, names: Names, env: Env) -> Val | None:
         """What the next step starts from; None after an error."""
@@ -383,7 +386,7 @@ class LoopCaller(LayerCaller):
             )  # fmt: skip
             return None
         if val.kind != inner.kind and inner.kind == "real":
-            axes = out_axes(val.shape)
+            axes = shape_axes(val.shape)
             step = Step("real", val.shape, axes, plain(axes), (Read(0, plain(axes)),), E.arg(0))
             val = self.emit(step, (val,), span, env)
         if val.kind != inner.kind:
@@ -421,12 +424,7 @@ class LoopCaller(LayerCaller):
                 labels=((name.span, ""), (carried.span, "here")), help=f"emit {name.id}s = {self.text(line.value.span)}",
             )  # fmt: skip
             return None
-        if isinstance(value, Poison):
-            return None
-        if isinstance(value, Several | Text | Layer):
-            self.not_an_array(line.value, value, env)
-            return None
-        return self.materialise(value, line.value.span, env)
+        return self.as_array(value, line.value, env)
 
     def lookup(self, node: syntax.Ref, env: Env) -> Value:
         names = env.names
@@ -498,7 +496,7 @@ class LoopCaller(LayerCaller):
 
     def numbers(self, loop: Loop, factor: Dim, first: Dim, span: Span, env: Env) -> Val:
         """``factor*k + first`` for each step k, before the loop."""
-        axes = out_axes((loop.extent,))
+        axes = shape_axes((loop.extent,))
         body = E.add(E.mul(E.dim(factor), E.idx(axes[0].name)), E.dim(first))
         last = first + factor * (loop.extent - 1)
         low, high = (first, last) if (factor.value or 0) > 0 else (last, first)
@@ -588,7 +586,7 @@ class LoopCaller(LayerCaller):
             return None
         outer = value
         if axis or not factor.is_one() or first.terms or extent != loop.extent:
-            axes = out_axes((loop.extent, *rest))
+            axes = shape_axes((loop.extent, *rest))
             index = [at(a.name) for a in axes[1:]]
             index.insert(axis, at(axes[0].name).scale(factor) + fixed(first))
             shape = (loop.extent, *rest)
@@ -652,8 +650,6 @@ class LoopCaller(LayerCaller):
 
 
 def _bound(node: syntax.Node) -> Iterator[str]:
-    from .calls import bound_names
-
     if isinstance(node, syntax.ScanDecl):
         yield node.variable.id
     yield from bound_names((node,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..language import syntax
 from ..language.source import Source, Span
@@ -25,18 +25,24 @@ class Frame:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Function:
+    """A function in the language, and the file whose names it sees."""
+
     tree: syntax.Def
     frame: Frame
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LayerRule:
+    """The definition of a layer, and the file whose names it sees."""
+
     tree: syntax.LayerDef
     frame: Frame
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Rule:
+    """An update rule, and the file whose names it sees."""
+
     tree: syntax.UpdateDef
     frame: Frame
 
@@ -50,6 +56,21 @@ class Site:
     caller: Frame
     arguments: tuple[tuple[Span, str, Value], ...]  # where, what the user calls it, its value
     outer: Site | None
+
+    @property
+    def outermost(self) -> Site:
+        """The call in the model's own text that led here."""
+        site = self
+        while site.outer is not None:
+            site = site.outer
+        return site
+
+
+class Missing(set[str]):
+    """Names of which nothing more is said: they were reported, or their lines have syntax errors. ``*`` is any name."""
+
+    def covers(self, name: str) -> bool:
+        return name in self or "*" in self
 
 
 @dataclass(eq=False, slots=True)
@@ -80,6 +101,10 @@ class Env:
     indices: Mapping[str, Value] | None = None  # the index variables that are visible
     owner: Layer | None = None  # the layer whose body this is: layers that are made here are its own
 
+    def whole(self) -> Env:
+        """The same place, where whole arrays are calculated with."""
+        return replace(self, elem=None, indices=None)
+
 
 @dataclass(eq=False, slots=True)
 class Entry:
@@ -93,4 +118,5 @@ class Entry:
 
 
 def article(word: str) -> str:
+    """The word with its indefinite article."""
     return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"

@@ -9,24 +9,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Init, Kind, State, fixed
+from ..graph.rewrite import shape_axes
 from ..graph.shapes import Dim, Shape
 from ..graph.shapes import show as show_shape
 from ..language import syntax
 from ..language.source import Span
-from ..ops.declare import Read, Step, out_axes, plain
-from .expressions import describe, shape_of_value
+from ..ops.declare import Read, Step, plain
+from .context import Context
 from .scope import Env, Site, article
-from .values import POISON, Layer, Poison, Scalar, Several, Text, Val, Value
+from .starts import Distribution, distribution, initial
+from .values import POISON, Layer, Poison, Scalar, Several, Text, Val, Value, describe, shape_of_value
 
-if TYPE_CHECKING:
-    from .model import Elaborator
-
-DRAWN: Final[dict[str, tuple[tuple[str, Fraction | None], ...]]] = {
+DRAWN: Final[dict[str, Distribution]] = {
     "normal": (("mean", Fraction(0)), ("std", Fraction(1))),
     "uniform": (("low", Fraction(0)), ("high", Fraction(1))),
     "bernoulli": (("p", None),),
@@ -52,8 +51,8 @@ class Kept:
 class Keeper:
     """The states and random values of a model."""
 
-    def __init__(self, model: Elaborator) -> None:
-        self.model = model
+    def __init__(self, context: Context) -> None:
+        self.context = context
         self.states: dict[str, Kept] = {}  # by their names
         self.training: Val | None = None
         self.generator: Val | None = None
@@ -68,40 +67,27 @@ class Keeper:
             State(k.val.graph_value, k.init, k.next.name, k.doc, k.span) for k in self.states.values() if k.next is not None
         )
 
-    def inner(self, wanted: str) -> str:
-        """A name for a value that the user did not name."""
-        name = wanted
-        while name in self.model.taken or name in self.model.words:
-            name += "_"
-        self.model.taken.add(name)
-        return name
-
     # ------------------------------------------------------------ training
 
     def is_training(self) -> Val:
         if self.training is None:
-            self.training = Val((), "bool", None, self.inner("training"), declared="training")
+            self.training = Val((), "bool", None, self.context.names.inner("training"), declared="training")
         return self.training
 
     # ------------------------------------------------------------ state and next
 
     def state(self, node: syntax.State, env: Env, path: str) -> Value:
         """The declaration of the state ``path``."""
-        model = self.model
+        context = self.context
         if self.looping(node.span, "a state", env):
             return POISON
-        shape = model.fixed_shape(node, env)
-        init = model.init(node, shape, env)
+        shape = context.fixed_shape(node, env)
+        init = initial(context, node, shape, env)
         if shape is None or init is None:
             return POISON
         val = Val(shape, "real", None, path, declared="state")
-        span = node.span
-        if env.site is not None:
-            site = env.site
-            while site.outer is not None:
-                site = site.outer
-            span = site.span
-        model.taken.add(path)
+        span = env.site.outermost.span if env.site is not None else node.span
+        context.names.taken.add(path)
         self.states[path] = Kept(val, init, node.doc, span, env)
         return val
 
@@ -114,14 +100,14 @@ class Keeper:
             return kept.val
         part = node.value
         values: list[Value] = [self.is_training(), kept.next, kept.val]
-        return self.model.ev.elementwise("where", lambda e: E.make("where", *e), "real", [part] * 3, values, part, env)
+        return self.context.ev.elementwise("where", lambda e: E.make("where", *e), "real", [part] * 3, values, part, env)
 
     def next(self, node: syntax.Next, env: Env, path: str) -> None:
         """``next m = EXPR``, where m is the state ``path``."""
-        model = self.model
+        context = self.context
         kept = self.states.get(path)
-        start = len(model.ev.drafts)
-        value = model.ev.run(node.value, env)
+        start = len(context.ev.drafts)
+        value = context.ev.run(node.value, env)
         if kept is None:
             self.no_state(node, env)
             return
@@ -130,45 +116,45 @@ class Keeper:
             return
         if kept.where is not None and kept.site is env.site:
             kept.failed = True
-            model.tell(
+            context.tell(
                 env, "E272", f"{node.name.id} has a `next` already", node.span, labels=((kept.where, "here"),),
                 help="a state has one next value: put the two formulas together",
             )  # fmt: skip
             return
         kept.site, kept.where = env.site, node.span
         if not isinstance(value, Poison) and not isinstance(value, Val | Scalar) and not hasattr(value, "shape"):
-            model.ev.not_an_array(node.value, value, env)
+            context.ev.not_an_array(node.value, value, env)
             value = POISON
         if isinstance(value, Poison):
             kept.failed = True
             return
-        val = model.ev.materialise(value, node.value.span, env)
+        val = context.ev.materialise(value, node.value.span, env)
         if val.shape != kept.val.shape or val.kind != "real":
             kept.failed = True
             name = node.name.id
             said = {"real": "", "bool": "truth values, ", "int": "integers, "}[val.kind] + describe(val)
-            model.tell(
+            context.tell(
                 env, "E272", f"{name} is {show_shape(kept.val.shape) if kept.val.shape else 'a scalar'}, and this is not",
                 node.value.span, labels=((node.value.span, f"this is {said}"),),
                 help="a state keeps real numbers in the shape of its declaration",
             )  # fmt: skip
             return
         kept.next = val
-        model.settle(f"{path}_next", [(f"{path}_next", val)] if not val.name else [], start)
+        context.names.settle(f"{path}_next", [(f"{path}_next", val)] if not val.name else [], start)
 
     def no_state(self, node: syntax.Next, env: Env) -> None:
-        model, name = self.model, node.name.id
+        context, name = self.context, node.name.id
         value = (env.names or {}).get(name)
-        entry = model.ev.entries.get(name) if env.names is None else None
-        if isinstance(value, Poison) or (entry is not None and isinstance(entry.value, Poison)) or model.ev.silent(name):
+        entry = context.ev.entries.get(name) if env.names is None else None
+        if isinstance(value, Poison) or (entry is not None and isinstance(entry.value, Poison)) or context.missing.covers(name):
             return
         what = f"{name} is {article(entry.what)} and no state" if entry is not None else f"there is no state {name}"
-        model.tell(env, "E272", what, node.name.span, help=f"declare it: state {name} = 0")
+        context.tell(env, "E272", what, node.name.span, help=f"declare it: state {name} = 0")
 
     def looping(self, span: Span, what: str, env: Env) -> bool:
-        if not getattr(self.model.ev, "loops", None):
+        if not self.context.ev.loops:
             return False
-        self.model.tell(
+        self.context.tell(
             env, "E272", f"{what} cannot stand in a `scan`", span, notes=("a state changes once a call",),
             help="`carry` what goes from step to step",
         )  # fmt: skip
@@ -178,27 +164,35 @@ class Keeper:
         """Every state needs a ``next``."""
         for path, kept in self.states.items():
             if kept.next is None and not kept.failed and kept.where is None:
-                self.model.report(
+                self.context.report(
                     "E272", f"nothing ever changes the state {path}", kept.span,
                     help=f"next {path} = ... says what it is after a training call; what never changes is a frozen param",
                 )  # fmt: skip
 
     # ------------------------------------------------------------ random
 
+    def declare_random(self, node: syntax.RandomDecl) -> None:
+        """``random mask[N] ~ bernoulli(0.5)`` of the model itself."""
+        context, name = self.context, node.name.id
+        start = len(context.ev.drafts)
+        drawn = self.random(node, context.env)
+        context.names.settle(name, [(name, drawn)] if isinstance(drawn, Val) else [], start)
+        context.declare(node.name, drawn, "random value", node.shape)
+
     def random(self, node: syntax.RandomDecl, env: Env) -> Value:
         """An array that is drawn anew at each training call."""
-        model = self.model
+        context = self.context
         shape = self.shape(node, env)
-        init = model.distribution(node.draw, shape, env, DRAWN)
+        init = distribution(context, node.draw, shape, env, DRAWN)
         if shape is None or init is None:
             return POISON
         if self.generator is None:
-            self.generator = Val((Dim.of(2),), "int", None, self.inner("generator"), declared="generator")
+            self.generator = Val((Dim.of(2),), "int", None, self.context.names.inner("generator"), declared="generator")
         if self.streams == MOST_STREAMS:
-            model.tell(env, "E273", f"a model draws at most {MOST_STREAMS} arrays", node.span)
+            context.tell(env, "E273", f"a model draws at most {MOST_STREAMS} arrays", node.span)
             return POISON
         operands, position = self.times()
-        axes = out_axes(shape)
+        axes = shape_axes(shape)
         for axis, extent in zip(axes, shape, strict=True):
             position = E.idx(axis.name) if position is None else E.make("place", position, E.dim(extent), E.idx(axis.name))
         numbers = [E.const(x) for x in init.data]
@@ -210,19 +204,19 @@ class Keeper:
         reads = [Read(0, (fixed(0),)), Read(0, (fixed(1),)), *(Read(k + 1, ()) for k in range(len(operands)))]
         kind: Kind = "bool" if init.kind == "bernoulli" else "real"
         step = Step("random", shape, axes, plain(axes), tuple(reads), body, kind=kind)
-        return model.ev.emit(step, (self.generator, *operands), node.span, env)
+        return context.ev.emit(step, (self.generator, *operands), node.span, env)
 
     def shape(self, node: syntax.RandomDecl, env: Env) -> Shape | None:
         """As of any array, or ``[shape(x)]`` for that of another."""
-        model = self.model
+        context = self.context
         part = node.shape[0] if len(node.shape) == 1 else None
         if not (isinstance(part, syntax.Call) and part.func.id == "shape" and len(part.args) == 1 and not part.keywords):
-            return model.shape(node.shape, env)
-        value = model.ev.run(part.args[0], env)
+            return context.shape(node.shape, env)
+        value = context.ev.run(part.args[0], env)
         if isinstance(value, Poison):
             return None
         if isinstance(value, Several | Text | Layer):
-            model.ev.not_an_array(part.args[0], value, env)
+            context.ev.not_an_array(part.args[0], value, env)
             return None
         return shape_of_value(value)
 
@@ -230,7 +224,7 @@ class Keeper:
         """Inside loops: their variables, which are part of the position."""
         operands: list[Val] = []
         position: Expr | None = None
-        for loop in getattr(self.model.ev, "loops", ()):
+        for loop in self.context.ev.loops:
             moment = loop.sliced["time", Dim.of(1), loop.start]
             operands.append(moment)
             here = E.arg(1 + len(operands))

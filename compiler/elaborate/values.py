@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ..graph.expr import Expr, const
 from ..graph.expr import dim as dim_expr
-from ..graph.ir import Axis, Const, Eqn, Graph, Kind, Origin, Scan
+from ..graph.ir import Access, Atom, Axis, Const, Eqn, Gather, Graph, Ix, Kind, Origin, Scan
 from ..graph.ir import Value as GraphValue
 from ..graph.shapes import Dim, Shape
+from ..graph.shapes import show as show_shape
 from ..language.source import Span
-from ..ops.declare import Step
+from ..ops.declare import Operand, Step
 
 if TYPE_CHECKING:
     from .scope import LayerRule
@@ -143,9 +145,7 @@ class Draft:
     origin: Origin
 
     def finish(self) -> Eqn:
-        from ..graph.ir import Access
-
-        def index(ixs: tuple[Any, ...]) -> tuple[Any, ...]:
+        def index(ixs: tuple[Ix, ...]) -> tuple[Ix, ...]:
             return tuple(settle(ix, self.operands) for ix in ixs)
 
         args = tuple(Access(self.operands[r.operand].name, index(r.index), r.fill) for r in self.step.reads)
@@ -221,8 +221,23 @@ def made(draft: Draft | ScanDraft | ConstDraft) -> tuple[Val, ...]:
     return draft.outs if isinstance(draft, ScanDraft) else (draft.out,)
 
 
+def name_steps(drafts: Iterable[Draft | ScanDraft | ConstDraft], base: str, taken: set[str], words: Container[str]) -> None:
+    """Name what a statement made and the user did not name: ``base_t1``, ``base_t2``..., which are taken then. ``words``: other
+    names that they must not have."""
+    k = 1
+    for val in (v for draft in drafts for v in made(draft)):
+        if val.name:
+            continue
+        while f"{base}_t{k}" in taken or f"{base}_t{k}" in words:
+            k += 1
+        val.name = f"{base}_t{k}"
+        taken.add(val.name)
+
+
 @dataclass(eq=False, slots=True)
 class ConstDraft:
+    """A literal array whose name is not settled yet."""
+
     out: Val
     data: tuple[Fraction, ...]
     origin: Origin
@@ -232,15 +247,43 @@ class ConstDraft:
         return Const(self.out.graph_value, self.data, self.origin)
 
 
-def settle(ix: Any, operands: tuple[Val, ...]) -> Any:
+def settle(ix: Ix, operands: tuple[Val, ...]) -> Ix:
     """The index with the names of the arrays in its gathers."""
-    from ..graph.ir import Gather, Ix
-
     if all(isinstance(atom, str) for atom, _ in ix.terms):
         return ix
-    terms = []
+    terms: list[tuple[Atom, Dim]] = []
     for atom, factor in ix.terms:
         if isinstance(atom, Gather):
             atom = Gather(operands[int(atom.value[1:])].name, tuple(settle(i, operands) for i in atom.index))
         terms.append((atom, factor))
     return Ix(tuple(terms), ix.const)
+
+
+# ---------------------------------------------------------------- what is asked of values
+
+
+def operand(val: Val) -> Operand:
+    """What an operation's plan is told of an array."""
+    return Operand(val.shape, val.kind, val.below)
+
+
+def is_bool(value: Value) -> bool:
+    """Whether a value is a truth value, or holds such."""
+    return (isinstance(value, Scalar) and value.boolean) or (isinstance(value, Val | Elem) and value.kind == "bool")
+
+
+def shape_of_value(value: Value) -> Shape:
+    """The shape of an array; of a number ()."""
+    if isinstance(value, Val):
+        return value.shape
+    return tuple(Dim.of(d) for d in value.shape) if isinstance(value, Literal) else ()
+
+
+def describe(value: Value) -> str:
+    """As labels say it: a shape, or what else it is."""
+    if isinstance(value, Several):
+        return f"{len(value.items)} arrays"
+    if isinstance(value, Text | Layer):
+        return "a text" if isinstance(value, Text) else "a layer"
+    shape = shape_of_value(value)
+    return show_shape(shape) if shape else "a scalar"

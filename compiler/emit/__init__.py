@@ -1,1 +1,1 @@
-"""x"""
+"""Loop nests to text: Cython in three forms, NumPy, and what goes with a module."""

@@ -61,14 +61,9 @@ class CheckedWriter(KernelWriter):
         access = Access(node.target, node.index)
         target = into or self._element(access).text
         position = "-1" if into or self.storage[node.target].kind == "scalar" else self._position(access)
-        if node.drop:
-            guard = self._guard(node.index, self.storage[node.target].value.shape)
-            if guard is None:
-                return
-            if guard:
-                self.lines.add(f"{pad}if {guard}:", node.origin)
-                pad += "    "
-        self.lines.add(f"{pad}_look({target}, {position}, {self._look(node.target, node.origin)})", node.origin)
+        within = self._where_inside(node, pad)
+        if within is not None:
+            self.lines.add(f"{within}_look({target}, {position}, {self._look(node.target, node.origin)})", node.origin)
 
     def _product(self, node: Product, pad: str) -> None:
         if node.relu:  # it is looked at before what is -inf becomes 0

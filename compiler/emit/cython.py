@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 from ..graph import expr as E
 from ..graph.ir import Access, Ix, Origin, fixed
@@ -22,6 +23,29 @@ from .sums import Sums
 
 SHOWN = 24  # lines of the model in one comment
 WIDE = 160  # characters of a line of the model in a comment
+
+
+@dataclass(slots=True)
+class _Part:
+    """A loop as a function over some of its rounds, which several threads may call."""
+
+    name: str
+    node: Loop
+    share: Share
+    formals: list[tuple[str, str, str]]  # type, name, what is given for it
+    passed: set[str]  # values that it is given
+    declared: set[str]  # values that it declares
+    ones: dict[str, str]  # what lives in one round, and how the caller's memory for that is called
+    made: dict[str, dict[Origin, None]]  # what each sum is made of
+    first: str
+    last: str
+    sums: str
+    own: str
+    origins: tuple[Origin, ...]
+    arrays: list[tuple[str, int, int]] = field(default_factory=list)  # that it adds to: name, length, where its sums begin
+    each: str = ""  # the variable over their elements
+    count: int = 0  # numbers that are summed
+    room: int = 0  # reals that a part needs for itself
 
 
 class KernelWriter(Sums):
@@ -115,86 +139,103 @@ class KernelWriter(Sums):
 
     def _share(self, node: Loop, share: Share, out: Lines) -> None:
         """A loop as a function of its own that runs some of its rounds, and the call that shares them out."""
-        kernel, lines, doubles = self.nest.kernel.name, self.lines, self.doubles
-        before = self.locals, self.header, self.noted
-        self.locals, self.header, self.noted = {}, None, set()
+        before = self.lines, self.locals, self.header, self.noted
+        self.lines, self.locals, self.header, self.noted = Lines(), {}, None, set()
+        part = self._part(node, share)
+        self._part_body(part)
+        self._part_function(part, self.lines, out)
+        self._part_entry(part, out)
+        self.lines, self.locals, self.header, self.noted = before
+        self._part_call(part)
+
+    def _part(self, node: Loop, share: Share) -> _Part:
+        """What the function is given: memory, scalars that it reads, and a place for what lives in one round."""
         values = self._used([node])
         there = values.keys() - {*share.arrays}  # of an array that it adds to, a part has its own
-        formals, passed = self._pointers(node, there - {*share.own})  # type, name, what is given for it
+        formals, passed = self._pointers(node, there - {*share.own})
         for name in share.reads:
-            type_, declarator = self._variable_of(self.storage[name], doubles)
+            type_, declarator = self._variable_of(self.storage[name], self.doubles)
             spelled, array, _ = declarator.partition("[")
             formals.append(("read", spelled, spelled) if array else (type_, spelled, f"&{spelled}"))
-        ones = {name: self.spell.fresh(f"{self.spell(name)}_one") for name in share.own}  # what lives in one round
+        ones = {name: self.spell.fresh(f"{self.spell(name)}_one") for name in share.own}
         formals += [("write", here, self.spell(name)) for name, here in ones.items()]
         self.parts += 1
-        part = f"_{kernel}_part{self.parts}"
-        first, last, sums, own = (self.spell.fresh(word) for word in ("first", "last", "sums", "own"))
-        body = self.lines = Lines()
-        origins = tuple(dict.fromkeys(origins_of(node)))
-        made: dict[str, dict[Origin, None]] = {}  # what each sum is made of
+        made: dict[str, dict[Origin, None]] = {}
         for leaf in walk([node]):
             if isinstance(leaf, Assign):
                 made.setdefault(leaf.target, {})[leaf.origin] = None
-        self.bounds = first, last
-        self._node(node, 1)
+        first, last, sums, own = (self.spell.fresh(word) for word in ("first", "last", "sums", "own"))
+        declared = there - {*share.reads, *share.own} - passed
+        name, origins = f"_{self.nest.kernel.name}_part{self.parts}", tuple(dict.fromkeys(origins_of(node)))
+        return _Part(name, node, share, formals, passed, declared, ones, made, first, last, sums, own, origins)
+
+    def _part_body(self, part: _Part) -> None:
+        """The rounds, and behind them its sums where the caller finds them."""
+        self.bounds = part.first, part.last
+        self._node(part.node, 1)
         self.bounds = None
-        for k, name in enumerate(share.sums):
-            body.add(f"    {sums}[{k}] = {self.spell(name)}", *made[name])
-        arrays, count = [], len(share.sums)  # what each is called, how long it is, and where its sums begin
-        for name in share.arrays:
-            arrays.append((self.spell(name), self._length(name), f"{sums}[{count} + "))
-            count += arrays[-1][1]
-        each = self.spell.fresh("e") if arrays else ""
+        for k, name in enumerate(part.share.sums):
+            self.lines.add(f"    {part.sums}[{k}] = {self.spell(name)}", *part.made[name])
+        part.count = len(part.share.sums)
+        for name in part.share.arrays:
+            part.arrays.append((self.spell(name), self._length(name), part.count))
+            part.count += self._length(name)
+        part.each = self.spell.fresh("e") if part.arrays else ""
+        for spelled, length, start in part.arrays:
+            self._over(part, length, f"{part.sums}[{start} + {part.each}] = {spelled}[{part.each}]", self.lines)
 
-        def over(lines: Lines, length: int, statement: str) -> None:
-            self._local("Py_ssize_t", each)
-            lines.add(f"    for {each} in range({length}):", *origins)
-            lines.add(f"        {statement}", *origins)
+    def _over(self, part: _Part, length: int, statement: str, lines: Lines) -> None:
+        """A statement for each element of an array that parts add to."""
+        self._local("Py_ssize_t", part.each)
+        lines.add(f"    for {part.each} in range({length}):", *part.origins)
+        lines.add(f"        {statement}", *part.origins)
 
-        for spelled, length, start in arrays:
-            over(body, length, f"{start}{each}] = {spelled}[{each}]")
-        sizes = [self.spell(n) for n in self.free]
-        rest = [f"Py_ssize_t {n}" for n in (*sizes, first, last)] + [f"double *{sums}"]
-        rest += [f"write {own}"] if share.own else []
-        for line in wrap(f"cdef void {part}(", [f"{t} {n}" for t, n, _ in formals] + rest, ") noexcept nogil:"):
+    def _part_function(self, part: _Part, body: Lines, out: Lines) -> None:
+        rest = [f"Py_ssize_t {n}" for n in (*map(self.spell, self.free), part.first, part.last)] + [f"double *{part.sums}"]
+        rest += [f"write {part.own}"] if part.share.own else []
+        for line in wrap(f"cdef void {part.name}(", [f"{t} {n}" for t, n, _ in part.formals] + rest, ") noexcept nogil:"):
             out.add(line)
-        out.add(f"    # the rounds of a loop of {kernel} from {first} up to {last}")
-        for spelled, length, _ in arrays:
+        out.add(f"    # the rounds of a loop of {self.nest.kernel.name} from {part.first} up to {part.last}")
+        for spelled, length, _ in part.arrays:
             self._local("real", f"{spelled}[{length}]")
-        for text in self._declarations(there - {*share.reads, *share.own} - passed):
+        for text in self._declarations(part.declared):
             out.add(text)
-        room = 0
-        for name, here in ones.items():
-            out.add(f"    cdef write {self.spell(name)} = {here} if {own} == NULL else {own} + {room}", *origins)
-            room += -(-self._length(name) // 16) * 16
-        for name in share.sums:
-            out.add(f"    {self.spell(name)} = 0", *made[name])
-        for spelled, length, _ in arrays:
-            over(out, length, f"{spelled}[{each}] = 0")
+        for name, here in part.ones.items():
+            place = f"{here} if {part.own} == NULL else {part.own} + {part.room}"
+            out.add(f"    cdef write {self.spell(name)} = {place}", *part.origins)
+            part.room += -(-self._length(name) // 16) * 16
+        for name in part.share.sums:
+            out.add(f"    {self.spell(name)} = 0", *part.made[name])
+        for spelled, length, _ in part.arrays:
+            self._over(part, length, f"{spelled}[{part.each}] = 0", out)
         out.extend(body)
+
+    def _part_entry(self, part: _Part, out: Lines) -> None:
+        """The function as ``share.h`` calls it, whatever it is given."""
         given = [f"<{t}>s[{k}]" if t in ("read", "write", "indices", "write_indices") else f"(<{t} *>s[{k}])[0]"
-                 for k, (t, _, _) in enumerate(formals)]  # fmt: skip
-        given += [f"n[{k}]" for k in range(len(sizes))] + ["first", "last", "sums"] + ["<write>own"] * bool(share.own)
-        head = f"cdef void _call{part}(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,"
-        indent = " " * len(f"cdef void _call{part}(")
+                 for k, (t, _, _) in enumerate(part.formals)]  # fmt: skip
+        given += [f"n[{k}]" for k in range(len(self.free))] + ["first", "last", "sums"] + ["<write>own"] * bool(part.share.own)
+        head = f"cdef void _call{part.name}(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,"
+        indent = " " * len(f"cdef void _call{part.name}(")
         for line in ("", "", head, f"{indent}double *sums, void *own) noexcept nogil:"):
             out.add(line)
-        for line in wrap(f"    {part}(", given, ")"):
-            out.add(line, *origins)
+        for line in wrap(f"    {part.name}(", given, ")"):
+            out.add(line, *part.origins)
         for line in ("", ""):
             out.add(line)
-        self.lines = lines
-        self.locals, self.header, self.noted = before
-        # the call
-        self.handed |= {*passed, *share.own}
+
+    def _part_call(self, part: _Part) -> None:
+        """What the kernel does in place of the loop: it has the rounds shared out, and adds the sums of the parts."""
+        node, share, origins = part.node, part.share, part.origins
+        self.handed |= {*part.passed, *share.own}
         self._comment(node, "    ")
         table, total = f"_given{self.parts}", f"_sums{self.parts}"
-        self._local("void", f"*{table}[{len(formals)}]")
-        for k, (_, _, text) in enumerate(formals):
+        self._local("void", f"*{table}[{len(part.formals)}]")
+        for k, (_, _, text) in enumerate(part.formals):
             self.lines.add(f"    {table}[{k}] = <void *>{text}", *origins)
-        if count:
-            self._local("double", f"{total}[{count}]")
+        if part.count:
+            self._local("double", f"{total}[{part.count}]")
+        sizes = [self.spell(n) for n in self.free]
         if sizes and "_sizes" not in "".join(self.locals.get("Py_ssize_t", {})):
             self._local("Py_ssize_t", f"_sizes[{len(sizes)}]")
             for k, name in enumerate(sizes):
@@ -202,14 +243,14 @@ class KernelWriter(Sums):
         self.used.add("share")
         work = [dim_text(d, self.spell) for d in (node.extent, share.work)]
         rounds = self.block if node.sums or self._streams(node) else node.strip or 1
-        call = [f"_call{part}", table, "_sizes" if sizes else "NULL", *work, str(rounds),
-                total if count else "NULL", str(count), f"{room}*sizeof(real)" if room else "0"]  # fmt: skip
+        call = [f"_call{part.name}", table, "_sizes" if sizes else "NULL", *work, str(rounds),
+                total if part.count else "NULL", str(part.count), f"{part.room}*sizeof(real)" if part.room else "0"]  # fmt: skip
         for line in wrap("    share(", call, ")"):
             self.lines.add(line, *origins)
         for k, name in enumerate(share.sums):
-            self.lines.add(f"    {self.spell(name)} += {total}[{k}]", *made[name])
-        for spelled, length, start in arrays:
-            over(self.lines, length, f"{spelled}[{each}] += {start.replace(sums, total)}{each}]")
+            self.lines.add(f"    {self.spell(name)} += {total}[{k}]", *part.made[name])
+        for spelled, length, start in part.arrays:
+            self._over(part, length, f"{spelled}[{part.each}] += {total}[{start} + {part.each}]", self.lines)
 
     def _pointers(self, node: Node, values: Collection[str]) -> tuple[list[tuple[str, str, str]], set[str]]:
         """What a part of a loop is given of the memory that it touches, as (C type, name, what is given for it), and the values
@@ -434,19 +475,24 @@ class KernelWriter(Sums):
                     self.lines.add(f"{pad}{name} = {element.text}", inner.origin)
                     self.still[a] = name
 
+    def _where_inside(self, node: Assign, pad: str) -> str | None:
+        """The indent of what is done where the target is inside, behind the question whether it is; None where it never is."""
+        guard = self._guard(node.index, self.storage[node.target].value.shape) if node.drop else ""
+        if guard:
+            self.lines.add(f"{pad}if {guard}:", node.origin)
+            pad += "    "
+        return None if guard is None else pad
+
     def _assign(self, node: Assign, pad: str, into: str | None = None) -> None:
         self._args = node.args
         less = node.op == "+=" and into is None and node.body.op == "neg"
         before, (code,) = self.formulas.lines([node.body.args[0] if less else node.body], self._temporary)
         element = self._element(Access(node.target, node.index))
         target = into or element.text
-        if node.drop:
-            guard = self._guard(node.index, self.storage[node.target].value.shape)
-            if guard is None:
-                return
-            if guard:
-                self.lines.add(f"{pad}if {guard}:", node.origin)
-                pad += "    "
+        within = self._where_inside(node, pad)
+        if within is None:
+            return
+        pad = within
         for name, text in before:
             self.lines.add(f"{pad}{name} = {text}", node.origin)
         text = self.formulas.real(code).text if code.type == "bool" else code.text

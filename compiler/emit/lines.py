@@ -34,8 +34,8 @@ class Lines:
         self.origins += other.origins
 
 
-def dim_text(dim: Dim, spell: Callable[[str], str] = str) -> str:
-    """A size as C arithmetic."""
+def dim_text(dim: Dim, spell: Callable[[str], str] = str, root: str = "root({})") -> str:
+    """A size as C arithmetic. ``root``: how a square root, rounded up, is written."""
     if not dim.terms:
         return "0"
     parts: list[str] = []
@@ -43,9 +43,9 @@ def dim_text(dim: Dim, spell: Callable[[str], str] = str) -> str:
         factors: list[str] = []
         for atom, power in monomial:
             if isinstance(atom, Quotient) and atom.op == "root":
-                text = f"root({dim_text(atom.a, spell)})"
+                text = root.format(dim_text(atom.a, spell, root))
             elif isinstance(atom, Quotient):
-                text = f"(({dim_text(atom.a, spell)}) {atom.op} ({dim_text(atom.b, spell)}))"
+                text = f"(({dim_text(atom.a, spell, root)}) {atom.op} ({dim_text(atom.b, spell, root)}))"
             else:
                 text = spell(atom)
             factors += [text] * power
@@ -57,6 +57,7 @@ def dim_text(dim: Dim, spell: Callable[[str], str] = str) -> str:
 
 
 def strides(extents: Shape) -> list[Dim]:
+    """How far apart elements are along each dimension, the last one being dense."""
     steps: list[Dim] = []
     step = Dim.of(1)
     for extent in reversed(extents):
@@ -98,6 +99,7 @@ def wrap(head: str, parts: Sequence[str], tail: str, width: int = 120) -> Iterat
 
 
 def shape_text(value: Value) -> str:
+    """``x[N, 2]``."""
     return value.name + (f"[{', '.join(map(str, value.shape))}]" if value.shape else "")
 
 
@@ -117,6 +119,7 @@ def written_by(nodes: Sequence[Node]) -> set[str]:
 
 
 def origins_of(node: Node) -> Iterator[Origin]:
+    """The origins of a node and of what is in it."""
     if isinstance(node, Loop):
         for inner in node.body:
             yield from origins_of(inner)
@@ -152,8 +155,10 @@ def ordered(values: Iterable[str], rank: Mapping[str, int]) -> list[str]:
 
 
 def is_backward(origin: Origin) -> bool:
+    """Whether something stands there for a gradient."""
     return origin.rule.startswith(("vjp", "fan-out", "seed"))
 
 
 def key_of(origin: Origin) -> tuple[object, ...]:
+    """What nodes share that stand below one comment: their lines, and whether they go forwards or backwards."""
     return tuple(dict.fromkeys((s.file, s.line) for s in origin.spans)), is_backward(origin)

@@ -18,9 +18,9 @@ from .checked import EXTERN, CheckedWriter, Looks, look_at, tail
 from .costs import cost, moved, operations
 from .cython import KernelWriter
 from .formulas import CALLS
-from .lines import Lines, dim_text
+from .lines import Lines, dim_text, shape_text
 from .products import told
-from .spec import declared, literal, spec, without_step
+from .spec import literal, spec, without_step
 from .updates import is_shared, spell_function, write_update
 
 DIRECTIVES = ("language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=False, "
@@ -130,20 +130,20 @@ def _header(plan: Plan, nests: Sequence[Nest], digest: str, command: str, versio
     if free or fixed:
         lines.append(f"Sizes        {', '.join(x for x in (free, fixed) if x)}")
     if model.inputs:
-        lines.append(f"Inputs       {' '.join(declared(i.value) for i in model.inputs)}")
+        lines.append(f"Inputs       {' '.join(shape_text(i.value) for i in model.inputs)}")
     trained = [p for p in model.params if not p.frozen]
     if trained:
         total = Dim.of(0)
         for p in trained:
             total = total + size(p.value.shape)
-        names = " ".join(declared(p.value) for p in trained)
+        names = " ".join(shape_text(p.value) for p in trained)
         lines.append(f"Parameters   {names}: {total} {dtype}, in this order in theta")
     frozen = [p for p in model.params if p.frozen]
     if frozen:
-        lines.append(f"Frozen       {' '.join(declared(p.value) for p in frozen)}")
+        lines.append(f"Frozen       {' '.join(shape_text(p.value) for p in frozen)}")
     for nest in nests:
         if nest.kernel.name == "backward":
-            kept = [declared(s.value) for s in nest.storage if s.slot == "kept"]
+            kept = [shape_text(s.value) for s in nest.storage if s.slot == "kept"]
             lines.append(f"Kept         {' '.join(kept) or 'nothing'} for the backward pass")
     before = _graph_operations(model.graph)
     lines.append(f"Operations   the forward graph as written: {before}")

@@ -14,7 +14,7 @@ from ..loops.joins import BLOCKED
 from ..loops.nodes import walk
 from ..loops.shares import shares
 from ..passes.kernels import Place
-from .formulas import ATOM, Code, Formulas
+from .formulas import ATOM, Code, Formulas, Type
 from .lines import Lines, dim_text, linear, ordered, wrap, written_by
 from .names import Speller
 
@@ -295,12 +295,12 @@ class Places:
         if access.value in self.loaded:
             return Code(name, ATOM, "real")
         stored_as_int = s.value.kind == "int" and (s.kind == "scalar" or s.slot.startswith(("in:", "out:")))
-        type_ = "int" if stored_as_int else "real"
+        type_: Type = "int" if stored_as_int else "real"
         if s.kind == "scalar":
-            return Code(name, ATOM, type_)  # type: ignore[arg-type]
+            return Code(name, ATOM, type_)
         if access in self.still:
             return Code(self.still[access], ATOM, "real")
-        return Code(f"{name}[{self._position(access, read)}]", ATOM, type_)  # type: ignore[arg-type]
+        return Code(f"{name}[{self._position(access, read)}]", ATOM, type_)
 
     def _guard(self, index: Sequence[Ix], shape: Shape) -> str | None:
         """The condition that ``index`` is inside; only what is not plain to see is asked. None: it never is."""
@@ -317,8 +317,7 @@ class Places:
 
     def _leaf(self, node: Expr) -> Code:
         if node.op == "arg":
-            assert isinstance(node.value, int)
-            access = self._args[node.value]
+            access = self._args[node.place]
             element = self._element(access, read=True)
             if access.fill is None:
                 return element
@@ -335,8 +334,7 @@ class Places:
             return Code(f"({element.text} if {guard} else {fill})", ATOM, element.type)
         if node.op == "idx":
             return Code(self.variables[str(node.value)], ATOM, "int")
-        assert node.op == "size" and isinstance(node.value, Dim)
-        text = dim_text(node.value, self.spell)
+        text = dim_text(node.extent, self.spell)
         return Code(text, ATOM if text.isidentifier() else 6, "int")
 
     def _base(self, value: str) -> str:

@@ -13,6 +13,7 @@ from ..graph.patterns import ranking
 from ..graph.shapes import Dim, Quotient, Shape, size
 from ..passes.descent import plain_rule
 from ..passes.kernels import Kernel, Plan, param_offsets, state_offsets, strides
+from .lines import shape_text
 
 SpecDim = int | str | tuple[Any, ...]
 
@@ -38,11 +39,8 @@ def dim_spec(dim: Dim) -> SpecDim:
 
 
 def shape_spec(shape: Shape) -> tuple[SpecDim, ...]:
+    """A shape as literals."""
     return tuple(dim_spec(d) for d in shape)
-
-
-def declared(value: Value) -> str:
-    return value.name + (f"[{', '.join(map(str, value.shape))}]" if value.shape else "")
 
 
 def _init(init: Init) -> tuple[Any, ...]:
@@ -117,7 +115,7 @@ def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, versio
         "fixed": dict(model.fixed),
         "inputs": tuple(
             {"name": i.value.name, "kind": "index" if i.below is not None else "real", "shape": shape_spec(i.value.shape),
-             "below": None if i.below is None else dim_spec(i.below), "declared": declared(i.value), "line": i.span.line,
+             "below": None if i.below is None else dim_spec(i.below), "declared": shape_text(i.value), "line": i.span.line,
              "doc": i.doc}
             for i in model.inputs
         ),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..graph.expr import Expr
 from ..graph.ir import Access, Ix, Origin
@@ -22,19 +24,58 @@ _KERNELS = {("+=", "one"): "sum", ("+=", "absolutes"): "absolutes", ("+=", "squa
             ("*=", "one"): "product", ("max=", "one"): "max", ("min=", "one"): "min"}  # fmt: skip
 
 
-class Sums(Streams):
+Term = tuple[str, Assign]  # where the terms of a block are found, and the sum that they belong to
+
+
+@dataclass(slots=True)
+class _Block:
+    """A loop that is taken in blocks, while it is written."""
+
+    node: Loop
+    depth: int
+    variable: str
+    first: str
+    extent: str
+    origins: tuple[Origin, ...]
+    single: bool  # all rounds are one block
+    few: bool  # so few terms that they are added one after the other
+    there: Sequence[Node]  # sums whose terms lie in memory
+    rest: Sequence[Node]  # what the rounds do
+    lanes: dict[str, str]  # sums that are added up in the lanes of a vector, and the names of what they are added up in
+    written: bool  # the rounds make terms of sums
+    start: str  # the first round of a block
+    count: str  # how many it has
+    inside: str  # the round within the block
+    deep: int  # how deep the rounds are written
+    streams: Sequence[Access] = ()  # results that go past the caches
+    places: Sequence[str] = ()  # where they are written first
+    far: str = ""  # whether they do
+    summed: str = ""  # up to which round sums are there, where blocks begin elsewhere
+
+    @property
+    def room(self) -> int:
+        """How many terms a block may have."""
+        if self.node.of:
+            return STRIP
+        return self.node.extent.value if self.single and self.node.extent.value is not None else BLOCK
+
+
+class Sums(Streams, ABC):
     """Writes the loops that sum something."""
 
     block = BLOCK  # rounds of a block of the loop that was written last
 
+    @abstractmethod
     def _node(self, node: Node, depth: int) -> None:
-        raise NotImplementedError
+        """Write a statement, or a loop with what is in it."""
 
+    @abstractmethod
     def _assign(self, node: Assign, pad: str, into: str | None = None) -> None:
-        raise NotImplementedError
+        """Write an assignment; with ``into``, to that variable."""
 
+    @abstractmethod
     def _comment(self, node: Node, pad: str) -> None:
-        raise NotImplementedError
+        """Write what a statement comes from, above it."""
 
     def _rounds(self, depth: int, start: str, count: str, first: str, extent: str, most: int,
                 origins: tuple[Origin, ...]) -> None:  # fmt: skip
@@ -60,13 +101,34 @@ class Sums(Streams):
         """In blocks: the C compiler vectorises the inner loop, and each block is summed by itself, where it lies if it does, else
         in the lanes of a vector, which the build asks for by the names of the sums (``compiler/build/lanes.py``). Where rounds
         may touch one another, or something is searched, the terms of a block are written down first."""
-        pad = "    " * depth
-        start, count, inside = "0", extent, variable
-        streams: list[Access] = []
-        places: list[str] = []
-        far = summed = ""
+        block = self._block(node, depth, variable, first, extent, origins)
+        if node.of:
+            block.inside, block.count = self._in_strip(node, depth, variable, origins), self.strips[node.of][1]
+        elif block.single:
+            self._one_block(block)
+        else:
+            self._many_blocks(block)
+        buffers = self._terms(block)
+        pad = "    " * (block.deep - 1)
+        if block.streams:
+            self._leave(block.streams, block.places, pad, block.far, block.start, block.count, origins)
+            self.lines.add(f"{pad}{block.start} += {block.count}", *origins)
+        if block.summed:  # block by block as ever, wherever a line begins
+            start, count, summed = block.start, block.count, block.summed
+            self.lines.add(f"{pad}while {summed} < {start} and ({start} - {summed} >= {BLOCK} or {start} == {extent}):", *origins)
+            pad += "    "
+            self.lines.add(f"{pad}{count} = {start} - {summed} if {start} - {summed} < {BLOCK} else {BLOCK}", *origins)
+        self._add_up(block, buffers, pad)
+        if block.summed:
+            self.lines.add(f"{pad}{block.summed} += {block.count}", *origins)
+        if block.streams:
+            pad = "    " * depth
+            self.lines.add(f"{pad}if {block.far}:", *origins)
+            self.lines.add(f"{pad}    settle()", *origins)
+
+    def _block(self, node: Loop, depth: int, variable: str, first: str, extent: str, origins: tuple[Origin, ...]) -> _Block:
+        """Which terms are summed where they lie, which in lanes, and which are written down first."""
         single = first == "0" and node.extent.value is not None and node.extent.value <= BLOCK
-        room = STRIP if node.of else node.extent.value if single else BLOCK
         few = bool(node.of) or (single and node.extent.value is not None and node.extent.value < BLOCKED)
         terms = [n for n in node.body if isinstance(n, Assign) and n.target in node.sums]
         there = [] if few else [n for n in terms if _KERNELS.get((n.op, self._lie(n, node)))]
@@ -76,90 +138,91 @@ class Sums(Streams):
             kept = [n for n in there if n.op != "+="]  # where there is a loop anyway, it sums what lies as well
             lanes = self._lanes(node, [n for n in node.body if n not in kept])
             there, rest = (kept, [n for n in node.body if n not in kept]) if lanes else (there, rest)
-        if node.of:
-            inside, count, deep = self._in_strip(node, depth, variable, origins), self.strips[node.of][1], depth + 1
-        elif single:
-            deep = depth + 1
-            for name in lanes.values():
-                self.lines.add(f"{pad}{name} = 0", *origins)
-            if rest:
-                self.lines.add(f"{pad}for {variable} in range({extent}):", *origins)
+        written = any(n in rest for n in terms)
+        about = node, depth, variable, first, extent, origins
+        return _Block(*about, single, few, there, rest, lanes, written, "0", extent, variable, depth + 1)
+
+    def _one_block(self, block: _Block) -> None:
+        """The head of a loop that is one block."""
+        pad = "    " * block.depth
+        for name in block.lanes.values():
+            self.lines.add(f"{pad}{name} = 0", *block.origins)
+        if block.rest:
+            self.lines.add(f"{pad}for {block.variable} in range({block.extent}):", *block.origins)
+
+    def _many_blocks(self, block: _Block) -> None:
+        """The heads of the loop over blocks and of that over the rounds of one."""
+        pad, variable, origins = "    " * block.depth, block.variable, block.origins
+        start, count, inside = (self.spell.fresh(f"{variable}_{w}") for w in ("start", "count", "in"))
+        block.start, block.count, block.inside, block.deep = start, count, inside, block.depth + 2
+        self.block = IN_LANES if block.lanes else BLOCK
+        block.streams = self._streams(block.node) if block.first != "0" and not block.written else []
+        if block.streams:
+            self.block = BLOCK
+            if block.there:
+                block.summed = self.spell.fresh(f"{variable}_summed")
+                self._local("Py_ssize_t", block.summed)
+                self.lines.add(f"{pad}{block.summed} = {block.first}", *origins)
+            block.far = self._ahead(block.streams, block.node, pad, start, count, block.first, block.extent, BLOCK, origins)
+            block.places = self._flow(block.streams, f"{pad}    ", block.far, start, inside, origins)
         else:
-            start, count, inside = (self.spell.fresh(f"{variable}_{w}") for w in ("start", "count", "in"))
-            self.block = IN_LANES if lanes else BLOCK
-            deep = depth + 2
-            streams = self._streams(node) if first != "0" and not any(n in rest for n in terms) else []
-            if streams:
-                self.block = BLOCK
-                if there:
-                    summed = self.spell.fresh(f"{variable}_summed")
-                    self._local("Py_ssize_t", summed)
-                    self.lines.add(f"{pad}{summed} = {first}", *origins)
-                far = self._ahead(streams, node, pad, start, count, first, extent, BLOCK, origins)
-                places = self._flow(streams, f"{pad}    ", far, start, inside, origins)
-            else:
-                self._rounds(depth, start, count, first, extent, self.block, origins)
-            for name in lanes.values():
-                self.lines.add(f"{pad}    {name} = 0", *origins)
-            if rest:
-                self._local("Py_ssize_t", inside)
-                self.lines.add(f"{pad}    for {inside} in range({count}):", *origins)
-                self.lines.add(f"{pad}        {variable} = {start} + {inside}", *origins)
-        buffers: list[tuple[str, Assign]] = []
+            self._rounds(block.depth, start, count, block.first, block.extent, self.block, origins)
+        for name in block.lanes.values():
+            self.lines.add(f"{pad}    {name} = 0", *origins)
+        if block.rest:
+            self._local("Py_ssize_t", inside)
+            self.lines.add(f"{pad}    for {inside} in range({count}):", *origins)
+            self.lines.add(f"{pad}        {variable} = {start} + {inside}", *origins)
+
+    def _terms(self, block: _Block) -> list[Term]:
+        """Write the rounds of a block: what they do, and the terms of sums."""
+        node, pad = block.node, "    " * block.deep
+        terms: list[Term] = []
         for inner in node.body:
             assert isinstance(inner, Assign)
-            if inner in there:
-                self.variables[node.variable], before = summed or start, self.variables[node.variable]
-                buffers.append((self._starts(inner, node.variable if single else ""), inner))
+            if inner in block.there:
+                self.variables[node.variable], before = block.summed or block.start, self.variables[node.variable]
+                terms.append((self._starts(inner, node.variable if block.single else ""), inner))
                 self.variables[node.variable] = before
-            elif inner.target in lanes:
-                buffers.append((lanes[inner.target], inner))
-                self._comment(inner, "    " * deep)
-                self._assign(inner, "    " * deep, lanes[inner.target])
+            elif inner.target in block.lanes:
+                terms.append((block.lanes[inner.target], inner))
+                self._comment(inner, pad)
+                self._assign(inner, pad, block.lanes[inner.target])
             elif inner.target in node.sums:
                 buffer = self.spell.fresh(f"{self.spell(inner.target)}_block")
-                self._local("real", f"{buffer}[{room}]")
-                buffers.append((buffer, inner))
-                self._comment(inner, "    " * deep)
-                self._assign(inner, "    " * deep, f"{buffer}[{inside}]")
+                self._local("real", f"{buffer}[{block.room}]")
+                terms.append((buffer, inner))
+                self._comment(inner, pad)
+                self._assign(inner, pad, f"{buffer}[{block.inside}]")
             else:
-                self._node(inner, deep)
-        pad = "    " * (deep - 1)
-        if streams:
-            self._leave(streams, places, pad, far, start, count, origins)
-            self.lines.add(f"{pad}{start} += {count}", *origins)
-        if summed:  # block by block as ever, wherever a line begins
-            self.lines.add(f"{pad}while {summed} < {start} and ({start} - {summed} >= {BLOCK} or {start} == {extent}):", *origins)
-            pad += "    "
-            self.lines.add(f"{pad}{count} = {start} - {summed} if {start} - {summed} < {BLOCK} else {BLOCK}", *origins)
-        in_turn = [pair for pair in buffers if few and pair[1].op == "+="]
+                self._node(inner, block.deep)
+        return terms
+
+    def _add_up(self, block: _Block, terms: Sequence[Term], pad: str) -> None:
+        """Add the terms of a block to the sums: a few of them one after the other, others by a kernel."""
+        in_turn = [term for term in terms if block.few and term[1].op == "+="]
         if in_turn:
-            self.lines.add(f"{pad}for {inside} in range({count}):", *(inner.origin for _, inner in in_turn))
-        for buffer, inner in (*in_turn, *(pair for pair in buffers if pair not in in_turn)):
+            origins = (inner.origin for _, inner in in_turn)
+            self.lines.add(f"{pad}for {block.inside} in range({block.count}):", *origins)
+        for buffer, inner in (*in_turn, *(term for term in terms if term not in in_turn)):
             target = self._element(Access(inner.target, inner.index)).text
             if (buffer, inner) in in_turn:
-                self.lines.add(f"{pad}    {target} += {buffer}[{inside}]", inner.origin)
+                self.lines.add(f"{pad}    {target} += {buffer}[{block.inside}]", inner.origin)
                 continue
-            if inner.target in lanes:
+            if inner.target in block.lanes:
                 self.lines.add(f"{pad}{target} += {buffer}", inner.origin)
                 continue
-            if inner in there:
+            if inner in block.there:
                 self._comment(inner, pad)
-            kernel = f"block_{_KERNELS[inner.op, self._lie(inner, node) if inner in there else 'one']}"
+            kernel = f"block_{_KERNELS[inner.op, self._lie(inner, block.node) if inner in block.there else 'one']}"
             self.used.add(kernel)
             if inner.op in ("+=", "*="):
-                self.lines.add(f"{pad}{target} {inner.op} {kernel}({buffer}, {count})", inner.origin)
+                self.lines.add(f"{pad}{target} {inner.op} {kernel}({buffer}, {block.count})", inner.origin)
                 continue
             name = inner.op.removesuffix("=")
             self.used.add(name)
             function = CALLS.get(name, name)
-            self.lines.add(f"{pad}{target} = {function}({target}, {kernel}({buffer}, {count}))", inner.origin)
-        if summed:
-            self.lines.add(f"{pad}{summed} += {count}", *origins)
-        if streams:
-            pad = "    " * depth
-            self.lines.add(f"{pad}if {far}:", *origins)
-            self.lines.add(f"{pad}    settle()", *origins)
+            self.lines.add(f"{pad}{target} = {function}({target}, {kernel}({buffer}, {block.count}))", inner.origin)
 
     def _lanes(self, loop: Loop, rest: Sequence[Node]) -> dict[str, str]:
         """The names of what a block's sums are added up in, by the sums, if the rounds of the loop may be taken in any order:

@@ -89,6 +89,24 @@ class Expr:
         """The exact value of a constant, else None."""
         return self.value if self.op == "const" and isinstance(self.value, Fraction) else None
 
+    @property
+    def constant(self) -> Fraction:
+        """The value: of a ``const``."""
+        assert isinstance(self.value, Fraction)
+        return self.value
+
+    @property
+    def place(self) -> int:
+        """Which argument: of an ``arg``."""
+        assert isinstance(self.value, int)
+        return self.value
+
+    @property
+    def extent(self) -> Dim:
+        """The size that is taken as a number: of a ``size``."""
+        assert isinstance(self.value, Dim)
+        return self.value
+
     def __repr__(self) -> str:
         return show(self)
 
@@ -122,18 +140,22 @@ def const(value: int | str | Fraction) -> Expr:
 
 
 def lift(value: Expr | int) -> Expr:
+    """A number as an expression."""
     return value if isinstance(value, Expr) else const(value)
 
 
 def arg(k: int) -> Expr:
+    """What the k-th access reads."""
     return make("arg", value=k)
 
 
 def idx(axis: str) -> Expr:
+    """The place along an axis, as a number."""
     return make("idx", value=axis)
 
 
 def sym(name: str) -> Expr:
+    """A number that is known by its name alone, as in an update rule."""
     return make("sym", value=name)
 
 
@@ -153,6 +175,7 @@ NAN: Final = make("named", value="nan")
 
 
 def add(a: Expr, b: Expr) -> Expr:
+    """a + b, folded where a number decides it."""
     if a.number is not None and b.number is not None:
         return const(a.number + b.number)
     if a is ZERO:
@@ -167,6 +190,7 @@ def add(a: Expr, b: Expr) -> Expr:
 
 
 def sub(a: Expr, b: Expr) -> Expr:
+    """a - b, folded where a number decides it."""
     if a.number is not None and b.number is not None:
         return const(a.number - b.number)
     if b is ZERO:
@@ -179,6 +203,7 @@ def sub(a: Expr, b: Expr) -> Expr:
 
 
 def mul(a: Expr, b: Expr) -> Expr:
+    """a * b, folded where a number decides it: nothing times 0 is looked at."""
     if a.number is not None and b.number is not None:
         return const(a.number * b.number)
     if a is ZERO or b is ZERO:
@@ -199,6 +224,7 @@ def mul(a: Expr, b: Expr) -> Expr:
 
 
 def div(a: Expr, b: Expr) -> Expr:
+    """a / b, folded where a number decides it; never a division by 0."""
     if a.number is not None and b.number:
         return const(a.number / b.number)
     if a is ZERO or b is ONE:
@@ -209,6 +235,7 @@ def div(a: Expr, b: Expr) -> Expr:
 
 
 def neg(a: Expr) -> Expr:
+    """-a, folded where that is shorter."""
     if a.number is not None:
         return const(-a.number)
     if a.op == "neg":
@@ -219,6 +246,7 @@ def neg(a: Expr) -> Expr:
 
 
 def power(a: Expr, b: Expr) -> Expr:
+    """a**b, folded where numbers decide it exactly."""
     if b is ONE:
         return a
     if b is ZERO:
@@ -230,6 +258,7 @@ def power(a: Expr, b: Expr) -> Expr:
 
 
 def where(condition: Expr, a: Expr, b: Expr) -> Expr:
+    """a where the condition holds, else b."""
     return a if a is b else make("where", condition, a, b)
 
 

@@ -21,6 +21,7 @@ from ..language.source import Span
 from .expr import Expr
 from .shapes import Dim, Shape
 
+Real = Literal["float64", "float32"]
 Kind = Literal["real", "int", "bool"]
 Reduce = Literal["", "+", "*", "max", "min", "argmax", "argmin", "lse"]
 T = TypeVar("T")
@@ -130,6 +131,7 @@ def at(axis: str) -> Ix:
 
 
 def fixed(value: Dim | int | str) -> Ix:
+    """The index that is the same everywhere."""
     return Ix((), Dim.of(value))
 
 
@@ -234,6 +236,8 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
+    """A name that indices may have, from 0 up to its extent."""
+
     name: str
     extent: Dim
 
@@ -407,6 +411,7 @@ class Graph:
 
 
 def outs(eqn: Eqn | Scan) -> tuple[Value, ...]:
+    """The values that an equation or a loop makes."""
     return (eqn.out,) if isinstance(eqn, Eqn) else eqn.outs
 
 
@@ -415,6 +420,8 @@ def outs(eqn: Eqn | Scan) -> tuple[Value, ...]:
 
 @dataclass(frozen=True)
 class Input:
+    """What a call brings along: reals, or integers for an ``index``."""
+
     value: Value
     below: Dim | None  # for an ``index``: its values are 0 .. below-1
     doc: str
@@ -432,6 +439,8 @@ class Init:
 
 @dataclass(frozen=True)
 class Param:
+    """What is trained, unless it is frozen: reals that stay from call to call."""
+
     value: Value  # its shape is fixed
     init: Init
     frozen: bool
@@ -441,6 +450,8 @@ class Param:
 
 @dataclass(frozen=True)
 class Hyper:
+    """A real number that may be given at each call."""
+
     value: Value  # a scalar
     default: Fraction
     doc: str
@@ -517,7 +528,7 @@ class Model:
     name: str
     doc: str
     source: str  # the file's name as diagnostics show it
-    dtype: Literal["float64", "float32"]
+    dtype: Real
     free: tuple[str, ...]  # the free sizes, in order of declaration; the first is the batch
     fixed: tuple[tuple[str, int], ...]
     inputs: tuple[Input, ...]

@@ -153,8 +153,7 @@ def prune(eqn: Eqn) -> Eqn:
     if len(read) == len(eqn.args) == len(set(eqn.args)) and all(leaf.value == k for k, leaf in enumerate(read)):
         return eqn
     for leaf in read:
-        assert isinstance(leaf.value, int)
-        k, access = leaf.value, eqn.args[leaf.value]
+        k, access = leaf.place, eqn.args[leaf.place]
         place.setdefault(access, len(place))
         mapping[E.arg(k)] = E.arg(place[access])
     return replace(eqn, args=tuple(place), body=E.substitute(eqn.body, mapping))
@@ -218,6 +217,7 @@ def substitute_ix(ix: Ix, mapping: Mapping[str, Ix], extents: dict[str, Dim]) ->
 
 
 def substitute_access(access: Access, mapping: Mapping[str, Ix], extents: dict[str, Dim]) -> Access:
+    """The access with other indices in place of axes."""
     return Access(access.value, tuple(substitute_ix(ix, mapping, extents) for ix in access.index), access.fill)
 
 
@@ -237,4 +237,5 @@ def rename_axes(eqn: Eqn, rename: Callable[[str], str]) -> Eqn:
 
 
 def shape_axes(shape: Shape) -> tuple[Axis, ...]:
+    """An axis for each dimension."""
     return tuple(Axis(f"i{k}", d) for k, d in enumerate(shape))

@@ -233,6 +233,7 @@ Shape = tuple[Dim, ...]
 
 
 def shape_of(*dims: Dim | int | str) -> Shape:
+    """A shape of sizes, numbers and names of free sizes."""
     return tuple(Dim.of(d) for d in dims)
 
 
@@ -245,4 +246,5 @@ def size(shape: Shape) -> Dim:
 
 
 def show(shape: Shape) -> str:
+    """``[N, 2]``."""
     return "[" + ", ".join(str(d) for d in shape) + "]"

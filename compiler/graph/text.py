@@ -25,7 +25,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 from ..language.source import Source, Span
 from .expr import Expr, const, make, number_text, rebuild, walk
@@ -93,6 +93,7 @@ def _wrapped(text: str) -> str:
 
 
 def show_index(ix: Ix, axes: Collection[str] = ()) -> str:
+    """``2*i + u - 1``. ``axes``: names that are axes where this stands."""
     parts: list[str] = []
     for atom, factor in ix.terms:
         if isinstance(atom, str):
@@ -118,6 +119,7 @@ def _indices(index: Sequence[Ix], axes: Collection[str]) -> str:
 
 
 def show_access(access: Access, axes: Collection[str] = ()) -> str:
+    """``x[n, y[n]]``, with what it is outside."""
     text = _name(access.value)
     if access.index or access.value in axes:
         text += _indices(access.index, axes)
@@ -127,6 +129,7 @@ def show_access(access: Access, axes: Collection[str] = ()) -> str:
 
 
 def show_shape(shape: Shape) -> str:
+    """``[N, 2]``."""
     return "[" + ", ".join(show_dim(d) for d in shape) + "]"
 
 
@@ -147,12 +150,12 @@ def show_body(eqn: Eqn) -> str:
         if node in names:
             return names[node]
         if node.op == "const":
-            return number_text(cast(Fraction, node.value))
+            return number_text(node.constant)
         if node.op == "arg":
-            k = cast(int, node.value)
+            k = node.place
             return show_access(eqn.args[k], axes) if inline and k < len(eqn.args) else f"${k}"
         if node.op == "size":
-            return f"size({show_dim(cast(Dim, node.value))})"
+            return f"size({show_dim(node.extent)})"
         if node.op == "idx":
             return _name(str(node.value))
         return "out" if node.op == "out" else f"sym({_name(str(node.value))})" if node.op == "sym" else str(node.value)
@@ -233,6 +236,7 @@ def _quoted(text: str, unsafe: str) -> str:
 
 
 def show_span(span: Span) -> str:
+    """``xor.gw:9:5-12``."""
     end = f"{span.end_column}" if span.end_line == span.line else f"{span.end_line}:{span.end_column}"
     return f"{_quoted(span.file, _UNSAFE_FILE)}:{span.line}:{span.column}-{end}"
 

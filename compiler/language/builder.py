@@ -113,8 +113,9 @@ class Builder:
         return [parts[0]]
 
     def more(self, parts: list[Any]) -> list[Any]:
-        parts[0].append(parts[2])
-        return parts[0]  # type: ignore[no-any-return]
+        items: list[Any] = parts[0]
+        items.append(parts[2])
+        return items
 
     def same(self, parts: list[Any]) -> Any:
         return parts[0]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from typing import get_args
+from typing import TypeGuard, get_args
 
 from .syntax import (
     Array,
@@ -80,6 +80,7 @@ def unparse(module: Module) -> str:
 
 
 def unparse_expression(node: Expression) -> str:
+    """The text of an expression, with no parentheses that it can do without."""
     return _at(node, _PIPE)
 
 
@@ -236,26 +237,30 @@ def _written(node: Expression) -> tuple[str, int]:
         _inner.done = None
 
 
+def _is_expression(node: Node) -> TypeGuard[Expression]:
+    return isinstance(node, get_args(Expression))
+
+
 def _inside_out(root: Expression) -> Iterator[Expression]:
     """Every expression after its parts, but for the left operands that :func:`_binary` follows itself."""
-    stack: list[tuple[object, bool]] = [(root, False)]
+    stack: list[tuple[object, Expression | None]] = [(root, None)]  # what is to be looked into, or what is to be given out
     while stack:
         node, ready = stack.pop()
-        if ready:
-            yield node  # type: ignore[misc]
+        if ready is not None:
+            yield ready
         elif isinstance(node, tuple):
-            stack.extend((part, False) for part in node)
+            stack.extend((part, None) for part in node)
         elif isinstance(node, Node):
-            if isinstance(node, get_args(Expression)):
-                stack.append((node, True))
+            if _is_expression(node):
+                stack.append((None, node))
             parts: Iterable[object] = vars(node).values()
             if isinstance(node, Binary) and node.op != "**":
                 left: Expression = node
                 while isinstance(left, Binary) and left.op != "**":
-                    stack.append((left.right, False))
+                    stack.append((left.right, None))
                     left = left.left
                 parts = (left,)
-            stack.extend((part, False) for part in parts)
+            stack.extend((part, None) for part in parts)
 
 
 def _expression(node: Expression) -> tuple[str, int]:

@@ -11,6 +11,8 @@ from ..graph.shapes import Dim
 from ..passes.kernels import Kernel
 from ..passes.products import Level
 
+Store = Literal["=", "+=", "*=", "max=", "min="]
+
 
 @dataclass(frozen=True, slots=True)
 class Assign:
@@ -19,7 +21,7 @@ class Assign:
 
     target: str
     index: tuple[Ix, ...]
-    op: Literal["=", "+=", "*=", "max=", "min="]
+    op: Store
     body: Expr
     args: tuple[Access, ...]
     origin: Origin = field(compare=False)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from ..graph import expr as E
-from ..graph.ir import Access, Eqn, Ix, Origin, Value, at, fixed
-from ..graph.patterns import ranking, running, written_box, written_once
+from ..graph.expr import Expr
+from ..graph.ir import Access, Eqn, Ix, Origin, Reduce, Value, at, fixed
+from ..graph.patterns import Running, ranking, running, written_box, written_once
 from ..graph.rewrite import prune, substitute_access, substitute_ix
 from ..graph.shapes import Dim, size
 from ..passes.products import arrange
-from .ir import ArgBest, Assign, Loop, Node, Product, Rank
+from .ir import ArgBest, Assign, Loop, Node, Product, Rank, Store
 from .items import UNROLLED, Item, Scale, takes_gate
 from .joins import BLOCKED
 from .nest import STRIP, Nest
 from .nodes import added_together, best_name, number
 
-_INITIAL = {"+": E.ZERO, "*": E.ONE, "max": E.neg(E.INF), "min": E.INF}
-_STEP = {"": "=", "+": "+=", "*": "*=", "max": "max=", "min": "min="}
-
+_INITIAL: Final[dict[Reduce, Expr]] = {"+": E.ZERO, "*": E.ONE, "max": E.neg(E.INF), "min": E.INF}
+_STEP: Final[dict[Reduce, Store]] = {"": "=", "+": "+=", "*": "*=", "max": "max=", "min": "min="}
 
 
 class Statements:
@@ -144,49 +145,48 @@ class Statements:
         op = _STEP[eqn.reduce]
         if item.accumulates or eqn.plain_out is None:
             op = "+=" if item.accumulates or not (item.tile or written_once(eqn)) else "="
-        nodes.append(Assign(item.target, index, op, body, args, eqn.origin, eqn.drop))  # type: ignore[arg-type]
+        nodes.append(Assign(item.target, index, op, body, args, eqn.origin, eqn.drop))
         return nodes
 
     def special(self, item: Item) -> list[Node]:
         """A running sum, where each place adds to the one before; or ranks, which a kernel finds."""
         eqn = item.eqn
-        runs, ranks = running(eqn), ranking(eqn)
-        if runs is None and ranks is None:
+        found = running(eqn) or ranking(eqn)
+        if found is None:
             return []
-        along = runs.axis if runs is not None else ranks.axis  # type: ignore[union-attr]
+        along = found.axis
         mapping: dict[str, Ix] = dict(item.bound)
         loops: list[tuple[str, Dim]] = []
         for axis in eqn.axes:
-            if axis.name in item.left and axis not in eqn.reduced and (runs is not None or axis != along):
+            if axis.name in item.left and axis not in eqn.reduced and (isinstance(found, Running) or axis != along):
                 variable = self.nest.fresh(axis.name, axis.extent)
                 loops.append((variable, axis.extent))
                 mapping[axis.name] = at(variable)
         extents: dict[str, Dim] = dict(loops)
         node: Node
-        if runs is not None:
+        if isinstance(found, Running):
             here = mapping[along.name]
             last = Ix((), along.extent - 1)
-            mapping[along.name] = mapping[runs.over.name] = last + here.scale(Dim.of(-1)) if runs.reverse else here
-            beside = mapping | {along.name: mapping[along.name] + Ix((), Dim.of(1 if runs.reverse else -1))}
+            mapping[along.name] = mapping[found.over.name] = last + here.scale(Dim.of(-1)) if found.reverse else here
+            beside = mapping | {along.name: mapping[along.name] + Ix((), Dim.of(1 if found.reverse else -1))}
             neutral = (E.ONE if eqn.reduce == "*" else E.ZERO).number
             index = tuple(substitute_ix(ix, mapping, extents) for ix in eqn.out_index)
             previous = Access(item.target, tuple(substitute_ix(ix, beside, extents) for ix in eqn.out_index), neutral)
             args = (*(substitute_access(a, mapping, extents) for a in eqn.args), previous)
-            inner = E.substitute(runs.inner, {E.idx(n): number(ix) for n, ix in mapping.items()})
+            inner = E.substitute(found.inner, {E.idx(n): number(ix) for n, ix in mapping.items()})
             step = prune(replace(eqn, args=args, body=E.make("mul" if eqn.reduce == "*" else "add", E.arg(len(args) - 1), inner)))
             node = Assign(item.target, index, "=", step.body, step.args, eqn.origin)
             if loops and loops[-1][0] == here.plain:  # along memory the sum so far stays in a register
                 return self._along(item, index, prune(replace(eqn, args=args[:-1], body=inner)), loops)
         else:
-            assert ranks is not None
             mapping[along.name] = Ix()
-            source = substitute_access(ranks.source, mapping, extents)
+            source = substitute_access(found.source, mapping, extents)
             target = Access(item.target, tuple(substitute_ix(ix, mapping, extents) for ix in eqn.out_index))
             scratch = Value(f"{item.target} order", (along.extent * 2,))
             self.nest.values[scratch.name] = scratch
             self.nest.inner.append(scratch)
-            steps = self.nest.stride(ranks.source, along), self.nest.stride(Access(item.target, eqn.out_index), along)
-            node = Rank(along.extent, source, steps[0], target, steps[1], scratch.name, ranks.descending, eqn.origin)
+            steps = self.nest.stride(found.source, along), self.nest.stride(Access(item.target, eqn.out_index), along)
+            node = Rank(along.extent, source, steps[0], target, steps[1], scratch.name, found.descending, eqn.origin)
         for variable, extent in reversed(loops):
             node = Loop(variable, extent, (node,))
         return [node]

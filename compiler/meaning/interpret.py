@@ -95,6 +95,7 @@ def _solve(dim: Dim, name: str, number: int, sizes: Mapping[str, int]) -> int | 
 
 
 def shape_numbers(shape: Shape, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """A shape in numbers, for these free sizes."""
     return tuple(d.evaluate(sizes) for d in shape)
 
 

@@ -10,14 +10,15 @@ from typing import Any
 from ..graph.bounds import never_negative
 from ..graph.expr import ZERO, add, arg, const, dim, idx, make, mul, sub
 from ..graph.ir import Ix, at, fixed, quotient, remainder
+from ..graph.rewrite import shape_axes
 from ..graph.shapes import Dim, size
-from .declare import Misfit, Operand, Option, Plan, Read, Step, define, out_axes, plain
+from .declare import Misfit, Operand, Option, Plan, Read, Step, define, plain
 from .indexing import ONE_DIM, reshape_step
 from .reductions import positions
 
 
 def _moved(op: str, x: Operand, shape: tuple[Dim, ...], index: tuple[Ix, ...], fill: Fraction | str | None = None) -> Plan:
-    axes = out_axes(shape)
+    axes = shape_axes(shape)
     return Plan((Step(op, shape, axes, plain(axes), (Read(0, index, fill),), arg(0), kind=x.kind, below=x.below),))
 
 
@@ -60,7 +61,7 @@ def _roll(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
         ahead = -shift
     else:
         raise Misfit("E210", "whether this shift is forwards or backwards is not known", at="shift")
-    axes = out_axes(x.shape)
+    axes = shape_axes(x.shape)
     index = list(plain(axes))
     if ahead.terms and not n.is_one():
         index[k] = remainder(index[k] + fixed(ahead), n, {a.name: a.extent for a in axes})
@@ -122,7 +123,7 @@ def _pad(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
     fill = options["constant_values"]
     kind = x.kind if fill == 0 and x.kind != "bool" else "real"
     out = tuple(d + before + after for d, (before, after) in zip(x.shape, pairs, strict=True))
-    axes = out_axes(out)
+    axes = shape_axes(out)
     index = tuple(ix + fixed(-before) for ix, (before, _) in zip(plain(axes), pairs, strict=True))
     below = x.below if kind == "int" else None
     return Plan((Step("pad", out, axes, plain(axes), (Read(0, index, fill),), arg(0), kind=kind, below=below),))
@@ -158,7 +159,7 @@ def _tile(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
     inner = (ONE_DIM,) * (rank - len(x.shape)) + x.shape
     reps = (ONE_DIM,) * (rank - len(reps)) + reps
     shape = tuple(d * r for d, r in zip(inner, reps, strict=True))
-    axes = out_axes(shape)
+    axes = shape_axes(shape)
     extents = {a.name: a.extent for a in axes}
     index = [ix if r.is_one() else remainder(ix, d, extents) for ix, d, r in zip(plain(axes), inner, reps, strict=True)]
     if shape == x.shape:
@@ -178,7 +179,7 @@ def _repeat(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
             before = (reshape_step(x, (size(x.shape),)),)
             source, x = 1, Operand(before[0].shape, x.kind, x.below)
     shape = tuple(d * repeats if j == k else d for j, d in enumerate(x.shape))
-    axes = out_axes(shape)
+    axes = shape_axes(shape)
     index = list(plain(axes))
     if not repeats.is_one():
         index[k] = quotient(index[k], repeats, {a.name: a.extent for a in axes}) if repeats.value != 0 else fixed(0)
@@ -221,7 +222,7 @@ def _triangle(name: str, upper: bool) -> Any:
         if len(x.shape) < 2:
             raise Misfit("E205", f"{name} wants a matrix", labels=(0,))
         k: Dim = options["k"] if isinstance(options["k"], Dim) else Dim.of(int(options["k"]))
-        axes = out_axes(x.shape)
+        axes = shape_axes(x.shape)
         row, column = idx(axes[-2].name), idx(axes[-1].name)
 
         edge = add(row, dim(k))
@@ -236,7 +237,7 @@ def _diag(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
     (x,) = operands
     if len(x.shape) == 1:
         shape = (x.shape[0], x.shape[0])
-        axes = out_axes(shape)
+        axes = shape_axes(shape)
         here = make("eq", idx("i0"), idx("i1"))
         body = make("and", here, arg(0)) if x.kind == "bool" else make("where", here, arg(0), ZERO)
         return Plan((Step("diag", shape, axes, plain(axes), (Read(0, (at("i0"),)),), body, kind=x.kind, below=x.below),))
@@ -306,7 +307,7 @@ def _arange(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
     if count.value is not None:
         count = Dim.of(max(count.value, 0))
 
-    axes = out_axes((count,))
+    axes = shape_axes((count,))
     body = add(dim(start), mul(const(step), idx("i0")))
     below = stop if step > 0 and never_negative(start) else None
     return Plan((Step("arange", (count,), axes, plain(axes), (), body, kind="int", below=below),))
@@ -320,7 +321,7 @@ def _linspace(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan
     count: Dim = options["num"]
     if not never_negative(count):
         raise Misfit("E213", f"a size cannot be negative: {count}", at="num")
-    axes = out_axes((count,))
+    axes = shape_axes((count,))
     # both ends exactly; a single point is the start
     last = const(max(count.value - 1, 1)) if count.value is not None else make("max", dim(count - 1), const(1))
     t = make("div", idx("i0"), last)

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 from ..graph.expr import Expr, arg
 from ..graph.ir import Axis, Gather, Ix, Kind, Reduce, at, fixed
+from ..graph.rewrite import shape_axes
 from ..graph.shapes import Dim, Shape
 
 OptionKind = Literal["axis", "axes", "flag", "size", "sizes", "number", "numbers", "text"]
@@ -200,11 +201,8 @@ def table() -> Mapping[str, Op]:
 # ---------------------------------------------------------------- what plans are made of
 
 
-def out_axes(shape: Shape) -> tuple[Axis, ...]:
-    return tuple(Axis(f"i{k}", d) for k, d in enumerate(shape))
-
-
 def plain(axes: tuple[Axis, ...]) -> tuple[Ix, ...]:
+    """The indices that are just these axes."""
     return tuple(at(a.name) for a in axes)
 
 
@@ -257,12 +255,13 @@ def elementwise_plan(name: str, body: Expr, kind: Kind, operands: tuple[Operand,
         shape = broadcast_shapes(tuple(o.shape for o in operands))
     except Clash as clash:
         raise misfit_broadcast(operands, clash) from None
-    axes = out_axes(shape)
+    axes = shape_axes(shape)
     reads = tuple(Read(k, broadcast_index(o.shape, axes)) for k, o in enumerate(operands))
     return Plan((Step(name, shape, axes, plain(axes), reads, body, kind=kind),))
 
 
 def misfit_broadcast(operands: tuple[Operand, ...], clash: Clash) -> Misfit:
+    """What is said when two shapes do not broadcast."""
     first, second, back = clash.first, clash.second, clash.back
     a, b = operands[first].shape[-back], operands[second].shape[-back]
     place = {1: "last axis", 2: "last axis but one"}.get(back, f"{back}th axis from the end")

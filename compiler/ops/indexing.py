@@ -11,9 +11,10 @@ from typing import Any
 from ..graph.bounds import never_negative
 from ..graph.expr import ONE, ZERO, Expr, arg, const, dim, idx, make
 from ..graph.ir import Axis, Ix, Kind, at, fixed, quotient, remainder
+from ..graph.rewrite import shape_axes
 from ..graph.shapes import Dim, Shape, size
 from ..graph.shapes import show as show_shape
-from .declare import Misfit, Operand, Option, Plan, Read, Step, define, operand_gather, out_axes, plain
+from .declare import Misfit, Operand, Option, Plan, Read, Step, define, operand_gather, plain
 
 ONE_DIM = Dim.of(1)
 
@@ -45,7 +46,7 @@ def _transpose(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Pla
     if order == list(range(rank)):
         return Plan(())
     shape = tuple(x.shape[k] for k in order)
-    axes = out_axes(shape)
+    axes = shape_axes(shape)
     index = tuple(at(axes[order.index(k)].name) for k in range(rank))
     return Plan((Step("transpose", shape, axes, plain(axes), (Read(0, index),), arg(0), kind=x.kind, below=x.below),))
 
@@ -94,7 +95,7 @@ def _shortest(old: Shape, new: Shape) -> tuple[int, int]:
 
 
 def reshape_step(x: Operand, shape: Shape, op: str = "reshape") -> Step:
-    axes = out_axes(shape)
+    axes = shape_axes(shape)
     extents = {a.name: a.extent for a in axes}
     index: list[Ix] = []
     for ours, theirs in _groups(x.shape, shape):
@@ -194,7 +195,7 @@ def _slice(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
                 fill = "nan" if x.kind == "real" else Fraction(0)
             index.append(at(f"i{len(shape)}").scale(Dim.of(piece.step)) + fixed(begin))
             shape.append(count)
-    axes = out_axes(tuple(shape))
+    axes = shape_axes(tuple(shape))
     return Plan(
         (Step("slice", tuple(shape), axes, plain(axes), (Read(0, tuple(index), fill),), arg(0), kind=x.kind, below=x.below),)
     )
@@ -335,7 +336,7 @@ def _concat(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
         total = total + operand.shape[axis]
         ends.append(total)
     shape = (*operands[0].shape[:axis], total, *operands[0].shape[axis + 1 :])
-    axes = out_axes(shape)
+    axes = shape_axes(shape)
     if len(operands) == 1:
         reads: tuple[Read, ...] = (Read(0, plain(axes)),)
     else:
@@ -358,7 +359,7 @@ def _stack(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
             raise Misfit("E208", "only arrays of one shape can be stacked", labels=(0, n))
     axis = _axis(options, len(inner) + 1)
     shape = (*inner[:axis], Dim.of(len(operands)), *inner[axis:])
-    axes = out_axes(shape)
+    axes = shape_axes(shape)
     index = tuple(ix for k, ix in enumerate(plain(axes)) if k != axis)
     ends = [Dim.of(k + 1) for k in range(len(operands))]
     body = _chain(axes[axis].name, ends, len(operands))
@@ -382,7 +383,7 @@ def _split(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
             notes=(f"axis {axis} of {{0}} has {extent} elements",),
         )
     shape = (*x.shape[:axis], part, *x.shape[axis + 1 :])
-    axes = out_axes(shape)
+    axes = shape_axes(shape)
     steps: list[Step] = []
     for n in range(parts):
         index = tuple(ix + fixed(part * n) if k == axis else ix for k, ix in enumerate(plain(axes)))
@@ -438,7 +439,7 @@ def _pick(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
             notes=("the second shape must be the first without its last axis",),
         )
     check_gather(y, x.shape[-1], 0, 1, "")
-    axes = out_axes(y.shape)
+    axes = shape_axes(y.shape)
     index = (*plain(axes), operand_gather(1, plain(axes)))
     out = plain(axes)
     shape = y.shape
@@ -454,7 +455,7 @@ def _one_hot(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
     check = Operand(y.shape, y.kind, Dim.of(0))
     check_gather(check, classes, 0, 0, "")
     shape = (*y.shape, classes)
-    axes = out_axes(shape)
+    axes = shape_axes(shape)
     body = make("eq", idx(axes[-1].name), arg(0))
     return Plan((Step("one_hot", shape, axes, plain(axes), (Read(0, plain(axes)[:-1]),), body, kind="bool"),))
 
@@ -496,7 +497,7 @@ def _filled(name: str, value: Expr) -> Any:
     def plan(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
         shape: Shape = options["shape"]
         _sized(shape)
-        axes = out_axes(shape)
+        axes = shape_axes(shape)
         return Plan((Step(name, shape, axes, plain(axes), (), value),))
 
     return plan
@@ -511,7 +512,7 @@ def _sized(shape: Shape) -> None:
 def _eye(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
     shape: Shape = (options["n"], options["n"])
     _sized(shape)
-    axes = out_axes(shape)
+    axes = shape_axes(shape)
     body = make("where", make("eq", idx("i0"), idx("i1")), const(1), const(0))
     return Plan((Step("eye", shape, axes, plain(axes), (), body),))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..graph.expr import arg, make
 from ..graph.ir import Axis, Ix, at, fixed, remainder
+from ..graph.rewrite import shape_axes
 from ..graph.shapes import Dim, Shape
 from .declare import (
     Clash,
@@ -22,7 +23,6 @@ from .declare import (
     broadcast_shapes,
     define,
     misfit_broadcast,
-    out_axes,
     plain,
 )
 
@@ -57,7 +57,7 @@ def _matmul(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
             notes=(f"an axis before the last two is {x} on the left and {y} on the right",),
         ) from None
     shape = (*lead, *((a.shape[-2],) if len(a.shape) > 1 else ()), *((b.shape[-1],) if len(b.shape) > 1 else ()))
-    axes = out_axes(shape)
+    axes = shape_axes(shape)
     inner = Axis("r0", inner_a)
     count = len(lead)
     row: tuple[Ix, ...] = (at(axes[count].name),) if len(a.shape) > 1 else ()
@@ -149,7 +149,7 @@ def _contraction(op: str, numbers: list[int], labels: list[list[str]], operands:
     summed = list(dict.fromkeys(c for c in over if c not in name))
     name |= {c: f"r{k}" for k, c in enumerate(summed)}
     shape = tuple(extents[c] for c in result)
-    axes = (*out_axes(shape), *(Axis(name[c], extents[c]) for c in summed))
+    axes = (*shape_axes(shape), *(Axis(name[c], extents[c]) for c in summed))
     reads = tuple(
         Read(
             k,
@@ -238,7 +238,7 @@ def _outer(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
         if len(operand.shape) != 1:
             raise Misfit("E204", "outer wants two vectors", labels=(k,), help=(f"reshape({{{k}}}, -1) makes a vector",))
     shape = (operands[0].shape[0], operands[1].shape[0])
-    axes = out_axes(shape)
+    axes = shape_axes(shape)
     reads = (Read(0, (at("i0"),)), Read(1, (at("i1"),)))
     return Plan((Step("outer", shape, axes, plain(axes), reads, make("mul", arg(0), arg(1))),))
 
@@ -261,7 +261,7 @@ def _cross(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
         shape = broadcast_shapes(tuple(o.shape for o in operands))
     except Clash as clash:
         raise misfit_broadcast(operands, clash) from None
-    axes = out_axes(shape)
+    axes = shape_axes(shape)
     here = {a.name: a.extent for a in axes}
 
     def read(operand: int, ahead: int) -> Read:

@@ -10,8 +10,9 @@ from ..graph.bounds import never_negative
 from ..graph.expr import arg, idx
 from ..graph.ir import Axis, Ix, at
 from ..graph.patterns import counted
+from ..graph.rewrite import shape_axes
 from ..graph.shapes import Dim
-from .declare import Misfit, Operand, Option, Plan, Read, Step, define, operand_gather, out_axes, plain
+from .declare import Misfit, Operand, Option, Plan, Read, Step, define, operand_gather, plain
 from .reductions import as_real, positions
 
 
@@ -22,7 +23,7 @@ def _ranks(x: Operand, name: str, options: Mapping[str, Any], descending: bool) 
     (k,) = positions((int(options["axis"]),), len(x.shape))
     steps = list(as_real(x).steps)
     source = len(steps)
-    axes = out_axes(x.shape)
+    axes = shape_axes(x.shape)
     there = tuple(at("r0") if j == k else ix for j, ix in enumerate(plain(axes)))
     body = counted("r0", axes[k].name, descending, arg(0), arg(1))
     reads = (Read(source, there), Read(source, plain(axes)))
@@ -31,7 +32,7 @@ def _ranks(x: Operand, name: str, options: Mapping[str, Any], descending: bool) 
 
 
 def _at_rank(x: Operand, rank: int, k: int) -> tuple[tuple[Axis, ...], tuple[Ix, ...]]:
-    axes = out_axes(x.shape)
+    axes = shape_axes(x.shape)
     return axes, tuple(operand_gather(rank, plain(axes)) if j == k else ix for j, ix in enumerate(plain(axes)))
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from ..graph.expr import ONE, ZERO, Expr, arg, call, const, dim, make
 from ..graph.ir import Axis, Ix, Kind, Reduce, at
+from ..graph.rewrite import shape_axes
 from ..graph.shapes import Dim, Shape, size
-from .declare import Misfit, Op, Operand, Option, Plan, Read, Step, define, out_axes, plain
+from .declare import Misfit, Op, Operand, Option, Plan, Read, Step, define, plain
 
 AXES = (Option("axis", "axes", positional=False), Option("keepdims", "flag", False, positional=False))
 
@@ -67,7 +68,7 @@ def as_real(x: Operand) -> Plan:
     """A reduction over no axes leaves the array as it is."""
     if x.kind == "real":
         return Plan(())
-    axes = out_axes(x.shape)
+    axes = shape_axes(x.shape)
     return Plan((Step("real", x.shape, axes, plain(axes), (Read(0, plain(axes)),), arg(0)),))
 
 
@@ -123,7 +124,7 @@ def _mean(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
         return as_real(x)
     total = reduce_step("sum", x, over, options["keepdims"], "+", "real")
     count: Shape = tuple(x.shape[k] for k in over)
-    axes = out_axes(total.shape)
+    axes = shape_axes(total.shape)
     return Plan(
         (total, Step("mean", total.shape, axes, plain(axes), (Read(1, plain(axes)),), make("div", arg(0), dim(size(count)))))
     )
@@ -154,7 +155,7 @@ def _spread(operand: Operand, options: Mapping[str, Any]) -> tuple[Step, ...]:
     total = reduce_step("sum", operand, over, keep, "+", "real")
     count = dim(size(tuple(operand.shape[k] for k in over)))
     less = dim(size(tuple(operand.shape[k] for k in over)) - ddof)
-    axes = out_axes(total.shape)
+    axes = shape_axes(total.shape)
     average = Step("mean", total.shape, axes, plain(axes), (Read(1, plain(axes)),), make("div", arg(0), count))
     squares = reduce_step("sum", operand, over, keep, "+", "real")
     away = make("square", make("sub", arg(0), arg(1)))
@@ -177,7 +178,7 @@ def _var(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
 
 def _std(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
     steps = _spread(operands[0], options)
-    axes = out_axes(steps[-1].shape)
+    axes = shape_axes(steps[-1].shape)
     root = Step("std", steps[-1].shape, axes, plain(axes), (Read(4, plain(axes)),), call("sqrt", arg(0)))
     return Plan((*steps, root))
 
@@ -237,7 +238,7 @@ def _norm(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
         _checked("max", x, over)
         return Plan((Step("norm", first.shape, axes, here, first.reads, size_of, "max"),))
     total = Step("sum", first.shape, axes, here, first.reads, size_of, "+")
-    outer = out_axes(first.shape)
+    outer = shape_axes(first.shape)
     shrink = Step("shrink", first.shape, outer, plain(outer), (Read(1, plain(outer)),), _shrink(arg(0)))
     squares = Step(
         "sum", first.shape, axes, here, (first.reads[0], Read(2, here)), make("square", make("mul", arg(0), arg(1))), "+"
@@ -285,7 +286,7 @@ def _truth(name: str, doc: str, numpy: Callable[..., Any]) -> Op:
         count = reduce_step("sum", x, over, options["keepdims"], "+", "real")
         body = make("eq" if name == "all" else "ne", arg(0), ZERO)
         counted = Step("sum", count.shape, count.axes, count.out_index, count.reads, body, "+" if over else "")
-        axes = out_axes(count.shape)
+        axes = shape_axes(count.shape)
         return Plan((counted, Step(name, count.shape, axes, plain(axes), (Read(1, plain(axes)),),
                                    make("eq" if name == "all" else "ne", arg(0), ZERO), kind="bool")))  # fmt: skip
 

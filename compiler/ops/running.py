@@ -8,8 +8,9 @@ from typing import Any
 
 from ..graph.expr import Expr, arg, const, idx, make
 from ..graph.ir import Axis, Reduce, at
+from ..graph.rewrite import shape_axes
 from ..graph.shapes import size
-from .declare import Misfit, Op, Operand, Option, Plan, Read, Step, define, out_axes, plain
+from .declare import Misfit, Op, Operand, Option, Plan, Read, Step, define, plain
 from .indexing import reshape_step
 from .reductions import positions
 
@@ -33,7 +34,7 @@ def _running(name: str, doc: str, reduce: Reduce, neutral: int, numpy: Callable[
         if len(axis) != 1:
             raise Misfit("E205", f"{name} works along one axis", at="axis")
         (k,) = positions(axis, len(x.shape))
-        axes = out_axes(x.shape)
+        axes = shape_axes(x.shape)
         index = tuple(at("r0") if j == k else ix for j, ix in enumerate(plain(axes)))
         body = running_body(axes[k].name, "r0", neutral, arg(0))
         read = Read(source, index)

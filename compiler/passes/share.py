@@ -76,8 +76,7 @@ def match(gate: Eqn, eqn: Eqn, node: Expr) -> tuple[Ix, ...] | None:
     while stack:
         pattern, actual = stack.pop()
         if pattern.op == "arg" and actual.op == "arg":
-            assert isinstance(pattern.value, int) and isinstance(actual.value, int)
-            ours, theirs = gate.args[pattern.value], eqn.args[actual.value]
+            ours, theirs = gate.args[pattern.place], eqn.args[actual.place]
             if ours.value != theirs.value or ours.fill is not None or theirs.fill is not None:
                 return None
             for a, b in zip(ours.index, theirs.index, strict=True):

@@ -319,8 +319,7 @@ def _linear(eqn: Eqn, same: Iterable[str]) -> bool:
         of = [degrees[a] for a in node.args]
         zero = [a is E.ZERO for a in node.args]
         if node.op == "arg":
-            assert isinstance(node.value, int)
-            degrees[node] = 0 if eqn.args[node.value].value in fixed else 1
+            degrees[node] = 0 if eqn.args[node.place].value in fixed else 1
         elif all(d == 0 for d in of):
             degrees[node] = 0
         elif node.op in ("add", "sub", "neg") or (node.op == "where" and of[0] == 0):

@@ -56,8 +56,7 @@ class View:
         return E.arg(number)
 
     def access(self, leaf: Expr) -> Access:
-        assert isinstance(leaf.value, int)
-        return self.reads[leaf.value]
+        return self.reads[leaf.place]
 
     def formula(self, eqn: Eqn) -> Expr | None:
         """The body of ``eqn`` as a formula over canonical axes; None where its output is not written plainly."""

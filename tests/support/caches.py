@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
+import pytest
 from gradwright.compiler.build import cache
 from gradwright.compiler.build.objects import Headers, Objects
 from gradwright.compiler.build.toolchain import toolchain
@@ -33,3 +34,12 @@ def furnish(folder: Path) -> None:
             path.write_bytes(data)
     if folder.exists():
         folder.chmod(0o700)
+
+
+def own_place(folder: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch, cold: bool = False) -> None:
+    """Work in ``folder``, with the usual C compiler and a cache of its own. It has what modules share, unless ``cold``."""
+    if not cold:
+        furnish(cache_folder)
+    monkeypatch.setenv("GRADWRIGHT_CACHE", str(cache_folder))
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.chdir(folder)

@@ -273,20 +273,9 @@ def compare(model: Model, modules: Modules, sizes: Mapping[str, int], seed: int,
         exact = autograd(model, sizes, given, ups)
         for pair, value in exact.items():
             if np.isfinite(value).all():
-                tally.same(
-                    "compiled gradient against PyTorch's",
-                    str(pair),
-                    grads["compiled"][pair],
-                    value,
-                    tolerance * 10 * (3 if single else 1),
-                )
-                tally.same(
-                    "numpy gradient against PyTorch's",
-                    str(pair),
-                    grads["numpy"][pair],
-                    value,
-                    tolerance * 10 * (3 if single else 1),
-                )
+                loose = tolerance * 10 * (3 if single else 1)
+                for backend in ("compiled", "numpy"):
+                    tally.same(f"{backend} gradient against PyTorch's", str(pair), grads[backend][pair], value, loose)
             else:
                 tally.skip("PyTorch's gradient is not finite")
     if not single and points(model.graph, sizes) < LARGE // 10:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 from gradwright.compiler.emit.numpy import emit_numpy
 from gradwright.compiler.emit.spec import spec
 from gradwright.compiler.graph.ir import Model
@@ -73,6 +74,20 @@ def build_modules(
         namespace: dict[str, Any] = {"_SPEC": table, "_run": call, "__name__": made.model.name}
         install(namespace)
         found.append(Modules(made, Namespace(namespace), numpy_module(made, known, f"_numpy_{made.model.name}")))
+    return found
+
+
+def drawn(
+    made: Modules, sizes: Mapping[str, int], rng: np.random.Generator, between: tuple[float, float] | None = None
+) -> dict[str, Any]:  # fmt: skip
+    """Inputs of a model: real numbers between two, or else normal ones."""
+    found: dict[str, Any] = {}
+    for declared in made.plan.model.inputs:
+        shape = tuple(d.evaluate(sizes) for d in declared.value.shape)
+        if declared.below is not None:
+            found[declared.value.name] = rng.integers(0, declared.below.evaluate(sizes), shape)
+        else:
+            found[declared.value.name] = rng.normal(size=shape) if between is None else rng.uniform(*between, shape)
     return found
 
 
