@@ -20,8 +20,9 @@ cdef extern from "gradwright/scalar.h" nogil:
     ctypedef const long long *indices "gw_read_i64"
     ctypedef long long *write_indices "gw_write_i64"
     double exp "gw_exp"(double) noexcept
-    double sigmoid "gw_sigmoid"(double) noexcept
-    double tanh "gw_tanh"(double) noexcept
+    # gates of one x have exp(-abs(x)) in common, which is computed once
+    double sigmoid_shared "gw_sigmoid_shared"(double) noexcept
+    double tanh_shared "gw_tanh_shared"(double) noexcept
 cdef extern from "gradwright/share.h" nogil:
     # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it
     ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *,
@@ -46,8 +47,8 @@ cdef void _forward_part1(read x, write f_t1, write f_t2, write f_t4, write f_t6,
         _f_total_block = 0
         for n_in in range(n_count):
             n = n_start + n_in
-            f_t1[n] = sigmoid(x[n])
-            f_t2[n] = tanh(x[n])
+            f_t1[n] = sigmoid_shared(x[n])
+            f_t2[n] = tanh_shared(x[n])
             f_t4[n] = -x[n]
             f_t6[n] = exp(f_t4[n]*x[n])
             _f_total_block += f_t1[n]*f_t2[n] + f_t6[n]
@@ -135,8 +136,8 @@ cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N
         for n_in in range(n_count):
             n = n_start + n_in
             # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
-            f_t1 = sigmoid(x[n])
-            f_t2 = tanh(x[n])
+            f_t1 = sigmoid_shared(x[n])
+            f_t2 = tanh_shared(x[n])
             f_t4 = -x[n]
             f_t6 = exp(f_t4*x[n])
             _f_total_block += f_t1*f_t2 + f_t6
