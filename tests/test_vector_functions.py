@@ -122,6 +122,23 @@ def test_gates_of_one_argument_have_their_exponential_in_common() -> None:
     assert "_shared" not in forward and "sigmoid(x[n])" in forward and "tanh(y[n])" in forward
 
 
+@pytest.mark.parametrize(("formula", "below"), [
+    ("-x*x", True), ("-x**2/2", True), ("-abs(x) - y**4", True), ("-(x - y)**2/(2*N*y**2 + 1)", True), ("min(x, 0)", True),
+    ("max(-abs(x), -y**2)", True), ("-3*abs(x)*cosh(y)", True), ("x*abs(y)", False), ("abs(x) - abs(y)", False),
+    ("-x**3", False), ("-x**2*y", False), ("max(-x**2, y)", False), ("-abs(x)/sqrt(y)", False), ("x*x", False),
+])  # fmt: skip
+def test_the_exponential_of_what_is_not_above_0(formula: str, below: bool) -> None:
+    """Where the formula shows it, and not where it does not: the quotient by -0 is infinite."""
+    code = text(f"size N\ninput x[N], y[N]\noutput f = exp({formula})\n")
+    forward = code.split("cdef void forward(")[0]
+    assert ("] = exp_below(" in forward) == below and ("] = exp(" in forward) == (not below)
+    x = np.array([0.0, -0.0, 1.5, -2.0, 700.0, -3e-200, np.inf, -np.inf, np.nan, 2.0])
+    pairs = dict(zip("xy", (np.ascontiguousarray(v.ravel()) for v in np.meshgrid(x, x)), strict=True))
+    model = f"size N\ninput x[N], y[N]\noutput f = exp({formula})\n"
+    found, wanted = (load(model, backend=b, name="below").Model().predict(**pairs).f for b in ("cython", "numpy"))
+    np.testing.assert_allclose(found, wanted, rtol=1e-13)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_gates_that_share_agree_with_numpy(dtype: str) -> None:
     model = f"dtype {dtype}\nsize N\ninput x[N]\noutput f = sum(sigmoid(x)*tanh(x) + softplus(-x) + x*tanh(softplus(x)))\n"

@@ -11,7 +11,7 @@ from ..graph.ir import Const, Eqn, Graph, Model, Origin
 from ..graph.shapes import Dim, size
 from ..language.source import Source
 from ..loops.buffers import lower_all
-from ..loops.gates import SHARED
+from ..loops.gates import BELOW, SHARED
 from ..loops.ir import Nest
 from ..passes.kernels import Plan
 from . import profiled
@@ -187,9 +187,12 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
     own = """above below choose contract contract_guarded gemm gemm_move inf move nan pi pick rank root share step_power stream
              stride transpose""".split()
-    for name in sorted(used.difference(own, _BLOCKS, _GAMMA, _CIRCULAR, _SHARED, E.DRAWS)):
+    for name in sorted(used.difference(own, _BLOCKS, _GAMMA, _CIRCULAR, _SHARED, {BELOW}, E.DRAWS)):
         arguments = f"{real}, {real}" if name in _TWO else real
         lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
+    if BELOW in used:
+        lines.append("    # exp of what is not above 0")
+        lines.append(f'    {real} {BELOW} "gw_{BELOW}{suffix}"({real}) noexcept')
     if used & _SHARED:
         lines.append("    # gates of one x have exp(-abs(x)) in common, which is computed once")
         lines += [f'    {real} {name} "gw_{name}{suffix}"({real}) noexcept' for name in sorted(used & _SHARED)]

@@ -8,8 +8,8 @@
                     exp   expm1   log   log1p   tanh   sigmoid   softplus   erf   sinh   cosh   asin   acos   atan   pow
                     1.0   2.0     1.0   1.5     2.0    2.0       2.0        1.5   2.0    1.5    2.0    1.5    1.5    1.0
 
-   over the whole range, subnormal results included; tanh_shared and sigmoid_shared have the bounds of tanh and sigmoid. NaN gives NaN, infinities and overflow give what the
-   mathematics says, and odd functions keep the sign of zero.
+   over the whole range, subnormal results included; exp_below, tanh_shared and sigmoid_shared have the bounds of exp, tanh
+   and sigmoid. NaN gives NaN, infinities and overflow give what the mathematics says, and odd functions keep the sign of zero.
 
    These rely on IEEE arithmetic as written: -ffast-math and -fassociative-math must not be used.
    Contraction of a*b + c into one rounding is welcome. */
@@ -194,7 +194,7 @@ GW_INLINE float gw_expf(float x) {
     return x != x ? x : y;
 }
 
-/* exp(-|x|) */
+/* exp(-|x|), which is exp(x) of what is not above 0. */
 GW_INLINE double gw_exp_below(double x) {
     x = __builtin_fabs(x);
     double t = gw_exp_k(-x, GW_EXP_ONE + 512.0);
@@ -205,8 +205,7 @@ GW_INLINE double gw_exp_below(double x) {
 GW_INLINE float gw_exp_belowf(float x) {
     float a = gw_size_withinf(x, 104.0f), t = gw_exp_kf(-a, 0x1.8p23f + 64.0f);
     float y = gw_exp_wholef(-a, t - (0x1.8p23f + 64.0f), 1.0f);
-    y = gw_realf(gw_bitsf(y) + (gw_bitsf(t) << 23)) * 0x1p-64f;
-    return x != x ? x : y;
+    return gw_realf(gw_bitsf(y) + (gw_bitsf(t) << 23)) * 0x1p-64f + gw_realf(gw_nan_bitsf(x));
 }
 
 /* exp(x) - 1 = 2^k (exp(r) - 1) + (2^k - 1), computed at half its size so that k = 1024 does not overflow early.
