@@ -9,8 +9,8 @@ Inputs       x[N]
 Kept         f_t1[N] f_t2[N] f_t6[N] for the backward pass
 Operations   the forward graph as written: 8*N
              forward 8*N, 3*N of them transcendental; bytes moved 32*N + 8
-             backward 14*N, N of them transcendental; bytes moved 40*N + 8
-             value_and_grad 22*N, 4*N of them transcendental; bytes moved 16*N + 16
+             backward 11*N, N of them transcendental; bytes moved 40*N + 8
+             value_and_grad 19*N, 4*N of them transcendental; bytes moved 16*N + 16
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -91,7 +91,7 @@ cdef void _backward_part1(read x, read upstream_f, write d_x, read f_t1, read f_
     #     d f_t2 / d x = 1 - f_t2**2
     #     d f_t1 / d x = f_t1 * (1 - f_t1)
     for n in range(first, last):
-        d_x[n] = -(upstream_f[0]*f_t6[n]*(2*x[n])) + upstream_f[0]*f_t1[n]*(1 - f_t2[n]*f_t2[n]) + upstream_f[0]*f_t2[n]*(f_t1[n]*(1 - f_t1[n]))
+        d_x[n] = upstream_f[0]*(f_t1[n]*(1 - f_t2[n]*f_t2[n]) - f_t6[n]*(2*x[n]) + f_t2[n]*(f_t1[n]*(1 - f_t1[n])))
 
 
 cdef void _call_backward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
@@ -117,7 +117,7 @@ cdef void backward(read x, read upstream_f, write d_x, read kept, Py_ssize_t N) 
     _given1[4] = <void *>f_t2
     _given1[5] = <void *>f_t6
     _sizes[0] = N
-    share(_call_backward_part1, _given1, _sizes, N, 32, 1, NULL, 0, 0)
+    share(_call_backward_part1, _given1, _sizes, N, 29, 1, NULL, 0, 0)
 
 
 cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
@@ -143,7 +143,7 @@ cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N
             #     d f_t6 / d f_t5 = f_t6
             #     d f_t2 / d x = 1 - f_t2**2
             #     d f_t1 / d x = f_t1 * (1 - f_t1)
-            d_x[n] = -(upstream_f[0]*f_t6*(2*x[n])) + upstream_f[0]*f_t1*(1 - f_t2*f_t2) + upstream_f[0]*f_t2*(f_t1*(1 - f_t1))
+            d_x[n] = upstream_f[0]*(f_t1*(1 - f_t2*f_t2) - f_t6*(2*x[n]) + f_t2*(f_t1*(1 - f_t1)))
         f_total += _f_total_block
     sums[0] = f_total
 
@@ -165,7 +165,7 @@ cdef void value_and_grad(read x, read upstream_f, write f, write d_x, Py_ssize_t
     _given1[1] = <void *>upstream_f
     _given1[2] = <void *>d_x
     _sizes[0] = N
-    share(_call_value_and_grad_part1, _given1, _sizes, N, 85, 2048, _sums1, 1, 0)
+    share(_call_value_and_grad_part1, _given1, _sizes, N, 82, 2048, _sums1, 1, 0)
     f_total += _sums1[0]
     f[0] = f_total
 

@@ -6,7 +6,7 @@ what is not above 0: it cannot overflow."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -18,8 +18,9 @@ from .ir import ArgBest, Assign, Loop, Node
 SHARED: Final = {"sigmoid": "sigmoid_shared", "tanh": "tanh_shared", "softplus": "softplus"}
 """What each gate is called where it has its exponential in common with others."""
 
-
 BELOW: Final = "exp_below"
+
+Known = dict[str, tuple[Access, int]]
 
 _POSITIVE: Final = frozenset(("square", "abs", "exp", "sigmoid", "softplus", "cosh", "size", "idx", *E.COMPARISONS))
 
@@ -33,7 +34,7 @@ def fitted(body: Sequence[Node]) -> tuple[Node, ...]:
             for gate, z in _gates(node, numbers):
                 found.setdefault(_size_of(z), set()).add((gate.op, z))
     several = {z for z, gates in found.items() if len(gates) > 1}
-    known: dict[Access, int] = {}  # the signs of what has been computed here
+    known: Known = {}  # the sign of what has been computed here last of each value
     nodes: list[Node] = []
     for node in body:
         nodes.append(_with_forms(node, numbers, several, known))
@@ -41,11 +42,11 @@ def fitted(body: Sequence[Node]) -> tuple[Node, ...]:
             known = {}
             continue
         tells = _signs(node, known)[node.body] if node.op == "=" and not node.drop else 0
-        known = {a: s for a, s in known.items() if a.value != node.target} | {Access(node.target, node.index): tells}
+        known[node.target] = Access(node.target, node.index), tells
     return tuple(nodes)
 
 
-def _with_forms(node: Node, numbers: dict[Access, Expr], several: set[Expr], known: Mapping[Access, int]) -> Node:
+def _with_forms(node: Node, numbers: dict[Access, Expr], several: set[Expr], known: Known) -> Node:
     if isinstance(node, Loop):
         return replace(node, body=fitted(node.body))
     if not isinstance(node, Assign | ArgBest):
@@ -79,13 +80,15 @@ def _size_of(z: Expr) -> Expr:
     return z
 
 
-def _signs(node: Assign | ArgBest, known: Mapping[Access, int]) -> dict[Expr, int]:
+def _signs(node: Assign | ArgBest, known: Known) -> dict[Expr, int]:
     """Of each expression in a statement: 1 where it is at least 0 and 2 where it is not -0 either, -1 where it is at most 0, all
     but for NaN, and 0 where nothing tells."""
     signs: dict[Expr, int] = {}
     for each in E.walk(node.body):
         if each.op == "arg" and isinstance(each.value, int):
-            signs[each] = known.get(node.args[each.value], 0)
+            access = node.args[each.value]
+            there, tells = known.get(access.value, (access, 0))
+            signs[each] = tells if there == access else 0
         else:
             signs[each] = _sign_of(each, [signs[a] for a in each.args])
     return signs
