@@ -115,6 +115,9 @@ def test_gates_of_one_argument_have_their_exponential_in_common() -> None:
     assert 'float sigmoid_shared "gw_sigmoid_sharedf"(float) noexcept' in code and '"gw_sigmoidf"' not in code
     code = text("size N\ninput z[N], y[N]\noutput p = sigmoid(z)\nminimize mean(softplus(z) - y*z)\n")
     assert "p[n] = sigmoid_shared(z[n])" in code and "softplus(-absolute(z[n]))" in code
+    code = text("size N\ninput z[N], y[N]\noutput f = mean(softplus(z) - y*z)\n")  # the seed over N is there before the loop
+    both = code.split("cdef void _value_and_grad_part1(")[1].split("\ncdef")[0]
+    assert both.count("for ") == 2 and "sigmoid_shared(z[n])" in both and "softplus(-absolute(z[n]))" in both
     code = text("size N\ninput x[N]\noutput f = tanh(softplus(x)) * sigmoid(x)\noutput g = tanh(x)**2\n")
     assert all(f"= {gate}" in code for gate in ("tanh(softplus(x[n]))", "sigmoid_shared(x[n])", "tanh_shared(x[n])"))
     code = text("size N\ninput x[N], y[N]\noutput f = sigmoid(x) + tanh(y)\noutput g = sigmoid(x) * softplus(2*x)\n")
@@ -170,6 +173,7 @@ def test_the_c_compiler_computes_the_exponential_of_several_gates_once(name: str
         gates = [f"gw_{gate}{f}(x[i])" for gate in ("sigmoid_shared", "tanh_shared", "softplus")]
         alone = shifts(real, gates[2])
         assert alone and shifts(real, " * ".join(gates)) == alone
+        assert shifts(real, f"{gates[0]} * gw_softplus{f}(-gw_abs{f}(x[i]))") == alone
         assert shifts(real, f"{gates[2]} * gw_sigmoid{f}(x[i])") > alone
 
 

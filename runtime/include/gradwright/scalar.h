@@ -99,12 +99,12 @@ GW_INLINE float gw_by_signf(float x, float below, float above) {
 
 /* All bits where x is a NaN, and none elsewhere: what it is or-ed into becomes a NaN. */
 GW_INLINE uint32_t gw_nan_bitsf(float x) {
-    return (uint32_t)((0x7f800000 - (int32_t)(gw_bitsf(x) & 0x7fffffffu)) >> 31);
+    return (uint32_t)((0x7f800000 - (int32_t)gw_bitsf(__builtin_fabsf(x))) >> 31);
 }
 
-/* |x|, but not above top, which a NaN becomes. */
+/* |x|, but not above top, which a NaN becomes. Of real numbers, not of bits, C compilers know that |x| is that of -|x| as well. */
 GW_INLINE float gw_size_withinf(float x, float top) {
-    int32_t bits = (int32_t)(gw_bitsf(x) & 0x7fffffffu), most = (int32_t)gw_bitsf(top);
+    int32_t bits = (int32_t)gw_bitsf(__builtin_fabsf(x)), most = (int32_t)gw_bitsf(top);
     return gw_realf((uint32_t)(bits < most ? bits : most));
 }
 
