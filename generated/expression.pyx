@@ -6,11 +6,11 @@ Made by gradwright 0.1.0 from examples/expression.gw (sha256 371cccfc63a8ed9d); 
 
 Sizes        N is free
 Inputs       x[N]
-Kept         f_t1[N] f_t2[N] f_t4[N] f_t6[N] for the backward pass
+Kept         f_t1[N] f_t2[N] f_t6[N] for the backward pass
 Operations   the forward graph as written: 8*N
-             forward 8*N, 3*N of them transcendental; bytes moved 40*N + 8
-             backward 15*N, N of them transcendental; bytes moved 48*N + 8
-             value_and_grad 23*N, 4*N of them transcendental; bytes moved 16*N + 16
+             forward 8*N, 3*N of them transcendental; bytes moved 32*N + 8
+             backward 11*N, N of them transcendental; bytes moved 40*N + 8
+             value_and_grad 19*N, 4*N of them transcendental; bytes moved 16*N + 16
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -19,9 +19,11 @@ cdef extern from "gradwright/scalar.h" nogil:
     ctypedef double *write "gw_write_f64"
     ctypedef const long long *indices "gw_read_i64"
     ctypedef long long *write_indices "gw_write_i64"
-    double exp "gw_exp"(double) noexcept
-    double sigmoid "gw_sigmoid"(double) noexcept
-    double tanh "gw_tanh"(double) noexcept
+    # exp of what is not above 0
+    double exp_below "gw_exp_below"(double) noexcept
+    # gates of one x have exp(-abs(x)) in common, which is computed once
+    double sigmoid_shared "gw_sigmoid_shared"(double) noexcept
+    double tanh_shared "gw_tanh_shared"(double) noexcept
 cdef extern from "gradwright/share.h" nogil:
     # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it
     ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *,
@@ -33,8 +35,8 @@ cdef extern from "gradwright/share.h" nogil:
 ctypedef double real
 
 
-cdef void _forward_part1(read x, write f_t1, write f_t2, write f_t4, write f_t6, Py_ssize_t N, Py_ssize_t first,
-                         Py_ssize_t last, double *sums) noexcept nogil:
+cdef void _forward_part1(read x, write f_t1, write f_t2, write f_t6, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
+                         double *sums) noexcept nogil:
     # the rounds of a loop of forward from first up to last
     cdef real _f_total_block
     cdef double f_total
@@ -46,10 +48,9 @@ cdef void _forward_part1(read x, write f_t1, write f_t2, write f_t4, write f_t6,
         _f_total_block = 0
         for n_in in range(n_count):
             n = n_start + n_in
-            f_t1[n] = sigmoid(x[n])
-            f_t2[n] = tanh(x[n])
-            f_t4[n] = -x[n]
-            f_t6[n] = exp(f_t4[n]*x[n])
+            f_t1[n] = sigmoid_shared(x[n])
+            f_t2[n] = tanh_shared(x[n])
+            f_t6[n] = exp_below(-(x[n]*x[n]))
             _f_total_block += f_t1[n]*f_t2[n] + f_t6[n]
         f_total += _f_total_block
     sums[0] = f_total
@@ -57,58 +58,56 @@ cdef void _forward_part1(read x, write f_t1, write f_t2, write f_t4, write f_t6,
 
 cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
                               double *sums, void *own) noexcept nogil:
-    _forward_part1(<read>s[0], <write>s[1], <write>s[2], <write>s[3], <write>s[4], n[0], first, last, sums)
+    _forward_part1(<read>s[0], <write>s[1], <write>s[2], <write>s[3], n[0], first, last, sums)
 
 
 cdef void forward(read x, write f, write kept, Py_ssize_t N) noexcept nogil:
     # the outputs, and what the backward pass keeps
-    cdef write f_t1 = kept, f_t2 = kept + N, f_t4 = kept + 2*N, f_t6 = kept + 3*N
+    cdef write f_t1 = kept, f_t2 = kept + N, f_t6 = kept + 2*N
     cdef double f_total
     cdef double _sums1[1]
     cdef Py_ssize_t _sizes[1]
-    cdef void *_given1[5]
+    cdef void *_given1[4]
     # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
     f_total = 0
     _given1[0] = <void *>x
     _given1[1] = <void *>f_t1
     _given1[2] = <void *>f_t2
-    _given1[3] = <void *>f_t4
-    _given1[4] = <void *>f_t6
+    _given1[3] = <void *>f_t6
     _sizes[0] = N
-    share(_call_forward_part1, _given1, _sizes, N, 56, 2048, _sums1, 1, 0)
+    share(_call_forward_part1, _given1, _sizes, N, 53, 2048, _sums1, 1, 0)
     f_total += _sums1[0]
     f[0] = f_total
 
 
-cdef void _backward_part1(read x, read upstream_f, write d_x, read f_t1, read f_t2, read f_t4, read f_t6, Py_ssize_t N,
+cdef void _backward_part1(read x, read upstream_f, write d_x, read f_t1, read f_t2, read f_t6, Py_ssize_t N,
                           Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
     # the rounds of a loop of backward from first up to last
-    cdef real d_f_t5
     cdef Py_ssize_t n
     # examples/expression.gw:4   backward of  output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
+    #     x is used 3 times: its adjoints add
+    #     d f_t5 / d x = -(2 * x)
     #     d f_t6 / d f_t5 = f_t6
-    #     x is used 4 times: its adjoints add
     #     d f_t2 / d x = 1 - f_t2**2
     #     d f_t1 / d x = f_t1 * (1 - f_t1)
     for n in range(first, last):
-        d_f_t5 = upstream_f[0]*f_t6[n]
-        d_x[n] = d_f_t5*f_t4[n] + -(d_f_t5*x[n]) + upstream_f[0]*f_t1[n]*(1 - f_t2[n]*f_t2[n]) + upstream_f[0]*f_t2[n]*(f_t1[n]*(1 - f_t1[n]))
+        d_x[n] = upstream_f[0]*(f_t1[n]*(1 - f_t2[n]*f_t2[n]) - f_t6[n]*(2*x[n]) + f_t2[n]*(f_t1[n]*(1 - f_t1[n])))
 
 
 cdef void _call_backward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
                                double *sums, void *own) noexcept nogil:
-    _backward_part1(<read>s[0], <read>s[1], <write>s[2], <read>s[3], <read>s[4], <read>s[5], <read>s[6], n[0], first,
-                    last, sums)
+    _backward_part1(<read>s[0], <read>s[1], <write>s[2], <read>s[3], <read>s[4], <read>s[5], n[0], first, last, sums)
 
 
 cdef void backward(read x, read upstream_f, write d_x, read kept, Py_ssize_t N) noexcept nogil:
     # the adjoints, from what the forward pass kept
-    cdef read f_t1 = kept, f_t2 = kept + N, f_t4 = kept + 2*N, f_t6 = kept + 3*N
+    cdef read f_t1 = kept, f_t2 = kept + N, f_t6 = kept + 2*N
     cdef Py_ssize_t _sizes[1]
-    cdef void *_given1[7]
+    cdef void *_given1[6]
     # examples/expression.gw:4   backward of  output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
+    #     x is used 3 times: its adjoints add
+    #     d f_t5 / d x = -(2 * x)
     #     d f_t6 / d f_t5 = f_t6
-    #     x is used 4 times: its adjoints add
     #     d f_t2 / d x = 1 - f_t2**2
     #     d f_t1 / d x = f_t1 * (1 - f_t1)
     _given1[0] = <void *>x
@@ -116,16 +115,15 @@ cdef void backward(read x, read upstream_f, write d_x, read kept, Py_ssize_t N) 
     _given1[2] = <void *>d_x
     _given1[3] = <void *>f_t1
     _given1[4] = <void *>f_t2
-    _given1[5] = <void *>f_t4
-    _given1[6] = <void *>f_t6
+    _given1[5] = <void *>f_t6
     _sizes[0] = N
-    share(_call_backward_part1, _given1, _sizes, N, 37, 1, NULL, 0, 0)
+    share(_call_backward_part1, _given1, _sizes, N, 29, 1, NULL, 0, 0)
 
 
 cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
                                 double *sums) noexcept nogil:
     # the rounds of a loop of value_and_grad from first up to last
-    cdef real _f_total_block, f_t1, f_t2, f_t4, f_t6, d_f_t5
+    cdef real _f_total_block, f_t1, f_t2, f_t6
     cdef double f_total
     cdef Py_ssize_t n, n_start, n_count, n_in
     f_total = 0
@@ -135,18 +133,17 @@ cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N
         for n_in in range(n_count):
             n = n_start + n_in
             # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
-            f_t1 = sigmoid(x[n])
-            f_t2 = tanh(x[n])
-            f_t4 = -x[n]
-            f_t6 = exp(f_t4*x[n])
+            f_t1 = sigmoid_shared(x[n])
+            f_t2 = tanh_shared(x[n])
+            f_t6 = exp_below(-(x[n]*x[n]))
             _f_total_block += f_t1*f_t2 + f_t6
             # examples/expression.gw:4   backward of  output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
+            #     x is used 3 times: its adjoints add
+            #     d f_t5 / d x = -(2 * x)
             #     d f_t6 / d f_t5 = f_t6
-            d_f_t5 = upstream_f[0]*f_t6
-            #     x is used 4 times: its adjoints add
             #     d f_t2 / d x = 1 - f_t2**2
             #     d f_t1 / d x = f_t1 * (1 - f_t1)
-            d_x[n] = d_f_t5*f_t4 + -(d_f_t5*x[n]) + upstream_f[0]*f_t1*(1 - f_t2*f_t2) + upstream_f[0]*f_t2*(f_t1*(1 - f_t1))
+            d_x[n] = upstream_f[0]*(f_t1*(1 - f_t2*f_t2) - f_t6*(2*x[n]) + f_t2*(f_t1*(1 - f_t1)))
         f_total += _f_total_block
     sums[0] = f_total
 
@@ -168,7 +165,7 @@ cdef void value_and_grad(read x, read upstream_f, write f, write d_x, Py_ssize_t
     _given1[1] = <void *>upstream_f
     _given1[2] = <void *>d_x
     _sizes[0] = N
-    share(_call_value_and_grad_part1, _given1, _sizes, N, 93, 2048, _sums1, 1, 0)
+    share(_call_value_and_grad_part1, _given1, _sizes, N, 82, 2048, _sums1, 1, 0)
     f_total += _sums1[0]
     f[0] = f_total
 
@@ -221,14 +218,14 @@ _SPEC = """{
     'loss': None,
     'targets': ({'name': 'f', 'shape': (), 'declared': False, 'wrt': (('x', 'input'),)},),
     'values': {},
-    'kept': (('f_t1', 0, ('N',)), ('f_t2', 'N', ('N',)), ('f_t4', ('*', 2, 'N'), ('N',)), ('f_t6', ('*', 3, 'N'), ('N',))),
+    'kept': (('f_t1', 0, ('N',)), ('f_t2', 'N', ('N',)), ('f_t6', ('*', 2, 'N'), ('N',))),
     'lines': ((4, 'f', (), ('*', 8, 'N'), 8),),
     'kernels': (
-        {'name': 'forward', 'slots': ('in:x', 'out:f', 'kept'), 'kept': ('*', 4, 'N'), 'work': 0, 'sizes': ('N',)},
+        {'name': 'forward', 'slots': ('in:x', 'out:f', 'kept'), 'kept': ('*', 3, 'N'), 'work': 0, 'sizes': ('N',)},
         {
             'name': 'backward',
             'slots': ('in:x', 'up:f', 'din:f:x', 'kept'),
-            'kept': ('*', 4, 'N'),
+            'kept': ('*', 3, 'N'),
             'work': 0,
             'sizes': ('N',),
         },

@@ -26,6 +26,8 @@ cdef extern from "gradwright/scalar.h" nogil:
     double sigmoid "gw_sigmoid"(double) noexcept
     double softplus "gw_softplus"(double) noexcept
     double tanh "gw_tanh"(double) noexcept
+    # gates of one x have exp(-abs(x)) in common, which is computed once
+    double sigmoid_shared "gw_sigmoid_shared"(double) noexcept
 cdef extern from "gradwright/sum.h" nogil:
     double short_dot "gw_short_dot_f64"(const double *, const double *, Py_ssize_t) noexcept
 cdef extern from "gradwright/share.h" nogil:
@@ -112,7 +114,7 @@ cdef void _forward_part1(read x, read y, read W1, read b1, read W2, read b2, wri
             p_t2[n_in] += short_dot(h + 8*n, W2, 8)
         for n_in in range(n_count):
             n = n_start + n_in
-            p[n] = sigmoid(p_t2[n_in])
+            p[n] = sigmoid_shared(p_t2[n_in])
             # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
             # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
             #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2
@@ -227,7 +229,7 @@ cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N
             p_t2[n_in] += short_dot(h + 8*n_in, W2, 8)
         for n_in in range(n_count):
             n = n_start + n_in
-            p = sigmoid(p_t2[n_in])
+            p = sigmoid_shared(p_t2[n_in])
             # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
             # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
             #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2

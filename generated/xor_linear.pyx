@@ -25,6 +25,8 @@ cdef extern from "gradwright/scalar.h" nogil:
     double maximum "gw_max"(double, double) noexcept
     double sigmoid "gw_sigmoid"(double) noexcept
     double softplus "gw_softplus"(double) noexcept
+    # gates of one x have exp(-abs(x)) in common, which is computed once
+    double sigmoid_shared "gw_sigmoid_shared"(double) noexcept
 cdef extern from "gradwright/share.h" nogil:
     # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it
     ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *,
@@ -80,7 +82,7 @@ cdef void _forward_part1(read x, read y, read w, read b, write p, write p_kept, 
         p_t2 = b[0]
         for j in range(2):
             p_t2 += x[2*n + j]*w[j]
-        p[n] = sigmoid(p_t2)
+        p[n] = sigmoid_shared(p_t2)
         # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
         # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
         #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2
@@ -156,7 +158,7 @@ cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N
         p_t2 = b[0]
         for j in range(2):
             p_t2 += x[2*n + j]*w[j]
-        p = sigmoid(p_t2)
+        p = sigmoid_shared(p_t2)
         # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
         # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
         #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2

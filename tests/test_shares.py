@@ -244,7 +244,8 @@ def test_a_forked_child_goes_on_alone() -> None:
 def test_the_parts_are_shown_in_the_module(tmp_path: Path) -> None:
     """Readable, and with the line of the model: who looks for a formula finds it in the part."""
     text = next(iter(compile_model(MODELS["chain"], stop_after="cython", name="chain").value.values()))
-    assert "cdef void _value_and_grad_part1(" in text and "tanh(x[n])" in text and "share(_call_value_and_grad_part1" in text
+    assert "cdef void _value_and_grad_part1(" in text and "tanh_shared(x[n])" in text
+    assert "share(_call_value_and_grad_part1" in text
 
 
 def test_rows_take_their_largest_by_vectors() -> None:

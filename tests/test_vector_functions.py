@@ -108,6 +108,75 @@ minimize mean((einsum("ns,nsh->nh", w, h) - best)**2)
         np.testing.assert_allclose(found[name], wanted[name], rtol=1e-11, atol=1e-13)
 
 
+def test_gates_of_one_argument_have_their_exponential_in_common() -> None:
+    """Whatever its sign, in whichever statement, one in another; and one that stands alone is the cheaper form."""
+    code = text("dtype float32\nsize N\ninput x[N]\noutput f = sigmoid(x) + tanh(x)\n")
+    assert "sigmoid_shared(x[n])" in code and "tanh_shared(x[n])" in code
+    assert 'float sigmoid_shared "gw_sigmoid_sharedf"(float) noexcept' in code and '"gw_sigmoidf"' not in code
+    code = text("size N\ninput z[N], y[N]\noutput p = sigmoid(z)\nminimize mean(softplus(z) - y*z)\n")
+    assert "p[n] = sigmoid_shared(z[n])" in code and "softplus(-absolute(z[n]))" in code
+    code = text("size N\ninput z[N], y[N]\noutput f = mean(softplus(z) - y*z)\n")  # the seed over N is there before the loop
+    both = code.split("cdef void _value_and_grad_part1(")[1].split("\ncdef")[0]
+    assert both.count("for ") == 2 and "sigmoid_shared(z[n])" in both and "softplus(-absolute(z[n]))" in both
+    code = text("size N\ninput x[N]\noutput f = tanh(softplus(x)) * sigmoid(x)\noutput g = tanh(x)**2\n")
+    assert all(f"= {gate}" in code for gate in ("tanh(softplus(x[n]))", "sigmoid_shared(x[n])", "tanh_shared(x[n])"))
+    code = text("size N\ninput x[N], y[N]\noutput f = sigmoid(x) + tanh(y)\noutput g = sigmoid(x) * softplus(2*x)\n")
+    forward = code.split("cdef void _forward_part1(")[1].split("\ncdef")[0]
+    assert "_shared" not in forward and "sigmoid(x[n])" in forward and "tanh(y[n])" in forward
+
+
+@pytest.mark.parametrize(("formula", "below"), [
+    ("-x*x", True), ("-x**2/2", True), ("-abs(x) - y**4", True), ("-(x - y)**2/(2*N*y**2 + 1)", True), ("min(x, 0)", True),
+    ("max(-abs(x), -y**2)", True), ("-3*abs(x)*cosh(y)", True), ("x*abs(y)", False), ("abs(x) - abs(y)", False),
+    ("-x**3", False), ("-x**2*y", False), ("max(-x**2, y)", False), ("-abs(x)/sqrt(y)", False), ("x*x", False),
+])  # fmt: skip
+def test_the_exponential_of_what_is_not_above_0(formula: str, below: bool) -> None:
+    """Where the formula shows it, and not where it does not: the quotient by -0 is infinite."""
+    code = text(f"size N\ninput x[N], y[N]\noutput f = exp({formula})\n")
+    forward = code.split("cdef void forward(")[0]
+    assert ("] = exp_below(" in forward) == below and ("] = exp(" in forward) == (not below)
+    x = np.array([0.0, -0.0, 1.5, -2.0, 700.0, -3e-200, np.inf, -np.inf, np.nan, 2.0])
+    pairs = dict(zip("xy", (np.ascontiguousarray(v.ravel()) for v in np.meshgrid(x, x)), strict=True))
+    model = f"size N\ninput x[N], y[N]\noutput f = exp({formula})\n"
+    found, wanted = (load(model, backend=b, name="below").Model().predict(**pairs).f for b in ("cython", "numpy"))
+    np.testing.assert_allclose(found, wanted, rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gates_that_share_agree_with_numpy(dtype: str) -> None:
+    model = f"dtype {dtype}\nsize N\ninput x[N]\noutput f = sum(sigmoid(x)*tanh(x) + softplus(-x) + x*tanh(softplus(x)))\n"
+    x = np.concatenate([np.random.default_rng(0).normal(size=997) * 4, [0.0, -0.0, 1e-30, 95.0, -95.0]]).astype(dtype)
+    out, gradient = load(model, name="gates").Model().value_and_grad(x=x)
+    right, wanted = load(model, backend="numpy", name="gates").Model().value_and_grad(x=x)
+    eps = float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(gradient.x, wanted.x, rtol=0, atol=20 * eps)
+    np.testing.assert_allclose(float(out.f), float(right.f), rtol=20 * eps)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="looks for x86 instructions")
+@pytest.mark.parametrize("name", ["gcc", "clang"])
+def test_the_c_compiler_computes_the_exponential_of_several_gates_once(name: str, tmp_path: Path) -> None:
+    """Its power of two is a shift of each number's bits, by 23 or 52 of them."""
+    if shutil.which(name) is None:
+        pytest.skip(f"needs {name}")
+
+    def shifts(real: str, body: str) -> int:
+        source, listing = tmp_path / "gates.c", tmp_path / "gates.s"
+        what = f"void f(const {real}* restrict x, {real}* restrict y, long n) {{ for (long i = 0; i < n; i++) y[i] = {body}; }}\n"
+        source.write_text(f'#include "gradwright/scalar.h"\n{what}')
+        unrolled = ["-fno-unroll-loops"] if name == "clang" else []
+        command = [name, "-std=gnu11", *FAST, "-mavx2", "-mfma", *unrolled, f"-I{INCLUDE}", "-S", str(source), "-o", str(listing)]
+        subprocess.run(command, check=True)
+        return len(re.findall(r"vpsll[dq]\s+\$(?:23|52), %ymm", listing.read_text()))
+
+    for real, f in (("float", "f"), ("double", "")):
+        gates = [f"gw_{gate}{f}(x[i])" for gate in ("sigmoid_shared", "tanh_shared", "softplus")]
+        alone = shifts(real, gates[2])
+        assert alone and shifts(real, " * ".join(gates)) == alone
+        assert shifts(real, f"{gates[0]} * gw_softplus{f}(-gw_abs{f}(x[i]))") == alone
+        assert shifts(real, f"{gates[2]} * gw_sigmoid{f}(x[i])") > alone
+
+
 PACKED = r"\bv?mulps\b" if platform.machine() == "x86_64" else r"\bfmul\s+v\d+\.4s"
 
 

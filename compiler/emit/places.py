@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from ..graph.expr import Expr
 from ..graph.ir import Access, Gather, Ix, Quot, at
 from ..graph.shapes import Dim, Shape, size
 from ..language.source import Source
+from ..loops.gates import fitted
 from ..loops.ir import Assign, Loop, Nest, Node, Storage, Zero
 from ..loops.joins import BLOCKED
 from ..loops.nodes import walk
@@ -30,7 +32,7 @@ class Places:
     def __init__(self, nest: Nest, free: Sequence[str], single: bool, sources: Sources,
                  literals: str = "") -> None:  # fmt: skip
         self.literals = literals
-        self.nest, self.free, self.sources = nest, tuple(free), sources
+        self.nest, self.free, self.sources = replace(nest, body=fitted(nest.body)), tuple(free), sources
         self.storage = {s.value.name: s for s in nest.storage}
         self.spell = Speller()
         self.used: set[str] = set()

@@ -13,7 +13,9 @@ from . import (
     cse,
     dce,
     digits,
+    early,
     expand,
+    factors,
     given,
     hoist,
     inline,
@@ -28,6 +30,7 @@ from . import (
     sink,
     softmax,
     split,
+    squares,
     transposes,
     unroll,
     windows,
@@ -54,6 +57,7 @@ BEFORE: tuple[Pass, ...] = (
          recognise.run, True),
     Pass("stabilise", "formulas that overflow or cancel become equal ones that do not", stabilise.run, True),
     Pass("cse", "equal things are computed once", cse.run),
+    Pass("squares", "x times -x is minus a square, whose sign is known and whose derivative is one term", squares.run),
     Pass("split", "a product over what the steps of a loop hand on and what they do not is two", split.run, True),
     Pass("hoist", "what the steps of a loop do not wait for each other for is done before it", hoist.run, True),
     Pass("sink", "what no later step waits for is done behind the loop", sink.run, True),
@@ -83,10 +87,12 @@ KERNEL: tuple[Pass, ...] = (
     Pass("shifts", "the gradient of a formula of neighbours is one of neighbours", shifts.run),
     Pass("inline", "a step used once is written where it is used", inline.run),
     Pass("dce", "what was written elsewhere goes", dce.run, True),
+    Pass("factors", "what scales every term of a gradient scales their sum", factors.run),
     Pass("transposes", "what every step of a loop would read across its rows is transposed once", transposes.run, True),
     Pass("expand", "log-sum-exp takes its maximum away, a cross-entropy what cancels", expand.run),
     Pass("cse", "the expansions of several kernels' sums meet", cse.run),
     Pass("dce", "what no output needs goes", dce.run, True),
+    Pass("early", "what is known before any loop keeps no two loops apart", early.run, True),
 )
 """What is done to the graph of each kernel."""
 

@@ -8,8 +8,8 @@
                     exp   expm1   log   log1p   tanh   sigmoid   softplus   erf   sinh   cosh   asin   acos   atan   pow
                     1.0   2.0     1.0   1.5     2.0    2.0       2.0        1.5   2.0    1.5    2.0    1.5    1.5    1.0
 
-   over the whole range, subnormal results included. NaN gives NaN, infinities and overflow give what the
-   mathematics says, and odd functions keep the sign of zero.
+   over the whole range, subnormal results included; exp_below, tanh_shared and sigmoid_shared have the bounds of exp, tanh
+   and sigmoid. NaN gives NaN, infinities and overflow give what the mathematics says, and odd functions keep the sign of zero.
 
    These rely on IEEE arithmetic as written: -ffast-math and -fassociative-math must not be used.
    Contraction of a*b + c into one rounding is welcome. */
@@ -91,6 +91,23 @@ GW_INLINE float gw_withinf(float x, float low, float top) {
     return gw_realf(kept < least ? kept : least);
 }
 
+/* The bits of "below" where the sign of x is set, and those of "above" elsewhere: a comparison would wait for multiplications. */
+GW_INLINE float gw_by_signf(float x, float below, float above) {
+    uint32_t mask = (uint32_t)((int32_t)gw_bitsf(x) >> 31);
+    return gw_realf((gw_bitsf(below) & mask) | (gw_bitsf(above) & ~mask));
+}
+
+/* All bits where x is a NaN, and none elsewhere: what it is or-ed into becomes a NaN. */
+GW_INLINE uint32_t gw_nan_bitsf(float x) {
+    return (uint32_t)((0x7f800000 - (int32_t)gw_bitsf(__builtin_fabsf(x))) >> 31);
+}
+
+/* |x|, but not above top, which a NaN becomes. Of real numbers, not of bits, C compilers know that |x| is that of -|x| as well. */
+GW_INLINE float gw_size_withinf(float x, float top) {
+    int32_t bits = (int32_t)gw_bitsf(__builtin_fabsf(x)), most = (int32_t)gw_bitsf(top);
+    return gw_realf((uint32_t)(bits < most ? bits : most));
+}
+
 /* 2^k for a real k that is an integer in [-1022, 1023] ([-126, 127]): adding 1.5 * 2^52 puts the integer into
    the low bits of the significand, whence it is shifted into the exponent. */
 GW_INLINE double gw_power2(double k) { return gw_real(gw_bits(k + (0x1.8p52 + 1023)) << 52); }
@@ -107,10 +124,8 @@ GW_INLINE float gw_exp_kf(float x, float one) { return x * 0x1.715476p+0f + one;
 GW_INLINE double gw_power_of(double t) { return gw_real(gw_bits(t) << 52); }
 GW_INLINE float gw_power_off(float t) { return gw_realf(gw_bitsf(t) << 23); }
 
-/* exp(r) - 1 = r + r^2 q(r), where r = hi - lo to more digits than it holds; ``more`` is what x lacks. */
-GW_INLINE double gw_exp_less1_and(double x, double k, double more) {
-    double hi = x - k * 0x1.62e42feep-1, lo = k * 0x1.a39ef35793c76p-33 - more;
-    double r = hi - lo, s = r * r;
+/* (exp(r) - 1 - r)/r^2 of r and s = r^2 */
+GW_INLINE double gw_exp_rest(double r, double s) {
     double even = 0x1.1f66f85dfa20ap-29;
     double odd = 0x1.af38d53857513p-26;
     even = even * s + 0x1.27e4e1ea0f53ap-22;
@@ -122,45 +137,44 @@ GW_INLINE double gw_exp_less1_and(double x, double k, double more) {
     even = even * s + 0x1.5555555555555p-5;
     odd = odd * s + 0x1.5555555555556p-3;
     even = even * s + 0.5;
-    return (s * (odd * r + even) - lo) + hi;
+    return odd * r + even;
+}
+/* exp(r) - 1, where r = hi - lo to more digits than it holds; ``more`` is what x lacks. */
+GW_INLINE double gw_exp_less1_and(double x, double k, double more) {
+    double hi = x - k * 0x1.62e42feep-1, lo = k * 0x1.a39ef35793c76p-33 - more;
+    double r = hi - lo, s = r * r;
+    return (s * gw_exp_rest(r, s) - lo) + hi;
 }
 GW_INLINE double gw_exp_less1(double x, double k) { return gw_exp_less1_and(x, k, 0.0); }
 
-/* (exp(r) - 1 - r)/r^2 */
-GW_INLINE float gw_exp_restf(float r) {
-    float q = 0x1.6c2e6ap-10f;
-    q = q * r + 0x1.1229dap-7f;
-    q = q * r + 0x1.55549cp-5f;
-    q = q * r + 0x1.5554aep-3f;
-    return q * r + 0x1.000002p-1f;
-}
 GW_INLINE float gw_exp_rf(float x, float k) { return (x - k * 0x1.62ep-1f) - k * 0x1.0bfbe8p-15f; }
-GW_INLINE float gw_exp_less1f(float x, float k) {
-    float r = gw_exp_rf(x, k);
-    return r * r * gw_exp_restf(r) + r;
+/* exp(r) - 1 in float; the pairs of the polynomial do not wait for one another. */
+GW_INLINE float gw_exp_less1_off(float r) {
+    float s = r * r;
+    float even = 0x1.6c2e6ap-10f * s + (0x1.1229dap-7f * r + 0x1.55549cp-5f);
+    return s * (even * s + (0x1.5554aep-3f * r + 0x1.000002p-1f)) + r;
 }
-/* exp(r): where multiplications are fused with additions, rounded once and the sooner. */
-GW_INLINE float gw_exp_wholef(float x, float k) {
-    float r = gw_exp_rf(x, k), q = gw_exp_restf(r);
+GW_INLINE float gw_exp_less1f(float x, float k) { return gw_exp_less1_off(gw_exp_rf(x, k)); }
+/* exp(r) times a power of two: where multiplications are fused with additions, rounded once and in fewer of them. */
+GW_INLINE float gw_exp_wholef(float x, float k, float scale) {
+    float r = gw_exp_rf(x, k), q = 0x1.6c2e6ap-10f * scale;
+    q = q * r + 0x1.1229dap-7f * scale;
+    q = q * r + 0x1.55549cp-5f * scale;
+    q = q * r + 0x1.5554aep-3f * scale;
+    q = q * r + 0x1.000002p-1f * scale;
 #if GW_FUSED
-    return (q * r + 1.0f) * r + 1.0f;
+    return (q * r + scale) * r + scale;
 #else
-    return r * r * q + r + 1.0f;
+    return r * r * q + r * scale + scale;
 #endif
 }
 
 /* Scaling by 2^k takes two steps of half of it, of which the first is exact: subnormal results and those near overflow are rounded
-   once. In float, x stays where k fits, and from -176 down both steps are 0: a product that underflows takes 30 cycles, and what is
-   masked in a softmax would. In double, the result is put in at the end, so that nothing waits for the comparison. */
+   once. In double, the result is put in at the end, so that nothing waits for the comparison. */
 #define GW_EXP_TWO (0x1.8p52 + 2046)
-#define GW_EXP_TWOF (0x1.8p23f + 254)
 GW_INLINE double gw_exp_scaled(double y, double t) {
     uint64_t whole = gw_bits(t) << 52, half = gw_bits(t) << 51 & 0xfff0000000000000u;
     return y * gw_real(half) * gw_real(whole - half);
-}
-GW_INLINE float gw_exp_scaledf(float y, float t) {
-    uint32_t whole = gw_bitsf(t) << 23, half = gw_bitsf(t) << 22 & 0xff800000u;
-    return y * gw_realf(half) * gw_realf(whole - half);
 }
 
 GW_INLINE double gw_exp(double x) {
@@ -169,13 +183,18 @@ GW_INLINE double gw_exp(double x) {
     return x > 711.0 ? INFINITY : y;
 }
 
+/* In float, x stays where k fits, and the exact step adds to the exponent: bits are added beside multiplications, which are what
+   takes the time. It is of exp(r) 2^-64, so that no bias is to be taken away; from -132 down the other step is 0: a product that
+   underflows takes 30 cycles, and what is masked in a softmax would. */
+#define GW_EXP_TWOF (GW_EXP_ONEF + 64.0f)
 GW_INLINE float gw_expf(float x) {
-    float a = gw_withinf(x, -176.0f, 90.0f), t = gw_exp_kf(a, GW_EXP_TWOF);
-    float y = gw_exp_scaledf(gw_exp_wholef(a, t - GW_EXP_TWOF), t);
+    float a = gw_withinf(x, -132.4f, 90.0f), t = gw_exp_kf(a, GW_EXP_TWOF), y = gw_exp_wholef(a, t - GW_EXP_TWOF, 0x1p-64f);
+    uint32_t whole = gw_bitsf(t) << 23, half = gw_bitsf(t) << 22 & 0xff800000u;
+    y = gw_realf(gw_bitsf(y) + (whole - half)) * gw_realf(half);
     return x != x ? x : y;
 }
 
-/* exp(-|x|) */
+/* exp(-|x|), which is exp(x) of what is not above 0. */
 GW_INLINE double gw_exp_below(double x) {
     x = __builtin_fabs(x);
     double t = gw_exp_k(-x, GW_EXP_ONE + 512.0);
@@ -184,10 +203,9 @@ GW_INLINE double gw_exp_below(double x) {
 }
 
 GW_INLINE float gw_exp_belowf(float x) {
-    x = __builtin_fabsf(x);
-    float t = gw_exp_kf(-x, GW_EXP_ONEF + 64.0f);
-    float y = gw_exp_wholef(-x, t - (GW_EXP_ONEF + 64.0f)) * gw_power_off(t) * 0x1p-64f;
-    return x > 105.0f ? 0.0f : y;
+    float a = gw_size_withinf(x, 104.0f), t = gw_exp_kf(-a, 0x1.8p23f + 64.0f);
+    float y = gw_exp_wholef(-a, t - (0x1.8p23f + 64.0f), 1.0f);
+    return gw_realf(gw_bitsf(y) + (gw_bitsf(t) << 23)) * 0x1p-64f + gw_realf(gw_nan_bitsf(x));
 }
 
 /* exp(x) - 1 = 2^k (exp(r) - 1) + (2^k - 1), computed at half its size so that k = 1024 does not overflow early.
@@ -294,21 +312,51 @@ GW_INLINE float gw_log1pf(float x) {
 
 /* ---- gates ---- */
 
-/* With u = 1 - exp(-|x|), which is (1 - 2^k) - 2^k (exp(r) - 1) and loses nothing near 0, and e = 1 - u:
-   tanh |x| = u (1 + e)/(1 + e^2) = u + u^2 e/(1 + e^2), where the second term is at most a fifth of the first. */
-GW_INLINE double gw_tanh(double x) {
-    double a = __builtin_fabs(x), t = gw_exp_k(-a, GW_EXP_ONE), s = gw_power_of(t);
-    double u = (1.0 - s) - gw_exp_less1(-a, t - GW_EXP_ONE) * s, e = 1.0 - u;
-    double y = u + u * u * e / (1.0 + e * e);
-    return __builtin_copysign(a > 40.0 ? 1.0 : y, x);
+/* What tanh, sigmoid and softplus of one x have in common: e = exp(-|x|), subnormals included, and u = 1 - e to all its digits, which
+   is (1 - 2^k) - 2^k (exp(r) - 1). A C compiler computes it once where several of them stand in one loop, and u where it is used. */
+typedef struct { double e, u; } gw_gate_f64;
+typedef struct { float e, u; } gw_gate_f32;
+
+GW_INLINE gw_gate_f64 gw_gate(double x) {
+    double a = __builtin_fabs(x);
+    a = a > 746.0 ? 746.0 : a;
+    double t = gw_exp_k(-a, GW_EXP_ONE + 512.0), less1 = gw_exp_less1(-a, t - (GW_EXP_ONE + 512.0));
+    double above = gw_power_of(t), s = above * 0x1p-512;
+    gw_gate_f64 gate = {(less1 * above + above) * 0x1p-512, (1.0 - s) - less1 * s};
+    return gate;
+}
+GW_INLINE gw_gate_f32 gw_gatef(float x) {
+    float a = gw_size_withinf(x, 104.0f), t = gw_exp_kf(-a, GW_EXP_ONEF + 64.0f);
+    float less1 = gw_realf(gw_bitsf(gw_exp_less1f(-a, t - (GW_EXP_ONEF + 64.0f))) | gw_nan_bitsf(x));
+    float above = gw_power_off(t);
+    int32_t power = (int32_t)(gw_bitsf(above) - (64u << 23));
+    float s = gw_realf((uint32_t)(power > 0 ? power : 0));
+    gw_gate_f32 gate = {(less1 * above + above) * 0x1p-64f, (1.0f - s) - less1 * s};
+    return gate;
 }
 
-GW_INLINE float gw_tanhf(float x) {
-    float a = __builtin_fabsf(x), t = gw_exp_kf(-a, GW_EXP_ONEF), s = gw_power_off(t);
-    float u = (1.0f - s) - gw_exp_less1f(-a, t - GW_EXP_ONEF) * s, e = 1.0f - u;
-    float y = u + u * u * e / (1.0f + e * e);
-    return __builtin_copysignf(a > 20.0f ? 1.0f : y, x);
+/* tanh |x| = u (1 + e)/(1 + e^2) = u + u^2 e/(1 + e^2), where the second term is at most a fifth of the first. */
+GW_INLINE double gw_tanh_of(double x, double e, double u) {
+    return __builtin_copysign(u * (u * e / (1.0 + e * e)) + u, x);
 }
+GW_INLINE float gw_tanh_off(float x, float e, float u) { return __builtin_copysignf(u * (u * e / (1.0f + e * e)) + u, x); }
+
+/* Alone, in fewer steps: what r lacks to be x - k log 2 counts for less the less e is. */
+GW_INLINE double gw_tanh(double x) {
+    double a = __builtin_fabs(x);
+    a = a > 40.0 ? 40.0 : a;
+    double t = gw_exp_k(-a, GW_EXP_ONE), r = -a - (t - GW_EXP_ONE) * 0x1.62e42fefa39efp-1, z = r * r;
+    double less1 = z * gw_exp_rest(r, z) + r, s = gw_power_of(t);
+    return gw_tanh_of(x, less1 * s + s, (1.0 - s) - less1 * s);
+}
+GW_INLINE float gw_tanhf(float x) {
+    float a = gw_size_withinf(x, 20.0f), t = gw_exp_kf(-a, GW_EXP_ONEF), r = -a - (t - GW_EXP_ONEF) * 0x1.62e43p-1f;
+    float less1 = gw_exp_less1_off(r), s = gw_power_off(t);
+    float y = gw_tanh_off(x, less1 * s + s, (1.0f - s) - less1 * s);
+    return gw_realf(gw_bitsf(y) | gw_nan_bitsf(x));
+}
+GW_INLINE double gw_tanh_shared(double x) { return gw_tanh_of(x, gw_gate(x).e, gw_gate(x).u); }
+GW_INLINE float gw_tanh_sharedf(float x) { return gw_tanh_off(x, gw_gatef(x).e, gw_gatef(x).u); }
 
 /* 1/(1 + exp(-x)) with everything below the line 2^54 (2^24) times smaller, so that it does not overflow before the result has
    become 0. exp(-x) + 1 = (2^k (exp(r) - 1) + 1) + 2^k: added so, it is rounded little more than once. */
@@ -318,17 +366,26 @@ GW_INLINE double gw_sigmoid(double x) {
     y = x < -746.0 ? 0.0 : y;
     return x > 40.0 ? 1.0 : y;
 }
-
 GW_INLINE float gw_sigmoidf(float x) {
     float a = gw_withinf(x, -104.0f, 20.0f), t = gw_exp_kf(-a, GW_EXP_ONEF - 24.0f), s = gw_power_off(t);
     float y = 0x1p-24f / ((gw_exp_less1f(-a, t - (GW_EXP_ONEF - 24.0f)) * s + 0x1p-24f) + s);
     return x != x ? x : y;
 }
 
+/* With n = 1, or e where x is below 0: n/(1 + e) = n - e n/(1 + e), which loses less than the quotient itself. */
+GW_INLINE double gw_sigmoid_shared(double x) {
+    double e = gw_gate(x).e, n = x < 0.0 ? e : 1.0;
+    return n - e * (n / (1.0 + e));
+}
+GW_INLINE float gw_sigmoid_sharedf(float x) {
+    float e = gw_gatef(x).e, n = gw_by_signf(x, e, 1.0f);
+    return n - e * (n / (1.0f + e));
+}
+
 /* log(1 + exp(x)) = max(x, 0) + log(1 + e) with e = exp(-|x|) from 0 to 1, where the sum of gw_log_sum needs a few more terms and
    no exponent. */
 GW_INLINE double gw_softplus(double x) {
-    double e = gw_exp_below(x);
+    double e = gw_gate(x).e;
     double s = e / (2.0 + e), z = s * s, w = z * z, h = 0.5 * e * e;
     double even = 0x1.559c7cdc83547p-4, odd = 0x1.5c8a2d866bca2p-3;
     even = even * w + 0x1.106769394c9f5p-3;
@@ -344,7 +401,7 @@ GW_INLINE double gw_softplus(double x) {
 }
 
 GW_INLINE float gw_softplusf(float x) {
-    float e = gw_exp_belowf(x);
+    float e = gw_gatef(x).e;
     float s = e / (2.0f + e), z = s * s, h = 0.5f * e * e;
     float r = 0x1.f1aef6p-3f;
     r = r * z + 0x1.b6d6a0p-3f;
@@ -352,7 +409,7 @@ GW_INLINE float gw_softplusf(float x) {
     r = r * z + 0x1.9996a8p-2f;
     r = r * z + 0x1.555558p-1f;
     float y = e - (h - s * (h + z * r));
-    return y + (x > 0.0f ? x : 0.0f);
+    return y + gw_by_signf(x, 0.0f, x);
 }
 
 /* erf |x| = |x| + |x| P(x^2) below 1. Beyond, it is 1 less erfc: a polynomial in float, exp(-x^2) times one of (x - 2.5)/(x + 2.5)
@@ -436,7 +493,7 @@ GW_INLINE double gw_exp_half(double x) {
 GW_INLINE float gw_exp_halff(float x) {
     x = __builtin_fabsf(x);
     float t = gw_exp_kf(x, GW_EXP_ONEF - 65.0f);
-    float y = gw_exp_wholef(x, t - (GW_EXP_ONEF - 65.0f)) * gw_power_off(t) * 0x1p64f;
+    float y = gw_exp_wholef(x, t - (GW_EXP_ONEF - 65.0f), 1.0f) * gw_power_off(t) * 0x1p64f;
     return x > 90.0f ? INFINITY : y;
 }
 
