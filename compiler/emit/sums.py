@@ -107,8 +107,9 @@ class Sums(Streams):
                 self.lines.add(f"{pad}        {variable} = {start} + {inside}", *origins)
         buffers: list[tuple[str, Assign]] = []
         for inner in node.body:
-            assert isinstance(inner, Assign)
-            if inner in there:
+            if not isinstance(inner, Assign):
+                self._node(inner, deep)
+            elif inner in there:
                 self.variables[node.variable], before = summed or start, self.variables[node.variable]
                 buffers.append((self._starts(inner, node.variable if single else ""), inner))
                 self.variables[node.variable] = before
