@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from .arguments import _real
+from .engine import _lined
 from .errors import ArgumentError, CheckpointError, CheckpointWriteError, MissingError, RangeError
 from .history import History, State
 
@@ -296,7 +297,7 @@ def restore(model: Model, path: str | os.PathLike[str], *, strict: bool = True) 
         rng.bit_generator.state = found["rng"]
         arrays = {}
         for key in found["states"]:
-            arrays[key] = np.zeros(engine.count, engine.real)
+            arrays[key] = _lined(engine.count, engine.real)
             for name, view in engine.views(arrays[key], np.zeros_like(model._frozen)).items():
                 if f"optimizer:{key}:{name}" in tensors:
                     view[...] = tensors[f"optimizer:{key}:{name}"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .engine import _lined
 from .errors import ArgumentError, ShapeError, StateError
 from .history import State
 from .interrupts import _deferred_interrupt
@@ -30,7 +31,8 @@ class _Trainer:
         self.plan = plan
         self.optimizer = resolve(engine.spec, optimizer)
         self.state = _state(model, self.optimizer)
-        self.results = [np.zeros(shape, dtype) for shape, dtype in plan.layout((0,) * len(engine.sizes), engine.sizes)]
+        self.results = [_lined(math.prod(shape), np.dtype(dtype)).reshape(shape)
+                        for shape, dtype in plan.layout((0,) * len(engine.sizes), engine.sizes)]
         slots = [slot for slot, _, _ in plan.results]
         loss = engine.spec["loss"]
         self.loss, self.grad = self.results[slots.index(f"out:{loss}")], self.results[slots.index(f"grad:{loss}")]
@@ -225,8 +227,9 @@ def _state(model: Model, optimizer: Optimizer) -> State:
     state = model.optimizer_state
     if not isinstance(state, State) or state.update != optimizer.name:
         update = next(u for u in model.engine.spec["updates"] if u["name"] == optimizer.name)
-        arrays = {name: np.full(model.engine.count, value, model.engine.real) if value
-                  else np.zeros(model.engine.count, model.engine.real) for name, value in update["states"]}
+        arrays = {name: _lined(model.engine.count, model.engine.real) for name, _ in update["states"]}
+        for name, value in update["states"]:
+            arrays[name].fill(value)
         rng = state.rng if isinstance(state, State) else None
         state = model.optimizer_state = State(optimizer.name, arrays)
         if rng is not None:

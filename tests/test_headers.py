@@ -287,6 +287,13 @@ def test_float_functions_densely(scalar: ctypes.CDLL, name: str) -> None:
     assert error_in_ulp(apply(scalar, name, x), reference).max() <= ULP[name]
 
 
+def test_tanh_of_floats_where_it_bends(scalar: ctypes.CDLL) -> None:
+    """Every seventh float from 1/32 to 1: what is lost depends on how far each operation's result is above a power of two."""
+    x = np.arange(*np.array([1 / 32, 1], np.float32).view(np.int32), 7, dtype=np.int32).view(np.float32)
+    assert len(x) > 5_000_000
+    assert error_in_ulp(apply(scalar, "tanh", x), np.tanh(x.astype(np.float64))).max() <= ULP["tanh"]
+
+
 INF, NAN = np.inf, np.nan
 EDGES: dict[str, list[tuple[float, float]]] = {
     "exp": [(0.0, 1.0), (-0.0, 1.0), (INF, INF), (-INF, 0.0), (NAN, NAN), (1000.0, INF), (-1000.0, 0.0)],

@@ -118,6 +118,21 @@ def test_numbers_of_every_kind(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_numbers_of_a_vector_may_be_of_several_kinds(backend: str, dtype: str) -> None:
+    """Wherever in it one stands that is no float, everything after it is taken as well, and one that is no number is found."""
+    neuron = module(NEURON, backend, dtype=dtype)
+    want = neuron.value_and_grad_at((-1.0, -2.0), (2.0, -3.0, 4.0))
+    for w in ((2, -3.0, 4.0), [2.0, -3, 4.0], (2.0, -3.0, 4), [2, np.float32(-3), 4.0], (np.float64(2), -3.0, np.int8(4))):
+        assert neuron.value_and_grad_at([-1.0, -2], w) == neuron.value_and_grad_at((-1, -2.0), w) == want
+    for place in range(3):
+        w = [2.0, -3.0, 4.0]
+        w[place] = "a"  # type: ignore[call-overload]
+        with pytest.raises(DtypeError, match="w:"):
+            neuron.value_at((-1.0, -2.0), w)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_number_beyond_float32_is_an_error_and_infinity_is_none(backend: str) -> None:
     product = module(PRODUCT, backend, dtype="float32")
     assert product.value_and_grad_at(0.1, 0.0, 1.0)[0] == float(np.float32(0.1))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -139,6 +140,16 @@ def test_the_state_of_the_optimiser_stays_with_the_model(xor: ModuleType) -> Non
     assert model.optimizer_state.update == "adam" and model.optimizer_state.step == 3 and model.optimizer_state.epoch == 3
     model.fit(DATA, "sgd", epochs=1)
     assert model.optimizer_state.update == "sgd" and model.optimizer_state.step == 1
+
+
+def test_gradients_and_states_begin_on_a_line_of_the_cache(xor: ModuleType, tmp_path: Path) -> None:
+    for name in ("adam", "sgd") * 3:
+        model = xor.Model(seed=1)
+        model.step(name, x=X, y=Y)
+        model.save(tmp_path / "there.safetensors")
+        for state in (model.optimizer_state, xor.Model.load(tmp_path / "there.safetensors").optimizer_state):
+            for vector in (*state.arrays.values(), model._stepper.grad):
+                assert vector.ctypes.data % 64 == 0 and vector.shape == (33,)
 
 
 def test_the_optimisers_by_name(xor: ModuleType) -> None:

@@ -129,11 +129,40 @@ def test_rows_of_a_free_number_are_taken_some_at_once() -> None:
     nest = lower(found)
     strips = [node for node in nest.body if isinstance(node, Loop) and node.strip]
     (strip,) = strips
-    assert all(isinstance(node, Loop) and node.of == strip.variable for node in strip.body)
+    columns = [node for node in strip.body if isinstance(node, Loop) and node.extent.value == 8]
+    assert [node.of for node in strip.body if isinstance(node, Loop) and node not in columns] == [strip.variable] * 3
+    assert [inner.of for node in columns for inner in node.body if isinstance(inner, Loop)] == [strip.variable]
+    assert len(strip.body) == 4 and len(columns[0].body) == 1
     (outer, row), (other, again) = [*around(nest.body, "sigmoid"), *around(nest.body, "softplus")]
     assert outer is other is strip and row is again and all(isinstance(node, Assign) for node in row.body)
     assert {s.strip for s in nest.storage if s.value.name in ("h", "p_t1", "p_t2") and s.kind == "stack"} == {strip.strip}
     assert not nest.work.terms
+
+
+def test_sums_over_the_rows_of_a_strip_go_column_by_column() -> None:
+    """What a column adds up stays in a register, and what is computed for these sums alone takes no memory. A matrix whose rows
+    are shorter than a vector is added to row by row."""
+    text = NET.replace("v[H, 1]", "v[H, 3]").replace("y[N, 1]", "y[N, 3]")
+    (found,) = [k for k in plan(build(text)).kernels if k.name == "train"]
+    nest = lower(found)
+    shapes = {name: [(bool(loop.of), loop.extent.value) for loop in path[1:]] for name in ("d_W", "d_v")
+              for path in paths(nest.body, name) if path[0].strip}  # fmt: skip
+    assert shapes == {"d_W": [(False, 8), (True, None), (False, 2)], "d_v": [(True, None), (False, 8), (False, 3)]}
+    alone = {s.value.name: s.kind for s in nest.storage if s.value.name.startswith("d_h")}
+    assert alone and set(alone.values()) == {"scalar"}
+
+
+def test_the_gates_of_a_few_classes_are_taken_of_all_rows_of_a_strip() -> None:
+    """Loops of a few rounds are written out, so that the loop over the rows is vectorised if it neither scatters nor adds up
+    longer rows, and what it sums of gates is written down first."""
+    text = "size N\ninput x[N, 2]\nindex y[N] < 3\nparam W[2, 8] ~ normal(0, 1)\nparam V[8, 3] ~ normal(0, 1)\n"
+    body = loops(text + "output s = tanh(x @ W) @ V\nminimize mean(softmax_cross_entropy(s, y))\n", "train")
+    for op in ("exp", "log"):
+        (path,) = {path[:2]: path for path in around(body, op)}.values()
+        row = path[1]
+        assert row.of == path[0].variable and len(row.sums) == 1
+        assert all((n.extent.value or 0) <= 3 for n in walk(row.body) if isinstance(n, Loop))
+        assert not any(ix.gathers() and list(ix.gathers()) for n in walk(row.body) if isinstance(n, Assign) for ix in n.index)
 
 
 @pytest.mark.parametrize("rows", ["size N = 4", "size N"])

@@ -179,8 +179,9 @@ class Sums(Streams, ABC):
         node, pad = block.node, "    " * block.deep
         terms: list[Term] = []
         for inner in node.body:
-            assert isinstance(inner, Assign)
-            if inner in block.there:
+            if not isinstance(inner, Assign):
+                self._node(inner, block.deep)
+            elif inner in block.there:
                 self.variables[node.variable], before = block.summed or block.start, self.variables[node.variable]
                 terms.append((self._starts(inner, node.variable if block.single else ""), inner))
                 self.variables[node.variable] = before

@@ -15,7 +15,7 @@ from ..graph.patterns import special
 from ..graph.shapes import size
 from ..passes.products import classify, guess, step
 from .items import UNROLLED, Item, gate, innermost
-from .nest import Nest
+from .nest import FEW, Nest
 
 BLOCKED = 64  # a sum that long is taken in blocks
 FUSED = 128  # operations of the equations that share one loop: registers ran out long before, and gcc's time goes with the square
@@ -73,6 +73,11 @@ class Groups:
         """The groups of several kinds from ``lowest`` on."""
         lists = [self._open.get(kind, []) for kind in dict.fromkeys(kinds)]
         return merge(*(islice(found, bisect_left(found, lowest), None) for found in lists))
+
+
+def _scatters(item: Item) -> bool:
+    """Whether where it writes is found at run time: a loop of such is not vectorised."""
+    return any(True for ix in item.eqn.out_index for _ in ix.gathers())
 
 
 class Joins:
@@ -135,6 +140,8 @@ class Joins:
         """Would a running sum join an innermost loop of independent elements, or the reverse? Such a loop is not vectorised;
         where it is long, or sums gates, its sums are taken in blocks, and where it is very short nothing is lost."""
         extent = self.nest.length(axis)
+        if axis in self.nest.down:
+            return False  # the loop around it is vectorised
         if extent is None or extent >= BLOCKED or extent < 4 or self.nest.deep(item, axis):
             return False
         if not innermost(item) and not any(gate(m) for m, _ in group.members.values()):
@@ -152,10 +159,13 @@ class Joins:
         extent = self.nest.length(axis)
         if extent is None or not 4 <= extent < BLOCKED or not self.nest.little(item):
             return False
-        if innermost(item):
-            return gate(item) and any(self.nest.deep(m, a) and self.nest.little(m) for m, a in group.members.values())
-        sums = any((self.nest.extent[a].value or 0) > 4 and self.nest.runs(item, a) for a in item.left if a != axis)
-        return self.nest.deep(item, axis) and any(gate(m) and (sums or innermost(m)) for m, _ in group.members.values())
+        members = group.members.values()
+        if not self.nest.deep(item, axis):
+            if gate(item):
+                return any(_scatters(m) or (self.nest.deep(m, a) and self.nest.little(m)) for m, a in members)
+            return _scatters(item) and any(gate(m) and not self.nest.deep(m, a) for m, a in members)
+        sums = any((self.nest.extent[a].value or 0) > FEW and self.nest.runs(item, a) for a in item.left if a != axis)
+        return any(gate(m) and (sums or not self.nest.deep(m, a)) for m, a in members)
 
     def _aligned(self, producer: Item, its_axis: str, item: Item, axis: str) -> bool:
         """Everything that ``item`` needs from ``producer`` at a point of the loop is there at that point."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 from ..graph.ir import Access, Axis, Ix, Value
@@ -10,8 +11,9 @@ from ..passes.products import guess, step
 from .items import UNROLLED, Item
 
 SMALL = 256  # points of an equation, whose value is worth no pass over memory saved
+FEW = 4  # rounds of a loop that the C compiler writes out before anything else
+VECTOR = 4  # elements of the shortest rows that are worth a vector
 STRIP = 8  # rounds of a loop over small rows that are taken together
-
 
 
 class Classes:
@@ -41,6 +43,7 @@ class Nest:
         self.extent = extent
         self.classes = Classes()
         self.strip: dict[str, str] = {}  # axes that are taken in strips, with the variable of these
+        self.down: set[str] = set()  # those of them whose loop is inside of one over columns
 
     def kind(self, axis: str) -> object:
         """Loops over axes of one kind can be shared."""
@@ -57,6 +60,14 @@ class Nest:
         """How long a loop along the axis is, as far as that is known."""
         return STRIP if axis in self.strip else self.extent[axis].value
 
+    def fills(self, axis: str) -> bool:
+        """Is it so long that vectors go along it?"""
+        return (self.extent[axis].value or 0) >= VECTOR
+
+    def short(self, axes: Sequence[str]) -> bool:
+        """Are loops along these so short that the C compiler writes them out?"""
+        return prod(self.extent[axis].value or UNROLLED + 1 for axis in axes) <= UNROLLED
+
     def points(self, item: Item) -> int:
         """In how many points it is still to be computed, where free sizes are usual ones."""
         return prod(guess(self.extent[a]) for a in item.left)
@@ -67,7 +78,7 @@ class Nest:
 
     def deep(self, item: Item, axis: str | None) -> bool:
         """Has it a loop inside, longer than what the C compiler unrolls before anything else?"""
-        return any((self.extent[a].value or UNROLLED) > 4 for a in item.left if a != axis)
+        return any((self.extent[a].value or UNROLLED) > FEW for a in item.left if a != axis)
 
     def small(self, item: Item) -> bool:
         points = 1

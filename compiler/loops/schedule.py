@@ -22,7 +22,7 @@ from ..passes.names import rename
 from ..passes.products import classify
 from .emits import Placed, place
 from .ir import ArgBest, Assign, Leave, Loop, Node
-from .items import Item, Items, gate, innermost
+from .items import Item, Items, gate
 from .joins import Group, Groups, Joins
 from .nest import STRIP, Nest
 from .nodes import at_step, in_place, may_replace, number, written_at
@@ -193,7 +193,9 @@ class _Scheduler:
             item.bound[axis] = at(variable)
             item.left.remove(axis)
             members.append(item)
-        body = self._fuse(members, (*outer, variable))
+        rows = {item.serial: axis for item in members for axis in item.left if axis in self.nest.strip}
+        self.nest.down.update(rows.values())
+        body = self._fuse(members, (*outer, variable), rows)
         extent = self.nest.extent[group.axis]
         short = any(axis in item.short for item, axis in group.members.values())
         if short and all(isinstance(n, Assign | ArgBest) for n in body):
@@ -210,7 +212,7 @@ class _Scheduler:
         members = [item for item, _ in group.members.values()]
         small = all(item.scan is None and self.nest.small(item) for item in members)
         deep = any(self.nest.deep(item, axis) for item, axis in group.members.values())
-        gates = any(gate(item) and innermost(item) for item in members)
+        gates = any(gate(item) and not self.nest.deep(item, axis) for item, axis in group.members.values())
         for axis in axes:
             del self.nest.strip[axis]
         return small and deep and gates
@@ -220,10 +222,39 @@ class _Scheduler:
         extent = self.nest.extent[str(group.axis)]
         strip = self.nest.fresh("", extent)
         self.nest.strip.update(dict.fromkeys(along.values(), strip))
-        body = self._fuse([item for item, _ in group.members.values()], (strip,), along)
+        items = [item for item, _ in group.members.values()]
+        body = self._fuse(items, (strip,), along | self._columns(items, along))
         for axis in set(along.values()):
             del self.nest.strip[axis]
+            self.nest.down.discard(axis)
         return Loop(strip, extent, tuple(body), strip=STRIP)
+
+    def _columns(self, items: Sequence[Item], along: Mapping[int, str]) -> dict[int, str]:
+        """Sums over the rows of a strip, one for each column, go column by column: each then stays in a register until all rows
+        are added, and is stored once instead of once a row. What is computed for nothing but these goes with them."""
+        found: dict[int, str] = {}
+        readers: dict[str, set[int]] = {}
+        for item in items:
+            for name in item.reads():
+                readers.setdefault(name, set()).add(item.serial)
+        mine = {item.eqn.out.name for item in items}
+        others = [e for e in self.graph.eqns if not {o.name for o in outs(e)} <= mine]
+        elsewhere = {*self.graph.outputs, *(name for e in others for name in e.reads())}
+        for item in reversed(items):
+            row, eqn = along[item.serial], item.eqn
+            columns = [str(ix.plain) for ix in eqn.out_index if ix.plain in item.left and ix.plain != row]
+            if not columns or eqn.plain_out is None or gate(item) or not self.nest.fills(columns[-1]):
+                continue
+            if not self.nest.short([axis for axis in item.left if axis not in (row, columns[-1])]):
+                continue
+            if self.nest.runs(item, row):
+                whole = item.adds
+            else:
+                used = readers.get(item.target, set())
+                whole = not item.accumulates and item.target not in elsewhere and bool(used) and used <= found.keys()
+            if whole:
+                found[item.serial] = columns[-1]
+        return found
 
     def _where(self, item: Item, outer: tuple[str, ...]) -> list[Node]:
         """Loops that run only where the item's condition holds."""

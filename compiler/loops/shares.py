@@ -54,7 +54,7 @@ def shares(nest: Nest) -> dict[int, Share]:
             continue
         work = _work(node.body)  # of one round
         if node.strip:
-            work = _work([replace(n, extent=Dim.of(1)) if isinstance(n, Loop) else n for n in node.body])
+            work = _work(_one_round(node.body, node.variable))
         total = (work * node.extent).value
         if total is not None and total < LEAST:
             continue
@@ -68,7 +68,7 @@ def shares(nest: Nest) -> dict[int, Share]:
 
 
 def _share(loop: Loop, storage: dict[str, Storage], outside: set[str], work: Dim) -> Share | None:
-    variables = {loop.variable, *(n.variable for n in loop.body if isinstance(n, Loop) and n.of == loop.variable)}
+    variables = {loop.variable, *(n.variable for n in _walk(loop.body) if isinstance(n, Loop) and n.of == loop.variable)}
     writes: dict[str, list[Assign | ArgBest]] = {}
     reads: dict[str, list[tuple[Ix, ...] | None]] = {}
     for node in _walk([loop]):
@@ -129,6 +129,12 @@ def _work(body: Sequence[Node]) -> Dim:
             inner = [n for n in E.walk(node.body) if n.args]
             total = total + (1 + len(inner) + len(node.args) + HEAVY * sum(n.op not in LIGHT for n in inner))
     return total
+
+
+def _one_round(body: Sequence[Node], strip: str) -> list[Node]:
+    """What is in a strip, for one of its rounds."""
+    return [replace(n, extent=Dim.of(1) if n.of == strip else n.extent, body=tuple(_one_round(n.body, strip)))
+            if isinstance(n, Loop) else n for n in body]  # fmt: skip
 
 
 def _walk(nodes: Sequence[Node]) -> Iterator[Node]:

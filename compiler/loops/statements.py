@@ -16,8 +16,8 @@ from ..passes.products import arrange
 from .ir import ArgBest, Assign, Loop, Node, Product, Rank, Store
 from .items import UNROLLED, Item, Scale, takes_gate
 from .joins import BLOCKED
-from .nest import STRIP, Nest
-from .nodes import added_together, best_name, number
+from .nest import FEW, STRIP, Nest
+from .nodes import added_together, best_name, number, walk
 
 _INITIAL: Final[dict[Reduce, Expr]] = {"+": E.ZERO, "*": E.ONE, "max": E.neg(E.INF), "min": E.INF}
 _STEP: Final[dict[Reduce, Store]] = {"": "=", "+": "+=", "*": "*=", "max": "max=", "min": "min="}
@@ -31,20 +31,24 @@ class Statements:
 
     def loop(self, variable: str, extent: Dim, body: list[Node], of: str = "") -> Loop:
         """A loop; where it is innermost, long, and sums into scalars, these sums are taken in blocks, and so is what is largest
-        or smallest, of which the C compiler would look at one after the other; and so are sums of gates, however short."""
+        or smallest, of which the C compiler would look at one after the other; and so are sums of gates, however short. In
+        a strip there may be loops of a few rounds inside, which the C compiler writes out."""
         body = added_together(body)
         sums: list[str] = []
         length = STRIP if of else extent.value
         gates = (length or 0) >= 4 and any(isinstance(n, Assign) and n.op == "+=" and takes_gate(n.body) for n in body)
         long = length is None or length >= BLOCKED or gates
         search = length is None or length > UNROLLED or gates
-        if search and all(isinstance(n, Assign) for n in body):
-            read = {a.value for n in body if isinstance(n, Assign) for a in n.args}
-            for n in body:
+        leaves = [n for n in walk(body) if not isinstance(n, Loop)]
+        inside = [n for n in walk(body) if isinstance(n, Loop)]
+        flat = not inside or (bool(of) and all((n.extent.value or UNROLLED) <= FEW for n in inside))
+        if search and flat and all(isinstance(n, Assign) for n in leaves):
+            read = {a.value for n in leaves if isinstance(n, Assign) for a in n.args}
+            for n in leaves:
                 assert isinstance(n, Assign)
                 still = not any(variable in ix.axes() for ix in n.index)
                 fits = long if n.op in ("+=", "*=") else n.op in ("max=", "min=") and self.nest.values[n.target].kind == "real"
-                if still and fits and n.target not in read and not n.drop:
+                if still and fits and n.target not in read and not n.drop and any(n is top for top in body):
                     sums.append(n.target)
                 elif still:
                     sums = []

@@ -71,6 +71,13 @@ GWM_OVER_ARGUMENTS static int gwm_put_out(PyObject *tuple, Py_ssize_t k, const c
         PyTuple_SET_ITEM(tuple, k, item);
         Py_XDECREF(old);
     }
+    if (axes == 1 && gwm_width == 8) {
+        const double *numbers = (const double *)cells + *place;
+        *place += *dims;
+        for (at = 0; at < *dims; at++)
+            if (!gwm_fill(item, at, numbers[at])) return 0;
+        return 1;
+    }
     for (at = 0; at < *dims; at++)
         if (!gwm_put_out(item, at, cells, place, dims + 1, axes - 1)) return 0;
     return 1;
@@ -137,9 +144,15 @@ GWM_FEW static int gwm_take(char *cells, const int64_t *word, PyObject *const *a
             if (!gwm_put(cells, word[0], args[k])) return 0;
         }
         else if (word[1] >= 0 && (PyTuple_CheckExact(args[k]) || PyList_CheckExact(args[k]))) {
-            if (PySequence_Fast_GET_SIZE(args[k]) != word[1]) return 0;
-            for (at = 0; at < word[1]; at++)
-                if (!gwm_put(cells, word[0] + at, PySequence_Fast_GET_ITEM(args[k], at))) return 0;
+            PyObject *const *items = PySequence_Fast_ITEMS(args[k]);
+            const Py_ssize_t count = PySequence_Fast_GET_SIZE(args[k]);
+            if (count != word[1]) return 0;
+            at = 0;
+            if (gwm_width == 8)
+                for (; at < count && PyFloat_CheckExact(items[at]); at++)
+                    ((double *)cells)[word[0] + at] = PyFloat_AS_DOUBLE(items[at]);
+            for (; at < count; at++)
+                if (!gwm_put(cells, word[0] + at, items[at])) return 0;
         }
         else return 0;
     }
