@@ -172,6 +172,27 @@ static double gw_fresh(double x) { return 2 * x; }
     assert made(found) == ["FRESH", "START"]
 
 
+@pytest.mark.cold
+def test_an_object_is_compiled_at_the_level_that_its_header_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy, levels = tmp_path / "include", tmp_path / "levels"
+    shutil.copytree(headers(), copy)
+    monkeypatch.setattr(objects, "headers", lambda: copy)
+    script = tmp_path / "telling-cc"
+    script.write_text(f'#!/bin/sh\nfor a in "$@"; do case "$a" in -O?|-DGW_OBJECT_*) echo "$a" >> {levels};; esac; done\n'
+                      'exec cc "$@"\n')  # fmt: skip
+    script.chmod(0o755)
+    monkeypatch.setenv("CC", str(script))
+    tools = toolchain.toolchain()
+    for said, level in (("#define GW_LEVEL_FRESH 1", "-O1"), ("", "-O3")):
+        (copy / "gradwright" / "fresh.h").write_text(
+            f'#include "object.h"\n{said}\n#if defined(GW_OBJECT_FRESH)\nGW_SHARED int gw_fresh(void) {{ return 2; }}\n#endif\n'
+        )
+        levels.write_text("")
+        with Objects(tools.at_level(0)) as making:  # whatever is asked of the model's own code
+            making.file(Object("fresh", ""), tmp_path)
+        assert levels.read_text().split() == [level, "-DGW_OBJECT_FRESH"]
+
+
 def test_a_module_exports_its_entry_alone() -> None:
     entry = driver.compile_model(NET.replace("[3, 2]", "[3, 200]").replace("y[N, 2]", "y[N, 200]"), name="wide").entry
     assert entry is not None

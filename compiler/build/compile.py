@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from . import cache, translator
+from .apart import told_apart
 from .files import publish
 from .hashing import sha256
 from .lanes import in_lanes
@@ -74,6 +75,9 @@ def _build(name: str, pyx: str, folder: Path, target: Path, making: Objects) -> 
     if entry is None:
         raise BuildError(f"Cython made no PyInit of {name}.pyx")
     parts, computing = 1, c_file
+    if "-O0" not in tools.flags:
+        text = told_apart(text)
+        c_file.write_text(text, encoding="utf-8", newline="\n")
     if len(every) == 1 and "-O0" not in tools.flags:
         text, apart, parts = cut(text)
         c_file.write_text(text, encoding="utf-8", newline="\n")

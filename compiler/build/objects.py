@@ -77,6 +77,11 @@ class Headers:
     def takes_part(self, header: str) -> bool:
         return f"defined(GW_OBJECT_{header.upper()})" in self.texts.get(f"{header}.h", "")
 
+    def level(self, header: str) -> int:
+        """What the object of a header is compiled at: 3, if it does not say."""
+        found = re.search(rf"^#define GW_LEVEL_{header.upper()} ([0-3])$", self.texts[f"{header}.h"], re.MULTILINE)
+        return int(found[1]) if found else 3
+
     def others(self, header: str) -> list[str]:
         """The headers that this one includes and that are objects of their own."""
         names = (name.removesuffix(".h") for name in self.included(f"{header}.h"))
@@ -156,7 +161,7 @@ class Objects:
 
     def _obtain(self, one: Object) -> cache.Entry:
         threads = self.headers.is_threaded(one.header)
-        tools = self.tools.for_objects(threads)
+        tools = self.tools.for_objects(threads, self.headers.level(one.header))
         tools = tools.for_any() if one.header == START or tools.levels else tools
         face = _face() if one.header == FACE else ""
         texts = [part for name in self.headers.included(f"{one.header}.h") for part in (name, self.headers.texts[name])]

@@ -114,10 +114,10 @@ class Toolchain(NamedTuple):
         """The same compiler, for every processor of this machine's kind."""
         return self._replace(levels=())._with(self._portable())
 
-    def for_objects(self, threads: bool) -> Toolchain:
-        """The same compiler for what does not belong to one model: at its best level, whatever is asked of the model's own
+    def for_objects(self, threads: bool, level: int) -> Toolchain:
+        """The same compiler for what does not belong to one model: at its own level, whatever is asked of the model's own
         code, and with the number of threads in its flags only where that matters."""
-        flags = tuple(_OPTIMISED[0] if flag in _OPTIMISED else flag for flag in self.flags)
+        flags = tuple(f"-O{level}" if flag in _OPTIMISED else flag for flag in self.flags)
         return self._with(flags if threads else tuple(f for f in flags if not f.startswith(_THREADS)))
 
     def _portable(self) -> tuple[str, ...]:

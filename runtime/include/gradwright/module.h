@@ -14,6 +14,8 @@
 #include "object.h"
 #include "team.h"
 
+#define GW_LEVEL_MODULE 1
+
 /* A checked module has its own: it looks at what others do not. */
 #if defined(GW_OBJECT_MODULE)
 #define GWM_ENTRY GW_SHARED

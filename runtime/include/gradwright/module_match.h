@@ -11,10 +11,19 @@ static int gwm_plain(PyObject *array, PyObject *dtype)
         && (((gwm_array *)array)->flags & 0x101) == 0x101;
 }
 
+/* Whether all of them are in [0, bound). */
+GWM_OVER_DATA static int gwm_within(const int64_t *value, Py_ssize_t length, int64_t bound)
+{
+    int64_t wrong = 0;
+    Py_ssize_t k;
+    for (k = 0; k < length; k++) wrong |= (value[k] < 0) | (value[k] >= bound);
+    return !wrong;
+}
+
 /* _match(arrays, code, count): the sizes, if every array is just what the model declares; else None, and the face looks closer.
    code: for each array 1 for an index plus 2 for a bound, its number of axes, its dims, its bound; a dim is a number, -1 - k for
    size k, or -1 - count for what only the face can work out. */
-GWM_OVER_DATA static PyObject *gwm_match(PyObject *self, PyObject *const *args, Py_ssize_t given)
+GWM_OVER_ARGUMENTS static PyObject *gwm_match(PyObject *self, PyObject *const *args, Py_ssize_t given)
 {
     Py_ssize_t sizes[GWM_SIZES], count, k, axis, length;
     const int64_t *word;
@@ -42,12 +51,9 @@ GWM_OVER_DATA static PyObject *gwm_match(PyObject *self, PyObject *const *args, 
             length *= (Py_ssize_t)dim;
         }
         if (flags & 2) {
-            const int64_t *value = (const int64_t *)array->data;
-            int64_t wrong = 0;
             dim = word[axes];
             if (dim == -1 - count || (dim < 0 && (dim = sizes[-1 - dim]) < 0)) Py_RETURN_NONE;
-            for (axis = 0; axis < length; axis++) wrong |= (value[axis] < 0) | (value[axis] >= dim);
-            if (wrong) Py_RETURN_NONE;
+            if (!gwm_within((const int64_t *)array->data, length, dim)) Py_RETURN_NONE;
         }
         word += axes + 1;
     }
@@ -58,36 +64,41 @@ GWM_OVER_DATA static PyObject *gwm_match(PyObject *self, PyObject *const *args, 
     return result;
 }
 
-/* _mark(array): all words of a contiguous array mixed into one, eight at a time, to see later whether it was written to. Each
-   step can be undone, so that no single change goes unseen. */
-GWM_OVER_DATA static PyObject *gwm_mark(PyObject *self, PyObject *const *args, Py_ssize_t given)
+/* All words mixed into one, eight at a time. Each step can be undone, so that no single change goes unseen. */
+GWM_OVER_DATA static uint64_t gwm_mixed(const char *data, Py_ssize_t length)
 {
-    uint64_t lane[8] = {1, 2, 3, 4, 5, 6, 7, 8}, word[8], total, mixed;
+    typedef uint64_t words __attribute__((vector_size(64)));
+    typedef uint64_t anywhere __attribute__((vector_size(64), aligned(1), may_alias));
+    words lane = {1, 2, 3, 4, 5, 6, 7, 8}, last = {0};
+    uint64_t total = (uint64_t)length;
+    Py_ssize_t left = length;
+    int k;
+#define GWM_MIX(word) lane = (lane ^ (word)) * UINT64_C(0x9E3779B97F4A7C15), lane = lane << 29 | lane >> 35
+    for (; left >= 64; left -= 64, data += 64) GWM_MIX(*(const anywhere *)data);
+    memcpy(&last, data, (size_t)left);
+    if (left > 0) GWM_MIX(last);
+#undef GWM_MIX
+    for (k = 0; k < 8; k++) {
+        total = (total ^ lane[k]) * UINT64_C(0x9E3779B97F4A7C15);
+        total = total << 29 | total >> 35;
+    }
+    return total;
+}
+
+/* _mark(array): what a contiguous array holds, as one word, to see later whether it was written to. */
+GWM_OVER_ARGUMENTS static PyObject *gwm_mark(PyObject *self, PyObject *const *args, Py_ssize_t given)
+{
     const gwm_array *array;
-    Py_ssize_t at, length;
+    uint64_t total;
+    Py_ssize_t length;
     int k;
     (void)self;
     if (gwm_expect("_mark", given, 1)) return NULL;
     array = (const gwm_array *)args[0];
     length = array->descr == gwm_index ? 8 : gwm_width;
     for (k = 0; k < array->nd; k++) length *= array->dimensions[k];
-    total = (uint64_t)length;
     Py_BEGIN_ALLOW_THREADS
-    for (at = 0; at < length; at += 64) {
-        if (length - at >= 64) memcpy(word, array->data + at, 64);
-        else {
-            memset(word, 0, 64);
-            memcpy(word, array->data + at, (size_t)(length - at));
-        }
-        for (k = 0; k < 8; k++) {
-            mixed = (lane[k] ^ word[k]) * UINT64_C(0x9E3779B97F4A7C15);
-            lane[k] = mixed << 29 | mixed >> 35;
-        }
-    }
-    for (k = 0; k < 8; k++) {
-        total = (total ^ lane[k]) * UINT64_C(0x9E3779B97F4A7C15);
-        total = total << 29 | total >> 35;
-    }
+    total = gwm_mixed(array->data, length);
     Py_END_ALLOW_THREADS
     return PyLong_FromUnsignedLongLong(total);
 }

@@ -17,6 +17,8 @@
 
 #include "object.h"
 
+#define GW_LEVEL_TEAM 1
+
 #include <stddef.h>
 #include <time.h>
 

@@ -18,6 +18,12 @@
 #define GW_UPDATES_ENTRY static __attribute__((noinline, unused))
 #endif
 
+/* Each rule is one loop over all parameters: vectorising it is all that -O3 gains, in three fifths of the time. */
+#if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__)
+#pragma GCC push_options
+#pragma GCC optimize("O1", "expensive-optimizations", "tree-loop-vectorize")
+#endif
+
 #ifndef GW_WITHOUT_F32
 #define GW_REAL float
 #define GW_NAME(name) name##_f32
@@ -38,4 +44,7 @@
 #undef GW_MATH
 #endif
 
+#if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__)
+#pragma GCC pop_options
+#endif
 #endif
