@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 gc.set_threshold(50_000, 20, 100)
 
 
-# Many tests start a process. Where Python may not write down what it made of the sources, each would parse all of them anew: as with
-# an installed compiler, it may, for what tests start.
+# Many tests start a process. Where Python may not write down what it made of the sources, each would parse all of them anew: as
+# with an installed compiler, it may, for what tests start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 

@@ -26,6 +26,8 @@ cdef extern from "gradwright/scalar.h" nogil:
     double sigmoid "gw_sigmoid"(double) noexcept
     double softplus "gw_softplus"(double) noexcept
     double tanh "gw_tanh"(double) noexcept
+    # gates of one x have exp(-abs(x)) in common, which is computed once
+    double sigmoid_shared "gw_sigmoid_shared"(double) noexcept
 cdef extern from "gradwright/sum.h" nogil:
     double short_dot "gw_short_dot_f64"(const double *, const double *, Py_ssize_t) noexcept
 cdef extern from "gradwright/share.h" nogil:
@@ -112,7 +114,7 @@ cdef void _forward_part1(read x, read y, read W1, read b1, read W2, read b2, wri
             p_t2[n_in] += short_dot(h + 8*n, W2, 8)
         for n_in in range(n_count):
             n = n_start + n_in
-            p[n] = sigmoid(p_t2[n_in])
+            p[n] = sigmoid_shared(p_t2[n_in])
             # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
             # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
             #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2
@@ -196,13 +198,12 @@ cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N
     # the loss and its gradient in one go
     cdef read W1 = theta, b1 = theta + 16, W2 = theta + 24, b2 = theta + 32
     cdef write d_W1 = grad, d_b1 = grad + 16, d_W2 = grad + 24, d_b2 = grad + 32
-    cdef real h_t1, p, d_h
+    cdef real h_t1, p, d_h, d_h_t2
     cdef real loss_t2_block[8]
     cdef real d_b2_block[8]
     cdef real h[64]
     cdef real p_t2[8]
     cdef real d_p_t2[8]
-    cdef real d_h_t2[8]
     cdef double loss_t2
     cdef Py_ssize_t j, n, n_start, n_count, n_in, k
     for j in range(33):
@@ -227,7 +228,7 @@ cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N
             p_t2[n_in] += short_dot(h + 8*n_in, W2, 8)
         for n_in in range(n_count):
             n = n_start + n_in
-            p = sigmoid(p_t2[n_in])
+            p = sigmoid_shared(p_t2[n_in])
             # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
             # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
             #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2
@@ -243,20 +244,19 @@ cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N
         for n_in in range(n_count):
             loss_t2 += loss_t2_block[n_in]
             d_b2[0] += d_b2_block[n_in]
-        for n_in in range(n_count):
-            n = n_start + n_in
-            for j in range(8):
+        for j in range(8):
+            for n_in in range(n_count):
+                n = n_start + n_in
                 d_h = d_p_t2[n_in]*W2[j]
                 # examples/xor.gw:9   backward of  h = tanh(x @ W1 + b1)
                 #     d h / d h_t2 = 1 - h**2
-                d_h_t2[j] = d_h*(1 - h[8*n_in + j]*h[8*n_in + j])
-                d_b1[j] += d_h_t2[j]
+                d_h_t2 = d_h*(1 - h[8*n_in + j]*h[8*n_in + j])
+                d_b1[j] += d_h_t2
                 # examples/xor.gw:10   backward of  output p = sigmoid(h @ W2 + b2)
                 d_W2[j] += d_p_t2[n_in]*h[8*n_in + j]
-            # examples/xor.gw:9   backward of  h = tanh(x @ W1 + b1)
-            for j in range(2):
-                for k in range(8):
-                    d_W1[8*j + k] += d_h_t2[k]*x[2*n + j]
+                # examples/xor.gw:9   backward of  h = tanh(x @ W1 + b1)
+                for k in range(2):
+                    d_W1[8*k + j] += d_h_t2*x[2*n + k]
     # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
     loss[0] = loss_t2/N
 
