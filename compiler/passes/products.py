@@ -12,7 +12,7 @@ from ..graph.ir import Access, Axis, Eqn
 from ..graph.shapes import Dim, Shape
 
 LARGE = 512  # products from which a register-blocked kernel beats a loop in place
-FEW = 8  # what a free size of rows, columns or depth counts as there, where the others are at least
+FEW = 8  # what a free size of rows, columns or depth counts as there, where the others are at least (with a vector: SOME)
 DEEP = 5  # from this depth on: what is shallower is written out in place (unroll.FEW)
 SOME = 16  # and what each of two or three that are free counts as
 LEVELS = 3  # how many loops over rows, and over depth, the kernel has itself
@@ -55,7 +55,8 @@ def roles(eqn: Eqn, least: int = LARGE) -> Product | None:
     shallow = None not in extents[2] and known[2] < DEEP
     if shallow and free == 1 and least == LARGE and len(found.m) == len(found.n) == 1 and not found.batch:
         return None  # a few multiples of rows: written out, they join the loops around them
-    usual = 1 if free == 0 or (free == 1 and shallow) else FEW if free == 1 else SOME**free
+    vector = not found.m or not found.n
+    usual = 1 if free == 0 or (free == 1 and shallow) else FEW if free == 1 and not vector else SOME**free
     return found if prod(known) * usual >= least else None
 
 
