@@ -297,6 +297,9 @@ class Expressions(Arithmetic):
                     continue
                 pieces.append(Piece(bounds[0], bounds[1], step.value))
                 continue
+            if syntax.is_new_axis(item):
+                pieces.append(Piece(None, new=True))
+                continue
             found = yield item, env
             if isinstance(found, Val) and found.shape == () and found.kind != "int":
                 self.report(env, "E241", "an index is a whole number", item.span, notes=("a run-time number cannot be an index",))

@@ -524,7 +524,8 @@ class LoopCaller(LayerCaller):
         if isinstance(value, Literal):
             value = self.materialise(value, node.value.span, env)
         items: list[syntax.Expression | syntax.Slice] = list(node.items)
-        if not isinstance(value, Val) or len(items) > len(value.shape):
+        taking = [k for k, item in enumerate(items) if not syntax.is_new_axis(item)]
+        if not isinstance(value, Val) or len(taking) > len(value.shape):
             known = syntax.Subscript(_known(value, node.value), node.items, span=node.span)
             return (yield from super().subscript(known, env))
         order = sorted(timed, key=lambda t: self.loops.index(t[2][0].loop) if t[2][0].loop in self.loops else -1)
@@ -540,11 +541,11 @@ class LoopCaller(LayerCaller):
                     val = self.numbers(loop, factor, first, item.span, env)
                     loop.take(val, Val((), "int", val.below, loop.name(f"{loop.variable}_at")), key)
                 items[k] = _known(loop.sliced[key], item)
-                extent = value.shape[k - sum(g < k for g in gone)]
+                extent = value.shape[taking.index(k) - sum(g < k for g in gone)]
                 if not self.inside(first, last, factor, extent):
                     return self.outside(item, node.value, value, first, last, factor, extent, env)
                 continue
-            axis = k - sum(g < k for g in gone)
+            axis = taking.index(k) - sum(g < k for g in gone)
             sliced = self.slice_of(value, axis, loop, factor, first, item, node.value, env)
             if sliced is None:
                 return POISON

@@ -159,6 +159,11 @@ class Subscript(Node):
     items: tuple[Expression | Slice, ...]
 
 
+def is_new_axis(item: Expression | Slice) -> bool:
+    """Whether an item in brackets is None, which makes an axis of one element and takes none."""
+    return isinstance(item, Ref) and item.id == "None"
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Transpose(Node):
     """``x.T``"""

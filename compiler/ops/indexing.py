@@ -156,27 +156,35 @@ reshape = define(
 
 @dataclass(frozen=True)
 class Piece:
-    """One item in brackets: an index (``step`` None), a slice, or the operand that holds integers (``gather``)."""
+    """One item in brackets: an index (``step`` None), a slice, the operand that holds integers (``gather``), or a new axis of one
+    element (``new``)."""
 
     start: Dim | None
     stop: Dim | None = None
     step: int | None = None
     gather: int | None = None
+    new: bool = False
 
 
 def _slice(operands: tuple[Operand, ...], options: Mapping[str, Any]) -> Plan:
     x = operands[0]
     pieces: tuple[Piece, ...] = options["pieces"]
-    if len(pieces) > len(x.shape):
+    taking = [k for k, piece in enumerate(pieces) if not piece.new]
+    if len(taking) > len(x.shape):
         has = "is a scalar" if not x.shape else "has one axis" if len(x.shape) == 1 else f"has {len(x.shape)} axes"
         notes = (f"{{0}} {has}",)
-        raise Misfit("E206", "there are more indices than axes", labels=(0,), notes=notes, at=f"item {len(x.shape)}")
-    pieces += (Piece(None, None, 1),) * (len(x.shape) - len(pieces))
+        raise Misfit("E206", "there are more indices than axes", labels=(0,), notes=notes, at=f"item {taking[len(x.shape)]}")
+    pieces += (Piece(None, None, 1),) * (len(x.shape) - len(taking))
     shape: list[Dim] = []
     index: list[Ix] = []
     fill: Fraction | str | None = None
-    for k, (piece, extent) in enumerate(zip(pieces, x.shape, strict=True)):
+    extents = iter(x.shape)
+    for k, piece in enumerate(pieces):
         place = f"item {k}"
+        if piece.new:
+            shape.append(Dim.of(1))
+            continue
+        extent = next(extents)
         if piece.gather is not None:
             y = operands[piece.gather]
             check_gather(y, extent, 0, piece.gather, place)
@@ -297,7 +305,7 @@ slice_ = define(
     options=(),
     plan=_slice,
     hidden=True,
-    doc="`x[1:3]`, `x[:, 0]`, `x[::-1]`, `x[y]` with an index y: as in NumPy.",
+    doc="`x[1:3]`, `x[:, 0]`, `x[::-1]`, `x[:, None]`, `x[y]` with an index y: as in NumPy.",
     numpy=lambda np, x, item: np.asarray(x)[item],
     samples=((-3.0, 3.0),),
 )
