@@ -33,6 +33,7 @@ from gradwright.compiler.passes import (
     cse,
     dce,
     digits,
+    early,
     expand,
     factors,
     hoist,
@@ -67,11 +68,11 @@ from support.settings import thoroughly
 Array = NDArray[Any]
 ORIGIN = Origin((), "test")
 PASSES = {
-    "constants": constants.run, "given": given_derivatives.run, "cse": cse.run, "dce": dce.run, "expand": expand.run,
-    "factors": factors.run, "hoist": hoist.run, "inline": inline.run, "ordered": ordered.run, "routes": routes.run,
-    "save": save.run, "segments": segments.run, "share": share.run, "shifts": shifts.run, "signs": signs.run,
-    "sink": sink.run, "softmax": softmax.run, "split": split.run, "squares": squares.run, "transposes": transposes.run,
-    "windows": windows.run, "digits": digits.run, "layouts": layouts.run, "unroll": unroll.run,
+    "constants": constants.run, "given": given_derivatives.run, "cse": cse.run, "dce": dce.run, "early": early.run,
+    "expand": expand.run, "factors": factors.run, "hoist": hoist.run, "inline": inline.run, "ordered": ordered.run,
+    "routes": routes.run, "save": save.run, "segments": segments.run, "share": share.run, "shifts": shifts.run,
+    "signs": signs.run, "sink": sink.run, "softmax": softmax.run, "split": split.run, "squares": squares.run,
+    "transposes": transposes.run, "windows": windows.run, "digits": digits.run, "layouts": layouts.run, "unroll": unroll.run,
 }  # fmt: skip
 FOLDER = Path(__file__).parent / "golden" / "passes"
 LINE = "-" * 40 + "\n"

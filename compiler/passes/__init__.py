@@ -13,6 +13,7 @@ from . import (
     cse,
     dce,
     digits,
+    early,
     expand,
     factors,
     given,
@@ -91,6 +92,7 @@ KERNEL: tuple[Pass, ...] = (
     Pass("expand", "log-sum-exp takes its maximum away, a cross-entropy what cancels", expand.run),
     Pass("cse", "the expansions of several kernels' sums meet", cse.run),
     Pass("dce", "what no output needs goes", dce.run, True),
+    Pass("early", "what is known before any loop keeps no two loops apart", early.run, True),
 )
 """What is done to the graph of each kernel."""
 
