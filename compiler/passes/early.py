@@ -1,5 +1,5 @@
-"""What the backward pass knows before any loop comes first: numbers made of what is handed in, as the seed over N. Between the
-loop of a loss and that of its gradient they would keep these from being one."""
+"""What the backward pass knows before any loop comes before the first one: numbers made of what is handed in, as the seed over N.
+Between the loop of a loss and that of its gradient they would keep these from being one."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from .factors import backward
 
 
 def run(graph: Graph) -> Graph:
-    eqns = graph.eqns
-    loop = next((k for k, eqn in enumerate(eqns) if isinstance(eqn, Scan) or eqn.axes), len(eqns))
-    known = {v.name for v in graph.inputs} | {c.value.name for c in graph.consts}
-    known.update(eqn.out.name for eqn in eqns[:loop] if isinstance(eqn, Eqn))
-    first: list[Eqn | Scan] = []
+    first: list[Eqn | Scan] = []  # up to the first loop
     rest: list[Eqn | Scan] = []
-    for eqn in eqns[loop:]:
-        number = isinstance(eqn, Eqn) and not eqn.axes and not eqn.out.shape and backward(eqn.origin)
-        if isinstance(eqn, Eqn) and number and known.issuperset(eqn.reads()):
+    known = {v.name for v in graph.inputs} | {c.value.name for c in graph.consts}
+    for eqn in graph.eqns:
+        number = isinstance(eqn, Eqn) and not eqn.axes and not eqn.out.shape
+        moves = not rest or (backward(eqn.origin) and known.issuperset(eqn.reads()))
+        if isinstance(eqn, Eqn) and number and moves:
             known.add(eqn.out.name)
             first.append(eqn)
         else:
             rest.append(eqn)
-    return graph.with_eqns((*eqns[:loop], *first, *rest)) if first else graph
+    eqns = (*first, *rest)
+    return graph if eqns == graph.eqns else graph.with_eqns(eqns)
