@@ -19,7 +19,7 @@ class History:
         self.seconds = 0.0
         self.interrupted = False
         self.stopped: str | None = None
-        self._begun: dict[str, Any] | None = None       # the epoch that the run broke off in: see _Epochs
+        self._begun: dict[str, Any] | None = None       # the epoch that the run broke off in: see _Epochs in epochs.py
 
     @property
     def epochs(self) -> int:

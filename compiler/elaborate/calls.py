@@ -13,7 +13,7 @@ from ..language.source import Span
 from ..library import functions, tree
 from ..ops.declare import Misfit, elementwise_plan
 from .bodies import BodyReader
-from .evaluator import NotElementwise, Task
+from .evaluator import NotElementwise, Task, called
 from .expressions import SPECIAL
 from .scope import Env, Function, Lifter, Site
 from .values import POISON, Elem, Literal, Poison, Scalar, Val, Value, operand
@@ -154,7 +154,7 @@ class Caller(BodyReader):
             part = bound[p.name.id]
             if part is not None:
                 value = yield part, env
-                arguments.append((part.span, part.id if isinstance(part, syntax.Ref) else "this", value))
+                arguments.append((part.span, called(part), value))
             else:
                 assert p.default is not None
                 value = yield p.default, Env(function.frame, {}, None, env.elem, True)

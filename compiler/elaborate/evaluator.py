@@ -253,6 +253,11 @@ def _go_on(task: Generator[Wanted, Value, object], sent: Value | None) -> Wanted
     return next(task) if sent is None else task.send(sent)
 
 
+def called(part: syntax.Node) -> str:
+    """What messages call a piece of text: by its name, if it is one."""
+    return part.id if isinstance(part, syntax.Ref) else "this"
+
+
 def _inside(inner: Span, outer: Span) -> bool:
     return (
         inner.file == outer.file

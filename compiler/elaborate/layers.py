@@ -12,7 +12,7 @@ from ..language.diagnostics import suggest
 from ..language.source import Span
 from .bodies import Inner, Steps, bound_names
 from .calls import Caller
-from .evaluator import NotElementwise, Task
+from .evaluator import NotElementwise, Task, called
 from .scope import Env, LayerRule, Site
 from .values import POISON, Layer, Literal, Poison, Scalar, Text, Val, Value, describe
 
@@ -184,7 +184,7 @@ class LayerCaller(Caller):
             if p.shape is None:
                 continue
             part, value = values[p.name.id]
-            arguments.append((part.span, part.id if isinstance(part, syntax.Ref) else "this", value))
+            arguments.append((part.span, called(part), value))
             if isinstance(value, Layer | Text) or not isinstance(value, Val | Scalar | Literal):
                 return self.not_an_array(part, value, env)
             val = self.materialise(value, part.span, env)
@@ -384,10 +384,6 @@ def pattern(p: syntax.Parameter) -> str:
     parts = ["..." if isinstance(e, syntax.Dots) else e.text if isinstance(e, syntax.Number) else e.id for e in p.shape or ()]
     return f"{p.name.id}[{', '.join(parts)}]"
 
-
-
-def called(part: syntax.Expression) -> str:
-    return part.id if isinstance(part, syntax.Ref) else "this"
 
 
 def library_layers(owner: Layer) -> Iterator[tuple[str, str]]:

@@ -21,7 +21,7 @@ from ..language import syntax
 from ..language.source import Span
 from ..ops.declare import Read, Step, plain
 from .bodies import Inner, Steps, bound_names
-from .evaluator import NotElementwise, Task, Wanted
+from .evaluator import NotElementwise, Task, Wanted, called
 from .files import Files
 from .layers import LayerCaller
 from .scope import Entry, Env, article
@@ -565,7 +565,7 @@ class LoopCaller(LayerCaller):
         env: Env,
     ) -> Poison:  # fmt: skip
         low, high = (first, last) if (factor.value or 0) > 0 else (last, first)
-        array = part.id if isinstance(part, syntax.Ref) else "this"
+        array = called(part)
         return self.report(
             env, "E214", "this index may be outside", item.span,
             labels=((item.span, f"from {low} to {high}"), (part.span, f"{array} is {describe(value)}")),

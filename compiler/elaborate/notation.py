@@ -24,7 +24,7 @@ from .indices import affine
 from .points import Points, Reading, Total, Variable
 from .proofs import prove_reads
 from .ranges import Ranges
-from .reads import PointReader, called
+from .reads import PointReader, array_called
 from .scope import Env, article
 from .values import POISON, Elem, Val, Value
 
@@ -230,7 +230,7 @@ class Notation(PointReader):
         for part in node.args:
             value = yield part, env
             if isinstance(value, Val) and value.shape == () and value.kind == "int":
-                value = points.read(Reading(value, (), (), called(part), part.span, env))
+                value = points.read(Reading(value, (), (), array_called(part), part.span, env))
             if isinstance(value, Elem):
                 ix = affine(points, value.expr)
                 if ix is None:

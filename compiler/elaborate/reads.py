@@ -10,7 +10,7 @@ from ..graph import expr as E
 from ..graph.ir import Ix, Kind
 from ..language import syntax
 from .arithmetic import Build
-from .evaluator import Task
+from .evaluator import Task, called
 from .expressions import Expressions
 from .indices import affine
 from .points import Points, Reading
@@ -71,7 +71,7 @@ class PointReader(Expressions):
             return POISON
         if isinstance(value, Text | Several | Layer):
             return self.not_an_array(node.value, value, env)
-        name = called(node.value)
+        name = array_called(node.value)
         if isinstance(value, Elem | Scalar):
             return self.report(env, "E234", f"{name} is one number and has no axes", node.span)
         if isinstance(value, Literal):
@@ -103,10 +103,10 @@ class PointReader(Expressions):
     def index(self, item: syntax.Expression | syntax.Slice, value: Value, env: Env, points: Points) -> Ix | None:
         """One index of a read; None after an error."""
         if isinstance(value, Val) and value.shape == ():
-            value = points.read(Reading(value, (), (), called(item), item.span, env))
+            value = points.read(Reading(value, (), (), array_called(item), item.span, env))
         if isinstance(value, Val | Literal):
             self.report(
-                env, "E234", f"{called(item)} is {describe(value)} and stands here without its indices", item.span,
+                env, "E234", f"{array_called(item)} is {describe(value)} and stands here without its indices", item.span,
                 help="an index is one number",
             )  # fmt: skip
             return None
@@ -156,10 +156,10 @@ class PointReader(Expressions):
         if isinstance(value, Scalar):
             return Elem(value.expr, "bool" if value.boolean else "real")
         if isinstance(value, Val) and value.shape == ():
-            return points.read(Reading(value, (), (), called(part), part.span, env))
+            return points.read(Reading(value, (), (), array_called(part), part.span, env))
         points.failed = True
         if isinstance(value, Val | Literal):
-            name = called(part)
+            name = array_called(part)
             letters = ", ".join("ijkuvw"[: len(describe(value).split(","))])
             self.report(
                 env, "E234", f"{name} is {describe(value)} and stands here without its indices", part.span,
@@ -199,8 +199,6 @@ class PointReader(Expressions):
         return self.report(env, "E235", "a function in here works on whole arrays, and is given one number", part.span)
 
 
-def called(part: syntax.Node) -> str:
-    """What messages call a piece of text."""
-    if isinstance(part, syntax.Ref):
-        return part.id
-    return called(part.value) if isinstance(part, syntax.Subscript) else "this"
+def array_called(part: syntax.Node) -> str:
+    """What messages call a piece of text, or the array that is read there."""
+    return array_called(part.value) if isinstance(part, syntax.Subscript) else called(part)
