@@ -19,7 +19,7 @@ from .arithmetic import Arithmetic, Build
 from .constants import exact_number, fold_dim
 from .evaluator import Task
 from .scope import Env, Frame, Function, article
-from .values import POISON, Literal, Poison, Scalar, Several, Text, Val, Value
+from .values import POISON, Literal, Poison, Scalar, Several, Text, Val, Value, shape_of_value
 
 if TYPE_CHECKING:
     from .states import Keeper
@@ -270,6 +270,17 @@ class Expressions(Arithmetic):
             data.extend(numbers)
         return Literal((len(node.items), *(shape or ())), tuple(data), node.span)
 
+    def spread(self, node: syntax.Subscript, value: Value) -> tuple[syntax.Item, ...]:
+        """The items in brackets with slices of whole axes for the first `...`."""
+        items = node.items
+        place = next((k for k, item in enumerate(items) if isinstance(item, syntax.Dots)), None)
+        if place is None:
+            return items
+        rank = len(shape_of_value(value))
+        taking = sum(not syntax.is_new_axis(item) for item in items) - 1
+        colon = syntax.Slice(None, None, None, span=items[place].span)
+        return (*items[:place], *[colon] * (rank - taking), *items[place + 1 :])
+
     def subscript(self, node: syntax.Subscript, env: Env) -> Task:
         value = yield node.value, env
         pieces: list[Piece] = []
@@ -277,8 +288,12 @@ class Expressions(Arithmetic):
         values: list[Value] = [value]
         places: dict[str, Span] = {}
         failed = isinstance(value, Poison)
-        for k, item in enumerate(node.items):
+        for k, item in enumerate(self.spread(node, value)):
             places[f"item {k}"] = item.span
+            if isinstance(item, syntax.Dots):
+                self.report(env, "E206", "there is one `...` in brackets at most", item.span)
+                failed = True
+                continue
             if isinstance(item, syntax.Slice):
                 bounds: list[Dim | None] = []
                 for bound in (item.start, item.stop, item.step):

@@ -516,18 +516,18 @@ class LoopCaller(LayerCaller):
         return node.value if isinstance(node, Known) else super().leaf_value(node, env)
 
     def subscript(self, node: syntax.Subscript, env: Env) -> Task:
-        timed = [(k, item, found) for k, item in enumerate(node.items)
-                 if not isinstance(item, syntax.Slice) and (found := self.affine(item, env)) is not None]  # fmt: skip
-        if not self.loops or not timed or env.elem is not None:
+        if not self.loops or env.elem is not None or not any(self.timed(item, env) for item in node.items):
             return (yield from super().subscript(node, env))
         value = yield node.value, env
         if isinstance(value, Literal):
             value = self.materialise(value, node.value.span, env)
-        items: list[syntax.Expression | syntax.Slice] = list(node.items)
+        items = list(self.spread(node, value))
         taking = [k for k, item in enumerate(items) if not syntax.is_new_axis(item)]
         if not isinstance(value, Val) or len(taking) > len(value.shape):
             known = syntax.Subscript(_known(value, node.value), node.items, span=node.span)
             return (yield from super().subscript(known, env))
+        timed = [(k, item, found) for k, item in enumerate(items) if not isinstance(item, syntax.Slice | syntax.Dots)
+                 and (found := self.affine(item, env)) is not None]  # fmt: skip
         order = sorted(timed, key=lambda t: self.loops.index(t[2][0].loop) if t[2][0].loop in self.loops else -1)
         gone: list[int] = []
         for k, item, (moment, factor, offset) in order:
@@ -602,8 +602,10 @@ class LoopCaller(LayerCaller):
         inner = Val(rest, value.kind, value.below, loop.name(f"{name}_{loop.variable}"), function=value.function)
         return loop.take(outer, inner, key)
 
-    def timed(self, item: syntax.Expression | syntax.Slice, env: Env) -> bool:
-        return bool(self.loops) and not isinstance(item, syntax.Slice) and self.affine(item, env) is not None
+    def timed(self, item: syntax.Item, env: Env) -> bool:
+        if not self.loops or isinstance(item, syntax.Slice | syntax.Dots):
+            return False
+        return self.affine(item, env) is not None
 
     def affine(self, node: syntax.Expression, env: Env) -> Affine | None:
         """``a*t + b`` of one loop variable t, with a number a other than 0 and a size b; None for everything else."""

@@ -58,9 +58,10 @@ class PointReader(Expressions):
         found: list[Value] = []
         good = not isinstance(value, Poison)
         for item in items:
-            if isinstance(item, syntax.Slice):
+            if isinstance(item, syntax.Slice | syntax.Dots):
+                what = "a slice" if isinstance(item, syntax.Slice) else "`...`"
                 self.report(
-                    env, "E234", "index notation reads one element, and a slice takes several", item.span,
+                    env, "E234", f"index notation reads one element, and {what} takes several", item.span,
                     help="bring in a variable: sum(x[n, i] for i in range(1, 3))",
                 )  # fmt: skip
                 good = False
@@ -96,11 +97,11 @@ class PointReader(Expressions):
         reading = Reading(value, tuple(index), tuple(i.span for i in items), name, node.span, env, pad, fill)
         return points.read(reading)
 
-    def timed(self, item: syntax.Expression | syntax.Slice, env: Env) -> bool:
+    def timed(self, item: syntax.Item, env: Env) -> bool:
         """Whether an index moves with the step of a loop: loops.py."""
         return False
 
-    def index(self, item: syntax.Expression | syntax.Slice, value: Value, env: Env, points: Points) -> Ix | None:
+    def index(self, item: syntax.Item, value: Value, env: Env, points: Points) -> Ix | None:
         """One index of a read; None after an error."""
         if isinstance(value, Val) and value.shape == ():
             value = points.read(Reading(value, (), (), array_called(item), item.span, env))
@@ -131,7 +132,7 @@ class PointReader(Expressions):
                     notes=("indices are like 2*i + u - 1, y[n], i // 2 or i % 2",),
                 )  # fmt: skip
             return ix
-        assert not isinstance(item, syntax.Slice)
+        assert not isinstance(item, syntax.Slice | syntax.Dots)
         dim = self.as_dim(value, item, env, "E241", "an index is a whole number")
         return None if dim is None else Ix((), dim)
 

@@ -237,6 +237,9 @@ class Builder:
         ends = [part for part in parts if part is not None]
         return Slice(begin, stop, step, span=self.span(ends[0], ends[-1]))
 
+    def dots(self, parts: list[Any]) -> Dots:
+        return Dots(span=self.span(parts[0], parts[0]))
+
     def subscript(self, parts: list[Any]) -> Subscript:
         return Subscript(parts[0], tuple(parts[2]), span=self.span(parts[0], parts[-1]))
 

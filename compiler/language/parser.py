@@ -353,15 +353,19 @@ class _Parser(Builder):
         }.get(statement, ())  # fmt: skip
         notation = len(tokens) > 1 and statement == "NAME" and tokens[1].type == "["
         ranged = [notation and any(t.text == "for" for t in tokens)]  # for each open bracket: `if` filters there
+        opened: list[str] = []  # the open brackets
         for position, token in enumerate(tokens):
             depth = len(ranged) - 1
             if token.type in CLOSER:
                 ranged.append(False)
+                opened.append(token.type)
             elif token.type in OPENER:
                 if depth:
                     ranged.pop()
-            elif token.type == "..." and statement != "layer":
-                raise self.problem("E101", "`...` stands only in the shape of a layer's argument", token)
+                    opened.pop()
+            elif token.type == "..." and statement != "layer" and (not opened or opened[-1] != "["):
+                places = "in brackets behind an array, as in `x[..., 0]`, and in the shape of a layer's argument"
+                raise self.problem("E101", f"`...` stands only {places}", token)
             elif token.type == "NAME" and token.text in INFIX and position > 0:
                 word, following = token.text, tokens[position + 1] if position + 1 < len(tokens) else None
                 previous = tokens[position - 1].type

@@ -156,12 +156,12 @@ class Subscript(Node):
     """``x[:, 1:3]``."""
 
     value: Expression
-    items: tuple[Expression | Slice, ...]
+    items: tuple[Item, ...]
 
 
-def is_new_axis(item: Expression | Slice) -> bool:
-    """Whether an item in brackets is None, which makes an axis of one element and takes none."""
-    return isinstance(item, Ref) and item.id == "None"
+@dataclass(frozen=True, eq=False, repr=False)
+class Dots(Node):
+    """``...`` in brackets: as many axes as are not named beside it; in the shape of a layer's argument, any number."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -190,6 +190,12 @@ Expression = (
     Number | Boolean | Text | Ref | Unary | Binary | Compare | Call | Subscript | Transpose | Attribute | Array
     | Comprehension | Padded
 )
+Item = Expression | Slice | Dots
+
+
+def is_new_axis(item: Item) -> bool:
+    """Whether an item in brackets is None, which makes an axis of one element and takes none."""
+    return isinstance(item, Ref) and item.id == "None"
 
 
 # ---------------------------------------------------------------- statements
@@ -315,11 +321,6 @@ class GradientDecl(Node):
 
     of: Name
     wrt: tuple[Name, ...]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Dots(Node):
-    """``...`` in the shape of a layer's argument: any number of axes."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -72,6 +72,7 @@ RULES = (
     ("or_test", "binary", 3),
     ("power", "power", 3),
     ("postfix", "attribute", 3),
+    ("item", "dots", 1),
     ("item", "", 1),
     ("start", "", 1),
     ("items", "first", 1),
@@ -309,7 +310,7 @@ $END -45 ) -45 , -45 : -45 ] -45 and -45 for -45 frozen -45 if -45 or -45 recomp
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
 NAME 188
-( 55 + 56 - 57 : -46 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
+( 55 + 56 - 57 ... 189 : -46 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
@@ -319,230 +320,232 @@ NAME 188
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
 $END -1 ) -1 , -1 ] -1
-, 94 ] 201
-) -47 NAME 202
+, 94 ] 202
+) -47 NAME 203
 NAME 143
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
 NAME 143
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
 NAME 83
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-$END -48 , -48 < 212
+$END -48 , -48 < 213
 NAME 86
 $END -49 , -49
 NAME 89
-) -50 NAME 215
+) -50 NAME 216
 NAME 184
 $END -51 ) -51 , -51 = -51 ] -51 for -51 if -51
 $END -52 |> 129
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-$END -53 = 223 frozen 224 with 225 ~ 226
-~ 227
+$END -53 = 224 frozen 225 with 226 ~ 227
+~ 228
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
 NAME 102
-= 231
-) -47 NAME 202
+= 232
+) -47 NAME 203
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-~ 235
+~ 236
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
 != -54 $END -54 % -54 ) -54 * -54 ** -54 + -54 , -54 - -54 . -54 / -54 // -54 : -54 < -54 <= -54 == -54 > -54 >= -54
   @ -54 [ -54 ] -54 and -54 for -54 frozen -54 if -54 or -54 recompute -54 until -54 with -54 |> -54
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-!= -9 % -9 ( 118 ) -9 * -9 ** -9 + -9 , -9 - -9 . -9 / -9 // -9 < -9 <= -9 = 238 == -9 > -9 >= -9 @ -9 [ -9 and -9
+!= -9 % -9 ( 118 ) -9 * -9 ** -9 + -9 , -9 - -9 . -9 / -9 // -9 < -9 <= -9 = 239 == -9 > -9 >= -9 @ -9 [ -9 and -9
   for -9 if -9 or -9 |> -9
 ) -55 , -55
-) -56 , 239
-) 240
-) -57 , -57 for 243 if 244 |> 129
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 ] 245 not 70
+) -56 , 240
+) 241
+) -57 , -57 for 244 if 245 |> 129
+( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 ] 246 not 70
 != -58 $END -58 % -58 ) -58 * -58 ** -58 + -58 , -58 - -58 . -58 / -58 // -58 : -58 < -58 <= -58 == -58 > -58 >= -58
   @ -58 [ -58 ] -58 and -58 for -58 frozen -58 if -58 or -58 recompute -58 until -58 with -58 |> -58
 $END -59 ) -59 , -59 : -59 ] -59 and -59 for -59 frozen -59 if -59 or -59 recompute -59 until -59 with -59 |> -59
 != -60 $END -60 ) -60 + 135 , -60 - 136 : -60 < -60 <= -60 == -60 > -60 >= -60 ] -60 and -60 for -60 frozen -60 if
   -60 or -60 recompute -60 until -60 with -60 |> -60
-$END -61 ( 247 ) -61 , -61 : -61 ] -61 as 248 for -61 frozen -61 if -61 recompute -61 until -61 with -61 |> -61
+$END -61 ( 248 ) -61 , -61 : -61 ] -61 as 249 for -61 frozen -61 if -61 recompute -61 until -61 with -61 |> -61
 $END -62 ) -62 , -62 : -62 ] -62 for -62 frozen -62 if -62 recompute -62 until -62 with -62 |> -62
 $END -63 ) -63 , -63 : -63 ] -63 and 121 for -63 frozen -63 if -63 or -63 recompute -63 until -63 with -63 |> -63
 != -64 $END -64 % -64 ) -64 * -64 + -64 , -64 - -64 / -64 // -64 : -64 < -64 <= -64 == -64 > -64 >= -64 @ -64 ] -64
   and -64 for -64 frozen -64 if -64 or -64 recompute -64 until -64 with -64 |> -64
 != -65 $END -65 % -65 ) -65 * -65 ** -65 + -65 , -65 - -65 . -65 / -65 // -65 : -65 < -65 <= -65 == -65 > -65 >= -65
   @ -65 [ -65 ] -65 and -65 for -65 frozen -65 if -65 or -65 recompute -65 until -65 with -65 |> -65
-, -66 : -67 ] -66 |> 129
-, -68 ] -68
-, 249 ] 250
-: 251
-!= -69 $END -69 % 138 ) -69 * 139 + -69 , -69 - -69 / 140 // 141 : -69 < -69 <= -69 == -69 > -69 >= -69 @ 142 ] -69
-  and -69 for -69 frozen -69 if -69 or -69 recompute -69 until -69 with -69 |> -69
-!= -69 $END -69 % 138 ) -69 * 139 + -69 , -69 - -69 / 140 // 141 : -69 < -69 <= -69 == -69 > -69 >= -69 @ 142 ] -69
-  and -69 for -69 frozen -69 if -69 or -69 recompute -69 until -69 with -69 |> -69
-!= -70 $END -70 ) -70 + 135 , -70 - 136 : -70 < -70 <= -70 == -70 > -70 >= -70 ] -70 and -70 for -70 frozen -70 if
-  -70 or -70 recompute -70 until -70 with -70 |> -70
-!= -71 $END -71 % -71 ) -71 * -71 + -71 , -71 - -71 / -71 // -71 : -71 < -71 <= -71 == -71 > -71 >= -71 @ -71 ] -71
-  and -71 for -71 frozen -71 if -71 or -71 recompute -71 until -71 with -71 |> -71
-!= -71 $END -71 % -71 ) -71 * -71 + -71 , -71 - -71 / -71 // -71 : -71 < -71 <= -71 == -71 > -71 >= -71 @ -71 ] -71
-  and -71 for -71 frozen -71 if -71 or -71 recompute -71 until -71 with -71 |> -71
-!= -71 $END -71 % -71 ) -71 * -71 + -71 , -71 - -71 / -71 // -71 : -71 < -71 <= -71 == -71 > -71 >= -71 @ -71 ] -71
-  and -71 for -71 frozen -71 if -71 or -71 recompute -71 until -71 with -71 |> -71
-!= -71 $END -71 % -71 ) -71 * -71 + -71 , -71 - -71 / -71 // -71 : -71 < -71 <= -71 == -71 > -71 >= -71 @ -71 ] -71
-  and -71 for -71 frozen -71 if -71 or -71 recompute -71 until -71 with -71 |> -71
-!= -71 $END -71 % -71 ) -71 * -71 + -71 , -71 - -71 / -71 // -71 : -71 < -71 <= -71 == -71 > -71 >= -71 @ -71 ] -71
-  and -71 for -71 frozen -71 if -71 or -71 recompute -71 until -71 with -71 |> -71
-= 252
-) -72 , -72 = 253
-) -73 , -73
-) -74 , 254
-) 255
-) 256 , 94
-: 257 |> 129
-$END -75 , 94
-$END -76 , -76 |> 129
-$END -77 , -77
-, 258 ] 259
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
+, -66 ] -66
+, -67 : -68 ] -67 |> 129
+, -69 ] -69
+, 250 ] 251
+: 252
+!= -70 $END -70 % 138 ) -70 * 139 + -70 , -70 - -70 / 140 // 141 : -70 < -70 <= -70 == -70 > -70 >= -70 @ 142 ] -70
+  and -70 for -70 frozen -70 if -70 or -70 recompute -70 until -70 with -70 |> -70
+!= -70 $END -70 % 138 ) -70 * 139 + -70 , -70 - -70 / 140 // 141 : -70 < -70 <= -70 == -70 > -70 >= -70 @ 142 ] -70
+  and -70 for -70 frozen -70 if -70 or -70 recompute -70 until -70 with -70 |> -70
+!= -71 $END -71 ) -71 + 135 , -71 - 136 : -71 < -71 <= -71 == -71 > -71 >= -71 ] -71 and -71 for -71 frozen -71 if
+  -71 or -71 recompute -71 until -71 with -71 |> -71
+!= -72 $END -72 % -72 ) -72 * -72 + -72 , -72 - -72 / -72 // -72 : -72 < -72 <= -72 == -72 > -72 >= -72 @ -72 ] -72
+  and -72 for -72 frozen -72 if -72 or -72 recompute -72 until -72 with -72 |> -72
+!= -72 $END -72 % -72 ) -72 * -72 + -72 , -72 - -72 / -72 // -72 : -72 < -72 <= -72 == -72 > -72 >= -72 @ -72 ] -72
+  and -72 for -72 frozen -72 if -72 or -72 recompute -72 until -72 with -72 |> -72
+!= -72 $END -72 % -72 ) -72 * -72 + -72 , -72 - -72 / -72 // -72 : -72 < -72 <= -72 == -72 > -72 >= -72 @ -72 ] -72
+  and -72 for -72 frozen -72 if -72 or -72 recompute -72 until -72 with -72 |> -72
+!= -72 $END -72 % -72 ) -72 * -72 + -72 , -72 - -72 / -72 // -72 : -72 < -72 <= -72 == -72 > -72 >= -72 @ -72 ] -72
+  and -72 for -72 frozen -72 if -72 or -72 recompute -72 until -72 with -72 |> -72
+!= -72 $END -72 % -72 ) -72 * -72 + -72 , -72 - -72 / -72 // -72 : -72 < -72 <= -72 == -72 > -72 >= -72 @ -72 ] -72
+  and -72 for -72 frozen -72 if -72 or -72 recompute -72 until -72 with -72 |> -72
+= 253
+) -73 , -73 = 254
+) -74 , -74
+) -75 , 255
+) 256
+) 257 , 94
+: 258 |> 129
+$END -76 , 94
+$END -77 , -77 |> 129
 $END -78 , -78
+, 259 ] 260
+( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
 $END -79 , -79
-) -72 , -72 = 253 [ 261
-) -80 , -80
+$END -80 , -80
+) -73 , -73 = 254 [ 262
 ) -81 , -81
-) -82 , 262
-) 263
-$END -83
-$END -84 |> 129
+) -82 , -82
+) -83 , 263
+) 264
+$END -84
 $END -85 |> 129
+$END -86 |> 129
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-$END -86
+$END -87
 NAME 184
-NAME 266
-NAME 266
-: -87 recompute 270 until 271 |> 129
-$END -88 , -88 |> 129
-$END -89 , -89
+NAME 267
+NAME 267
+: -88 recompute 271 until 272 |> 129
+$END -89 , -89 |> 129
+$END -90 , -90
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-) 273
-$END -90 |> 129
+) 274
 $END -91 |> 129
-NAME 266
 $END -92 |> 129
-) 275 , 276
+NAME 267
+$END -93 |> 129
+) 276 , 277
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-( 55 ) -93 + 56 - 57 False 58 NAME 175 NUMBER 60 STRING 61 True 62 [ 63 not 70
-!= -94 $END -94 % -94 ) -94 * -94 ** -94 + -94 , -94 - -94 . -94 / -94 // -94 : -94 < -94 <= -94 == -94 > -94 >= -94
-  @ -94 [ -94 ] -94 and -94 as 280 for -94 frozen -94 if -94 or -94 recompute -94 until -94 with -94 |> -94
-$END -95 ) -95 for -95 if -95
-) -96 for 243 if 244
-NAME 282
+( 55 ) -94 + 56 - 57 False 58 NAME 175 NUMBER 60 STRING 61 True 62 [ 63 not 70
+!= -95 $END -95 % -95 ) -95 * -95 ** -95 + -95 , -95 - -95 . -95 / -95 // -95 : -95 < -95 <= -95 == -95 > -95 >= -95
+  @ -95 [ -95 ] -95 and -95 as 281 for -95 frozen -95 if -95 or -95 recompute -95 until -95 with -95 |> -95
+$END -96 ) -96 for -96 if -96
+) -97 for 244 if 245
+NAME 283
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-!= -97 $END -97 % -97 ) -97 * -97 ** -97 + -97 , -97 - -97 . -97 / -97 // -97 : -97 < -97 <= -97 == -97 > -97 >= -97
-  @ -97 [ -97 ] -97 and -97 for -97 frozen -97 if -97 or -97 recompute -97 until -97 with -97 |> -97
-) -98 , -98 ] -98 |> 129
+!= -98 $END -98 % -98 ) -98 * -98 ** -98 + -98 , -98 - -98 . -98 / -98 // -98 : -98 < -98 <= -98 == -98 > -98 >= -98
+  @ -98 [ -98 ] -98 and -98 for -98 frozen -98 if -98 or -98 recompute -98 until -98 with -98 |> -98
+) -99 , -99 ] -99 |> 129
 ( 55 ) -42 + 56 - 57 False 58 NAME 175 NUMBER 60 STRING 61 True 62 [ 63 not 70
-NAME 286
-( 55 + 56 - 57 : -46 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 ] 287 not 70
-!= -99 $END -99 % -99 ) -99 * -99 ** -99 + -99 , -99 - -99 . -99 / -99 // -99 : -99 < -99 <= -99 == -99 > -99 >= -99
-  @ -99 [ -99 ] -99 and -99 for -99 frozen -99 if -99 or -99 pad 289 recompute -99 until -99 with -99 |> -99
-( 55 + 56 , -100 - 57 : -100 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 ] -100 not 70
+NAME 287
+( 55 + 56 - 57 ... 189 : -46 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 ] 288 not 70
+!= -100 $END -100 % -100 ) -100 * -100 ** -100 + -100 , -100 - -100 . -100 / -100 // -100 : -100 < -100 <= -100 ==
+  -100 > -100 >= -100 @ -100 [ -100 ] -100 and -100 for -100 frozen -100 if -100 or -100 pad 290 recompute -100
+  until -100 with -100 |> -100
+( 55 + 56 , -101 - 57 : -101 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 ] -101 not 70
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-) -101 NAME 202
-: 295 = 296
-wrt 297
-$END -102
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 ] 298 not 70
-$END -103 , -103 < -103 = -103 frozen -103 with -103 ~ -103
-$END -104 + 135 , -104 - 136
-... 299 NAME 300 NUMBER 301
-) -105 NAME 215
-: 305
-$END -106 frozen 306 with 307 |> 129
-$END -106
-$END -107 ( 308 frozen -107 with -107
-$END -106 frozen 309 with 310
-$END -108
-: 311
-: -109
+) -102 NAME 203
+: 296 = 297
+wrt 298
+$END -103
+( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 ] 299 not 70
+$END -104 , -104 < -104 = -104 frozen -104 with -104 ~ -104
+$END -105 + 135 , -105 - 136
+... 300 NAME 301 NUMBER 302
+) -106 NAME 216
+: 306
+$END -107 frozen 307 with 308 |> 129
+$END -107
+$END -108 ( 309 frozen -108 with -108
+$END -107 frozen 310 with 311
+$END -109
+: 312
+: -110
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-$END -110 |> 129
-of 313
-$END -111
-!= -112 $END -112 % -112 ) -112 * -112 ** -112 + -112 , -112 - -112 . -112 / -112 // -112 : -112 < -112 <= -112 ==
-  -112 > -112 >= -112 @ -112 [ -112 ] -112 and -112 for -112 frozen -112 if -112 or -112 recompute -112 until -112
-  with -112 |> -112
-( 55 ) 314 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-) -113 , -113 |> 129
-) -114 , -114
+$END -111 |> 129
+of 314
+$END -112
+!= -113 $END -113 % -113 ) -113 * -113 ** -113 + -113 , -113 - -113 . -113 / -113 // -113 : -113 < -113 <= -113 ==
+  -113 > -113 >= -113 @ -113 [ -113 ] -113 and -113 for -113 frozen -113 if -113 or -113 recompute -113 until -113
+  with -113 |> -113
+( 55 ) 315 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
+) -114 , -114 |> 129
+) -115 , -115
 ) -57 , -57 |> 129
-NAME 315
-$END -115 ) -115 for -115 if -115
-$END -1 ) -1 , -1 for -1 if -1 in 316
-$END -116 ) -116 , 94 for -116 if -116
-$END -117 ) -117 for -117 if -117 or 131
-) 317
-$END -118 ) -118 , -118 : -118 ] -118 for -118 frozen -118 if -118 recompute -118 until -118 with -118 |> -118
-!= -119 $END -119 % -119 ) -119 * -119 ** -119 + -119 , -119 - -119 . -119 / -119 // -119 : -119 < -119 <= -119 ==
-  -119 > -119 >= -119 @ -119 [ -119 ] -119 and -119 for -119 frozen -119 if -119 or -119 recompute -119 until -119
-  with -119 |> -119
-, -120 ] -120
-!= -121 $END -121 % -121 ) -121 * -121 ** -121 + -121 , -121 - -121 . -121 / -121 // -121 : -121 < -121 <= -121 ==
-  -121 > -121 >= -121 @ -121 [ -121 ] -121 and -121 for -121 frozen -121 if -121 or -121 recompute -121 until -121
-  with -121 |> -121
-, -122 : -122 ] -122 |> 129
-, -123 : 318 ] -123
-$END -124 for 243 if 244 |> 129
-) -125 , -125 |> 129
-) -126 , -126
-$END -127
+NAME 316
+$END -116 ) -116 for -116 if -116
+$END -1 ) -1 , -1 for -1 if -1 in 317
+$END -117 ) -117 , 94 for -117 if -117
+$END -118 ) -118 for -118 if -118 or 131
+) 318
+$END -119 ) -119 , -119 : -119 ] -119 for -119 frozen -119 if -119 recompute -119 until -119 with -119 |> -119
+!= -120 $END -120 % -120 ) -120 * -120 ** -120 + -120 , -120 - -120 . -120 / -120 // -120 : -120 < -120 <= -120 ==
+  -120 > -120 >= -120 @ -120 [ -120 ] -120 and -120 for -120 frozen -120 if -120 or -120 recompute -120 until -120
+  with -120 |> -120
+, -121 ] -121
+!= -122 $END -122 % -122 ) -122 * -122 ** -122 + -122 , -122 - -122 . -122 / -122 // -122 : -122 < -122 <= -122 ==
+  -122 > -122 >= -122 @ -122 [ -122 ] -122 and -122 for -122 frozen -122 if -122 or -122 recompute -122 until -122
+  with -122 |> -122
+, -123 : -123 ] -123 |> 129
+, -124 : 319 ] -124
+$END -125 for 244 if 245 |> 129
+) -126 , -126 |> 129
+) -127 , -127
+$END -128
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-NAME 321
-$END -128 , -128 < -128 = -128 frozen -128 with -128 ~ -128
-, -129 ] -129
-, -129 ] -129
-, -129 ] -129
+NAME 322
+$END -129 , -129 < -129 = -129 frozen -129 with -129 ~ -129
 , -130 ] -130
-, 322 ] 323
-) -131 , -131
-$END -132
+, -130 ] -130
+, -130 ] -130
+, -131 ] -131
+, 323 ] 324
+) -132 , -132
 $END -133
+$END -134
 NAME 184
 ( 55 ) -42 + 56 - 57 False 58 NAME 175 NUMBER 60 STRING 61 True 62 [ 63 not 70
-$END -133
-NAME 184
 $END -134
-: -135 recompute 327 |> 129
-NAME 328
-!= -136 $END -136 % -136 ) -136 * -136 ** -136 + -136 , -136 - -136 . -136 / -136 // -136 : -136 < -136 <= -136 ==
-  -136 > -136 >= -136 @ -136 [ -136 ] -136 and -136 for -136 frozen -136 if -136 or -136 recompute -136 until -136
-  with -136 |> -136
+NAME 184
+$END -135
+: -136 recompute 328 |> 129
+NAME 329
 != -137 $END -137 % -137 ) -137 * -137 ** -137 + -137 , -137 - -137 . -137 / -137 // -137 : -137 < -137 <= -137 ==
   -137 > -137 >= -137 @ -137 [ -137 ] -137 and -137 for -137 frozen -137 if -137 or -137 recompute -137 until -137
   with -137 |> -137
+!= -138 $END -138 % -138 ) -138 * -138 ** -138 + -138 , -138 - -138 . -138 / -138 // -138 : -138 < -138 <= -138 ==
+  -138 > -138 >= -138 @ -138 [ -138 ] -138 and -138 for -138 frozen -138 if -138 or -138 recompute -138 until -138
+  with -138 |> -138
 ( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-$END -138 ) -138 , -138 : -138 ] -138 as 330 for -138 frozen -138 if -138 recompute -138 until -138 with -138 |>
-  -138
-( 55 + 56 , -100 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 ] -100 not 70
-$END -139 for 243 if 244
-$END -140 |> 129
-= 332
-... 299 NAME 300 NUMBER 301
-) -141 , -141
-$END -142
-) 334
-$END -142
-: -143
-with 335
-$END -144 ) -144 for -144 if -144 |> 129
-NAME 336
-, -145 ] -145
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
+$END -139 ) -139 , -139 : -139 ] -139 as 331 for -139 frozen -139 if -139 recompute -139 until -139 with -139 |>
+  -139
+( 55 + 56 , -101 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 ] -101 not 70
+$END -140 for 244 if 245
+$END -141 |> 129
+= 333
+... 300 NAME 301 NUMBER 302
+) -142 , -142
+$END -143
+) 335
+$END -143
+: -144
+with 336
+$END -145 ) -145 for -145 if -145 |> 129
+NAME 337
 , -146 ] -146
-$END -147 frozen -147 with -147
-NAME 338
-$END -148 ) -148 , -148 : -148 ] -148 for -148 frozen -148 if -148 recompute -148 until -148 with -148 |> -148
-$END -149 |> 129
-: 339
-$END -150"""
+( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
+, -147 ] -147
+$END -148 frozen -148 with -148
+NAME 339
+$END -149 ) -149 , -149 : -149 ] -149 for -149 frozen -149 if -149 recompute -149 until -149 with -149 |> -149
+$END -150 |> 129
+: 340
+$END -151"""
 
 GOTOS = """\
 binding 8 line 18 names 20 owned 23 param 25 step 30
@@ -687,65 +690,65 @@ stage 185
 and_test 186 atom 65 chain 66 comparison 67 factor 69 not_test 71 postfix 73 power 74 sum 75 term 76
 atom 65 factor 187 postfix 73 power 74
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 189 factor 69 item 190 items 191 not_test 71 or_test 72 postfix 73
-  power 74 start 192 sum 75 term 76
-atom 65 factor 69 postfix 73 power 74 term 193
+and_test 64 atom 65 chain 66 comparison 67 expr 190 factor 69 item 191 items 192 not_test 71 or_test 72 postfix 73
+  power 74 start 193 sum 75 term 76
 atom 65 factor 69 postfix 73 power 74 term 194
-atom 65 factor 69 postfix 73 power 74 sum 195 term 76
-atom 65 factor 196 postfix 73 power 74
+atom 65 factor 69 postfix 73 power 74 term 195
+atom 65 factor 69 postfix 73 power 74 sum 196 term 76
 atom 65 factor 197 postfix 73 power 74
 atom 65 factor 198 postfix 73 power 74
 atom 65 factor 199 postfix 73 power 74
 atom 65 factor 200 postfix 73 power 74
+atom 65 factor 201 postfix 73 power 74
 -
 -
-formal 203 formal_list 204 formals 205
-names 206
-and_test 64 atom 65 chain 66 comparison 67 expr 207 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
+formal 204 formal_list 205 formals 206
+names 207
+and_test 64 atom 65 chain 66 comparison 67 expr 208 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
   76
-names 208
-and_test 64 atom 65 chain 66 comparison 67 expr 209 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
+names 209
+and_test 64 atom 65 chain 66 comparison 67 expr 210 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
   76
-hyper_item 210
-and_test 64 atom 65 chain 66 comparison 67 expr 119 exprs 211 factor 69 not_test 71 or_test 72 postfix 73 power 74
+hyper_item 211
+and_test 64 atom 65 chain 66 comparison 67 expr 119 exprs 212 factor 69 not_test 71 or_test 72 postfix 73 power 74
   sum 75 term 76
 -
-index_item 213
+index_item 214
 -
-declared 214
-formal 216 layer_formal 217 layer_formal_list 218 layer_formals 219
-stage 220
+declared 215
+formal 217 layer_formal 218 layer_formal_list 219 layer_formals 220
+stage 221
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 221 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
 and_test 64 atom 65 chain 66 comparison 67 expr 222 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
   76
--
--
-and_test 64 atom 65 chain 66 comparison 67 expr 228 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
+and_test 64 atom 65 chain 66 comparison 67 expr 223 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
   76
+-
+-
 and_test 64 atom 65 chain 66 comparison 67 expr 229 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
   76
-size_item 230
--
-formal 203 formal_list 204 formals 232
-and_test 64 atom 65 chain 66 comparison 67 expr 233 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
+and_test 64 atom 65 chain 66 comparison 67 expr 230 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
   76
+size_item 231
+-
+formal 204 formal_list 205 formals 233
 and_test 64 atom 65 chain 66 comparison 67 expr 234 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
   76
--
-and_test 64 atom 65 chain 66 comparison 67 expr 236 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
+and_test 64 atom 65 chain 66 comparison 67 expr 235 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
   76
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 119 exprs 237 factor 69 not_test 71 or_test 72 postfix 73 power 74
+and_test 64 atom 65 chain 66 comparison 67 expr 237 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
+  76
+-
+and_test 64 atom 65 chain 66 comparison 67 expr 119 exprs 238 factor 69 not_test 71 or_test 72 postfix 73 power 74
   sum 75 term 76
 -
 -
 -
 -
-clause 241 clauses 242
-and_test 64 atom 65 chain 66 comparison 67 expr 246 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
+clause 242 clauses 243
+and_test 64 atom 65 chain 66 comparison 67 expr 247 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
   76
 -
 -
@@ -778,7 +781,8 @@ and_test 64 atom 65 chain 66 comparison 67 expr 246 factor 69 not_test 71 or_tes
 -
 -
 -
-atom 65 factor 69 postfix 73 power 74 sum 260 term 76
+-
+atom 65 factor 69 postfix 73 power 74 sum 261 term 76
 -
 -
 -
@@ -789,56 +793,56 @@ atom 65 factor 69 postfix 73 power 74 sum 260 term 76
 -
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 264 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
+and_test 64 atom 65 chain 66 comparison 67 expr 265 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
   76
 -
-stage 265
-draw 267
+stage 266
 draw 268
-ending 269
+draw 269
+ending 270
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 272 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
+and_test 64 atom 65 chain 66 comparison 67 expr 273 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
   76
 -
 -
 -
-draw 274
+draw 275
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 277 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
+and_test 64 atom 65 chain 66 comparison 67 expr 278 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
   76
-and_test 64 argument 278 atom 65 chain 66 comparison 67 expr 279 factor 69 not_test 71 or_test 72 postfix 73 power
+and_test 64 argument 279 atom 65 chain 66 comparison 67 expr 280 factor 69 not_test 71 or_test 72 postfix 73 power
   74 sum 75 term 76
 -
 -
-clause 281
-names 283
-and_test 64 atom 65 chain 66 comparison 67 factor 69 not_test 71 or_test 284 postfix 73 power 74 sum 75 term 76
+clause 282
+names 284
+and_test 64 atom 65 chain 66 comparison 67 factor 69 not_test 71 or_test 285 postfix 73 power 74 sum 75 term 76
 -
 -
-and_test 64 argument 176 argument_list 177 arguments 285 atom 65 chain 66 comparison 67 expr 179 factor 69 not_test
+and_test 64 argument 176 argument_list 177 arguments 286 atom 65 chain 66 comparison 67 expr 179 factor 69 not_test
   71 or_test 72 postfix 73 power 74 sum 75 term 76
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 189 factor 69 item 288 not_test 71 or_test 72 postfix 73 power 74
-  start 192 sum 75 term 76
+and_test 64 atom 65 chain 66 comparison 67 expr 190 factor 69 item 289 not_test 71 or_test 72 postfix 73 power 74
+  start 193 sum 75 term 76
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 290 factor 69 not_test 71 or_test 72 postfix 73 power 74 stop 291
+and_test 64 atom 65 chain 66 comparison 67 expr 291 factor 69 not_test 71 or_test 72 postfix 73 power 74 stop 292
   sum 75 term 76
-and_test 64 atom 65 chain 66 comparison 67 expr 292 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
 and_test 64 atom 65 chain 66 comparison 67 expr 293 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
   76
-formal 294
+and_test 64 atom 65 chain 66 comparison 67 expr 294 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
+  76
+formal 295
 -
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 246 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
+and_test 64 atom 65 chain 66 comparison 67 expr 247 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
   76
 -
 -
-extent 302 pattern 303
-formal 216 layer_formal 304
+extent 303 pattern 304
+formal 217 layer_formal 305
 -
 -
 -
@@ -847,34 +851,13 @@ formal 216 layer_formal 304
 -
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 312 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
--
--
--
--
-and_test 64 atom 65 chain 66 comparison 67 expr 246 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
+and_test 64 atom 65 chain 66 comparison 67 expr 313 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
   76
 -
 -
 -
 -
--
--
--
--
--
--
--
--
--
--
--
-clause 241 clauses 319
--
--
--
-and_test 64 atom 65 chain 66 comparison 67 expr 320 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
+and_test 64 atom 65 chain 66 comparison 67 expr 247 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
   76
 -
 -
@@ -886,35 +869,56 @@ and_test 64 atom 65 chain 66 comparison 67 expr 320 factor 69 not_test 71 or_tes
 -
 -
 -
-stage 324
-and_test 64 argument 176 argument_list 177 arguments 325 atom 65 chain 66 comparison 67 expr 179 factor 69 not_test
+-
+-
+-
+-
+-
+clause 242 clauses 320
+-
+-
+-
+and_test 64 atom 65 chain 66 comparison 67 expr 321 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
+  76
+-
+-
+-
+-
+-
+-
+-
+-
+-
+-
+stage 325
+and_test 64 argument 176 argument_list 177 arguments 326 atom 65 chain 66 comparison 67 expr 179 factor 69 not_test
   71 or_test 72 postfix 73 power 74 sum 75 term 76
 -
-stage 326
+stage 327
 -
 -
 -
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 329 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
+and_test 64 atom 65 chain 66 comparison 67 expr 330 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
   76
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 290 factor 69 not_test 71 or_test 72 postfix 73 power 74 stop 331
+and_test 64 atom 65 chain 66 comparison 67 expr 291 factor 69 not_test 71 or_test 72 postfix 73 power 74 stop 332
   sum 75 term 76
-clause 281
+clause 282
 -
 -
-extent 333
--
--
--
+extent 334
 -
 -
 -
 -
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 337 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
+-
+-
+-
+and_test 64 atom 65 chain 66 comparison 67 expr 338 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
   76
 -
 -

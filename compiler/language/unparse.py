@@ -33,6 +33,7 @@ from .syntax import (
     IndexDecl,
     Indexed,
     InputDecl,
+    Item,
     LayerDef,
     Minimize,
     Module,
@@ -287,7 +288,7 @@ def _expression(node: Expression) -> tuple[str, int]:
         case Call():
             return _call(node)
         case Subscript():
-            items = ", ".join(_slice(item) if isinstance(item, Slice) else _at(item, _PIPE) for item in node.items)
+            items = ", ".join(_item(item) for item in node.items)
             return f"{_at(node.value, _POSTFIX)}[{items}]", _POSTFIX
         case Transpose():
             return f"{_at(node.value, _POSTFIX)}.T", _POSTFIX
@@ -331,6 +332,10 @@ def _call(node: Call) -> tuple[str, int]:
     if node.piped:
         return f"{_at(node.args[0], _PIPE)} |> {call}", _PIPE
     return call, _POSTFIX
+
+
+def _item(item: Item) -> str:
+    return "..." if isinstance(item, Dots) else _slice(item) if isinstance(item, Slice) else _at(item, _PIPE)
 
 
 def _slice(node: Slice) -> str:
