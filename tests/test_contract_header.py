@@ -532,6 +532,20 @@ def test_a_convolution_onto_a_row(library: ctypes.CDLL, dtype: Any) -> None:
             check_onto(library, weights_of(what), (0, 0, 0, 1), dtype, beta=0.5, relu=relu)
 
 
+def test_onto_a_row_by_any_number_of_threads(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Each part of the rows or of the columns finds its own part of what is added."""
+    library = compile_library(tmp_path_factory.mktemp("threads"), "onto", BUILDS[sorted(BUILDS)[-1]])
+    shapes = [convolution(4, 28, 28, 1, 8, 5), convolution(2, 16, 16, 32, 100, 3), convolution(8, 28, 29, 16, 1, 5)]
+    shapes += [product(100, 700, 50), product(300, 5, 500), product(1000, 20, 50, "TN"), product(64, 300, 700, "NT")]
+    for threads in (1, 2, 3):
+        library.threads(threads)
+        for what in shapes:
+            for steps in ((0, 0, 0, 1), (what.rows[0][2] + 7, what.rows[1][2] + 5, what.rows[2][2] + 3, 1), (0, 0, 1, 0)):
+                for _ in range(2):  # the first of a shape runs on one thread, the second on all
+                    check_onto(library, what, steps, np.float32)
+    library.threads(1)
+
+
 @pytest.mark.parametrize("dtype", REALS)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_nan_and_infinity_stay_where_they_are(library: ctypes.CDLL, dtype: Any, value: float) -> None:

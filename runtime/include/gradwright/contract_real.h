@@ -310,16 +310,19 @@ GW_CALLED void GW_NAME(gw_finish_turned)(ptrdiff_t rows, ptrdiff_t cols, GW_NAME
                 continue;
             }
             GW_NAME(gw_square)(in, x + i * width + j, width, turned, W);
-            const int together = in == W && (ending.beta == 0 || add.at[i + W - 1] - add.at[i] == W - 1);
+            const int together = (GW_MASKS || in == W) && (ending.beta == 0 || add.at[i + in - 1] - add.at[i] == in - 1);
+            const uint16_t mask = (uint16_t)~(0xffffffffu << in);
+            (void)mask;
             for (ptrdiff_t l = 0; l < jn; l++) {
                 GW_REAL* to = c + (j + l) * c_j + i;
                 const GW_REAL* d = add.d + (j + l) * add.j;
                 if (plain) {
                     GW_NAME(gw_copy)(to, turned + l * W, in);
                 } else if (together) {
-                    GW_NAME(gw_vec) sum = GW_LOAD(turned + l * W);
-                    GW_ENDED(sum, GW_LOAD(d + add.at[i]))
-                    GW_STORE(to, sum);
+                    GW_NAME(gw_vec) sum = GW_LOAD(turned + l * W), y = {0};
+                    if (ending.beta != 0) GW_MASKED_READ(gw_mem, y, d + add.at[i], mask);
+                    GW_ENDED(sum, y)
+                    GW_MASKED(gw_mem, to, sum, mask);
                 } else {
                     for (ptrdiff_t r = 0; r < in; r++) {
                         GW_REAL sum = turned[l * W + r];
