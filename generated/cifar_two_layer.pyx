@@ -259,6 +259,9 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
             for j in range(10):
                 d_scores[10*n + j] = loss_t1_exp[10*n_in + j]/(loss_t1_sum[n_in]*N)
             d_scores[10*n + y[n]] -= <real>1/N
+            # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
+            for j in range(10):
+                d_b2[j] += d_scores[10*n + j]
         # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
         #     in softmax_cross_entropy
         for n_in in range(n_count):
@@ -266,12 +269,6 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
             loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
             loss_t4 += loss_t4_block[n_in]
-        # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
-        for j in range(10):
-            for n_in in range(n_count):
-                n = n_start + n_in
-                d_b2[j] += d_scores[10*n + j]
-    # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     loss_t7 = 0
     for j in range(3072):
         for k in range(100):
@@ -380,6 +377,9 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
             for j in range(10):
                 d_scores[10*n + j] = loss_t1_exp[10*n_in + j]/(loss_t1_sum[n_in]*N)
             d_scores[10*n + y[n]] -= <real>1/N
+            # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
+            for j in range(10):
+                d_b2_t1[j] += d_scores[10*n + j]
         # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
         #     in softmax_cross_entropy
         for n_in in range(n_count):
@@ -387,12 +387,6 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
             loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
             loss_t4 += loss_t4_block[n_in]
-        # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
-        for j in range(10):
-            for n_in in range(n_count):
-                n = n_start + n_in
-                d_b2_t1[j] += d_scores[10*n + j]
-    # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     loss_t7 = 0
     for j in range(3072):
         loss_t7 += block_squares(W1 + 100*j, 100)

@@ -548,6 +548,9 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
             for j in range(10):
                 d_scores[10*n + j] = loss_t1_exp[10*n_in + j]/(loss_t1_sum[n_in]*N)
             d_scores[10*n + y[n]] -= <real>1/N
+            # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+            for j in range(10):
+                d_head_b[j] += d_scores[10*n + j]
         # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
         #     in softmax_cross_entropy
         for n_in in range(n_count):
@@ -555,12 +558,6 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
             loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
             loss_t4 += loss_t4_block[n_in]
-        # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-        for j in range(10):
-            for n_in in range(n_count):
-                n = n_start + n_in
-                d_head_b[j] += d_scores[10*n + j]
-    # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
     loss[0] = loss_t4/N
     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     gemm(N, 64, 10, 1,

@@ -267,6 +267,9 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
             # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
             #     d loss_t5 / d loss_t4 = 1 / N
             d_scores[10*n + y[n]] -= 1.0/N
+            # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
+            for j in range(10):
+                d_b[j] += d_scores[10*n + j]
         # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         #     in softmax_cross_entropy
@@ -276,11 +279,6 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
             loss_t4_block[n_in] = p_t1_shift[n_in] + log(p_t1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
             loss_t4 += loss_t4_block[n_in]
-        # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
-        for j in range(10):
-            for n_in in range(n_count):
-                n = n_start + n_in
-                d_b[j] += d_scores[10*n + j]
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     loss_t7 = 0
     for j in range(64):
@@ -358,6 +356,9 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
             # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
             #     d loss_t5 / d loss_t4 = 1 / N
             d_scores[10*n + y[n]] -= 1.0/N
+            # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
+            for j in range(10):
+                d_b_t1[j] += d_scores[10*n + j]
         # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         #     in softmax_cross_entropy
@@ -367,11 +368,6 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
             loss_t4_block[n_in] = p_t1_shift[n_in] + log(p_t1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
             loss_t4 += loss_t4_block[n_in]
-        # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
-        for j in range(10):
-            for n_in in range(n_count):
-                n = n_start + n_in
-                d_b_t1[j] += d_scores[10*n + j]
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     loss_t7 = 0
     for j in range(64):

@@ -35,6 +35,8 @@ if hasattr(os, "register_at_fork"):
 class Model:
     """A model with its parameters."""
 
+    __slots__ = ("__dict__", "__weakref__", "_bound")     # a bound step looks at _bound where it lies
+
     engine: Engine
 
     def __init__(self, seed: int | None = 0, params: Any = None) -> None:

@@ -124,7 +124,7 @@ class _Binding:
         trainer.place(arrays, sizes, model._hyper_vector if hyper is None else hyper)
         if "_bind" in engine.module:
             arguments = trainer.arguments(1, None, None, self.clip_norm, self.clip_value, self.losses, self.done)
-            self.run = engine.module["_bind"](self.run, arguments, model.__dict__, trainer.state, model._lock.locked,
+            self.run = engine.module["_bind"](self.run, arguments, model, trainer.state, model._lock.locked,
                                               trainer.state.counter, self.again)
 
     def again(self, count: int = 1) -> float:

@@ -39,6 +39,24 @@ def test_a_bound_step_is_a_step(xor: ModuleType, optimizer: Any) -> None:
         assert np.array_equal(bound.optimizer_state.arrays[name], array)
 
 
+def test_a_model_of_a_derived_class_is_bound_too(xor: ModuleType) -> None:
+    """Also where the class has something else in the place of what a bound step looks at."""
+
+    class Named(xor.Model):  # type: ignore[name-defined, misc]
+        name = "mine"
+
+    class Shadowed(xor.Model):  # type: ignore[name-defined, misc]
+        _bound = None
+
+    for kind in (Named, Shadowed):
+        model, plain = kind(seed=1), xor.Model(seed=1)
+        run = model.bind("adam", x=X, y=Y)
+        assert [run() for _ in range(5)] == [plain.step("adam", x=X, y=Y) for _ in range(5)]
+        model.theta = plain.theta = np.linspace(-1, 1, 33)
+        assert [run() for _ in range(5)] == [plain.step("adam", x=X, y=Y) for _ in range(5)]
+        assert model.theta.tobytes() == plain.theta.tobytes() and run(3) == [plain.step("adam", x=X, y=Y) for _ in range(3)][-1]
+
+
 def test_a_schedule_goes_on_with_the_steps(xor: ModuleType) -> None:
     bound, plain = twins(xor)
     run = bound.bind(Adam(lr=Cosine(0.1, warmup=3)), x=X, y=Y)

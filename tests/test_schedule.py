@@ -152,6 +152,22 @@ def test_sums_over_the_rows_of_a_strip_go_column_by_column() -> None:
     assert alone and set(alone.values()) == {"scalar"}
 
 
+@pytest.mark.parametrize(("columns", "first"), [(6, True), (10, True), (12, False), (15, False), (16, True)])
+def test_columns_go_first_where_whole_vectors_leave_few_over(columns: int, first: bool) -> None:
+    """The C compiler takes what is left over one by one."""
+    text = NET.replace("H = 8", f"H = {columns}")
+    found = [path for path in paths(loops(text, "train"), "d_v") if path[0].strip]
+    assert found and all((path[1].of == "") is first for path in found)
+
+
+def test_one_sum_alone_goes_by_columns_where_they_are_whole_vectors() -> None:
+    for columns in (8, 10):
+        text = f"size N\ninput x[N, {columns}], y[N, 1]\nparam w[{columns}, 1] = 0\noutput p = sigmoid(x @ w)\n"
+        body = loops(text + "minimize mean(binary_cross_entropy(p, y))\n", "train")
+        (path,) = [path for path in paths(body, "d_w") if path[0].strip]
+        assert (path[1].of == "") is (columns == 8)
+
+
 def test_the_gates_of_a_few_classes_are_taken_of_all_rows_of_a_strip() -> None:
     """Loops of a few rounds are written out, so that the loop over the rows is vectorised if it neither scatters nor adds up
     longer rows, and what it sums of gates is written down first."""

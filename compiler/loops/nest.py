@@ -60,9 +60,12 @@ class Nest:
         """How long a loop along the axis is, as far as that is known."""
         return STRIP if axis in self.strip else self.extent[axis].value
 
-    def fills(self, axis: str) -> bool:
-        """Is it so long that vectors go along it?"""
-        return (self.extent[axis].value or 0) >= VECTOR
+    def left_over(self, axis: str) -> int | None:
+        """How many elements of a row along it are left over by whole vectors, for the C compiler to take one by one; None where
+        these would be too many."""
+        extent = self.extent[axis].value or 0
+        over = extent % (VECTOR if extent < 2 * VECTOR else 2 * VECTOR)
+        return over if extent >= VECTOR > over else None
 
     def short(self, axes: Sequence[str]) -> bool:
         """Are loops along these so short that the C compiler writes them out?"""

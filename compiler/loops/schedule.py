@@ -231,7 +231,8 @@ class _Scheduler:
 
     def _columns(self, items: Sequence[Item], along: Mapping[int, str]) -> dict[int, str]:
         """Sums over the rows of a strip, one for each column, go column by column: each then stays in a register until all rows
-        are added, and is stored once instead of once a row. What is computed for nothing but these goes with them."""
+        are added, and is stored once instead of once a row. What is computed for nothing but these goes with them. One sum alone
+        does so only where the columns are whole vectors."""
         found: dict[int, str] = {}
         readers: dict[str, set[int]] = {}
         for item in items:
@@ -243,7 +244,7 @@ class _Scheduler:
         for item in reversed(items):
             row, eqn = along[item.serial], item.eqn
             columns = [str(ix.plain) for ix in eqn.out_index if ix.plain in item.left and ix.plain != row]
-            if not columns or eqn.plain_out is None or gate(item) or not self.nest.fills(columns[-1]):
+            if not columns or eqn.plain_out is None or gate(item) or self.nest.left_over(columns[-1]) is None:
                 continue
             if not self.nest.short([axis for axis in item.left if axis not in (row, columns[-1])]):
                 continue
@@ -254,7 +255,8 @@ class _Scheduler:
                 whole = not item.accumulates and item.target not in elsewhere and bool(used) and used <= found.keys()
             if whole:
                 found[item.serial] = columns[-1]
-        return found
+        together = Counter(self.nest.kind(axis) for axis in found.values())
+        return {k: axis for k, axis in found.items() if together[self.nest.kind(axis)] > 1 or not self.nest.left_over(axis)}
 
     def _where(self, item: Item, outer: tuple[str, ...]) -> list[Node]:
         """Loops that run only where the item's condition holds."""

@@ -1404,6 +1404,8 @@ static const char *const gwm_face_texts[] = {
     "class Model:\n"
     "    \"\"\"A model with its parameters.\"\"\"\n"
     "\n"
+    "    __slots__ = (\"__dict__\", \"__weakref__\", \"_bound\")     # a bound step looks at _bound where it lies\n"
+    "\n"
     "    engine: Engine\n"
     "\n"
     "    def __init__(self, seed: int | None = 0, params: Any = None) -> None:\n"

@@ -1,7 +1,7 @@
 /* A part of module.h: steps whose arrays are bound already (`_bind`, `_steps`).
 
    A bound step is called as run() or run(count). What it was bound to is a job whose batch is 0. It goes straight to the kernels
-   where the model's dictionary says that nothing has come between (`_bound` is the mark that it was given) and no other thread
+   where the model says that nothing has come between (its slot `_bound` has the mark that the step was given) and no other thread
    runs a kernel (the lock is free); else `again(count)` of the face sees to it, which ends in `_steps(run, count)`. */
 #ifndef GRADWRIGHT_MODULE_BOUND_H
 #define GRADWRIGHT_MODULE_BOUND_H
@@ -14,13 +14,25 @@ typedef struct {
     PyObject_HEAD
     vectorcallfunc call;
     PyObject *dict, *weak, *args, *model, *mark, *locked, *again;
+    PyObject **bound; /* the model's slot */
     int64_t *counter; /* of the optimiser's steps */
     gwm_job job;
     int brief; /* a step takes so little that other threads may wait for it */
 } gwm_bound;
 
 static PyTypeObject *gwm_bound_type;
-static PyObject *gwm_bound_name;
+
+/* Where the model has its `_bound`, which takes a tenth of a look into a dictionary; NULL where a class derived from it has put
+   something else in the place of the slot. */
+static PyObject **gwm_slot(PyObject *model)
+{
+    PyObject *slot = PyObject_GetAttrString((PyObject *)Py_TYPE(model), "_bound"), **place = NULL;
+    if (!slot) PyErr_Clear();
+    else if (Py_IS_TYPE(slot, &PyMemberDescr_Type) && ((PyMemberDescrObject *)slot)->d_member->type == T_OBJECT_EX)
+        place = (PyObject **)((char *)model + ((PyMemberDescrObject *)slot)->d_member->offset);
+    Py_XDECREF(slot);
+    return place;
+}
 
 static PyObject *gwm_bound_call(PyObject *self, PyObject *const *args, size_t flags, PyObject *names)
 {
@@ -28,7 +40,7 @@ static PyObject *gwm_bound_call(PyObject *self, PyObject *const *args, size_t fl
     const Py_ssize_t given = PyVectorcall_NARGS(flags);
     PyObject *answer;
     int free;
-    if (given == 0 && !names && run->brief && PyDict_GetItemWithError(run->model, gwm_bound_name) == run->mark) {
+    if (given == 0 && !names && run->brief && *run->bound == run->mark) {
         if (!(answer = PyObject_CallNoArgs(run->locked))) return NULL;
         free = answer == Py_False;
         Py_DECREF(answer);
@@ -39,7 +51,6 @@ static PyObject *gwm_bound_call(PyObject *self, PyObject *const *args, size_t fl
             return PyFloat_FromDouble(gwm_loss(&run->job));
         }
     }
-    if (PyErr_Occurred()) return NULL;
     return PyObject_Vectorcall(run->again, args, flags, names);
 }
 
@@ -69,7 +80,7 @@ GWM_OVER_ARGUMENTS static PyObject *gwm_steps(PyObject *self, PyObject *const *a
     }
     took = gwm_seconds() - began;
     PyEval_RestoreThread(watch.thread);
-    run->brief = !run->job.safe && !rates && took < 1e-4 * (double)steps;
+    run->brief = run->bound && !run->job.safe && !rates && took < 1e-4 * (double)steps;
     return stopped ? NULL : PyFloat_FromDouble(gwm_loss(&run->job));
 }
 
@@ -90,6 +101,7 @@ static int gwm_bound_clear(PyObject *self)
 {
     gwm_bound *run = (gwm_bound *)self;
     run->brief = 0;
+    run->bound = NULL;
     Py_CLEAR(run->dict);
     Py_CLEAR(run->args);
     Py_CLEAR(run->model);
@@ -111,8 +123,8 @@ static void gwm_bound_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-/* _bind(run or None, arguments of _train as a tuple, model's dictionary, mark, locked, counter, again): a bound step, or one that
-   is bound anew. */
+/* _bind(run or None, arguments of _train as a tuple, model, mark, locked, counter, again): a bound step, or one that is bound
+   anew. */
 static PyObject *gwm_bind(PyObject *self, PyObject *const *args, Py_ssize_t given)
 {
     gwm_bound *run;
@@ -141,6 +153,7 @@ static PyObject *gwm_bind(PyObject *self, PyObject *const *args, Py_ssize_t give
     Py_XSETREF(run->args, args[1]);
     Py_INCREF(args[2]);
     Py_XSETREF(run->model, args[2]);
+    run->bound = gwm_slot(run->model);
     Py_INCREF(args[3]);
     Py_XSETREF(run->mark, args[3]);
     Py_INCREF(args[4]);
@@ -166,9 +179,8 @@ static int gwm_make_type(void)
     static PyType_Spec spec = {"gradwright.Bound", sizeof(gwm_bound), 0,
                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL
                                    | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE, slots};
-    gwm_bound_name = PyUnicode_InternFromString("_bound");
     gwm_bound_type = (PyTypeObject *)PyType_FromSpec(&spec);
-    return gwm_bound_name && gwm_bound_type ? 0 : -1;
+    return gwm_bound_type ? 0 : -1;
 }
 
 #endif
