@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,11 @@ ROOT = Path(__file__).resolve().parent.parent
 # The tests of one process keep a great deal: modules, answers, interned expressions. Python would look through all of it after
 # every few thousand new objects, for a quarter of the time, and find next to nothing. What is young it still looks through.
 gc.set_threshold(50_000, 20, 100)
+
+
+# Many tests start a process. Where Python may not write down what it made of the sources, each would parse all of them anew: as
+# with an installed compiler, it may, for what tests start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -42,6 +42,7 @@ def text(found: list[Kind]) -> str:
 
 
 @pytest.mark.torch
+@pytest.mark.unoptimised
 @pytest.mark.parametrize("seed", [1, 2])
 def test_any_convolution(seed: int) -> None:
     torch = pytest.importorskip("torch")
