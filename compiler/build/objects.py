@@ -161,7 +161,8 @@ class Objects:
 
     def _obtain(self, one: Object) -> cache.Entry:
         threads = self.headers.is_threaded(one.header)
-        tools = self.tools.for_objects(threads, self.headers.level(one.header))
+        level = 3 if self.tools.is_clang else self.headers.level(one.header)  # clang vectorises nothing at -O1
+        tools = self.tools.for_objects(threads, level)
         tools = tools.for_any() if one.header == START or tools.levels else tools
         face = _face() if one.header == FACE else ""
         texts = [part for name in self.headers.included(f"{one.header}.h") for part in (name, self.headers.texts[name])]

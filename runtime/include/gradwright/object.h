@@ -6,7 +6,7 @@
      GW_OBJECT_X    this unit is that object: its entries, which GW_X_ENTRY marks, are there for other units of the module
      GW_LINKED_X    such an object is linked: X.h declares its entries and defines nothing else of them
 
-   An object is compiled at -O3, or at -On where its header defines GW_LEVEL_X as n, on a line of its own: for what waits for
+   An object is compiled at -O3, or by gcc at -On where its header defines GW_LEVEL_X as n, on a line of its own: for what waits for
    others, -O3 takes twice the time and gains nothing.
 
    GW_WITHOUT_F32 and GW_WITHOUT_F64 leave one real type out of an object, or of a module that has the other one. A header takes
