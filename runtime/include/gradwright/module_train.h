@@ -81,7 +81,6 @@ typedef struct {
     char **whole, *staging, *theta, *grad, *loss, *safe, *kept, *cells;
     gw_move_rule *moves;
     double *scaled; /* the hyper-parameters, where the rate has a factor */
-    gw_move_rule own; /* where the rule comes behind the kernel */
     const char *following;
     void **slots;
 } gwm_job;
@@ -175,22 +174,32 @@ static double gwm_loss(const gwm_job *job)
     return gwm_width == 4 ? (double)*(float *)job->loss : *(double *)job->loss;
 }
 
-/* The rule behind the kernel, which has left the whole gradient. */
-GWM_OVER_ARGUMENTS static void gwm_update_all(gwm_job *job)
+/* The rule behind the kernel, which has left the whole gradient: what is little is moved here, group by group. */
+GWM_OVER_ARGUMENTS static void gwm_update_all(gwm_job *job, const double *hypers)
 {
-#ifdef GRADWRIGHT_CHECKED_H
+    void *part[GWM_SIZES], **states;
     Py_ssize_t k, g;
-    void *part[GWM_SIZES];
-    for (g = 0; g < job->groups && !GWM_FOUND; g++) {
-        const Py_ssize_t first = (Py_ssize_t)job->places[2 * g], offset = first * gwm_width;
-        for (k = 0; k < job->states; k++) part[k] = (char *)job->state[k] + offset;
-        gwm_update(job->update, job->theta + offset, job->grad + offset, part, job->own.hypers + g * job->width, job->t,
-                   (Py_ssize_t)job->places[2 * g + 1]);
-        if (GWM_FOUND) gw_found_at += first; /* counted along theta */
+#ifndef GRADWRIGHT_CHECKED_H
+    if (job->params >= GW_MOVE_SHARED) {
+        const gw_move_rule rule = {gwm_update, job->update, job->states, job->groups, job->width, job->theta, job->state,
+                                   job->places, hypers, job->t};
+        gw_move_any(&rule, job->theta, job->grad, job->params, gwm_width);
+        return;
     }
-#else
-    gw_move_any(&job->own, job->theta, job->grad, job->params, gwm_width);
 #endif
+    for (g = 0; g < job->groups && !GWM_FOUND; g++) {
+        const Py_ssize_t offset = (Py_ssize_t)job->places[2 * g] * gwm_width;
+        states = job->state;
+        if (offset) {
+            for (k = 0; k < job->states; k++) part[k] = (char *)job->state[k] + offset;
+            states = part;
+        }
+        gwm_update(job->update, job->theta + offset, job->grad + offset, states, hypers + g * job->width, job->t,
+                   (Py_ssize_t)job->places[2 * g + 1]);
+#ifdef GRADWRIGHT_CHECKED_H
+        if (GWM_FOUND) gw_found_at += (Py_ssize_t)job->places[2 * g]; /* counted along theta */
+#endif
+    }
 }
 
 /* One step on what lies in the slots, whose rate is `factor` times its hyper-parameter; 0 where it met what is not finite, and
@@ -205,9 +214,9 @@ GWM_OVER_ARGUMENTS static int gwm_step(gwm_job *job, double factor)
         for (g = 0; g < job->groups; g++) job->scaled[g * job->width + job->rate] *= factor;
         hypers = job->scaled;
     }
-    if (!job->cells)
-        *(job->moves ? job->moves : &job->own) = (gw_move_rule){
-            gwm_update, job->update, job->states, job->groups, job->width, job->theta, job->state, job->places, hypers, job->t + 1};
+    if (job->moves)
+        *job->moves = (gw_move_rule){gwm_update, job->update, job->states, job->groups, job->width, job->theta, job->state,
+                                     job->places, hypers, job->t + 1};
     if (job->cells) {
         for (k = 0; k < job->width; k++) {
             if (gwm_width == 4) ((float *)job->cells)[k] = (float)hypers[k];
@@ -225,7 +234,7 @@ GWM_OVER_ARGUMENTS static int gwm_step(gwm_job *job, double factor)
         else gwm_clip_double((double *)job->grad, job->params, job->clip_norm, job->clip_value);
     }
     job->t += 1;
-    if (!job->cells && !job->moves) gwm_update_all(job);
+    if (!job->cells && !job->moves) gwm_update_all(job, hypers);
     if (job->safe && GWM_FOUND) {
         memcpy(job->theta, job->safe, (size_t)job->bytes);
         for (k = 0; k < job->states; k++) memcpy(job->state[k], job->safe + (k + 1) * job->bytes, (size_t)job->bytes);
