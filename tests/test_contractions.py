@@ -99,6 +99,7 @@ def test_a_net_of_one_sample_in_the_notation_of_textbooks(backend: Literal["cyth
     np.testing.assert_allclose(g.b, dz, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.unoptimised  # the kernels are at their best all the same
 @pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_it_is_the_sum_that_einsum_takes(dtype: str) -> None:
     module = load(text(dtype)).Model()

@@ -9,7 +9,7 @@ import pytest
 import test_contract_header
 from gradwright.compiler import driver
 from gradwright.compiler.emit import products
-from gradwright.compiler.emit.products import strips
+from gradwright.compiler.emit.products import dotted, strips
 from test_contract_header import BUILDS, CC, INCLUDE, compile_library
 
 MODEL = """\
@@ -74,6 +74,38 @@ def test_strips_are_those_of_the_header(tmp_path: Path, monkeypatch: pytest.Monk
         for n in range(1, 40 * width):
             kind = library.kind(ctypes.c_long(n))
             assert strips(n, width, bool(masks))[0] == {1: "1", 2: "2", 3: "3", 4: "1/2"}[kind], (build, n)
+
+
+@pytest.mark.skipif(CC is None or not {"v3", "v4"} <= {*BUILDS}, reason="needs a C compiler, and the two widths that are told")
+def test_inner_products_are_those_of_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = test_contract_header.SOURCE + "long depth(void) { return GW_DEPTH; }\n"
+    source += "long dotted(long m, long n, long k, long run, long along) { return gw_dotted_f32(m, n, k, run, along); }\n"
+    monkeypatch.setattr(test_contract_header, "SOURCE", source)
+    for (name, bytes_, _, block), level in zip(products._WIDTHS, ("v4", "v3"), strict=True):
+        library = compile_library(tmp_path, level, BUILDS[level])
+        assert library.depth() == block
+        asked = 0
+        for m in (2, 8, 9, 31, 64, 300):
+            for n in range(1, 20):
+                for runs, run in ((1, 30), (1, 128), (1, 700), (1, 3000), (3, 15), (5, 5), (9, 40)):
+                    for along in (0, 1):
+                        given = (ctypes.c_long(x) for x in (m, n, runs * run, run, along))
+                        found = dotted(m, n, runs * run, run, bool(along), bytes_ // 4, name == "AVX-512", block)
+                        assert bool(library.dotted(*given)) == found, (level, m, n, runs, run, along)
+                        asked += found
+        assert asked > 50
+
+
+def test_few_columns_are_told_to_be_inner_products() -> None:
+    text = "dtype float32\ninput x[3, 400]\nparam W[784, 400] ~ he_normal\noutput h = x @ transpose(W)\n"
+    (found,) = [line for line in lines(text + "minimize mean(h**2)\n") if " in predict" in line]
+    each = "inner products of eight rows with"
+    assert found.startswith("h (3 x 784 x 400) in predict, forward")
+    assert found.endswith(f": its transpose in {each} AVX-512, {each} AVX2")
+    text = "dtype float32\nsize N\ninput x[N, 500]\nparam k[9] ~ normal\n"
+    text += "y[n, t] = sum(x[n, t + u] * k[u] for u) for t in range(492)"
+    (found,) = [line for line in lines(text + "\nminimize mean(y**2)\n") if line.startswith("y (") and " forward" in line]
+    assert found.endswith(": a sum of rows, a few vectors at a time")
 
 
 def test_a_transposed_matrix_that_is_larger_is_read_where_it_is() -> None:

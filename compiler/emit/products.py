@@ -11,7 +11,7 @@ from ..loops.ir import Loop, Nest, Node, Product
 
 WRITTEN_OUT = 64  # multiply-adds of a product that gemm.h writes where it is called
 FEW = 256  # GW_SMALL
-_WIDTHS = (("AVX-512", 64, 8), ("AVX2", 32, 4))  # bytes of a vector, rows of a tile of two or three
+_WIDTHS = (("AVX-512", 64, 8, 512), ("AVX2", 32, 4, 320))  # bytes of a vector, rows of a tile of two or three, GW_DEPTH
 
 
 def told(nests: Sequence[Nest], dtype: str) -> list[str]:
@@ -35,6 +35,8 @@ def _how(node: Product, m: Dim, n: Dim, k: Dim, dtype: str) -> str:
         how = "plain loops"
     elif n.is_one() and node.depth[-1].a.is_one() and node.depth[-1].b.is_one():
         how = "inner products of eight rows at once"
+    elif m.is_one() and node.columns.b.is_one() and node.columns.c.is_one():
+        how = "a sum of rows, a few vectors at a time"
     else:
         how = _tiles(node, m.value, n.value, {"float32": 4, "float64": 8}[dtype])
     if node.alpha is not E.ONE or node.beta not in (E.ZERO, E.ONE):
@@ -49,7 +51,7 @@ def _how(node: Product, m: Dim, n: Dim, k: Dim, dtype: str) -> str:
 
 def _tiles(node: Product, m: int | None, n: int | None, width: int) -> str:
     """What of the product is computed, and in which tiles: B transposed is read where it is, as the rows of the transpose, where
-    packing it would cost more (``gw_contract_plain``)."""
+    packing it would cost more (``gw_contract_plain``). Few columns may be inner products instead."""
     turned: bool | None = False  # None: it depends
     if len(node.rows) == len(node.depth) == 1 and node.columns.c.is_one() and not node.guard:
         (rows,), (depth,) = node.rows, node.depth
@@ -63,12 +65,32 @@ def _tiles(node: Product, m: int | None, n: int | None, width: int) -> str:
     if columns is None:
         how = "tiles, as many columns as there are"
     else:
-        tiles = (f"{rows_} x ({_sum(strips(columns, bytes_ // width, name == 'AVX-512'))}) vectors with {name}"
-                 for name, bytes_, rows_ in _WIDTHS)  # fmt: skip
-        how = f"tiles of {', '.join(tiles)}"
+        depth, k, here = node.depth[-1], size(tuple(lv.extent for lv in node.depth)).value, n if turned else m
+        first, second = (depth.b, depth.a) if turned else (depth.a, depth.b)
+        parts = []
+        for name, bytes_, rows_, block in _WIDTHS:
+            lanes, run = bytes_ // width, depth.extent.value
+            if first.is_one() and here is not None and k and run and here > 1 and (second.is_one() or here >= 32) and (
+                    dotted(here, columns, k, run, second.is_one(), lanes, name == "AVX-512", block)):  # fmt: skip
+                parts.append(f"inner products of eight rows with {name}")
+                continue
+            vectors = _sum(strips(columns, lanes, name == "AVX-512"))
+            parts.append(f"{'' if parts and ' x (' in parts[-1] else 'tiles of '}{rows_} x ({vectors}) vectors with {name}")
+        how = ", ".join(parts)
     if turned:
         return f"its transpose in {how}"
     return how + ("; of few rows, its transpose" if turned is None else "")
+
+
+def dotted(m: int, n: int, k: int, run: int, along: bool, lanes: int, masks: bool, block: int) -> bool:
+    """Whether n columns are inner products with the rows and not tiles: what gw_dotted says, with ``lanes`` reals in a vector,
+    runs of so many steps of the depth, blocks of so many, and columns that lie along the depth or must be laid out so."""
+    rows, over = (m + 7) // 8, run % lanes
+    vectors = k // run * (run // lanes + ((over > 0) if masks else over))
+    fits = (8 + n) * min(k, block) * (64 if masks else 32) // lanes <= 32768
+    tile, laid = rows * k * (4 if masks and n <= lanes // 2 else 8), k * n
+    inner = rows * n * ((12 if fits else 16) * vectors + 24) + (0 if along else 3 * laid)
+    return n == 1 or inner < tile + (laid if along else 0)
 
 
 def strips(n: int, width: int, halves: bool) -> list[str]:
