@@ -77,9 +77,9 @@ if (_clang := shutil.which("clang")) and CC is not None and "clang" not in CC:
     BUILDS["clang"] = [_clang, "-O3", "-ffp-contract=fast", *_wide]
 
 
-def compile_library(folder: Path, name: str, build: Sequence[str]) -> ctypes.CDLL:
+def compile_library(folder: Path, name: str, build: Sequence[str], source: str = "") -> ctypes.CDLL:
     text, binary = folder / f"{name}.c", folder / f"{name}.so"
-    text.write_text(SOURCE)
+    text.write_text(source or SOURCE)
     command = [*build, *FLAGS, f"-I{INCLUDE}", str(text), "-o", str(binary), "-pthread"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -545,12 +545,13 @@ class KernelWriter(Sums):
             self.lines.add(f"{pad}{name} = {text}", node.origin)
         a, b, c = map(self._start, (node.a, node.b, node.c))
         onto, kind = self._start(node.onto) if node.onto else c, "relu" if node.relu else "as_it_is"
+        ended = node.ended or node.filtered == "places"
 
         def sizes(*dims: Dim) -> str:
             return ", ".join(dim_text(d, self.spell) for d in dims)
 
         def steps(*levels: Level) -> tuple[Dim, ...]:
-            return tuple(lv.d if node.onto else lv.c for lv in levels) if node.ended else ()
+            return tuple(lv.d if node.onto else lv.c for lv in levels) if ended else ()
 
         columns = node.columns
         if len(node.rows) == len(node.depth) == 1 and columns.c.is_one() and not node.guard:
@@ -578,6 +579,8 @@ class KernelWriter(Sums):
             self.lines.add(f"{pad}     {beta.text}, {c}, {sizes(rows.c)})", node.origin)
             return
         call = f"contract_guarded({int(node.guard == 'b')}, " if node.guard else "contract_onto(" if node.ended else "contract("
+        if node.filtered:
+            call = "winograd(" if node.filtered == "places" else "winograd_weights("
         self.used.add(call.partition("(")[0])
         none = Level((), Dim.of(1), Dim.of(0), Dim.of(0), Dim.of(0))
         rows_text = [sizes(lv.extent, lv.a, lv.c, *steps(lv)) for lv in (*(none,) * (LEVELS - len(node.rows)), *node.rows)]
@@ -586,7 +589,7 @@ class KernelWriter(Sums):
         inner = pad + " " * (call.index("(") + 1)
         self.lines.add(f"{inner}{',  '.join(depth_text)},", node.origin)
         self.lines.add(f"{inner}{sizes(columns.extent, columns.b, columns.c, *steps(columns))},", node.origin)
-        ending = f"{onto}, {kind}, " if node.ended else ""
+        ending = f"{onto}, {kind}, " if ended else ""
         self.lines.add(f"{inner}{alpha.text}, {a}, {b}, {beta.text}, {ending}{c})", node.origin)
 
 

@@ -186,7 +186,7 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     lines.append('    ctypedef const long long *indices "gw_read_i64"')
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
     own = """above below choose contract contract_guarded contract_onto gemm gemm_move gemm_onto inf move nan pi pick rank
-             root share step_power stream stride transpose""".split()
+             root share step_power stream stride transpose winograd winograd_weights""".split()
     for name in sorted(used.difference(own, _BLOCKS, _GAMMA, _CIRCULAR, _SHARED, {BELOW}, E.DRAWS)):
         arguments = f"{real}, {real}" if name in _TWO else real
         lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
@@ -268,7 +268,7 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
         lines.append(f"              const {real} *a, Py_ssize_t a_row, Py_ssize_t a_column,")
         lines.append(f"              const {real} *b, Py_ssize_t b_row, Py_ssize_t b_column,")
         lines.append(f"              {real} beta, {real} *c, Py_ssize_t c_row) noexcept")
-    if used & {"gemm_onto", "contract_onto"}:
+    if used & {"gemm_onto", "contract_onto", "winograd"}:
         lines.append('cdef extern from "gradwright/contract.h" nogil:')
         lines.append("    # how a result is stored: as it is, or 0 for what is not above it")
         lines.append('    int as_it_is "GW_AS_IT_IS", relu "GW_RELU"')
@@ -279,13 +279,19 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
         lines.append(f"                   const {real} *b, Py_ssize_t b_row, Py_ssize_t b_column,")
         lines.append(f"                   {real} beta, const {real} *d, Py_ssize_t d_row, Py_ssize_t d_column, int stored,")
         lines.append(f"                   {real} *c, Py_ssize_t c_row) noexcept")
-    for name in ("contract", "contract_onto", "contract_guarded"):
+    for name in ("contract", "contract_onto", "contract_guarded", "winograd", "winograd_weights"):
         if name not in used:
             continue
-        onto = name == "contract_onto"
+        onto = name in ("contract_onto", "winograd")
         guarded = name == "contract_guarded"
-        lines.append(f'cdef extern from "gradwright/{"guarded" if guarded else "contract"}.h" nogil:')
-        if guarded:
+        header = name.removesuffix("_weights") if name.startswith("winograd") else "guarded" if guarded else "contract"
+        lines.append(f'cdef extern from "gradwright/{header}.h" nogil:')
+        if name == "winograd":
+            lines.append("    # contract_onto, where rows are places (image, y, x) and the depth is a filter of 3 x 3 pixels:")
+            lines.append("    # 16 products for each 2 x 2 places instead of 36 (Winograd 1980; Lavin and Gray 2016)")
+        elif name == "winograd_weights":
+            lines.append("    # contract, where rows are a filter and the depth is places: the same for its gradient")
+        elif guarded:
             lines.append("    # contract, in which a zero of a (guard 0) or of b (guard 1) wins, whatever it is multiplied by")
         elif onto:
             lines.append("    # c[i, j] = alpha * sum(a[i, l] * b[l, j] for l) + beta * d[i, j]: three loops over rows, each")

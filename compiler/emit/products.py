@@ -29,7 +29,9 @@ def told(nests: Sequence[Nest], dtype: str) -> list[str]:
 def _how(node: Product, m: Dim, n: Dim, k: Dim, dtype: str) -> str:
     count = (m * n * k).value
     plain = len(node.rows) == len(node.depth) == 1 and node.columns.c.is_one() and not node.guard
-    if count is not None and count <= WRITTEN_OUT and plain:
+    if node.filtered:
+        how = "by Winograd's minimal filtering, 4 multiplications for 9"
+    elif count is not None and count <= WRITTEN_OUT and plain:
         how = "written out"
     elif count is not None and count <= FEW:
         how = "plain loops"

@@ -10,6 +10,7 @@ from ..graph.ir import Access, Ix, Origin, Value
 from ..graph.shapes import Dim
 from ..passes.kernels import Kernel
 from ..passes.products import Level
+from .filters import Filtered
 
 Store = Literal["=", "+=", "*=", "max=", "min="]
 
@@ -50,7 +51,8 @@ class Product:
     The epilogue of an SGD step on parameters (also in a packed layout, by its strides) is ``alpha = -lr, beta = 1 - lr*decay``,
     over the scalars in ``args``. With ``onto`` it is added to that instead of c, as to a bias, and with ``relu``, what is not
     above 0 is stored as 0 (NaN is stored as it is). Where ``guard`` is "a" or "b", a zero of that one wins, whatever it is
-    multiplied by. With ``moves``, c is the gradient of that parameter, which moves by it, some rows at a time: c as a whole is
+    multiplied by. Where it is ``filtered``, it is a convolution, or its weights' gradient, by Winograd's algorithm. With
+    ``moves``, c is the gradient of that parameter, which moves by it, some rows at a time: c as a whole is
     never there.
     """
 
@@ -68,6 +70,7 @@ class Product:
     moves: str = ""
     onto: Access | None = None
     relu: bool = False
+    filtered: Filtered = ""
 
     @property
     def ended(self) -> bool:

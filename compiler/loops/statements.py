@@ -13,6 +13,7 @@ from ..graph.patterns import Running, ranking, running, written_box, written_onc
 from ..graph.rewrite import prune, substitute_access, substitute_ix
 from ..graph.shapes import Dim, size
 from ..passes.products import arrange
+from .filters import Filtered, filtered
 from .ir import ArgBest, Assign, Loop, Node, Product, Rank, Store
 from .items import UNROLLED, Item, Scale, takes_gate
 from .joins import BLOCKED
@@ -229,9 +230,14 @@ class Statements:
         a, b, c = (substitute_access(x, zero, dict(loops)) for x in (eqn.args[way.a], eqn.args[1 - way.a], c))
         adds = item.accumulates or bool(way.around) or onto is not None
         scale = item.scale or Scale(E.ONE, E.ONE if adds else E.ZERO, ())
+        relu = ending is not None and ending.relu
+        form: Filtered = "" if way.guard else filtered(way.rows, way.depth, way.columns)
+        # what is computed anew where a sum is not finite must still be there
+        if (scale.beta is not E.ZERO and (onto is None or not way.columns.d.is_one())) or (form == "weights" and (relu or onto)):
+            form = ""
         nodes: list[Node] = [Product(way.rows, way.depth, way.columns, a, b, c, scale.alpha, scale.beta, eqn.origin, scale.args,
                                      way.guard, onto=None if onto is None else substitute_access(onto, zero, dict(loops)),
-                                     relu=ending is not None and ending.relu)]  # fmt: skip
+                                     relu=relu, filtered=form)]  # fmt: skip
         for variable, extent in reversed(loops):
             nodes = [Loop(variable, extent, tuple(nodes))]
         return [*before, *nodes]

@@ -52,6 +52,7 @@ def _body(nodes: Sequence[Node], depth: int) -> Iterator[str]:
                 sizes = f"{high} x {node.columns.extent} x {deep}"
                 what = f"# {sizes}" + (f", zeros of {node.guard} win" if node.guard else "")
                 what += f", moves {node.moves}" if node.moves else ""
+                what += f", {node.filtered} of a filter" if node.filtered else ""
                 what += ", what is above 0 of it" if node.relu else ""
                 onto = node.onto or node.c
                 yield f"{pad}{node.c} = {show(node.alpha)} * {node.a} @ {node.b} + {show(node.beta)} * {onto}    {what}"

@@ -30,12 +30,16 @@
    A product that wants a transposed operand packed has it turned in squares, in registers; gw_transpose_f32 is that alone:
    to[j*to_row + i] = from[i*from_row + j] for i < rows, j < columns.
 
+   gw_products_f32 is `count` small products side by side, C = A B + beta C: m rows by a strip of up to three vectors, whose
+   rows in B and in C follow one another. Each operand is so far apart from the next.
+
    Nothing depends on the machine but the width of its vectors (vector.h) and the number of its registers. */
 #ifndef GRADWRIGHT_CONTRACT_H
 #define GRADWRIGHT_CONTRACT_H
 
 #include "object.h"
 #include "vector.h"
+#include "ending.h"
 #include "blocking.h"
 
 #if defined(GW_OBJECT_CONTRACT)
@@ -45,9 +49,6 @@
 #else
 #define GW_CONTRACT_ENTRY GW_CALLED
 #endif
-
-/* How a result is stored: as it is, or 0 for what is not above it (NaN is stored as it is). */
-enum { GW_AS_IT_IS = 0, GW_RELU = 1 };
 
 #define GW_ENTRIES(REAL, s) \
     GW_CONTRACT_ENTRY void gw_contract_##s( \
@@ -68,7 +69,10 @@ enum { GW_AS_IT_IS = 0, GW_RELU = 1 };
         ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, REAL alpha, const REAL* a, ptrdiff_t a_row, ptrdiff_t a_col, const REAL* b, \
         ptrdiff_t b_row, ptrdiff_t b_col, REAL beta, REAL* c, ptrdiff_t c_row); \
     GW_CONTRACT_ENTRY void gw_transpose_##s(ptrdiff_t rows, ptrdiff_t columns, const REAL* from, ptrdiff_t from_row, REAL* to, \
-                                            ptrdiff_t to_row);
+                                            ptrdiff_t to_row); \
+    GW_CONTRACT_ENTRY void gw_products_##s(ptrdiff_t count, ptrdiff_t m, ptrdiff_t vectors, ptrdiff_t k, const REAL* a, \
+                                           ptrdiff_t a_row, ptrdiff_t a_col, ptrdiff_t a_apart, const REAL* b, ptrdiff_t b_apart, \
+                                           REAL beta, REAL* c, ptrdiff_t c_apart);
 GW_ENTRIES(float, f32)
 GW_ENTRIES(double, f64)
 #undef GW_ENTRIES
@@ -89,18 +93,6 @@ GW_ENTRIES(double, f64)
 
 /* Up to this many multiply-adds, nothing is packed and no table is made. */
 #define GW_SMALL 256.0
-
-/* A vector of B is read once for all rows of a tile. Left to itself, gcc reads it again for each of four rows, and a tile of
-   4 x 2 goes at 70% of the peak instead of 98%. */
-#if defined(__AVX512F__)
-#define GW_HOLD(x) __asm__("" : "+v"(x))
-#elif defined(__FMA__)
-#define GW_HOLD(x) __asm__("" : "+x"(x))
-#elif defined(__aarch64__)
-#define GW_HOLD(x) __asm__("" : "+w"(x))
-#else
-#define GW_HOLD(x)
-#endif
 
 /* Where there are masks, a tile that hangs over the right edge of C writes its columns by them, and a strip may be half a vector
    wide: that takes half the time of a whole one on some processors, and nowhere longer. */

@@ -14,8 +14,6 @@ GW_INLINE GW_NAME(gw_vec) GW_NAME(gw_high)(GW_NAME(gw_vec) x, GW_NAME(gw_vec) y)
 
 /* ---- tiles: R rows by 1, 2 or 3 vectors, or by half of one, all of it in registers ---- */
 
-/* What the sums are multiplied by, and D, which is not read where beta is 0; and whether 0 is stored for what is not above it. */
-typedef struct { GW_REAL alpha, beta; int relu; } GW_NAME(gw_ending);
 /* Row i of D begins at at[i], and its columns lie `j` apart. */
 typedef struct { const GW_REAL* d; const ptrdiff_t* at; ptrdiff_t j; } GW_NAME(gw_addend);
 
@@ -59,22 +57,11 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
     GW_STORE(c + c_at[i] + GW_W, c##i##_1); \
     GW_MASKED(gw_mem, c + c_at[i] + 2 * GW_W, c##i##_2, mask);
 #define GW_PUTh(i) GW_MASKED(gw_half_mem, c + c_at[i], c##i##_0, mask);
-/* alpha sum + beta d: the first product is rounded, wherever that is done. */
-#define GW_ENDED(sum, d) \
-    sum *= ending.alpha; \
-    GW_HOLD(sum); \
-    if (ending.beta != 0) sum += ending.beta * (d); \
-    if (ending.relu) GW_CUT(sum)
 #define GW_ENDED_ONE(sum, d) \
     sum *= ending.alpha; \
     GW_HOLD(sum); \
     if (ending.beta != 0) sum += ending.beta * (d); \
     if (ending.relu && sum <= 0) sum = 0;
-/* NaN stays. */
-#define GW_CUT(x) { \
-    const __typeof__(x <= x) below = x <= (__typeof__(x)){0}; \
-    x = (__typeof__(x))(~below & (__typeof__(x <= x))x); \
-}
 #define GW_CUT1(i) GW_CUT(c##i##_0)
 #define GW_CUT2(i) GW_CUT1(i) GW_CUT(c##i##_1)
 #define GW_CUT3(i) GW_CUT2(i) GW_CUT(c##i##_2)
@@ -1148,6 +1135,26 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_gemm_any)(
     GW_NAME(gw_gemm_onto)(m, n, k, alpha, a, a_row, a_col, b, b_row, b_col, beta, c, c_row, 1, 0, c, c_row);
 }
 
+GW_CONTRACT_ENTRY void GW_NAME(gw_products)(ptrdiff_t count, ptrdiff_t m, ptrdiff_t vectors, ptrdiff_t k, const GW_REAL* a,
+                                            ptrdiff_t a_row, ptrdiff_t a_col, ptrdiff_t a_apart, const GW_REAL* b,
+                                            ptrdiff_t b_apart, GW_REAL beta, GW_REAL* c, ptrdiff_t c_apart) {
+    ptrdiff_t a_at[GW_MOST_ROWS + 8], c_at[GW_MOST_ROWS];
+    const ptrdiff_t width = vectors * GW_W;
+    const gw_run run = {0, 0, k};
+    const GW_NAME(gw_ending) ending = {1, beta, 0};
+    GW_NAME(gw_depth) depth = {&run, 1, a_col, width, 1, 0, ending};
+    for (ptrdiff_t i0 = 0; i0 < m; i0 += GW_MOST_ROWS, a += GW_MOST_ROWS * a_row, c += GW_MOST_ROWS * width) {
+        const ptrdiff_t in = m - i0 < GW_MOST_ROWS ? m - i0 : GW_MOST_ROWS;
+        for (ptrdiff_t i = 0; i < in; i++) a_at[i] = i * a_row, c_at[i] = i * width;
+        for (ptrdiff_t i = in; i < in + 8; i++) a_at[i] = a_at[in - 1];
+        for (ptrdiff_t x = 0; x < count; x++) {
+            GW_REAL* const to = c + x * c_apart;
+            const GW_NAME(gw_addend) add = {to, c_at, 1};
+            GW_NAME(gw_strip)(in, vectors, width, ending, &depth, a + x * a_apart, a_at, b + x * b_apart, add, to, c_at, 1);
+        }
+    }
+}
+
 #undef GW_INTERLEAVE
 #undef GW_ROW_ADD1
 #undef GW_ROW_ADD2
@@ -1197,9 +1204,7 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_gemm_any)(
 #undef GW_READh
 #undef GW_MASKED
 #undef GW_MASKED_READ
-#undef GW_ENDED
 #undef GW_ENDED_ONE
-#undef GW_CUT
 #undef GW_CUT1
 #undef GW_CUT2
 #undef GW_CUT3

@@ -1,0 +1,146 @@
+"""Convolutions of three by three that are left to Winograd's algorithm: which, and that their values and gradients are right."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gradwright.compiler import driver
+from gradwright.compiler.loops import filters
+from gradwright.runtime import SGD, load
+from test_contract_header import BUILDS, CC, compile_library
+from test_winograd_header import SOURCE
+
+LAYER = """\
+use    layers
+dtype  {dtype}
+size   {sizes}
+input  x[N, {channels}, Y, X]
+output y = x |> conv2d({filters}, {options}) as conv |> relu
+minimize mean(y**2)
+gradient loss wrt x
+"""
+
+
+def text(options: str = "kernel=3, pad=1", sizes: str = "N, Y = 12, X = 12", channels: int = 24, filters_: int = 32,
+         dtype: str = "float32") -> str:  # fmt: skip
+    return LAYER.format(dtype=dtype, sizes=sizes, channels=channels, filters=filters_, options=options)
+
+
+def kernels(model: str) -> dict[str, str]:
+    """Of each product, by the name of what it computes, the kernel that is called."""
+    pyx = driver.compile_model(model, stop_after="cython").text
+    calls = re.findall(r"^ +(\w+)\((?:[^()]|\([^()]*\))*?(\w+)(?: \+ [^,()]+)?\)$", pyx, re.MULTILINE)
+    names = ("contract", "contract_onto", "contract_guarded", "winograd", "winograd_weights", "gemm", "gemm_onto")
+    return {what: name for name, what in calls if name in names}
+
+
+def test_a_convolution_and_both_gradients() -> None:
+    found = kernels(text())
+    assert {"y": "winograd", "d_x_laid": "winograd", "d_conv_W_laid": "winograd_weights"}.items() <= found.items(), found
+
+
+@pytest.mark.parametrize("model", [
+    text("kernel=5, pad=2"), text("kernel=3, pad=1, stride=2"), text("kernel=3, pad=1, dilation=2"), text("kernel=1"),
+    text(channels=15), text(filters_=12), text(channels=3), text(sizes="N, Y = 2, X = 2"),
+])  # fmt: skip
+def test_what_is_none_or_would_not_gain(model: str) -> None:
+    assert not {"winograd", "winograd_weights"} & {*kernels(model).values()}
+
+
+@pytest.mark.parametrize("model", [
+    text("kernel=3"), text(sizes="N, Y, X"), text(sizes="N = 1, Y = 30, X = 20"), text(dtype="float64"),
+    text("kernel=3, pad=1, groups=2", channels=48, filters_=64), text(sizes="N, Y = 7, X = 9"),
+])  # fmt: skip
+def test_sizes_that_are_free_or_odd(model: str) -> None:
+    assert {"winograd", "winograd_weights"} <= {*kernels(model).values()}
+
+
+def test_a_convolution_written_by_indices() -> None:
+    model = """\
+dtype  float32
+size   N, Y = 16, X = 16
+input  x[N, Y, X, 32]
+param  K[3, 3, 32, 40] ~ normal(std=0.1)
+y[n, i, j, f] = sum(x[n, i + u, j + v, c] * K[u, v, c, f] for u, v, c)
+minimize mean(y**2)
+"""
+    assert {"winograd", "winograd_weights"} <= {*kernels(model).values()}
+
+
+def test_it_is_told() -> None:
+    head = driver.compile_model(text(), stop_after="cython").text.split('"""')[1]
+    how = "by Winograd's minimal filtering, 4 multiplications for 9"
+    assert f"y_t3 (144*N x 32 x 216) in predict, forward: {how}\n" in head
+    assert f"y (144*N x 32 x 216) in train: {how}, conv.b added in registers and relu taken there\n" in head
+
+
+CASES = {
+    "padded": text(sizes="N, Y = 9, X = 12"),
+    "free": text("kernel=3", sizes="N, Y, X", channels=17, filters_=19),
+    "groups": text("kernel=3, pad=1, groups=2", channels=40, filters_=64),
+    "float64": text(dtype="float64", sizes="N = 3, Y = 8, X = 11"),
+    "deep": """\
+use    layers
+dtype  float32
+size   N, Y = 16, X = 16
+input  x[N, 16, Y, X]
+index  y[N] < 5
+h = x |> conv2d(32, kernel=3, pad=1) as one |> relu
+skip = h
+h = h |> conv2d(32, kernel=3, pad=1, bias=False) as two |> batch_norm as norm |> relu
+h = relu(h + skip) |> max_pool2d(2) |> conv2d(40, kernel=3) as three |> tanh
+output scores = h |> global_avg_pool |> dense(5) as head
+minimize mean(softmax_cross_entropy(scores, y))
+gradient loss wrt x
+""",
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_as_the_interpreter_has_it(name: str) -> None:
+    """Values, gradients and what a step leaves: no further off than 1000 roundings of the largest, as promised."""
+    rng = np.random.default_rng(5)
+    built, slow = (load(CASES[name], name=f"filters_{name}", backend=backend) for backend in ("cython", "numpy"))
+    sizes = {"free": (2, 17, 10, 13), "float64": (3, 24, 8, 11), "groups": (2, 40, 12, 12), "deep": (4, 16, 16, 16)}
+    x = rng.normal(size=sizes.get(name, (3, 24, 9, 12)))
+    given = {"x": x, **({"y": rng.integers(0, 5, 4)} if name == "deep" else {})}
+    models = [module.Model(seed=3) for module in (built, slow)]
+    unit = np.finfo(np.float64 if name == "float64" else np.float32).eps / 2
+    (out, grad), (wanted_out, wanted_grad) = (model.value_and_grad(**given) for model in models)
+
+    def near(found: Any, wanted: Any, what: str) -> None:
+        assert np.max(abs(found - wanted)) <= 1000 * unit * np.max(abs(wanted)), what
+
+    for found, wanted in ((out, wanted_out), (grad, wanted_grad)):
+        for field, value in wanted._asdict().items():
+            near(found[field], value, field)
+    for model in models:
+        model.step(SGD(lr=0.1), **given)
+    near(models[0].theta, models[1].theta, "after a step")
+
+
+def test_a_pixel_that_is_nan_reaches_what_reads_it_and_nothing_else() -> None:
+    module = load(text("kernel=3, pad=1", sizes="N, Y = 8, X = 8", dtype="float32"), name="filters_nan")
+    model = module.Model(seed=1)
+    x = np.random.default_rng(1).normal(size=(2, 24, 8, 8))
+    for value in (np.nan, np.inf):
+        x[1, 3, 2, 5] = value
+        y = model.predict(x=x).y
+        touched = np.zeros((8, 8), bool)
+        touched[1:4, 4:7] = True
+        assert np.isfinite(y[0]).all() and np.isfinite(y[1][:, ~touched]).all()
+        assert np.isnan(y[1][:, touched]).all() if np.isnan(value) else not np.isfinite(y[1][:, touched]).all()
+
+
+@pytest.mark.skipif(CC is None, reason="needs a C compiler")
+def test_the_header_takes_what_is_left_to_it(tmp_path: Path) -> None:
+    """As many channels, and as few of them where vectors are widest."""
+    source = SOURCE + "int most(void) { return GW_MOST_CHANNELS; }\n"
+    library = compile_library(tmp_path, "most", BUILDS[sorted(BUILDS)[-1]], source)
+    assert library.most() == filters.MOST_CHANNELS and library.width() <= 4 * filters.WIDTH
+    assert ctypes.sizeof(ctypes.c_float) == 4
