@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import random
 import re
 from pathlib import Path
 from typing import Any
@@ -109,13 +110,17 @@ def test_as_the_interpreter_has_it(name: str) -> None:
     sizes = {"free": (2, 17, 10, 13), "float64": (3, 24, 8, 11), "groups": (2, 40, 12, 12), "deep": (4, 16, 16, 16)}
     x = rng.normal(size=sizes.get(name, (3, 24, 9, 12)))
     given = {"x": x, **({"y": rng.integers(0, 5, 4)} if name == "deep" else {})}
+    beside(built, slow, given, CASES[name])
+
+
+def beside(built: Any, slow: Any, given: dict[str, Any], what: str) -> None:
     models = [module.Model(seed=3) for module in (built, slow)]
-    unit = np.finfo(np.float64 if name == "float64" else np.float32).eps / 2
+    unit = np.finfo(np.float64 if "float64" in what else np.float32).eps / 2
+
+    def near(found: Any, wanted: Any, name: str) -> None:
+        assert np.max(abs(found - wanted)) <= 1000 * unit * np.max(abs(wanted)), f"{name}\n{what}"
+
     (out, grad), (wanted_out, wanted_grad) = (model.value_and_grad(**given) for model in models)
-
-    def near(found: Any, wanted: Any, what: str) -> None:
-        assert np.max(abs(found - wanted)) <= 1000 * unit * np.max(abs(wanted)), what
-
     for found, wanted in ((out, wanted_out), (grad, wanted_grad)):
         for field, value in wanted._asdict().items():
             near(found[field], value, field)
@@ -144,3 +149,35 @@ def test_the_header_takes_what_is_left_to_it(tmp_path: Path) -> None:
     library = compile_library(tmp_path, "most", BUILDS[sorted(BUILDS)[-1]], source)
     assert library.most() == filters.MOST_CHANNELS and library.width() <= 4 * filters.WIDTH
     assert ctypes.sizeof(ctypes.c_float) == 4
+
+
+def net(seed: int) -> tuple[str, tuple[int, ...]]:
+    """A random net of convolutions, most of them three by three with many channels, and the shape of its input."""
+    rng = random.Random(seed)
+    side, channels, images = rng.choice((9, 12, 14)), rng.choice((3, 16, 18)), rng.choice((1, 2, 5))
+    shape = (images, channels, side, side)
+    sizes = [name if rng.random() < 0.5 else f"{name} = {value}" for name, value in (("N", images), ("Y", side), ("X", side))]
+    lines = ["use    layers", f"dtype  {rng.choice(('float32', 'float64'))}", f"size   {', '.join(sizes)}"]
+    lines += [f"input  x[N, {channels}, Y, X]", "h = x"]
+    for k in range(rng.randint(2, 4)):
+        filters_, kernel, pad = rng.choice((16, 17, 24, 32, 36)), rng.choice((3, 3, 3, 1)), rng.choice((0, 1, 1, 2))
+        groups = 2 if channels >= 32 and channels % 2 == filters_ % 2 == 0 and rng.random() < 0.3 else 1
+        options = f"kernel={kernel}, pad={pad}, groups={groups}{rng.choice((', bias=False', '', ''))}"
+        lines.append(f"g = h |> conv2d({filters_}, {options}) as conv{k}")
+        if channels == filters_ and kernel == 2 * pad + 1 and rng.random() < 0.7:
+            lines.append("g = g + h")
+        side += 2 * pad - kernel + 1
+        ends = ["g |> relu", "g |> tanh", "g", f"g |> batch_norm as norm{k} |> relu"]
+        end = rng.choice([*ends, "g |> relu |> max_pool2d(2)"] if side >= 8 else ends)
+        lines.append(f"h = {end}")
+        side, channels = side // 2 if "pool" in end else side, filters_
+    return "\n".join([*lines, "minimize mean(h**2) + mean(h)", "gradient loss wrt x"]), shape
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+def test_random_nets(seed: int) -> None:
+    model, shape = net(seed)
+    built, slow = (load(model, name=f"filters_random_{seed}", backend=backend, threads=1 + seed % 3)
+                   for backend in ("cython", "numpy"))  # fmt: skip
+    beside(built, slow, {"x": np.random.default_rng(seed).normal(size=shape)}, model)
