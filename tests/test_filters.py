@@ -1,4 +1,4 @@
-"""Convolutions of three by three that are left to Winograd's algorithm: which, and that their values and gradients are right."""
+"""Convolutions that are left to Winograd's algorithm: which, and that their values and gradients are right."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def test_a_convolution_and_both_gradients() -> None:
 
 
 @pytest.mark.parametrize("model", [
-    text("kernel=5, pad=2"), text("kernel=3, pad=1, stride=2"), text("kernel=3, pad=1, dilation=2"), text("kernel=1"),
+    text("kernel=7, pad=3"), text("kernel=4"), text("kernel=5, pad=2, stride=2"),
+    text("kernel=3, pad=1, stride=2"), text("kernel=3, pad=1, dilation=2"), text("kernel=1"),
     text(channels=15), text(filters_=12), text(channels=3), text(sizes="N, Y = 2, X = 2"),
 ])  # fmt: skip
 def test_what_is_none_or_would_not_gain(model: str) -> None:
@@ -54,7 +55,7 @@ def test_what_is_none_or_would_not_gain(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", [
-    text("kernel=3"), text(sizes="N, Y, X"), text(sizes="N = 1, Y = 30, X = 20"), text(dtype="float64"),
+    text("kernel=3"), text("kernel=5, pad=2"), text(sizes="N, Y, X"), text(sizes="N = 1, Y = 30, X = 20"), text(dtype="float64"),
     text("kernel=3, pad=1, groups=2", channels=48, filters_=64), text(sizes="N, Y = 7, X = 9"),
 ])  # fmt: skip
 def test_sizes_that_are_free_or_odd(model: str) -> None:
@@ -76,12 +77,15 @@ minimize mean(y**2)
 def test_it_is_told() -> None:
     head = driver.compile_model(text(), stop_after="cython").text.split('"""')[1]
     how = "by Winograd's minimal filtering, 4 multiplications for 9"
+    assert "by Winograd's minimal filtering, 9 multiplications for 25\n" in (
+        driver.compile_model(text("kernel=5, pad=2"), stop_after="cython").text)
     assert f"y_t3 (144*N x 32 x 216) in predict, forward: {how}\n" in head
     assert f"y (144*N x 32 x 216) in train: {how}, conv.b added in registers and relu taken there\n" in head
 
 
 CASES = {
     "padded": text(sizes="N, Y = 9, X = 12"),
+    "five": text("kernel=5, pad=2", sizes="N, Y = 9, X = 12"),
     "free": text("kernel=3", sizes="N, Y, X", channels=17, filters_=19),
     "groups": text("kernel=3, pad=1, groups=2", channels=40, filters_=64),
     "float64": text(dtype="float64", sizes="N = 3, Y = 8, X = 11"),
@@ -145,10 +149,19 @@ def test_a_pixel_that_is_nan_reaches_what_reads_it_and_nothing_else() -> None:
 @pytest.mark.skipif(CC is None, reason="needs a C compiler")
 def test_the_header_takes_what_is_left_to_it(tmp_path: Path) -> None:
     """As many channels, and as few of them where vectors are widest."""
-    source = SOURCE + "int most(void) { return GW_MOST_CHANNELS; }\n"
+    source = SOURCE + """
+int taken(ptrdiff_t r, ptrdiff_t channels) {
+    const ptrdiff_t places[3][4] = {{1, 0, 0, 0}, {8, 40 * channels, 0, 0}, {8, channels, 0, 0}};
+    const ptrdiff_t filter[3][3] = {{r, 40 * channels, 0}, {r, channels, 0}, {channels, 1, 0}};
+    gw_filter_f32 f;
+    return gw_is_filter_f32(places, filter, 16, &f);
+}
+"""
     library = compile_library(tmp_path, "most", BUILDS[sorted(BUILDS)[-1]], source)
-    assert library.most() == filters.MOST_CHANNELS and library.width() <= 4 * filters.WIDTH
-    assert ctypes.sizeof(ctypes.c_float) == 4
+    for window, (most, *_) in filters.WINDOWS.items():
+        for channels in (filters.WIDTH, most):
+            assert library.taken(ctypes.c_ssize_t(window), ctypes.c_ssize_t(channels)), (window, channels)
+        assert not library.taken(ctypes.c_ssize_t(window), ctypes.c_ssize_t(most + 16))
 
 
 def net(seed: int) -> tuple[str, tuple[int, ...]]:
@@ -160,7 +173,7 @@ def net(seed: int) -> tuple[str, tuple[int, ...]]:
     lines = ["use    layers", f"dtype  {rng.choice(('float32', 'float64'))}", f"size   {', '.join(sizes)}"]
     lines += [f"input  x[N, {channels}, Y, X]", "h = x"]
     for k in range(rng.randint(2, 4)):
-        filters_, kernel, pad = rng.choice((16, 17, 24, 32, 36)), rng.choice((3, 3, 3, 1)), rng.choice((0, 1, 1, 2))
+        filters_, kernel, pad = rng.choice((16, 17, 24, 32, 36)), rng.choice((3, 3, 5, 1)), rng.choice((0, 1, 1, 2))
         groups = 2 if channels >= 32 and channels % 2 == filters_ % 2 == 0 and rng.random() < 0.3 else 1
         options = f"kernel={kernel}, pad={pad}, groups={groups}{rng.choice((', bias=False', '', ''))}"
         lines.append(f"g = h |> conv2d({filters_}, {options}) as conv{k}")

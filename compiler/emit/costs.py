@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..graph import expr as E
 from ..graph.shapes import Dim, size
+from ..loops import filters
 from ..loops.ir import ArgBest, Assign, Loop, Nest, Node, Product, Rank
 
 TRANSCENDENTAL = frozenset(
@@ -20,10 +21,13 @@ def cost(body: E.Expr) -> tuple[int, int]:
 
 
 def multiplied(node: Product) -> Dim:
-    """The multiply-adds of a product; of each nine of a filter, Winograd's algorithm does four."""
+    """The multiply-adds of a product: of those of a filter, Winograd's algorithm does some."""
     every = size(tuple(lv.extent for lv in node.levels))
-    ninth = every.divide_exactly(9) if node.filtered else None
-    return every if ninth is None else ninth * 4
+    if node.filtered:
+        done, plain = filters.multiplied(node.depth if node.filtered == "places" else node.rows)
+        part = every.divide_exactly(plain)
+        every = every if part is None else part * done
+    return every
 
 
 def operations(body: Sequence[Node]) -> tuple[Dim, Dim]:

@@ -287,8 +287,8 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
         header = name.removesuffix("_weights") if name.startswith("winograd") else "guarded" if guarded else "contract"
         lines.append(f'cdef extern from "gradwright/{header}.h" nogil:')
         if name == "winograd":
-            lines.append("    # contract_onto, where rows are places (image, y, x) and the depth is a filter of 3 x 3 pixels:")
-            lines.append("    # 16 products for each 2 x 2 places instead of 36 (Winograd 1980; Lavin and Gray 2016)")
+            lines.append("    # contract_onto, where rows are places (image, y, x) and the depth is a filter of r x r pixels:")
+            lines.append("    # (r+1)**2 products for each 2 x 2 places, not 4*r**2 (Winograd 1980; Lavin and Gray 2016)")
         elif name == "winograd_weights":
             lines.append("    # contract, where rows are a filter and the depth is places: the same for its gradient")
         elif guarded:

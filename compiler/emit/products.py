@@ -7,6 +7,7 @@ from itertools import groupby
 
 from ..graph import expr as E
 from ..graph.shapes import Dim, size
+from ..loops.filters import multiplied
 from ..loops.ir import Loop, Nest, Node, Product
 
 WRITTEN_OUT = 64  # multiply-adds of a product that gemm.h writes where it is called
@@ -30,7 +31,8 @@ def _how(node: Product, m: Dim, n: Dim, k: Dim, dtype: str) -> str:
     count = (m * n * k).value
     plain = len(node.rows) == len(node.depth) == 1 and node.columns.c.is_one() and not node.guard
     if node.filtered:
-        how = "by Winograd's minimal filtering, 4 multiplications for 9"
+        some, every = multiplied(node.depth if node.filtered == "places" else node.rows)
+        how = f"by Winograd's minimal filtering, {some} multiplications for {every}"
     elif count is not None and count <= WRITTEN_OUT and plain:
         how = "written out"
     elif count is not None and count <= FEW:
