@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 Backend = Literal["cython", "numpy"]
 _FORMAT: Final = 1  # of built modules in the cache
+_LOST: Final = 10  # how often a module may be thrown out by other processes before it is loaded
 
 
 class OutputError(GradwrightError):
@@ -439,7 +440,7 @@ def load_with(
 ) -> tuple[ModuleType, Result]:
     """As :func:`load`, with what the compilation said."""
     job = _job(model, dtype, sizes, backend, name, optimize, march, threads, checked, profiled)
-    for attempt in (1, 2):
+    for attempt in range(1, _LOST + 1):
         entry, cached = _obtain(job)
         path = entry.path(recall.importable(job.name, job.backend))
         try:
@@ -447,7 +448,7 @@ def load_with(
         except (ImportError, OSError) as error:
             if "which this machine lacks" in str(error):
                 raise OptionError(str(error)) from None
-            if attempt == 2:
+            if attempt == _LOST or (attempt > 1 and path.exists()):
                 from .build.toolchain import ToolchainError
 
                 cache.forget(entry.key)

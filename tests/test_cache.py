@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from gradwright.compiler import driver
@@ -411,6 +412,33 @@ def test_what_was_not_used_for_longest_goes_first(own_cache: Path, monkeypatch: 
     assert cache.info().limit == cache.LIMIT
 
 
+@pytest.mark.cold
+def test_what_is_put_there_is_counted(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str] = []
+    look = cache._tidy
+    monkeypatch.setattr(cache, "_tidy", lambda keep: (looks.append(keep[0]), look(keep)))
+    monkeypatch.setattr(cache, "_LOOK", 4)
+    monkeypatch.setenv("GRADWRIGHT_CACHE_SIZE", "2")  # MiB: room for six
+    for key in "0123":
+        cache.obtain(key * 64, fill)
+    assert looks == ["0"]  # which found nothing noted
+    for key in "456":
+        cache.obtain(key * 64, fill)
+    assert looks == ["0", "4", "6"]  # one is one too many
+    assert len(list((own_cache / "modules").iterdir())) == 6
+    for wrong in (b"many", b"\xff", None):
+        (own_cache / "size").unlink() if wrong is None else (own_cache / "size").write_bytes(wrong)
+        cache.forget("6" * 64)
+        cache.obtain("6" * 64, fill)
+        assert looks.pop() == "6" and int((own_cache / "size").read_text()) == cache.info().bytes
+    shutil.rmtree(own_cache / "modules")  # by somebody who notes nothing
+    for key in "789a":
+        cache.obtain(key * 64, fill)
+    assert looks == ["0", "4", "6", "7"] and int((own_cache / "size").read_text().split()[0]) < 400_000
+    cache.clear()
+    assert not (own_cache / "size").exists()
+
+
 @pytest.mark.parametrize("backend", ["cython", "numpy"])
 def test_an_entry_thrown_out_between_finding_and_loading(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process needs the room just then: the model is compiled again, by whichever way it was found."""
@@ -418,9 +446,9 @@ def test_an_entry_thrown_out_between_finding_and_loading(backend: str, monkeypat
     assert entry is not None
     find, thrown = cache.find, []
 
-    def find_and_lose(key: str) -> cache.Entry | None:
-        found = find(key)
-        if found is not None and len(thrown) < 2:  # first for the short way, then for the driver's
+    def find_and_lose(key: str, room: str = "modules") -> cache.Entry | None:
+        found = find(key, room)
+        if room == "modules" and found is not None and len(thrown) < 2:  # first for the short way, then for the driver's
             thrown.append(key)
             cache.forget(key)
         return found
@@ -428,6 +456,22 @@ def test_an_entry_thrown_out_between_finding_and_loading(backend: str, monkeypat
     monkeypatch.setattr(cache, "find", find_and_lose)
     assert value(load("gate.gw", backend=backend)) == pytest.approx(RIGHT, rel=1e-14)
     assert thrown[0] == entry.key
+
+
+def test_an_entry_thrown_out_as_soon_as_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other processes need the room again and again."""
+    obtain, thrown = cache.obtain, []
+
+    def obtain_and_lose(*arguments: Any) -> cache.Entry:
+        made = obtain(*arguments)
+        if len(thrown) < 4:
+            thrown.append(made.key)
+            cache.forget(made.key)
+        return made
+
+    monkeypatch.setattr(cache, "obtain", obtain_and_lose)
+    assert value(load("gate.gw", backend="numpy", name="lost")) == pytest.approx(RIGHT, rel=1e-14)
+    assert len(thrown) == 4
 
 
 def test_processes_load_while_others_throw_out(tmp_path: Path) -> None:

@@ -77,12 +77,20 @@ if (_clang := shutil.which("clang")) and CC is not None and "clang" not in CC:
     BUILDS["clang"] = [_clang, "-O3", "-ffp-contract=fast", *_wide]
 
 
+_compiled: dict[tuple[str, ...], bytes] = {}
+
+
 def compile_library(folder: Path, name: str, build: Sequence[str], source: str = "") -> ctypes.CDLL:
+    """The header, compiled once for each build: every call gets a copy, whose threads are its own."""
     text, binary = folder / f"{name}.c", folder / f"{name}.so"
-    text.write_text(source or SOURCE)
-    command = [*build, *FLAGS, f"-I{INCLUDE}", str(text), "-o", str(binary), "-pthread"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    key = (source or SOURCE, *build)
+    if key not in _compiled:
+        text.write_text(key[0])
+        command = [*build, *FLAGS, f"-I{INCLUDE}", str(text), "-o", str(binary), "-pthread"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        _compiled[key] = binary.read_bytes()
+    binary.write_bytes(_compiled[key])
     return ctypes.CDLL(str(binary))
 
 

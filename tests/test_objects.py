@@ -23,7 +23,7 @@ from gradwright.compiler.build.compile import build_module, headers, translate
 from gradwright.compiler.build.modules import import_file, suffix
 from gradwright.compiler.build.objects import Headers, Object, Objects
 from gradwright.compiler.build.options import LEVELS, OptionError
-from gradwright.compiler.build.parts import cut
+from gradwright.compiler.build.parts import computing
 from gradwright.compiler.build.toolchain import BuildError
 from gradwright.compiler.emit.updates import library_header
 from gradwright.runtime.errors import NotFiniteError
@@ -362,30 +362,123 @@ def test_a_long_module_that_is_checked_is_not_cut() -> None:
         module.Model().value_and_grad(x=np.array([1.0, -1.0]))
 
 
-def test_a_c_file_is_cut_where_nothing_of_python_is(tmp_path: Path) -> None:
-    text = translate("long", driver.compile_model(long_model(60), stop_after="cython", name="long").text, tmp_path).read_text()
-    done, computing, count = cut(text)
-    assert count > 1
-    place = {name: int(part) for part, name in re.findall(r"^#if GW_IN\((\d)\)\nGW_APART void __pyx_f_\w*?long_(\w+)\(", done,
-                                                          re.MULTILINE)}  # fmt: skip
-    assert set(place.values()) == set(range(count))
-    assert place["train"] > 0 and place["_kernel"] == place["_update"] == 0
-    assert done.count("GW_APART void __pyx_f_") == text.count("static void __pyx_f_")
-    # what computes needs nothing of Python
-    assert "Python.h" not in computing and "module.h" not in computing and "PyObject" not in computing
-    there = set(re.findall(r"^#if GW_IN\((\d)\)\nGW_APART void __pyx_f_\w*?long_(\w+)\(", computing, re.MULTILINE))
-    assert there == {(str(part), name) for name, part in place.items() if part}
+def written(text: str, folder: Path, name: str = "long") -> tuple[str, str]:
+    """A model's Cython text, and what Cython makes of it."""
+    pyx = driver.compile_model(text, stop_after="cython", name=name).text
+    return pyx, translate(name, pyx, folder).read_text(encoding="utf-8")
 
 
-def test_a_part_that_needs_more_of_cython_than_is_known_has_all_of_it(tmp_path: Path) -> None:
-    text = translate("long", driver.compile_model(long_model(60), stop_after="cython", name="long").text, tmp_path).read_text()
-    place = re.search(r"^static void __pyx_f_\w*?train\(.*?\) \{\n", text, re.MULTILINE)
-    assert place is not None
-    for odd in ("if (unlikely(1)) return;", "(void)__PYX_NAN();"):
-        changed = text[: place.end()] + f"  {odd}\n" + text[place.end() :]
-        assert cut(changed).computing == cut(changed).module and cut(changed).parts > 1
-    remark = text[: place.end()] + "  /* Python is likely to be mentioned by PyPeople */\n" + text[place.end() :]
-    assert cut(remark).computing != cut(remark).module
+def test_what_computes_is_compiled_without_python(tmp_path: Path) -> None:
+    pyx, text = written(long_model(60), tmp_path)
+    found = computing(text, pyx)
+    assert found is not None and found.parts > 1
+    place = re.findall(r"^#if GW_IN\((\d)\)\nGW_APART [^(;]*__pyx_f_\w*?long_(\w+)\(", found.text, re.MULTILINE)
+    assert {int(part) for part, _ in place} == set(range(found.parts))
+    every = re.findall(r"^static [^(;=\n]*__pyx_f_\w*?long_(\w+)\([^;\n]*\{$", text, re.MULTILINE)
+    assert sorted(name for _, name in place) == sorted(every) and {"train", "_kernel", "_update"} < set(every)
+    assert not re.search(r"Python\.h|module\.h|PyObject", found.text)
+    assert len(found.text) < len(text) - 150_000
+    whole = computing(text, pyx, whole=True)
+    assert whole is not None and whole.parts == 1 and whole.text.count("#if GW_IN(0)") == found.text.count("#if GW_IN(")
+
+
+def test_what_is_not_as_expected_is_left_to_cython(tmp_path: Path) -> None:
+    """Each of these is Cython's file with something that cannot do without Python, or is not understood."""
+    pyx, text = written("size N\ninput x[N]\nparam w[3] = 1\nc = [0.5, -2, 4]\nminimize sum(x) * sum(c * w)\n",
+                        tmp_path)  # fmt: skip
+    found = computing(text, pyx)
+    assert found is not None
+    assert re.search(r"^CYTHON_UNUSED static const \w+ \w+\[3\] = \{0\.5, -2\.0, 4\.0\};$", found.text, re.MULTILINE)
+    train = re.search(r"^static void __pyx_f_\w*?train\(.*?\) \{\n", text, re.MULTILINE)
+    filled = re.search(r"^  (__pyx_t_\d+)\[0\] = __pyx_f_\w+;\n", text, re.MULTILINE)
+    table = re.search(r"^static \w+ (__pyx_v_\w+)\[3\];\n", text, re.MULTILINE)
+    run = text.index("/*--- Execution code ---*/\n") + len("/*--- Execution code ---*/\n")
+    assert train and filled and table
+
+    def with_(at: int, more: str) -> str:
+        return text[:at] + more + text[at:]
+
+    assert computing(with_(train.end(), "  /* Python is likely to be mentioned by PyPeople */\n"), pyx) is not None
+    for odd in ("if (unlikely(1)) return;", "(void)__PYX_NAN();", "PyErr_Clear();", "__pyx_mstate_global->__pyx_d = 0;",
+                f"{table[1]}[1] = 2;", f"({table[1]}[1]) += 2;", f"read(&({table[1]}[0]));"):  # fmt: skip
+        assert computing(with_(train.end(), f"  {odd}\n"), pyx) is None, odd
+    for odd in ("static int helper(void) { return 1; }\n", "static PyObject *__pyx_pf_1m_f(PyObject *s) {\n  return s;\n}\n"):
+        assert computing(with_(train.start(), odd), pyx) is None, odd
+    for odd in ("  __pyx_t_1 = PyLong_FromLong(1);\n", f"  {filled[1]}[1] = f(3);\n", f"  {filled[1]}[2] = 1.0;\n",
+                f"  memcpy(&({table[1]}[0]), {filled[1]}, sizeof({table[1]}[0]) * (3));\n"):  # fmt: skip
+        assert computing(with_(run, odd), pyx) is None, odd
+    for before, after in ((filled[0], ""), ("gwm_install(", "gwm_install2("), ("__pyx_n_u_SPEC", "__pyx_n_u_OTHER"),
+                          (table[0], f"{table[0]}static int {table[1]}_;\n"), (table[0], ""), ("PyInit_long(", "PyInitU_long("),
+                          ("/* Early includes */\n", '/* Early includes */\n#include "gradwright/checked.h"\n'),
+                          ("/*--- Wrapped vars code ---*/", ""), ("/* #### Code section: module_code ### */", "")):  # fmt: skip
+        assert before in text and computing(text.replace(before, after), pyx) is None, before
+    for before, after in (('"""long', '"""\\0long'), ('_SPEC = """', "_SPEC = '''"), ('"""', "")):
+        assert before in pyx and computing(text, pyx.replace(before, after)) is None, before
+    assert computing("", "") is None and computing(text + text, pyx) is None
+
+
+def test_a_module_that_is_left_to_cython_is_built_as_it_is(tmp_path: Path) -> None:
+    pyx = driver.compile_model(GATE, stop_after="cython", name="more").text + '\n\nMORE = [2.0 ** k for k in range(3)]\n'
+    for level in (0, 1):
+        (tmp_path / str(level)).mkdir()
+        path = build_module("more", pyx, tmp_path / str(level), tools=toolchain.toolchain().at_level(level))
+        module = import_file("more", path, f"{level}" * 64)
+        assert value(module) == pytest.approx(RIGHT, rel=1e-14) and module.MORE == [1.0, 2.0, 4.0]
+
+
+ODD = r"""
+"a \\ b \n ??/ \" c": é ∂ 漢 😀 %s
+\x7f three ''' three
+"""
+
+
+def test_what_python_sees_is_what_cython_would_have_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module that the build links an init to, beside that whose init is Cython's, from one text."""
+    model = "".join(f"# {line}\n" for line in ODD.splitlines()) + GATE
+    pyx = driver.compile_model(model, stop_after="cython", name="seen").text
+    found = []
+    for kind in ("linked", "cython"):
+        (tmp_path / kind).mkdir()
+        if kind == "cython":
+            monkeypatch.setattr("gradwright.compiler.build.compile.computing", lambda *text, whole: None)
+        path = build_module("seen", pyx, tmp_path / kind, tools=toolchain.toolchain().at_level(0))
+        found.append(import_file("seen", path, kind))
+    linked, cython = found
+    assert linked.__doc__ == cython.__doc__ and "漢 😀 %s" in str(linked.__doc__) and linked._SPEC == cython._SPEC
+    assert {*vars(linked)} <= {*vars(cython)} <= {*vars(linked), "__test__", "__builtins__"}
+    assert type(linked) is type(cython) is ModuleType
+    assert value(linked) == value(cython) == pytest.approx(RIGHT, rel=1e-14)
+
+
+def test_a_module_is_there_once_in_a_process(tmp_path: Path) -> None:
+    """Its kernels and its types have one place: whoever imports the file again gets the same module."""
+    path = driver.compile_model(GATE, name="once", out=tmp_path).files
+    assert any(p.name == f"once{suffix()}" for p in path)
+    program = f"""
+import importlib, sys
+sys.path.insert(0, {str(tmp_path)!r})
+import once
+model = once.Model
+assert importlib.reload(once) is once and once.Model is model
+del sys.modules["once"]
+import once as again
+assert again is once and again.Model is model
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+import os
+there, back = os.pipe()
+text = ["import os, sys", "sys.path.insert(0, {str(tmp_path)!r})", "try:", "    import once", "except BaseException as error:",
+        "    os.write(%d, str(error).encode())" % back]
+interpreters.run_string(interpreters.create(), "\\n".join(text))
+os.close(back)
+print(os.read(there, 1000).decode())
+os._exit(0)  # NumPy need not be taken down in two interpreters
+"""
+    done = subprocess.run([sys.executable, "-u", "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "one interpreter of a process" in done.stdout or "does not support loading in subinterpreters" in done.stdout
 
 
 def test_what_computes_calls_nothing_undeclared(tmp_path: Path) -> None:
@@ -393,24 +486,6 @@ def test_what_computes_calls_nothing_undeclared(tmp_path: Path) -> None:
     (tmp_path / "some_parts.c").write_text("int f(void) { return nowhere(); }\n")
     with pytest.raises(BuildError, match="nowhere"):
         toolchain.toolchain().compile_object(tmp_path / "some_parts.c", tmp_path / "some.o", strict=True)
-
-
-def test_a_c_file_that_is_short_or_strange_is_left_whole() -> None:
-    for text in ("", "int main(void) { return 0; }\n", "/* #### Code section: module_code ### */\n" * 2):
-        assert cut(text) == (text, text, 1)
-    pieces = [f"/* #### Code section: {name} ### */\n" for name in ("module_code", "module_exttypes", "end")]
-    of_python = "static void __pyx_f_1m_f(void) {\n" + "  PyErr_Clear();\n" * 10000 + "}\n"
-    assert cut(pieces[0] + of_python + pieces[1] + pieces[2]).parts == 1
-    assert cut(pieces[0] + of_python.replace("PyErr_Clear", "clear") + pieces[1] + pieces[2]).parts == 2
-    of_module = of_python.replace("PyErr_Clear()", "__pyx_v_1m_x = 1")
-    assert cut(pieces[0] + of_module + pieces[1] + pieces[2]).parts == 1
-    # one that stays may be called by one that goes
-    calls = of_python.replace("PyErr_Clear", "__pyx_f_1m_f").replace("void __pyx_f_1m_f(", "void __pyx_f_1m_g(")
-    helper = "static double __pyx_f_1m_help(double x) {\n  PyErr_Clear();\n}\n"
-    done, _, count = cut(pieces[0] + of_module + calls + helper + pieces[1] + pieces[2])
-    assert count == 2 and "#if GW_IN(1)\nGW_APART void __pyx_f_1m_g(" in done
-    for kept in ("GW_APART void __pyx_f_1m_f(", "GW_APART double __pyx_f_1m_help("):
-        assert f"#if GW_IN(0)\n{kept}" in done
 
 
 # ---------------------------------------------------------------- Cython's process

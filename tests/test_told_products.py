@@ -12,6 +12,7 @@ from gradwright.compiler.emit import products
 from gradwright.compiler.emit.products import dotted, strips
 from test_contract_header import BUILDS, CC, INCLUDE, compile_library
 
+HEADER = '#include "gradwright/contract.h"\n'
 MODEL = """\
 dtype  float32
 size   N, D = {d}, H = {h}
@@ -65,11 +66,11 @@ def test_what_follows_a_product(output: str, how: str) -> None:
 
 @pytest.mark.skipif(CC is None, reason="needs a C compiler")
 def test_strips_are_those_of_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = test_contract_header.SOURCE + "long kind(long n) { return gw_strip_kind_f32(n, GW_MASKS, 0); }\n"
+    source = HEADER + "long kind(long n) { return gw_strip_kind_f32(n, GW_MASKS, 0); }\n"
     source += "long width(void) { return GW_VECTOR_BYTES / 4; }\nlong masks(void) { return GW_MASKS; }\n"
     monkeypatch.setattr(test_contract_header, "SOURCE", source)
     for name, build in BUILDS.items():
-        library = compile_library(tmp_path, name, build)
+        library = compile_library(tmp_path, name, [*build, "-O0"])  # what is decided, and nothing that is fast
         width, masks = library.width(), library.masks()
         for n in range(1, 40 * width):
             kind = library.kind(ctypes.c_long(n))
@@ -78,11 +79,11 @@ def test_strips_are_those_of_the_header(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.skipif(CC is None or not {"v3", "v4"} <= {*BUILDS}, reason="needs a C compiler, and the two widths that are told")
 def test_inner_products_are_those_of_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = test_contract_header.SOURCE + "long depth(void) { return GW_DEPTH; }\n"
+    source = HEADER + "long depth(void) { return GW_DEPTH; }\n"
     source += "long dotted(long m, long n, long k, long run, long along) { return gw_dotted_f32(m, n, k, run, along); }\n"
     monkeypatch.setattr(test_contract_header, "SOURCE", source)
     for (name, bytes_, _, block), level in zip(products._WIDTHS, ("v4", "v3"), strict=True):
-        library = compile_library(tmp_path, level, BUILDS[level])
+        library = compile_library(tmp_path, level, [*BUILDS[level], "-O0"])
         assert library.depth() == block
         asked = 0
         for m in (2, 8, 9, 31, 64, 300):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 _PRAGMA: Final = "#pragma GCC ivdep"
-_FUNCTION: Final = re.compile(r"^static [^\n(=;]*[ *]__pyx_f_\w+\([^;{]*\) \{\n.*?^\}$", re.MULTILINE | re.DOTALL)
+_FUNCTION: Final = re.compile(r"^(?:static|GW_APART) [^\n(=;]*[ *]__pyx_f_\w+\([^;{]*\) \{\n.*?^\}$", re.MULTILINE | re.DOTALL)
 _POINTER: Final = re.compile(r"^  __pyx_v_(\w+) = \(*__pyx_v_(\w+)\b", re.MULTILINE)
 _ARRAY: Final = re.compile(r"^  \w+ __pyx_v_(\w+)\[\d+\];$", re.MULTILINE)
 _COMMENT: Final = re.compile(r"/\*.*?\*/", re.DOTALL)

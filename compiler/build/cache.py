@@ -8,6 +8,7 @@
     toolchains/         what a C compiler can do
     failed/             the sources and the log of builds that failed
     aside/              entries in the making: renamed into modules/ when whole, swept when left behind
+    size                how many bytes are in all of it, and what was put there since somebody looked
     locks/              one process builds, the others wait and then find; the system frees a lock when its owner dies
 """
 
@@ -32,6 +33,8 @@ _LEFT_BEHIND: Final = 3600.0  # seconds after which a folder in aside/ has no ow
 _FRONTS: Final = 8  # alternatives kept per source text (it may stand beside different used files)
 _MANY_FRONTS: Final = 2000  # source texts that are remembered
 _MANY_FAILED: Final = 20  # logs that are kept
+_LOOK: Final = 50  # entries that are put there before somebody looks at all of it again
+_SIZE: Final = "size"
 _BUILT: Final = ("modules", "objects")  # what counts for the limit
 LIMIT: Final = 1 << 30  # bytes of what is built; $GRADWRIGHT_CACHE_SIZE in MiB overrides it
 
@@ -191,9 +194,12 @@ def obtain(key: str, make: Callable[[Path], Mapping[str, Any]], room: str = "mod
             files = {p.name: sha256(p.read_bytes()).hexdigest() for p in sorted(aside.iterdir()) if p.is_file()}
             text = json.dumps({"format": _FORMAT, "key": key, "files": files, "about": about}, indent=1)
             (aside / "entry.json").write_text(text, encoding="utf-8")
+            size = sum(p.stat().st_size for p in aside.iterdir())
             target = _room(room) / key
             _replace_folder(aside, target)
-        _tidy(keep=key)
+        _sweep()
+        if _grew(size):
+            _tidy(keep=key)
     return Entry(key, target, tuple(files), about)
 
 
@@ -230,16 +236,37 @@ def locked(name: str) -> Iterator[None]:
             lock.release()
 
 
-def _tidy(keep: str) -> None:
-    """Throw out the entries that were not used for longest until the rest fits, and what killed processes left behind."""
+def _sweep() -> None:
+    """Throw out what killed processes left behind."""
     import shutil
 
-    limit, now = _limit(), time.time()
+    now = time.time()
     with contextlib.suppress(OSError):
         for path in _room("aside").iterdir():
             with contextlib.suppress(OSError):
                 if _left_behind(path, now):
                     shutil.rmtree(path, ignore_errors=True)
+
+
+def _grew(size: int) -> bool:
+    """Note that so many bytes were put into the cache. Whether somebody must look at all of it, which takes longer the more
+    there is: as far as is known it is too much, or what is known is old."""
+    try:
+        handle = os.open(directory() / _SIZE, os.O_WRONLY | os.O_APPEND)  # so that no process writes over another's line
+        try:
+            os.write(handle, b"%d\n" % size)
+        finally:
+            os.close(handle)
+        known = [int(line) for line in (directory() / _SIZE).read_bytes().split()]
+    except (OSError, ValueError):
+        return True
+    return len(known) > _LOOK or sum(known) > _limit()
+
+
+def _tidy(keep: str) -> None:
+    """Throw out the entries that were not used for longest until the rest fits, and note how much is left."""
+    limit, now = _limit(), time.time()
+    with contextlib.suppress(OSError):
         for room in ("fronts", "toolchains"):
             for path in _room(room).glob(".*.part"):
                 with contextlib.suppress(OSError):
@@ -262,6 +289,9 @@ def _tidy(keep: str) -> None:
                     os.rename(folder, trash / "old")  # gone at once: nobody finds half of it
                     tell(INFO, "cache", "%s is thrown out: the cache holds %d bytes, and may hold %d", folder, total, limit)
                 total -= size
+        from .files import publish
+
+        publish(directory() / _SIZE, b"%d\n" % total)
 
 
 def _limit() -> int:
@@ -327,6 +357,7 @@ def clear() -> None:
     for name in ("fronts", *_BUILT, "failed", "toolchains"):
         with scratch() as trash, contextlib.suppress(FileNotFoundError):
             os.rename(directory() / name, trash / name)  # gone at once: nobody finds half of it
+    (directory() / _SIZE).unlink(missing_ok=True)
     for path in _room("aside").iterdir():
         with contextlib.suppress(OSError):
             if _left_behind(path, now):

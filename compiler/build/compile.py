@@ -16,7 +16,7 @@ from .hashing import sha256
 from .lanes import in_lanes
 from .modules import suffix
 from .objects import FACE, START, TEAM, Headers, Objects, real_of, without
-from .parts import cut
+from .parts import computing
 from .recall import cython_version, headers
 from .toolchain import BuildError, Running, Toolchain, toolchain
 
@@ -74,38 +74,41 @@ def _build(name: str, pyx: str, folder: Path, target: Path, making: Objects) -> 
     entry = re.search(r"^__Pyx_PyMODINIT_FUNC (PyInit\w*)\(void\)$", text, re.MULTILINE)
     if entry is None:
         raise BuildError(f"Cython made no PyInit of {name}.pyx")
-    parts, computing = 1, c_file
-    if "-O0" not in tools.flags:
-        text = told_apart(text)
-        c_file.write_text(text, encoding="utf-8", newline="\n")
-    if len(every) == 1 and "-O0" not in tools.flags:
-        text, apart, parts = cut(text)
-        c_file.write_text(text, encoding="utf-8", newline="\n")
-        if apart != text:
-            computing = folder / f"{name}{_PARTS}.c"
-            computing.write_text(apart, encoding="utf-8", newline="\n")
-    (folder / "start.c").write_text(_start(name, entry[1], len(every)), encoding="utf-8", newline="\n")
+    optimised = "-O0" not in tools.flags
+    found, parts = computing(text, pyx, whole=len(every) > 1 or not optimised), 1
+    define = [*(one.linked for one in shared), *without(real_of(pyx))]
+    start = _start(name, entry[1], len(every))
+    if found is None:
+        define += [f"{entry[1]}=GW_INIT", "CYTHON_NO_PYINIT_EXPORT"]
+        text = _calm(text)
+    else:
+        text, parts = found
+        c_file = folder / f"{name}{_PARTS}.c"
+    alone = found is not None and len(every) == 1  # nothing runs before the start but what is in the same file
+    text = f"{_for_vectors(text, optimised)}{_NEEDS}" + (f"#if GW_IN(0)\n{start}#endif\n" if alone else "")
+    c_file.write_text(text, encoding="utf-8", newline="\n")
     jobs = []
-    common = [*(one.linked for one in shared), *without(real_of(pyx))]
     main = re.findall(r"^int (__pyx_module_is_main_\w+) =", text, re.MULTILINE)
     for number, (level, part) in enumerate((level, part) for level in range(len(every)) for part in range(parts)):
-        define = [*common, *(f"{word}={word}_{number}" for word in main)]  # other units see the word
-        define += [f"GW_PART={part}"] if parts > 1 else []
-        if part == 0:
-            define += [f"{entry[1]}=gw_init_{level}", "CYTHON_NO_PYINIT_EXPORT", f"GW_NEEDS=gw_needs_{level}"]
-        source = computing if part else c_file
-        jobs.append(making.work(_compile, every[level], source, folder / f"{name}_{number}.o", define, making.running))
-    started = folder / "start.o"
-    tools.for_any().compile_object(folder / "start.c", started, include=(headers(),), running=making.running)
-    objects = [job.result() for job in jobs]
-    tools.link([*objects, started, *(making.file(one, folder) for one in shared)], target)
+        words = [*define, *(f"{word}={word}_{number}" for word in main)]  # other units see the word
+        words += [f"GW_PART={part}"] if parts > 1 else []
+        words += [f"GW_INIT=gw_init_{level}", f"GW_NEEDS=gw_needs_{level}"] if part == 0 else []
+        jobs.append(making.work(_compile, every[level], c_file, folder / f"{name}_{number}.o", words, making.running))
+    objects = []
+    if not alone:
+        (folder / "start.c").write_text(start, encoding="utf-8", newline="\n")
+        objects.append(folder / "start.o")
+        tools.for_any().compile_object(folder / "start.c", objects[0], include=(headers(),), running=making.running)
+    objects += [job.result() for job in jobs]
+    tools.link([*objects, *(making.file(one, folder) for one in shared)], target)
 
 
+_NEEDS: Final = '#ifdef GW_NEEDS\n#include "gradwright/machine.h"\n#endif\n'
 _ONE_FOR_ALL: Final = (START, FACE, TEAM)  # objects that are compiled for every processor
 
 
 def _compile(tools: Toolchain, c_file: Path, target: Path, define: Sequence[str], running: Running) -> Path:
-    """An object file of Cython's C file, for one level, or of a part of it."""
+    """An object file of a module's C file, for one level, or of a part of it."""
     strict = c_file.stem.endswith(_PARTS)  # the linker would leave to Python's process what is called and not declared
     tools.compile_object(c_file, target, include=(headers(), c_file.parent), define=define, strict=strict, running=running)
     return target
@@ -119,7 +122,7 @@ def _start(name: str, entry: str, levels: int) -> str:
                   f'extern __attribute__((visibility("hidden"))) void *gw_init_{k}(void);']  # fmt: skip
     rows = ", ".join(f"{{gw_needs_{k}, gw_init_{k}}}" for k in range(levels))
     return "\n".join([*lines, f"static const gw_way levels[] = {{{rows}}};",
-                      f'__attribute__((visibility("default"))) void *{entry}(void)',
+                      f'__attribute__((visibility("default"))) GW_PLAIN void *{entry}(void)',
                       f'{{ return gw_start("{name}", levels, {levels}); }}', ""])  # fmt: skip
 
 
@@ -134,10 +137,13 @@ def translate(name: str, pyx: str, folder: Path) -> Path:
     complaint = translator.translate(name, source, c_file, headers())
     if complaint is not None:
         raise BuildError(f"Cython failed on {name}.pyx\n{_without(folder, complaint).strip()}")
-    text = in_lanes(_rolled(c_file.read_text(encoding="utf-8")))
-    text = f'{_calm(text)}\n#ifdef GW_NEEDS\n#include "gradwright/machine.h"\n#endif\n'
-    c_file.write_text(text, encoding="utf-8", newline="\n")
     return c_file
+
+
+def _for_vectors(text: str, optimised: bool) -> str:
+    """C of Cython's, with what the C compiler has to know to make vectors of its loops."""
+    text = in_lanes(_rolled(text))
+    return told_apart(text) if optimised else text
 
 
 _SHORT: Final = re.compile(r"^( +)(for \((__pyx_t_\d+) = 0; \3 < (8|12|16); \3\+=1\) \{)$", re.MULTILINE)

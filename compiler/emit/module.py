@@ -6,19 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..graph import expr as E
 from ..graph.ir import Const, Eqn, Graph, Model, Origin
 from ..graph.shapes import Dim, size
 from ..language.source import Source
 from ..loops.buffers import lower_all
-from ..loops.gates import BELOW, SHARED
 from ..loops.ir import Nest
 from ..passes.kernels import Plan
 from . import profiled
 from .checked import EXTERN, CheckedWriter, Looks, look_at, tail
 from .costs import cost, moved, operations
 from .cython import KernelWriter
-from .formulas import CALLS
+from .externs import externs
 from .lines import Lines, dim_text, shape_text
 from .products import told
 from .spec import literal, spec, without_step
@@ -26,15 +24,6 @@ from .updates import is_shared, spell_function, write_update
 
 DIRECTIVES = ("language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=False, "
               "annotation_typing=False, embedsignature=False")  # fmt: skip
-
-_TWO = ("max", "min", "atan2", "polygamma", "pow")
-_BLOCKS = {"block_sum": "sum", "block_squares": "squares", "block_dot": "dot", "block_product": "product",
-           "block_absolutes": "absolutes", "short_absolutes": "short_absolutes",
-           "block_max": "maximum", "block_min": "minimum",
-           "short_sum": "short_sum", "short_squares": "short_squares", "short_dot": "short_dot"}  # fmt: skip
-_CIRCULAR = frozenset(("cos", "sin", "tan"))
-_SHARED = frozenset(SHARED.values()) - SHARED.keys()
-_GAMMA = frozenset(("lgamma", "digamma", "polygamma"))
 
 
 def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, digest: str, command: str,
@@ -81,7 +70,7 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
     whole = Lines()
     for line in _header(plan, nests, digest, command, version):
         whole.add(line)
-    for line in externs({c.value.name: c for c in plan.whole.consts}, single, used):
+    for line in declarations({c.value.name: c for c in plan.whole.consts}, single, used):
         whole.add(line)
     for line in profiled.extern(parts) if profile else EXTERN if checked else ():
         whole.add(line)
@@ -174,157 +163,9 @@ def _graph_operations(graph: Graph) -> Dim:
     return total
 
 
-def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[str]:
-    """Declarations of what the kernels use of the headers, and the model's literal arrays."""
-    suffix = "f" if single else ""
-    width = "f32" if single else "f64"
-    real = "float" if single else "double"
-    lines = ["", 'cdef extern from "gradwright/scalar.h" nogil:']
-    lines.append("    # restrict pointers: nothing read here is written here")
-    lines.append(f'    ctypedef const {real} *read "gw_read_{width}"')
-    lines.append(f'    ctypedef {real} *write "gw_write_{width}"')
-    lines.append('    ctypedef const long long *indices "gw_read_i64"')
-    lines.append('    ctypedef long long *write_indices "gw_write_i64"')
-    own = """above below choose contract contract_guarded contract_onto gemm gemm_move gemm_onto inf move nan pi pick rank
-             root share step_power stream stride transpose winograd winograd_weights""".split()
-    for name in sorted(used.difference(own, _BLOCKS, _GAMMA, _CIRCULAR, _SHARED, {BELOW}, E.DRAWS)):
-        arguments = f"{real}, {real}" if name in _TWO else real
-        lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
-    if BELOW in used:
-        lines.append("    # exp of what is not above 0")
-        lines.append(f'    {real} {BELOW} "gw_{BELOW}{suffix}"({real}) noexcept')
-    if used & _SHARED:
-        lines.append("    # gates of one x have exp(-abs(x)) in common, which is computed once")
-        lines += [f'    {real} {name} "gw_{name}{suffix}"({real}) noexcept' for name in sorted(used & _SHARED)]
-    for name in ("above", "below"):
-        if name in used:
-            lines.append(f'    bint {name} "gw_{name}{suffix}"({real} x, {real} best) noexcept')
-    if "pick" in used:
-        lines.append(f'    {real} pick "gw_pick{suffix}"(bint condition, {real} if_true, {real} otherwise) noexcept')
-    if "choose" in used:
-        lines.append(f'    {real} choose "gw_choose{suffix}"(bint condition, {real} if_true, {real} otherwise) noexcept')
-    if "pi" in used:
-        lines.append(f'    {real} pi "gw_pi_{width}"')
-    if "stride" in used:
-        lines.append("    # the number itself, which the C compiler does not see: it makes no vectors of reads so far apart")
-        lines.append('    Py_ssize_t stride "gw_stride"(Py_ssize_t) noexcept')
-    if "root" in used:
-        lines.append("    # the square root, rounded up")
-        lines.append('    Py_ssize_t root "gw_root"(Py_ssize_t) noexcept')
-    if used & {"inf", "nan"}:
-        lines.append('cdef extern from "math.h" nogil:')
-        for name in ("inf", "nan"):
-            if name in used:
-                lines.append(f'    {real} {name} "{"INFINITY" if name == "inf" else "NAN"}"')
-    if "step_power" in used:
-        lines.append('cdef extern from "gradwright/power.h" nogil:')
-        lines.append("    # a power of the step's number, whose last value is remembered")
-        lines.append('    double step_power "gw_step_power"(double, double) noexcept')
-    if used & set(E.DRAWS):
-        lines.append('cdef extern from "gradwright/random.h" nogil:')
-        lines.append("    # a random number is a function of seed, counter, stream and position")
-        for name in E.DRAWS:
-            if name in used:
-                formals = ", ".join(["long long"] * 4 + ["double"] * (1 if name == "draw_bernoulli" else 2))
-                lines.append(f'    {real} {name} "gw_{name}{suffix}"({formals}) noexcept')
-    if used & _BLOCKS.keys():
-        lines.append('cdef extern from "gradwright/sum.h" nogil:')
-    for name in sorted(used & _BLOCKS.keys()):
-        arrays = f"const {real} *, " * (2 if name.endswith("dot") else 1)
-        lines.append(f'    {real} {name} "gw_{_BLOCKS[name]}_{width}"({arrays}Py_ssize_t) noexcept')
-    if "share" in used:
-        lines.append('cdef extern from "gradwright/share.h" nogil:')
-        lines.append("    # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it")
-        lines.append("    ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *,")
-        lines.append("                            void *) noexcept nogil")
-        lines.append('    void share "gw_share"(part_t part, void **given, const Py_ssize_t *sizes,')
-        lines.append("          Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count,")
-        lines.append("          size_t room) noexcept")
-    if "stream" in used:
-        lines.append('cdef extern from "gradwright/stream.h" nogil:')
-        lines.append("    # results that are larger than the caches go past them, in whole lines")
-        lines.append(f'    ctypedef struct beside_t "gw_beside_{width}":')
-        lines.append(f"        {real} at[1]")
-        lines.append('    bint past_caches "gw_past_caches"(double bytes) noexcept')
-        lines.append(f'    Py_ssize_t to_line "gw_to_line_{width}"(const {real} *) noexcept')
-        lines.append(f'    void stream "gw_stream_{width}"({real} *to, const {real} *source, Py_ssize_t count) noexcept')
-        lines.append('    void settle "gw_settle"() noexcept')
-    if used & {"move", "gemm_move"}:
-        lines.append('cdef extern from "gradwright/move.h" nogil:')
-        lines.append("    # the optimiser's rule on `count` parameters w, whose gradient is g")
-        lines.append('    ctypedef const void *moves "gw_moves"')
-        lines.append(f'    void move "gw_move_{width}"(moves rule, {real} *w, const {real} *g, Py_ssize_t count) noexcept')
-    if "gemm_move" in used:
-        lines.append('cdef extern from "gradwright/gemm_move.h" nogil:')
-        lines.append("    # g = a @ b, some rows at a time, and what has this gradient")
-        lines.append(f'    void gemm_move "gw_gemm_move_{width}"(moves rule, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,')
-        lines.append(f"                   const {real} *a, Py_ssize_t a_row, Py_ssize_t a_column,")
-        lines.append(f"                   const {real} *b, Py_ssize_t b_row, Py_ssize_t b_column,")
-        lines.append(f"                   {real} *g, {real} *w) noexcept")
-    if "gemm" in used:
-        lines.append('cdef extern from "gradwright/gemm.h" nogil:')
-        lines.append("    # c[m, n] = alpha * a[m, k] @ b[k, n] + beta * c, with the strides of rows and columns")
-        lines.append(f'    void gemm "gw_gemm_{width}"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, {real} alpha,')
-        lines.append(f"              const {real} *a, Py_ssize_t a_row, Py_ssize_t a_column,")
-        lines.append(f"              const {real} *b, Py_ssize_t b_row, Py_ssize_t b_column,")
-        lines.append(f"              {real} beta, {real} *c, Py_ssize_t c_row) noexcept")
-    if used & {"gemm_onto", "contract_onto", "winograd"}:
-        lines.append('cdef extern from "gradwright/contract.h" nogil:')
-        lines.append("    # how a result is stored: as it is, or 0 for what is not above it")
-        lines.append('    int as_it_is "GW_AS_IT_IS", relu "GW_RELU"')
-    if "gemm_onto" in used:
-        lines.append("    # gemm, added to d instead of c: d has its own steps from row to row and from column to column")
-        lines.append(f'    void gemm_onto "gw_gemm_onto_{width}"(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, {real} alpha,')
-        lines.append(f"                   const {real} *a, Py_ssize_t a_row, Py_ssize_t a_column,")
-        lines.append(f"                   const {real} *b, Py_ssize_t b_row, Py_ssize_t b_column,")
-        lines.append(f"                   {real} beta, const {real} *d, Py_ssize_t d_row, Py_ssize_t d_column, int stored,")
-        lines.append(f"                   {real} *c, Py_ssize_t c_row) noexcept")
-    for name in ("contract", "contract_onto", "contract_guarded", "winograd", "winograd_weights"):
-        if name not in used:
-            continue
-        onto = name in ("contract_onto", "winograd")
-        guarded = name == "contract_guarded"
-        header = name.removesuffix("_weights") if name.startswith("winograd") else "guarded" if guarded else "contract"
-        lines.append(f'cdef extern from "gradwright/{header}.h" nogil:')
-        if name == "winograd":
-            lines.append("    # contract_onto, where rows are places (image, y, x) and the depth is a filter of r x r pixels:")
-            lines.append("    # (r+1)**2 products for each 2 x 2 places, not 4*r**2 (Winograd 1980; Lavin and Gray 2016)")
-        elif name == "winograd_weights":
-            lines.append("    # contract, where rows are a filter and the depth is places: the same for its gradient")
-        elif guarded:
-            lines.append("    # contract, in which a zero of a (guard 0) or of b (guard 1) wins, whatever it is multiplied by")
-        elif onto:
-            lines.append("    # c[i, j] = alpha * sum(a[i, l] * b[l, j] for l) + beta * d[i, j]: three loops over rows, each")
-            lines.append("    # with its extent and its steps in a, c and d; three over depth, in a and b; one over columns")
-        else:
-            lines.append("    # c[i, j] = alpha * sum(a[i, l] * b[l, j] for l) + beta * c[i, j]: three loops over rows,")
-            lines.append("    # each with its extent and its steps in a and c; three over depth, in a and b; one over columns")
-        lines.append(f'    void {name} "gw_{name}_{width}"({"Py_ssize_t guard," if guarded else ""}')
-        for loop, at, arrays in ("m", "i", "acd" if onto else "ac"), ("k", "l", "ab"):
-            steps = [", ".join((f"Py_ssize_t {loop}{k}", *(f"Py_ssize_t {x}_{at}{k}" for x in arrays))) for k in range(3)]
-            lines.append(f"        {', '.join(steps)},")
-        lines.append(f"        Py_ssize_t n, Py_ssize_t b_j, Py_ssize_t c_j,{' Py_ssize_t d_j,' if onto else ''}")
-        added = f"const {real} *d, int stored, " if onto else ""
-        lines.append(f"        {real} alpha, const {real} *a, const {real} *b, {real} beta, {added}{real} *c) noexcept")
-    if "transpose" in used:
-        lines.append('cdef extern from "gradwright/contract.h" nogil:')
-        lines.append("    # to[j, i] = from[i, j], with the steps from row to row")
-        lines.append(f'    void transpose "gw_transpose_{width}"(Py_ssize_t rows, Py_ssize_t columns, const {real} *source,')
-        lines.append(f"                   Py_ssize_t source_row, {real} *to, Py_ssize_t to_row) noexcept")
-    if used & _CIRCULAR:
-        lines.append('cdef extern from "gradwright/circular.h" nogil:')
-        lines += [f'    {real} {name} "gw_{name}{suffix}"({real}) noexcept' for name in sorted(used & _CIRCULAR)]
-    if used & _GAMMA:
-        lines.append('cdef extern from "gradwright/gamma.h" nogil:')
-        for name in sorted(used & _GAMMA):
-            arguments = f"{real}, {real}" if name in _TWO else real
-            lines.append(f'    {real} {name} "gw_{name}{suffix}"({arguments}) noexcept')
-    if "rank" in used:
-        lines.append('cdef extern from "gradwright/order.h" nogil:')
-        lines.append("    # how many elements come before each, in ascending or descending order")
-        lines.append(f'    void rank "gw_rank_{width}"(Py_ssize_t n, const {real} *x, Py_ssize_t x_step,')
-        lines.append(f"              {real} *y, Py_ssize_t y_step, {real} *scratch, int descending) noexcept")
-    lines += ["", f"ctypedef {real} real"]
+def declarations(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[str]:
+    """What the kernels use of the headers, and the model's literal arrays."""
+    lines = ["", *externs(single, used), "", f"ctypedef {'float' if single else 'double'} real"]
     for name, const in consts.items():
         data = ", ".join(repr(float(x)) for x in const.data)
         lines.append(f"cdef real[{len(const.data)}] {const_name(name)} = [{data}]")
@@ -369,4 +210,4 @@ def _spec_text(table: Mapping[str, Any]) -> str:
     return literal(dict(table)).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
 
 
-__all__ = ["Origin", "dim_text", "emit_module", "source_map"]
+__all__ = ["Origin", "declarations", "dim_text", "emit_module", "source_map"]

@@ -272,11 +272,22 @@ def is_drawn(body: Expr) -> bool:
     return body.op in DRAWS or (body.op == "ne" and body.args[0].op in DRAWS)
 
 
+_SHALLOW: Final = 16  # levels of an expression whose nodes are kept: nearly all have fewer, and are walked many times
+
+
 def walk(*roots: Expr) -> Iterator[Expr]:
     """Every node once, operands before what uses them, without recursion."""
-    if len(roots) == 1 and not roots[0].args:
-        yield roots[0]
-        return
+    if len(roots) == 1 and roots[0].depth <= _SHALLOW:
+        return iter(_nodes(roots[0]))
+    return _walk(roots)
+
+
+@lru_cache(maxsize=1 << 14)
+def _nodes(root: Expr) -> tuple[Expr, ...]:
+    return tuple(_walk((root,)))
+
+
+def _walk(roots: tuple[Expr, ...]) -> Iterator[Expr]:
     seen: set[int] = set()
     stack = [(root, False) for root in reversed(roots)]
     while stack:

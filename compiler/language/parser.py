@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from . import tables
 from .builder import DEEPER, SPINE, Builder, Problem
@@ -128,10 +128,6 @@ class _Parser(Builder):
         self.bag = bag
         self.broken: list[str] = []
         self.level = 0  # of loops
-        self.methods: list[tuple[str, int, Callable[[list[Any]], Any] | None, int]] = []
-        for origin, alias, size in tables.RULES:
-            mode = 1 if alias in DEEPER else 2 if alias in SPINE else 0
-            self.methods.append((origin, size, getattr(self, alias) if alias else None, mode))
 
     # ------------------------------------------------------------ lines and blocks
 
@@ -408,7 +404,7 @@ class _Parser(Builder):
 
     def run(self, start: str, tokens: list[Token]) -> Any:
         """The value of a line, or a Problem."""
-        actions, gotos, methods = _ACTIONS, _GOTOS, self.methods
+        actions, gotos, rules = _ACTIONS, _GOTOS, _RULES
         states = [tables.START[start]]
         values: list[Any] = []
         depths: list[int] = []
@@ -427,13 +423,13 @@ class _Parser(Builder):
                     values.append(token)
                     depths.append(0)
                     break
-                origin, size, method, mode = methods[~action]
+                origin, size, method, mode = rules[~action]
                 if method is None:
                     states[-1] = gotos[states[-2]][origin]
                     continue
                 if size:
                     parts = values[-size:]
-                    value = method(parts)
+                    value = method(self, parts)
                     if mode == 0:
                         depth = max(depths[-size:])
                     elif mode == 1:
@@ -447,7 +443,7 @@ class _Parser(Builder):
                             help="bind the inner parts to names",
                         )
                 else:
-                    value, depth = method([]), 0
+                    value, depth = method(self, []), 0
                 values.append(value)
                 depths.append(depth)
                 states.append(gotos[states[-1]][origin])
@@ -471,7 +467,7 @@ class _Parser(Builder):
                 if action >= 0:
                     states.append(action)
                     break
-                origin, size, _, _ = self.methods[~action]
+                origin, size, _, _ = _RULES[~action]
                 if size:
                     del states[-size:]
                 states.append(_GOTOS[states[-1]][origin])
@@ -489,7 +485,7 @@ class _Parser(Builder):
                 if action >= 0:
                     out.append(type)
                     break
-                origin, size, _, _ = self.methods[~action]
+                origin, size, _, _ = _RULES[~action]
                 if size:
                     del stack[-size:]
                 stack.append(_GOTOS[stack[-1]][origin])
@@ -712,3 +708,10 @@ class _Parser(Builder):
         if len(words) > 1:
             return ", ".join(words[:-1]) + " or " + words[-1]
         return words[0] if words else "nothing"
+
+
+# What is made where a rule ends: what it is called, how many parts it has, of which method, and how it counts for the depth.
+_RULES: Final[tuple[tuple[str, int, Callable[[_Parser, list[Any]], Any] | None, int], ...]] = tuple(
+    (origin, size, getattr(_Parser, alias) if alias else None, 1 if alias in DEEPER else 2 if alias in SPINE else 0)
+    for origin, alias, size in tables.RULES
+)

@@ -12,7 +12,7 @@ import numpy as np
 from gradwright.compiler.build.compile import build_module, suffix
 from gradwright.compiler.build.toolchain import toolchain
 from gradwright.compiler.emit.cython import KernelWriter
-from gradwright.compiler.emit.module import DIRECTIVES, externs
+from gradwright.compiler.emit.module import DIRECTIVES, declarations
 from gradwright.compiler.graph.ir import Const, Graph, outs
 from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.loops.buffers import lower
@@ -122,7 +122,7 @@ def load_nests(
             parts.append(f"<write>s[{len(parts)}]")
         parts += [f"n[{k}]" for k in range(len(free))]
         calls += [f"cdef void c{i}(void **s, const Py_ssize_t *n) noexcept nogil:", f"    k{i}({', '.join(parts)})"]
-    text = [f"# cython: {DIRECTIVES}", *externs(consts, single, used), *bodies, *calls,
+    text = [f"# cython: {DIRECTIVES}", *declarations(consts, single, used), *bodies, *calls,
             "ctypedef void (*kernel_t)(void **, const Py_ssize_t *) noexcept nogil",
             f"cdef kernel_t[{len(nests)}] _KERNELS = [{', '.join(f'c{i}' for i in range(len(nests)))}]", _GLUE]  # fmt: skip
     source = "\n".join(text)

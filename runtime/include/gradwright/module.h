@@ -11,6 +11,7 @@
 
 #include <Python.h>
 
+#include "entry.h"
 #include "object.h"
 #include "team.h"
 
@@ -25,9 +26,6 @@
 #else
 #define GWM_ENTRY static
 #endif
-
-typedef void (*gwm_kernel_t)(Py_ssize_t number, void **slots, const Py_ssize_t *sizes);
-typedef void (*gwm_update_t)(Py_ssize_t number, void *w, const void *g, void **states, const double *hypers, double t, Py_ssize_t n);
 
 /* Make the module what its _SPEC says: the functions below, the face's over them, and Model. `width` is that of a real. */
 GWM_ENTRY int gwm_install(PyObject *module, gwm_kernel_t kernel, gwm_update_t update, Py_ssize_t width);
@@ -171,6 +169,60 @@ GWM_ENTRY GWM_OVER_ARGUMENTS int gwm_install(PyObject *module, gwm_kernel_t kern
     }
     return failed || gwm_read_spec(module) || gwm_run_face(module) ? -1 : 0;
 }
+
+#ifdef GW_OBJECT_MODULE
+/* One module and one interpreter a file: the kernels' own variables are there once. */
+static const gw_about *gwm_about;
+static PyObject *gwm_module;
+
+static PyObject *gwm_create(PyObject *spec, PyModuleDef *definition)
+{
+    static PyInterpreterState *first;
+    PyObject *name;
+    (void)definition;
+    if (first && first != PyInterpreterState_Get()) {
+        PyErr_SetString(PyExc_ImportError, "this module can only be loaded into one interpreter of a process");
+        return NULL;
+    }
+    first = PyInterpreterState_Get();
+    if (gwm_module) {
+        Py_INCREF(gwm_module);
+        return gwm_module;
+    }
+    if (!(name = PyObject_GetAttrString(spec, "name"))) return NULL;
+    gwm_module = PyModule_NewObject(name);
+    Py_DECREF(name);
+    Py_XINCREF(gwm_module);
+    return gwm_module;
+}
+
+static int gwm_execute(PyObject *module)
+{
+    static int done;
+    PyObject *names, *spec;
+    if (done) {
+        if (module == gwm_module) return 0;
+        PyErr_SetString(PyExc_RuntimeError, "this module has been loaded already");
+        return -1;
+    }
+    names = PyModule_GetDict(module);
+    if (!(spec = PyUnicode_FromString(gwm_about->spec))) return -1;
+    done = !PyDict_SetItemString(names, "_SPEC", spec) && !gwm_install(names, gwm_about->kernel, gwm_about->update, gwm_about->width);
+    Py_DECREF(spec);
+    if (!done) Py_CLEAR(gwm_module);
+    return done ? 0 : -1;
+}
+
+GW_SHARED void *gw_enter(const gw_about *about)
+{
+    static PyModuleDef_Slot slots[] = {{Py_mod_create, (void *)gwm_create}, {Py_mod_exec, (void *)gwm_execute}, {0, NULL}};
+    static PyModuleDef definition = {PyModuleDef_HEAD_INIT, NULL, NULL, 0, NULL, slots, NULL, NULL, NULL};
+    gwm_about = about;
+    definition.m_name = about->name;
+    definition.m_doc = about->doc;
+    return PyModuleDef_Init(&definition);
+}
+#endif
 
 #endif /* GWM_ELSEWHERE */
 #endif

@@ -1,7 +1,7 @@
 /* Where Python enters a module that the build made: at one of its levels, each the same module for other processors.
 
-   This and nothing else is compiled for any processor, and runs first. It takes the best level that this one can run, and says
-   what is missing when it can run none. */
+   This is compiled for any processor, and runs first, but for the call to it, which is GW_PLAIN. It takes the best level that this
+   one can run, and says what is missing when it can run none. */
 #ifndef GRADWRIGHT_START_H
 #define GRADWRIGHT_START_H
 
