@@ -48,8 +48,8 @@ def test_a_step_of_one_rule_is_that_of_any_with_the_same_numbers(xor: ModuleType
         assert steps[0](count) == steps[1](count)
     assert one.theta.tobytes() == other.theta.tobytes()
     for more in ({}, {"clip_norm": 1e30}, {"clip_value": 1e30}):
-        fits = [model.fit({"x": X, "y": Y}, optimizer, epochs=3, batch_size=2, seed=0, **kind)
-                for model, optimizer, kind in ((one, Adam(lr=0.05), {}), (other, parted if not more else Adam(lr=0.05), more))]  # fmt: skip
+        pairs = (one, Adam(lr=0.05), {}), (other, Adam(lr=0.05) if more else parted, more)
+        fits = [m.fit({"x": X, "y": Y}, optimizer, epochs=3, batch_size=2, seed=0, **kind) for m, optimizer, kind in pairs]
         assert np.array_equal(fits[0].loss, fits[1].loss) and one.theta.tobytes() == other.theta.tobytes()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from . import cache, translator
+from . import cache, few, translator
 from .apart import told_apart
 from .files import publish
 from .hashing import sha256
@@ -77,13 +77,14 @@ def _build(name: str, pyx: str, folder: Path, target: Path, making: Objects) -> 
     parts, computing = 1, c_file
     if "-O0" not in tools.flags:
         text = told_apart(text)
-        c_file.write_text(text, encoding="utf-8", newline="\n")
+        if len(every) > 1:
+            c_file.write_text(few.apart(text), encoding="utf-8", newline="\n")
     if len(every) == 1 and "-O0" not in tools.flags:
         text, apart, parts = cut(text)
-        c_file.write_text(text, encoding="utf-8", newline="\n")
+        c_file.write_text(few.apart(text), encoding="utf-8", newline="\n")
         if apart != text:
             computing = folder / f"{name}{_PARTS}.c"
-            computing.write_text(apart, encoding="utf-8", newline="\n")
+            computing.write_text(few.apart(apart), encoding="utf-8", newline="\n")
     (folder / "start.c").write_text(_start(name, entry[1], len(every)), encoding="utf-8", newline="\n")
     jobs = []
     common = [*(one.linked for one in shared), *without(real_of(pyx))]

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from .few import cases
+
 _HEAD: Final = """\
 #ifdef GW_PART
 #define GW_IN(part) (GW_PART == (part))
@@ -58,7 +60,7 @@ def cut(text: str) -> Cut:
     found = list(_FUNCTION.finditer(code))
     own = _common([match[1] for match in found])
     apart = [m for m in found if not _PYTHON.search(m[0]) and f"__pyx_v_{own}" not in m[0]]
-    parts = _shared_out({m[1]: len(m[0]) for m in apart})
+    parts = _shared_out({m[1]: len(m[0]) * (1 + cases(m[0])) for m in apart})
     if not parts or re.search(r"^static CYTHON_INLINE [^\n(]*__pyx_f_", text, re.MULTILINE):
         return Cut(text, text, 1)
     pieces, at = [], 0

@@ -185,7 +185,7 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     lines.append(f'    ctypedef {real} *write "gw_write_{width}"')
     lines.append('    ctypedef const long long *indices "gw_read_i64"')
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
-    own = """above below choose contract contract_guarded contract_onto gemm gemm_move gemm_onto inf move nan pi pick rank
+    own = """above below choose contract contract_guarded contract_onto few gemm gemm_move gemm_onto inf move nan pi pick rank
              root share step_power stream stride transpose""".split()
     for name in sorted(used.difference(own, _BLOCKS, _GAMMA, _CIRCULAR, _SHARED, {BELOW}, E.DRAWS)):
         arguments = f"{real}, {real}" if name in _TWO else real
@@ -208,6 +208,9 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     if "stride" in used:
         lines.append("    # the number itself, which the C compiler does not see: it makes no vectors of reads so far apart")
         lines.append('    Py_ssize_t stride "gw_stride"(Py_ssize_t) noexcept')
+    if "few" in used:
+        lines.append("    # a kernel is compiled for so few rows as well, by itself: it then knows all lengths")
+        lines.append('    void few "gw_few"(Py_ssize_t, ...) noexcept')
     if "root" in used:
         lines.append("    # the square root, rounded up")
         lines.append('    Py_ssize_t root "gw_root"(Py_ssize_t) noexcept')

@@ -45,6 +45,9 @@ typedef int64_t* __restrict__ gw_write_i64;
 #define GW_FUSED 0
 #endif
 
+/* A kernel is compiled for so few rows as well (compiler/build/few.py); the C compiler alone knows nothing of it. */
+#define gw_few(rows, ...) ((void)0)
+
 /* The least whole number whose square is n or more, and 1 at least: how a long loop is cut. */
 GW_INLINE ptrdiff_t gw_root(ptrdiff_t n) {
     ptrdiff_t root = n > 1 ? (ptrdiff_t)sqrt((double)(n - 1)) + 1 : 1;
