@@ -64,13 +64,14 @@ def test_each_number_of_rows_has_a_function(storage: str) -> None:
     found = apart(before + f"{storage} void __pyx_f_1m_f" + body)
     formals, rest = body.split(") {\n", 1)
     given = "__pyx_v_x, __pyx_v_a, {}, __pyx_v_T"
+    every = (("1", "1", "case 1"), ("4", "4", "case 4"), ("more", "__pyx_v_N", "default"))
     assert found == before + (
         f"static inline __attribute__((always_inline)) void __pyx_any_1m_f{formals}) {{\n{rest}"
-        + "".join(f"static __attribute__((noinline)) void __pyx_any_1m_f_{k}{formals}) {{ __pyx_any_1m_f({given.format(k)}); }}\n"
-                  for k in (1, 4))
+        + "".join(f"static __attribute__((noinline)) void __pyx_any_1m_f_{end}{formals}) {{ "
+                  f"__pyx_any_1m_f({given.format(rows)}); }}\n" for end, rows, _ in every)
         + f"{storage} void __pyx_f_1m_f{formals}) {{\n  switch (__pyx_v_N) {{\n"
-        + "".join(f"  case {k}: __pyx_any_1m_f_{k}({given.format('__pyx_v_N')}); return;\n" for k in (1, 4))
-        + f"  }}\n  __pyx_any_1m_f({given.format('__pyx_v_N')});\n}}\n"
+        + "".join(f"  {case}: __pyx_any_1m_f_{end}({given.format('__pyx_v_N')}); return;\n" for end, _, case in every)
+        + "  }\n}\n"
     )  # fmt: skip
     assert cases(body) == 2
 

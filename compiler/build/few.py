@@ -30,11 +30,18 @@ def cases(function: str) -> int:
 def _apart(match: re.Match[str]) -> str:
     storage, result, name, formals, body, rows, counts = match.groups()
     given = [formal.split()[-1].lstrip("*") for formal in formals.split(", ")]
-    any_, numbers = name.replace("__pyx_f_", "__pyx_any_", 1), [int(number) for number in counts.split(", ")[1:]]
+    any_ = name.replace("__pyx_f_", "__pyx_any_", 1)
+    numbers = counts.split(", ")[1:]
     lines = [f"static inline __attribute__((always_inline)) {result} {any_}({formals}) {{", f"{body}}}"]
-    for number in numbers:
-        few = [str(number) if argument == rows else argument for argument in given]
-        lines.append(f"static __attribute__((noinline)) {result} {any_}_{number}({formals}) {{ {any_}({', '.join(few)}); }}")
+    for number in (*numbers, rows):  # the last one is for any
+        few = ", ".join(number if argument == rows else argument for argument in given)
+        lines.append(f"static __attribute__((noinline)) {result} {any_}_{_end(number)}({formals}) {{ {any_}({few}); }}")
     lines += [f"{storage} {result} {name}({formals}) {{", f"  switch ({rows}) {{"]
-    lines += [f"  case {number}: {any_}_{number}({', '.join(given)}); return;" for number in numbers]
-    return "\n".join([*lines, "  }", f"  {any_}({', '.join(given)});", "}"])
+    for number in (*numbers, rows):
+        case = "default" if number == rows else f"case {number}"
+        lines.append(f"  {case}: {any_}_{_end(number)}({', '.join(given)}); return;")
+    return "\n".join([*lines, "  }", "}"])
+
+
+def _end(number: str) -> str:
+    return number if number.isdigit() else "more"
