@@ -48,6 +48,15 @@ typedef int64_t* __restrict__ gw_write_i64;
 /* A kernel is compiled for so few rows as well (compiler/build/few.py); the C compiler alone knows nothing of it. */
 #define gw_few(rows, ...) ((void)0)
 
+/* a*b + c. Left to itself, gcc fuses the first product of a sum, which may be the one that is there long before the other. */
+GW_INLINE double gw_fused(double a, double b, double c) {
+#if GW_FUSED
+    return __builtin_fma(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
 /* The least whole number whose square is n or more, and 1 at least: how a long loop is cut. */
 GW_INLINE ptrdiff_t gw_root(ptrdiff_t n) {
     ptrdiff_t root = n > 1 ? (ptrdiff_t)sqrt((double)(n - 1)) + 1 : 1;
@@ -144,7 +153,7 @@ GW_INLINE double gw_exp_rest(double r, double s) {
 GW_INLINE double gw_exp_less1_and(double x, double k, double more) {
     double hi = x - k * 0x1.62e42feep-1, lo = k * 0x1.a39ef35793c76p-33 - more;
     double r = hi - lo, s = r * r;
-    return (s * gw_exp_rest(r, s) - lo) + hi;
+    return gw_fused(s, gw_exp_rest(r, s), -lo) + hi;
 }
 GW_INLINE double gw_exp_less1(double x, double k) { return gw_exp_less1_and(x, k, 0.0); }
 
@@ -349,7 +358,7 @@ GW_INLINE double gw_tanh(double x) {
     double a = __builtin_fabs(x);
 #if GW_FUSED
     double t = a * -0x1.71547652b82fep+1 + GW_EXP_ONE, k = t - GW_EXP_ONE, r = -(a + a) - k * 0x1.62e42fefa39efp-1, z = r * r;
-    double m = (z * gw_exp_rest(r, z) - k * 0x1.abc9e3b39803fp-56) + r, s = gw_power_of(t), y = ((1.0 - s) - m * s) / ((1.0 + s) + m * s);
+    double m = gw_fused(z, gw_exp_rest(r, z), k * -0x1.abc9e3b39803fp-56) + r, s = gw_power_of(t), y = ((1.0 - s) - m * s) / ((1.0 + s) + m * s);
     return __builtin_copysign(a > 40.0 ? 1.0 : y, x);
 #else
     a = a > 40.0 ? 40.0 : a;
