@@ -27,6 +27,8 @@ cdef extern from "gradwright/scalar.h" nogil:
     double softplus "gw_softplus"(double) noexcept
     # gates of one x have exp(-abs(x)) in common, which is computed once
     double sigmoid_shared "gw_sigmoid_shared"(double) noexcept
+    # a kernel is compiled for so few rows as well, by itself: it then knows all lengths
+    void few "gw_few"(Py_ssize_t, ...) noexcept
 cdef extern from "gradwright/share.h" nogil:
     # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it
     ctypedef void (*part_t)(void **, const Py_ssize_t *, Py_ssize_t, Py_ssize_t, double *,
@@ -148,6 +150,7 @@ cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N
     cdef real p_t2, p, d_p_t2
     cdef double loss_t2
     cdef Py_ssize_t j, n
+    few(N, 1)
     for j in range(3):
         grad[j] = 0
     # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))

@@ -39,6 +39,20 @@ def test_a_bound_step_is_a_step(xor: ModuleType, optimizer: Any) -> None:
         assert np.array_equal(bound.optimizer_state.arrays[name], array)
 
 
+def test_a_step_of_one_rule_is_that_of_any_with_the_same_numbers(xor: ModuleType) -> None:
+    """Groups and clipping are looked for in a step only where there are some."""
+    one, other = twins(xor)
+    parted = Adam(lr=0.05, groups={"b*": {"lr": 0.05}})
+    steps = one.bind(Adam(lr=0.05), x=X, y=Y), other.bind(parted, x=X, y=Y)
+    for count in (1, 1, 70, 1, 3):
+        assert steps[0](count) == steps[1](count)
+    assert one.theta.tobytes() == other.theta.tobytes()
+    for more in ({}, {"clip_norm": 1e30}, {"clip_value": 1e30}):
+        pairs = (one, Adam(lr=0.05), {}), (other, Adam(lr=0.05) if more else parted, more)
+        fits = [m.fit({"x": X, "y": Y}, optimizer, epochs=3, batch_size=2, seed=0, **kind) for m, optimizer, kind in pairs]
+        assert np.array_equal(fits[0].loss, fits[1].loss) and one.theta.tobytes() == other.theta.tobytes()
+
+
 def test_a_model_of_a_derived_class_is_bound_too(xor: ModuleType) -> None:
     """Also where the class has something else in the place of what a bound step looks at."""
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from . import cache, translator
+from . import cache, few, translator
 from .apart import told_apart
 from .files import publish
 from .hashing import sha256
@@ -84,6 +84,7 @@ def _build(name: str, pyx: str, folder: Path, target: Path, making: Objects) -> 
     else:
         text, parts = found
         c_file = folder / f"{name}{_PARTS}.c"
+    text = few.apart(text) if optimised else text
     alone = found is not None and len(every) == 1  # nothing runs before the start but what is in the same file
     text = f"{_for_vectors(text, optimised)}{_NEEDS}" + (f"#if GW_IN(0)\n{start}#endif\n" if alone else "")
     c_file.write_text(text, encoding="utf-8", newline="\n")

@@ -16,6 +16,8 @@ import ast
 import re
 from typing import Final, NamedTuple
 
+from .few import cases
+
 _HEAD: Final = """\
 #ifdef GW_PART
 #define GW_IN(part) (GW_PART == (part))
@@ -104,7 +106,7 @@ def computing(text: str, pyx: str, *, whole: bool = False) -> Computing | None:
     if not words.issubset(_KNOWN) or any(_writes(function, tables) for function in bare.values()):
         return None
     included = [line for line in early[1].splitlines(keepends=True) if "gradwright/" in line and _FACE not in line]
-    parts = {} if whole else _shared_out({name: len(function) for name, function in functions.items()})
+    parts = {} if whole else _shared_out({name: len(function) * (1 + cases(function)) for name, function in functions.items()})
     pieces = [f"#if GW_IN({parts.get(name, 0)})\n{_OWN.sub(_SEEN, function)}#endif\n" for name, function in functions.items()]
     entry = _ENTRY.format(name=name[1], doc=_quoted(doc), spec=_quoted(spec), kernel=tables.kernel, update=tables.update,
                           real=tables.real)  # fmt: skip

@@ -19,6 +19,7 @@ from ..loops.shares import Share
 from ..passes.products import LEVELS, Level
 from .lines import Lines, dim_text, is_backward, key_of, origins_of, pieces_of, wrap, written_by
 from .places import SEVERAL
+from .rows import few
 from .sums import Sums
 
 SHOWN = 24  # lines of the model in one comment
@@ -80,6 +81,11 @@ class KernelWriter(Sums):
             out.add(text)
         if body.idle():
             out.add("    pass")
+        rows = few(self.nest) if self.parallel and not self.shares else None
+        if rows is not None:
+            self.used.add("few")
+            origins = [o for node in self.nest.body if isinstance(node, Loop) for o in origins_of(node)]
+            out.add(f"    few({self.spell(rows[0])}, {', '.join(map(str, rows[1]))})", *dict.fromkeys(origins))
         out.extend(body)
         if any("root(" in line for line in out.text):
             self.used.add("root")

@@ -82,6 +82,9 @@ _SCALAR: Final = (
     Extern(("stride",), """\
 # the number itself, which the C compiler does not see: it makes no vectors of reads so far apart
 Py_ssize_t stride "gw_stride"(Py_ssize_t) noexcept"""),
+    Extern(("few",), """\
+# a kernel is compiled for so few rows as well, by itself: it then knows all lengths
+void few "gw_few"(Py_ssize_t, ...) noexcept"""),
     Extern(("root",), """\
 # the square root, rounded up
 Py_ssize_t root "gw_root"(Py_ssize_t) noexcept"""),

@@ -60,7 +60,7 @@ static int gwm_expect(const char *name, Py_ssize_t got, Py_ssize_t want)
 }
 
 /* A kernel, by a team of threads where that has been found to pay for these sizes. */
-GWM_OVER_ARGUMENTS static void gwm_compute(Py_ssize_t number, void **slots, const Py_ssize_t *sizes)
+GWM_OVER_ARGUMENTS static void gwm_compute_tried(Py_ssize_t number, void **slots, const Py_ssize_t *sizes)
 {
     static __thread gw_trial trials[GWM_TRIALS];
     gw_trial *trial;
@@ -68,10 +68,6 @@ GWM_OVER_ARGUMENTS static void gwm_compute(Py_ssize_t number, void **slots, cons
     double start, end;
     Py_ssize_t k;
     int alone;
-    if (!gw_team_wanted()) {
-        gwm_kernel(number, slots, sizes);
-        return;
-    }
     for (k = 0; k < gwm_count; k++) mixed = (mixed + (uint64_t)sizes[k]) * 0x9e3779b97f4a7c15u;
     trial = &trials[mixed >> 32 & (GWM_TRIALS - 1)];
     if (trial->m != number || trial->n != (ptrdiff_t)mixed) {
@@ -86,6 +82,12 @@ GWM_OVER_ARGUMENTS static void gwm_compute(Py_ssize_t number, void **slots, cons
     end = gw_now();
     if (!alone) gw_team_settle(end, trial->one - (end - start));
     gw_trial_took(trial, alone, start, end);
+}
+
+static inline void gwm_compute(Py_ssize_t number, void **slots, const Py_ssize_t *sizes)
+{
+    if (gw_team_wanted()) gwm_compute_tried(number, slots, sizes);
+    else gwm_kernel(number, slots, sizes);
 }
 
 /* _run(kernel, arrays, sizes): run one kernel on these arrays, which the face has checked, without the GIL. */

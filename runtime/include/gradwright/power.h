@@ -26,20 +26,15 @@ static __attribute__((noinline, const, unused)) gw_powers *gw_own_powers(void)
     return &own;
 }
 
-static inline __attribute__((unused)) double gw_step_power(double base, double step)
+/* Of a base that is not known yet, of another step than the next, or where a run of 64 begins. */
+static __attribute__((noinline, unused)) double gw_step_power_anew(gw_powers *own, double base, double step)
 {
-    gw_powers *own = gw_own_powers();
     int k, rest = (int)((int64_t)step & 63), done = 0;
     double power;
     for (k = 0; k < GW_POWERS; k++)
         if (own->of[k].base == base) break;
     if (k < GW_POWERS && own->of[k].step == step) return own->of[k].power;
-    if (k < GW_POWERS && own->of[k].step == step - 1 && rest > 0) {
-        power = own->of[k].power;
-        done = rest - 1;
-    }
-    else power = pow(base, step - rest);
-    for (; done < rest; done++) power *= base;
+    for (power = pow(base, step - rest); done < rest; done++) power *= base;
     if (k == GW_POWERS) {
         k = own->next;
         own->next = (k + 1) % GW_POWERS;
@@ -48,6 +43,20 @@ static inline __attribute__((unused)) double gw_step_power(double base, double s
     own->of[k].step = step;
     own->of[k].power = power;
     return power;
+}
+
+/* Inlined, for the step after the last one is all that a run asks for. */
+static inline __attribute__((always_inline, unused)) double gw_step_power(double base, double step)
+{
+    gw_powers *own = gw_own_powers();
+    int k;
+    for (k = 0; k < GW_POWERS; k++)
+        if (own->of[k].base == base) {
+            if (own->of[k].step != step - 1 || ((int64_t)step & 63) == 0) break;
+            own->of[k].step = step;
+            return own->of[k].power *= base;
+        }
+    return gw_step_power_anew(own, base, step);
 }
 
 #endif

@@ -45,6 +45,18 @@ typedef int64_t* __restrict__ gw_write_i64;
 #define GW_FUSED 0
 #endif
 
+/* A kernel is compiled for so few rows as well (compiler/build/few.py); the C compiler alone knows nothing of it. */
+#define gw_few(rows, ...) ((void)0)
+
+/* a*b + c. Left to itself, gcc fuses the first product of a sum, which may be the one that is there long before the other. */
+GW_INLINE double gw_fused(double a, double b, double c) {
+#if GW_FUSED
+    return __builtin_fma(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
 /* The least whole number whose square is n or more, and 1 at least: how a long loop is cut. */
 GW_INLINE ptrdiff_t gw_root(ptrdiff_t n) {
     ptrdiff_t root = n > 1 ? (ptrdiff_t)sqrt((double)(n - 1)) + 1 : 1;
@@ -124,26 +136,24 @@ GW_INLINE float gw_exp_kf(float x, float one) { return x * 0x1.715476p+0f + one;
 GW_INLINE double gw_power_of(double t) { return gw_real(gw_bits(t) << 52); }
 GW_INLINE float gw_power_off(float t) { return gw_realf(gw_bitsf(t) << 23); }
 
-/* (exp(r) - 1 - r)/r^2 of r and s = r^2 */
+/* (exp(r) - 1 - r)/r^2 of r and s = r^2. Its terms are added in pairs, and these in pairs: in a chain, each waits for the last. */
 GW_INLINE double gw_exp_rest(double r, double s) {
-    double even = 0x1.1f66f85dfa20ap-29;
-    double odd = 0x1.af38d53857513p-26;
-    even = even * s + 0x1.27e4e1ea0f53ap-22;
-    odd = odd * s + 0x1.71de0d9c145d0p-19;
-    even = even * s + 0x1.a01a01a47db6fp-16;
-    odd = odd * s + 0x1.a01a01a7c8d47p-13;
-    even = even * s + 0x1.6c16c16c167dep-10;
-    odd = odd * s + 0x1.11111111109adp-7;
-    even = even * s + 0x1.5555555555555p-5;
-    odd = odd * s + 0x1.5555555555556p-3;
-    even = even * s + 0.5;
-    return odd * r + even;
+    double p0 = 0x1.5555555555556p-3 * r + 0.5;
+    double p2 = 0x1.11111111109adp-7 * r + 0x1.5555555555555p-5;
+    double p4 = 0x1.a01a01a7c8d47p-13 * r + 0x1.6c16c16c167dep-10;
+    double p6 = 0x1.71de0d9c145d0p-19 * r + 0x1.a01a01a47db6fp-16;
+    double p8 = 0x1.af38d53857513p-26 * r + 0x1.27e4e1ea0f53ap-22;
+    double z = s * s;
+    p0 = p2 * s + p0;
+    p4 = p6 * s + p4;
+    p8 = 0x1.1f66f85dfa20ap-29 * s + p8;
+    return (p8 * z + p4) * z + p0;
 }
 /* exp(r) - 1, where r = hi - lo to more digits than it holds; ``more`` is what x lacks. */
 GW_INLINE double gw_exp_less1_and(double x, double k, double more) {
     double hi = x - k * 0x1.62e42feep-1, lo = k * 0x1.a39ef35793c76p-33 - more;
     double r = hi - lo, s = r * r;
-    return (s * gw_exp_rest(r, s) - lo) + hi;
+    return gw_fused(s, gw_exp_rest(r, s), -lo) + hi;
 }
 GW_INLINE double gw_exp_less1(double x, double k) { return gw_exp_less1_and(x, k, 0.0); }
 
@@ -341,16 +351,22 @@ GW_INLINE double gw_tanh_of(double x, double e, double u) {
 }
 GW_INLINE float gw_tanh_off(float x, float e, float u) { return __builtin_copysignf(u * (u * e / (1.0f + e * e)) + u, x); }
 
-/* Alone, in fewer steps: what r lacks to be x - k log 2 counts for less the less e is. */
+/* Alone, in fewer steps: what r lacks to be x - k log 2 counts for less the less e is. Where multiplications are fused with
+   additions, (1 - e)/(1 + e) with e = exp(-2|x|) = s + s m loses no more, and is less to do: 1 - s and 1 + s are exact where it
+   matters, so that both sides of the line are rounded once. In double, m has the rest of k log 2, which r has not. */
 GW_INLINE double gw_tanh(double x) {
     double a = __builtin_fabs(x);
+#if GW_FUSED
+    double t = a * -0x1.71547652b82fep+1 + GW_EXP_ONE, k = t - GW_EXP_ONE, r = -(a + a) - k * 0x1.62e42fefa39efp-1, z = r * r;
+    double m = gw_fused(z, gw_exp_rest(r, z), k * -0x1.abc9e3b39803fp-56) + r, s = gw_power_of(t), y = ((1.0 - s) - m * s) / ((1.0 + s) + m * s);
+    return __builtin_copysign(a > 40.0 ? 1.0 : y, x);
+#else
     a = a > 40.0 ? 40.0 : a;
     double t = gw_exp_k(-a, GW_EXP_ONE), r = -a - (t - GW_EXP_ONE) * 0x1.62e42fefa39efp-1, z = r * r;
     double less1 = z * gw_exp_rest(r, z) + r, s = gw_power_of(t);
     return gw_tanh_of(x, less1 * s + s, (1.0 - s) - less1 * s);
+#endif
 }
-/* Where multiplications are fused with additions, (1 - e)/(1 + e) with e = exp(-2|x|) = s + s m loses no more, and is less to do:
-   1 - s and 1 + s are exact where it matters, so that both sides of the line are rounded once. */
 GW_INLINE float gw_tanhf(float x) {
 #if GW_FUSED
     float a = __builtin_fabsf(x) + __builtin_fabsf(x), t = gw_exp_kf(-a, GW_EXP_ONEF), s = gw_power_off(t);

@@ -103,11 +103,12 @@ GW_INLINE GW_REAL GW_NAME(gw_across_32)(GW_NAME(gw_32) v) {
 }
 #define GW_FEW(bytes, at) \
     if (n - i >= (ptrdiff_t)(bytes / sizeof(GW_REAL))) { \
+        const int first = i == 0; /* nothing to add to */ \
         GW_NAME(gw_##bytes) c = at(bytes, i); \
         for (i += bytes / (ptrdiff_t)sizeof(GW_REAL); n - i >= (ptrdiff_t)(bytes / sizeof(GW_REAL)); \
              i += bytes / (ptrdiff_t)sizeof(GW_REAL)) \
             c += at(bytes, i); \
-        sum += GW_NAME(gw_across_##bytes)(c); \
+        sum = first ? GW_NAME(gw_across_##bytes)(c) : sum + GW_NAME(gw_across_##bytes)(c); \
     }
 #if GW_VECTOR_BYTES >= 32
 #define GW_FEW_32(at) GW_FEW(32, at)
