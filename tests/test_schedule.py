@@ -258,6 +258,31 @@ def test_large_products_are_computed_image_by_image() -> None:
     assert head.c.value.startswith("scores") or "scores" in head.c.value
 
 
+def test_the_gradients_of_their_weights_are_summed_image_by_image() -> None:
+    """What is computed of an image is read while it is in the cache: no array of adjoints is there of all images."""
+    (train,) = [k for k in plan(build(IMAGES)).kernels if k.name == "train"]
+    nest = lower(train)
+    (images,) = [node for node in nest.body if isinstance(node, Loop) and any("c2.W" in p.c.value for p in products_in(node))]
+    summed = {p.c.value: p for p in products_in(images) if ".W" in p.c.value}
+    assert {name.split(".")[0] for name in summed} == {"d_c1", "d_c2", "d_c3"}
+    storage = {s.value.name: s for s in nest.storage}
+    for name, product in summed.items():
+        assert all(images.variable not in ix.axes() for ix in product.c.index) and product.beta is E.ONE
+        assert all(a.index[0].plain == images.variable for a in (product.a, product.b))
+        (start,) = [n for n in walk(nest.body[: nest.body.index(images)]) if isinstance(n, Assign) and n.target == name]
+        assert start.op == "=" and start.body is E.ZERO
+        assert any(0 not in storage[a.value].dims for a in (product.a, product.b))
+
+
+def test_large_weights_have_their_gradients_of_all_images_at_once() -> None:
+    """To go through as much memory for each image would take longer than what it saves."""
+    wide = IMAGES.replace("conv2d(64, kernel=3", "conv2d(320, kernel=3")
+    (train,) = [k for k in plan(build(wide)).kernels if k.name == "train"]
+    for node in lower(train).body:
+        if isinstance(node, Loop):
+            assert not any("c3.W" in p.c.value for p in products_in(node))
+
+
 def test_a_lone_product_and_one_of_few_rows_take_all_images_at_once() -> None:
     lone = "size N\ninput x[N, 300, 64]\nparam W[64, 40] ~ normal(0, 1)\noutput y = x @ W\n"
     for text in (IMAGES.replace("32, 32]", "8, 8]").replace("kernel=5, stride=2", "kernel=1"), lone):
