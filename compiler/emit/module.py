@@ -11,7 +11,7 @@ from ..graph.ir import Const, Eqn, Graph, Model, Origin
 from ..graph.shapes import Dim, size
 from ..language.source import Source
 from ..loops.buffers import lower_all
-from ..loops.gates import BELOW, SHARED
+from ..loops.gates import BELOW, NEAR, SHARED, SLOPE
 from ..loops.ir import Nest
 from ..passes.kernels import Plan
 from . import profiled
@@ -34,6 +34,8 @@ _BLOCKS = {"block_sum": "sum", "block_squares": "squares", "block_dot": "dot", "
            "short_sum": "short_sum", "short_squares": "short_squares", "short_dot": "short_dot"}  # fmt: skip
 _CIRCULAR = frozenset(("cos", "sin", "tan"))
 _SHARED = frozenset(SHARED.values()) - SHARED.keys()
+_FORMS = {BELOW: "exp of what is not above 0", SLOPE: "y*(1 - y) of a y from 0 to 1"}
+_FORMS |= {near: f"{plain} of what has just been rounded" for plain, near in NEAR.items()}
 _GAMMA = frozenset(("lgamma", "digamma", "polygamma"))
 
 
@@ -187,12 +189,13 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
     lines.append('    ctypedef long long *write_indices "gw_write_i64"')
     own = """above below choose contract contract_guarded contract_onto gemm gemm_move gemm_onto inf move nan pi pick rank
              root share step_power stream stride transpose""".split()
-    for name in sorted(used.difference(own, _BLOCKS, _GAMMA, _CIRCULAR, _SHARED, {BELOW}, E.DRAWS)):
+    for name in sorted(used.difference(own, _BLOCKS, _GAMMA, _CIRCULAR, _SHARED, _FORMS, E.DRAWS)):
         arguments = f"{real}, {real}" if name in _TWO else real
         lines.append(f'    {real} {CALLS.get(name, name)} "gw_{name}{suffix}"({arguments}) noexcept')
-    if BELOW in used:
-        lines.append("    # exp of what is not above 0")
-        lines.append(f'    {real} {BELOW} "gw_{BELOW}{suffix}"({real}) noexcept')
+    for form, what in _FORMS.items():
+        if form in used:
+            lines.append(f"    # {what}")
+            lines.append(f'    {real} {form} "gw_{form}{suffix}"({real}) noexcept')
     if used & _SHARED:
         lines.append("    # gates of one x have exp(-abs(x)) in common, which is computed once")
         lines += [f'    {real} {name} "gw_{name}{suffix}"({real}) noexcept' for name in sorted(used & _SHARED)]

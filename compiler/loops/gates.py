@@ -2,31 +2,44 @@
 
 Sigmoid, tanh and softplus of z are all made of exp(-abs(z)). Where a loop has several of them, it takes the forms that have this
 exponential in common, and the C compiler computes it once. Alone, each is cheaper in a form of its own. So is the exponential of
-what is not above 0: it cannot overflow."""
+what is not above 0: it cannot overflow. A sigmoid's slope is y(1 - y) at its value y; where y is known to be one, it is the
+difference y - y*y, rounded once.
+
+Of a number that has just been rounded there are forms in float32 with a step less (``_near``): what they lose is a tenth of what
+the rounding has lost already."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import Final
 
 from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Access
-from .ir import ArgBest, Assign, Loop, Node
+from .ir import ArgBest, Assign, Loop, Node, Product, Rank
+from .nodes import walk
 
 SHARED: Final = {"sigmoid": "sigmoid_shared", "tanh": "tanh_shared", "softplus": "softplus"}
 """What each gate is called where it has its exponential in common with others."""
 
 BELOW: Final = "exp_below"
+SLOPE: Final = "sigmoid_slope"
+NEAR: Final = {"exp": "exp_near", BELOW: "exp_below_near", "sigmoid": "sigmoid_near"}
+"""What each is called where its argument has just been rounded."""
 
-Known = dict[str, tuple[Access, int]]
+Known = dict[str, tuple[Access, int, bool]]  # where it stands, its sign, and whether it has just been rounded
 
 _POSITIVE: Final = frozenset(("square", "abs", "exp", "sigmoid", "softplus", "cosh", "size", "idx", *E.COMPARISONS))
 
 
-def fitted(body: Sequence[Node]) -> tuple[Node, ...]:
-    """The nodes with each gate in the form for where it stands."""
+def fitted(body: Sequence[Node], single: bool) -> tuple[Node, ...]:
+    """The nodes with each gate in the form for where it stands. ``single``: in float32."""
+    return _fitted(body, single, _sigmoids(body))
+
+
+def _fitted(body: Sequence[Node], single: bool, sigmoids: frozenset[str]) -> tuple[Node, ...]:
     numbers: dict[Access, Expr] = {}  # an operand has one name in all statements
     found: dict[Expr, set[tuple[str, Expr]]] = {}  # the gates that are made of the exponential of what
     for node in body:
@@ -34,34 +47,86 @@ def fitted(body: Sequence[Node]) -> tuple[Node, ...]:
             for gate, z in _gates(node, numbers):
                 found.setdefault(_size_of(z), set()).add((gate.op, z))
     several = {z for z, gates in found.items() if len(gates) > 1}
-    known: Known = {}  # the sign of what has been computed here last of each value
+    known: Known = {}  # what has been computed here last of each value
     nodes: list[Node] = []
     for node in body:
-        nodes.append(_with_forms(node, numbers, several, known))
+        if isinstance(node, Loop):
+            nodes.append(replace(node, body=_fitted(node.body, single, sigmoids)))
+        elif isinstance(node, Assign | ArgBest):
+            nodes.append(_with_forms(node, numbers, several, known, single, sigmoids))
+        else:
+            nodes.append(node)
         if not isinstance(node, Assign):
             known = {}
             continue
-        tells = _signs(node, known)[node.body] if node.op == "=" and not node.drop else 0
-        known[node.target] = Access(node.target, node.index), tells
+        whole = node.op == "=" and not node.drop
+        tells = _signs(node, known)[node.body] if whole else 0
+        known[node.target] = Access(node.target, node.index), tells, whole and _rounded(node.body, node.args, known)
     return tuple(nodes)
 
 
-def _with_forms(node: Node, numbers: dict[Access, Expr], several: set[Expr], known: Known) -> Node:
-    if isinstance(node, Loop):
-        return replace(node, body=fitted(node.body))
-    if not isinstance(node, Assign | ArgBest):
-        return node
+def _sigmoids(body: Sequence[Node]) -> frozenset[str]:
+    """The values of which each element that is written is a sigmoid."""
+    found: dict[str, bool] = {}
+    for node in walk(body):
+        if isinstance(node, Assign | ArgBest):
+            gate = isinstance(node, Assign) and node.op == "=" and node.body.op == "sigmoid"
+            found[node.target] = gate and found.get(node.target, True)
+        elif isinstance(node, Product | Rank):
+            found[node.c.value if isinstance(node, Product) else node.target.value] = False
+    return frozenset(name for name, gate in found.items() if gate)
+
+
+def _with_forms(node: Assign | ArgBest, numbers: dict[Access, Expr], several: set[Expr], known: Known, single: bool,
+                sigmoids: frozenset[str]) -> Node:  # fmt: skip
     chosen = {gate: SHARED[gate.op] for gate, z in _gates(node, numbers) if _size_of(z) in several}
-    if any(each.op == "exp" for each in E.walk(node.body)):
+    nodes = list(E.walk(node.body))
+    if any(each.op == "exp" for each in nodes):
         signs = _signs(node, known)
         chosen |= {each: BELOW for each in signs if each.op == "exp" and signs[each.args[0]] < 0}
-    if not chosen:
+    if single:
+        forms = {each: chosen.get(each, each.op) for each in nodes}
+        chosen |= {each: NEAR[form] for each, form in forms.items() if form in NEAR and _rounded(each.args[0], node.args, known)}
+    gates = {each for each in nodes if each.op == "sigmoid" or (each.op == "arg" and node.args[each.place].value in sigmoids)}
+    slopes = {each: y for each in nodes if (y := _slope_at(each)) is not None and y in gates}
+    if not chosen and not slopes:
         return node
     done: dict[Expr, Expr] = {}
-    for each in E.walk(node.body):  # one may stand in the argument of another
+    for each in nodes:  # one may stand in the argument of another
         args = tuple(done[a] for a in each.args)
-        done[each] = E.call(chosen[each], *args) if each in chosen else E.rebuild(each, args)
+        if each in slopes:
+            done[each] = E.call(SLOPE, done[slopes[each]])
+        else:
+            done[each] = E.call(chosen[each], *args) if each in chosen else E.rebuild(each, args)
     return replace(node, body=done[node.body])
+
+
+def _slope_at(node: Expr) -> Expr | None:
+    """y of y(1 - y)."""
+    if node.op != "mul":
+        return None
+    for y, rest in (node.args, reversed(node.args)):
+        if rest.op == "sub" and rest.args[0] is E.ONE and rest.args[1] is y:
+            return y
+    return None
+
+
+def _rounded(z: Expr, args: Sequence[Access], known: Known) -> bool:
+    """Is it the result of an operation that rounds, but for its sign, and but for a power of two?"""
+    if z.op in ("neg", "abs"):
+        return _rounded(z.args[0], args, known)
+    if z.op == "arg":
+        there, _, rounded = known.get(args[z.place].value, (None, 0, False))
+        return rounded and there == args[z.place]
+    if z.op == "mul" or (z.op == "div" and z.args[1].number is not None):
+        factor, rest = (z.args[1], z.args[0]) if z.args[1].number is not None else z.args
+        if factor.number is not None and _is_power_of_two(abs(factor.number)):
+            return _rounded(rest, args, known)
+    return z.op in ("add", "sub", "mul", "div", "square", "pow") and any(a.op == "arg" for a in E.walk(z))
+
+
+def _is_power_of_two(number: Fraction) -> bool:
+    return all(part > 0 and part & (part - 1) == 0 for part in (number.numerator, number.denominator))
 
 
 def _gates(node: Assign | ArgBest, numbers: dict[Access, Expr]) -> Iterator[tuple[Expr, Expr]]:
@@ -87,7 +152,7 @@ def _signs(node: Assign | ArgBest, known: Known) -> dict[Expr, int]:
     for each in E.walk(node.body):
         if each.op == "arg" and isinstance(each.value, int):
             access = node.args[each.value]
-            there, tells = known.get(access.value, (access, 0))
+            there, tells, _ = known.get(access.value, (access, 0, False))
             signs[each] = tells if there == access else 0
         else:
             signs[each] = _sign_of(each, [signs[a] for a in each.args])
