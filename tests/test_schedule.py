@@ -314,6 +314,34 @@ def test_image_by_image_gives_what_all_at_once_gives(count: int) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12 * abs(b).max(), err_msg=f"{name}.{w}")
 
 
+POOLS = """\
+size   N, I = 12 // A, J = 12 // B
+input  x[N, C, 12, 12]
+y[n, c, i, j] = max(x[n, c, A*i + u, B*j + v] for u in range(A) for v in range(B)) for i in range(I) for j in range(J)
+output y
+"""
+
+
+@pytest.mark.parametrize(("window", "channels"), [((2, 2), 16), ((2, 3), 16), ((3, 2), 1), ((4, 3), 16), ((6, 2), 5)])
+def test_of_a_window_one_place_is_kept(window: tuple[int, int], channels: int) -> None:
+    """That of the first of its largest, or of a NaN; of a larger window one for each line, and where in it the line is."""
+    text = POOLS.replace("12 // A", str(12 // window[0])).replace("12 // B", str(12 // window[1]))
+    text = text.replace("A", str(window[0])).replace("B", str(window[1])).replace("C,", f"{channels},")
+    for kernel in plan(build(text)).kernels:
+        held = [s for s in lower(kernel).storage if s.kind == "work" and "_at" in s.value.name and 0 in s.dims]
+        assert len(held) <= (1 if max(window) <= 4 else 2), [s.value.name for s in held]
+    rng = np.random.default_rng(sum(window))
+    x = rng.integers(-2, 3, (3, channels, 12, 12)).astype(float)
+    x[rng.uniform(size=x.shape) < 0.05] = np.nan
+    x[rng.uniform(size=x.shape) < 0.05] = -np.inf
+    ours, theirs = (load(text, name="pools", backend=b).Model() for b in ("cython", "numpy"))
+    upstream = rng.normal(size=(3, channels, 12 // window[0], 12 // window[1]))
+    (found, adjoint), (wanted, exact) = (model.value_and_grad(upstream, x=x) for model in (ours, theirs))
+    np.testing.assert_array_equal(found.y, wanted.y)
+    np.testing.assert_array_equal(adjoint.x, exact.x)
+    assert np.count_nonzero(adjoint.x) == upstream.size
+
+
 def test_a_transposed_copy_reads_along_lines() -> None:
     """Weights as the kernel reads them: written along the filters; around that loop the steps in what is read grow shorter."""
     (found,) = [k for k in plan(build(IMAGES)).kernels if k.name == "predict"]
