@@ -361,11 +361,11 @@ GW_INLINE double gw_tanh(double x) {
     return gw_tanh_of(x, less1 * s + s, (1.0 - s) - less1 * s);
 }
 /* Where multiplications are fused with additions, (1 - e)/(1 + e) with e = exp(-2|x|) = s + s m loses no more, and is less to do:
-   1 - s and 1 + s are exact where it matters, so that both sides of the line are rounded once. */
+   1 - s and 1 + s are exact where it matters, so that both sides of the line are rounded once. Nor does one step to r. */
 GW_INLINE float gw_tanhf(float x) {
 #if GW_FUSED
     float a = __builtin_fabsf(x) + __builtin_fabsf(x), t = gw_exp_kf(-a, GW_EXP_ONEF), s = gw_power_off(t);
-    float m = gw_exp_less1f(-a, t - GW_EXP_ONEF), y = ((1.0f - s) - m * s) / ((1.0f + s) + m * s);
+    float m = gw_exp_less1_off(gw_exp_near_rf(-a, t - GW_EXP_ONEF)), y = ((1.0f - s) - m * s) / ((1.0f + s) + m * s);
     return __builtin_copysignf(a > 40.0f ? 1.0f : y, x);
 #else
     float a = gw_size_withinf(x, 20.0f), t = gw_exp_kf(-a, GW_EXP_ONEF), r = -a - (t - GW_EXP_ONEF) * 0x1.62e43p-1f;
