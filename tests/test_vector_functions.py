@@ -163,6 +163,14 @@ def test_of_what_has_just_been_rounded_a_step_less_is_done(formula: str, near: s
     np.testing.assert_allclose(found, wanted, rtol=2e-5)
 
 
+def test_so_has_what_a_product_or_a_sum_left() -> None:
+    """In the loop that reads it, or in one before; but not a number that has only been copied, or chosen."""
+    model = "dtype float32\nsize N\ninput x[N, 32], y[N]\nparam W[32, 64] = 0\nz = x @ W\noutput p = sigmoid(z)\n"
+    code = text(model + "output q = exp(sum(x, axis=1))\noutput r = exp(max(y, 1))\n")
+    assert re.search(r"p\[.*\] = sigmoid_near\(z\[", code) and re.search(r"q\[n\] = exp_near\(q_t1", code)
+    assert re.search(r"r\[n\] = exp\(", code) and not re.search(r"r\[n\] = exp_near\(", code)
+
+
 SLOPES = "size N\ninput x[N], y[N]\noutput f = sum(sigmoid(x)) + sum(y*(1 - y))\n"
 
 

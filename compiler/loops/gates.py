@@ -11,7 +11,7 @@ the rounding has lost already."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
@@ -29,17 +29,25 @@ SLOPE: Final = "sigmoid_slope"
 NEAR: Final = {"exp": "exp_near", BELOW: "exp_below_near", "sigmoid": "sigmoid_near"}
 """What each is called where its argument has just been rounded."""
 
-Known = dict[str, tuple[Access, int, bool]]  # where it stands, its sign, and whether it has just been rounded
+Known = dict[str, tuple[Access, int]]
 
 _POSITIVE: Final = frozenset(("square", "abs", "exp", "sigmoid", "softplus", "cosh", "size", "idx", *E.COMPARISONS))
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a nest tells of the values that it writes: which are sigmoids, and which, in float32, have been rounded."""
+
+    sigmoids: frozenset[str]
+    rounded: frozenset[str] | None
+
+
 def fitted(body: Sequence[Node], single: bool) -> tuple[Node, ...]:
     """The nodes with each gate in the form for where it stands. ``single``: in float32."""
-    return _fitted(body, single, _sigmoids(body))
+    return _fitted(body, _Told(_sigmoids(body), _all_rounded(body) if single else None))
 
 
-def _fitted(body: Sequence[Node], single: bool, sigmoids: frozenset[str]) -> tuple[Node, ...]:
+def _fitted(body: Sequence[Node], told: _Told) -> tuple[Node, ...]:
     numbers: dict[Access, Expr] = {}  # an operand has one name in all statements
     found: dict[Expr, set[tuple[str, Expr]]] = {}  # the gates that are made of the exponential of what
     for node in body:
@@ -47,47 +55,69 @@ def _fitted(body: Sequence[Node], single: bool, sigmoids: frozenset[str]) -> tup
             for gate, z in _gates(node, numbers):
                 found.setdefault(_size_of(z), set()).add((gate.op, z))
     several = {z for z, gates in found.items() if len(gates) > 1}
-    known: Known = {}  # what has been computed here last of each value
+    known: Known = {}  # the sign of what has been computed here last of each value
     nodes: list[Node] = []
     for node in body:
         if isinstance(node, Loop):
-            nodes.append(replace(node, body=_fitted(node.body, single, sigmoids)))
+            nodes.append(replace(node, body=_fitted(node.body, told)))
         elif isinstance(node, Assign | ArgBest):
-            nodes.append(_with_forms(node, numbers, several, known, single, sigmoids))
+            nodes.append(_with_forms(node, numbers, several, known, told))
         else:
             nodes.append(node)
         if not isinstance(node, Assign):
             known = {}
             continue
-        whole = node.op == "=" and not node.drop
-        tells = _signs(node, known)[node.body] if whole else 0
-        known[node.target] = Access(node.target, node.index), tells, whole and _rounded(node.body, node.args, known)
+        tells = _signs(node, known)[node.body] if node.op == "=" and not node.drop else 0
+        known[node.target] = Access(node.target, node.index), tells
     return tuple(nodes)
+
+
+def _written(body: Sequence[Node]) -> dict[str, list[Node]]:
+    """The nodes that write each value."""
+    found: dict[str, list[Node]] = {}
+    for node in walk(body):
+        if isinstance(node, Assign | ArgBest):
+            found.setdefault(node.target, []).append(node)
+        elif isinstance(node, Product | Rank):
+            found.setdefault(node.c.value if isinstance(node, Product) else node.target.value, []).append(node)
+    return found
 
 
 def _sigmoids(body: Sequence[Node]) -> frozenset[str]:
     """The values of which each element that is written is a sigmoid."""
-    found: dict[str, bool] = {}
-    for node in walk(body):
-        if isinstance(node, Assign | ArgBest):
-            gate = isinstance(node, Assign) and node.op == "=" and node.body.op == "sigmoid"
-            found[node.target] = gate and found.get(node.target, True)
-        elif isinstance(node, Product | Rank):
-            found[node.c.value if isinstance(node, Product) else node.target.value] = False
-    return frozenset(name for name, gate in found.items() if gate)
+    return frozenset(name for name, nodes in _written(body).items()
+                     if all(isinstance(n, Assign) and n.op == "=" and n.body.op == "sigmoid" for n in nodes))  # fmt: skip
 
 
-def _with_forms(node: Assign | ArgBest, numbers: dict[Access, Expr], several: set[Expr], known: Known, single: bool,
-                sigmoids: frozenset[str]) -> Node:  # fmt: skip
+def _all_rounded(body: Sequence[Node]) -> frozenset[str]:
+    """The values of which each element that is written, but for zeros, is the result of an operation that rounds."""
+    writers = _written(body)
+    found = frozenset(writers)
+    while True:  # a copy is what it is a copy of
+        left = frozenset(name for name in found if all(_rounds(node, found) for node in writers[name]))
+        if left == found:
+            return found
+        found = left
+
+
+def _rounds(node: Node, rounded: frozenset[str]) -> bool:
+    if isinstance(node, Assign):
+        return node.op in ("+=", "*=") or node.body is E.ZERO or _rounded(node.body, node.args, rounded)
+    return isinstance(node, Product)
+
+
+def _with_forms(node: Assign | ArgBest, numbers: dict[Access, Expr], several: set[Expr], known: Known, told: _Told) -> Node:
     chosen = {gate: SHARED[gate.op] for gate, z in _gates(node, numbers) if _size_of(z) in several}
     nodes = list(E.walk(node.body))
     if any(each.op == "exp" for each in nodes):
         signs = _signs(node, known)
         chosen |= {each: BELOW for each in signs if each.op == "exp" and signs[each.args[0]] < 0}
-    if single:
+    if told.rounded is not None:
         forms = {each: chosen.get(each, each.op) for each in nodes}
-        chosen |= {each: NEAR[form] for each, form in forms.items() if form in NEAR and _rounded(each.args[0], node.args, known)}
-    gates = {each for each in nodes if each.op == "sigmoid" or (each.op == "arg" and node.args[each.place].value in sigmoids)}
+        near = [each for each, form in forms.items() if form in NEAR and _rounded(each.args[0], node.args, told.rounded)]
+        chosen |= {each: NEAR[forms[each]] for each in near}
+    gates = {each for each in nodes if each.op == "sigmoid"}
+    gates |= {each for each in nodes if each.op == "arg" and node.args[each.place].value in told.sigmoids}
     slopes = {each: y for each in nodes if (y := _slope_at(each)) is not None and y in gates}
     if not chosen and not slopes:
         return node
@@ -111,17 +141,16 @@ def _slope_at(node: Expr) -> Expr | None:
     return None
 
 
-def _rounded(z: Expr, args: Sequence[Access], known: Known) -> bool:
+def _rounded(z: Expr, args: Sequence[Access], rounded: frozenset[str]) -> bool:
     """Is it the result of an operation that rounds, but for its sign, and but for a power of two?"""
     if z.op in ("neg", "abs"):
-        return _rounded(z.args[0], args, known)
+        return _rounded(z.args[0], args, rounded)
     if z.op == "arg":
-        there, _, rounded = known.get(args[z.place].value, (None, 0, False))
-        return rounded and there == args[z.place]
+        return args[z.place].value in rounded
     if z.op == "mul" or (z.op == "div" and z.args[1].number is not None):
         factor, rest = (z.args[1], z.args[0]) if z.args[1].number is not None else z.args
         if factor.number is not None and _is_power_of_two(abs(factor.number)):
-            return _rounded(rest, args, known)
+            return _rounded(rest, args, rounded)
     return z.op in ("add", "sub", "mul", "div", "square", "pow") and any(a.op == "arg" for a in E.walk(z))
 
 
@@ -152,7 +181,7 @@ def _signs(node: Assign | ArgBest, known: Known) -> dict[Expr, int]:
     for each in E.walk(node.body):
         if each.op == "arg" and isinstance(each.value, int):
             access = node.args[each.value]
-            there, tells, _ = known.get(access.value, (access, 0, False))
+            there, tells = known.get(access.value, (access, 0))
             signs[each] = tells if there == access else 0
         else:
             signs[each] = _sign_of(each, [signs[a] for a in each.args])
