@@ -21,6 +21,8 @@ cdef extern from "gradwright/scalar.h" nogil:
     ctypedef long long *write_indices "gw_write_i64"
     # exp of what is not above 0
     double exp_below "gw_exp_below"(double) noexcept
+    # y*(1 - y) of a y from 0 to 1
+    double sigmoid_slope "gw_sigmoid_slope"(double) noexcept
     # gates of one x have exp(-abs(x)) in common, which is computed once
     double sigmoid_shared "gw_sigmoid_shared"(double) noexcept
     double tanh_shared "gw_tanh_shared"(double) noexcept
@@ -143,7 +145,7 @@ cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N
             #     d f_t6 / d f_t5 = f_t6
             #     d f_t2 / d x = 1 - f_t2**2
             #     d f_t1 / d x = f_t1 * (1 - f_t1)
-            d_x[n] = upstream_f[0]*(f_t1*(1 - f_t2*f_t2) - f_t6*(2*x[n]) + f_t2*(f_t1*(1 - f_t1)))
+            d_x[n] = upstream_f[0]*(f_t1*(1 - f_t2*f_t2) - f_t6*(2*x[n]) + f_t2*sigmoid_slope(f_t1))
         f_total += _f_total_block
     sums[0] = f_total
 

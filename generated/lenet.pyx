@@ -11,8 +11,8 @@ Kept         x_pad[N, 1, 10, 10] scores_t6[N, 8, 8, 8] scores_t8_t1_t1[N, 4, 2, 
 Operations   the forward graph as written: 96534*N + 1
              predict 49098*N; bytes moved 5176*N + 12200
              forward 49146*N + 1, 11*N of them transcendental; bytes moved 6764*N + 12204
-             backward 90337*N; bytes moved 16492*N + 23976
-             train 139483*N + 1, 11*N of them transcendental; bytes moved 15208*N + 29012
+             backward 89761*N; bytes moved 13420*N + 23976
+             train 138907*N + 1, 11*N of them transcendental; bytes moved 12136*N + 29012
 Products     scores_t3 (64*N x 8 x 9) in predict: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
              scores_t11 (16*N x 16 x 72) in predict: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
              scores (N x 10 x 64) in predict, forward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, head.b added in registers
@@ -32,9 +32,10 @@ cdef extern from "gradwright/scalar.h" nogil:
     ctypedef const long long *indices "gw_read_i64"
     ctypedef long long *write_indices "gw_write_i64"
     float absolute "gw_absf"(float) noexcept
-    float exp "gw_expf"(float) noexcept
     float log "gw_logf"(float) noexcept
     float maximum "gw_maxf"(float, float) noexcept
+    # exp of what has just been rounded
+    float exp_near "gw_exp_nearf"(float) noexcept
     bint above "gw_abovef"(float x, float best) noexcept
     float pick "gw_pickf"(bint condition, float if_true, float otherwise) noexcept
 cdef extern from "math.h" nogil:
@@ -230,7 +231,7 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
                 loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
             loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
             for j in range(10):
-                loss_t1_exp[10*n + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
+                loss_t1_exp[10*n + j] = exp_near(scores[10*n + j] - loss_t1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t1_sum[n] = 0
@@ -251,16 +252,15 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
     cdef read x_pad = kept, scores_t6 = kept + 100*N, scores_t8_t1_t1 = kept + 612*N, scores_t8_pad = kept + 868*N
     cdef read scores_t14 = kept + 1156*N, scores_t16_t1_t1 = kept + 1412*N, scores_t16 = kept + 1540*N
     cdef read loss_t1_exp = kept + 1604*N, loss_t1_sum = kept + 1614*N
-    cdef write scores_t17 = work + 1600*N + 1152, d_scores = work + 1664*N + 1152
-    cdef write scores_t16_t1_at = work + 1472*N + 1152, scores_t16_t1_t1_at = work + 576*N + 1152
-    cdef write scores_t8_t1_at = work + 1344*N + 1152, scores_t8_t1_t1_at = work + 1088*N + 1152
-    cdef write d_scores_t17 = work + 1536*N + 1152, d_scores_t14_pad = work + 1152, second_W_laid_2 = work
-    cdef write d_scores_t8 = work + 1472*N + 1152, d_scores_t6 = work + 576*N + 1152, d_second_W_laid = work
+    cdef write scores_t17 = work + 1344*N + 1152, d_scores = work + 1408*N + 1152
+    cdef write scores_t16_t1_at_window = work + 1216*N + 1152, scores_t8_t1_at_window = work + 1088*N + 1152
+    cdef write d_scores_t17 = work + 1280*N + 1152, d_scores_t14_pad = work + 1152, second_W_laid_2 = work
+    cdef write d_scores_t8 = work + 1216*N + 1152, d_scores_t6 = work + 576*N + 1152, d_second_W_laid = work
     cdef real d_scores_t8_t1
     cdef real d_scores_t16_t1[64]
-    cdef real d_scores_t16_t1_t1[2]
+    cdef real scores_t16_t1_t1_at[2]
     cdef real d_scores_t13[16]
-    cdef real d_scores_t8_t1_t1[2]
+    cdef real scores_t8_t1_t1_at[2]
     cdef real d_scores_t5[8]
     cdef real d_first_W_laid[72]
     cdef Py_ssize_t j, n, k, l, i
@@ -268,31 +268,13 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
     for j in range(10):
         d_head_b[j] = 0
     for n in range(N):
+        # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+        #     in flatten
         for j in range(16):
-            # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-            #     in flatten
             scores_t17[64*n + 4*j] = scores_t16[64*n + j]
-            # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-            #     where the max is
-            scores_t16_t1_at[64*n + j] = pick(above(scores_t16_t1_t1[128*n + j + 32], scores_t16_t1_t1[128*n + j]), <real>1, <real>0)
-            # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-            #     in flatten
             scores_t17[64*n + 4*j + 1] = scores_t16[64*n + j + 16]
-            # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-            #     where the max is
-            scores_t16_t1_at[64*n + j + 16] = pick(above(scores_t16_t1_t1[128*n + j + 48], scores_t16_t1_t1[128*n + j + 16]), <real>1, <real>0)
-            # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-            #     in flatten
             scores_t17[64*n + 4*j + 2] = scores_t16[64*n + j + 32]
-            # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-            #     where the max is
-            scores_t16_t1_at[64*n + j + 32] = pick(above(scores_t16_t1_t1[128*n + j + 96], scores_t16_t1_t1[128*n + j + 64]), <real>1, <real>0)
-            # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-            #     in flatten
             scores_t17[64*n + 4*j + 3] = scores_t16[64*n + j + 48]
-            # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-            #     where the max is
-            scores_t16_t1_at[64*n + j + 48] = pick(above(scores_t16_t1_t1[128*n + j + 112], scores_t16_t1_t1[128*n + j + 80]), <real>1, <real>0)
         # examples/lenet.gw:15   backward of  minimize mean(softmax_cross_entropy(scores, y))
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
@@ -303,17 +285,19 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
         d_scores[10*n + y[n]] -= <real>1/N
         # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
         #     where the max is
+        #     where the max is, in the window
         for j in range(2):
             for k in range(2):
                 for l in range(16):
-                    scores_t16_t1_t1_at[128*n + 64*j + 16*k + l] = pick(above(scores_t14[256*n + 128*j + 32*k + l + 16], scores_t14[256*n + 128*j + 32*k + l]), <real>1, <real>0)
-                    scores_t16_t1_t1_at[128*n + 64*j + 16*k + l + 32] = pick(above(scores_t14[256*n + 128*j + 32*k + l + 80], scores_t14[256*n + 128*j + 32*k + l + 64]), <real>1, <real>0)
+                    scores_t16_t1_t1_at[0] = pick(above(scores_t14[256*n + 128*j + 32*k + l + 16], scores_t14[256*n + 128*j + 32*k + l]), <real>1, <real>0)
+                    scores_t16_t1_t1_at[1] = pick(above(scores_t14[256*n + 128*j + 32*k + l + 80], scores_t14[256*n + 128*j + 32*k + l + 64]), <real>1, <real>0)
+                    scores_t16_t1_at_window[64*n + 32*j + 16*k + l] = pick(above(scores_t16_t1_t1[128*n + 64*j + 16*k + l + 32], scores_t16_t1_t1[128*n + 64*j + 16*k + l]), <real>2 + scores_t16_t1_t1_at[1], scores_t16_t1_t1_at[0])
         for j in range(4):
             for k in range(4):
                 for l in range(8):
-                    scores_t8_t1_at[128*n + 32*j + 8*k + l] = pick(above(scores_t8_t1_t1[256*n + 64*j + 8*k + l + 32], scores_t8_t1_t1[256*n + 64*j + 8*k + l]), <real>1, <real>0)
-                    scores_t8_t1_t1_at[256*n + 64*j + 8*k + l] = pick(above(scores_t6[512*n + 128*j + 16*k + l + 8], scores_t6[512*n + 128*j + 16*k + l]), <real>1, <real>0)
-                    scores_t8_t1_t1_at[256*n + 64*j + 8*k + l + 32] = pick(above(scores_t6[512*n + 128*j + 16*k + l + 72], scores_t6[512*n + 128*j + 16*k + l + 64]), <real>1, <real>0)
+                    scores_t8_t1_t1_at[0] = pick(above(scores_t6[512*n + 128*j + 16*k + l + 8], scores_t6[512*n + 128*j + 16*k + l]), <real>1, <real>0)
+                    scores_t8_t1_t1_at[1] = pick(above(scores_t6[512*n + 128*j + 16*k + l + 72], scores_t6[512*n + 128*j + 16*k + l + 64]), <real>1, <real>0)
+                    scores_t8_t1_at_window[128*n + 32*j + 8*k + l] = pick(above(scores_t8_t1_t1[256*n + 64*j + 8*k + l + 32], scores_t8_t1_t1[256*n + 64*j + 8*k + l]), <real>2 + scores_t8_t1_t1_at[1], scores_t8_t1_t1_at[0])
         for j in range(10):
             d_head_b[j] += d_scores[10*n + j]
     gemm(N, 64, 10, 1,
@@ -342,12 +326,10 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
         for j in range(2):
             for k in range(2):
                 for l in range(16):
-                    d_scores_t16_t1_t1[0] = pick(0 == scores_t16_t1_at[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
-                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 112] = pick(0 == scores_t16_t1_t1_at[128*n + 64*j + 16*k + l], d_scores_t16_t1_t1[0], <real>0)
-                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 128] = pick(1 == scores_t16_t1_t1_at[128*n + 64*j + 16*k + l], d_scores_t16_t1_t1[0], <real>0)
-                    d_scores_t16_t1_t1[1] = pick(1 == scores_t16_t1_at[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
-                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 208] = pick(0 == scores_t16_t1_t1_at[128*n + 64*j + 16*k + l + 32], d_scores_t16_t1_t1[1], <real>0)
-                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 224] = pick(1 == scores_t16_t1_t1_at[128*n + 64*j + 16*k + l + 32], d_scores_t16_t1_t1[1], <real>0)
+                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 112] = pick(0 == scores_t16_t1_at_window[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
+                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 128] = pick(1 == scores_t16_t1_at_window[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
+                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 208] = pick(2 == scores_t16_t1_at_window[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
+                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 224] = pick(3 == scores_t16_t1_at_window[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
         for j in range(16):
             for k in range(4):
                 for l in range(4):
@@ -371,12 +353,10 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
             for k in range(4):
                 for l in range(8):
                     d_scores_t8_t1 = d_scores_t8[128*n + 32*j + 8*k + l]*(<real>0 if scores_t8_pad[288*n + 48*j + 8*k + l + 56] <= 0 else <real>1)
-                    d_scores_t8_t1_t1[0] = pick(0 == scores_t8_t1_at[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
-                    d_scores_t6[512*n + 128*j + 16*k + l] = pick(0 == scores_t8_t1_t1_at[256*n + 64*j + 8*k + l], d_scores_t8_t1_t1[0], <real>0)
-                    d_scores_t6[512*n + 128*j + 16*k + l + 8] = pick(1 == scores_t8_t1_t1_at[256*n + 64*j + 8*k + l], d_scores_t8_t1_t1[0], <real>0)
-                    d_scores_t8_t1_t1[1] = pick(1 == scores_t8_t1_at[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
-                    d_scores_t6[512*n + 128*j + 16*k + l + 64] = pick(0 == scores_t8_t1_t1_at[256*n + 64*j + 8*k + l + 32], d_scores_t8_t1_t1[1], <real>0)
-                    d_scores_t6[512*n + 128*j + 16*k + l + 72] = pick(1 == scores_t8_t1_t1_at[256*n + 64*j + 8*k + l + 32], d_scores_t8_t1_t1[1], <real>0)
+                    d_scores_t6[512*n + 128*j + 16*k + l] = pick(0 == scores_t8_t1_at_window[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
+                    d_scores_t6[512*n + 128*j + 16*k + l + 8] = pick(1 == scores_t8_t1_at_window[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
+                    d_scores_t6[512*n + 128*j + 16*k + l + 64] = pick(2 == scores_t8_t1_at_window[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
+                    d_scores_t6[512*n + 128*j + 16*k + l + 72] = pick(3 == scores_t8_t1_at_window[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
         for j in range(8):
             for k in range(8):
                 for l in range(8):
@@ -412,12 +392,11 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef read head_W = theta + 1248, head_b = theta + 1888
     cdef write d_first_W = grad, d_first_b = grad + 72, d_second_W = grad + 80, d_second_b = grad + 1232
     cdef write d_head_W = grad + 1248, d_head_b = grad + 1888
-    cdef write x_pad = work + 1888*N + 2304, scores_t6 = work + 2304, scores_t8_pad = work + 1088*N + 2304
-    cdef write scores_t8_t1_at = work + 1632*N + 2304, scores_t8_t1_t1_at = work + 1376*N + 2304, second_W_laid = work
-    cdef write second_W_laid_2 = work + 1152, scores_t14 = work + 2304, scores_t16 = work + 1760*N + 2304
-    cdef write scores_t17 = work + 2000*N + 2304, scores_t16_t1_at = work + 1824*N + 2304
-    cdef write scores_t16_t1_t1_at = work + 576*N + 2304, scores = work + 704*N + 2304, d_scores = work + 2064*N + 2304
-    cdef write d_scores_t17 = work + 704*N + 2304, d_scores_t14_pad = work + 2304, d_scores_t8 = work + 1760*N + 2304
+    cdef write x_pad = work + 1632*N + 2304, scores_t6 = work + 2304, scores_t8_pad = work + 1088*N + 2304
+    cdef write scores_t8_t1_at_window = work + 1376*N + 2304, second_W_laid = work, second_W_laid_2 = work + 1152
+    cdef write scores_t14 = work + 2304, scores_t16 = work + 1504*N + 2304, scores_t17 = work + 1744*N + 2304
+    cdef write scores_t16_t1_at_window = work + 1568*N + 2304, scores = work + 2304, d_scores = work + 1808*N + 2304
+    cdef write d_scores_t17 = work + 576*N + 2304, d_scores_t14_pad = work + 2304, d_scores_t8 = work + 1504*N + 2304
     cdef write d_scores_t6 = work + 576*N + 2304, d_second_W_laid = work
     cdef real scores_t8_t1, scores_t8, scores_t16_t1, loss_t1_max, d_scores_t8_t1
     cdef real loss_t4_block[8]
@@ -428,9 +407,9 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef real loss_t1_exp[80]
     cdef real loss_t1_sum[8]
     cdef real d_scores_t16_t1[64]
-    cdef real d_scores_t16_t1_t1[2]
+    cdef real scores_t16_t1_t1_at[2]
     cdef real d_scores_t13[16]
-    cdef real d_scores_t8_t1_t1[2]
+    cdef real scores_t8_t1_t1_at[2]
     cdef real d_scores_t5[8]
     cdef real d_first_W_laid[72]
     cdef double loss_t4
@@ -472,9 +451,10 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                     scores_t8_pad[288*n + 48*j + 8*k + l + 56] = scores_t8
                     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                     #     where the max is
-                    scores_t8_t1_at[128*n + 32*j + 8*k + l] = pick(above(scores_t8_t1_t1[1], scores_t8_t1_t1[0]), <real>1, <real>0)
-                    scores_t8_t1_t1_at[256*n + 64*j + 8*k + l] = pick(above(scores_t6[512*n + 128*j + 16*k + l + 8], scores_t6[512*n + 128*j + 16*k + l]), <real>1, <real>0)
-                    scores_t8_t1_t1_at[256*n + 64*j + 8*k + l + 32] = pick(above(scores_t6[512*n + 128*j + 16*k + l + 72], scores_t6[512*n + 128*j + 16*k + l + 64]), <real>1, <real>0)
+                    scores_t8_t1_t1_at[0] = pick(above(scores_t6[512*n + 128*j + 16*k + l + 8], scores_t6[512*n + 128*j + 16*k + l]), <real>1, <real>0)
+                    scores_t8_t1_t1_at[1] = pick(above(scores_t6[512*n + 128*j + 16*k + l + 72], scores_t6[512*n + 128*j + 16*k + l + 64]), <real>1, <real>0)
+                    #     where the max is, in the window
+                    scores_t8_t1_at_window[128*n + 32*j + 8*k + l] = pick(above(scores_t8_t1_t1[1], scores_t8_t1_t1[0]), <real>2 + scores_t8_t1_t1_at[1], scores_t8_t1_t1_at[0])
     for j in range(8):
         # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
         #     second.W as the kernel reads it
@@ -508,9 +488,10 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                     scores_t17[64*n + 4*l + 2*j + k] = scores_t16[64*n + 32*j + 16*k + l]
                     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                     #     where the max is
-                    scores_t16_t1_at[64*n + 32*j + 16*k + l] = pick(above(scores_t16_t1_t1[1], scores_t16_t1_t1[0]), <real>1, <real>0)
-                    scores_t16_t1_t1_at[128*n + 64*j + 16*k + l] = pick(above(scores_t14[256*n + 128*j + 32*k + l + 16], scores_t14[256*n + 128*j + 32*k + l]), <real>1, <real>0)
-                    scores_t16_t1_t1_at[128*n + 64*j + 16*k + l + 32] = pick(above(scores_t14[256*n + 128*j + 32*k + l + 80], scores_t14[256*n + 128*j + 32*k + l + 64]), <real>1, <real>0)
+                    scores_t16_t1_t1_at[0] = pick(above(scores_t14[256*n + 128*j + 32*k + l + 16], scores_t14[256*n + 128*j + 32*k + l]), <real>1, <real>0)
+                    scores_t16_t1_t1_at[1] = pick(above(scores_t14[256*n + 128*j + 32*k + l + 80], scores_t14[256*n + 128*j + 32*k + l + 64]), <real>1, <real>0)
+                    #     where the max is, in the window
+                    scores_t16_t1_at_window[64*n + 32*j + 16*k + l] = pick(above(scores_t16_t1_t1[1], scores_t16_t1_t1[0]), <real>2 + scores_t16_t1_t1_at[1], scores_t16_t1_t1_at[0])
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     in dense
     #     in flatten
@@ -535,7 +516,7 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                 loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
             loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
             for j in range(10):
-                loss_t1_exp[10*n_in + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
+                loss_t1_exp[10*n_in + j] = exp_near(scores[10*n + j] - loss_t1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t1_sum[n_in] = 0
@@ -586,12 +567,10 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         for j in range(2):
             for k in range(2):
                 for l in range(16):
-                    d_scores_t16_t1_t1[0] = pick(0 == scores_t16_t1_at[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
-                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 112] = pick(0 == scores_t16_t1_t1_at[128*n + 64*j + 16*k + l], d_scores_t16_t1_t1[0], <real>0)
-                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 128] = pick(1 == scores_t16_t1_t1_at[128*n + 64*j + 16*k + l], d_scores_t16_t1_t1[0], <real>0)
-                    d_scores_t16_t1_t1[1] = pick(1 == scores_t16_t1_at[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
-                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 208] = pick(0 == scores_t16_t1_t1_at[128*n + 64*j + 16*k + l + 32], d_scores_t16_t1_t1[1], <real>0)
-                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 224] = pick(1 == scores_t16_t1_t1_at[128*n + 64*j + 16*k + l + 32], d_scores_t16_t1_t1[1], <real>0)
+                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 112] = pick(0 == scores_t16_t1_at_window[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
+                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 128] = pick(1 == scores_t16_t1_at_window[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
+                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 208] = pick(2 == scores_t16_t1_at_window[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
+                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 224] = pick(3 == scores_t16_t1_at_window[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
         for j in range(16):
             for k in range(4):
                 for l in range(4):
@@ -609,12 +588,10 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
             for k in range(4):
                 for l in range(8):
                     d_scores_t8_t1 = d_scores_t8[128*n + 32*j + 8*k + l]*(<real>0 if scores_t8_pad[288*n + 48*j + 8*k + l + 56] <= 0 else <real>1)
-                    d_scores_t8_t1_t1[0] = pick(0 == scores_t8_t1_at[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
-                    d_scores_t6[512*n + 128*j + 16*k + l] = pick(0 == scores_t8_t1_t1_at[256*n + 64*j + 8*k + l], d_scores_t8_t1_t1[0], <real>0)
-                    d_scores_t6[512*n + 128*j + 16*k + l + 8] = pick(1 == scores_t8_t1_t1_at[256*n + 64*j + 8*k + l], d_scores_t8_t1_t1[0], <real>0)
-                    d_scores_t8_t1_t1[1] = pick(1 == scores_t8_t1_at[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
-                    d_scores_t6[512*n + 128*j + 16*k + l + 64] = pick(0 == scores_t8_t1_t1_at[256*n + 64*j + 8*k + l + 32], d_scores_t8_t1_t1[1], <real>0)
-                    d_scores_t6[512*n + 128*j + 16*k + l + 72] = pick(1 == scores_t8_t1_t1_at[256*n + 64*j + 8*k + l + 32], d_scores_t8_t1_t1[1], <real>0)
+                    d_scores_t6[512*n + 128*j + 16*k + l] = pick(0 == scores_t8_t1_at_window[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
+                    d_scores_t6[512*n + 128*j + 16*k + l + 8] = pick(1 == scores_t8_t1_at_window[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
+                    d_scores_t6[512*n + 128*j + 16*k + l + 64] = pick(2 == scores_t8_t1_at_window[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
+                    d_scores_t6[512*n + 128*j + 16*k + l + 72] = pick(3 == scores_t8_t1_at_window[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
         for j in range(8):
             for k in range(8):
                 for l in range(8):
@@ -824,14 +801,14 @@ _SPEC = """{
             'name': 'backward',
             'slots': ('in:y', 'theta', 'grad:loss', 'kept', 'work'),
             'kept': ('*', 1615, 'N'),
-            'work': ('+', ('*', 1674, 'N'), 1152),
+            'work': ('+', ('*', 1418, 'N'), 1152),
             'sizes': ('N',),
         },
         {
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
-            'work': ('+', ('*', 2074, 'N'), 2304),
+            'work': ('+', ('*', 1818, 'N'), 2304),
             'sizes': ('N',),
         },
     ),

@@ -28,6 +28,8 @@ cdef extern from "gradwright/scalar.h" nogil:
     ctypedef long long *write_indices "gw_write_i64"
     double sigmoid "gw_sigmoid"(double) noexcept
     double tanh "gw_tanh"(double) noexcept
+    # y*(1 - y) of a y from 0 to 1
+    double sigmoid_slope "gw_sigmoid_slope"(double) noexcept
 cdef extern from "gradwright/sum.h" nogil:
     double short_squares "gw_short_squares_f64"(const double *, Py_ssize_t) noexcept
 cdef extern from "gradwright/share.h" nogil:
@@ -448,12 +450,12 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
                 d_g = d_c_2_2*c_t3_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - c_t4_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*c_t4_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
                 # examples/lstm.gw:12   backward of  h = sigmoid(o) * tanh(c)
                 #     d h_t1 / d o = h_t1 * (1 - h_t1)
-                d_o = d_h_2[32*n + j]*h_t2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(h_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - h_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]))
+                d_o = d_h_2[32*n + j]*h_t2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*sigmoid_slope(h_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
                 # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
                 #     d c_t1 / d f = c_t1 * (1 - c_t1)
-                d_f = d_c_2_2*c_before[-32*N*t + 32*n + j + 32*N*T - 32*N]*(c_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - c_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]))
+                d_f = d_c_2_2*c_before[-32*N*t + 32*n + j + 32*N*T - 32*N]*sigmoid_slope(c_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
                 #     d c_t3 / d i = c_t3 * (1 - c_t3)
-                d_i = d_c_2_2*c_t4_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(c_t3_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - c_t3_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]))
+                d_i = d_c_2_2*c_t4_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*sigmoid_slope(c_t3_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
                 # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
                 d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 96] = d_g
                 d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 64] = d_o

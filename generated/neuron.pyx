@@ -20,6 +20,8 @@ cdef extern from "gradwright/scalar.h" nogil:
     ctypedef const long long *indices "gw_read_i64"
     ctypedef long long *write_indices "gw_write_i64"
     double sigmoid "gw_sigmoid"(double) noexcept
+    # y*(1 - y) of a y from 0 to 1
+    double sigmoid_slope "gw_sigmoid_slope"(double) noexcept
 
 ctypedef double real
 
@@ -68,7 +70,7 @@ cdef void value_and_grad(read x, read theta, read upstream_f, write f, write gra
     f[0] = sigmoid(w[0]*x[0] + w[1]*x[1] + w[2])
     # examples/neuron.gw:4   backward of  output f = 1 / (1 + exp(-(w[0]*x[0] + w[1]*x[1] + w[2])))
     #     d f / d f_t9 = f * (1 - f)
-    d_f_t8 = upstream_f[0]*(f[0]*(1 - f[0]))
+    d_f_t8 = upstream_f[0]*sigmoid_slope(f[0])
     #     x is used 2 times: its adjoints add
     for j in range(2):
         d_x[j] = 0

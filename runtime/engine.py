@@ -24,7 +24,7 @@ from .arguments import (
     _shaped,
     _whole,
 )
-from .handed import _Hand
+from .handed import _Hand, _place
 from .named import Gradients, Outputs, Params
 
 _empty = np.empty
@@ -137,6 +137,7 @@ class Engine:
         self.fast: Any = module.get("_call")
         self.match: Any = module.get("_match")
         self.mark: Any = module.get("_mark", _crc)
+        self.place: Any = module.get("_place", _place)
         self.module = module
         self.pool: list[dict[str, Any]] = []        # workspaces of the pure functions
         self.trained = [p for p in spec["params"] if not p["frozen"]]

@@ -71,13 +71,22 @@ class _Hand:
         """The vector that these arrays make up, as those of an earlier gradient do; None where they lie otherwise."""
         if not parts or sum(part.size for _, part in parts) != self.engine.count:
             return None
+        if len(parts) == 1:
+            return np.asarray(parts[0][1]).reshape(-1)
         first = min(parts, key=itemgetter(0))[1]
-        start, width = _span(first)[0], first.itemsize
-        if len(parts) > 1 and (first.base is None or any(part.base is not first.base for _, part in parts)):
+        start, width = self.span(first)[0], first.itemsize
+        if first.base is None or any(part.base is not first.base for _, part in parts):
             return None
-        if any(_span(part)[0] != start + at * width for at, part in parts):
+        if any(self.span(part)[0] != start + at * width for at, part in parts):
             return None
         return np.lib.stride_tricks.as_strided(np.asarray(first).reshape(-1), (self.engine.count,))
+
+    def span(self, array: Array) -> tuple[int, int]:
+        """Where an array that is contiguous begins and ends; of an empty one, nowhere."""
+        if not array.size:
+            return 0, 0
+        start = self.engine.place(array)
+        return start, start + array.nbytes
 
     def put(self, array: Array, place: int, straight: bool = True) -> None:
         if straight and self.straight:
@@ -118,7 +127,7 @@ class _Hand:
             if not fine:
                 raise _error("ArgumentError", f"{where}: this array is not {told}")
         if value.size:
-            self.taken.append((*_span(value), where))
+            self.taken.append((*self.span(value), where))
         array: Array = value
         return array
 
@@ -129,7 +138,7 @@ class _Hand:
             if start < stop:
                 raise _error("ArgumentError", f"{other}: shares memory with {one}")
         for name, array in self.read if taken else ():
-            first, last = _span(array)
+            first, last = self.span(array)
             for start, stop, where in taken:
                 if start < last and first < stop:
                     raise _error("ArgumentError", f"{where}: shares memory with {name}")
@@ -153,9 +162,7 @@ class _Hand:
         return flat, top
 
 
-def _span(array: Array) -> tuple[int, int]:
-    """Where an array that is contiguous begins and ends; of an empty one, nowhere."""
-    if not array.size:
-        return 0, 0
+def _place(array: Array) -> int:
+    """The address of its first element."""
     start: int = array.__array_interface__["data"][0]
-    return start, start + array.nbytes
+    return start

@@ -118,6 +118,12 @@ def test_an_earlier_result_is_filled_again(module: Any) -> None:
     assert again.p is out.p and bits(again) == bits(module.predict(model, x=X))
 
 
+def test_a_compiled_module_tells_where_an_array_begins(module: Any) -> None:
+    place = module.Model(seed=0).engine.place
+    for array in (np.zeros(3, bool), np.arange(5)[2:], np.empty((0, 3)), np.zeros((2, 3), np.float32)[1:]):
+        assert place(array) == array.__array_interface__["data"][0]
+
+
 def test_arrays_that_make_up_a_gradient_are_filled_in_place() -> None:
     module = load(TEXT, name="handed")
     model = module.Model(seed=1)

@@ -53,6 +53,7 @@ from gradwright.compiler.passes import (
     transposes,
     unroll,
     windows,
+    winners,
 )
 from gradwright.compiler.passes import (
     given as given_derivatives,
@@ -73,6 +74,7 @@ PASSES = {
     "routes": routes.run, "save": save.run, "segments": segments.run, "share": share.run, "shifts": shifts.run,
     "signs": signs.run, "sink": sink.run, "softmax": softmax.run, "split": split.run, "squares": squares.run,
     "transposes": transposes.run, "windows": windows.run, "digits": digits.run, "layouts": layouts.run, "unroll": unroll.run,
+    "winners": winners.run,
 }  # fmt: skip
 FOLDER = Path(__file__).parent / "golden" / "passes"
 LINE = "-" * 40 + "\n"

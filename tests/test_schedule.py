@@ -258,6 +258,31 @@ def test_large_products_are_computed_image_by_image() -> None:
     assert head.c.value.startswith("scores") or "scores" in head.c.value
 
 
+def test_the_gradients_of_their_weights_are_summed_image_by_image() -> None:
+    """What is computed of an image is read while it is in the cache: no array of adjoints is there of all images."""
+    (train,) = [k for k in plan(build(IMAGES)).kernels if k.name == "train"]
+    nest = lower(train)
+    (images,) = [node for node in nest.body if isinstance(node, Loop) and any("c2.W" in p.c.value for p in products_in(node))]
+    summed = {p.c.value: p for p in products_in(images) if ".W" in p.c.value}
+    assert {name.split(".")[0] for name in summed} == {"d_c1", "d_c2", "d_c3"}
+    storage = {s.value.name: s for s in nest.storage}
+    for name, product in summed.items():
+        assert all(images.variable not in ix.axes() for ix in product.c.index) and product.beta is E.ONE
+        assert all(a.index[0].plain == images.variable for a in (product.a, product.b))
+        (start,) = [n for n in walk(nest.body[: nest.body.index(images)]) if isinstance(n, Assign) and n.target == name]
+        assert start.op == "=" and start.body is E.ZERO
+        assert any(0 not in storage[a.value].dims for a in (product.a, product.b))
+
+
+def test_large_weights_have_their_gradients_of_all_images_at_once() -> None:
+    """To go through as much memory for each image would take longer than what it saves."""
+    wide = IMAGES.replace("conv2d(64, kernel=3", "conv2d(320, kernel=3")
+    (train,) = [k for k in plan(build(wide)).kernels if k.name == "train"]
+    for node in lower(train).body:
+        if isinstance(node, Loop):
+            assert not any("c3.W" in p.c.value for p in products_in(node))
+
+
 def test_a_lone_product_and_one_of_few_rows_take_all_images_at_once() -> None:
     lone = "size N\ninput x[N, 300, 64]\nparam W[64, 40] ~ normal(0, 1)\noutput y = x @ W\n"
     for text in (IMAGES.replace("32, 32]", "8, 8]").replace("kernel=5, stride=2", "kernel=1"), lone):
@@ -287,6 +312,34 @@ def test_image_by_image_gives_what_all_at_once_gives(count: int) -> None:
         for w in "Wb":
             a, b = (getattr(getattr(g, name), w) for *_, g in found)
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12 * abs(b).max(), err_msg=f"{name}.{w}")
+
+
+POOLS = """\
+size   N, I = 12 // A, J = 12 // B
+input  x[N, C, 12, 12]
+y[n, c, i, j] = max(x[n, c, A*i + u, B*j + v] for u in range(A) for v in range(B)) for i in range(I) for j in range(J)
+output y
+"""
+
+
+@pytest.mark.parametrize(("window", "channels"), [((2, 2), 16), ((2, 3), 16), ((3, 2), 1), ((4, 3), 16), ((6, 2), 5)])
+def test_of_a_window_one_place_is_kept(window: tuple[int, int], channels: int) -> None:
+    """That of the first of its largest, or of a NaN; of a larger window one for each line, and where in it the line is."""
+    text = POOLS.replace("12 // A", str(12 // window[0])).replace("12 // B", str(12 // window[1]))
+    text = text.replace("A", str(window[0])).replace("B", str(window[1])).replace("C,", f"{channels},")
+    for kernel in plan(build(text)).kernels:
+        held = [s for s in lower(kernel).storage if s.kind == "work" and "_at" in s.value.name and 0 in s.dims]
+        assert len(held) <= (1 if max(window) <= 4 else 2), [s.value.name for s in held]
+    rng = np.random.default_rng(sum(window))
+    x = rng.integers(-2, 3, (3, channels, 12, 12)).astype(float)
+    x[rng.uniform(size=x.shape) < 0.05] = np.nan
+    x[rng.uniform(size=x.shape) < 0.05] = -np.inf
+    ours, theirs = (load(text, name="pools", backend=b).Model() for b in ("cython", "numpy"))
+    upstream = rng.normal(size=(3, channels, 12 // window[0], 12 // window[1]))
+    (found, adjoint), (wanted, exact) = (model.value_and_grad(upstream, x=x) for model in (ours, theirs))
+    np.testing.assert_array_equal(found.y, wanted.y)
+    np.testing.assert_array_equal(adjoint.x, exact.x)
+    assert np.count_nonzero(adjoint.x) == upstream.size
 
 
 def test_a_transposed_copy_reads_along_lines() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from ..graph import expr as E
-from ..loops.gates import BELOW, SHARED
+from ..loops.gates import BELOW, NEAR, SHARED, SLOPE
 from .formulas import CALLS
 
 
@@ -23,6 +23,10 @@ Group = tuple[str, tuple[Extern, ...]]  # of one header
 _TWO: Final = ("max", "min", "atan2", "polygamma", "pow")
 _CIRCULAR: Final = ("cos", "sin", "tan")
 _GAMMA: Final = ("digamma", "lgamma", "polygamma")
+_FORMS: Final = {
+    BELOW: "exp of what is not above 0", SLOPE: "y*(1 - y) of a y from 0 to 1",
+    **{near: f"{plain} of what has just been rounded" for plain, near in NEAR.items()},
+}  # fmt: skip
 _GATES: Final = tuple(sorted(frozenset(SHARED.values()) - SHARED.keys()))
 _BLOCKS: Final = {
     "block_absolutes": "absolutes", "block_dot": "dot", "block_max": "maximum", "block_min": "minimum",
@@ -69,9 +73,7 @@ ctypedef const long long *indices "gw_read_i64"
 ctypedef long long *write_indices "gw_write_i64\"""")
 
 _SCALAR: Final = (
-    Extern((BELOW,), f"""\
-# exp of what is not above 0
-{{real}} {BELOW} "gw_{BELOW}{{f}}"({{real}}) noexcept"""),
+    *(Extern((form,), f'# {what}\n{_function(form).text}') for form, what in _FORMS.items()),
     Extern(_GATES, "# gates of one x have exp(-abs(x)) in common, which is computed once"),
     *map(_function, _GATES),
     Extern(("above",), 'bint above "gw_above{f}"({real} x, {real} best) noexcept'),

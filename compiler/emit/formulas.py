@@ -198,9 +198,14 @@ def _routes(node: Expr) -> bool:
     condition, *arms = node.args
     if condition.op in ("above", "below"):
         return True
-    if condition.op != "eq" or not any(a.op in ("const", "idx") for a in condition.args):
+    if condition.op != "eq" or not any(_is_place(a) for a in condition.args):
         return False
     return all(a.op in E.LEAVES for a in arms) and any(a.op == "arg" for a in arms)
+
+
+def _is_place(node: Expr) -> bool:
+    """A number, a place along an axis, or one along several."""
+    return node.op in ("const", "idx") or (node.op in ("add", "mul") and all(_is_place(a) for a in node.args))
 
 
 def _cheap(node: Expr) -> bool:

@@ -2,31 +2,52 @@
 
 Sigmoid, tanh and softplus of z are all made of exp(-abs(z)). Where a loop has several of them, it takes the forms that have this
 exponential in common, and the C compiler computes it once. Alone, each is cheaper in a form of its own. So is the exponential of
-what is not above 0: it cannot overflow."""
+what is not above 0: it cannot overflow. A sigmoid's slope is y(1 - y) at its value y; where y is known to be one, it is the
+difference y - y*y, rounded once.
+
+Of a number that has just been rounded there are forms in float32 with a step less (``_near``): what they lose is a tenth of what
+the rounding has lost already."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Final
 
 from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Access
-from .ir import ArgBest, Assign, Loop, Node
+from .ir import ArgBest, Assign, Loop, Node, Product, Rank
+from .nodes import walk
 
 SHARED: Final = {"sigmoid": "sigmoid_shared", "tanh": "tanh_shared", "softplus": "softplus"}
 """What each gate is called where it has its exponential in common with others."""
 
 BELOW: Final = "exp_below"
+SLOPE: Final = "sigmoid_slope"
+NEAR: Final = {"exp": "exp_near", BELOW: "exp_below_near", "sigmoid": "sigmoid_near"}
+"""What each is called where its argument has just been rounded."""
 
 Known = dict[str, tuple[Access, int]]
 
 _POSITIVE: Final = frozenset(("square", "abs", "exp", "sigmoid", "softplus", "cosh", "size", "idx", *E.COMPARISONS))
 
 
-def fitted(body: Sequence[Node]) -> tuple[Node, ...]:
-    """The nodes with each gate in the form for where it stands."""
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a nest tells of the values that it writes: which are sigmoids, and which, in float32, have been rounded."""
+
+    sigmoids: frozenset[str]
+    rounded: frozenset[str] | None
+
+
+def fitted(body: Sequence[Node], single: bool) -> tuple[Node, ...]:
+    """The nodes with each gate in the form for where it stands. ``single``: in float32."""
+    return _fitted(body, _Told(_sigmoids(body), _all_rounded(body) if single else None))
+
+
+def _fitted(body: Sequence[Node], told: _Told) -> tuple[Node, ...]:
     numbers: dict[Access, Expr] = {}  # an operand has one name in all statements
     found: dict[Expr, set[tuple[str, Expr]]] = {}  # the gates that are made of the exponential of what
     for node in body:
@@ -37,7 +58,12 @@ def fitted(body: Sequence[Node]) -> tuple[Node, ...]:
     known: Known = {}  # the sign of what has been computed here last of each value
     nodes: list[Node] = []
     for node in body:
-        nodes.append(_with_forms(node, numbers, several, known))
+        if isinstance(node, Loop):
+            nodes.append(replace(node, body=_fitted(node.body, told)))
+        elif isinstance(node, Assign | ArgBest):
+            nodes.append(_with_forms(node, numbers, several, known, told))
+        else:
+            nodes.append(node)
         if not isinstance(node, Assign):
             known = {}
             continue
@@ -46,22 +72,90 @@ def fitted(body: Sequence[Node]) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
-def _with_forms(node: Node, numbers: dict[Access, Expr], several: set[Expr], known: Known) -> Node:
-    if isinstance(node, Loop):
-        return replace(node, body=fitted(node.body))
-    if not isinstance(node, Assign | ArgBest):
-        return node
+def _written(body: Sequence[Node]) -> dict[str, list[Node]]:
+    """The nodes that write each value."""
+    found: dict[str, list[Node]] = {}
+    for node in walk(body):
+        if isinstance(node, Assign | ArgBest):
+            found.setdefault(node.target, []).append(node)
+        elif isinstance(node, Product | Rank):
+            found.setdefault(node.c.value if isinstance(node, Product) else node.target.value, []).append(node)
+    return found
+
+
+def _sigmoids(body: Sequence[Node]) -> frozenset[str]:
+    """The values of which each element that is written is a sigmoid."""
+    return frozenset(name for name, nodes in _written(body).items()
+                     if all(isinstance(n, Assign) and n.op == "=" and n.body.op == "sigmoid" for n in nodes))  # fmt: skip
+
+
+def _all_rounded(body: Sequence[Node]) -> frozenset[str]:
+    """The values of which each element that is written, but for zeros, is the result of an operation that rounds."""
+    writers = _written(body)
+    found = frozenset(writers)
+    while True:  # a copy is what it is a copy of
+        left = frozenset(name for name in found if all(_rounds(node, found) for node in writers[name]))
+        if left == found:
+            return found
+        found = left
+
+
+def _rounds(node: Node, rounded: frozenset[str]) -> bool:
+    if isinstance(node, Assign):
+        return node.op in ("+=", "*=") or node.body is E.ZERO or _rounded(node.body, node.args, rounded)
+    return isinstance(node, Product)
+
+
+def _with_forms(node: Assign | ArgBest, numbers: dict[Access, Expr], several: set[Expr], known: Known, told: _Told) -> Node:
     chosen = {gate: SHARED[gate.op] for gate, z in _gates(node, numbers) if _size_of(z) in several}
-    if any(each.op == "exp" for each in E.walk(node.body)):
+    nodes = list(E.walk(node.body))
+    if any(each.op == "exp" for each in nodes):
         signs = _signs(node, known)
         chosen |= {each: BELOW for each in signs if each.op == "exp" and signs[each.args[0]] < 0}
-    if not chosen:
+    if told.rounded is not None:
+        forms = {each: chosen.get(each, each.op) for each in nodes}
+        near = [each for each, form in forms.items() if form in NEAR and _rounded(each.args[0], node.args, told.rounded)]
+        chosen |= {each: NEAR[forms[each]] for each in near}
+    gates = {each for each in nodes if each.op == "sigmoid"}
+    gates |= {each for each in nodes if each.op == "arg" and node.args[each.place].value in told.sigmoids}
+    slopes = {each: y for each in nodes if (y := _slope_at(each)) is not None and y in gates}
+    if not chosen and not slopes:
         return node
     done: dict[Expr, Expr] = {}
-    for each in E.walk(node.body):  # one may stand in the argument of another
+    for each in nodes:  # one may stand in the argument of another
         args = tuple(done[a] for a in each.args)
-        done[each] = E.call(chosen[each], *args) if each in chosen else E.rebuild(each, args)
+        if each in slopes:
+            done[each] = E.call(SLOPE, done[slopes[each]])
+        else:
+            done[each] = E.call(chosen[each], *args) if each in chosen else E.rebuild(each, args)
     return replace(node, body=done[node.body])
+
+
+def _slope_at(node: Expr) -> Expr | None:
+    """y of y(1 - y)."""
+    if node.op != "mul":
+        return None
+    for y, rest in (node.args, reversed(node.args)):
+        if rest.op == "sub" and rest.args[0] is E.ONE and rest.args[1] is y:
+            return y
+    return None
+
+
+def _rounded(z: Expr, args: Sequence[Access], rounded: frozenset[str]) -> bool:
+    """Is it the result of an operation that rounds, but for its sign, and but for a power of two?"""
+    if z.op in ("neg", "abs"):
+        return _rounded(z.args[0], args, rounded)
+    if z.op == "arg":
+        return args[z.place].value in rounded
+    if z.op == "mul" or (z.op == "div" and z.args[1].number is not None):
+        factor, rest = (z.args[1], z.args[0]) if z.args[1].number is not None else z.args
+        if factor.number is not None and _is_power_of_two(abs(factor.number)):
+            return _rounded(rest, args, rounded)
+    return z.op in ("add", "sub", "mul", "div", "square", "pow") and any(a.op == "arg" for a in E.walk(z))
+
+
+def _is_power_of_two(number: Fraction) -> bool:
+    return all(part > 0 and part & (part - 1) == 0 for part in (number.numerator, number.denominator))
 
 
 def _gates(node: Assign | ArgBest, numbers: dict[Access, Expr]) -> Iterator[tuple[Expr, Expr]]:

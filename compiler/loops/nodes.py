@@ -131,9 +131,19 @@ def written_at(node: Node, variable: str, k: int) -> Node:
     """The statement where the loop's variable is k."""
     assert isinstance(node, Assign | ArgBest)
     here, number = {variable: fixed(k)}, {E.idx(variable): E.dim(Dim.of(k))}
-    node = replace(node, index=tuple(substitute_ix(ix, here, {}) for ix in node.index), body=E.substitute(node.body, number),
-                   args=tuple(substitute_access(a, here, {}) for a in node.args))  # fmt: skip
+    body, args = _counted(E.substitute(node.body, number)), tuple(substitute_access(a, here, {}) for a in node.args)
+    node = replace(node, index=tuple(substitute_ix(ix, here, {}) for ix in node.index), body=body, args=args)
     return replace(node, place=substitute_ix(node.place, here, {})) if isinstance(node, ArgBest) else node
+
+
+def _counted(body: Expr) -> Expr:
+    """The body with sums and products of numbers as the number that they are."""
+    done: dict[Expr, Expr] = {}
+    for node in E.walk(body):
+        args = tuple(done[a] for a in node.args)
+        plain = node.op in ("add", "mul") and all(a.number is not None for a in args)
+        done[node] = E.fold_node(node, args) if plain else E.rebuild(node, args)
+    return done[body]
 
 
 def added_together(body: list[Node]) -> list[Node]:

@@ -19,7 +19,7 @@ from ..graph.shapes import Dim, size
 from ..language.source import Span
 from ..passes import KERNEL, MEMORY, apply
 from ..passes.names import rename
-from ..passes.products import classify
+from ..passes.products import Product, classify
 from .emits import Placed, place
 from .ir import ArgBest, Assign, Leave, Loop, Node
 from .items import Item, Items, gate
@@ -30,6 +30,7 @@ from .statements import Statements
 
 ROUND_ROWS = 256  # rows that a matrix product has in each round of a loop, so that nothing is lost by its being in one
 ROUND = 1 << 19  # multiply-adds of it
+ROUND_SUMS = 1 << 16  # elements of what such products are summed into: that much stays in the cache beside what they read
 
 
 def schedule(graph: Graph, over: Mapping[str, str] | None = None) -> tuple[tuple[Node, ...], tuple[Value, ...]]:
@@ -98,9 +99,23 @@ class _Scheduler:
         rows = [a for a in (*product.batch, *product.m) if a.name != axis]
         count = size(tuple(a.extent for a in rows)).value or 0
         whole = size(tuple(a.extent for a in (*rows, *product.n, *product.k))).value or 0
-        if axis is None or len(rows) == len(product.batch) + len(product.m) or axis not in item.left:
+        if axis is not None and axis in item.left and len(rows) < len(product.batch) + len(product.m):
+            if count >= ROUND_ROWS and whole >= ROUND and self.nest.extent[axis] == eqn.out.shape[0]:
+                return axis
+        return self._summed_round(item, product)
+
+    def _summed_round(self, item: Item, product: Product) -> str:
+        """The same of a product that sums over images, as the gradient of a convolution's weights: what is computed of an image
+        is read while it is in the cache, and the result, if it is small, is there all the time."""
+        eqn = item.eqn
+        first = {a.index[0].plain if a.index else None for a in eqn.args}
+        axis = next((a.name for a in product.k if first == {a.name} and a.name in item.left), "")
+        depth = [a for a in product.k if a.name != axis]
+        count = size(tuple(a.extent for a in depth)).value or 0
+        result = size(eqn.out.shape).value or 0
+        if not axis or count < ROUND_ROWS or count * result < ROUND or result > ROUND_SUMS:
             return ""
-        return axis if count >= ROUND_ROWS and whole >= ROUND and self.nest.extent[axis] == eqn.out.shape[0] else ""
+        return axis if all(self.nest.extent[axis] == self.nest.values[a.value].shape[0] for a in eqn.args) else ""
 
     def _early(self, items: list[Item]) -> list[Item]:
         """With what only parameters and the like are needed for before all else, where it would stand between a product and

@@ -228,7 +228,8 @@ class Statements:
             frame = Item(ending.frame, item.target, False, item.serial, [], bound=item.bound)
             before = self.start(frame) if frame.starts else []
         a, b, c = (substitute_access(x, zero, dict(loops)) for x in (eqn.args[way.a], eqn.args[1 - way.a], c))
-        adds = item.accumulates or bool(way.around) or onto is not None
+        inside = any(a.name in item.bound and not a.extent.is_one() for a in eqn.reduced)  # of a loop that it is summed over
+        adds = item.accumulates or bool(way.around) or inside or onto is not None
         scale = item.scale or Scale(E.ONE, E.ONE if adds else E.ZERO, ())
         relu = ending is not None and ending.relu
         form: Filtered = "" if way.guard else filtered(way.rows, way.depth, way.columns)

@@ -34,6 +34,7 @@ from . import (
     transposes,
     unroll,
     windows,
+    winners,
 )
 from . import recognise as recognise
 from . import stabilise as stabilise
@@ -97,6 +98,7 @@ KERNEL: tuple[Pass, ...] = (
 """What is done to the graph of each kernel."""
 
 MEMORY: tuple[Pass, ...] = (
+    Pass("winners", "of a window one place is kept, that of its winner, not one of each line", winners.run, True),
     Pass("windows", "a contraction over windows is written once and read inside: from a copy with zeros around it", windows.run),
     Pass("digits", "a flattened axis runs as the axes that it was made of: nothing is divided", digits.run),
     Pass("layouts", "channels last where convolutions are: what their kernel runs along lies together", layouts.run),

@@ -28,7 +28,7 @@ LONG = 16  # elements of a row from which on it is worth a loop without a sum in
 
 _COMPARED = {"lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge, "eq": operator.eq, "ne": operator.ne}
 _JOINED = {"+": "add", "*": "mul", "max": "max", "min": "min"}
-_FOUND = {"argmax": ("above", "max"), "argmin": ("below", "min")}
+FOUND = {"argmax": ("above", "max"), "argmin": ("below", "min")}
 
 
 def run(graph: Graph) -> Graph:
@@ -59,7 +59,7 @@ def _few(extent: Dim) -> bool:
 def _is_short(eqn: Eqn) -> bool:
     """Whether it is taken over windows alone. A largest of a few whole rows counts as one: over several axes it is taken one
     axis at a time."""
-    if (eqn.reduce not in _JOINED and eqn.reduce not in _FOUND) or eqn.plain_out is None or not eqn.reduced:
+    if (eqn.reduce not in _JOINED and eqn.reduce not in FOUND) or eqn.plain_out is None or not eqn.reduced:
         return False
     if special(eqn) or classify(eqn) is not None:
         return False
@@ -134,7 +134,7 @@ def _places(axes: tuple[Axis, ...]) -> Iterator[dict[str, int]]:
 def _joined(how: str, terms: list[Expr]) -> Expr:
     if how in _JOINED:
         return reduce(lambda a, b: E.make(_JOINED[how], a, b), terms)
-    takes, best = _FOUND[how]
+    takes, best = FOUND[how]
     where, so_far = E.ZERO, terms[0]
     for k, term in enumerate(terms[1:], 1):
         where = E.make("where", E.make(takes, term, so_far), E.const(k), where)

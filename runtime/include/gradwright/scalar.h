@@ -9,7 +9,8 @@
                     1.0   2.0     1.0   1.5     2.0    2.0       2.0        1.5   2.0    1.5    2.0    1.5    1.5    1.0
 
    over the whole range, subnormal results included; exp_below, tanh_shared and sigmoid_shared have the bounds of exp, tanh
-   and sigmoid. NaN gives NaN, infinities and overflow give what the mathematics says, and odd functions keep the sign of zero.
+   and sigmoid. exp_near, exp_below_near and sigmoid_near have them of an x that differs from theirs by 2^-28 of it, which is less
+   than an eighth of what x may have lost when it was rounded; in double they are the plain ones. NaN gives NaN, infinities and overflow give what the mathematics says, and odd functions keep the sign of zero.
 
    These rely on IEEE arithmetic as written: -ffast-math and -fassociative-math must not be used.
    Contraction of a*b + c into one rounding is welcome. */
@@ -158,6 +159,8 @@ GW_INLINE double gw_exp_less1_and(double x, double k, double more) {
 GW_INLINE double gw_exp_less1(double x, double k) { return gw_exp_less1_and(x, k, 0.0); }
 
 GW_INLINE float gw_exp_rf(float x, float k) { return (x - k * 0x1.62ep-1f) - k * 0x1.0bfbe8p-15f; }
+/* In one step, where multiplications are fused with additions: the float next to log 2 is nearer than 2^-28 of it. */
+GW_INLINE float gw_exp_near_rf(float x, float k) { return GW_FUSED ? x - k * 0x1.62e43p-1f : gw_exp_rf(x, k); }
 /* exp(r) - 1 in float; the pairs of the polynomial do not wait for one another. */
 GW_INLINE float gw_exp_less1_off(float r) {
     float s = r * r;
@@ -166,8 +169,8 @@ GW_INLINE float gw_exp_less1_off(float r) {
 }
 GW_INLINE float gw_exp_less1f(float x, float k) { return gw_exp_less1_off(gw_exp_rf(x, k)); }
 /* exp(r) times a power of two: where multiplications are fused with additions, rounded once and in fewer of them. */
-GW_INLINE float gw_exp_wholef(float x, float k, float scale) {
-    float r = gw_exp_rf(x, k), q = 0x1.6c2e6ap-10f * scale;
+GW_INLINE float gw_exp_whole_off(float r, float scale) {
+    float q = 0x1.6c2e6ap-10f * scale;
     q = q * r + 0x1.1229dap-7f * scale;
     q = q * r + 0x1.55549cp-5f * scale;
     q = q * r + 0x1.5554aep-3f * scale;
@@ -178,6 +181,7 @@ GW_INLINE float gw_exp_wholef(float x, float k, float scale) {
     return r * r * q + r * scale + scale;
 #endif
 }
+GW_INLINE float gw_exp_wholef(float x, float k, float scale) { return gw_exp_whole_off(gw_exp_rf(x, k), scale); }
 
 /* Scaling by 2^k takes two steps of half of it, of which the first is exact: subnormal results and those near overflow are rounded
    once. In double, the result is put in at the end, so that nothing waits for the comparison. */
@@ -197,12 +201,16 @@ GW_INLINE double gw_exp(double x) {
    takes the time. It is of exp(r) 2^-64, so that no bias is to be taken away; from -132 down the other step is 0: a product that
    underflows takes 30 cycles, and what is masked in a softmax would. */
 #define GW_EXP_TWOF (GW_EXP_ONEF + 64.0f)
-GW_INLINE float gw_expf(float x) {
-    float a = gw_withinf(x, -132.4f, 90.0f), t = gw_exp_kf(a, GW_EXP_TWOF), y = gw_exp_wholef(a, t - GW_EXP_TWOF, 0x1p-64f);
+GW_INLINE float gw_exp_by(float x, int near) {
+    float a = gw_withinf(x, -132.4f, 90.0f), t = gw_exp_kf(a, GW_EXP_TWOF), k = t - GW_EXP_TWOF;
+    float y = gw_exp_whole_off(near ? gw_exp_near_rf(a, k) : gw_exp_rf(a, k), 0x1p-64f);
     uint32_t whole = gw_bitsf(t) << 23, half = gw_bitsf(t) << 22 & 0xff800000u;
     y = gw_realf(gw_bitsf(y) + (whole - half)) * gw_realf(half);
     return x != x ? x : y;
 }
+GW_INLINE float gw_expf(float x) { return gw_exp_by(x, 0); }
+GW_INLINE double gw_exp_near(double x) { return gw_exp(x); }
+GW_INLINE float gw_exp_nearf(float x) { return gw_exp_by(x, 1); }
 
 /* exp(-|x|), which is exp(x) of what is not above 0. */
 GW_INLINE double gw_exp_below(double x) {
@@ -212,11 +220,14 @@ GW_INLINE double gw_exp_below(double x) {
     return x > 746.0 ? 0.0 : y;
 }
 
-GW_INLINE float gw_exp_belowf(float x) {
-    float a = gw_size_withinf(x, 104.0f), t = gw_exp_kf(-a, 0x1.8p23f + 64.0f);
-    float y = gw_exp_wholef(-a, t - (0x1.8p23f + 64.0f), 1.0f);
+GW_INLINE float gw_exp_below_by(float x, int near) {
+    float a = gw_size_withinf(x, 104.0f), t = gw_exp_kf(-a, 0x1.8p23f + 64.0f), k = t - (0x1.8p23f + 64.0f);
+    float y = gw_exp_whole_off(near ? gw_exp_near_rf(-a, k) : gw_exp_rf(-a, k), 1.0f);
     return gw_realf(gw_bitsf(y) + (gw_bitsf(t) << 23)) * 0x1p-64f + gw_realf(gw_nan_bitsf(x));
 }
+GW_INLINE float gw_exp_belowf(float x) { return gw_exp_below_by(x, 0); }
+GW_INLINE double gw_exp_below_near(double x) { return gw_exp_below(x); }
+GW_INLINE float gw_exp_below_nearf(float x) { return gw_exp_below_by(x, 1); }
 
 /* exp(x) - 1 = 2^k (exp(r) - 1) + (2^k - 1), computed at half its size so that k = 1024 does not overflow early.
    Where |x| is below 2^-54 it is x itself, which keeps subnormals and the sign of zero. */
@@ -353,7 +364,8 @@ GW_INLINE float gw_tanh_off(float x, float e, float u) { return __builtin_copysi
 
 /* Alone, in fewer steps: what r lacks to be x - k log 2 counts for less the less e is. Where multiplications are fused with
    additions, (1 - e)/(1 + e) with e = exp(-2|x|) = s + s m loses no more, and is less to do: 1 - s and 1 + s are exact where it
-   matters, so that both sides of the line are rounded once. In double, m has the rest of k log 2, which r has not. */
+   matters, so that both sides of the line are rounded once. In double, m has the rest of k log 2, which r has not; a float loses
+   nothing by one step to r. */
 GW_INLINE double gw_tanh(double x) {
     double a = __builtin_fabs(x);
 #if GW_FUSED
@@ -370,7 +382,7 @@ GW_INLINE double gw_tanh(double x) {
 GW_INLINE float gw_tanhf(float x) {
 #if GW_FUSED
     float a = __builtin_fabsf(x) + __builtin_fabsf(x), t = gw_exp_kf(-a, GW_EXP_ONEF), s = gw_power_off(t);
-    float m = gw_exp_less1f(-a, t - GW_EXP_ONEF), y = ((1.0f - s) - m * s) / ((1.0f + s) + m * s);
+    float m = gw_exp_less1_off(gw_exp_near_rf(-a, t - GW_EXP_ONEF)), y = ((1.0f - s) - m * s) / ((1.0f + s) + m * s);
     return __builtin_copysignf(a > 40.0f ? 1.0f : y, x);
 #else
     float a = gw_size_withinf(x, 20.0f), t = gw_exp_kf(-a, GW_EXP_ONEF), r = -a - (t - GW_EXP_ONEF) * 0x1.62e43p-1f;
@@ -390,11 +402,25 @@ GW_INLINE double gw_sigmoid(double x) {
     y = x < -746.0 ? 0.0 : y;
     return x > 40.0 ? 1.0 : y;
 }
-GW_INLINE float gw_sigmoidf(float x) {
-    float a = gw_withinf(x, -104.0f, 20.0f), t = gw_exp_kf(-a, GW_EXP_ONEF - 24.0f), s = gw_power_off(t);
-    float y = 0x1p-24f / ((gw_exp_less1f(-a, t - (GW_EXP_ONEF - 24.0f)) * s + 0x1p-24f) + s);
+GW_INLINE float gw_sigmoid_by(float x, int near) {
+    float a = gw_withinf(x, -104.0f, 20.0f), t = gw_exp_kf(-a, GW_EXP_ONEF - 24.0f), k = t - (GW_EXP_ONEF - 24.0f);
+    float less1 = gw_exp_less1_off(near ? gw_exp_near_rf(-a, k) : gw_exp_rf(-a, k)), s = gw_power_off(t);
+    float y = 0x1p-24f / ((less1 * s + 0x1p-24f) + s);
     return x != x ? x : y;
 }
+GW_INLINE float gw_sigmoidf(float x) { return gw_sigmoid_by(x, 0); }
+GW_INLINE double gw_sigmoid_near(double x) { return gw_sigmoid(x); }
+GW_INLINE float gw_sigmoid_nearf(float x) { return gw_sigmoid_by(x, 1); }
+
+/* y (1 - y), the slope of a sigmoid whose value is y, from 0 to 1: rounded once where multiplications are fused with additions,
+   1.5 ulp elsewhere. */
+#if GW_FUSED
+GW_INLINE double gw_sigmoid_slope(double y) { return __builtin_fma(-y, y, y); }
+GW_INLINE float gw_sigmoid_slopef(float y) { return __builtin_fmaf(-y, y, y); }
+#else
+GW_INLINE double gw_sigmoid_slope(double y) { return y * (1.0 - y); }
+GW_INLINE float gw_sigmoid_slopef(float y) { return y * (1.0f - y); }
+#endif
 
 /* With n = 1, or e where x is below 0: n/(1 + e) = n - e n/(1 + e), which loses less than the quotient itself. */
 GW_INLINE double gw_sigmoid_shared(double x) {
