@@ -10,7 +10,7 @@ from gradwright.compiler.graph import expr as E
 from gradwright.compiler.graph.ir import Access, Origin, at
 from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.loops.buffers import lower
-from gradwright.compiler.loops.ir import Assign, Loop, Node, Product
+from gradwright.compiler.loops.ir import ArgBest, Assign, Loop, Node, Product
 from gradwright.compiler.loops.nodes import added_together, walk
 from gradwright.compiler.passes.kernels import plan
 from gradwright.runtime import SGD, load
@@ -198,6 +198,24 @@ def test_a_gate_does_not_wait_for_short_sums_over_its_row() -> None:
 
 def test_long_rows_are_taken_one_by_one() -> None:
     assert not any(isinstance(n, Loop) and n.strip for n in walk(loops(NET.replace("H = 8", "H = 64"), "train")))
+
+
+@pytest.mark.parametrize("places", [5, 13, 40])
+def test_columns_are_searched_along_memory(places: int) -> None:
+    """However few places each has: the row goes by and many columns are searched at a time."""
+    text = f"size N\ninput x[N, {places}, 24]\nparam W[24, 24] = 1\nh = relu(x @ W)\n"
+    text += "minimize sum(tanh(max(h, axis=1) + mean(h, axis=1)))\n"
+    found = [path for node in loops(text, "train") for path in searches(node)]
+    assert found and all([str(loop.extent) for loop in path[-2:]] == [str(places), "24"] for path in found)
+
+
+def searches(node: Node, outer: tuple[Loop, ...] = ()) -> Iterator[tuple[Loop, ...]]:
+    """The loops around each search for a place."""
+    if isinstance(node, Loop):
+        for inner in node.body:
+            yield from searches(inner, (*outer, node))
+    elif isinstance(node, ArgBest):
+        yield outer
 
 
 def test_what_is_larger_than_a_loop_that_is_there_keeps_its_own_order() -> None:

@@ -75,6 +75,12 @@ class Groups:
         return merge(*(islice(found, bisect_left(found, lowest), None) for found in lists))
 
 
+def searches(item: Item) -> bool:
+    """Whether it finds where something is largest or smallest: too much for the C compiler to write out, however short the loop.
+    Of columns of which one element follows another in memory, many are searched at a time."""
+    return item.eqn.reduce in ("argmax", "argmin")
+
+
 def _scatters(item: Item) -> bool:
     """Whether where it writes is found at run time: a loop of such is not vectorised."""
     return any(True for ix in item.eqn.out_index for _ in ix.gathers())
@@ -129,7 +135,7 @@ class Joins:
             for axis in kinds:
                 if kinds[axis] != kind or self._mixes(item, axis, group) or self._slows(item, axis, group):
                     continue
-                if axis != first and self.nest.points(item) > group.points:
+                if axis != first and (self.nest.points(item) > group.points or (searches(item) and self.nest.runs(item, first))):
                     continue  # these are the loops of something smaller: in their order this one would jump about in memory
                 if all(self._aligned(p, group.axis_of(p), item, axis) or self._adds_beside(p, item, axis)
                        for p in inside.get(index, ())):  # fmt: skip
@@ -193,7 +199,7 @@ class Joins:
             unrolled = {*reduced, *(n for n in out if n in item.short)}
             short = (size(tuple(self.nest.extent[n] for n in unrolled)).value or UNROLLED + 1) <= UNROLLED
             fastest = self._contiguous(item)
-            if not short and fastest in out and eqn.reduce in ("+", "max", "min", "*"):
+            if fastest in out and (searches(item) or (not short and eqn.reduce in ("+", "max", "min", "*"))):
                 order = [n for n in out if n != fastest] + reduced + [fastest]
                 return next((n for n in order if n not in item.short), order[0])
         order = self._along_source(item) or out + reduced
