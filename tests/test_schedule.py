@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pytest
+from gradwright.compiler.emit.module import emit_module
 from gradwright.compiler.graph import expr as E
 from gradwright.compiler.graph.ir import Access, Origin, at
 from gradwright.compiler.graph.shapes import Dim
@@ -207,6 +208,39 @@ def test_columns_are_searched_along_memory(places: int) -> None:
     text += "minimize sum(tanh(max(h, axis=1) + mean(h, axis=1)))\n"
     found = [path for node in loops(text, "train") for path in searches(node)]
     assert found and all([str(loop.extent) for loop in path[-2:]] == [str(places), "24"] for path in found)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("places", ["T = 17", "T = 40", "T = 600", "T"])
+def test_where_a_row_is_largest_is_searched_by_vectors(places: str, dtype: str) -> None:
+    """Its terms are written down, block by block, and looked at by a kernel; the largest itself is then at hand."""
+    text = f"dtype {dtype}\nsize N\nsize {places}\ninput x[N, T], g[T]\nh = x * g\noutput m = max(h, axis=1)\n"
+    text += "output least = argmin(h, axis=1)\noutput most = argmax(x, axis=1)\n"
+    (loop,) = [n for n in walk(loops(text, "value_and_grad")) if isinstance(n, Loop) and n.sums and "m" in n.sums]
+    assert {"m_at"} < {*loop.sums}
+    model = load(text, name="searched").Model()
+    rng = np.random.default_rng(3)
+    for length in {"T = 17": (17,), "T = 40": (40,), "T = 600": (600,)}.get(places, (1, 7, 33, 511, 512, 513, 1500)):
+        x = np.floor(rng.normal(0, 2, (9, length))).astype(dtype)  # with many equals
+        x[1] = -np.inf
+        x[2, length // 2] = x[2, -1] = np.nan
+        x[3, -1] = 99
+        g = np.ones(length, dtype)
+        out, gradients = model.value_and_grad({"m": np.ones(9, dtype)}, x=x, g=g)
+        most, least = x.argmax(axis=1), x.argmin(axis=1)
+        np.testing.assert_array_equal(out.most, most)
+        np.testing.assert_array_equal(out.least, least)
+        np.testing.assert_array_equal(out.m, x.max(axis=1))
+        wanted = np.zeros((9, length), dtype)
+        wanted[np.arange(9), most] = 1
+        np.testing.assert_array_equal(gradients.x, wanted)
+
+
+def test_the_largest_of_a_row_that_lies_in_memory_is_looked_for_there() -> None:
+    """However short it is: what was just written there is at hand, and a copy of it is not."""
+    text = "size N, T = 18\ninput x[N, T]\noutput a = softmax(x * x, axis=1)\n"
+    code = emit_module(plan(build(text)), {}, version="0", digest="", command="")["model.pyx"]
+    assert "block_max(" in code and "_block[" not in code
 
 
 def searches(node: Node, outer: tuple[Loop, ...] = ()) -> Iterator[tuple[Loop, ...]]:

@@ -31,7 +31,9 @@ _TWO = ("max", "min", "atan2", "polygamma", "pow")
 _BLOCKS = {"block_sum": "sum", "block_squares": "squares", "block_dot": "dot", "block_product": "product",
            "block_absolutes": "absolutes", "short_absolutes": "short_absolutes",
            "block_max": "maximum", "block_min": "minimum",
+           "block_largest": "place_of_maximum", "block_least": "place_of_minimum",
            "short_sum": "short_sum", "short_squares": "short_squares", "short_dot": "short_dot"}  # fmt: skip
+_SEARCHES = ("block_largest", "block_least")
 _CIRCULAR = frozenset(("cos", "sin", "tan"))
 _SHARED = frozenset(SHARED.values()) - SHARED.keys()
 _GAMMA = frozenset(("lgamma", "digamma", "polygamma"))
@@ -231,7 +233,8 @@ def externs(consts: Mapping[str, Const], single: bool, used: set[str]) -> list[s
         lines.append('cdef extern from "gradwright/sum.h" nogil:')
     for name in sorted(used & _BLOCKS.keys()):
         arrays = f"const {real} *, " * (2 if name.endswith("dot") else 1)
-        lines.append(f'    {real} {name} "gw_{_BLOCKS[name]}_{width}"({arrays}Py_ssize_t) noexcept')
+        type_ = "Py_ssize_t" if name in _SEARCHES else real
+        lines.append(f'    {type_} {name} "gw_{_BLOCKS[name]}_{width}"({arrays}Py_ssize_t) noexcept')
     if "share" in used:
         lines.append('cdef extern from "gradwright/share.h" nogil:')
         lines.append("    # all rounds of a loop, in parts of whole blocks: by several threads where their work is worth it")
