@@ -236,6 +236,16 @@ def test_where_a_row_is_largest_is_searched_by_vectors(places: str, dtype: str) 
         np.testing.assert_array_equal(gradients.x, wanted)
 
 
+def test_what_is_computed_of_each_element_runs_along_memory() -> None:
+    """Between sums over an axis in the middle, which the C compiler writes out for many columns at once: there it would write
+    out everything else with them, and then nothing is vectorised."""
+    text = "size N\ninput x[N, 12, 30], y[N, 12]\nparam w[12] = 1\nh = x * w[:, None]\n"
+    text += "h = (h - mean(h, axis=1, keepdims=True)) / sqrt(var(h, axis=1, keepdims=True) + 1e-5)\n"
+    text += "minimize mean((sum(softmax(h, axis=1) * h, axis=2) - y)**2)\n"
+    found = list(around(loops(text, "train"), "exp"))
+    assert found and all([str(loop.extent) for loop in path[-2:]] == ["12", "30"] for path in found)
+
+
 def test_the_largest_of_a_row_that_lies_in_memory_is_looked_for_there() -> None:
     """However short it is: what was just written there is at hand, and a copy of it is not."""
     text = "size N, T = 18\ninput x[N, T]\noutput a = softmax(x * x, axis=1)\n"

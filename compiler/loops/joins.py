@@ -18,6 +18,7 @@ from .items import UNROLLED, Item, gate, innermost
 from .nest import FEW, Nest
 
 BLOCKED = 64  # a sum that long is taken in blocks
+WIDE = 8  # elements of a row that are worth a loop of its own
 FUSED = 128  # operations of the equations that share one loop: registers ran out long before, and gcc's time goes with the square
 
 
@@ -135,8 +136,8 @@ class Joins:
             for axis in kinds:
                 if kinds[axis] != kind or self._mixes(item, axis, group) or self._slows(item, axis, group):
                     continue
-                if axis != first and (self.nest.points(item) > group.points or (searches(item) and self.nest.runs(item, first))):
-                    continue  # these are the loops of something smaller: in their order this one would jump about in memory
+                if axis != first and (self.nest.points(item) > group.points or self._across(item, axis, first)):
+                    continue  # in the order of these loops it would jump about in memory
                 if all(self._aligned(p, group.axis_of(p), item, axis) or self._adds_beside(p, item, axis)
                        for p in inside.get(index, ())):  # fmt: skip
                     return index, axis
@@ -155,6 +156,14 @@ class Joins:
         if group.gates or self.sums_gates(item, axis):
             return False
         return (not self.nest.runs(item, axis)) in group.kinds
+
+    def _across(self, item: Item, axis: str, first: str) -> bool:
+        """Would a loop along memory be the outer one, around one that is too much for the C compiler to write out? A short sum is
+        not, but a search is, and what is computed of each element."""
+        if searches(item):
+            return self.nest.runs(item, first)
+        long = (self.nest.length(axis) or WIDE) >= WIDE and axis not in self.nest.strip
+        return not item.eqn.reduced and long and axis == self._contiguous(item) and self.nest.deep(item, axis)
 
     def sums_gates(self, item: Item, axis: str) -> bool:
         return item.eqn.reduce == "+" and innermost(item) and self.nest.runs(item, axis) and gate(item)
