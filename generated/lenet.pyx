@@ -392,12 +392,12 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef read head_W = theta + 1248, head_b = theta + 1888
     cdef write d_first_W = grad, d_first_b = grad + 72, d_second_W = grad + 80, d_second_b = grad + 1232
     cdef write d_head_W = grad + 1248, d_head_b = grad + 1888
-    cdef write x_pad = work + 1632*N + 2304, scores_t6 = work + 2304, scores_t8_pad = work + 1088*N + 2304
-    cdef write scores_t8_t1_at_window = work + 1376*N + 2304, second_W_laid = work, second_W_laid_2 = work + 1152
-    cdef write scores_t14 = work + 2304, scores_t16 = work + 1504*N + 2304, scores_t17 = work + 1744*N + 2304
-    cdef write scores_t16_t1_at_window = work + 1568*N + 2304, scores = work + 2304, d_scores = work + 1808*N + 2304
-    cdef write d_scores_t17 = work + 576*N + 2304, d_scores_t14_pad = work + 2304, d_scores_t8 = work + 1504*N + 2304
-    cdef write d_scores_t6 = work + 576*N + 2304, d_second_W_laid = work
+    cdef write x_pad = work + 1632*N + 1152, scores_t6 = work + 1152, scores_t8_pad = work + 1088*N + 1152
+    cdef write scores_t8_t1_at_window = work + 1376*N + 1152, second_W_laid = work, scores_t14 = work + 1152
+    cdef write scores_t16 = work + 1504*N + 1152, scores_t17 = work + 1744*N + 1152
+    cdef write scores_t16_t1_at_window = work + 1568*N + 1152, scores = work + 1152, d_scores = work + 1808*N + 1152
+    cdef write d_scores_t17 = work + 576*N + 1152, d_scores_t14_pad = work + 1152, second_W_laid_2 = work
+    cdef write d_scores_t8 = work + 1504*N + 1152, d_scores_t6 = work + 576*N + 1152, d_second_W_laid = work
     cdef real scores_t8_t1, scores_t8, scores_t16_t1, loss_t1_max, d_scores_t8_t1
     cdef real loss_t4_block[8]
     cdef real first_W_laid[72]
@@ -455,20 +455,13 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
                     scores_t8_t1_t1_at[1] = pick(above(scores_t6[512*n + 128*j + 16*k + l + 72], scores_t6[512*n + 128*j + 16*k + l + 64]), <real>1, <real>0)
                     #     where the max is, in the window
                     scores_t8_t1_at_window[128*n + 32*j + 8*k + l] = pick(above(scores_t8_t1_t1[1], scores_t8_t1_t1[0]), <real>2 + scores_t8_t1_t1_at[1], scores_t8_t1_t1_at[0])
+    # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
+    #     second.W as the kernel reads it
     for j in range(8):
-        # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-        #     second.W as the kernel reads it
         for k in range(3):
             for l in range(3):
                 for i in range(16):
                     second_W_laid[384*k + 128*l + 16*j + i] = second_W[72*i + 9*j + 3*k + l]
-        # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
-        #     second.W as the kernel reads it
-        for k in range(3):
-            for l in range(3):
-                for i in range(16):
-                    second_W_laid_2[384*k + 128*l + 8*i + j] = second_W[72*i + 9*j - 3*k - l + 8]
-    # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     in conv2d
     contract_onto(N, 288, 256, 0,  4, 48, 64, 0,  4, 8, 16, 0,
                   1, 0, 0,  3, 48, 384,  24, 1, 16,
@@ -575,6 +568,12 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
             for k in range(4):
                 for l in range(4):
                     d_scores_t13[j] += d_scores_t14_pad[576*n + 96*k + 16*l + j + 112]
+    #     second.W as the kernel reads it
+    for j in range(3):
+        for k in range(3):
+            for l in range(16):
+                for i in range(8):
+                    second_W_laid_2[384*j + 128*k + 8*l + i] = second_W[72*l + 9*i - 3*j - k + 8]
     contract(N, 576, 128,  4, 96, 32,  4, 16, 8,
              1, 0, 0,  3, 96, 384,  48, 1, 8,
              8, 1, 1,
@@ -808,7 +807,7 @@ _SPEC = """{
             'name': 'train',
             'slots': ('in:x', 'in:y', 'theta', 'out:loss', 'grad:loss', 'work'),
             'kept': 0,
-            'work': ('+', ('*', 1818, 'N'), 2304),
+            'work': ('+', ('*', 1818, 'N'), 1152),
             'sizes': ('N',),
         },
     ),

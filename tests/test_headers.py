@@ -86,6 +86,8 @@ SOURCE_ARRAYS = (
 {real} short_dot_{s}(const {real}* x, const {real}* y, ptrdiff_t n) {{ return gw_short_dot_{s}(x, y, n); }}
 {real} maximum_{s}(const {real}* x, ptrdiff_t n) {{ return gw_maximum_{s}(x, n); }}
 {real} minimum_{s}(const {real}* x, ptrdiff_t n) {{ return gw_minimum_{s}(x, n); }}
+{real} place_of_maximum_{s}(const {real}* x, ptrdiff_t n) {{ return gw_place_of_maximum_{s}(x, n); }}
+{real} place_of_minimum_{s}(const {real}* x, ptrdiff_t n) {{ return gw_place_of_minimum_{s}(x, n); }}
 void gemm_{s}(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, {real} alpha, const {real}* a, ptrdiff_t a_row, ptrdiff_t a_col,
               const {real}* b, ptrdiff_t b_row, ptrdiff_t b_col, {real} beta, {real}* c, ptrdiff_t c_row) {{
     gw_gemm_{s}(m, n, k, alpha, a, a_row, a_col, b, b_row, b_col, beta, c, c_row);
@@ -570,7 +572,17 @@ def test_reductions(arrays: ctypes.CDLL, dtype: Any, n: int) -> None:
     assert abs(reduce(arrays, "product", near) - exact) <= (n + 1) * float(np.finfo(dtype).eps) * exact
     assert reduce(arrays, "maximum", x) == (x.max() if n else -INF)
     assert reduce(arrays, "minimum", x) == (x.min() if n else INF)
+    few = np.floor(2 * x)  # with many equals: the first of them
+    assert reduce(arrays, "place_of_maximum", few) == (few.argmax() if n else 0)
+    assert reduce(arrays, "place_of_minimum", few) == (few.argmin() if n else 0)
     for place in sorted({0, n // 2, n - 1} & set(range(n))):
+        z = few.copy()
+        z[place] = z[-1] = NAN
+        assert reduce(arrays, "place_of_maximum", z) == reduce(arrays, "place_of_minimum", z) == place
+        z = np.full_like(x, -INF)
+        assert reduce(arrays, "place_of_maximum", z) == 0
+        z[place] = NAN
+        assert reduce(arrays, "place_of_maximum", z) == place
         z = x.copy()
         z[place] = NAN
         for name in ("sum", "absolutes", "squares", "product", "maximum", "minimum", *(SHORT if n < 128 else ())):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -107,6 +108,12 @@ CASES: dict[str, Case] = {
     ),
     "embedding": Case(
         "size N, T\nindex t[N, T] < 6\ninput e[6, 3]\ny[n, k, d] = e[t[n, k], d]\noutput y", lambda t, e: e[t], NT
+    ),
+    "a row that the first of a free axis names": Case(
+        "size T\nindex t[T] < 5\ninput e[5, 3]\n"
+        "scan k in range(1, T):\n    carry f = e[t[0]]\n    f = f / 2 + e[t[k]]\noutput y = f",
+        lambda t, e: functools.reduce(lambda f, k: f / 2 + e[k], t[1:], e[t[0]]),
+        ({"T": 4}, {"T": 1}),
     ),
     "distances": Case(
         "size N, T\ninput a[N, 3], b[T, 3]\ny[i, j] = sum((a[i, d] - b[j, d])**2 for d)\noutput y",

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pytest
+from gradwright.compiler.emit.module import emit_module
 from gradwright.compiler.graph import expr as E
 from gradwright.compiler.graph.ir import Access, Origin, at
 from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.loops.buffers import lower
-from gradwright.compiler.loops.ir import Assign, Loop, Node, Product
+from gradwright.compiler.loops.ir import ArgBest, Assign, Loop, Node, Product
 from gradwright.compiler.loops.nodes import added_together, walk
 from gradwright.compiler.passes.kernels import plan
 from gradwright.runtime import SGD, load
@@ -198,6 +199,67 @@ def test_a_gate_does_not_wait_for_short_sums_over_its_row() -> None:
 
 def test_long_rows_are_taken_one_by_one() -> None:
     assert not any(isinstance(n, Loop) and n.strip for n in walk(loops(NET.replace("H = 8", "H = 64"), "train")))
+
+
+@pytest.mark.parametrize("places", [5, 13, 40])
+def test_columns_are_searched_along_memory(places: int) -> None:
+    """However few places each has: the row goes by and many columns are searched at a time."""
+    text = f"size N\ninput x[N, {places}, 24]\nparam W[24, 24] = 1\nh = relu(x @ W)\n"
+    text += "minimize sum(tanh(max(h, axis=1) + mean(h, axis=1)))\n"
+    found = [path for node in loops(text, "train") for path in searches(node)]
+    assert found and all([str(loop.extent) for loop in path[-2:]] == [str(places), "24"] for path in found)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("places", ["T = 17", "T = 40", "T = 600", "T"])
+def test_where_a_row_is_largest_is_searched_by_vectors(places: str, dtype: str) -> None:
+    """Its terms are written down, block by block, and looked at by a kernel; the largest itself is then at hand."""
+    text = f"dtype {dtype}\nsize N\nsize {places}\ninput x[N, T], g[T]\nh = x * g\noutput m = max(h, axis=1)\n"
+    text += "output least = argmin(h, axis=1)\noutput most = argmax(x, axis=1)\n"
+    (loop,) = [n for n in walk(loops(text, "value_and_grad")) if isinstance(n, Loop) and n.sums and "m" in n.sums]
+    assert {"m_at"} < {*loop.sums}
+    model = load(text, name="searched").Model()
+    rng = np.random.default_rng(3)
+    for length in {"T = 17": (17,), "T = 40": (40,), "T = 600": (600,)}.get(places, (1, 7, 33, 511, 512, 513, 1500)):
+        x = np.floor(rng.normal(0, 2, (9, length))).astype(dtype)  # with many equals
+        x[1] = -np.inf
+        x[2, length // 2] = x[2, -1] = np.nan
+        x[3, -1] = 99
+        g = np.ones(length, dtype)
+        out, gradients = model.value_and_grad({"m": np.ones(9, dtype)}, x=x, g=g)
+        most, least = x.argmax(axis=1), x.argmin(axis=1)
+        np.testing.assert_array_equal(out.most, most)
+        np.testing.assert_array_equal(out.least, least)
+        np.testing.assert_array_equal(out.m, x.max(axis=1))
+        wanted = np.zeros((9, length), dtype)
+        wanted[np.arange(9), most] = 1
+        np.testing.assert_array_equal(gradients.x, wanted)
+
+
+def test_what_is_computed_of_each_element_runs_along_memory() -> None:
+    """Between sums over an axis in the middle, which the C compiler writes out for many columns at once: there it would write
+    out everything else with them, and then nothing is vectorised."""
+    text = "size N\ninput x[N, 12, 30], y[N, 12]\nparam w[12] = 1\nh = x * w[:, None]\n"
+    text += "h = (h - mean(h, axis=1, keepdims=True)) / sqrt(var(h, axis=1, keepdims=True) + 1e-5)\n"
+    text += "minimize mean((sum(softmax(h, axis=1) * h, axis=2) - y)**2)\n"
+    found = list(around(loops(text, "train"), "exp"))
+    assert found and all([str(loop.extent) for loop in path[-2:]] == ["12", "30"] for path in found)
+
+
+def test_the_largest_of_a_row_that_lies_in_memory_is_looked_for_there() -> None:
+    """However short it is: what was just written there is at hand, and a copy of it is not."""
+    text = "size N, T = 18\ninput x[N, T]\noutput a = softmax(x * x, axis=1)\n"
+    code = emit_module(plan(build(text)), {}, version="0", digest="", command="")["model.pyx"]
+    assert "block_max(" in code and "_block[" not in code
+
+
+def searches(node: Node, outer: tuple[Loop, ...] = ()) -> Iterator[tuple[Loop, ...]]:
+    """The loops around each search for a place."""
+    if isinstance(node, Loop):
+        for inner in node.body:
+            yield from searches(inner, (*outer, node))
+    elif isinstance(node, ArgBest):
+        yield outer
 
 
 def test_what_is_larger_than_a_loop_that_is_there_keeps_its_own_order() -> None:

@@ -29,7 +29,8 @@ _FORMS: Final = {
 }  # fmt: skip
 _GATES: Final = tuple(sorted(frozenset(SHARED.values()) - SHARED.keys()))
 _BLOCKS: Final = {
-    "block_absolutes": "absolutes", "block_dot": "dot", "block_max": "maximum", "block_min": "minimum",
+    "block_absolutes": "absolutes", "block_dot": "dot", "block_largest": "place_of_maximum",
+    "block_least": "place_of_minimum", "block_max": "maximum", "block_min": "minimum",
     "block_product": "product", "block_squares": "squares", "block_sum": "sum",
     "short_absolutes": "short_absolutes", "short_dot": "short_dot", "short_squares": "short_squares", "short_sum": "short_sum",
 }  # fmt: skip
@@ -48,7 +49,8 @@ def _draw(name: str) -> Extern:
 
 def _block(name: str) -> Extern:
     arrays = "const {real} *, " * (2 if name.endswith("dot") else 1)
-    return Extern((name,), f'{{real}} {name} "gw_{_BLOCKS[name]}_{{width}}"({arrays}Py_ssize_t) noexcept')
+    type_ = "Py_ssize_t" if _BLOCKS[name].startswith("place") else "{real}"
+    return Extern((name,), f'{type_} {name} "gw_{_BLOCKS[name]}_{{width}}"({arrays}Py_ssize_t) noexcept')
 
 
 def _contract(name: str, about: str) -> Extern:

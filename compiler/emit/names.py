@@ -13,7 +13,7 @@ RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset
     absolute sign sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus floor power maximum minimum inf nan
     pi read write reals integers real theta frozen hyper rule kept work grad step_power gemm contract contract_guarded
     gemm_onto contract_onto winograd winograd_weights relu as_it_is
-    block_sum block_absolutes block_squares block_dot block_product block_max block_min
+    block_sum block_absolutes block_squares block_dot block_product block_max block_min block_largest block_least
     short_sum short_absolutes short_squares short_dot above below choose few pick rank root share stride transpose
     exp_below exp_near exp_below_near sigmoid_near sigmoid_slope sigmoid_shared tanh_shared lgamma digamma polygamma
     forward backward predict train auto

@@ -330,7 +330,8 @@ class Places:
                 self.used.add(access.fill.removeprefix("-"))
                 fill = access.fill
             else:
-                fill = self.formulas.real(self.formulas.number(access.fill)).text
+                number = self.formulas.number(access.fill)  # beside an integer an integer: Cython assigns no real to an index
+                fill = (number if number.type == element.type else self.formulas.real(number)).text
             if guard is None:
                 return Code(fill, ATOM, element.type)
             return Code(f"({element.text} if {guard} else {fill})", ATOM, element.type)

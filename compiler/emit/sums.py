@@ -10,7 +10,7 @@ from ..graph.expr import Expr
 from ..graph.ir import Access, Ix, Origin
 from ..graph.rewrite import substitute_access
 from ..graph.shapes import Dim
-from ..loops.ir import Assign, Loop, Node
+from ..loops.ir import ArgBest, Assign, Loop, Node
 from ..loops.joins import BLOCKED
 from ..loops.nest import STRIP
 from .formulas import CALLS
@@ -21,10 +21,12 @@ IN_LANES = 2048  # the same where each lane of a vector adds up its part of them
 SHORTEST = 4  # terms of a sum for which a vector is worth it
 # what reduces terms that lie in memory, by how they lie
 _KERNELS = {("+=", "one"): "sum", ("+=", "absolutes"): "absolutes", ("+=", "squares"): "squares", ("+=", "two"): "dot",
-            ("*=", "one"): "product", ("max=", "one"): "max", ("min=", "one"): "min"}  # fmt: skip
+            ("*=", "one"): "product", ("max=", "one"): "max", ("min=", "one"): "min",
+            ("largest", "one"): "largest", ("least", "one"): "least"}  # fmt: skip
 
 
-Term = tuple[str, Assign]  # where the terms of a block are found, and the sum that they belong to
+Sum = Assign | ArgBest  # what goes over terms: a sum, or the like, or the search for where one of them is
+Term = tuple[str, Sum]  # where the terms of a block are found, and the sum that they belong to
 
 
 @dataclass(slots=True)
@@ -130,12 +132,13 @@ class Sums(Streams, ABC):
         """Which terms are summed where they lie, which in lanes, and which are written down first."""
         single = first == "0" and node.extent.value is not None and node.extent.value <= BLOCK
         few = bool(node.of) or (single and node.extent.value is not None and node.extent.value < BLOCKED)
-        terms = [n for n in node.body if isinstance(n, Assign) and n.target in node.sums]
-        there = [] if few else [n for n in terms if _KERNELS.get((n.op, self._lie(n, node)))]
+        terms = [n for n in node.body if isinstance(n, Sum) and n.target in node.sums]
+        searched = [n for n in terms if not few or (_how(n) not in ("+=", "*=") and not node.of)]
+        there = [n for n in searched if _KERNELS.get((_how(n), self._lie(n, node)))]
         rest = [n for n in node.body if n not in there]
         lanes: dict[str, str] = {}
         if depth == 1 and not few and self.parallel and any(n in rest for n in terms):  # within another it may be short
-            kept = [n for n in there if n.op != "+="]  # where there is a loop anyway, it sums what lies as well
+            kept = [n for n in there if _how(n) != "+="]  # where there is a loop anyway, it sums what lies as well
             lanes = self._lanes(node, [n for n in node.body if n not in kept])
             there, rest = (kept, [n for n in node.body if n not in kept]) if lanes else (there, rest)
         written = any(n in rest for n in terms)
@@ -179,33 +182,39 @@ class Sums(Streams, ABC):
         node, pad = block.node, "    " * block.deep
         terms: list[Term] = []
         for inner in node.body:
-            if not isinstance(inner, Assign):
+            if not isinstance(inner, Sum):
                 self._node(inner, block.deep)
             elif inner in block.there:
                 self.variables[node.variable], before = block.summed or block.start, self.variables[node.variable]
                 terms.append((self._starts(inner, node.variable if block.single else ""), inner))
                 self.variables[node.variable] = before
-            elif inner.target in block.lanes:
+            elif isinstance(inner, Assign) and inner.target in block.lanes:
                 terms.append((block.lanes[inner.target], inner))
                 self._comment(inner, pad)
                 self._assign(inner, pad, block.lanes[inner.target])
             elif inner.target in node.sums:
-                buffer = self.spell.fresh(f"{self.spell(inner.target)}_block")
-                self._local("real", f"{buffer}[{block.room}]")
+                same = next((buffer for buffer, other in terms if other not in block.there and other.target not in block.lanes
+                             and (other.body, other.args) == (inner.body, inner.args)), "")  # fmt: skip
+                buffer = same or self.spell.fresh(f"{self.spell(inner.target)}_block")
                 terms.append((buffer, inner))
+                if same:  # as what is largest, and where that is
+                    continue
+                self._local("real", f"{buffer}[{block.room}]")
                 self._comment(inner, pad)
-                self._assign(inner, pad, f"{buffer}[{block.inside}]")
+                term = Assign(inner.target, inner.index, "=", inner.body, inner.args, inner.origin)
+                self._assign(term if isinstance(inner, ArgBest) else inner, pad, f"{buffer}[{block.inside}]")
             else:
                 self._node(inner, block.deep)
         return terms
 
     def _add_up(self, block: _Block, terms: Sequence[Term], pad: str) -> None:
         """Add the terms of a block to the sums: a few of them one after the other, others by a kernel."""
-        in_turn = [term for term in terms if block.few and term[1].op == "+="]
+        in_turn = [term for term in terms if block.few and _how(term[1]) == "+="]
         if in_turn:
             origins = (inner.origin for _, inner in in_turn)
             self.lines.add(f"{pad}for {block.inside} in range({block.count}):", *origins)
-        for buffer, inner in (*in_turn, *(term for term in terms if term not in in_turn)):
+        found: dict[tuple[str, str], str] = {}  # what is largest or least, where it has been looked for where that is
+        for buffer, inner in sorted(terms, key=lambda term: (term not in in_turn, not isinstance(term[1], ArgBest))):
             target = self._element(Access(inner.target, inner.index)).text
             if (buffer, inner) in in_turn:
                 self.lines.add(f"{pad}    {target} += {buffer}[{block.inside}]", inner.origin)
@@ -215,15 +224,34 @@ class Sums(Streams, ABC):
                 continue
             if inner in block.there:
                 self._comment(inner, pad)
-            kernel = f"block_{_KERNELS[inner.op, self._lie(inner, block.node) if inner in block.there else 'one']}"
-            self.used.add(kernel)
+            kernel = f"block_{_KERNELS[_how(inner), self._lie(inner, block.node) if inner in block.there else 'one']}"
+            of_all = found.get((buffer, _how(inner)), f"{kernel}({buffer}, {block.count})")
+            if of_all.startswith(kernel):
+                self.used.add(kernel)
+            if isinstance(inner, ArgBest):
+                here = self._best(inner, f"{kernel}({buffer}, {block.count})", buffer, block.start, pad)
+                found[buffer, "max=" if inner.largest else "min="] = here
+                continue
             if inner.op in ("+=", "*="):
                 self.lines.add(f"{pad}{target} {inner.op} {kernel}({buffer}, {block.count})", inner.origin)
                 continue
             name = inner.op.removesuffix("=")
             self.used.add(name)
             function = CALLS.get(name, name)
-            self.lines.add(f"{pad}{target} = {function}({target}, {kernel}({buffer}, {block.count}))", inner.origin)
+            self.lines.add(f"{pad}{target} = {function}({target}, {of_all})", inner.origin)
+
+    def _best(self, node: ArgBest, found: str, buffer: str, start: str, pad: str) -> str:
+        """Whether the best of a block, which is at ``found`` there, is better than what there was before. Returns it."""
+        best, target = (self._element(Access(name, node.index)).text for name in (node.best, node.target))
+        place, better = self.spell.fresh(f"{self.spell(node.target)}_found"), "above" if node.largest else "below"
+        self._local("Py_ssize_t", place)
+        self.used.add(better)
+        here = f"{buffer if buffer.isidentifier() else f'({buffer})'}[{place}]"
+        self.lines.add(f"{pad}{place} = {found}", node.origin)
+        self.lines.add(f"{pad}if {better}({here}, {best}):", node.origin)
+        self.lines.add(f"{pad}    {best} = {here}", node.origin)
+        self.lines.add(f"{pad}    {target} = {place if start == '0' else f'{start} + {place}'}", node.origin)
+        return here
 
     def _lanes(self, loop: Loop, rest: Sequence[Node]) -> dict[str, str]:
         """The names of what a block's sums are added up in, by the sums, if the rounds of the loop may be taken in any order:
@@ -284,12 +312,12 @@ class Sums(Streams, ABC):
             self.lines.add(f"{pad}{target} += {name}({self._starts(term, node.variable)}, {count})", term.origin)
         return True
 
-    def _starts(self, term: Assign, first: str = "") -> str:
+    def _starts(self, term: Sum, first: str = "") -> str:
         """Where the factors of a term start: at the place of the loop's variable, or at its first if that is named."""
         accesses = [term.args[k] for k in dict.fromkeys(_factors(term.body))]
         return ", ".join(self._start(substitute_access(a, {first: Ix()}, {}) if first else a) for a in accesses)
 
-    def _lie(self, term: Assign, loop: Loop) -> str:
+    def _lie(self, term: Sum, loop: Loop) -> str:
         """How the terms of a reduction lie in memory, all there when the loop is done: "one" after the other; "absolutes" or
         "squares" of what does; "two", products of such pairs; else ""."""
         factors = _factors(term.body)
@@ -299,7 +327,7 @@ class Sums(Streams, ABC):
             return "one" if term.body.op == "arg" else "absolutes" if self.parallel else ""
         return "" if not self.parallel else "squares" if factors[0] == factors[1] else "two"
 
-    def _lies(self, read: Access, term: Assign, loop: Loop) -> bool:
+    def _lies(self, read: Access, term: Sum, loop: Loop) -> bool:
         if read.fill is not None:
             return False
         s = self.storage[read.value]
@@ -308,11 +336,16 @@ class Sums(Streams, ABC):
         place = self._place(read).terms
         if dict(place).get(loop.variable) != Dim.of(1) or any(not isinstance(atom, str) for atom, _ in place):
             return False
-        nodes = [n for n in loop.body if isinstance(n, Assign)]
+        nodes = [n for n in loop.body if isinstance(n, Sum)]
         written = [n for n in nodes if self.spell(n.target) == self.spell(read.value)]
-        if any(n.target != read.value or n.index != read.index or n.drop for n in written):
+        if any(not isinstance(n, Assign) or n.target != read.value or n.index != read.index or n.drop for n in written):
             return False
         return all(nodes.index(n) < nodes.index(term) for n in written)
+
+
+def _how(term: Sum) -> str:
+    """What is made of the terms."""
+    return term.op if isinstance(term, Assign) else "largest" if term.largest else "least"
 
 
 def _factors(body: Expr) -> tuple[int, ...]:

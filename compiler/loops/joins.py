@@ -18,6 +18,7 @@ from .items import UNROLLED, Item, gate, innermost
 from .nest import FEW, Nest
 
 BLOCKED = 64  # a sum that long is taken in blocks
+WIDE = 8  # elements of a row that are worth a loop of its own
 FUSED = 128  # operations of the equations that share one loop: registers ran out long before, and gcc's time goes with the square
 
 
@@ -75,6 +76,12 @@ class Groups:
         return merge(*(islice(found, bisect_left(found, lowest), None) for found in lists))
 
 
+def searches(item: Item) -> bool:
+    """Whether it finds where something is largest or smallest: too much for the C compiler to write out, however short the loop.
+    Of columns of which one element follows another in memory, many are searched at a time."""
+    return item.eqn.reduce in ("argmax", "argmin")
+
+
 def _scatters(item: Item) -> bool:
     """Whether where it writes is found at run time: a loop of such is not vectorised."""
     return any(True for ix in item.eqn.out_index for _ in ix.gathers())
@@ -129,8 +136,8 @@ class Joins:
             for axis in kinds:
                 if kinds[axis] != kind or self._mixes(item, axis, group) or self._slows(item, axis, group):
                     continue
-                if axis != first and self.nest.points(item) > group.points:
-                    continue  # these are the loops of something smaller: in their order this one would jump about in memory
+                if axis != first and (self.nest.points(item) > group.points or self._across(item, axis, first)):
+                    continue  # in the order of these loops it would jump about in memory
                 if all(self._aligned(p, group.axis_of(p), item, axis) or self._adds_beside(p, item, axis)
                        for p in inside.get(index, ())):  # fmt: skip
                     return index, axis
@@ -149,6 +156,14 @@ class Joins:
         if group.gates or self.sums_gates(item, axis):
             return False
         return (not self.nest.runs(item, axis)) in group.kinds
+
+    def _across(self, item: Item, axis: str, first: str) -> bool:
+        """Would a loop along memory be the outer one, around one that is too much for the C compiler to write out? A short sum is
+        not, but a search is, and what is computed of each element."""
+        if searches(item):
+            return self.nest.runs(item, first)
+        long = (self.nest.length(axis) or WIDE) >= WIDE and axis not in self.nest.strip
+        return not item.eqn.reduced and long and axis == self._contiguous(item) and self.nest.deep(item, axis)
 
     def sums_gates(self, item: Item, axis: str) -> bool:
         return item.eqn.reduce == "+" and innermost(item) and self.nest.runs(item, axis) and gate(item)
@@ -193,7 +208,7 @@ class Joins:
             unrolled = {*reduced, *(n for n in out if n in item.short)}
             short = (size(tuple(self.nest.extent[n] for n in unrolled)).value or UNROLLED + 1) <= UNROLLED
             fastest = self._contiguous(item)
-            if not short and fastest in out and eqn.reduce in ("+", "max", "min", "*"):
+            if fastest in out and (searches(item) or (not short and eqn.reduce in ("+", "max", "min", "*"))):
                 order = [n for n in out if n != fastest] + reduced + [fastest]
                 return next((n for n in order if n not in item.short), order[0])
         order = self._along_source(item) or out + reduced

@@ -43,13 +43,18 @@ class Statements:
         leaves = [n for n in walk(body) if not isinstance(n, Loop)]
         inside = [n for n in walk(body) if isinstance(n, Loop)]
         flat = not inside or (bool(of) and all((n.extent.value or UNROLLED) <= FEW for n in inside))
-        if search and flat and all(isinstance(n, Assign) for n in leaves):
-            read = {a.value for n in leaves if isinstance(n, Assign) for a in n.args}
+        if search and flat and all(isinstance(n, Assign) or (isinstance(n, ArgBest) and not inside) for n in leaves):
+            read = {a.value for n in leaves if isinstance(n, Assign | ArgBest) for a in n.args}
             for n in leaves:
-                assert isinstance(n, Assign)
+                assert isinstance(n, Assign | ArgBest)
                 still = not any(variable in ix.axes() for ix in n.index)
-                fits = long if n.op in ("+=", "*=") else n.op in ("max=", "min=") and self.nest.values[n.target].kind == "real"
-                if still and fits and n.target not in read and not n.drop and any(n is top for top in body):
+                if isinstance(n, ArgBest):
+                    fits = not of and n.place.plain == variable
+                else:
+                    search = n.op in ("max=", "min=") and self.nest.values[n.target].kind == "real"
+                    fits = long if n.op in ("+=", "*=") else search
+                    fits = fits and not n.drop
+                if still and fits and n.target not in read and any(n is top for top in body):
                     sums.append(n.target)
                 elif still:
                     sums = []

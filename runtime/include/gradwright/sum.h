@@ -7,6 +7,7 @@
      gw_product_f64(x, n)   the product
      gw_short_sum_f64, gw_short_dot_f64, gw_short_squares_f64   the same of a few terms, where n is known: no call
      gw_maximum_f64(x, n), gw_minimum_f64(x, n)   of nothing -inf and +inf; a NaN anywhere is the answer
+     gw_place_of_maximum_f64(x, n), gw_place_of_minimum_f64(x, n)   where that is, the first of equals; of nothing 0
 
    Sums go over blocks of GW_SUM_BLOCK terms, in which each of the eight vectors adds a few, and the blocks are added in
    pairs: the error grows with the logarithm of n, and the order depends on n and on the width of the machine alone. */
@@ -35,6 +36,7 @@ GW_OF_BYTES(32)
 #endif
 
 #define GW_REAL float
+#define GW_WHOLE int32_t
 #define GW_NAME(name) name##_f32
 #define GW_ALL_BUT_SIGN INT32_MAX
 #define GW_HALVES_16 2, 3, 0, 1
@@ -42,6 +44,7 @@ GW_OF_BYTES(32)
 #define GW_QUARTERS_32 2, 3, 0, 1, 6, 7, 4, 5
 #include "sum_real.h"
 #undef GW_REAL
+#undef GW_WHOLE
 #undef GW_NAME
 #undef GW_ALL_BUT_SIGN
 #undef GW_HALVES_16
@@ -49,6 +52,7 @@ GW_OF_BYTES(32)
 #undef GW_QUARTERS_32
 
 #define GW_REAL double
+#define GW_WHOLE int64_t
 #define GW_NAME(name) name##_f64
 #define GW_ALL_BUT_SIGN INT64_MAX
 #define GW_HALVES_16 1, 0
@@ -56,6 +60,7 @@ GW_OF_BYTES(32)
 #define GW_QUARTERS_32 1, 0, 3, 2
 #include "sum_real.h"
 #undef GW_REAL
+#undef GW_WHOLE
 #undef GW_NAME
 #undef GW_ALL_BUT_SIGN
 #undef GW_HALVES_16

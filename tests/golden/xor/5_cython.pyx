@@ -28,6 +28,8 @@ cdef extern from "gradwright/scalar.h" nogil:
     double tanh "gw_tanh"(double) noexcept
     # gates of one x have exp(-abs(x)) in common, which is computed once
     double sigmoid_shared "gw_sigmoid_shared"(double) noexcept
+    # a kernel is compiled for so few rows as well, by itself: it then knows all lengths
+    void few "gw_few"(Py_ssize_t, ...) noexcept
 cdef extern from "gradwright/sum.h" nogil:
     double short_dot "gw_short_dot_f64"(const double *, const double *, Py_ssize_t) noexcept
 cdef extern from "gradwright/share.h" nogil:
@@ -206,6 +208,7 @@ cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N
     cdef real d_p_t2[8]
     cdef double loss_t2
     cdef Py_ssize_t j, n, n_start, n_count, n_in, k
+    few(N, 1, 4, 8)
     for j in range(33):
         grad[j] = 0
     # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
