@@ -128,7 +128,9 @@ def check(library: ctypes.CDLL, images: int, high: int, wide: int, channels: int
         flat[...] = rng.standard_normal(flat.shape)
     _, d = what.array("d", [1, 1, 1, n], [0, 0, 0, 1], dtype, at_end)
     d[...] = rng.standard_normal(d.shape)
-    c[...] = np.nan
+    kept = c.copy()  # to which a gradient is added
+    if not weights or not beta:
+        c[...] = np.nan  # is not read
     before = flat_c.copy()
     name = "winograd_weights" if weights else "winograd"
     call(library, name, what, (0, 0, 0, 1), alpha, a, b, beta, d, relu, c)
@@ -138,7 +140,7 @@ def check(library: ctypes.CDLL, images: int, high: int, wide: int, channels: int
     c[...] = 1
     outside = (gone == flat_c) | (np.isnan(gone) & np.isnan(flat_c))
     np.testing.assert_array_equal(after[outside], before[outside])
-    c[...] = np.nan
+    c[...] = kept if weights else np.nan
     call(library, "contract" if weights else "contract_onto", what, (0, 0, 0, 1), alpha, a, b, beta, d, relu, c)
     assert np.array_equal(result, c) != by_winograd, "computed by the other kernel"
     if not by_winograd:
@@ -158,6 +160,8 @@ def check(library: ctypes.CDLL, images: int, high: int, wide: int, channels: int
         summed = np.einsum("nijuvc,nijuvk->uvck", v, back)
         size = abs(alpha) * np.einsum("ua,vb,uvck->abck", turns[1], turns[1], summed, optimize=True)
         terms = images * len(corners(high)) * len(corners(wide))
+        old = beta * kept.astype(wide_).reshape(wanted.shape)
+        wanted, size = wanted + old, size + abs(old)
     else:
         windows, w = aa.reshape(images, high, wide, r, r, channels), bb.reshape(r, r, channels, n)
         wanted = alpha * np.einsum("nyxuvc,uvck->nyxk", windows, w)
@@ -197,7 +201,7 @@ def test_every_remainder_of_rows_and_columns(library: ctypes.CDLL, dtype: Any) -
             for weights in (False, True):
                 r = 5 if (high + wide) % 2 else 3
                 check(library, 1 + (high + wide) % 3, high, wide, width + high % 2, 2 * width + wide % 2, dtype, weights,
-                      0.75 if wide % 2 else 1.0, 0.0 if weights else (0.0, 1.0, -0.5)[wide % 3], not weights and high % 2 == 1,
+                      0.75 if wide % 2 else 1.0, (0.0, 1.0, -0.5)[wide % 3], not weights and high % 2 == 1,
                       0 if weights else wide % 2, bool(high % 2), r=r)  # fmt: skip
 
 
@@ -223,7 +227,7 @@ def test_what_is_of_another_form_is_left_to_contractions(library: ctypes.CDLL, d
     strided, seven = convolution(1, 4, 4, 20, 20, 3, 2), convolution(1, 4, 4, 20, 20, 7)
     many, two = convolution(1, 2, 2, 240, 20, 5), convolution(1, 4, 4, 20, 20, 2)
     for what, beta in ((strided, 0.0), (seven, 0.0), (many, 0.0), (two, 0.0), (convolution(1, 4, 4, 20, 20, 3), 1.0)):
-        for turned, name in ((what, "contract_onto"), (weights_of(what), "contract")):
+        for turned, name in ((what, "contract_onto"), *(((weights_of(what), "contract"),) if not beta else ())):
             flat_a, a, flat_b, b, _, c = turned.arrays(dtype, True)
             rng = np.random.default_rng(1)
             flat_a[...], flat_b[...] = rng.standard_normal(flat_a.shape), rng.standard_normal(flat_b.shape)
@@ -257,8 +261,8 @@ def test_what_is_not_finite_is_as_it_is_in_contractions(library: ctypes.CDLL, dt
                 d[...] = 1
                 found = []
                 for name in ("contract", "winograd_weights") if weights else ("contract_onto", "winograd"):
-                    c[...] = 7
-                    call(library, name, what, (0, 0, 0, 1), 1.0, a, b, 0.0 if weights else 1.0, d, relu, c)
+                    c[...] = 0.125
+                    call(library, name, what, (0, 0, 0, 1), 1.0, a, b, float(not relu) if weights else 1.0, d, relu, c)
                     found.append(c.copy())
                 np.testing.assert_array_equal(found[0], found[1])
                 assert np.isfinite(found[0]).all() == (value == "large")
@@ -288,7 +292,7 @@ def test_same_bits_with_any_number_of_threads(tmp_path_factory: pytest.TempPathF
     library = compile_library(tmp_path_factory.mktemp("threads"), "threads", BUILDS[sorted(BUILDS)[-1]], SOURCE)
     shapes = [convolution(1, 17, 16, 32, 40, 3), convolution(5, 8, 7, 33, 49, 3), convolution(2, 8, 8, 70, 20, 3)]
     shapes += [convolution(1, 9, 8, 20, 40, 5)]
-    for what, weights in ((s, w) for s in shapes for w in (False, True)):
+    for what, weights, beta in ((s, w, b) for s in shapes for w, b in ((False, 0.0), (True, 0.0), (True, -0.5))):
         what = weights_of(what) if weights else what
         for dtype in (np.float32, np.float64):
             flat_a, a, flat_b, b, _, c = what.arrays(dtype, True)
@@ -298,8 +302,8 @@ def test_same_bits_with_any_number_of_threads(tmp_path_factory: pytest.TempPathF
             for threads in (1, 2, 3, 0):
                 library.threads(threads)
                 for _ in range(3):  # the first of a shape runs on one thread, the second on all
-                    c[...] = np.nan
-                    call(library, "winograd_weights" if weights else "winograd", what, (0, 0, 0, 1), 0.75, a, b, 0.0, c, False, c)
+                    c[...] = 0.75 if beta else np.nan
+                    call(library, "winograd_weights" if weights else "winograd", what, (0, 0, 0, 1), 0.75, a, b, beta, c, False, c)
                     results.append(c.copy())
             for other in results[1:]:
                 np.testing.assert_array_equal(other, results[0])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from ..graph.shapes import Dim
-from ..passes.products import Level
+from ..graph.shapes import Dim, size
+from ..passes.products import Level, guess
 
 Filtered = Literal["", "places", "weights"]
 
@@ -14,17 +14,20 @@ WIDTH = 16  # reals in a vector, as far as it matters here: no less of channels 
 # Of each window's size: the most channels, and the cycles for a vector of a tile's pixels, or of what comes of it, and for one of
 # weights. Measured with 16 to 512 channels on 7 x 7 to 56 x 56 places.
 WINDOWS = {3: (512, 75, 75), 5: (224, 260, 250)}
+KEPT = 1 << 16  # weights that are added to, at most
 GAIN = 0.85  # of the time of contract.h, at most
 _FREE = (8, 16, 16)  # what a free number of images, rows and columns counts as
 
 
-def filtered(rows: Sequence[Level], depth: Sequence[Level], columns: Level) -> Filtered:
-    """Whether the rows are places and the depth is a filter, or the other way round, and whether it pays."""
+def filtered(rows: Sequence[Level], depth: Sequence[Level], columns: Level, onto: bool, added: bool) -> Filtered:
+    """Whether the rows are places and the depth is a filter, or the other way round, and whether it pays. ``onto``: something
+    else is added, ``added``: the product is added to what is there, which must be had again where a sum is not finite."""
     if not columns.b.is_one() or not columns.c.is_one():
         return ""
     if _pays(rows, depth, columns.extent):
-        return "places"
-    return "weights" if _pays(depth, rows, columns.extent) else ""
+        return "places" if not added and (not onto or columns.d.is_one()) else ""
+    few = not added or guess(size(tuple(lv.extent for lv in (*rows, columns)))) <= KEPT
+    return "weights" if few and not onto and _pays(depth, rows, columns.extent) else ""
 
 
 def multiplied(filter_: Sequence[Level]) -> tuple[int, int]:

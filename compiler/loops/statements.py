@@ -237,10 +237,9 @@ class Statements:
         adds = item.accumulates or bool(way.around) or inside or onto is not None
         scale = item.scale or Scale(E.ONE, E.ONE if adds else E.ZERO, ())
         relu = ending is not None and ending.relu
-        form: Filtered = "" if way.guard else filtered(way.rows, way.depth, way.columns)
-        # what is computed anew where a sum is not finite must still be there
-        if (scale.beta is not E.ZERO and (onto is None or not way.columns.d.is_one())) or (form == "weights" and (relu or onto)):
-            form = ""
+        added = scale.beta is not E.ZERO and onto is None
+        form: Filtered = filtered(way.rows, way.depth, way.columns, onto is not None, added) if not way.guard else ""
+        form = "" if form == "weights" and relu else form
         nodes: list[Node] = [Product(way.rows, way.depth, way.columns, a, b, c, scale.alpha, scale.beta, eqn.origin, scale.args,
                                      way.guard, onto=None if onto is None else substitute_access(onto, zero, dict(loops)),
                                      relu=relu, filtered=form)]  # fmt: skip

@@ -7,8 +7,8 @@
    These are contractions like those of contract.h, of a form of their own. In the first, rows are (image, y, x) and the depth is
    (u, v, channel), u and v from 0 to r - 1, or (u, v and channel in one); a step in u is one in y, and a step in v one in x. In the
    second, rows and depth are exchanged. Columns lie together. Whatever is not of this form is left to contract.h, and so are fewer
-   channels or columns than a vector holds, more channels than have room (512, and 224 for 5 x 5), and a sum that goes to where it
-   is read.
+   channels or columns than a vector holds, more channels than have room (512, and 224 for 5 x 5), places that are added to
+   themselves, and more than GW_KEPT weights that are.
 
    Of a line of pixels d and a filter g, two places are (Winograd 1980; Lavin and Gray 2016, section 4.1)
 
@@ -77,6 +77,7 @@ enum {
     GW_MOST_TILES = 48,
     GW_PIXELS = 65536,
     GW_WEIGHT_BYTES = 1 << 20,
+    GW_KEPT = 1 << 16,
     GW_STAGGER = 16 /* so that no two parts begin on the same lines of the first-level cache */
 };
 

@@ -20,6 +20,8 @@ static __thread GW_REAL GW_NAME(gw_weights)[GW_WEIGHT_BYTES / sizeof(GW_REAL) + 
 static __thread GW_REAL GW_NAME(gw_places_of)[GW_MOST_PARTS * (3 * GW_MOST_TILES * GW_VECTOR_BYTES / sizeof(GW_REAL) + GW_STAGGER)]
     __attribute__((aligned(64), unused));
 
+static __thread GW_REAL GW_NAME(gw_kept)[GW_KEPT] __attribute__((aligned(64), unused));
+
 GW_INLINE ptrdiff_t GW_NAME(gw_all_squares)(const GW_NAME(gw_filter)* f) {
     return f->images * ((f->high + 1) / 2) * ((f->wide + 1) / 2);
 }
@@ -245,8 +247,12 @@ GW_INLINE GW_NAME(gw_vec) GW_NAME(gw_turn_gradient)(int r, const GW_NAME(gw_filt
                                                     GW_NAME(gw_ending) ending, const GW_REAL* sums, GW_REAL* w,
                                                     GW_NAME(gw_vec) lost) {
     const ptrdiff_t apart = f->channels * width + GW_STAGGER;
+    GW_NAME(gw_lanes) lane;
+    for (int k = 0; k < (int)GW_W; k++) lane[k] = k;
     for (ptrdiff_t c = 0; c < f->channels; c++)
         GW_ALONG(j, cols) {
+            /* what the vector before has added to is not added to again */
+            const GW_NAME(gw_lanes) done = lane < (lane ^ lane) + (__typeof__(lane[0]))(j_ - j);
             GW_NAME(gw_vec) s[GW_MOST_WINDOW][GW_MOST_WINDOW + 1], p[GW_MOST_WINDOW + 1], o[GW_MOST_WINDOW];
             for (int v = 0; v <= r; v++) {
                 for (int u = 0; u <= r; u++) p[u] = GW_LOAD(sums + (u * (r + 1) + v) * apart + c * width + j);
@@ -260,6 +266,8 @@ GW_INLINE GW_NAME(gw_vec) GW_NAME(gw_turn_gradient)(int r, const GW_NAME(gw_filt
                     GW_NAME(gw_vec) sum = o[v];
                     lost += sum * 0;
                     GW_ENDED(sum, GW_LOAD(q))
+                    if (ending.beta != 0)
+                        sum = (GW_NAME(gw_vec))((done & (GW_NAME(gw_lanes))GW_LOAD(q)) | (~done & (GW_NAME(gw_lanes))sum));
                     GW_STORE(q, sum);
                 }
             }
@@ -404,6 +412,17 @@ GW_CALLED void GW_NAME(gw_filter_some_weights)(void* of, ptrdiff_t from, ptrdiff
     }
 }
 
+/* What weights that are added to were before, in case that a sum is not finite: one behind the other, or put back. */
+GW_CALLED void GW_NAME(gw_keep_weights)(const GW_NAME(gw_filter)* f, GW_REAL* w, int back) {
+    GW_REAL* kept = GW_NAME(gw_kept);
+    for (int u = 0; u < f->r; u++)
+        for (int v = 0; v < f->r; v++)
+            for (ptrdiff_t c = 0; c < f->channels; c++, kept += f->n) {
+                GW_REAL* const q = w + u * f->w_u + v * f->w_v + c * f->w_c;
+                memcpy(back ? q : kept, back ? kept : q, (size_t)f->n * sizeof(GW_REAL));
+            }
+}
+
 /* The filter that rows of places and a depth of (u, v, channel) make, in which v and the channel may be one level. */
 GW_INLINE int GW_NAME(gw_is_filter)(const ptrdiff_t places[3][4], const ptrdiff_t filter[3][3], ptrdiff_t n,
                                     GW_NAME(gw_filter)* f) {
@@ -452,8 +471,10 @@ GW_WINOGRAD_ENTRY void GW_NAME(gw_winograd_weights)(
     GW_REAL beta, GW_REAL* c) {
     const ptrdiff_t places[3][4] = {{k0, a_l0, b_l0, 0}, {k1, a_l1, b_l1, 0}, {k2, a_l2, b_l2, 0}};
     const ptrdiff_t filter[3][3] = {{m0, a_i0, c_i0}, {m1, a_i1, c_i1}, {m2, a_i2, c_i2}};
-    GW_NAME(gw_filtered) x = {.ending = {alpha, 0, 0}, .a = a, .b = b, .c = c, .parts = 1};
-    if (b_j == 1 && c_j == 1 && beta == 0 && GW_NAME(gw_is_filter)(places, filter, n, &x.filter)) {
+    GW_NAME(gw_filtered) x = {.ending = {alpha, beta, 0}, .a = a, .b = b, .c = c, .parts = 1};
+    if (b_j == 1 && c_j == 1 && GW_NAME(gw_is_filter)(places, filter, n, &x.filter) &&
+        (beta == 0 || x.filter.r * x.filter.r * x.filter.channels * n <= GW_KEPT)) {
+        if (beta != 0) GW_NAME(gw_keep_weights)(&x.filter, c, 0);
         const ptrdiff_t channels = x.filter.channels, size = gw_team_size(), all = GW_NAME(gw_all_squares)(&x.filter);
         x.by_columns = n >= channels; /* whoever has some of them turns all of the others */
         const ptrdiff_t many = x.by_columns ? n : channels;
@@ -467,6 +488,7 @@ GW_WINOGRAD_ENTRY void GW_NAME(gw_winograd_weights)(
         else
             GW_NAME(gw_filter_some_weights)(&x, 0, 1, NULL);
         if (!x.lost) return;
+        if (beta != 0) GW_NAME(gw_keep_weights)(&x.filter, c, 1);
     }
     GW_NAME(gw_contract)(m0, a_i0, c_i0, m1, a_i1, c_i1, m2, a_i2, c_i2, k0, a_l0, b_l0, k1, a_l1, b_l1, k2, a_l2, b_l2, n, b_j, c_j,
                          alpha, a, b, beta, c);
