@@ -303,7 +303,8 @@ def test_same_bits_with_any_number_of_threads(tmp_path_factory: pytest.TempPathF
                 library.threads(threads)
                 for _ in range(3):  # the first of a shape runs on one thread, the second on all
                     c[...] = 0.75 if beta else np.nan
-                    call(library, "winograd_weights" if weights else "winograd", what, (0, 0, 0, 1), 0.75, a, b, beta, c, False, c)
+                    name = "winograd_weights" if weights else "winograd"
+                    call(library, name, what, (0, 0, 0, 1), 0.75, a, b, beta, c, False, c)
                     results.append(c.copy())
             for other in results[1:]:
                 np.testing.assert_array_equal(other, results[0])
