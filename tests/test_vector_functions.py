@@ -144,33 +144,6 @@ def test_the_exponential_of_what_is_not_above_0(formula: str, below: bool) -> No
     np.testing.assert_allclose(found, wanted, rtol=1e-13)
 
 
-@pytest.mark.parametrize(("formula", "near"), [
-    ("exp(x + y)", "exp_near(x[n] + y[n])"), ("exp(-x*x)", "exp_below_near(-(x[n]*x[n]))"), ("exp(2*x)", ""),
-    ("exp(-abs(x))", ""),
-    ("sigmoid(x*y)", "sigmoid_near(x[n]*y[n])"), ("sigmoid(-x/4)", ""), ("sigmoid(-(x - y)/4)", "sigmoid_near(-(x[n] - y[n])/4)"),
-    ("sigmoid(x/3)", "sigmoid_near(x[n]/3)"), ("sigmoid(3/x)", "sigmoid_near(f_t1[n])"), ("sigmoid(x + 1) + tanh(x + 1)", ""),
-])  # fmt: skip
-def test_of_what_has_just_been_rounded_a_step_less_is_done(formula: str, near: str) -> None:
-    """Its argument has lost ten times as much. What is read, or is a multiple of it that is exact, has not."""
-    model = f"size N\ninput x[N], y[N]\noutput f = {formula}\n"
-    code = text(f"dtype float32\n{model}").split("cdef void forward(")[0].replace("<real>", "")
-    assert (f"f[n] = {near}" in code) if near else ("_near" not in code)
-    assert "_near" not in text(model)
-    x = np.array([0.0, -0.0, 1.5, -2.0, 9.0, -3e-30, np.inf, -np.inf, np.nan, 40.0], np.float32)
-    pairs = dict(zip("xy", (np.ascontiguousarray(v.ravel()) for v in np.meshgrid(x, x)), strict=True))
-    ours, theirs = (load(f"dtype float32\n{model}", backend=b, name="near") for b in ("cython", "numpy"))
-    found, wanted = (module.Model().predict(**pairs).f for module in (ours, theirs))
-    np.testing.assert_allclose(found, wanted, rtol=2e-5)
-
-
-def test_so_has_what_a_product_or_a_sum_left() -> None:
-    """In the loop that reads it, or in one before; but not a number that has only been copied, or chosen."""
-    model = "dtype float32\nsize N\ninput x[N, 32], y[N]\nparam W[32, 64] = 0\nz = x @ W\noutput p = sigmoid(z)\n"
-    code = text(model + "output q = exp(sum(x, axis=1))\noutput r = exp(max(y, 1))\n")
-    assert re.search(r"p\[.*\] = sigmoid_near\(z\[", code) and re.search(r"q\[n\] = exp_near\(q_t1", code)
-    assert re.search(r"r\[n\] = exp\(", code) and not re.search(r"r\[n\] = exp_near\(", code)
-
-
 SLOPES = "size N\ninput x[N], y[N]\noutput f = sum(sigmoid(x)) + sum(y*(1 - y))\n"
 
 

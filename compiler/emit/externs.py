@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from ..graph import expr as E
-from ..loops.gates import BELOW, NEAR, SHARED, SLOPE
+from ..loops.gates import BELOW, SHARED, SLOPE
 from .formulas import CALLS
 
 
@@ -23,10 +23,7 @@ Group = tuple[str, tuple[Extern, ...]]  # of one header
 _TWO: Final = ("max", "min", "atan2", "polygamma", "pow")
 _CIRCULAR: Final = ("cos", "sin", "tan")
 _GAMMA: Final = ("digamma", "lgamma", "polygamma")
-_FORMS: Final = {
-    BELOW: "exp of what is not above 0", SLOPE: "y*(1 - y) of a y from 0 to 1",
-    **{near: f"{plain} of what has just been rounded" for plain, near in NEAR.items()},
-}  # fmt: skip
+_FORMS: Final = {BELOW: "exp of what is not above 0", SLOPE: "y*(1 - y) of a y from 0 to 1"}
 _GATES: Final = tuple(sorted(frozenset(SHARED.values()) - SHARED.keys()))
 _BLOCKS: Final = {
     "block_absolutes": "absolutes", "block_dot": "dot", "block_largest": "place_of_maximum",

@@ -32,7 +32,7 @@ class Places:
     def __init__(self, nest: Nest, free: Sequence[str], single: bool, sources: Sources,
                  literals: str = "") -> None:  # fmt: skip
         self.literals = literals
-        self.nest, self.free, self.sources = replace(nest, body=fitted(nest.body, single)), tuple(free), sources
+        self.nest, self.free, self.sources = replace(nest, body=fitted(nest.body)), tuple(free), sources
         self.storage = {s.value.name: s for s in nest.storage}
         self.spell = Speller()
         self.used: set[str] = set()

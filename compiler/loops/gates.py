@@ -3,10 +3,7 @@
 Sigmoid, tanh and softplus of z are all made of exp(-abs(z)). Where a loop has several of them, it takes the forms that have this
 exponential in common, and the C compiler computes it once. Alone, each is cheaper in a form of its own. So is the exponential of
 what is not above 0: it cannot overflow. A sigmoid's slope is y(1 - y) at its value y; where y is known to be one, it is the
-difference y - y*y, rounded once.
-
-Of a number that has just been rounded there are forms in float32 with a step less (``_near``): what they lose is a tenth of what
-the rounding has lost already."""
+difference y - y*y, rounded once."""
 
 from __future__ import annotations
 
@@ -26,28 +23,18 @@ SHARED: Final = {"sigmoid": "sigmoid_shared", "tanh": "tanh_shared", "softplus":
 
 BELOW: Final = "exp_below"
 SLOPE: Final = "sigmoid_slope"
-NEAR: Final = {"exp": "exp_near", BELOW: "exp_below_near", "sigmoid": "sigmoid_near"}
-"""What each is called where its argument has just been rounded."""
 
 Known = dict[str, tuple[Access, int]]
 
 _POSITIVE: Final = frozenset(("square", "abs", "exp", "sigmoid", "softplus", "cosh", "size", "idx", *E.COMPARISONS))
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What a nest tells of the values that it writes: which are sigmoids, and which, in float32, have been rounded."""
-
-    sigmoids: frozenset[str]
-    rounded: frozenset[str] | None
+def fitted(body: Sequence[Node]) -> tuple[Node, ...]:
+    """The nodes with each gate in the form for where it stands."""
+    return _fitted(body, _sigmoids(body))
 
 
-def fitted(body: Sequence[Node], single: bool) -> tuple[Node, ...]:
-    """The nodes with each gate in the form for where it stands. ``single``: in float32."""
-    return _fitted(body, _Told(_sigmoids(body), _all_rounded(body) if single else None))
-
-
-def _fitted(body: Sequence[Node], told: _Told) -> tuple[Node, ...]:
+def _fitted(body: Sequence[Node], sigmoids: frozenset[str]) -> tuple[Node, ...]:
     numbers: dict[Access, Expr] = {}  # an operand has one name in all statements
     found: dict[Expr, set[tuple[str, Expr]]] = {}  # the gates that are made of the exponential of what
     for node in body:
@@ -59,9 +46,9 @@ def _fitted(body: Sequence[Node], told: _Told) -> tuple[Node, ...]:
     nodes: list[Node] = []
     for node in body:
         if isinstance(node, Loop):
-            nodes.append(replace(node, body=_fitted(node.body, told)))
+            nodes.append(replace(node, body=_fitted(node.body, sigmoids)))
         elif isinstance(node, Assign | ArgBest):
-            nodes.append(_with_forms(node, numbers, several, known, told))
+            nodes.append(_with_forms(node, numbers, several, known, sigmoids))
         else:
             nodes.append(node)
         if not isinstance(node, Assign):
@@ -89,35 +76,15 @@ def _sigmoids(body: Sequence[Node]) -> frozenset[str]:
                      if all(isinstance(n, Assign) and n.op == "=" and n.body.op == "sigmoid" for n in nodes))  # fmt: skip
 
 
-def _all_rounded(body: Sequence[Node]) -> frozenset[str]:
-    """The values of which each element that is written, but for zeros, is the result of an operation that rounds."""
-    writers = _written(body)
-    found = frozenset(writers)
-    while True:  # a copy is what it is a copy of
-        left = frozenset(name for name in found if all(_rounds(node, found) for node in writers[name]))
-        if left == found:
-            return found
-        found = left
-
-
-def _rounds(node: Node, rounded: frozenset[str]) -> bool:
-    if isinstance(node, Assign):
-        return node.op in ("+=", "*=") or node.body is E.ZERO or _rounded(node.body, node.args, rounded)
-    return isinstance(node, Product)
-
-
-def _with_forms(node: Assign | ArgBest, numbers: dict[Access, Expr], several: set[Expr], known: Known, told: _Told) -> Node:
+def _with_forms(node: Assign | ArgBest, numbers: dict[Access, Expr], several: set[Expr], known: Known,
+                sigmoids: frozenset[str]) -> Node:  # fmt: skip
     chosen = {gate: SHARED[gate.op] for gate, z in _gates(node, numbers) if _size_of(z) in several}
     nodes = list(E.walk(node.body))
     if any(each.op == "exp" for each in nodes):
         signs = _signs(node, known)
         chosen |= {each: BELOW for each in signs if each.op == "exp" and signs[each.args[0]] < 0}
-    if told.rounded is not None:
-        forms = {each: chosen.get(each, each.op) for each in nodes}
-        near = [each for each, form in forms.items() if form in NEAR and _rounded(each.args[0], node.args, told.rounded)]
-        chosen |= {each: NEAR[forms[each]] for each in near}
     gates = {each for each in nodes if each.op == "sigmoid"}
-    gates |= {each for each in nodes if each.op == "arg" and node.args[each.place].value in told.sigmoids}
+    gates |= {each for each in nodes if each.op == "arg" and node.args[each.place].value in sigmoids}
     slopes = {each: y for each in nodes if (y := _slope_at(each)) is not None and y in gates}
     if not chosen and not slopes:
         return node
@@ -139,23 +106,6 @@ def _slope_at(node: Expr) -> Expr | None:
         if rest.op == "sub" and rest.args[0] is E.ONE and rest.args[1] is y:
             return y
     return None
-
-
-def _rounded(z: Expr, args: Sequence[Access], rounded: frozenset[str]) -> bool:
-    """Is it the result of an operation that rounds, but for its sign, and but for a power of two?"""
-    if z.op in ("neg", "abs"):
-        return _rounded(z.args[0], args, rounded)
-    if z.op == "arg":
-        return args[z.place].value in rounded
-    if z.op == "mul" or (z.op == "div" and z.args[1].number is not None):
-        factor, rest = (z.args[1], z.args[0]) if z.args[1].number is not None else z.args
-        if factor.number is not None and _is_power_of_two(abs(factor.number)):
-            return _rounded(rest, args, rounded)
-    return z.op in ("add", "sub", "mul", "div", "square", "pow") and any(a.op == "arg" for a in E.walk(z))
-
-
-def _is_power_of_two(number: Fraction) -> bool:
-    return all(part > 0 and part & (part - 1) == 0 for part in (number.numerator, number.denominator))
 
 
 def _gates(node: Assign | ArgBest, numbers: dict[Access, Expr]) -> Iterator[tuple[Expr, Expr]]:

@@ -9,8 +9,7 @@
                     1.0   2.0     1.0   1.5     2.0    2.0       2.0        1.5   2.0    1.5    2.0    1.5    1.5    1.0
 
    over the whole range, subnormal results included; exp_below, tanh_shared and sigmoid_shared have the bounds of exp, tanh
-   and sigmoid. exp_near, exp_below_near and sigmoid_near have them of an x that differs from theirs by 2^-28 of it, which is less
-   than an eighth of what x may have lost when it was rounded; in double they are the plain ones. NaN gives NaN, infinities and overflow give what the mathematics says, and odd functions keep the sign of zero.
+   and sigmoid. NaN gives NaN, infinities and overflow give what the mathematics says, and odd functions keep the sign of zero.
 
    These rely on IEEE arithmetic as written: -ffast-math and -fassociative-math must not be used.
    Contraction of a*b + c into one rounding is welcome. */
@@ -201,16 +200,12 @@ GW_INLINE double gw_exp(double x) {
    takes the time. It is of exp(r) 2^-64, so that no bias is to be taken away; from -132 down the other step is 0: a product that
    underflows takes 30 cycles, and what is masked in a softmax would. */
 #define GW_EXP_TWOF (GW_EXP_ONEF + 64.0f)
-GW_INLINE float gw_exp_by(float x, int near) {
-    float a = gw_withinf(x, -132.4f, 90.0f), t = gw_exp_kf(a, GW_EXP_TWOF), k = t - GW_EXP_TWOF;
-    float y = gw_exp_whole_off(near ? gw_exp_near_rf(a, k) : gw_exp_rf(a, k), 0x1p-64f);
+GW_INLINE float gw_expf(float x) {
+    float a = gw_withinf(x, -132.4f, 90.0f), t = gw_exp_kf(a, GW_EXP_TWOF), y = gw_exp_wholef(a, t - GW_EXP_TWOF, 0x1p-64f);
     uint32_t whole = gw_bitsf(t) << 23, half = gw_bitsf(t) << 22 & 0xff800000u;
     y = gw_realf(gw_bitsf(y) + (whole - half)) * gw_realf(half);
     return x != x ? x : y;
 }
-GW_INLINE float gw_expf(float x) { return gw_exp_by(x, 0); }
-GW_INLINE double gw_exp_near(double x) { return gw_exp(x); }
-GW_INLINE float gw_exp_nearf(float x) { return gw_exp_by(x, 1); }
 
 /* exp(-|x|), which is exp(x) of what is not above 0. */
 GW_INLINE double gw_exp_below(double x) {
@@ -220,14 +215,11 @@ GW_INLINE double gw_exp_below(double x) {
     return x > 746.0 ? 0.0 : y;
 }
 
-GW_INLINE float gw_exp_below_by(float x, int near) {
-    float a = gw_size_withinf(x, 104.0f), t = gw_exp_kf(-a, 0x1.8p23f + 64.0f), k = t - (0x1.8p23f + 64.0f);
-    float y = gw_exp_whole_off(near ? gw_exp_near_rf(-a, k) : gw_exp_rf(-a, k), 1.0f);
+GW_INLINE float gw_exp_belowf(float x) {
+    float a = gw_size_withinf(x, 104.0f), t = gw_exp_kf(-a, 0x1.8p23f + 64.0f);
+    float y = gw_exp_wholef(-a, t - (0x1.8p23f + 64.0f), 1.0f);
     return gw_realf(gw_bitsf(y) + (gw_bitsf(t) << 23)) * 0x1p-64f + gw_realf(gw_nan_bitsf(x));
 }
-GW_INLINE float gw_exp_belowf(float x) { return gw_exp_below_by(x, 0); }
-GW_INLINE double gw_exp_below_near(double x) { return gw_exp_below(x); }
-GW_INLINE float gw_exp_below_nearf(float x) { return gw_exp_below_by(x, 1); }
 
 /* exp(x) - 1 = 2^k (exp(r) - 1) + (2^k - 1), computed at half its size so that k = 1024 does not overflow early.
    Where |x| is below 2^-54 it is x itself, which keeps subnormals and the sign of zero. */
@@ -402,15 +394,11 @@ GW_INLINE double gw_sigmoid(double x) {
     y = x < -746.0 ? 0.0 : y;
     return x > 40.0 ? 1.0 : y;
 }
-GW_INLINE float gw_sigmoid_by(float x, int near) {
-    float a = gw_withinf(x, -104.0f, 20.0f), t = gw_exp_kf(-a, GW_EXP_ONEF - 24.0f), k = t - (GW_EXP_ONEF - 24.0f);
-    float less1 = gw_exp_less1_off(near ? gw_exp_near_rf(-a, k) : gw_exp_rf(-a, k)), s = gw_power_off(t);
-    float y = 0x1p-24f / ((less1 * s + 0x1p-24f) + s);
+GW_INLINE float gw_sigmoidf(float x) {
+    float a = gw_withinf(x, -104.0f, 20.0f), t = gw_exp_kf(-a, GW_EXP_ONEF - 24.0f), s = gw_power_off(t);
+    float y = 0x1p-24f / ((gw_exp_less1f(-a, t - (GW_EXP_ONEF - 24.0f)) * s + 0x1p-24f) + s);
     return x != x ? x : y;
 }
-GW_INLINE float gw_sigmoidf(float x) { return gw_sigmoid_by(x, 0); }
-GW_INLINE double gw_sigmoid_near(double x) { return gw_sigmoid(x); }
-GW_INLINE float gw_sigmoid_nearf(float x) { return gw_sigmoid_by(x, 1); }
 
 /* y (1 - y), the slope of a sigmoid whose value is y, from 0 to 1: rounded once where multiplications are fused with additions,
    1.5 ulp elsewhere. */
