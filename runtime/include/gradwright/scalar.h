@@ -136,8 +136,24 @@ GW_INLINE float gw_exp_kf(float x, float one) { return x * 0x1.715476p+0f + one;
 GW_INLINE double gw_power_of(double t) { return gw_real(gw_bits(t) << 52); }
 GW_INLINE float gw_power_off(float t) { return gw_realf(gw_bitsf(t) << 23); }
 
-/* (exp(r) - 1 - r)/r^2 of r and s = r^2. Its terms are added in pairs, and these in pairs: in a chain, each waits for the last. */
+/* (exp(r) - 1 - r)/r^2 of r and s = r^2 */
 GW_INLINE double gw_exp_rest(double r, double s) {
+    double even = 0x1.1f66f85dfa20ap-29;
+    double odd = 0x1.af38d53857513p-26;
+    even = even * s + 0x1.27e4e1ea0f53ap-22;
+    odd = odd * s + 0x1.71de0d9c145d0p-19;
+    even = even * s + 0x1.a01a01a47db6fp-16;
+    odd = odd * s + 0x1.a01a01a7c8d47p-13;
+    even = even * s + 0x1.6c16c16c167dep-10;
+    odd = odd * s + 0x1.11111111109adp-7;
+    even = even * s + 0x1.5555555555555p-5;
+    odd = odd * s + 0x1.5555555555556p-3;
+    even = even * s + 0.5;
+    return odd * r + even;
+}
+/* The same for gates, each of which a small net waits for: the terms are added in pairs, and these in pairs. In the two chains above
+   each waits for the last, but it is less to do. */
+GW_INLINE double gw_exp_rest_soon(double r, double s) {
     double p0 = 0x1.5555555555556p-3 * r + 0.5;
     double p2 = 0x1.11111111109adp-7 * r + 0x1.5555555555555p-5;
     double p4 = 0x1.a01a01a7c8d47p-13 * r + 0x1.6c16c16c167dep-10;
@@ -153,9 +169,13 @@ GW_INLINE double gw_exp_rest(double r, double s) {
 GW_INLINE double gw_exp_less1_and(double x, double k, double more) {
     double hi = x - k * 0x1.62e42feep-1, lo = k * 0x1.a39ef35793c76p-33 - more;
     double r = hi - lo, s = r * r;
-    return gw_fused(s, gw_exp_rest(r, s), -lo) + hi;
+    return (s * gw_exp_rest(r, s) - lo) + hi;
 }
 GW_INLINE double gw_exp_less1(double x, double k) { return gw_exp_less1_and(x, k, 0.0); }
+GW_INLINE double gw_exp_less1_soon(double x, double k) {
+    double hi = x - k * 0x1.62e42feep-1, lo = k * 0x1.a39ef35793c76p-33, r = hi - lo, s = r * r;
+    return gw_fused(s, gw_exp_rest_soon(r, s), -lo) + hi;
+}
 
 GW_INLINE float gw_exp_rf(float x, float k) { return (x - k * 0x1.62ep-1f) - k * 0x1.0bfbe8p-15f; }
 /* In one step, where multiplications are fused with additions: the float next to log 2 is nearer than 2^-28 of it. */
@@ -333,7 +353,7 @@ typedef struct { float e, u; } gw_gate_f32;
 GW_INLINE gw_gate_f64 gw_gate(double x) {
     double a = __builtin_fabs(x);
     a = a > 746.0 ? 746.0 : a;
-    double t = gw_exp_k(-a, GW_EXP_ONE + 512.0), less1 = gw_exp_less1(-a, t - (GW_EXP_ONE + 512.0));
+    double t = gw_exp_k(-a, GW_EXP_ONE + 512.0), less1 = gw_exp_less1_soon(-a, t - (GW_EXP_ONE + 512.0));
     double above = gw_power_of(t), s = above * 0x1p-512;
     gw_gate_f64 gate = {(less1 * above + above) * 0x1p-512, (1.0 - s) - less1 * s};
     return gate;
@@ -362,7 +382,8 @@ GW_INLINE double gw_tanh(double x) {
     double a = __builtin_fabs(x);
 #if GW_FUSED
     double t = a * -0x1.71547652b82fep+1 + GW_EXP_ONE, k = t - GW_EXP_ONE, r = -(a + a) - k * 0x1.62e42fefa39efp-1, z = r * r;
-    double m = gw_fused(z, gw_exp_rest(r, z), k * -0x1.abc9e3b39803fp-56) + r, s = gw_power_of(t), y = ((1.0 - s) - m * s) / ((1.0 + s) + m * s);
+    double m = gw_fused(z, gw_exp_rest_soon(r, z), k * -0x1.abc9e3b39803fp-56) + r, s = gw_power_of(t);
+    double y = ((1.0 - s) - m * s) / ((1.0 + s) + m * s);
     return __builtin_copysign(a > 40.0 ? 1.0 : y, x);
 #else
     a = a > 40.0 ? 40.0 : a;
@@ -390,7 +411,7 @@ GW_INLINE float gw_tanh_sharedf(float x) { return gw_tanh_off(x, gw_gatef(x).e, 
    become 0. exp(-x) + 1 = (2^k (exp(r) - 1) + 1) + 2^k: added so, it is rounded little more than once. */
 GW_INLINE double gw_sigmoid(double x) {
     double t = gw_exp_k(-x, GW_EXP_ONE - 54.0), s = gw_power_of(t);
-    double y = 0x1p-54 / ((gw_exp_less1(-x, t - (GW_EXP_ONE - 54.0)) * s + 0x1p-54) + s);
+    double y = 0x1p-54 / ((gw_exp_less1_soon(-x, t - (GW_EXP_ONE - 54.0)) * s + 0x1p-54) + s);
     y = x < -746.0 ? 0.0 : y;
     return x > 40.0 ? 1.0 : y;
 }
