@@ -31,10 +31,9 @@ cdef extern from "gradwright/scalar.h" nogil:
     ctypedef const long long *indices "gw_read_i64"
     ctypedef long long *write_indices "gw_write_i64"
     float absolute "gw_absf"(float) noexcept
+    float exp "gw_expf"(float) noexcept
     float log "gw_logf"(float) noexcept
     float maximum "gw_maxf"(float, float) noexcept
-    # exp of what has just been rounded
-    float exp_near "gw_exp_nearf"(float) noexcept
     float choose "gw_choosef"(bint condition, float if_true, float otherwise) noexcept
 cdef extern from "math.h" nogil:
     float inf "INFINITY"
@@ -119,7 +118,7 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
                 loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
             loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
             for j in range(10):
-                loss_t1_exp[10*n + j] = exp_near(scores[10*n + j] - loss_t1_shift[n_in])
+                loss_t1_exp[10*n + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t1_sum[n] = 0
@@ -247,7 +246,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
                 loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
             loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
             for j in range(10):
-                loss_t1_exp[10*n_in + j] = exp_near(scores[10*n + j] - loss_t1_shift[n_in])
+                loss_t1_exp[10*n_in + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t1_sum[n_in] = 0
@@ -365,7 +364,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
                 loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
             loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
             for j in range(10):
-                loss_t1_exp[10*n_in + j] = exp_near(scores[10*n + j] - loss_t1_shift[n_in])
+                loss_t1_exp[10*n_in + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
             loss_t1_sum[n_in] = 0

@@ -8,8 +8,7 @@ difference y - y*y, rounded once."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import replace
 from typing import Final
 
 from ..graph import expr as E
