@@ -109,6 +109,11 @@ CASES: dict[str, Case] = {
     "embedding": Case(
         "size N, T\nindex t[N, T] < 6\ninput e[6, 3]\ny[n, k, d] = e[t[n, k], d]\noutput y", lambda t, e: e[t], NT
     ),
+    "every other one of what every other row holds": Case(
+        "size N, M\ninput x[N, M]\nh = tanh(reshape(x[::2, :], -1))\noutput y = h[::2]",
+        lambda x: torch.tanh(x[::2].reshape(-1))[::2],
+        ({"N": 3, "M": 2}, {"N": 4, "M": 3}, {"N": 1, "M": 1}, {"N": 0, "M": 2}),
+    ),
     "a row that the first of a free axis names": Case(
         "size T\nindex t[T] < 5\ninput e[5, 3]\n"
         "scan k in range(1, T):\n    carry f = e[t[0]]\n    f = f / 2 + e[t[k]]\noutput y = f",

@@ -190,6 +190,8 @@ def test_what_is_surely_outside() -> None:
 
 def test_signs_of_polynomials() -> None:
     assert never_negative(N * M + N * 2) and not never_negative(N - 1) and never_negative(N - 1, {"N": 1})
+    half = ((N + 1) // 2) * M  # what is taken away is bounded first, and what it is taken from stays whole
+    assert never_negative(half + 1 - ((half + 1) // 2) * 2, {"N": 1, "M": 1}) and not never_negative(N - M * N.largest(M))
     assert never_negative(N - (N // 3) * 3) and never_negative((N % 4) * -1 + 3) and never_negative(N * M - M, {"N": 1})
     assert below(N % 4, Dim.of(4)) and not below(N, M)
 

@@ -6,7 +6,7 @@ A free size is a whole number from 0 on. Where an index is used, the axes of its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from .ir import Access, Gather, Ix, Quot
@@ -51,16 +51,13 @@ def _floor(dim: Dim, least: int, found: dict[str, int]) -> None:
 
 def never_negative(dim: Dim, known: Floors | None = None) -> bool:
     """Whether ``dim >= 0`` is proved for all sizes that are at least ``known``."""
-    known = known or {}
-    for _ in range(_ROUNDS):
-        shifted = _shift(dim, known)
-        if all(c >= 0 for _, c in shifted.terms):
-            return True
-        weaker = _weaken(dim, known)
-        if weaker is None:
-            return False
-        dim = weaker
-    return False
+    return _never_negative(dim, known or {}, _ROUNDS)
+
+
+def _never_negative(dim: Dim, known: Floors, rounds: int) -> bool:
+    if all(c >= 0 for _, c in _shift(dim, known).terms):
+        return True
+    return rounds > 1 and any(_never_negative(weaker, known, rounds - 1) for weaker in _weaken(dim, known))
 
 
 def never_zero(dim: Dim, extents: Mapping[str, Dim]) -> bool:
@@ -96,24 +93,25 @@ def _shift(dim: Dim, known: Floors) -> Dim:
     return total
 
 
-def _weaken(dim: Dim, known: Floors) -> Dim | None:
-    """A lower bound of ``dim`` with one quotient less: a//b is between (a-b+1)/b and a/b, and at least its value for the
-    least sizes; a%b is at most b-1."""
-    for monomial, coefficient in dim.terms:
+def _weaken(dim: Dim, known: Floors) -> Iterator[Dim]:
+    """Lower bounds of ``dim`` with one quotient less: a//b is between (a-b+1)/b and a/b, and at least its value for the
+    least sizes; a%b is at most b-1. What is taken away comes first: what it is taken from may be needed whole."""
+    for monomial, coefficient in sorted(dim.terms, key=lambda term: term[1] > 0):
         for atom, power in monomial:
-            if not isinstance(atom, Quotient) or atom.op == "root" or power != 1:
+            if not isinstance(atom, Quotient) or atom.op not in ("//", "%") or power != 1:
                 continue
             term = Dim(((monomial, coefficient),))
             rest = Dim(((tuple(p for p in monomial if p[0] != atom), coefficient),))
             if atom.op == "%":
-                return dim - term + (rest * (atom.b - 1) if coefficient < 0 else Dim.of(0))
+                yield dim - term + (rest * (atom.b - 1) if coefficient < 0 else Dim.of(0))
+                continue
             shares = rest.divide_exactly(atom.b)
             if shares is not None:
-                return dim - term + shares * (atom.a if coefficient < 0 else atom.a - atom.b + 1)
+                yield dim - term + shares * (atom.a if coefficient < 0 else atom.a - atom.b + 1)
+                continue
             least = _shift(atom.a, known)
             if coefficient > 0 and atom.b.value and atom.b.value > 0 and all(c >= 0 for _, c in least.terms):
-                return dim - term + rest * (sum(c for m, c in least.terms if not m) // atom.b.value)
-    return None
+                yield dim - term + rest * (sum(c for m, c in least.terms if not m) // atom.b.value)
 
 
 def index_range(ix: Ix, extents: Mapping[str, Dim], known: Floors | None = None) -> tuple[Dim, Dim] | None:
