@@ -44,7 +44,7 @@ def compiler(path: Path, script: str) -> str:
 
 def on_module(action: str) -> str:
     """A shell script that acts when the module is compiled, and not when the compiler is probed."""
-    return f'for a in "$@"; do case "$a" in *gate.c) {action};; esac; done'
+    return f'for a in "$@"; do case "$a" in *gate_parts.c) {action};; esac; done'
 
 
 def on_link(action: str) -> str:

@@ -223,7 +223,7 @@ def test_a_failing_compiler_leaves_the_old_module_alone(monkeypatch: pytest.Monk
     assert gradwright("compile", "product.gw").exit_code == 0
     before = {p.name: p.read_bytes() for p in (workplace / "generated").iterdir()}
     script = (  # answers the probe, and fails on the module
-        '#!/bin/sh\nfor a in "$@"; do case "$a" in *product.c) echo "internal error" >&2; exit 1;; esac; done\n'
+        '#!/bin/sh\nfor a in "$@"; do case "$a" in *product_parts.c) echo "internal error" >&2; exit 1;; esac; done\n'
         'exec cc "$@"\n'
     )
     failing = workplace / "failing-cc"

@@ -58,6 +58,7 @@ _EARLY: Final = re.compile(r"^/\* Early includes \*/\n((?:#include [^\n]*\n)*)#i
 _STRING: Final = r'"""(?:[^"\\]|\\.|"(?!""))*"""'
 _DOC: Final = re.compile(rf"(?:#[^\n]*\n)*({_STRING})\n")
 _SPEC: Final = re.compile(rf"^_SPEC = ({_STRING})\n", re.MULTILINE)
+_ODD: Final = re.compile(rb'[^ -~]|["\\?]')  # in a string of C
 _TABLE: Final = re.compile(r"static (\w+) (__pyx_v_\w+)\[(\d+)\];$")
 # What a module does when it is imported.
 _RUN: Final = re.compile(r"/\*--- Execution code ---\*/\n(.*?)/\*--- Wrapped vars code ---\*/", re.DOTALL)
@@ -189,10 +190,8 @@ def _writes(function: str, tables: _Tables) -> bool:
 
 def _quoted(text: str) -> str:
     """A string as C has it, a line of it on each line."""
-    def letter(byte: int) -> str:
-        return chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}"
-
-    return "\n    ".join(f'"{"".join(map(letter, line.encode()))}"' for line in text.splitlines(keepends=True))
+    lines = [_ODD.sub(lambda byte: b"\\%03o" % ord(byte[0]), line.encode()) for line in text.splitlines(keepends=True)]
+    return "\n    ".join(f'"{line.decode("ascii")}"' for line in lines)
 
 
 def _shared_out(lengths: dict[str, int]) -> dict[str, int]:
