@@ -110,7 +110,13 @@ CASES: dict[str, Case] = {
         "size N, T\nindex t[N, T] < 6\ninput e[6, 3]\ny[n, k, d] = e[t[n, k], d]\noutput y", lambda t, e: e[t], NT
     ),
     "a row that the first of a free axis names": Case(
-        "size T\nindex t[T] < 5\ninput e[5, 3]\nscan k in range(1, T):\n    carry f = e[t[0]]\n    f = f / 2 + e[t[k]]\noutput y = f",
+        """size T
+        index t[T] < 5
+        input e[5, 3]
+        scan k in range(1, T):
+            carry f = e[t[0]]
+            f = f / 2 + e[t[k]]
+        output y = f""",
         lambda t, e: functools.reduce(lambda f, k: f / 2 + e[k], t[1:], e[t[0]]),
         ({"T": 4}, {"T": 1}),
     ),

@@ -1,9 +1,11 @@
-"""A loop around a ring, as of ``roll``, is cut where an index comes round: nothing is divided, and each piece reads along memory."""
+"""A loop around a ring, as of ``roll``, is cut where an index comes round: nothing is divided, and each piece reads along
+memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 from ..graph import expr as E
@@ -42,7 +44,7 @@ def unrolled(loop: Loop, fresh: Callable[[str, Dim], str]) -> list[Node]:
     if not 3 <= len(ends) <= PIECES + 1:
         return [loop]
     nodes: list[Node] = []
-    for start, end in zip(ends, ends[1:], strict=False):
+    for start, end in pairwise(ends):
         variable = "" if end - start == 1 else fresh(loop.variable, Dim.of(end - start))
         here = (at(variable) if variable else Ix()) + fixed(start)
         body = tuple(_moved(node, loop, here, start) for node in statements)
