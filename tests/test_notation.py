@@ -115,8 +115,13 @@ CASES: dict[str, Case] = {
         ({"N": 3, "M": 2}, {"N": 4, "M": 3}, {"N": 1, "M": 1}, {"N": 0, "M": 2}),
     ),
     "a row that the first of a free axis names": Case(
-        "size T\nindex t[T] < 5\ninput e[5, 3]\n"
-        "scan k in range(1, T):\n    carry f = e[t[0]]\n    f = f / 2 + e[t[k]]\noutput y = f",
+        """size T
+        index t[T] < 5
+        input e[5, 3]
+        scan k in range(1, T):
+            carry f = e[t[0]]
+            f = f / 2 + e[t[k]]
+        output y = f""",
         lambda t, e: functools.reduce(lambda f, k: f / 2 + e[k], t[1:], e[t[0]]),
         ({"T": 4}, {"T": 1}),
     ),

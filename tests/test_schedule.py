@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gradwright.compiler.emit.module import emit_module
 from gradwright.compiler.graph import expr as E
-from gradwright.compiler.graph.ir import Access, Origin, at
+from gradwright.compiler.graph.ir import Access, Origin, Rem, at
 from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.loops.buffers import lower
 from gradwright.compiler.loops.ir import ArgBest, Assign, Loop, Node, Product
@@ -234,6 +234,30 @@ def test_where_a_row_is_largest_is_searched_by_vectors(places: str, dtype: str) 
         wanted = np.zeros((9, length), dtype)
         wanted[np.arange(9), most] = 1
         np.testing.assert_array_equal(gradients.x, wanted)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 17, 40])
+@pytest.mark.parametrize("shifts", [(1, -1), (2,), (-3, 5)])
+def test_a_loop_around_a_ring_is_cut_where_it_comes_round(length: int, shifts: tuple[int, ...]) -> None:
+    """Its pieces read along memory and divide nothing, in a loop over time and in its gradient as well."""
+    terms = " + ".join(f"{k + 1} * roll(u, {s})" for k, s in enumerate(shifts))
+    text = f"size n = {length}, m = 3\ninput g[m, n]\nparam w[m, n] ~ normal\nscan t in range(4):\n    carry u = w\n"
+    text += f"    u = sin(u) + 0.1 * ({terms.replace('roll(u, ', 'roll(axis=1, x=u, shift=')})\noutput u\nminimize sum(g * u)\n"
+    for name in ("forward", "train"):
+        inner = [n for n in walk(loops(text, name)) if isinstance(n, Assign)]
+        reads = [ix for n in inner for ix in (*n.index, *(i for a in n.args for i in a.index))]
+        assert inner and not any(isinstance(atom, Rem) for ix in reads for atom, _ in ix.terms)
+    model = load(text, name="ring").Model(seed=3)
+    g = np.random.default_rng(4).normal(size=(3, length))
+    out, gradients = model.value_and_grad(g=g)
+    u, before = np.array(model.params.w), []
+    for _ in range(4):
+        before.append(u)
+        u = np.sin(u) + 0.1 * sum((k + 1) * np.roll(u, s, axis=1) for k, s in enumerate(shifts))
+    np.testing.assert_allclose(out.u, u, rtol=1e-12, atol=1e-14)
+    for past in reversed(before):
+        g = g * np.cos(past) + 0.1 * sum((k + 1) * np.roll(g, -s, axis=1) for k, s in enumerate(shifts))
+    np.testing.assert_allclose(gradients.w, g, rtol=1e-12, atol=1e-12)
 
 
 def test_what_is_computed_of_each_element_runs_along_memory() -> None:

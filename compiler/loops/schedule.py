@@ -27,6 +27,7 @@ from .joins import Group, Groups, Joins
 from .nest import STRIP, Nest
 from .nodes import at_step, in_place, may_replace, number, written_at
 from .statements import Statements
+from .wraps import unrolled
 
 ROUND_ROWS = 256  # rows that a matrix product has in each round of a loop, so that nothing is lost by its being in one
 ROUND = 1 << 19  # multiply-adds of it
@@ -215,7 +216,7 @@ class _Scheduler:
         short = any(axis in item.short for item, axis in group.members.values())
         if short and all(isinstance(n, Assign | ArgBest) for n in body):
             return [*before, *(written_at(n, variable, k) for k in range(extent.value or 0) for n in body)]
-        return [*before, self.write.loop(variable, extent, body, of)]
+        return [*before, *unrolled(self.write.loop(variable, extent, body, of), self.nest.fresh)]
 
     def _strips(self, group: Group) -> bool:
         """Are its rows so short, and their number free, that a gate of each, between sums along the row, is better taken of some

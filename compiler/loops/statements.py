@@ -51,9 +51,8 @@ class Statements:
                 if isinstance(n, ArgBest):
                     fits = not of and n.place.plain == variable
                 else:
-                    search = n.op in ("max=", "min=") and self.nest.values[n.target].kind == "real"
-                    fits = long if n.op in ("+=", "*=") else search
-                    fits = fits and not n.drop
+                    extreme = n.op in ("max=", "min=") and self.nest.values[n.target].kind == "real"
+                    fits = not n.drop and (long if n.op in ("+=", "*=") else extreme)
                 if still and fits and n.target not in read and any(n is top for top in body):
                     sums.append(n.target)
                 elif still:
