@@ -327,11 +327,12 @@ def test_runs_of_every_length(library: ctypes.CDLL, dtype: Any) -> None:
 
 @pytest.mark.parametrize("dtype", REALS)
 def test_few_columns_of_many_rows(library: ctypes.CDLL, dtype: Any) -> None:
-    """Up to half a vector of columns, alone or after whole ones, where rows of A lie together: every remainder of the rows."""
+    """Up to half a vector of columns, alone or after whole ones, where rows of A lie together: every remainder of the rows,
+    and depths that are long enough for vectors of rows, and not."""
     for n in (2, 3, 4, 5, 7, 8, 9, 17, 20, 50, 100):
         for m in (8, 15, 16, 17, 31, 40, 63, 64, 130, 145, 300):
             for turn in range(2):
-                what = product(m, n, 40 + 300 * (m == 145) + turn, ("TN", "TT")[(m + n) % 2], 2 * turn)
+                what = product(m, n, 40 + 300 * (m == 145) + 57 * turn, ("TN", "TT")[(m + n) % 2], 2 * turn)
                 check(library, what, dtype, 1.0 - turn / 4, (0.0, 1.0, -0.5)[(m + n + turn) % 3], bool(m % 2))
 
 

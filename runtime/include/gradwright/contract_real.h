@@ -899,7 +899,9 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                     GW_REAL *strip = packed_b + j * ln, *to = c + (column + j0 + j) * what->c_j;
                     GW_NAME(gw_addend) from_d = {add.d + (column + j0 + j) * add.j, add.at, add.j};
                     ptrdiff_t done = 0;
-                    if (cols <= GW_W / 2 && plain && rows.a == 1 && depth.a != 1 && in >= GW_W) {
+                    /* upright, columns are stored one by one, which takes longer than a short depth does */
+                    const int deep_enough = !GW_MASKS || what->k >= 12 * cols;
+                    if (cols <= GW_W / 2 && deep_enough && plain && rows.a == 1 && depth.a != 1 && in >= GW_W) {
                         const gw_run upright = {runs[0].b, l0 * depth.a, ln};
                         with.runs = &upright;
                         with.b_unit = 1;
