@@ -972,3 +972,22 @@ def test_a_new_axis_beside_the_step_of_a_loop() -> None:
     x = np.random.default_rng(0).normal(size=(4, 2, 3))
     found = load(text, name="fresh", backend="numpy").Model().predict(X=x).hs
     np.testing.assert_allclose(found, np.cumsum(2 * x.transpose(1, 0, 2), axis=0))
+
+
+@pytest.mark.parametrize("backend", ["cython", "numpy"])
+def test_what_only_a_simplification_does_without_need_not_be_kept(backend: Any) -> None:
+    """The places of a sort are asked for until it is seen that a mean does not care: the loop has something else that is kept."""
+    text = "size N\ninput x[N]\nscan t in range(3):\n    carry s = tanh(x)\n    s = tanh(s + x)\n"
+    text += "h = sin(mean(sort(s)))\nminimize h**2\ngradient loss wrt x"
+    model = load(text, name="sorted_carry", backend=backend).Model()
+    x = np.array([0.3, -0.7, 1.1])
+
+    def loss(x: Any) -> float:
+        s = np.tanh(x)
+        for _ in range(3):
+            s = np.tanh(s + x)
+        return float(np.sin(s.mean()) ** 2)
+
+    gradient = model.value_and_grad(x=x)[1].x
+    for k, step in enumerate(np.eye(3) * 1e-6):
+        assert gradient[k] == pytest.approx((loss(x + step) - loss(x - step)) / 2e-6, rel=1e-7)

@@ -307,6 +307,15 @@ def ancestors(eqns: Sequence[Eqn | Scan], names: Iterable[str]) -> set[str]:
     return needed
 
 
+def _not_kept(eqn: Eqn | Scan, kept: Mapping[str, Dim], fresh: Namer) -> Eqn | Scan | None:
+    """The equation where something of it is not kept: a loop over time may have results that are, and others that nothing but
+    what a pass has yet to simplify asks for."""
+    if isinstance(eqn, Eqn) or not any(o.name in kept for o in eqn.outs):
+        return None if any(o.name in kept for o in outs(eqn)) else eqn
+    again = tuple(replace(o, name=fresh(f"{o.name}_again")) if o.name in kept else o for o in eqn.outs)
+    return None if all(o.name in kept for o in eqn.outs) else replace(eqn, outs=again)
+
+
 def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str], gradients: Sequence[_Gradient],
          keep: dict[str, Dim] | tuple[()], kept: dict[str, Dim], step: bool = False,
          over: Mapping[str, tuple[str, Dim]] | None = None, rule: Mapping[str, int] | None = None,
@@ -316,7 +325,7 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
     the gradients only move their parameters."""
     values = whole.values()
     fresh = Namer(values)
-    eqns: list[Eqn | Scan] = [e for e in whole.eqns if not any(o.name in kept for o in outs(e))]
+    eqns: list[Eqn | Scan] = [left for e in whole.eqns if (left := _not_kept(e, kept, fresh)) is not None]
     inputs = (*whole.inputs, *(values[v] for v in kept))
     sources = {v.name for v in inputs}
     placed: dict[str, Place] = {}
