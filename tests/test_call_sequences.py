@@ -125,6 +125,14 @@ def test_what_is_overwritten_between_forward_and_backward_is_an_error(module: An
         model.backward()
 
 
+def test_what_is_predicted_has_the_bits_of_the_forward_pass(module: Any) -> None:
+    """Of few terms, too, whose products a C compiler fuses with one sum or with another."""
+    model, rng = module.Model(seed=1), np.random.default_rng(3)
+    for _ in range(300):
+        model.theta = rng.normal(size=16) * 2
+        np.testing.assert_array_equal(model.forward(x=X, y=Y).p, model.predict(x=X).p)
+
+
 def test_what_was_converted_or_is_a_number_may_change(module: Any) -> None:
     """The model has its own copy of what it converted, and of the hyper-parameters: backward belongs to the forward's."""
     model = module.Model(seed=1)

@@ -35,6 +35,15 @@ GW_OF_BYTES(32)
 #define GW_SWAPPED(v, whole, ...) __builtin_shuffle(v, (GW_NAME(whole)){__VA_ARGS__})
 #endif
 
+/* A product as it is, which no addition is fused with. */
+#if defined(__x86_64__) && defined(__FMA__)
+#define GW_ROUNDED(v) __asm__("" : "+x"(v))
+#elif defined(__aarch64__)
+#define GW_ROUNDED(v) __asm__("" : "+w"(v))
+#else
+#define GW_ROUNDED(v) (void)(v)
+#endif
+
 #define GW_REAL float
 #define GW_WHOLE int32_t
 #define GW_NAME(name) name##_f32

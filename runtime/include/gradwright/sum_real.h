@@ -91,7 +91,8 @@ GW_CALLED GW_REAL GW_NAME(gw_product)(const GW_REAL* x, ptrdiff_t n) {
     return product;
 }
 
-/* A few terms, whose number the compiler knows: in vectors of 32 and 16 bytes, the lanes of each added in pairs. */
+/* A few terms, whose number the compiler knows: in vectors of 32 and 16 bytes, the lanes of each added in pairs. The first products
+   are rounded: which of two products in a sum gcc fuses depends on where it stands, and forward and predict would differ. */
 GW_INLINE GW_REAL GW_NAME(gw_across_16)(GW_NAME(gw_16) v) {
     if (sizeof(GW_REAL) == 4) v += GW_SWAPPED(v, gw_whole_16, GW_HALVES_16);
     return v[0] + v[1];
@@ -105,6 +106,7 @@ GW_INLINE GW_REAL GW_NAME(gw_across_32)(GW_NAME(gw_32) v) {
     if (n - i >= (ptrdiff_t)(bytes / sizeof(GW_REAL))) { \
         const int first = i == 0; /* nothing to add to */ \
         GW_NAME(gw_##bytes) c = at(bytes, i); \
+        GW_FIRST(c) \
         for (i += bytes / (ptrdiff_t)sizeof(GW_REAL); n - i >= (ptrdiff_t)(bytes / sizeof(GW_REAL)); \
              i += bytes / (ptrdiff_t)sizeof(GW_REAL)) \
             c += at(bytes, i); \
@@ -126,6 +128,7 @@ GW_INLINE GW_REAL GW_NAME(gw_across_32)(GW_NAME(gw_32) v) {
     }
 #define GW_PIECE(bytes, p) (*(const GW_NAME(gw_any_##bytes)*)(p))
 
+#define GW_FIRST(c)
 #define GW_AT(bytes, i) GW_PIECE(bytes, x + (i))
 #define GW_ONE(i) x[i]
 GW_SHORT_OF(gw_short_sum, (const GW_REAL* x, ptrdiff_t n), GW_AT, GW_ONE)
@@ -138,6 +141,8 @@ GW_SHORT_OF(gw_short_absolutes, (const GW_REAL* x, ptrdiff_t n), GW_AT, GW_ONE)
 #undef GW_AT
 #undef GW_ONE
 
+#undef GW_FIRST
+#define GW_FIRST(c) GW_ROUNDED(c);
 #define GW_AT(bytes, i) (GW_PIECE(bytes, x + (i)) * GW_PIECE(bytes, x + (i)))
 #define GW_ONE(i) x[i] * x[i]
 GW_SHORT_OF(gw_short_squares, (const GW_REAL* x, ptrdiff_t n), GW_AT, GW_ONE)
@@ -149,6 +154,7 @@ GW_SHORT_OF(gw_short_squares, (const GW_REAL* x, ptrdiff_t n), GW_AT, GW_ONE)
 GW_SHORT_OF(gw_short_dot, (const GW_REAL* x, const GW_REAL* y, ptrdiff_t n), GW_AT, GW_ONE)
 #undef GW_AT
 #undef GW_ONE
+#undef GW_FIRST
 
 /* The larger of each pair of lanes, and the lesser of whole numbers; a NaN stays, since nothing is larger, and replaces, since it differs from itself. */
 #define GW_LARGER(larger, lesser, vec, whole) \
