@@ -41,6 +41,8 @@ SOURCE = (
 #include "gradwright/circular.h"
 #include "gradwright/sum.h"
 #include "gradwright/guarded.h"
+#include "gradwright/winograd.h"
+#include "gradwright/winograd.h"
 #include "gradwright/random.h"
 #ifndef __ARM_NEON
 #error "no NEON"
@@ -80,7 +82,11 @@ static void* taken(size_t bytes) { void* to = room(bytes); take(to, bytes); retu
         take(v, sizeof v), take(sizes, sizeof sizes), take(scale, sizeof scale); \\
         const real *a = taken(sizes[0] * sizeof(real)), *b = taken(sizes[1] * sizeof(real)); \\
         real* c = taken(sizes[2] * sizeof(real)); \\
-        if (guard < 0) gw_contract_##s(LEVELS, scale[0], a, b, scale[1], c); \\
+        if (guard == -1) gw_contract_##s(LEVELS, scale[0], a, b, scale[1], c); \\
+        else if (guard == -2) gw_winograd_weights_##s(LEVELS, scale[0], a, b, scale[1], c); \\
+        else if (guard == -3) \\
+            gw_winograd_##s(v[0], v[1], v[2], 0, v[3], v[4], v[5], 0, v[6], v[7], v[8], 0, v[9], v[10], v[11], v[12], v[13], \\
+                            v[14], v[15], v[16], v[17], v[18], v[19], v[20], 1, scale[0], a, b, 0, c, 0, c); \\
         else gw_contract_guarded_##s(guard, LEVELS, scale[0], a, b, scale[1], c); \\
         give(c, sizes[2] * sizeof(real)); \\
     }
@@ -255,6 +261,25 @@ def test_contractions(program: Program, dtype: Any, guard: int) -> None:
             outside[at] = False
             np.testing.assert_array_equal(after[outside], before[outside])
         assert found.size == 0
+
+
+FILTERS = [(1, 4, 6, 9, 13, 3), (2, 5, 7, 4, 40, 3), (1, 2, 3, 17, 8, 5), (3, 6, 5, 20, 11, 5)]
+
+
+@pytest.mark.parametrize("dtype", REALS)
+def test_filters(program: Program, dtype: Any) -> None:
+    """By Winograd's algorithm: some roundings of the largest, and not what the plain sum gives."""
+    for sizes in FILTERS:
+        for weights in (False, True):
+            what = weights_of(convolution(*sizes)) if weights else convolution(*sizes)
+            beta = 1.0 if weights else 0.0
+            call, at, before, a, b = calls(what, dtype, -2 if weights else -3, beta, 7)
+            plain = calls(what, dtype, -1, beta, 7)[0]
+            found, other = np.frombuffer(program.call(call, plain), dtype).reshape(2, -1)
+            wide: Any = np.float64 if dtype == np.float32 else np.longdouble
+            wanted = -0.5 * (a.astype(wide) @ b.astype(wide)) + beta * before[at].astype(wide)
+            most = 50 * float(np.finfo(dtype).eps) * np.max(abs(wanted))
+            assert np.max(abs(found[at] - wanted)) <= most and not np.array_equal(found, other), sizes
 
 
 def test_random_numbers_have_the_same_bits(program: Program) -> None:

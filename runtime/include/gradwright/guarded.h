@@ -10,22 +10,25 @@
 
 #include "contract.h"
 
-/* Whether all elements at these levels, the narrowest step first, are finite: 0 times such a one is 0. */
+/* Whether all elements at these levels, the narrowest step first, are finite: 0 times such a one is 0, and so is the sum of these,
+   of which sixteen go beside one another through all rows. */
 #define GW_GUARDED(real, width) \
-    GW_CALLED int gw_all_finite_##width(const ptrdiff_t* extents, const ptrdiff_t* steps, int levels, const real* x) { \
-        if (levels == 0) return *x * 0 == 0; \
-        const ptrdiff_t n = extents[levels - 1], step = steps[levels - 1]; \
+    GW_CALLED void gw_times_zero_##width(const ptrdiff_t* extents, const ptrdiff_t* steps, int levels, const real* __restrict__ x, \
+                                         real* __restrict__ none) { \
+        const ptrdiff_t n = levels ? extents[levels - 1] : 1, step = levels ? steps[levels - 1] : 1; \
         if (levels > 1) { \
-            for (ptrdiff_t i = 0; i < n; i++) \
-                if (!gw_all_finite_##width(extents, steps, levels - 1, x + i * step)) return 0; \
-            return 1; \
+            for (ptrdiff_t i = 0; i < n; i++) gw_times_zero_##width(extents, steps, levels - 1, x + i * step, none); \
+            return; \
         } \
-        real none[16] = {0}; \
         ptrdiff_t i = 0; \
         if (step == 1) \
             for (; i + 16 <= n; i += 16) \
                 for (int j = 0; j < 16; j++) none[j] += x[i + j] * 0; \
         for (; i < n; i++) none[0] += x[i * step] * 0; \
+    } \
+    GW_CALLED int gw_all_finite_##width(const ptrdiff_t* extents, const ptrdiff_t* steps, int levels, const real* x) { \
+        real none[16] = {0}; \
+        gw_times_zero_##width(extents, steps, levels, x, none); \
         for (int j = 1; j < 16; j++) none[0] += none[j]; \
         return none[0] == 0; \
     } \
