@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_contract_header import BUILDS, EACH, REALS, Array, Levels, compile_library, convolution, pytestmark, weights_of
+from test_contract_header import BUILDS, REALS, Array, Levels, compile_library, convolution, pytestmark, weights_of
 
 __all__ = ["pytestmark"]
 
@@ -57,6 +57,10 @@ def test_the_transforms_make_two_sums(r: int) -> None:
         np.testing.assert_allclose(made, [[*g, 0], [0, *g]], atol=1e-15)
     used = (A[r] != 0).astype(int) @ (B[r] != 0)
     assert used[0, -1] == 0 and used[1, 0] == 0
+
+
+# what has vectors of 16 bytes is the plain build as well
+EACH = [pytest.param(name, marks=[pytest.mark.slow] if name in ("v2", "clang") else []) for name in sorted(BUILDS)]
 
 
 @pytest.fixture(scope="module", params=EACH)
