@@ -295,7 +295,7 @@ def test_a_pixel_that_a_place_does_not_read_has_no_influence(library: ctypes.CDL
 def test_same_bits_with_any_number_of_threads(tmp_path_factory: pytest.TempPathFactory) -> None:
     library = compile_library(tmp_path_factory.mktemp("threads"), "threads", BUILDS[sorted(BUILDS)[-1]], SOURCE)
     shapes = [convolution(1, 17, 16, 32, 40, 3), convolution(5, 8, 7, 33, 49, 3), convolution(2, 8, 8, 70, 20, 3)]
-    shapes += [convolution(1, 9, 8, 20, 40, 5)]
+    shapes += [convolution(1, 9, 8, 20, 40, 5), convolution(3, 9, 8, 150, 20, 3), convolution(2, 9, 8, 90, 17, 5)]
     for what, weights, beta in ((s, w, b) for s in shapes for w, b in ((False, 0.0), (True, 0.0), (True, -0.5))):
         what = weights_of(what) if weights else what
         for dtype in (np.float32, np.float64):

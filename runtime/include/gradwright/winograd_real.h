@@ -68,6 +68,18 @@ GW_INLINE ptrdiff_t GW_NAME(gw_some_of)(ptrdiff_t left, ptrdiff_t most) {
     return left <= most ? left : left - most < GW_W ? left - GW_W : most;
 }
 
+/* How many channels of the weights' gradient are computed at once, so that many tiles of them have room. */
+GW_INLINE ptrdiff_t GW_NAME(gw_channels_at_once)(const GW_NAME(gw_filter)* f) {
+    const ptrdiff_t most = GW_CHANNELS_AT_ONCE / (f->r == 3 ? 1 : 2);
+    return f->channels < most ? f->channels : most;
+}
+
+/* Of so many channels, how many tiles have room. */
+GW_INLINE ptrdiff_t GW_NAME(gw_tiles_at_once)(ptrdiff_t every, ptrdiff_t channels) {
+    const ptrdiff_t fit = GW_PIXELS / every / ((channels + GW_W - 1) / GW_W * GW_W) / 8 * 8;
+    return fit < GW_MOST_TILES ? fit : GW_MOST_TILES;
+}
+
 /* A vector of columns, or of channels: the last one begins in the one before it where the last are fewer. */
 #define GW_ALONG(at, count) for (ptrdiff_t j_ = 0, at; at = j_ + GW_W <= (count) ? j_ : (count) - GW_W, j_ < (count); j_ += GW_W)
 
@@ -296,7 +308,7 @@ typedef struct {
 GW_INLINE int GW_NAME(gw_filter_places)(int r, const GW_NAME(gw_filter)* f, ptrdiff_t first, ptrdiff_t end, GW_NAME(gw_ending) ending,
                                         const GW_REAL* x, const GW_REAL* w, const GW_REAL* d, GW_REAL* y) {
     const ptrdiff_t channels = f->channels, row = (channels + GW_W - 1) / GW_W * GW_W;
-    const ptrdiff_t every = (r + 1) * (r + 1), fit = GW_PIXELS / every / row / 8 * 8, many = fit < GW_MOST_TILES ? fit : GW_MOST_TILES, apart = many * row + GW_STAGGER;
+    const ptrdiff_t every = (r + 1) * (r + 1), many = GW_NAME(gw_tiles_at_once)(every, channels), apart = many * row + GW_STAGGER;
     const ptrdiff_t block = GW_NAME(gw_filter_block)(every, channels);
     GW_REAL *const pixels = GW_NAME(gw_pixels), *const weights = GW_NAME(gw_weights), *const products = GW_NAME(gw_places_of);
     GW_NAME(gw_square_at) at[GW_MOST_TILES], ahead[GW_MOST_TILES];
@@ -330,11 +342,12 @@ GW_INLINE int GW_NAME(gw_filter_places)(int r, const GW_NAME(gw_filter)* f, ptrd
     return !GW_NAME(gw_none_lost)(lost);
 }
 
-/* The weights' gradient, by blocks of columns whose sums fit their room. */
-GW_INLINE int GW_NAME(gw_filter_weights)(int r, const GW_NAME(gw_filter)* f, GW_NAME(gw_ending) ending, const GW_REAL* x, const GW_REAL* y,
-                                         GW_REAL* w) {
+/* The weights' gradient, by blocks of columns whose sums fit their room. So many tiles are added up at a time: as many whichever
+   channels these are, so that the bits are the same. */
+GW_INLINE int GW_NAME(gw_filter_weights)(int r, const GW_NAME(gw_filter)* f, ptrdiff_t many, GW_NAME(gw_ending) ending,
+                                         const GW_REAL* x, const GW_REAL* y, GW_REAL* w) {
     const ptrdiff_t channels = f->channels, row = (channels + GW_W - 1) / GW_W * GW_W, all = GW_NAME(gw_all_squares)(f);
-    const ptrdiff_t every = (r + 1) * (r + 1), fit = GW_PIXELS / every / row / 8 * 8, many = fit < GW_MOST_TILES ? fit : GW_MOST_TILES, apart = many * row + GW_STAGGER;
+    const ptrdiff_t every = (r + 1) * (r + 1), apart = many * row + GW_STAGGER;
     const ptrdiff_t block = GW_NAME(gw_filter_block)(every, channels);
     GW_REAL *const pixels = GW_NAME(gw_pixels), *const sums = GW_NAME(gw_weights), *const back = GW_NAME(gw_places_of);
     GW_NAME(gw_square_at) at[GW_MOST_TILES], ahead[GW_MOST_TILES];
@@ -377,9 +390,9 @@ GW_INLINE int GW_NAME(gw_filter_weights)(int r, const GW_NAME(gw_filter)* f, GW_
                                                 GW_REAL* y) { \
         return GW_NAME(gw_filter_places)(R, f, first, end, ending, x, w, d, y); \
     } \
-    GW_CALLED int GW_NAME(gw_filter_weights_##R)(const GW_NAME(gw_filter)* f, GW_NAME(gw_ending) ending, const GW_REAL* x, \
-                                                 const GW_REAL* y, GW_REAL* w) { \
-        return GW_NAME(gw_filter_weights)(R, f, ending, x, y, w); \
+    GW_CALLED int GW_NAME(gw_filter_weights_##R)(const GW_NAME(gw_filter)* f, ptrdiff_t many, GW_NAME(gw_ending) ending, \
+                                                 const GW_REAL* x, const GW_REAL* y, GW_REAL* w) { \
+        return GW_NAME(gw_filter_weights)(R, f, many, ending, x, y, w); \
     }
 GW_FILTER(3)
 GW_FILTER(5)
@@ -403,11 +416,12 @@ GW_CALLED void GW_NAME(gw_filter_some_weights)(void* of, ptrdiff_t from, ptrdiff
     *many = (to == x->parts ? *many : x->units * to / x->parts * x->unit) - first; /* the last ones are with a whole vector */
     ptrdiff_t channel = x->by_columns ? 0 : first;
     const ptrdiff_t column = x->by_columns ? first : 0;
-    /* some channels after others, so that many tiles of them have room */
+    const ptrdiff_t most = GW_NAME(gw_channels_at_once)(&x->filter);
+    const ptrdiff_t tiles = GW_NAME(gw_tiles_at_once)((f.r + 1) * (f.r + 1), most);
     for (ptrdiff_t left = f.channels; left > 0; left -= f.channels, channel += f.channels) {
-        f.channels = GW_NAME(gw_some_of)(left, GW_CHANNELS_AT_ONCE / (f.r == 3 ? 1 : 2));
+        f.channels = GW_NAME(gw_some_of)(left, most);
         if ((f.r == 3 ? GW_NAME(gw_filter_weights_3) : GW_NAME(gw_filter_weights_5))(
-                &f, x->ending, x->a + channel, x->b + column, x->c + channel * f.w_c + column))
+                &f, tiles, x->ending, x->a + channel, x->b + column, x->c + channel * f.w_c + column))
             __atomic_store_n(&x->lost, 1, __ATOMIC_RELAXED);
     }
 }
