@@ -517,3 +517,12 @@ def test_two_models_at_once(tmp_path: Path) -> None:
         assert found == right and len(set(right.values())) == 4
         """,
     )
+
+
+def test_what_is_added_to_where_an_index_says_is_no_sum_of_the_loop() -> None:
+    """Of one element a gradient is both: scattered to where it was read, and added up."""
+    text = "size N\nparam w[1] = 0.5\ninput x[N]\nindex y[N] < 1\na = abs(w - x)\noutput f = sum(w[y] * a)\n"
+    model = load(text + "gradient f wrt w", name="scattered_and_summed").Model()
+    x = np.linspace(-1, 2, 5)
+    found = model.value_and_grad(x=x, y=np.zeros(5, int))[1].w
+    np.testing.assert_allclose(found, [abs(0.5 - x).sum() + 0.5 * np.sign(0.5 - x).sum()], rtol=1e-13)

@@ -58,7 +58,10 @@ class Statements:
                 elif still:
                     sums = []
                     break
-            if len(sums) != len({*sums}):
+            # what is added to at several places is no sum
+            written = [n for n in leaves if isinstance(n, Assign | ArgBest)]
+            moving = {n.target for n in written if any(variable in ix.axes() for ix in n.index)}
+            if len(sums) != len({*sums}) or not moving.isdisjoint(sums):
                 sums = []
         return Loop(variable, extent, tuple(body), sums=tuple(sums), of=of)
 
