@@ -1,6 +1,7 @@
 """Random models, each computed in every way there is: see support/compare.py for what is compared with what.
 
-60 models in each run, 200 with ``pytest -m "slow or not slow"`` (``make test-all``), thousands with ``python tests/long_run.py``.
+60 models in each run, 200 with ``pytest -m "slow or not slow"`` (``make test-all``), thousands with ``python tests/long_run.py``,
+which takes ``--wide`` for sizes at which products and convolutions have their kernels.
 Below them is what such runs found.
 """
 
@@ -46,6 +47,16 @@ def test_random_models_in_float32(tmp_path: Path) -> None:
 @pytest.mark.parametrize("first", range(60, 200, 20))
 def test_more_random_models(first: int, tmp_path: Path) -> None:
     batch(first, 20, tmp_path, single=first == 180)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "single"), [(500, False), (506, True)])
+def test_random_models_of_large_sizes(first: int, single: bool, tmp_path: Path) -> None:
+    """At these the products and the convolutions take their kernels, at the C compiler's level of what users build."""
+    labelled = [(f"wide_{k}", random_program(Random(k), wide=True)) for k in range(first, first + 6)]
+    report = examine(labelled, tmp_path, single, (0, 1, 3, 9), level=3, wide=True)
+    assert not report.wrong, report.shown()
+    assert sum(report.comparisons.values()) > 500
 
 
 def test_random_models_as_modules_of_their_own() -> None:

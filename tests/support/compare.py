@@ -20,6 +20,7 @@ except ImportError:
     torch = None  # type: ignore[assignment]
 
 LARGE = 30_000  # points of one equation: larger cases take other sizes
+LARGE_WIDE = 4_000_000  # of models whose sizes are large on purpose
 STEP = 1e-4
 
 
@@ -146,11 +147,13 @@ def outside(model: Model, sizes: Mapping[str, int]) -> Iterator[bool]:
     return within(model.graph)
 
 
-def compare(model: Model, modules: Modules, sizes: Mapping[str, int], seed: int, tally: Tally, single: bool = False) -> None:
-    """All comparisons at one random point."""
+def compare(
+    model: Model, modules: Modules, sizes: Mapping[str, int], seed: int, tally: Tally, single: bool = False, most: int = LARGE
+) -> None:
+    """All comparisons at one random point. ``most``: how many points an equation may have."""
     rng = np.random.default_rng(seed)
     inputs = inputs_of(model, sizes, rng)
-    if inputs is None or points(model.graph, sizes) > LARGE:
+    if inputs is None or points(model.graph, sizes) > most:
         tally.skip("sizes")
         return
     faces = {"compiled": modules.compiled.Model(seed=seed), "numpy": modules.numpy.Model(seed=seed)}

@@ -14,7 +14,7 @@ from typing import Any
 from gradwright.compiler.language.source import Source
 from gradwright.compiler.passes.kernels import Plan, plan
 
-from .compare import Tally, compare
+from .compare import LARGE, LARGE_WIDE, Tally, compare
 from .models import elaborated
 from .modules import build_modules
 from .programs import SIZES, Program
@@ -53,8 +53,10 @@ def examine(
     single: bool = False,
     sizes: Sequence[int] = SIZES,
     report: Report | None = None,
+    level: int | None = None,
+    wide: bool = False,
 ) -> Report:
-    """Compile and compare; what fails in any way is in the report."""
+    """Compile and compare; what fails in any way is in the report. ``level``: the C compiler's. ``wide``: sizes are large."""
     report = report or Report()
     ready: list[tuple[str, Program, Plan, dict[str, Source]]] = []
     before = signal.signal(signal.SIGVTALRM, _late) if hasattr(signal, "SIGVTALRM") else None
@@ -82,11 +84,11 @@ def examine(
     if not ready:
         return report
     try:
-        built: list[Any] = list(build_modules([r[2] for r in ready], [r[3] for r in ready], folder, single))
+        built: list[Any] = list(build_modules([r[2] for r in ready], [r[3] for r in ready], folder, single, level))
     except Exception:
         if len(ready) > 1:  # find out which
             for label, program, _, _ in ready:
-                examine([(label, program)], folder, single, sizes, report)
+                examine([(label, program)], folder, single, sizes, report, level, wide)
             return report
         tally = Tally()
         tally.wrong.append(traceback.format_exc()[-3000:])
@@ -102,7 +104,7 @@ def examine(
         for n in order:
             chosen = {name: n if k == 0 else rng.choice(SIZES[1:]) for k, name in enumerate(model.free)}
             try:
-                compare(model, modules, chosen, len(label) + n, tally, single)
+                compare(model, modules, chosen, len(label) + n, tally, single, LARGE_WIDE if wide else LARGE)
             except Exception:
                 tally.wrong.append(f"{chosen}: {traceback.format_exc()[-1500:]}")
         report.add(label, program, tally)
