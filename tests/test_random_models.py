@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gradwright.compiler import driver
+from gradwright.compiler.graph.ir import outs
 from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.passes.kernels import plan
 from gradwright.runtime import load
@@ -207,3 +208,26 @@ def test_rows_counted_backwards_in_a_flattened_slice() -> None:
     x = np.arange(15.0).reshape(5, 3)
     out = load(text, backend="numpy", name="backwards").Model().forward(x=x)
     np.testing.assert_array_equal(out.y, (2 * x).reshape(3, 5)[::-1].ravel())
+
+
+def test_the_gradient_of_a_binding_on_which_no_output_depends() -> None:
+    """It was a KeyError: nothing kept the binding. Nor is it computed where only its gradient is wanted."""
+    text = "size N\ninput x[N]\nparam w = 2.0\nh = sin(x) * w\noutput o = x * 2\nminimize w**2\ngradient h wrt x, w\n"
+    made = plan(build(text))
+    kernels = {kernel.name: kernel.graph for kernel in made.kernels}
+    assert "h" not in {o.name for e in kernels["forward"].eqns for o in outs(e)}
+    for module in modules(text):
+        g = module.Model().value_and_grad({"h": np.array([1.0, -2.0])}, x=np.array([0.0, 1.0]))[1]
+        np.testing.assert_allclose(g.h.x, 2 * np.array([1.0, -2.0]) * np.cos([0.0, 1.0]), rtol=1e-14)
+        np.testing.assert_allclose(g.h.w, -2 * np.sin(1.0), rtol=1e-14)
+        np.testing.assert_allclose(g.w, 4.0)
+
+
+def test_the_gradient_of_a_binding_that_a_rule_looks_through() -> None:
+    text = "size N\ninput x[N]\nh = exp(x)\noutput o = log(h)\ngradient h wrt x\n"
+    for module in modules(text):
+        x = np.array([0.5, -1.0])
+        out, g = module.Model().value_and_grad({"h": np.ones(2), "o": np.ones(2)}, x=x)
+        np.testing.assert_allclose(out.o, x, rtol=1e-15)
+        np.testing.assert_allclose(g.h.x, np.exp(x), rtol=1e-15)
+        np.testing.assert_allclose(g.o.x, 1.0, rtol=1e-15)

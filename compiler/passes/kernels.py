@@ -12,7 +12,7 @@ from ..graph.rewrite import Namer
 from ..graph.shapes import Dim, Shape, size
 from ..language.source import Span
 from ..meaning.verify import verify, verify_gradients
-from . import AFTER, BEFORE, KERNEL, apply, descent, known
+from . import AFTER, BEFORE, KERNEL, apply, dce, descent, known
 from .names import rename, sealed
 
 
@@ -88,9 +88,12 @@ def plan(model: Model) -> Plan:
     """Optimise the forward graph, differentiate it for every target, and cut the result into kernels."""
     made = {o.name for e in model.graph.eqns for o in outs(e)}
     inner = [value for target in model.targets for _, value in target.wrt if value in made]
-    forward = _unseal(apply(BEFORE, _seal(model.graph, inner)), inner)
+    shown = model.graph.outputs
+    asked = dict.fromkeys(t.value for t in model.targets if t.value not in shown)  # of which gradients are taken all the same
+    forward = _unseal(apply(BEFORE, _seal(replace(model.graph, outputs=(*shown, *asked)), inner)), inner)
     verify(forward, "unseal")
     whole, gradients = _differentiate(model, forward)
+    forward = dce.run(replace(forward, outputs=forward.outputs[: len(shown)])) if asked else forward
     whole = apply(AFTER, replace(whole, outputs=tuple(dict.fromkeys(
         (*forward.outputs, *(g.value for g in gradients))))))  # fmt: skip
     return Plan(model, forward, whole, tuple(_kernels(model, forward, whole, gradients)))
@@ -270,7 +273,7 @@ def state_offsets(model: Model) -> dict[str, Dim]:
 
 def _kept(whole: Graph, forward: Graph, gradients: Sequence[_Gradient]) -> dict[str, Dim]:
     """What the backward pass reads of the forward pass, with its place in the kept vector."""
-    from . import dce, inline
+    from . import inline
 
     joint = dce.run(inline.run(dce.run(whole)))
     before = ancestors(joint.eqns, forward.outputs)

@@ -1244,6 +1244,11 @@ class _Writer:
         if made and self.wrt and self.one_in(2):
             names = [self.choose(self.wrt) for _ in range(1 + self.pick(3))]
             self.lines.append(f"gradient {self.choose(made)[0]} wrt {', '.join(dict.fromkeys(names))}")
+        asked = [name for name, _ in outputs]
+        inner = [name for name, _ in self.bindings if name in self.wrt and name not in taken and name not in asked]
+        if inner and self.one_in(4):  # of a binding, which no output need depend on
+            names = [self.choose(self.wrt) for _ in range(1 + self.pick(2))]
+            self.lines.append(f"gradient {self.choose(inner)} wrt {', '.join(dict.fromkeys(names))}")
         # functions may stand anywhere
         body = self.lines + self.defs if self.one_in(2) else self.defs + self.lines
         head = ["# random.gw: made by chance"] + (
