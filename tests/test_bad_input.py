@@ -114,7 +114,8 @@ def test_what_a_loop_emits_may_be_made_of_what_is_wrong_already() -> None:
         text = f"{head}    emit es = {emitted}\n    s = s + x[t]\noutput s\noutput es\n"
         model, diagnostics, shown = elaborated(text)
         assert model is None and [(d.code, d.span.line) for d in diagnostics] == [("E220", 2)], shown
-    inner = f"{head}    scan k in range(2):\n        carry c = 0\n        emit cs = h\n        c = c + 1\n    s = s + sum(cs)\noutput s\n"
+    loop = "    scan k in range(2):\n        carry c = 0\n        c = c + 1\n        emit cs = h\n"
+    inner = f"{head}{loop}    s = s + sum(cs)\noutput s\n"
     assert [(d.code, d.span.line) for d in elaborated(inner)[1]] == [("E220", 2)]
 
 
