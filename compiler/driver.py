@@ -390,7 +390,7 @@ def derivations(model: str | os.PathLike[str], *, dtype: str | None = None, size
     from .passes import BEFORE, apply
 
     result = compile_model(model, dtype=dtype, sizes=sizes, stop_after="graph")
-    linear = {*LEAVES, "add", "sub", "mul", "neg"}  # whose derivatives need no explanation
+    linear = {*LEAVES, "add", "sub", "mul", "neg", "diff"}  # whose derivatives need no explanation
     found: dict[Any, tuple[str, str, list[Span]]] = {}
     for eqn in apply(BEFORE, result.value.graph).eqns:
         if isinstance(eqn, Eqn) and not is_drawn(eqn.body) and any(node.op not in linear for node in walk(eqn.body)):

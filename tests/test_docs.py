@@ -386,7 +386,6 @@ def test_the_tables_miss_nothing_of_the_library() -> None:
 MISSING = {
     "jacobian": "output y = x\njacobian y wrt x",
     "hessian": "output y = sum(x)\nhessian y wrt x",
-    "diff": "output y = diff(sum(x), x)",
     "jvp": "output y = jvp(x, x, x)",
     "inv": "output y = inv(outer(x, x))",
 }

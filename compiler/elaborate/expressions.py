@@ -45,6 +45,10 @@ SPECIAL: Final[dict[str, str]] = {
     "maximum": "The largest of two or more arrays, point by point.",
     "minimum": "The smallest of two or more arrays, point by point.",
     "stop_gradient": "stop_gradient(x): x, and no gradient goes through it.",
+    "diff": "diff(u, x): the derivative of u for x, of which one has the first axes of the other, or none: diff(u, x)[n, d] is "
+    "that of u[n] for x[n, d].",
+    "jacobian": "jacobian(u, x): the derivative of each element of u for each of x, the axes of u first.",
+    "hessian": "hessian(u, x): the second derivatives of a number u for all pairs of elements of x.",
     "extent": "extent(x, axis): the size of one axis of x.",
     "rank": "rank(x): how many axes x has, known when the module is compiled; 0 for a number.",
     "is_index": "is_index(x): whether x holds integers, known when the module is compiled.",

@@ -12,7 +12,7 @@ from .declarations import Declarations
 from .evaluator import NotElementwise
 from .results import Results
 from .scope import Env, Function, Lifter
-from .values import Draft, Elem, Scalar, Val, Value
+from .values import Draft, Elem, Scalar, Val, Value, reached
 
 
 def lint(context: Context, declared: Declarations, results: Results) -> None:
@@ -35,19 +35,6 @@ def unused(context: Context, results: Results) -> None:
             if entry.used or name.startswith("_") or (isinstance(entry.value, Val) and entry.value.name in targets):
                 continue
             context.bag.report("W305", f"{name} is never used", entry.span)
-
-
-def reached(roots: list[Val]) -> set[int]:
-    """Everything that the roots depend on."""
-    seen: set[int] = set()
-    stack = list(roots)
-    while stack:
-        val = stack.pop()
-        if id(val) not in seen:
-            seen.add(id(val))
-            if val.maker is not None:
-                stack.extend(val.maker.operands)
-    return seen
 
 
 def unreached(context: Context, declared: Declarations, results: Results) -> None:

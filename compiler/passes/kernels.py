@@ -12,7 +12,7 @@ from ..graph.rewrite import Namer
 from ..graph.shapes import Dim, Shape, size
 from ..language.source import Span
 from ..meaning.verify import verify, verify_gradients
-from . import AFTER, BEFORE, KERNEL, apply, descent, known
+from . import AFTER, BEFORE, FORMULAS, KERNEL, apply, derivatives, descent, known
 from .names import rename, sealed
 
 
@@ -86,14 +86,26 @@ class _Gradient:
 
 def plan(model: Model) -> Plan:
     """Optimise the forward graph, differentiate it for every target, and cut the result into kernels."""
-    made = {o.name for e in model.graph.eqns for o in outs(e)}
-    inner = [value for target in model.targets for _, value in target.wrt if value in made]
-    forward = _unseal(apply(BEFORE, _seal(model.graph, inner)), inner)
-    verify(forward, "unseal")
+    forward = before(model)
     whole, gradients = _differentiate(model, forward)
     whole = apply(AFTER, replace(whole, outputs=tuple(dict.fromkeys(
         (*forward.outputs, *(g.value for g in gradients))))))  # fmt: skip
     return Plan(model, forward, whole, tuple(_kernels(model, forward, whole, gradients)))
+
+
+def before(model: Model) -> Graph:
+    """The optimised forward graph. Derivatives inside the model are taken of formulas that are stable already."""
+    made = {o.name for e in model.graph.eqns for o in outs(e)}
+    inner = [value for target in model.targets for _, value in target.wrt if value in made]
+    graph, passes = model.graph, BEFORE
+    if derivatives.has(graph):
+        within = [*inner, *(value for value in derivatives.asked(graph) if value in made and value not in inner)]
+        graph = derivatives.run(_unseal(apply(FORMULAS, _seal(graph, within)), within))
+        verify(graph, "derivatives")
+        passes = BEFORE[len(FORMULAS) :]
+    graph = _unseal(apply(passes, _seal(graph, inner)), inner)
+    verify(graph, "unseal")
+    return graph
 
 
 def _seal(graph: Graph, names: Sequence[str]) -> Graph:
