@@ -165,6 +165,8 @@ class Caller(BodyReader):
             env = replace(env, elem=None, indices=None)  # whole arrays
         if function.frame.library:
             self.check_logits(tree.name.id, names, arguments, node)
+            if not env.frame.library:
+                self.check_pairs(tree.name.id, arguments[:2], node)
         inner = Site(node.span, function, env.frame, tuple(arguments), env.site)
         result: Value
         given = function.frame.derivatives.get(tree.name.id)
