@@ -207,6 +207,11 @@ class Engine:
 
     # -- a call's arguments
 
+    def by_name(self, call: str) -> Exception:
+        """The error of a call whose inputs have no names."""
+        wanted = ", ".join(f"{name}=..." for name in self.full.names)
+        return _error("ArgumentError", f"{call} takes its inputs by name: {call}({wanted})")
+
     def take(self, needs: _Needs, plan: _Plan, given: dict[str, Any], hyper: Array) -> Any:
         """(arrays, sizes, hyper) for a call with these keywords."""
         if "training" in given and "training" in self.words:

@@ -168,6 +168,20 @@ class Bound:
         return self._again(count)
 
 
+def _listeners(callbacks: Any) -> list[Callback]:
+    """The callbacks of a run, before it begins."""
+    try:
+        found = [callbacks] if callable(callbacks) else list(callbacks)
+    except TypeError:
+        raise ArgumentError(f"callbacks: expected functions of an Info, got {callbacks!r}") from None
+    for one in found:
+        if isinstance(one, type):
+            raise ArgumentError(f"callbacks: {one.__name__} is a class; give an object of it: {one.__name__}(...)")
+        if not callable(one):
+            raise ArgumentError(f"callbacks: expected functions of an Info, got {one!r}")
+    return found
+
+
 @_alone
 def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batch_size: int | None = 32, shuffle: bool = True,
         seed: int | None = None, progress: bool | None = None, validation: Any = None, metrics: Any = None,
@@ -219,7 +233,7 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
     trainer = _Trainer(model, optimizer, data if source is None else None, batch_size)
     model._stepper = None
     evaluations = _evaluations(model, data, validation, metrics)
-    listeners: list[Callback] = [callbacks] if callable(callbacks) else list(callbacks)
+    listeners = _listeners(callbacks)
     listeners.sort(key=lambda listener: bool(getattr(listener, "last", False)))
     history = _begin(trainer, before, seed)
     model._run = history, trainer.optimizer.schedule, listeners

@@ -591,6 +591,27 @@ def test_lints() -> None:
     ] == [("W304", 6)]
 
 
+@pytest.mark.parametrize(
+    "line, warns",
+    [
+        ("minimize mse(x @ W, y)", True),
+        ("minimize mean(huber(y, x @ W))", True),
+        ("minimize mean((x @ W - y)**2)", True),
+        ("minimize mean(binary_cross_entropy(sigmoid(x @ W), y))", True),
+        ("minimize mse((x @ W)[:, 0], y)", False),
+        ("minimize mse(x @ W, y[:, None])", False),
+        ("minimize mse(x @ W, 0)", False),
+        ("minimize mean(huber((x @ W)[:, :, None], y[None, None, :]))", False),
+        ("minimize mean((y[:, None] - y) * (x @ W))", False),
+        ("minimize mean((x - mean(x, axis=0)) @ W) + mean(y)", False),
+        ("minimize mean(((x @ W) - z)**2) + mean(y)", False),  # all pairs of two sorts of things
+    ],
+)
+def test_a_column_beside_a_vector_is_hardly_meant(line: str, warns: bool) -> None:
+    text = "size N, M\ninput x[N, 3], y[N], z[M]\nparam W[3, 1] ~ normal(0, 1)\n" + line
+    assert [w[:2] for w in warnings(text) if w[0] != "W303"] == ([("W307", 4)] if warns else [])
+
+
 @pytest.mark.parametrize("between, warns", [(2, False), (3, True), (9, True)])
 @pytest.mark.parametrize("formula", ["x @ A @ B", "(B.T @ (A.T @ x.T)).T", "2 * (x @ A) @ B + 1"])
 def test_a_factorisation_of_low_rank_is_meant(formula: str, between: int, warns: bool) -> None:

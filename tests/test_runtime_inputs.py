@@ -253,3 +253,13 @@ def test_a_swap_of_signs_does_not_go_unseen(xor: ModuleType) -> None:
     x[[0, 40]] = x[[40, 0]]
     with pytest.raises(StateError, match="^x: overwritten"):
         model.backward()
+
+
+def test_inputs_without_names_say_how_they_are_named(xor: ModuleType) -> None:
+    model = xor.Model()
+    x, y = np.ones((4, 2)), np.ones((4, 1))
+    for call, wanted in ((model.forward, "forward"), (model.predict, "predict")):
+        with pytest.raises(ArgumentError, match=rf"^{wanted} takes its inputs by name: {wanted}\(x=..., y=...\)$"):
+            call(x, y)
+    with pytest.raises(ArgumentError, match=r'^fit takes its data as a dict of arrays by input name: fit\({"x": x, "y": y}, '):
+        model.fit(x=x, y=y)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -305,6 +306,20 @@ def test_metrics_are_what_they_are_called() -> None:
     assert metrics.mse([1, 2.0], [1, 4]) == 2 and metrics.mae([1, 2.0], [1, 4]) == 1
     with pytest.raises(ShapeError):
         metrics.accuracy(scores, scores[:2])
+
+
+def test_a_wrong_callback_is_named_before_the_run(xor: ModuleType) -> None:
+    model = xor.Model(seed=1)
+    before = model.theta.copy()
+    wrong: list[tuple[Any, str]] = [
+        (3, "expected functions of an Info, got 3"),
+        ([3], "expected functions of an Info, got 3"),
+        ([EarlyStopping], "EarlyStopping is a class; give an object of it: EarlyStopping(...)"),
+    ]
+    for callbacks, text in wrong:
+        with pytest.raises(ArgumentError, match=f"^callbacks: {re.escape(text)}$"):
+            model.fit(DATA, Adam(), callbacks=callbacks)
+    assert np.array_equal(model.theta, before)
 
 
 def test_callbacks_may_end_the_run_and_change_the_model(xor: ModuleType) -> None:

@@ -30,8 +30,12 @@ class Files:
         found = self.library_functions.get(name)
         if found is None and name in functions():
             definition, file = functions()[name]
-            frame = self.library_frames.get(file) or self.new_frame(file)
-            found = self.library_functions[name] = Function(definition, frame)
+            frame = self.library_frames.get(file)
+            if frame is None:
+                frame = self.new_frame(file)
+                if any(isinstance(s, syntax.DerivativeDecl) for s in tree(file).statements):
+                    collect(tree(file), frame, self.bag, self.missing)
+            found = self.library_functions[name] = frame.functions.get(name) or Function(definition, frame)
         return found
 
     def new_frame(self, name: str) -> Frame:

@@ -1,4 +1,4 @@
-"""The language's own library, in the language. ``activations`` and ``losses`` need no ``use``."""
+"""The language's own library, in the language. ``functions``, ``activations`` and ``losses`` need no ``use``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..language.syntax import Def, Module, UpdateDef
 if TYPE_CHECKING:
     from importlib.abc import ResourceLoader
 
-NAMES: Final = ("activations", "losses", "optimizers", "layers")
+NAMES: Final = ("functions", "activations", "losses", "optimizers", "layers")
 
 
 @cache
@@ -41,7 +41,7 @@ def tree(name: str) -> Module:
 def functions() -> dict[str, tuple[Def, str]]:
     """Every function of the library that needs no ``use``, with its file."""
     found: dict[str, tuple[Def, str]] = {}
-    for name in ("activations", "losses"):
+    for name in ("functions", "activations", "losses"):
         found.update((s.name.id, (s, name)) for s in tree(name).statements if isinstance(s, Def))
     return found
 

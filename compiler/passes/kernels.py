@@ -12,7 +12,7 @@ from ..graph.rewrite import Namer
 from ..graph.shapes import Dim, Shape, size
 from ..language.source import Span
 from ..meaning.verify import verify, verify_gradients
-from . import AFTER, BEFORE, KERNEL, apply, dce, descent, known
+from . import AFTER, BEFORE, FORMULAS, KERNEL, apply, dce, derivatives, descent, known
 from .names import rename, sealed
 
 
@@ -86,17 +86,32 @@ class _Gradient:
 
 def plan(model: Model) -> Plan:
     """Optimise the forward graph, differentiate it for every target, and cut the result into kernels."""
-    made = {o.name for e in model.graph.eqns for o in outs(e)}
-    inner = [value for target in model.targets for _, value in target.wrt if value in made]
-    shown = model.graph.outputs
-    asked = dict.fromkeys(t.value for t in model.targets if t.value not in shown)  # of which gradients are taken all the same
-    forward = _unseal(apply(BEFORE, _seal(replace(model.graph, outputs=(*shown, *asked)), inner)), inner)
-    verify(forward, "unseal")
+    forward = before(model)
     whole, gradients = _differentiate(model, forward)
-    forward = dce.run(replace(forward, outputs=forward.outputs[: len(shown)])) if asked else forward
+    wrt = {value for target in model.targets for _, value in target.wrt}
+    asked = {target.value for target in model.targets} - wrt - set(model.graph.outputs)
+    if asked:
+        forward = dce.run(replace(forward, outputs=tuple(o for o in forward.outputs if o not in asked)))
     whole = apply(AFTER, replace(whole, outputs=tuple(dict.fromkeys(
         (*forward.outputs, *(g.value for g in gradients))))))  # fmt: skip
     return Plan(model, forward, whole, tuple(_kernels(model, forward, whole, gradients)))
+
+
+def before(model: Model) -> Graph:
+    """The optimised forward graph, whose results are the outputs and then what gradients are taken of all the same. Derivatives
+    inside the model are taken of formulas that are stable already."""
+    made = {o.name for e in model.graph.eqns for o in outs(e)}
+    inner = [value for target in model.targets for _, value in target.wrt if value in made]
+    asked = dict.fromkeys(t.value for t in model.targets if t.value not in model.graph.outputs)
+    graph, passes = replace(model.graph, outputs=(*model.graph.outputs, *asked)), BEFORE
+    if derivatives.has(graph):
+        within = [*inner, *(value for value in derivatives.asked(graph) if value in made and value not in inner)]
+        graph = derivatives.run(_unseal(apply(FORMULAS, _seal(graph, within)), within))
+        verify(graph, "derivatives")
+        passes = BEFORE[len(FORMULAS) :]
+    graph = _unseal(apply(passes, _seal(graph, inner)), inner)
+    verify(graph, "unseal")
+    return graph
 
 
 def _seal(graph: Graph, names: Sequence[str]) -> Graph:
