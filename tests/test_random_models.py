@@ -231,3 +231,12 @@ def test_the_gradient_of_a_binding_that_a_rule_looks_through() -> None:
         np.testing.assert_allclose(out.o, x, rtol=1e-15)
         np.testing.assert_allclose(g.h.x, np.exp(x), rtol=1e-15)
         np.testing.assert_allclose(g.o.x, 1.0, rtol=1e-15)
+
+
+def test_a_flattened_array_of_which_one_side_is_a_half() -> None:
+    """Where (N + 1)//2 is 0 there is nothing to flatten: it was taken for a division by 0, and an internal error."""
+    text = "size N\nsize L = 3*N + 2\ninput x[N, L]\nn[j, i] = x[2*i, j]\nz = reshape(n, -1)\noutput y = z * 2\n"
+    for module in modules(text):
+        for n in (0, 1, 5):
+            x = np.arange(n * (3 * n + 2.0)).reshape(n, -1) if n else np.zeros((0, 2))
+            np.testing.assert_array_equal(module.Model().forward(x=x).y, 2 * x[::2].T.ravel())

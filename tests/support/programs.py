@@ -318,6 +318,7 @@ class _Writer:
     used: bool = False  # whether the library's layers are
     own_layers: list[str] = field(default_factory=list)
     layers_made: int = 0
+    again: list[str] = field(default_factory=list)  # bindings that are other names of what there is
     wide: bool = False  # sizes at which the products and convolutions take their kernels
 
     # ---- choices
@@ -1075,6 +1076,8 @@ class _Writer:
             return
         name = self.fresh(self.choose(("h", "z", "a", "int_")))
         self.lines.append(f"{name} = {v.text}")
+        if v.text.isidentifier():
+            self.again.append(name)
         self.bindings.append((name, self.known(V(name, v.shape, v.bound), not plain)))
 
     def scan(self) -> None:
@@ -1245,7 +1248,7 @@ class _Writer:
             names = [self.choose(self.wrt) for _ in range(1 + self.pick(3))]
             self.lines.append(f"gradient {self.choose(made)[0]} wrt {', '.join(dict.fromkeys(names))}")
         asked = [name for name, _ in outputs]
-        inner = [name for name, _ in self.bindings if name in self.wrt and name not in taken and name not in asked]
+        inner = [name for name, _ in self.bindings if name in self.wrt and name not in (*taken, *asked, *self.again)]
         if inner and self.one_in(4):  # of a binding, which no output need depend on
             names = [self.choose(self.wrt) for _ in range(1 + self.pick(2))]
             self.lines.append(f"gradient {self.choose(inner)} wrt {', '.join(dict.fromkeys(names))}")
