@@ -98,19 +98,29 @@ def plan(model: Model) -> Plan:
 
 
 def before(model: Model) -> Graph:
-    """The optimised forward graph, whose results are the outputs and then what gradients are taken of all the same. Derivatives
-    inside the model are taken of formulas that are stable already."""
-    made = {o.name for e in model.graph.eqns for o in outs(e)}
-    inner = [value for target in model.targets for _, value in target.wrt if value in made]
+    """The optimised forward graph, whose results are the outputs and then what gradients are taken of all the same."""
     asked = dict.fromkeys(t.value for t in model.targets if t.value not in model.graph.outputs)
-    graph, passes = replace(model.graph, outputs=(*model.graph.outputs, *asked)), BEFORE
+    graph = replace(model.graph, outputs=(*model.graph.outputs, *asked))
+    kept, passes = inner(model), BEFORE
     if derivatives.has(graph):
-        within = [*inner, *(value for value in derivatives.asked(graph) if value in made and value not in inner)]
-        graph = derivatives.run(_unseal(apply(FORMULAS, _seal(graph, within)), within))
-        verify(graph, "derivatives")
-        passes = BEFORE[len(FORMULAS) :]
-    graph = _unseal(apply(passes, _seal(graph, inner)), inner)
+        graph, passes = taken(graph, kept), BEFORE[len(FORMULAS) :]
+    graph = _unseal(apply(passes, _seal(graph, kept)), kept)
     verify(graph, "unseal")
+    return graph
+
+
+def inner(model: Model) -> list[str]:
+    """The values for which gradients are asked and that the graph itself computes."""
+    made = {o.name for e in model.graph.eqns for o in outs(e)}
+    return [value for target in model.targets for _, value in target.wrt if value in made]
+
+
+def taken(graph: Graph, kept: Sequence[str] = ()) -> Graph:
+    """The graph with the derivatives in it taken, of formulas that are stable already; ``kept``: values to keep as they are."""
+    made = {o.name for e in graph.eqns for o in outs(e)}
+    within = [*kept, *(value for value in derivatives.asked(graph) if value in made and value not in kept)]
+    graph = derivatives.run(_unseal(apply(FORMULAS, _seal(graph, within)), within))
+    verify(graph, "derivatives")
     return graph
 
 

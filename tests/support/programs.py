@@ -525,6 +525,7 @@ class _Writer:
             self.noted,
             self.noted,
             self.layer,
+            self.derivative,
         ]
         for _ in range(4):
             made = self.choose(makers)(depth - 1)
@@ -930,6 +931,39 @@ class _Writer:
         if text.endswith(")") and text.count("(") == call.count("(") and call.find("|>") < 0 and not call.startswith("transpose"):
             text += alias
         return self.line(f"{name} = {text}", V(name, shape, 8 * x.bound + 4))
+
+    def derivative(self, depth: int) -> V | None:
+        """A derivative inside the model, as a statement of its own."""
+        if self.block is not None or any(line.startswith("derivative") for line in self.defs):
+            return None  # PyTorch has no second derivative of what is given
+        x = self.leaf(lambda v: v.text in self.wrt and v.text.isidentifier() and len(v.shape) <= 2)
+        if x is None or x.bound > 6:
+            return None
+        text, grow, most = self.choose((*UNARY, *GATES))
+        if x.bound > most:
+            return None
+        u, name = self.fresh("u"), self.fresh("slope")
+        self.lines.append(f"{u} = {text.format(x=x.text)}")
+        v = V(u, x.shape, grow(x.bound))
+        kind = self.pick(6 if len(x.shape) < 2 else 3)
+        if kind == 1 and x.shape:
+            y = self.tame(self.leaf(lambda w: self.broadcast(w.shape, x.shape) == x.shape) or x, 3)
+            call, shape = f"diff(sum({u}**2 * {y.text}), {x.text})", x.shape
+        elif kind == 2 and x.shape:
+            call, shape = f"diff(cumsum(sin({u}), axis=-1), {x.text})", x.shape
+        elif kind == 3:
+            of = self.choose(("{}", "tanh({}) * mean({})", "softplus({})")).replace("{}", u)
+            call, shape = f"jacobian({of}, {x.text})", x.shape * 2
+        elif kind == 4:
+            call, shape = f"hessian(sum({u} * sin({u})), {x.text})", x.shape * 2
+        elif kind == 5:
+            inner = self.fresh("slope")
+            self.lines.append(f"{inner} = diff({u}, {x.text})")
+            call, shape = f"diff(sin({inner}), {x.text})", x.shape
+        else:
+            call, shape = f"diff({u}, {x.text})", x.shape
+        self.known(v, True)
+        return self.line(f"{name} = {call}", V(name, shape, 50))
 
     def own_layer(self) -> None:
         name, formula = self.fresh("block"), self.choose(UNARY)[0].format(x="u")
