@@ -155,7 +155,7 @@ def compare(
     """All comparisons at one random point. ``most``: how many points an equation may have."""
     written = model.graph
     if derivatives.has(written):
-        model = replace(model, graph=taken(written, inner(model)))
+        model = replace(model, graph=replace(taken(written, inner(model)), outputs=written.outputs))
     rng = np.random.default_rng(seed)
     inputs = inputs_of(model, sizes, rng)
     if inputs is None or points(model.graph, sizes) > most:
@@ -229,7 +229,7 @@ def compare(
         for name in set(written.values()) & set(interpreted):
             exact = np.asarray(found[name].detach() if isinstance(found[name], torch.Tensor) else found[name])
             if exact.dtype.kind == "f" and np.isfinite(exact).all():
-                tally.same("derivatives inside against PyTorch's", name, interpreted[name], exact, 1e-7)  # its polygamma has 8 digits
+                tally.same("derivatives inside against PyTorch's", name, interpreted[name], exact, 1e-7)  # 8 digits of polygamma
     tolerance = 1e-9
     noise: dict[str, float] = {}
     if single:

@@ -615,7 +615,7 @@ class _Writer:
         name = self.choose(names)
         if name == "prod":
             free = sum(x.shape[k].value is None for k in over)
-            name = "prod" if free < 2 else "mean"
+            name = "prod" if free < 2 and not self.wide else "mean"  # of many factors too much comes
             x = V(f"(1 + {0.02 if free else 0.2} * sin({x.text}))", x.shape, 1.2)
         options = ""
         if not whole:
