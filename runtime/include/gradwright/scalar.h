@@ -700,6 +700,16 @@ GW_INLINE float gw_pickf(int condition, float a, float b) {
 /* One of two that are both computed, as cheaply as can be. */
 GW_INLINE double gw_choose(int condition, double a, double b) { return condition ? a : b; }
 GW_INLINE float gw_choosef(int condition, float a, float b) { return condition ? a : b; }
+
+/* Whether a place is one of an axis, and the element of a row where all its places are, or what stands around. The question has the
+   same answer all along the row: so written, without a branch, it is asked before the loop, and the loop is vectorised. */
+GW_INLINE int gw_within(ptrdiff_t place, ptrdiff_t extent) { return (size_t)place < (size_t)extent; }
+GW_INLINE double gw_framed(gw_read_f64 x, ptrdiff_t row, ptrdiff_t place, int inside, double around) {
+    return gw_pick(inside, x[(row & -(ptrdiff_t)inside) + place], around);
+}
+GW_INLINE float gw_framedf(gw_read_f32 x, ptrdiff_t row, ptrdiff_t place, int inside, float around) {
+    return gw_pickf(inside, x[(row & -(ptrdiff_t)inside) + place], around);
+}
 GW_INLINE double gw_max(double a, double b) { return gw_pick((b > a) | (b != b), b, a); }
 GW_INLINE double gw_min(double a, double b) { return gw_pick((b < a) | (b != b), b, a); }
 GW_INLINE float gw_maxf(float a, float b) { return gw_pickf((b > a) | (b != b), b, a); }
