@@ -296,6 +296,14 @@ def test_tanh_of_floats_where_it_bends(scalar: ctypes.CDLL) -> None:
     assert error_in_ulp(apply(scalar, "tanh", x), np.tanh(x.astype(np.float64))).max() <= ULP["tanh"]
 
 
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="long double is no wider than double here")
+@pytest.mark.parametrize("bounds", [(0.118, 0.1258), (0.17, 0.26), (0.36, 0.39), (0.505, 0.52)])
+def test_tanh_of_doubles_where_it_bends(scalar: ctypes.CDLL, bounds: tuple[float, float]) -> None:
+    """Where numerator and denominator are a little above powers of two and their quotient is below one, they lose the most."""
+    x = np.random.default_rng(0).uniform(*bounds, 2_000_000)
+    assert error_in_ulp(apply(scalar, "tanh", x), np.tanh(x.astype(np.longdouble))).max() <= ULP["tanh"]
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_slope_of_a_sigmoid(scalar: ctypes.CDLL, dtype: Any) -> None:
     """At every size of its value, next to 1 as well, where what is left of it counts."""

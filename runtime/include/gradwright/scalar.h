@@ -375,21 +375,31 @@ GW_INLINE double gw_tanh_of(double x, double e, double u) {
 GW_INLINE float gw_tanh_off(float x, float e, float u) { return __builtin_copysignf(u * (u * e / (1.0f + e * e)) + u, x); }
 
 /* Alone, in fewer steps: what r lacks to be x - k log 2 counts for less the less e is. Where multiplications are fused with
-   additions, (1 - e)/(1 + e) with e = exp(-2|x|) = s + s m loses no more, and is less to do: 1 - s and 1 + s are exact where it
-   matters, so that both sides of the line are rounded once. In double, m has the rest of k log 2, which r has not; a float loses
-   nothing by one step to r. */
+   additions, one quotient is less to do and no less right. In float it is (1 - e)/(1 + e) of e = exp(-2|x|) = s + s m: 1 - s and
+   1 + s are exact where it matters, so that both sides of the line are rounded once, and r needs one step.
+
+   In double it is n/(n + 2) of n = exp(2|x|) - 1 = (s - 1 + s r) + s q, of which only the last sum is rounded, and where n is large
+   what it loses is lost above and below. Below 0.17, where s = 1, both have the other sign, |n| then being further above a power of
+   two. q = r^2/2 + (r^3/6 + ...) has the rest of k log 2, times what exp(r) is where it counts most, a little above 0.17. Of 600
+   million points, most of them between 0.11 and 0.26, the largest error is 1.95; without a fused instruction it would be above 2. */
 GW_INLINE double gw_tanh(double x) {
-    double a = __builtin_fabs(x);
 #if GW_FUSED
-    double t = a * -0x1.71547652b82fep+1 + GW_EXP_ONE, k = t - GW_EXP_ONE, r = -(a + a) - k * 0x1.62e42fefa39efp-1, z = r * r;
-    double m = gw_fused(z, gw_exp_rest_soon(r, z), k * -0x1.abc9e3b39803fp-56) + r, s = gw_power_of(t);
-    double y = ((1.0 - s) - m * s) / ((1.0 + s) + m * s);
-    return __builtin_copysign(a > 40.0 ? 1.0 : y, x);
+    double a = __builtin_fabs(x);
+    double h = a < 0.17 ? -(a + a) : a + a;
+    double t = a * 0x1.71547652b82fep+1 + GW_EXP_ONE, k = t - GW_EXP_ONE, r = h - k * 0x1.62e42fefa39efp-1, z = r * r;
+    double p2 = 0x1.11111111109adp-7 * r + 0x1.5555555555555p-5;
+    double p4 = 0x1.a01a01a7c8d47p-13 * r + 0x1.6c16c16c167dep-10;
+    double p6 = 0x1.71de0d9c145d0p-19 * r + 0x1.a01a01a47db6fp-16;
+    double p8 = 0x1.af38d53857513p-26 * r + 0x1.27e4e1ea0f53ap-22;
+    double w = z * z, cube = gw_fused(z * r, 0x1.5555555555556p-3, k * -0x1.4p-56);
+    p2 = gw_fused(p4, z, p2);
+    p8 = gw_fused(0x1.1f66f85dfa20ap-29, z, p8);
+    p6 = gw_fused(p8, z, p6);
+    double q = gw_fused(z, 0.5, gw_fused(gw_fused(p6, w, p2), w, cube)), s = gw_power_of(t);
+    double n = gw_fused(q, s, gw_fused(r, s, s - 1.0));
+    return __builtin_copysign(a > 40.0 ? 1.0 : n / (n + 2.0), x);
 #else
-    a = a > 40.0 ? 40.0 : a;
-    double t = gw_exp_k(-a, GW_EXP_ONE), r = -a - (t - GW_EXP_ONE) * 0x1.62e42fefa39efp-1, z = r * r;
-    double less1 = z * gw_exp_rest(r, z) + r, s = gw_power_of(t);
-    return gw_tanh_of(x, less1 * s + s, (1.0 - s) - less1 * s);
+    return gw_tanh_of(x, gw_gate(x).e, gw_gate(x).u);
 #endif
 }
 GW_INLINE float gw_tanhf(float x) {
