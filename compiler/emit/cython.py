@@ -389,8 +389,26 @@ class KernelWriter(Sums):
         flat = any(not isinstance(n, Assign) or n.body is not E.arg(0) for n in node.body)
         flat = flat and not any(isinstance(n, Loop) for n in node.body) and (node.extent.value or BLOCKED) > UNROLLED
         self.innermost = node.variable if flat else ""
+        across, self.across = self.across, node.variable if self._takes_rows(node) else self.across if _is_few(node) else ""
         self._whole_loop(node, depth, variable, first, extent, origins)
-        self.still, self.innermost = still, ""
+        self.still, self.innermost, self.across = still, "", across
+
+    def _takes_rows(self, node: Loop) -> bool:
+        """Whether each round reads a row of few elements, of which it makes one: the C compiler writes out the loops along the
+        row, and takes many rows at a time."""
+        inside = [n for n in walk(node.body) if isinstance(n, Loop)]
+        leaves = [n for n in walk(node.body) if not isinstance(n, Loop)]
+        if not inside or not all(map(_is_few, inside)) or (node.extent.value or BLOCKED) <= UNROLLED or node.of or node.strip:
+            return False
+        for leaf in leaves:
+            if not isinstance(leaf, Assign) or leaf.drop or self.storage[leaf.target].along >= 0:
+                return False
+            place = Ix() if self.storage[leaf.target].kind == "scalar" else self._place(Access(leaf.target, leaf.index))
+            if node.variable in place.axes() and _step(place, node.variable) != Dim.of(1):
+                return False
+            if any(n.variable in place.axes() for n in inside):
+                return False
+        return True
 
     def _turned(self, node: Loop, pad: str) -> bool:
         """A copy of rows into columns, which the kernel that packs operands does in squares."""
@@ -604,3 +622,8 @@ def _step(place: Ix, variable: str) -> Dim | None:
     found = [(atom, factor) for atom, factor in place.terms if atom == variable or (
         not isinstance(atom, str) and variable in Ix(((atom, Dim.of(1)),)).axes())]  # fmt: skip
     return found[0][1] if len(found) == 1 and found[0][0] == variable else None
+
+
+def _is_few(node: Loop) -> bool:
+    """Whether it has so few rounds that the C compiler writes them out."""
+    return 0 < (node.extent.value or 0) <= UNROLLED and not (node.strip or node.of or node.sums)

@@ -16,6 +16,7 @@ from . import (
     early,
     expand,
     factors,
+    fewer,
     given,
     hoist,
     inline,
@@ -63,6 +64,7 @@ FORMULAS: tuple[Pass, ...] = (
 BEFORE: tuple[Pass, ...] = (
     *FORMULAS,
     Pass("cse", "equal things are computed once", cse.run),
+    Pass("fewer", "what is dear in a formula and depends on fewer of its indices is computed for these alone", fewer.run),
     Pass("squares", "x times -x is minus a square, whose sign is known and whose derivative is one term", squares.run),
     Pass("split", "a product over what the steps of a loop hand on and what they do not is two", split.run, True),
     Pass("hoist", "what the steps of a loop do not wait for each other for is done before it", hoist.run, True),
