@@ -36,11 +36,11 @@ def loops(text: str, kernel: str) -> tuple[Node, ...]:
 
 
 def around(nodes: Iterable[Node], op: str, outer: tuple[Loop, ...] = ()) -> Iterator[tuple[Loop, ...]]:
-    """The loops around each statement that takes the function."""
+    """The loops around each statement that takes the function, or stores so."""
     for node in nodes:
         if isinstance(node, Loop):
             yield from around(node.body, op, (*outer, node))
-        elif isinstance(node, Assign) and any(n.op == op for n in E.walk(node.body)):
+        elif isinstance(node, Assign) and (node.op == op or any(n.op == op for n in E.walk(node.body))):
             yield outer
 
 
@@ -268,6 +268,17 @@ def test_what_is_computed_of_each_element_runs_along_memory() -> None:
     text += "minimize mean((sum(softmax(h, axis=1) * h, axis=2) - y)**2)\n"
     found = list(around(loops(text, "train"), "exp"))
     assert found and all([str(loop.extent) for loop in path[-2:]] == ["12", "30"] for path in found)
+
+
+@pytest.mark.parametrize("places", [5, 12, 16, 40])
+def test_sums_of_gates_over_a_middle_axis_go_along_memory(places: int) -> None:
+    """However few places each has: upright, a gate of each would read one number here and one there."""
+    text = f"size N\ninput x[N, {places}], A[{places}, 24]\noutput y = logsumexp(x[:, :, None] + A, axis=1)\n"
+    nodes = loops(text, "forward")
+    gates, largest = list(around(nodes, "exp")), list(around(nodes, "max="))
+    assert gates and all([str(loop.extent) for loop in path[-2:]] == [str(places), "24"] for path in gates)
+    if places > 8:
+        assert largest and all([str(loop.extent) for loop in path[-2:]] == [str(places), "24"] for path in largest)
 
 
 def test_the_largest_of_a_row_that_lies_in_memory_is_looked_for_there() -> None:
