@@ -355,6 +355,14 @@ def test_large_products_are_computed_image_by_image() -> None:
     assert head.c.value.startswith("scores") or "scores" in head.c.value
 
 
+def test_a_mask_that_no_sample_changes_is_made_before_them() -> None:
+    """It would stand between the products of attention and the softmax of what they are, and all of these would be stored."""
+    text = "use layers\nsize N\ninput x[N, 128, 96]\noutput y = attention(x, heads=4, causal=True)\nminimize mean(y**2)\n"
+    (found,) = [k for k in plan(build(text)).kernels if k.name == "predict"]
+    whole = [s for s in lower(found).storage if [str(d) for d in s.value.shape] == ["N", "4", "128", "128"] and s.kind == "work"]
+    assert len(whole) == 2 and not any(0 in s.dims for s in whole)
+
+
 def test_the_gradients_of_their_weights_are_summed_image_by_image() -> None:
     """What is computed of an image is read while it is in the cache: no array of adjoints is there of all images."""
     (train,) = [k for k in plan(build(IMAGES)).kernels if k.name == "train"]
