@@ -392,6 +392,9 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
     whole_eqns = (e for k, eqn in enumerate(eqns) for e in ((eqn, after[k]) if k in after else (eqn,)))
     graph = Graph(f"{model.name}.{name}", inputs, whole.consts, tuple(whole_eqns), tuple(placed))
     graph = apply(KERNEL, graph)
+    if over:
+        graph = descent.apart(graph, over, (p.value.name for p in model.params if not p.frozen))
+        verify(graph, "descent")
     moves = tuple((p.slot.removeprefix("move:"), p.value) for p in placed.values() if p.slot.startswith("move:"))
     read = {n for e in graph.eqns for n in e.reads()} | {parameter for parameter, _ in moves}
     graph = replace(
