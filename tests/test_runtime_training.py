@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -306,6 +307,15 @@ def test_metrics_are_what_they_are_called() -> None:
     assert metrics.mse([1, 2.0], [1, 4]) == 2 and metrics.mae([1, 2.0], [1, 4]) == 1
     with pytest.raises(ShapeError):
         metrics.accuracy(scores, scores[:2])
+
+
+def test_a_run_that_loses_its_numbers_is_told_where_it_was_begun(xor: ModuleType) -> None:
+    with pytest.warns(RuntimeWarning, match="the loss is nan since epoch 1: ") as found:
+        xor.Model(seed=1).fit({"x": DATA["x"] * math.nan, "y": DATA["y"]}, Adam(), epochs=2)
+    assert [w.filename for w in found] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        xor.Model(seed=1).fit(DATA, Adam(), epochs=2)
 
 
 def test_a_wrong_callback_is_named_before_the_run(xor: ModuleType) -> None:
