@@ -318,6 +318,21 @@ def test_a_run_that_loses_its_numbers_is_told_where_it_was_begun(xor: ModuleType
         xor.Model(seed=1).fit(DATA, Adam(), epochs=2)
 
 
+def test_accuracy_of_probabilities_scores_and_one_hot_rows() -> None:
+    draw = np.random.default_rng(3)
+    logits, labels = draw.normal(size=200), draw.integers(0, 2, 200)
+    right = float(np.mean((logits > 0) == labels))
+    assert metrics.accuracy(1 / (1 + np.exp(-logits)), labels) == right
+    assert metrics.accuracy(logits, labels) == right
+    assert metrics.accuracy(logits, 2 * labels - 1) == right  # as a binary hinge has it
+    assert metrics.accuracy(np.tanh(logits) / 2, 2 * labels - 1) == right
+    scores, classes = draw.normal(size=(60, 5)), draw.integers(0, 5, 60)
+    assert metrics.accuracy(scores, np.eye(5)[classes]) == metrics.accuracy(scores, classes) < 0.5
+    several = draw.integers(0, 2, (60, 5))  # of which many may be right at once
+    p = draw.uniform(size=(60, 5))
+    assert metrics.accuracy(p, several) == np.mean((p > 0.5) == several)
+
+
 def test_a_wrong_callback_is_named_before_the_run(xor: ModuleType) -> None:
     model = xor.Model(seed=1)
     before = model.theta.copy()

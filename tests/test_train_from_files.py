@@ -279,4 +279,4 @@ def test_a_run_that_loses_its_numbers_says_so_in_one_line() -> None:
     Path("square.csv").write_text("x\n1e200\n")
     found = gradwright("train", "square.gw", "--data", "square.csv", "--lr", "1", "--epochs", "2", "--backend", "numpy")
     assert found.exit_code == 0
-    assert [line for line in found.stderr.splitlines() if "loss" in line][0].startswith("warning: the loss is ")
+    assert next(line for line in found.stderr.splitlines() if "loss" in line).startswith("warning: the loss is ")
