@@ -51,7 +51,7 @@ def _one_hot(labels: Array) -> bool:
 
 
 def accuracy(scores: Any, labels: Any) -> float:
-    """The part that is right: of scores [N, C] with labels [N], or with labels [N, C] that have one 1 in each row and 0 elsewhere,
+    """The part that is right: of scores [N, C] with labels [N], or with labels [N, C] that have one 1 in each row and else 0,
     the rows whose highest score is that of the label; else each number by itself, with labels of the same shape that are
     0 or 1 (or -1 or 1). Then a probability says 1 above one half. Numbers of which some are no probabilities, below 0 or above 1,
     are scores, which say so above 0, as they do beside labels of -1. NaN where a number is NaN, or where there are none."""

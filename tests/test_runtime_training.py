@@ -13,7 +13,7 @@ import time
 import warnings
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -31,6 +31,7 @@ from gradwright.runtime import (
     Optimizer,
     ReduceOnPlateau,
     Step,
+    load,
     metrics,
 )
 from gradwright.runtime.errors import ArgumentError, ShapeError, StateError
@@ -331,6 +332,21 @@ def test_accuracy_of_probabilities_scores_and_one_hot_rows() -> None:
     several = draw.integers(0, 2, (60, 5))  # of which many may be right at once
     p = draw.uniform(size=(60, 5))
     assert metrics.accuracy(p, several) == np.mean((p > 0.5) == several)
+
+
+def test_a_misspelt_number_of_an_optimiser_is_an_error_whatever_it_is() -> None:
+    model = load("size N\ninput x[N], y[N]\nparam b = 0\nminimize mse(b*x, y)\n", name="misspelt", backend="numpy").Model()
+    data = {"x": np.ones(4), "y": np.ones(4)}
+    wrong: list[tuple[Any, str]] = [
+        (lambda: Adam(groups={"b*": {"weight_dacay": 0}}),
+         "groups: b*: adam takes no 'weight_dacay'; did you mean weight_decay?"),
+        (lambda: Adam(groups={"b*": cast(Any, 0)}), "groups: b*: expected numbers by name, as {'weight_decay': 0}, got 0"),
+        (lambda: Optimizer("adamw", weight_dacay=0), "adamw takes no 'weight_dacay'; did you mean weight_decay?"),
+    ]  # fmt: skip
+    for optimizer, text in wrong:
+        with pytest.raises(ArgumentError, match=f"^{re.escape(text)}$"):
+            model.fit(data, optimizer(), epochs=1)
+    model.fit(data, Adam(groups={"b*": {"weight_decay": 0}}), epochs=1)
 
 
 def test_a_wrong_callback_is_named_before_the_run(xor: ModuleType) -> None:
