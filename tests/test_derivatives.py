@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
+from gradwright.compiler.derive.reverse import Seed, differentiate
 from gradwright.compiler.driver import derivations
-from gradwright.compiler.graph.ir import Scan, outs
+from gradwright.compiler.graph import expr as E
+from gradwright.compiler.graph.ir import Access, Axis, Eqn, Graph, Origin, Scan, Value, at, outs
+from gradwright.compiler.graph.rewrite import shape_axes
+from gradwright.compiler.meaning.interpret import run
+from gradwright.compiler.meaning.verify import verify
+from gradwright.compiler.passes import FORMULAS, apply, derivatives
 from gradwright.compiler.passes.kernels import before
 from gradwright.runtime import load
-from support.models import build, errors
+from support.compare import inputs_of
+from support.models import build, elaborated, errors
+from support.programs import random_program
 
 pytestmark = pytest.mark.unoptimised
 
 Array = np.ndarray[Any, np.dtype[Any]]
 BACKENDS = ("cython", "numpy")
+ORIGIN = Origin((), "source")
 rng = np.random.default_rng(11)
 
 # What each output is: of which other output it is the Jacobian for which input, or the diagonal of that along so many axes.
@@ -307,3 +319,74 @@ def test_what_has_no_derivative(model: str, code: str, line: int, message: str) 
 def test_gates_of_a_differentiated_formula_are_explained() -> None:
     found = derivations("input x\noutput d = diff(tanh(x), x)\n").job.values["derivations"]
     assert [name for name, _, _ in found] == ["tanh"]
+
+
+# ---------------------------------------------------------------- random models
+
+
+def jacobian(graph: Graph, u: str, x: str) -> Graph:
+    """The graph with the Jacobian of one of its values for another, taken."""
+    values = graph.values()
+    axes = shape_axes(values[u].shape)
+    others = tuple(Axis(f"j{k}", d) for k, d in enumerate(values[x].shape))
+    index, inner = tuple(at(a.name) for a in axes), tuple(at(a.name) for a in others)
+    out = Value("jacobian", (*values[u].shape, *values[x].shape))
+    body = E.make("diff", E.arg(0), E.arg(1))
+    asked = Eqn(out, (*axes, *others), (*index, *inner), "", (Access(u, index), Access(x, inner)), body, "jacobian", ORIGIN)
+    taken = derivatives.run(graph.with_eqns((*graph.eqns, asked)))
+    verify(taken, "derivatives")
+    return replace(taken, outputs=(*graph.outputs, out.name))
+
+
+def by_rows(graph: Graph, u: str, x: str, inputs: Mapping[str, Array], sizes: Mapping[str, int]) -> Array:
+    """The Jacobian by a backward pass for each element of ``u``."""
+    upstream = Value("upstream", graph.values()[u].shape)
+    backward = differentiate(replace(graph, inputs=(*graph.inputs, upstream)), u, [x], Seed(upstream.name))
+    value = run(graph, inputs, sizes)[u]
+    rows = []
+    for place in np.ndindex(value.shape):
+        one = np.zeros(value.shape)
+        one[place] = 1
+        rows.append(run(backward.graph, {**inputs, "upstream": one}, sizes)[backward.adjoints[0]])
+    shape = tuple(d.evaluate(sizes) for d in graph.values()[x].shape)
+    return np.array(rows).reshape((*value.shape, *shape))
+
+
+def small_inputs(graph: Graph, model: Any, sizes: Mapping[str, int], seed: int) -> dict[str, Array] | None:
+    draw = np.random.default_rng(seed)
+    inputs = inputs_of(model, sizes, draw)
+    if inputs is None:
+        return None
+    kinds: dict[str, Callable[[tuple[int, ...]], Array]] = {
+        "real": lambda shape: draw.uniform(-1, 1, shape),
+        "int": lambda shape: np.ones(shape, int),
+        "bool": lambda shape: np.zeros(shape, bool),
+    }
+    for value in graph.inputs:
+        if value.name not in inputs:
+            inputs[value.name] = kinds[value.kind](tuple(d.evaluate(sizes) for d in value.shape))
+    return inputs
+
+
+@pytest.mark.parametrize("first", [0, 20])
+def test_jacobians_of_random_models_are_their_rows(first: int) -> None:
+    compared = 0
+    for k in range(first, first + 20):
+        program = random_program(Random(k))
+        model, _, shown = elaborated(program.text, f"random_{k}.gw", dict(program.files))
+        assert model is not None, shown
+        graph, sizes = apply(FORMULAS, model.graph), dict.fromkeys(model.free, 1 + k % 3)
+        inputs = small_inputs(graph, model, sizes, k)
+        if inputs is None:
+            continue
+        values, given = graph.values(), {v.name for v in graph.inputs}
+        count = {name: math.prod(d.evaluate(sizes) for d in value.shape) for name, value in values.items()}
+        for u in [o for o in graph.outputs if values[o].kind == "real" and o not in given][:3]:
+            for x in [v.name for v in graph.inputs if v.kind == "real" and count[u] * count[v.name] <= 200][:3]:
+                found, wanted = run(jacobian(graph, u, x), inputs, sizes)["jacobian"], by_rows(graph, u, x, inputs, sizes)
+                finite = np.isfinite(wanted)
+                most = float(np.abs(wanted[finite]).max(initial=1))
+                what = f"{u} for {x} of model {k}"
+                np.testing.assert_allclose(found[finite], wanted[finite], rtol=1e-9, atol=1e-12 * most, err_msg=what)
+                compared += 1
+    assert compared > 20

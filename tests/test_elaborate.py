@@ -18,6 +18,7 @@ from gradwright.compiler.graph.ir import Eqn, Init
 from gradwright.compiler.graph.shapes import shape_of
 from gradwright.compiler.language import syntax
 from gradwright.compiler.language.source import Source, Span
+from gradwright.compiler.library import definitions, functions
 from scipy import special
 from support.models import build, elaborated, errors, values, warnings
 
@@ -669,3 +670,17 @@ def test_a_used_file_does_not_see_the_models_functions() -> None:
     model = build(text, files=files)
     assert [repr(e.body) for e in model.graph.eqns if isinstance(e, Eqn)] == ["where($0 <= 0, 0, $0) + 1", "100 * $0"]
     assert errors('use "a.gw"\nuse "b.gw"\ninput x\noutput f = g(x)', files=files)[0][:2] == ("E221", 2)
+
+
+def test_functions_of_the_library_are_found_without_parsing_it() -> None:
+    assert functions() == {name: file for file in ("functions", "activations", "losses") for name in definitions(file)}
+
+
+@pytest.mark.parametrize(
+    "line, warns",
+    [("y = conv2d(x, 2, kernel=5)", True), ("y = max_pool2d(x, 5)", True), ("y = x[:, :, 2:2]", True),
+     ("y = conv2d(x, 2, kernel=5, pad=1)", False), ("y = concat(zeros(0), x[0, 0, 0])", False)],
+)  # fmt: skip
+def test_an_array_without_elements_is_hardly_meant(line: str, warns: bool) -> None:
+    text = f"use layers\nsize N\ninput x[N, 1, 4, 4]\n{line}\noutput s = sum(y)\n"
+    assert [w[:2] for w in warnings(text)] == ([("W308", 4)] if warns else [])

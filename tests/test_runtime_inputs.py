@@ -162,6 +162,7 @@ def test_indices(net: Any) -> None:
         (np.array([-1, 9]), RangeError, "y: expected y[N], integers from 0 to 3; y[0] is -1"),
         (np.array([1, 2**63], np.uint64), RangeError, f"y: index {2**63} is out of range"),
         ([0.0, 1.0], DtypeError, "y: expected integers, got dtype float64; y.astype(int), if they are whole numbers"),
+        (np.eye(2), DtypeError, "y: expected integers, got dtype float64; its rows are one-hot: y.argmax(axis=-1)"),
         (np.array(["0", "1"]), DtypeError, "y: expected integers, got dtype <U1"),
     ]
     for y, kind, text in bad:

@@ -23,6 +23,7 @@ def lint(context: Context, declared: Declarations, results: Results) -> None:
     collapsed(context, results)
     probabilities(context)
     all_pairs(context)
+    empty(context)
     hand_made(context)
 
 
@@ -168,6 +169,20 @@ def all_pairs(context: Context) -> None:
 def _aligned(value: Val, rank: int) -> tuple[Dim, ...]:
     """The shape with axes of one element in front."""
     return (*(Dim.of(1) for _ in range(rank - len(value.shape))), *value.shape)
+
+
+def empty(context: Context) -> None:
+    """W308: an array without elements, made of arrays that have some: a window that is larger than the image, an empty slice."""
+
+    def nothing(val: Val) -> bool:
+        return any(dim.value == 0 for dim in val.shape)
+
+    for draft in context.ev.drafts:
+        if isinstance(draft, Draft) and nothing(draft.out) and draft.operands and not any(map(nothing, draft.operands)):
+            where = draft.origin.note.removeprefix("in ")
+            labels = [Label(draft.origin.spans[0], f"this is {describe(draft.out)}")]
+            message = "this array has no elements"
+            context.bag.report("W308", f"{where}: {message}" if where else message, draft.origin.spans[0], labels=labels)
 
 
 def hand_made(context: Context) -> None:

@@ -337,7 +337,7 @@ class KernelWriter(Sums):
     def _comment(self, node: Node, pad: str) -> None:
         """The lines of the model that the next statements answer to, where they are others than before."""
         origins = list(dict.fromkeys(origins_of(node)))
-        origins = [o for o in origins if o.rule not in ("copy", "zero")]
+        origins = [o for o in origins if o.rule not in ("copy", "kept", "zero")]
         keys = {key_of(o) for o in origins}
         if len(keys) != 1:
             return
@@ -370,6 +370,8 @@ class KernelWriter(Sums):
         variable = self._variable(f"zero {node.slot} {node.start}", node.count, depth)
         self._local("Py_ssize_t", variable)
         start = "" if not node.start.terms else f"{dim_text(node.start, self.spell)} + "
+        if node.origin.note:
+            self.lines.add(f"{pad}# {node.origin.note}", node.origin)
         self.lines.add(f"{pad}for {variable} in range({dim_text(node.count, self.spell)}):", node.origin)
         self.lines.add(f"{pad}    {name}[{start}{variable}] = 0", node.origin)
 
@@ -524,7 +526,8 @@ class KernelWriter(Sums):
             text = f"<Py_ssize_t>({code.text})"
         if into or node.op == "=":
             sign = "+=" if into and into.isidentifier() else "="
-            self.lines.add(f"{pad}{target} {sign} {text}", node.origin)
+            why = "  # kept for the backward pass" if node.origin.rule == "kept" else ""
+            self.lines.add(f"{pad}{target} {sign} {text}{why}", node.origin)
         elif node.op in ("+=", "*="):
             sign = "-=" if less else node.op
             self.lines.add(f"{pad}{target} {sign} {text}", node.origin)

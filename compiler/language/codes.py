@@ -112,4 +112,5 @@ CODES: dict[str, str] = {
     "W305": "a binding that is never used",
     "W306": "a hand-made derivative that differs",
     "W307": "a loss or a difference of all pairs",
+    "W308": "an array without elements",
 }

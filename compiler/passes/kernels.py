@@ -380,6 +380,7 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
             after[k] = replace(_copy(running.out, value), origin=replace(source.origin, note=""))
         if value in keep_offsets and placed[value].slot == "kept":
             copy = _copy(values[value], fresh(f"{value}_kept"), spans.get(value, ()))
+            copy = replace(copy, origin=replace(copy.origin, rule="kept"))
             eqns.append(copy)
             placed[value], placed[copy.out.name] = Place(value, slot, offset), Place(copy.out.name, "kept", keep_offsets[value])
             continue
