@@ -259,14 +259,16 @@ class _Windows:
         return after
 
     def widened(self, eqns: list[Eqn | Scan]) -> list[Eqn | Scan]:
-        """With what a scatter drops outside of its array written beside it, into one that is larger, of which nobody reads the
-        rest; but where it is a term of a sum, which it is scattered into."""
+        """With what a scatter over windows drops outside of its array written beside it, into one that is larger, of which nobody
+        reads the rest; but where it is a term of a sum, which it is scattered into."""
         moved: dict[str, tuple[str, tuple[tuple[Dim, Dim], ...]]] = {}
         for eqn in eqns:
             if not isinstance(eqn, Eqn) or eqn.plain_out is not None or not eqn.drop or eqn.reduce not in ("", "+"):
                 continue
-            name = eqn.out.name
-            reach = None if name in self.given or special(eqn) else self._reach(Access(name, eqn.out_index), eqn)
+            name, over_windows = eqn.out.name, any(len(ix.terms) > 1 for ix in eqn.out_index)
+            if name in self.given or special(eqn) or not over_windows:
+                continue
+            reach = self._reach(Access(name, eqn.out_index), eqn)
             if reach is None or not self._whole(name, reach) or any(low.value is None for low, _ in reach):
                 continue
             if _read_inside(name, eqns) and not any(_adds(e, name) for e in eqns):
