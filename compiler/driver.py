@@ -14,7 +14,7 @@ import gc
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from operator import index
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +29,7 @@ from .build.modules import import_file, module_name
 from .build.options import MARCHES, OptionError
 from .language.diagnostics import Diagnostic, GradwrightError, Label, ModelError
 from .language.source import Source, Span
+from .records import dataclass
 
 if TYPE_CHECKING:
     from .build.objects import Objects

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from ..build.options import MARCHES
+from ..records import dataclass
 from .common import TOOLCHAIN_ERROR, Failure, color, failures
 
 

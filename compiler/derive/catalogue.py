@@ -12,12 +12,12 @@ exponential, and sqrt(u)**2 is u.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
 from ..graph import expr as E
 from ..graph.expr import Expr
+from ..records import dataclass
 from . import normal as N
 from .normal import Form, Forms, Gate, TooBig
 

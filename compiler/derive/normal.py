@@ -9,13 +9,13 @@ that grow past a bound are atoms as well, so that the work is linear in the form
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 from typing import Final
 
 from ..graph import expr as E
 from ..graph.expr import Expr
+from ..records import dataclass
 
 Mono = tuple[tuple[int, int], ...]  # (atom, power), by atom
 Expo = tuple[tuple[Mono, Fraction], ...]  # the polynomial inside exp, by monomial

@@ -11,7 +11,6 @@ end: ``where(x > 0, log(x), 0)`` gives ``where(x > 0, 1/x, 0)`` and never ``wher
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 
 from ..graph.expr import (
@@ -37,6 +36,7 @@ from ..graph.expr import (
     walk,
     where,
 )
+from ..records import dataclass
 from .scalar import primitive
 
 FLAT = frozenset((*COMPARISONS, *LOGIC, "sign", "floor", "stop"))  # their derivative is 0 wherever they have one

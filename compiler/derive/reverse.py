@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..graph import expr as E
 from ..graph.expr import Expr
@@ -18,6 +18,7 @@ from ..graph.ir import Access, Axis, Eqn, Graph, Origin, Reduce, Scan, Value, at
 from ..graph.patterns import Running, running
 from ..graph.rewrite import Namer, normalise, shape_axes
 from ..graph.text import show_access
+from ..records import dataclass
 from .facts import Facts
 from .partials import partials
 from .scalar import function_partials

@@ -17,7 +17,6 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -42,6 +41,7 @@ from ..graph.expr import (
     substitute,
     walk,
 )
+from ..records import dataclass
 from .formula import FormulaError, parse
 
 RULES: Final = 2  # raised when the way answers are found changes: cached ones are then asked for again

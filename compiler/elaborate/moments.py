@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ..graph.shapes import Dim
 from ..language import syntax
 from ..language.source import Span
+from ..records import dataclass
 from .scope import Entry
 from .values import (
     ConstDraft,

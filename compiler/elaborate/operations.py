@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ..graph import expr as E
@@ -10,6 +9,7 @@ from ..graph.shapes import Dim
 from ..language import syntax
 from ..language.diagnostics import suggest
 from ..ops.declare import Op, Option
+from ..records import dataclass
 from .evaluator import Task
 from .notation import Notation
 from .scope import Env

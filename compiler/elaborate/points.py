@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from typing import Final
 
@@ -14,6 +14,7 @@ from ..graph.rewrite import substitute_ix
 from ..graph.shapes import Dim
 from ..language import syntax
 from ..language.source import Span
+from ..records import dataclass
 from .scope import Env, Lifter
 from .values import Elem, Val
 

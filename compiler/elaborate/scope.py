@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from ..language import syntax
 from ..language.source import Source, Span
+from ..records import dataclass
 from .values import Elem, Layer, Val, Value
 
 

@@ -7,7 +7,6 @@ along, as it does the hypers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
@@ -20,6 +19,7 @@ from ..graph.shapes import show as show_shape
 from ..language import syntax
 from ..language.source import Span
 from ..ops.declare import Read, Step, plain
+from ..records import dataclass
 from .context import Context
 from .scope import Env, Site, article
 from .starts import Distribution, distribution, initial

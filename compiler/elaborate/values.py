@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +15,7 @@ from ..graph.shapes import Dim, Shape
 from ..graph.shapes import show as show_shape
 from ..language.source import Span
 from ..ops.declare import Operand, Step
+from ..records import dataclass
 
 if TYPE_CHECKING:
     from .scope import LayerRule

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ..graph import expr as E
 from ..graph.ir import Access, Ix, Origin, fixed
@@ -17,6 +17,7 @@ from ..loops.nest import STRIP
 from ..loops.nodes import walk
 from ..loops.shares import Share
 from ..passes.products import LEVELS, Level
+from ..records import dataclass
 from .lines import Lines, dim_text, is_backward, key_of, origins_of, pieces_of, wrap, written_by
 from .places import SEVERAL
 from .rows import few

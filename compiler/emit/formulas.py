@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
 from ..graph import expr as E
 from ..graph.expr import Expr
+from ..records import dataclass
 
 Type = Literal["real", "int", "bool"]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ..graph.ir import Atom, Ix, Origin, Quot, Rem, Value
 from ..graph.shapes import Dim, Quotient, Shape
 from ..loops.ir import ArgBest, Assign, Loop, Move, Node, Product, Rank
 from ..loops.items import operations
 from ..loops.nodes import walk
+from ..records import dataclass
 
 PIECE = 256  # operations of one C function: its compiler takes more than twice as long for twice as many
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ..graph.expr import Expr
 from ..graph.ir import Access, Ix, Origin
@@ -13,6 +12,7 @@ from ..graph.shapes import Dim
 from ..loops.ir import ArgBest, Assign, Loop, Node
 from ..loops.joins import BLOCKED
 from ..loops.nest import STRIP
+from ..records import dataclass
 from .formulas import CALLS
 from .streams import Streams
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from functools import cache
 from importlib.util import find_spec
@@ -18,6 +18,7 @@ from ..graph.expr import Expr
 from ..graph.ir import Origin, Update
 from ..language.source import Source
 from ..passes.descent import idle
+from ..records import dataclass
 from .formulas import ATOM, Code, Formulas
 from .lines import Lines
 from .names import Speller

@@ -11,13 +11,14 @@ adjoint is another equation of the same kind: differentiate the body, swap the i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeVar
 
 from ..language.source import Span
+from ..records import dataclass
 from .expr import Expr
 from .shapes import Dim, Shape
 

@@ -6,10 +6,10 @@ Nothing but the loops and the NumPy backend needs to know: the meaning and the a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
+from ..records import dataclass
 from . import expr as E
 from .expr import Expr
 from .ir import Access, Axis, Eqn, Ix, at

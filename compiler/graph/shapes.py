@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from math import isqrt
+
+from ..records import dataclass
 
 Monomial = tuple[tuple["Atom", int], ...]  # sorted (atom, power); () is the constant 1
 

@@ -23,11 +23,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from typing import Final, TypeVar
 
 from ..language.source import Source, Span
+from ..records import dataclass
 from .expr import Expr, const, make, number_text, rebuild, walk
 from .expr import dim as size_number
 from .expr import show as show_expr

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 
+from ..records import dataclass
 from .diagnostics import ModelError
 from .lexer import CLOSER, OPENER, VALUE_ENDS, Line, Token
 from .parser import parse_lines

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from ..records import dataclass
 from .diagnostics import Bag
 from .source import Source, Span
 

@@ -6,8 +6,9 @@ parser allows at most ``MAX_DEPTH``. That is deeper than Python recurses: every 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 
+from ..records import dataclass
 from .source import Source, Span
 
 MAX_DEPTH = 20_000

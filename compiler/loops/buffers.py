@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import reduce
 from heapq import heappop, heappush
 from math import gcd
@@ -19,6 +19,7 @@ from ..graph.ir import Graph, Ix, Origin, Value, outs
 from ..graph.shapes import Dim, size
 from ..passes.kernels import Kernel, Place
 from ..passes.pair import laid_out
+from ..records import dataclass
 from .ir import ArgBest, Assign, Leave, Loop, Move, Nest, Node, Product, Rank, Storage, Zero
 from .nodes import best_name, walk
 from .schedule import schedule

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from ..graph.expr import Expr
@@ -10,6 +10,7 @@ from ..graph.ir import Access, Ix, Origin, Value
 from ..graph.shapes import Dim
 from ..passes.kernels import Kernel
 from ..passes.products import Level
+from ..records import dataclass
 from .filters import Filtered
 
 Store = Literal["=", "+=", "*=", "max=", "min="]

@@ -4,7 +4,7 @@ input."""
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property, lru_cache
 
 from ..graph import expr as E
@@ -16,6 +16,7 @@ from ..graph.shapes import Dim
 from ..passes.descent import scatters, split
 from ..passes.products import arrange, classify
 from ..passes.unroll import windows
+from ..records import dataclass
 
 UNROLLED = 16  # a reduction that short stays innermost: the C compiler unrolls it
 GATE = 4  # operations that a gate counts for: it is written out where it stands

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from heapq import merge
 from itertools import islice
 
@@ -14,6 +14,7 @@ from ..graph.ir import Access
 from ..graph.patterns import special
 from ..graph.shapes import size
 from ..passes.products import classify, guess, step
+from ..records import dataclass
 from .items import UNROLLED, Item, gate, innermost
 from .nest import FEW, Nest
 

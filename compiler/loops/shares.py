@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..graph import expr as E
 from ..graph.ir import Ix
 from ..graph.shapes import Dim, size
+from ..records import dataclass
 from .buffers import used
 from .ir import ArgBest, Assign, Loop, Nest, Node, Product, Storage
 

@@ -8,7 +8,7 @@ reference is handed NumPy when it is called.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from typing import Any, Final, Literal
 
@@ -16,6 +16,7 @@ from ..graph.expr import Expr, arg
 from ..graph.ir import Axis, Gather, Ix, Kind, Reduce, at, fixed
 from ..graph.rewrite import shape_axes
 from ..graph.shapes import Dim, Shape
+from ..records import dataclass
 
 OptionKind = Literal["axis", "axes", "flag", "size", "sizes", "number", "numbers", "text"]
 

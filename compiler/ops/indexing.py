@@ -4,7 +4,6 @@ from nothing. Each is one equation whose indices do the work."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -14,6 +13,7 @@ from ..graph.ir import Axis, Ix, Kind, at, fixed, quotient, remainder
 from ..graph.rewrite import shape_axes
 from ..graph.shapes import Dim, Shape, size
 from ..graph.shapes import show as show_shape
+from ..records import dataclass
 from .declare import Misfit, Operand, Option, Plan, Read, Step, define, operand_gather, plain
 
 ONE_DIM = Dim.of(1)

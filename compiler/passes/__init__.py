@@ -4,10 +4,11 @@ verified after each one, and the pass that broke it is named."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..graph.ir import Graph, Scan
 from ..meaning.verify import verify
+from ..records import dataclass
 from . import (
     constants,
     cse,

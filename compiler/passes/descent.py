@@ -12,7 +12,7 @@ is there, and its place to the next. A model that asks for none gets both, where
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..graph import expr as E
 from ..graph.expr import Expr
@@ -20,6 +20,7 @@ from ..graph.ir import Access, Eqn, Graph, Model, Origin, Scan, Update, Value, a
 from ..graph.patterns import special
 from ..graph.rewrite import Namer, shape_axes
 from ..graph.shapes import Dim, size
+from ..records import dataclass
 from .names import rename
 from .products import is_product
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..derive.reverse import Seed, Tape
 from ..graph import expr as E
@@ -12,6 +12,7 @@ from ..graph.rewrite import Namer
 from ..graph.shapes import Dim, Shape, size
 from ..language.source import Span
 from ..meaning.verify import verify, verify_gradients
+from ..records import dataclass
 from . import AFTER, BEFORE, KERNEL, apply, descent, known
 from .names import rename, sealed
 

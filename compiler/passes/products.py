@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
 from ..graph import expr as E
 from ..graph.ir import Access, Axis, Eqn
 from ..graph.shapes import Dim, Shape
+from ..records import dataclass
 
 LARGE = 512  # products from which a register-blocked kernel beats a loop in place
 FEW = 8  # what a free size of rows, columns or depth counts as there, where the others are at least (with a vector: SOME)

@@ -4,7 +4,7 @@ The part that waits for no step can then be taken for all of them at once."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..graph import expr as E
 from ..graph.bounds import read_inside
@@ -12,6 +12,7 @@ from ..graph.expr import Expr
 from ..graph.ir import Access, Axis, Eqn, Graph, Ix, Scan, Value, at
 from ..graph.rewrite import Namer, prune, shape_axes, substitute_access
 from ..graph.shapes import Dim, Shape
+from ..records import dataclass
 from .costs import is_product
 from .steps import carried, whole
 

@@ -13,7 +13,7 @@ A mean of squares less the square of the mean becomes the mean of squared deviat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
 from ..derive import normal as N
@@ -24,6 +24,7 @@ from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Access, Eqn, Graph, Ix, Origin, Reduce, Value
 from ..graph.rewrite import Namer, substitute_access
+from ..records import dataclass
 from .view import LookThrough, View, axes_of, canonical, canonical_axes
 
 

@@ -10,7 +10,7 @@ piece is; after a rule has rewritten a formula, :meth:`View.equation` puts those
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..derive.catalogue import Rewriter
 from ..graph import expr as E
@@ -21,6 +21,7 @@ from ..graph.patterns import ranking
 from ..graph.rewrite import substitute_access
 from ..graph.shapes import Dim
 from ..language.source import Span
+from ..records import dataclass
 from .names import is_temporary
 
 DEEP = 40  # formulas deeper than this are not read through other indices than their own

@@ -9,11 +9,12 @@ goes from the forward pass to the backward one."""
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..graph import expr as E
 from ..graph.ir import Access, Axis, Eqn, Graph, Ix, Scan, Value, at, fixed
 from ..graph.rewrite import Namer, normalise, substitute_access
+from ..records import dataclass
 from .unroll import FOUND
 
 FEW = 4  # elements of a window along one axis: such are written out

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal
 
 from ...graph import expr as E
 from ...graph.ir import Const, Kind
+from ...records import dataclass
 
 # py: a Python number, which must not be divided by zero; the others are arrays or NumPy's scalars
 Tag = Literal["real", "int", "bool", "py"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ...graph.ir import Eqn, Graph, Scan, Value, outs
 from ...graph.shapes import Dim, Shape
 from ...language.source import Source
+from ...records import dataclass
 from ..lines import dim_text
 from ..names import Speller
 from .code import ATOM, NAMES, Tag, names_tuple, one_line, spellable
