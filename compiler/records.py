@@ -2,8 +2,9 @@
 
 Python's own are written as text and compiled when their class is made, six functions each and half a millisecond for a class:
 for those of a compiler, a third of what a process does before its first small model is compiled. Here a function is compiled when
-it is called for the first time, which most are not. In all else they are Python's: ``fields``, ``replace`` and the others of
-``dataclasses`` serve.
+it is called for the first time, which most are not. A class is frozen for the type checker, and for what it hashes by: nothing
+stands in the way of its own ``__init__``, which would take three times as long. In all else they are Python's: ``fields``,
+``replace`` and the others of ``dataclasses`` serve.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def _made(cls: Any, frozen: bool = False, eq: bool = True, repr: bool = True, or
         cls.__doc__ = None
     every = dataclasses.fields(cls)
     compared = [f.name for f in every if f.compare]
-    _later(cls, "__init__", lambda: _init(cls, every, frozen, slots))
+    _later(cls, "__init__", lambda: _init(cls, every, slots))
     if repr and "__repr__" not in cls.__dict__:
         cls.__repr__ = _repr
     if eq:
@@ -52,11 +53,6 @@ def _made(cls: Any, frozen: bool = False, eq: bool = True, repr: bool = True, or
         _later(cls, "__hash__", lambda: _compiled("self", [f"return hash({_tuple('self', names)})"]), always=True)
     elif eq and not hashed:
         cls.__hash__ = None
-    if frozen:
-        _freeze(cls, frozenset(f.name for f in every))
-        for function in (_getstate, _setstate) if slots else ():  # else copy and pickle would set attributes
-            if (name := f"_{function.__name__}__") not in cls.__dict__:
-                setattr(cls, name, function)
     return cls
 
 
@@ -78,9 +74,9 @@ def _compiled(arguments: str, body: Sequence[str], **known: Any) -> Any:
     return known["made"]
 
 
-def _init(cls: Any, every: Sequence[dataclasses.Field[Any]], frozen: bool, slots: bool) -> Any:
+def _init(cls: Any, every: Sequence[dataclasses.Field[Any]], slots: bool) -> Any:
     me = "_self" if any(f.name == "self" for f in every) else "self"
-    known: dict[str, Any] = {"_set": object.__setattr__, "_not_given": _NOT_GIVEN}
+    known: dict[str, Any] = {"_not_given": _NOT_GIVEN}
     plain, named, body = [me], list[str](), list[str]()
     for f in every:
         value, start = f.name, ""
@@ -97,7 +93,7 @@ def _init(cls: Any, every: Sequence[dataclasses.Field[Any]], frozen: bool, slots
             if not slots:
                 continue  # the class has it
             value = f"_start_{f.name}"
-        body.append(f'_set({me}, "{f.name}", {value})' if frozen else f"{me}.{f.name} = {value}")
+        body.append(f"{me}.{f.name} = {value}")
     if hasattr(cls, "__post_init__"):
         body.append(f"{me}.__post_init__()")
     return _compiled(", ".join([*plain, *(["*", *named] if named else [])]), body, **known)
@@ -128,29 +124,3 @@ def _repr(self: Any) -> str:
     finally:
         _shown.discard(key)
     return f"{self.__class__.__qualname__}({', '.join(parts)})"
-
-
-def _freeze(cls: Any, names: frozenset[str]) -> None:
-    def __setattr__(self: Any, name: str, value: Any) -> None:
-        if type(self) is cls or name in names:
-            raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
-        super(cls, self).__setattr__(name, value)
-
-    def __delattr__(self: Any, name: str) -> None:
-        if type(self) is cls or name in names:
-            raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
-        super(cls, self).__delattr__(name)
-
-    for function in (__setattr__, __delattr__):
-        if function.__name__ in cls.__dict__:
-            raise TypeError(f"Cannot overwrite attribute {function.__name__} in class {cls.__name__}")
-        setattr(cls, function.__name__, function)
-
-
-def _getstate(self: Any) -> list[Any]:
-    return [getattr(self, f.name) for f in dataclasses.fields(self)]
-
-
-def _setstate(self: Any, state: list[Any]) -> None:
-    for f, value in zip(dataclasses.fields(self), state, strict=True):
-        object.__setattr__(self, f.name, value)
