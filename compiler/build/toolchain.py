@@ -48,7 +48,6 @@ _OF_GCC: Final[tuple[tuple[tuple[str, ...], ...], ...]] = (
 _OF_CLANG: Final[tuple[tuple[tuple[str, ...], ...], ...]] = (
     (("-mllvm", "-runtime-memory-check-threshold=100"), ()),
 )  # fmt: skip
-_LINKERS: Final = (("-fuse-ld=gold",), ())  # gold takes two thirds of the time of GNU's other one
 _PROGRAM: Final = "#include <math.h>\n#include <stddef.h>\ndouble f(double x) { return exp(x) + (double)sizeof(size_t); }\n"
 
 HOW_TO_GET_ONE: Final = """\
@@ -372,7 +371,7 @@ def _kept(command: tuple[str, ...]) -> tuple[Path, str]:
     """Where it is kept what a compiler can do, and what that depends on."""
     real = os.path.realpath(command[0])
     state = os.stat(real)
-    wishes = (_WISHES, _OF_GCC, _OF_CLANG, _LINKERS)
+    wishes = (_WISHES, _OF_GCC, _OF_CLANG)
     question = json.dumps([_FORMAT, command, real, state.st_mtime_ns, state.st_size, processor(), sys.platform, *wishes])
     return cache.directory() / "toolchains" / f"{sha256(question.encode()).hexdigest()[:32]}.json", question
 
@@ -403,25 +402,21 @@ def _probe(command: tuple[str, ...], question: str) -> Toolchain:
     except OSError as error:
         raise ToolchainError(f"the C compiler {command[0]} cannot be started: {error}\n{HOW_TO_GET_ONE}") from None
     version = _printable(text.strip().splitlines()[0])[:200] if text.strip() and not status else "unknown"
-    shared: tuple[str, ...] = ("-shared", "-fPIC", "-pthread")
-    if sys.platform == "darwin":
-        shared = ("-bundle", "-undefined", "dynamic_lookup")
+    shared = ("-bundle", "-undefined", "dynamic_lookup") if sys.platform == "darwin" else ("-shared", "-fPIC", "-pthread")
     with cache.scratch() as folder:
         source, target = Path(folder, "probe.c"), Path(folder, "probe.so")
 
-        def accepts(program: str, flags: Sequence[str], linker: Sequence[str] = ()) -> tuple[bool, str]:
+        def accepts(program: str, flags: Sequence[str]) -> tuple[bool, str]:
             source.write_text(program, encoding="utf-8")
             target.unlink(missing_ok=True)
             status, output = run(
-                [*command, "-Werror", *flags, *shared, *linker, str(source), "-o", str(target), "-lm"], timeout=PROBE_TIMEOUT,
+                [*command, "-Werror", *flags, *shared, str(source), "-o", str(target), "-lm"], timeout=PROBE_TIMEOUT,
                 temporary=folder,
             )  # fmt: skip
             return status == 0 and target.is_file(), output
 
         at_once = [tuple(flag for wish in (*_WISHES, *own) for flag in wish[0]) for own in (_OF_GCC, _OF_CLANG)]
-        linkers = _LINKERS if sys.platform == "linux" else ((),)
-        ways = ((flags, linker) for flags in at_once for linker in linkers)
-        flags, linker = next(((flags, linker) for flags, linker in ways if accepts(_PROGRAM, flags, linker)[0]), ((), ()))
+        flags = next((flags for flags in at_once if accepts(_PROGRAM, flags)[0]), ())
         if not flags:  # else one run has told everything
             works, output = accepts(_PROGRAM, ())
             if not works:
@@ -434,6 +429,5 @@ def _probe(command: tuple[str, ...], question: str) -> Toolchain:
                 )
             for wish in (*_WISHES, *_OF_GCC, *_OF_CLANG):
                 flags += next((w for w in wish if not w or accepts(_PROGRAM, (*flags, *w))[0]), ())
-    shared += linker
     identity = sha256(json.dumps([question, version, flags, shared]).encode()).hexdigest()
     return Toolchain(command, version, flags, shared, identity)
