@@ -253,6 +253,13 @@ def version() -> str:
     return __version__
 
 
+def shown(diagnostics: Sequence[Diagnostic], sources: Mapping[str, Source]) -> list[str]:
+    """Each of the diagnostics as text, with the lines of the model."""
+    from .language.diagnostics import render
+
+    return [render(diagnostic, sources) for diagnostic in diagnostics]
+
+
 def _diagnostic(data: Mapping[str, Any]) -> Diagnostic:
     """A diagnostic from its ``to_dict``."""
     labels = tuple(Label(Span(**label["span"]), label["text"]) for label in data["labels"])
@@ -391,7 +398,7 @@ def derivations(model: str | os.PathLike[str], *, dtype: str | None = None, size
     from .passes import BEFORE, apply
 
     result = compile_model(model, dtype=dtype, sizes=sizes, stop_after="graph")
-    linear = {*LEAVES, "add", "sub", "mul", "neg"}  # whose derivatives need no explanation
+    linear = {*LEAVES, "add", "sub", "mul", "neg", "diff"}  # whose derivatives need no explanation
     found: dict[Any, tuple[str, str, list[Span]]] = {}
     for eqn in apply(BEFORE, result.value.graph).eqns:
         if isinstance(eqn, Eqn) and not is_drawn(eqn.body) and any(node.op not in linear for node in walk(eqn.body)):
@@ -462,8 +469,8 @@ def _obtain(job: Job) -> tuple[cache.Entry, bool]:
     if job.backend == "cython":
         _prepare(job.source.text)
     tools = recall.tools_for(job.optimize, job.march, job.threads) if job.backend == "cython" else None
-    shown, text = job.source.name, job.source.text
-    front_key = recall.front_key(job.name, job.dtype, job.sizes, job.backend, job.checked, tools, shown, text, job.profiled)
+    name, text = job.source.name, job.source.text
+    front_key = recall.front_key(job.name, job.dtype, job.sizes, job.backend, job.checked, tools, name, text, job.profiled)
     entry = _from_cache(job, front_key)
     if entry is not None:
         tell(DEBUG, "cache", "%s is found in %s", job.source.name, entry.folder)
@@ -483,7 +490,8 @@ def _obtain(job: Job) -> tuple[cache.Entry, bool]:
             entry = _build(job, job.values[STAGE_NAMES[-1]], tools, making)
         tell(INFO, "compile", "%s became %s in %.2f s", job.source.name, entry.folder, time.monotonic() - started)
         found = [d.to_dict() for d in job.diagnostics]
-        cache.keep_front(front_key, cache.Front(entry.key, tuple(sorted(job.hashes.items())), {"diagnostics": found}))
+        about = {"diagnostics": found, "shown": shown(job.diagnostics, job.sources)}
+        cache.keep_front(front_key, cache.Front(entry.key, tuple(sorted(job.hashes.items())), about))
     return entry, False
 
 

@@ -154,7 +154,7 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
             #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
             for j in range(10):
                 p[10*n + j] = p_t1_exp[10*n_in + j]/p_t1_sum[n_in]
-                p_kept[10*n + j] = p[10*n + j]
+                p_kept[10*n + j] = p[10*n + j]  # kept for the backward pass
         # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         # examples/linear_softmax.gw:10   output p = softmax(scores)
         #     in softmax_cross_entropy

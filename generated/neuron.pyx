@@ -33,7 +33,7 @@ cdef void forward(read x, read theta, write f, write kept) noexcept nogil:
     # examples/neuron.gw:4   output f = 1 / (1 + exp(-(w[0]*x[0] + w[1]*x[1] + w[2])))
     #     1 / (1 + exp(-(w[0] * x[0] + w[1] * x[1] + w[2]))) is sigmoid(f_t9)
     f[0] = sigmoid(w[0]*x[0] + w[1]*x[1] + w[2])
-    f_kept[0] = f[0]
+    f_kept[0] = f[0]  # kept for the backward pass
 
 
 cdef void backward(read x, read theta, read upstream_f, write grad, write d_x, read kept) noexcept nogil:

@@ -73,7 +73,7 @@ cdef void forward(read x, indices y, read theta, read hyper, write s, write loss
         # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
         loss_t1 += L
         for j in range(10):
-            s_kept[10*n + j] = s[10*n + j]
+            s_kept[10*n + j] = s[10*n + j]  # kept for the backward pass
     loss_t4 = 0
     for j in range(64):
         loss_t4 += short_squares(W + 10*j, 10)

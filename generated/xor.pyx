@@ -121,7 +121,7 @@ cdef void _forward_part1(read x, read y, read W1, read b1, read W2, read b2, wri
             # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
             #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2
             loss_t2_block[n_in] = softplus(-absolute(p_t2[n_in])) + (maximum(p_t2[n_in], 0) - y[n]*p_t2[n_in])
-            p_kept[n] = p[n]
+            p_kept[n] = p[n]  # kept for the backward pass
         for n_in in range(n_count):
             loss_t2 += loss_t2_block[n_in]
     sums[0] = loss_t2
@@ -168,6 +168,7 @@ cdef void backward(read x, read y, read theta, write grad, read kept, write work
     cdef write d_h_t2 = work
     cdef real d_p_t2, d_h
     cdef Py_ssize_t j, n, k
+    # d_b1, d_W2 and d_b2 are added up from 0
     for j in range(17):
         grad[16 + j] = 0
     for n in range(N):
@@ -209,6 +210,7 @@ cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N
     cdef double loss_t2
     cdef Py_ssize_t j, n, n_start, n_count, n_in, k
     few(N, 1, 4, 8)
+    # d_W1, d_b1, d_W2 and d_b2 are added up from 0
     for j in range(33):
         grad[j] = 0
     # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))

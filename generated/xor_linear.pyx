@@ -89,7 +89,7 @@ cdef void _forward_part1(read x, read y, read w, read b, write p, write p_kept, 
         # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
         #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2
         loss_t2 += softplus(-absolute(p_t2)) + (maximum(p_t2, 0) - y[n]*p_t2)
-        p_kept[n] = p[n]
+        p_kept[n] = p[n]  # kept for the backward pass
     sums[0] = loss_t2
 
 
@@ -128,6 +128,7 @@ cdef void backward(read x, read y, write grad, read kept, Py_ssize_t N) noexcept
     cdef read p = kept
     cdef real d_p_t2
     cdef Py_ssize_t j, n
+    # d_w and d_b are added up from 0
     for j in range(3):
         grad[j] = 0
     for n in range(N):
@@ -151,6 +152,7 @@ cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N
     cdef double loss_t2
     cdef Py_ssize_t j, n
     few(N, 1)
+    # d_w and d_b are added up from 0
     for j in range(3):
         grad[j] = 0
     # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         DtypeError,
         GradwrightError,
         MissingError,
+        ModelWarning,
         NotFiniteError,
         RangeError,
         ShapeError,
@@ -36,7 +37,7 @@ _PLACES = {
     "data": ("read_data", "write_data"),
     "callbacks": ("EarlyStopping", "Every", "Info"),
     "errors": ("ArgumentError", "CheckpointError", "CheckpointWriteError", "DtypeError", "GradwrightError", "MissingError",
-               "NotFiniteError", "RangeError", "ShapeError", "StateError"),
+               "ModelWarning", "NotFiniteError", "RangeError", "ShapeError", "StateError"),
     "history": ("History",),
     "interchange": ("load_state_dict",),
     "loading": ("load",),
@@ -51,9 +52,9 @@ _MODULES = ("callbacks", "checking", "checkpoints", "data", "errors", "history",
 __all__ = [
     "SGD", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "ArgumentError", "Bound", "Checkpoint", "CheckpointError",
     "CheckpointWriteError", "Constant", "Cosine", "DtypeError", "EarlyStopping", "Every", "Exponential", "GradwrightError",
-    "History", "Info", "Lion", "MissingError", "NAdam", "NotFiniteError", "OneCycle", "Optimizer", "RAdam", "RMSProp",
-    "RangeError", "ReduceOnPlateau", "Schedule", "ShapeError", "StateError", "Step", "bench", "bind", "fit", "gradcheck",
-    "load", "load_state_dict", "read_data", "sample_inputs", "step", "write_data",
+    "History", "Info", "Lion", "MissingError", "ModelWarning", "NAdam", "NotFiniteError", "OneCycle", "Optimizer", "RAdam",
+    "RMSProp", "RangeError", "ReduceOnPlateau", "Schedule", "ShapeError", "StateError", "Step", "bench", "bind", "fit",
+    "gradcheck", "load", "load_state_dict", "read_data", "sample_inputs", "step", "write_data",
 ]
 
 

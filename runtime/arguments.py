@@ -111,8 +111,10 @@ def _element(name: str, where: tuple[int, ...]) -> str:
 def _index(name: str, value: Any) -> Array:
     array = _array(name, value)
     if array.dtype.kind not in "iub" and not (array.size == 0 and not isinstance(value, np.ndarray)):
-        raise _error("DtypeError", f"{name}: expected integers, got dtype {array.dtype}"
-                     + (f"; {name}.astype(int), if they are whole numbers" if array.dtype.kind == "f" else ""))
+        hint = f"; {name}.astype(int), if they are whole numbers" if array.dtype.kind == "f" else ""
+        if hint and array.ndim > 1 and (np.count_nonzero(array, axis=-1) == 1).all() and (array.sum(axis=-1) == 1).all():
+            hint = f"; its rows are one-hot: {name}.argmax(axis=-1)"
+        raise _error("DtypeError", f"{name}: expected integers, got dtype {array.dtype}{hint}")
     if array.dtype.kind == "u" and array.size and int(array.max()) > np.iinfo(INT).max:
         raise _error("RangeError", f"{name}: index {int(array.max())} is out of range")
     return _converted(name, array, INT)

@@ -24,7 +24,7 @@ from .arguments import (
     _shaped,
     _whole,
 )
-from .handed import _Hand, _place
+from .handed import _at_once, _Hand, _place
 from .named import Gradients, Outputs, Params
 
 _empty = np.empty
@@ -94,6 +94,7 @@ class _Plan:
         outs = [slot for slot, _, _ in self.results]
         self.outs = [(name, "bool" if o.get("kind") == "bool" else "array" if o["shape"] else "scalar", outs.index(f"out:{name}"))
                      for name, o in outputs.items() if f"out:{name}" in outs]
+        self.places = {name: place for name, kind, place in self.outs if kind == "array"}
         pool = [f"in:{name}" for name in needs.names] + fixed + [f"up:{up[0]}" for up in self.ups] + [r[0] for r in self.results]
         pool += ["rule"] if "rule" in kernel["slots"] else []
         places = [pool.index(slot) for slot in kernel["slots"]]
@@ -138,6 +139,7 @@ class Engine:
         self.match: Any = module.get("_match")
         self.mark: Any = module.get("_mark", _crc)
         self.place: Any = module.get("_place", _place)
+        self.fits: Any = module.get("_fits")
         self.module = module
         self.pool: list[dict[str, Any]] = []        # workspaces of the pure functions
         self.trained = [p for p in spec["params"] if not p["frozen"]]
@@ -177,6 +179,10 @@ class Engine:
         self.targets = [self._target(target) for target in spec["targets"]] if self.backward else []
         loss = [t for t in self.targets if t[0] == spec["loss"]]
         self.top = loss[0] if loss else self.targets[0] if len(self.targets) == 1 else None
+        self.laid: Any = None       # what `_at_once` knows of gradients, where all are of one target
+        if self.top is not None and len(self.targets) == 1:
+            _, flat, layout, placed = self.top
+            self.laid = flat, layout, {name: place for name, place in placed if place is not None}
         scalars = self.backward is not None and not any(shape for _, shape in self.backward.ups)
         self.ones = tuple([np.ones((), self.real) for _ in self.backward.ups]) if self.backward and scalars else None
 
@@ -200,6 +206,11 @@ class Engine:
         return target["name"], flat, layout, arrays
 
     # -- a call's arguments
+
+    def by_name(self, call: str) -> Exception:
+        """The error of a call whose inputs have no names."""
+        wanted = ", ".join(f"{name}=..." for name in self.full.names)
+        return _error("ArgumentError", f"{call} takes its inputs by name: {call}({wanted})")
 
     def take(self, needs: _Needs, plan: _Plan, given: dict[str, Any], hyper: Array) -> Any:
         """(arrays, sizes, hyper) for a call with these keywords."""
@@ -393,6 +404,9 @@ class Engine:
             self.reserve(spaces, sizes)
         if out is None:
             return self.outputs(plan, self.call(plan, arrays, sizes, vectors, spaces, ()))
+        quick = _at_once(self, plan, sizes, (*arrays, *vectors[:2], *vectors[3:4]), out, None)
+        if quick is not None:
+            return self.outputs(plan, self.call(plan, arrays, sizes, vectors, spaces, (), quick[0]))
         hand = _Hand(self, plan, sizes, arrays, vectors, ())
         hand.outputs("out", out)
         hand.check()
@@ -413,6 +427,10 @@ class Engine:
         ups = self.upstreams(upstream, sizes)
         if out is None:
             return self.gradients(self.adjoints(plan, arrays, sizes, vectors, ups, spaces))
+        read = *arrays, *vectors[:2], *vectors[3:4], *(ups.values() if ups else ())
+        quick = _at_once(self, plan, sizes, read, None, out)
+        if quick is not None:
+            return self.gradients(self.adjoints(plan, arrays, sizes, vectors, ups, spaces, quick[0]), quick[1])
         hand = _Hand(self, plan, sizes, arrays, vectors, ups)
         hand.gradients("out", out)
         hand.check()
@@ -477,6 +495,18 @@ class Engine:
         if spaces.get("sizes") != sizes:
             self.reserve(spaces, sizes)
         first = self.forward if self.both is None else self.both
+        read = *arrays, *vectors[:2], *vectors[3:4], *(ups.values() if ups else ())
+        if self.both is not None:
+            quick = _at_once(self, first, sizes, read, *out)
+            if quick is not None:
+                results = self.adjoints(first, arrays, sizes, vectors, ups, spaces, quick[0])
+                return self.outputs(first, results), *self.gradients(results[len(results) - len(backward.results):], quick[1])
+        else:
+            quick = _at_once(self, first, sizes, read, out[0], None)
+            later = quick and _at_once(self, backward, sizes, (*read, *(a for a in quick[0] if a is not None)), None, out[1])
+            if quick is not None and later is not None:
+                results, adjoints = self.in_turn(arrays, sizes, vectors, ups, spaces, quick[0], later[0])
+                return self.outputs(first, results), *self.gradients(adjoints, later[1])
         hand = _Hand(self, first, sizes, arrays, vectors, ups)
         other = hand if self.both is not None else _Hand(self, backward, sizes, arrays, vectors, ups, hand)
         hand.outputs("out[0]", out[0])
@@ -485,15 +515,21 @@ class Engine:
         if other is hand:
             results = self.adjoints(first, arrays, sizes, vectors, ups, spaces, tuple(hand.into))
             return hand.filled(results, self.outputs(first, results)), *hand.found(results)
-        try:        # before the first of the two writes anything
-            into = self.made(backward, sizes, other.into)
-        except MemoryError as error:
-            raise self.too_big(sizes, error) from error
-        results = self.call(first, arrays, sizes, vectors, spaces, (), tuple(hand.into))
-        adjoints = self.adjoints(backward, arrays, sizes, vectors, ups, spaces, into)
+        results, adjoints = self.in_turn(arrays, sizes, vectors, ups, spaces, tuple(hand.into), tuple(other.into))
         return hand.filled(results, self.outputs(first, results)), *other.found(adjoints)
 
-    def gradients(self, results: list[Array]) -> tuple[Array | None, Gradients]:
+    def in_turn(self, arrays: Any, sizes: tuple[int, ...], vectors: Any, ups: Any, spaces: dict[str, Any], outs: Any,
+                slopes: Any) -> tuple[Any, Any]:
+        """What `forward` and then `backward` fill, these arrays among it."""
+        backward = self.differentiable()
+        try:        # before the first of the two writes anything
+            into = self.made(backward, sizes, slopes)
+        except MemoryError as error:
+            raise self.too_big(sizes, error) from error
+        results = self.call(self.forward, arrays, sizes, vectors, spaces, (), outs)
+        return results, self.adjoints(backward, arrays, sizes, vectors, ups, spaces, into)
+
+    def gradients(self, results: list[Array], views: Any = ()) -> tuple[Array | None, Gradients]:
         found = self.top
         top = self.named(found, results) if found is not None else Gradients({}, {}, None)
         if len(self.targets) > 1:
@@ -501,6 +537,7 @@ class Engine:
                 if target is not found:
                     top.__dict__[" layout"] = {**top.__dict__[" layout"], target[0]: None}
                     top.__dict__[target[0]] = self.named(target, results)
+        top.__dict__.update(views)      # of an earlier gradient that is filled again
         return results[found[1]] if found is not None and found[1] is not None else None, top
 
     def named(self, target: Any, results: Any) -> Gradients:

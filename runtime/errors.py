@@ -42,3 +42,7 @@ class CheckpointWriteError(CheckpointError, OSError):
 
 class NotFiniteError(GradwrightError, FloatingPointError):
     """A module compiled with `checked` computed a NaN or an infinity. The message names the line of the model."""
+
+
+class ModelWarning(UserWarning):
+    """What `load` finds legal and hardly meant in a model: the text shows the line."""

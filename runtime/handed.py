@@ -21,7 +21,7 @@ class _Hand:
         self.into: list[Array | None] = [None] * len(plan.results)
         self.shown: dict[str | None, dict[str, Array]] = {None: {}}     # by target, under None the outputs
         self.later: list[tuple[Array, int, int | None, int | None]] = []        # what is copied, from which part of a result
-        self.straight = "_LOOKS" not in engine.module       # a checked module may find that there is no result
+        self.straight = "_LOOKS" not in engine.module       # as in `_at_once`
         self.taken: list[tuple[int, int, str]] = [] if other is None else other.taken
         self.read = [(f"the input {name}", array) for name, array in zip(plan.needs.names, arrays, strict=True)]
         self.read += zip(("the parameters", "the frozen parameters"), vectors[:2], strict=True)
@@ -160,6 +160,53 @@ class _Hand:
             own = top if target is self.engine.top else top.__dict__[target[0]]
             own.__dict__.update(self.shown.get(target[0], {}))
         return flat, top
+
+
+def _at_once(engine: Any, plan: Any, sizes: tuple[int, ...], read: Any, out: Any, slopes: Any) -> Any:
+    """(arrays for what the kernel fills, views of earlier gradients), where what is handed in is plain: arrays by name in a dict
+    or in an earlier result, which need no copy. Else None, and `_Hand` looks closer."""
+    if engine.fits is None or plan.code is None or "_LOOKS" in engine.module:     # a checked module may have no result
+        return None
+    into: list[Array | None] = [None] * len(plan.results)
+    views: dict[str, Array] = {}
+    if out is not None:
+        if type(out) is not Outputs and type(out) is not dict:
+            return None
+        for name, value in (out if type(out) is dict else out.__dict__).items():
+            if isinstance(value, np.ndarray):
+                place = plan.places.get(name)
+                if place is None:
+                    return None
+                into[place] = value
+            elif type(out) is dict and value is not None:
+                return None
+    if slopes is not None:
+        if engine.laid is None:
+            return None
+        flat, layout, arrays = engine.laid
+        first = len(plan.results) - len(engine.backward.results)
+        earlier = type(slopes) is Gradients
+        if (not earlier and type(slopes) is not dict) or (earlier and slopes.__dict__[" layout"] is not layout):
+            return None
+        given = slopes.__dict__ if earlier else slopes
+        whole = given[" flat"] if earlier else None
+        if whole is not None and flat is not None:
+            into[first + flat] = whole
+        for name, value in given.items():
+            if name[:1] == " " or value is None or (earlier and not isinstance(value, np.ndarray)):
+                continue
+            if not isinstance(value, np.ndarray):
+                return None
+            if name in arrays and value.ndim:
+                into[first + arrays[name]] = value
+                continue
+            start, _, shape = layout.get(name) or (None, None, None)
+            if whole is None or start is None or engine.place(value) != engine.place(whole) + start * whole.itemsize \
+                    or value.shape != shape:
+                return None
+            views[name] = value
+    taken = tuple(into)
+    return (taken, views) if engine.fits(taken, plan.code, sizes, read) else None
 
 
 def _place(array: Array) -> int:

@@ -45,15 +45,26 @@ def _part(right: Array, *given: Array) -> float:
     return float(np.mean(right))
 
 
+def _one_hot(labels: Array) -> bool:
+    """Whether each row has a single 1 and nothing else but 0."""
+    return bool(labels.size) and bool(np.isin(labels, (0, 1)).all()) and bool((labels.sum(axis=-1) == 1).all())
+
+
 def accuracy(scores: Any, labels: Any) -> float:
-    """The part that is right. Scores [N, C] with labels [N], or probabilities of the shape of labels that are 0 or 1. NaN where
-    a number is NaN, or where there are none."""
+    """The part that is right: of scores [N, C] with labels [N], or with labels [N, C] that have one 1 in each row and else 0,
+    the rows whose highest score is that of the label; else each number by itself, with labels of the same shape that are
+    0 or 1 (or -1 or 1). Then a probability says 1 above one half. Numbers of which some are no probabilities, below 0 or above 1,
+    are scores, which say so above 0, as they do beside labels of -1. NaN where a number is NaN, or where there are none."""
     scores, labels = _numbers("scores", scores), _numbers("labels", labels)
     if scores.ndim == labels.ndim + 1 and scores.shape[:-1] == labels.shape:
         chosen = _classes(scores, labels)
         return _part(np.argmax(scores, axis=-1) == chosen if chosen.size else chosen, scores)
     if scores.shape == labels.shape:
-        return _part((scores > 0.5) == (labels > 0.5), scores, labels)
+        if labels.ndim > 1 and labels.shape[-1] > 1 and _one_hot(labels):
+            return _part(np.argmax(scores, axis=-1) == np.argmax(labels, axis=-1), scores)
+        among = np.concatenate([scores.ravel(), labels.ravel()])
+        limit = 0.0 if among.size and (among.min() < 0 or among.max() > 1) else 0.5
+        return _part((scores > limit) == (labels > 0.5), scores, labels)
     raise ShapeError(f"accuracy: scores {scores.shape} do not fit labels {labels.shape}")
 
 

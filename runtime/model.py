@@ -212,9 +212,11 @@ class Model:
             raise _error("StateError", "no gradient is kept: call backward() or value_and_grad() first (fit and step keep none)")
         return self._grad
 
-    def forward(self, /, **inputs: Any) -> Outputs:
+    def forward(self, /, *unnamed: Any, **inputs: Any) -> Outputs:
         """The outputs, and the loss if there is one, by name; keeps what backward() needs. `out`: arrays to fill, by name."""
         engine = self.engine
+        if unnamed:
+            raise engine.by_name("forward")
         self._last = None
         out = inputs.pop("out") if "out" in inputs and "out" in engine.words else None
         inputs, lasting = engine.lasts(inputs, self._state, self._random) if engine.lasting else (inputs, ())
@@ -261,9 +263,11 @@ class Model:
             out, self._grad, named = engine.value_and_grad(arrays, sizes, vectors, upstream, self._spaces, into)
         return out, named
 
-    def predict(self, /, **inputs: Any) -> Outputs:
+    def predict(self, /, *unnamed: Any, **inputs: Any) -> Outputs:
         """The outputs without the loss, from only the inputs that they need. `out`: arrays to fill, by name."""
         engine = self.engine
+        if unnamed:
+            raise engine.by_name("predict")
         out = inputs.pop("out") if "out" in inputs and "out" in engine.words else None
         plan = engine.prediction(inputs) if engine.training else engine.predict
         inputs, lasting = engine.lasts(inputs, self._state, self._random) if engine.lasting else (inputs, ())
@@ -281,8 +285,11 @@ class Model:
         last of them. `run.inputs` are the arrays that are bound: one of the model's type is bound itself, of another a copy."""
         return _training().bind(self, optimizer, inputs)
 
-    def fit(self, data: Any, optimizer: Any = None, **options: Any) -> Any:
+    def fit(self, data: Any = None, optimizer: Any = None, **options: Any) -> Any:
         """Train on `data`, a dict of arrays by input name: see gradwright.runtime.training.fit for epochs, batch_size, ..."""
+        if data is None:
+            inputs = ", ".join(f'"{name}": {name}' for name in self.engine.full.names)
+            raise _error("ArgumentError", f"fit takes its data as a dict of arrays by input name: fit({{{inputs}}}, ...)")
         return _training().fit(self, data, optimizer, **options)
 
     def save(self, path: Any, **options: Any) -> None:

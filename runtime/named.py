@@ -55,6 +55,19 @@ class Named:
     def keys(self) -> list[str]:
         return _names(self)
 
+    def __deepcopy__(self, memo: Any) -> "Named":
+        from copy import deepcopy
+        return again(type(self).__name__, deepcopy(self._asdict(), memo))
+
+    def __reduce__(self) -> Any:
+        """Pickled by its values. A compiled module has this class for itself, which another process need not have loaded."""
+        from types import SimpleNamespace
+        try:
+            from gradwright.runtime import named
+        except ImportError:     # a module that travelled alone
+            return SimpleNamespace, (), self._asdict()
+        return named.again, (type(self).__name__, self._asdict())
+
     def _asdict(self) -> dict[str, Any]:
         return {name: self[name] for name in _names(self)}
 
@@ -190,6 +203,13 @@ class Generator:
 
     def __repr__(self) -> str:
         return f"Generator(seed={self.seed}, counter={self.counter})"
+
+
+def again(kind: str, values: dict[str, Any]) -> Named:
+    """What was pickled: results as results, anything else as values by name that belong to no model."""
+    found: Named = object.__new__({"Outputs": Outputs, "Gradients": Gradients, "Params": Params}.get(kind, Named))
+    found.__dict__.update(values)
+    return found
 
 
 class Hypers(Named):

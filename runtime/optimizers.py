@@ -34,6 +34,8 @@ class Optimizer:
             hypers["lr"] = self.schedule.lr
         self.hypers = {key: _checked(name, key, value) for key, value in hypers.items()}
         for pattern, numbers in (groups or {}).items():
+            if not isinstance(numbers, Mapping):
+                raise ArgumentError(f"groups: {pattern}: expected numbers by name, as {{'weight_decay': 0}}, got {numbers!r}")
             self.groups[pattern] = {key: _checked(name, key, value) for key, value in numbers.items()}
 
     def __repr__(self) -> str:
@@ -158,10 +160,14 @@ def resolve(spec: Mapping[str, Any], wanted: Any) -> Optimizer:
     if wanted.name not in updates:
         raise ArgumentError(f"{spec['name']} has no update called {wanted.name!r}{_meant(wanted.name, updates)}")
     known = dict(updates[wanted.name]["hypers"])
-    for hypers in (wanted.hypers, *wanted.groups.values()):
-        for key, value in hypers.items():
-            if key not in known and value != 0:
-                raise ArgumentError(f"{wanted.name} takes no {key!r}{_meant(key, known)}")
+    for key, value in wanted.hypers.items():
+        # a rule of one's own that is called like a handle need not have what the handle leaves at 0
+        if key not in known and (value != 0 or type(wanted) is Optimizer):
+            raise ArgumentError(f"{wanted.name} takes no {key!r}{_meant(key, known)}")
+    for pattern, group in wanted.groups.items():
+        for key in group:
+            if key not in known:
+                raise ArgumentError(f"groups: {pattern}: {wanted.name} takes no {key!r}{_meant(key, known)}")
     if wanted.schedule is not None and "lr" not in known:
         raise ArgumentError(f"{wanted.name} has no lr that a schedule could change")
     for pattern in wanted.groups:

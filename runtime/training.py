@@ -168,6 +168,34 @@ class Bound:
         return self._again(count)
 
 
+def _tell_lost(history: History) -> None:
+    """Warn of a run that ended without a number for its loss, where the caller stands."""
+    losses = history.loss
+    if not losses.size or np.isfinite(losses[-1]):
+        return
+    import warnings
+    first = int(np.flatnonzero(np.isfinite(losses))[-1]) + 1 if np.isfinite(losses).any() else 0
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith("gradwright."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(f"the loss is {losses[-1]} since epoch {first + 1}: the learning rate may be too large, or the data hold NaN; "
+                  "the error of a module that is compiled as checked names the line where it begins", RuntimeWarning, level)
+
+
+def _listeners(callbacks: Any) -> list[Callback]:
+    """The callbacks of a run, before it begins."""
+    try:
+        found = [callbacks] if callable(callbacks) else list(callbacks)
+    except TypeError:
+        raise ArgumentError(f"callbacks: expected functions of an Info, got {callbacks!r}") from None
+    for one in found:
+        if isinstance(one, type):
+            raise ArgumentError(f"callbacks: {one.__name__} is a class; give an object of it: {one.__name__}(...)")
+        if not callable(one):
+            raise ArgumentError(f"callbacks: expected functions of an Info, got {one!r}")
+    return found
+
+
 @_alone
 def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batch_size: int | None = 32, shuffle: bool = True,
         seed: int | None = None, progress: bool | None = None, validation: Any = None, metrics: Any = None,
@@ -219,7 +247,7 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
     trainer = _Trainer(model, optimizer, data if source is None else None, batch_size)
     model._stepper = None
     evaluations = _evaluations(model, data, validation, metrics)
-    listeners: list[Callback] = [callbacks] if callable(callbacks) else list(callbacks)
+    listeners = _listeners(callbacks)
     listeners.sort(key=lambda listener: bool(getattr(listener, "last", False)))
     history = _begin(trainer, before, seed)
     model._run = history, trainer.optimizer.schedule, listeners
@@ -231,6 +259,7 @@ def fit(model: Model, data: Any, optimizer: Any = None, *, epochs: int = 1, batc
         recall(listeners, before.callbacks, history)
     bar = _Bar(progress, int(epochs))
     _Run(model, trainer, source, history, evaluations, listeners, int(epochs), shuffle, clips, accumulate, bar).go()
+    _tell_lost(history)
     return history
 
 

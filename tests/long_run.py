@@ -26,9 +26,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="where to go on with a seed; a multiple of the batch")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after about this long")
-    parser.add_argument("--sizes", type=int, nargs="*", default=[0, 1, 2, 7, 64])
+    parser.add_argument("--sizes", type=int, nargs="*")
     parser.add_argument("--log", type=Path, help="where every difference is written")
+    parser.add_argument("--wide", action="store_true", help="sizes at which products and convolutions take their kernels")
+    parser.add_argument("--level", type=int, help="the C compiler's level; 1 unless told")
     options = parser.parse_args()
+    sizes = options.sizes or ([0, 1, 3, 9, 20] if options.wide else [0, 1, 2, 7, 64])
     report, start, shown = Report(), time.monotonic(), 0
     for first in range(options.first, options.models, BATCH):
         if time.monotonic() - start > options.seconds:
@@ -36,7 +39,8 @@ def main() -> int:
         labels = [f"s{options.seed}_{k}" for k in range(first, min(first + BATCH, options.models))]
         single = (first // BATCH) % 5 == 4  # a fifth in float32
         with tempfile.TemporaryDirectory() as folder:
-            examine([(label, random_program(Random(label))) for label in labels], Path(folder), single, options.sizes, report)
+            made = [(label, random_program(Random(label), wide=options.wide)) for label in labels]
+            examine(made, Path(folder), single, sizes, report, options.level, options.wide)
         if options.log is not None and len(report.wrong) > shown:
             with options.log.open("a", encoding="utf-8") as log:
                 for label, program, wrong in report.wrong[shown:]:

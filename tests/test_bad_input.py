@@ -4,11 +4,19 @@ or a named error of the call."""
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
+from gradwright.compiler.elaborate import elaborate
+from gradwright.compiler.language.parser import parse
+from gradwright.compiler.language.source import Source
+from gradwright.compiler.loops.buffers import lower_all
+from gradwright.compiler.passes.kernels import plan
 from gradwright.runtime import load
 from gradwright.runtime.errors import RangeError
+from support.mistakes import mistaken
 from support.models import elaborated
+from support.programs import random_program
 
 ERRORS = Path(__file__).parent.parent / "compiler" / "language" / "errors"
 HEAD = "use layers\nsize N, T\ninput x[N, 4], z\nindex y[N] < 5\nparam W[4, 3] ~ normal(0, 1)\n"
@@ -97,3 +105,44 @@ FILES = {
 def test_files_that_use_others(uses: str, wanted: list[tuple[str, str, int, str]]) -> None:
     _, found, _ = elaborated(f"{uses}\ninput x\noutput y = x\n", files=FILES)
     assert [(d.code, d.span.file, d.span.line, d.message) for d in found if d.is_error] == wanted
+
+
+def test_what_a_loop_emits_may_be_made_of_what_is_wrong_already() -> None:
+    """It was a KeyError, in place of the error that the user has to see."""
+    head = "input x[3]\nh = log(nothing)\nscan t in range(3):\n    carry s = 0\n"
+    for emitted in ("h", "s * h", "log(h)[0]"):
+        text = f"{head}    emit es = {emitted}\n    s = s + x[t]\noutput s\noutput es\n"
+        model, diagnostics, shown = elaborated(text)
+        assert model is None and [(d.code, d.span.line) for d in diagnostics] == [("E220", 2)], shown
+    loop = "    scan k in range(2):\n        carry c = 0\n        c = c + 1\n        emit cs = h\n"
+    inner = f"{head}{loop}    s = s + sum(cs)\noutput s\n"
+    assert [(d.code, d.span.line) for d in elaborated(inner)[1]] == [("E220", 2)]
+
+
+def no_mistake_is_a_fault_of_ours(first: int, count: int) -> int:
+    """Each is told, or is another model that can be planned."""
+    legal = 0
+    for k in range(first, first + count):
+        rng = Random(f"mistakes_{k}")
+        program = random_program(rng, steps=4)
+        text = mistaken(program.text, rng)
+        tree, found = parse(Source("model.gw", text))
+        files = {name: Source(name, other) for name, other in program.files}
+        assert tree is not None
+        model, more = elaborate(tree, read=files.get)
+        if model is not None and not found:
+            legal += 1
+            lower_all(plan(model).kernels)
+        else:
+            assert any(d.is_error for d in (*found, *more)), text
+    return legal
+
+
+def test_random_mistakes_are_told() -> None:
+    assert no_mistake_is_a_fault_of_ours(0, 60) > 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [100, 400])
+def test_more_random_mistakes_are_told(first: int) -> None:
+    assert no_mistake_is_a_fault_of_ours(first, 300) > 20

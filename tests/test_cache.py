@@ -21,7 +21,7 @@ from gradwright.compiler.build import cache, toolchain
 from gradwright.compiler.build.compile import suffix
 from gradwright.compiler.build.options import DiskError, OptionError
 from gradwright.compiler.build.toolchain import BuildError, ToolchainError
-from gradwright.runtime import load
+from gradwright.runtime import ModelWarning, load
 from support.caches import own_place
 
 GATE = "input x\nparam w = 3\noutput f = tanh(w * x)\n"
@@ -524,6 +524,16 @@ def test_a_cache_miss_says_why(caplog: pytest.LogCaptureFixture, capfd: pytest.C
     load("gate.gw", backend="numpy")
     assert ("DEBUG", f"{entry.path('gate.py')} is not what was put there: it is built again") in told("cache")
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("backend", ["numpy", "cython"])
+def test_loading_warns_each_time_at_the_line_that_loads(backend: str, own_cache: Path) -> None:
+    text = "size N\ninput x[N, 2], y[N]\nparam W[2, 1] = 0\nminimize mse(x @ W, y)\n"
+    for _ in range(2):  # compiled, and found again
+        with pytest.warns(ModelWarning, match="takes all pairs of their elements") as found:
+            load(text, name="pairs", backend=backend)
+        assert [w.filename for w in found] == [__file__]
+        assert "4 | minimize mse(x @ W, y)" in str(found[0].message)
 
 
 def test_nothing_is_printed_where_nobody_listens() -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from gradwright.compiler.driver import compile_model
 from gradwright.runtime import SGD, load
 
 
@@ -76,3 +77,39 @@ def at(owner: Any, path: str) -> Any:
     for name in path.split("."):
         owner = getattr(owner, name)
     return owner
+
+
+POOLED = """
+use    layers
+size   N, Y = 9, X = 8
+input  x[N, 2, Y, X]
+h = x |> conv2d(24, kernel=3, pad=1) as c |> tanh |> max_pool2d({size}, stride={stride}, pad={pad})
+output y = h
+minimize sum(sin(y) * y)
+"""
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("size", "stride", "pad"), [(3, 2, 1), (2, 2, 1), (3, 1, 1), (4, 3, 2), (3, 3, 0)])
+def test_pools_with_places_outside(size: int, stride: int, pad: int) -> None:
+    torch = pytest.importorskip("torch")
+    model = load(POOLED.format(size=size, stride=stride, pad=pad), name=f"pooled_{size}{stride}{pad}").Model(seed=0)
+    x = np.random.default_rng(0).normal(size=(3, 2, 9, 8))
+    outputs, gradients = model.value_and_grad(x=x)
+    weights = {name: torch.tensor(np.array(at(model.params, name)), requires_grad=True) for name in ("c.W", "c.b")}
+    images = torch.tanh(torch.nn.functional.conv2d(torch.tensor(x), weights["c.W"], weights["c.b"], padding=1))
+    pooled = torch.nn.functional.max_pool2d(images, size, stride, pad)
+    loss = (torch.sin(pooled) * pooled).sum()
+    loss.backward()
+    np.testing.assert_allclose(outputs.y, pooled.detach().numpy(), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(outputs.loss, loss.item(), rtol=1e-12)
+    for name, weight in weights.items():
+        np.testing.assert_allclose(at(gradients, name), weight.grad.numpy(), rtol=1e-9, atol=1e-11)
+
+
+def test_a_pool_with_places_outside_has_no_branch() -> None:
+    """A look at each place, inside the loop along the channels, would leave it without vectors."""
+    made = compile_model(POOLED.format(size=3, stride=2, pad=1), stop_after="cython", name="pooled").value
+    code = str(next(iter(made.values())))
+    assert "framed(" in code
+    assert "if 0 <=" not in code

@@ -335,3 +335,9 @@ def test_an_argument_is_named_without_a_line_of_the_model() -> None:
         with pytest.raises(TypeError, match=r"^sizes: H is .*, which is no whole number$"):
             load(text, sizes={"H": wrong})
     assert load(text, sizes={"H": np.int64(3)}, backend="numpy").Model().predict(x=np.ones((2, 3))).f == 6
+
+
+@pytest.mark.parametrize("line", ["param a = 1, b = 2", "param a[2] = 1, b[2]", "param a[2] ~ normal(0, 1), b[2] = 0"])
+def test_params_on_one_line_are_one_error(line: str) -> None:
+    found, _ = check(line + "\noutput y = sum(a*b)\n")
+    assert [(d.code, d.span.line, d.message) for d in found] == [("E101", 1, "a `param` statement declares one parameter")]

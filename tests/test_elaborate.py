@@ -18,6 +18,7 @@ from gradwright.compiler.graph.ir import Eqn, Init
 from gradwright.compiler.graph.shapes import shape_of
 from gradwright.compiler.language import syntax
 from gradwright.compiler.language.source import Source, Span
+from gradwright.compiler.library import definitions, functions
 from scipy import special
 from support.models import build, elaborated, errors, values, warnings
 
@@ -591,6 +592,27 @@ def test_lints() -> None:
     ] == [("W304", 6)]
 
 
+@pytest.mark.parametrize(
+    "line, warns",
+    [
+        ("minimize mse(x @ W, y)", True),
+        ("minimize mean(huber(y, x @ W))", True),
+        ("minimize mean((x @ W - y)**2)", True),
+        ("minimize mean(binary_cross_entropy(sigmoid(x @ W), y))", True),
+        ("minimize mse((x @ W)[:, 0], y)", False),
+        ("minimize mse(x @ W, y[:, None])", False),
+        ("minimize mse(x @ W, 0)", False),
+        ("minimize mean(huber((x @ W)[:, :, None], y[None, None, :]))", False),
+        ("minimize mean((y[:, None] - y) * (x @ W))", False),
+        ("minimize mean((x - mean(x, axis=0)) @ W) + mean(y)", False),
+        ("minimize mean(((x @ W) - z)**2) + mean(y)", False),  # all pairs of two sorts of things
+    ],
+)
+def test_a_column_beside_a_vector_is_hardly_meant(line: str, warns: bool) -> None:
+    text = "size N, M\ninput x[N, 3], y[N], z[M]\nparam W[3, 1] ~ normal(0, 1)\n" + line
+    assert [w[:2] for w in warnings(text) if w[0] != "W303"] == ([("W307", 4)] if warns else [])
+
+
 @pytest.mark.parametrize("between, warns", [(2, False), (3, True), (9, True)])
 @pytest.mark.parametrize("formula", ["x @ A @ B", "(B.T @ (A.T @ x.T)).T", "2 * (x @ A) @ B + 1"])
 def test_a_factorisation_of_low_rank_is_meant(formula: str, between: int, warns: bool) -> None:
@@ -648,3 +670,17 @@ def test_a_used_file_does_not_see_the_models_functions() -> None:
     model = build(text, files=files)
     assert [repr(e.body) for e in model.graph.eqns if isinstance(e, Eqn)] == ["where($0 <= 0, 0, $0) + 1", "100 * $0"]
     assert errors('use "a.gw"\nuse "b.gw"\ninput x\noutput f = g(x)', files=files)[0][:2] == ("E221", 2)
+
+
+def test_functions_of_the_library_are_found_without_parsing_it() -> None:
+    assert functions() == {name: file for file in ("functions", "activations", "losses") for name in definitions(file)}
+
+
+@pytest.mark.parametrize(
+    "line, warns",
+    [("y = conv2d(x, 2, kernel=5)", True), ("y = max_pool2d(x, 5)", True), ("y = x[:, :, 2:2]", True),
+     ("y = conv2d(x, 2, kernel=5, pad=1)", False), ("y = concat(zeros(0), x[0, 0, 0])", False)],
+)  # fmt: skip
+def test_an_array_without_elements_is_hardly_meant(line: str, warns: bool) -> None:
+    text = f"use layers\nsize N\ninput x[N, 1, 4, 4]\n{line}\noutput s = sum(y)\n"
+    assert [w[:2] for w in warnings(text)] == ([("W308", 4)] if warns else [])

@@ -69,6 +69,12 @@ MODELS = {
     "two embeddings with a penalty": "size N\nindex k[N] < 50\nindex m[N] < 50\nindex y[N] < 10\nparam V[50, 40] ~ normal(0, 1)\n"
     + "param W[40, 10] ~ he_normal\nparam s[50] = 1\nz = V[k] * sin(V[m])\n"
     + "minimize mean(s[k] * softmax_cross_entropy(z @ W, y)) + 0.01 * sum(V**2) with sgd(lr=0.1)\n",
+    "embeddings that multiply each other": "size N\nindex k[N] < 50\nindex m[N] < 60\ninput y[N]\n"
+    + "param V[50, 40] ~ normal(0, 1)\nparam W[60, 40] ~ normal(0, 1)\nparam b[50] = 0\n"
+    + "minimize mse(sum(V[k] * W[m], axis=1) + b[k], y) + 0.01 * mean(sum(V[k]**2, axis=1)) with sgd(lr=0.1)\n",
+    "an embedding with negative samples": "size N\nindex k[N] < 50\nindex m[N] < 50\nindex o[N, 3] < 50\n"
+    + "param V[50, 40] ~ normal(0, 0.1)\nparam W[50, 40] ~ normal(0, 0.1)\ns[n, j] = sum(V[k[n], d] * W[o[n, j], d] for d)\n"
+    + "minimize mean(sum(softplus(s), axis=1) - logsigmoid(sum(V[k] * W[m], axis=1))) with sgd(lr=0.1)\n",
     "parts of a parameter": HEAD + "param W[80, 12] ~ he_normal\nparam b[30] = 0.1\n"
     + "s = x @ W[5:69, 1:11] + tanh(x) @ W[0:64, 0:10] + b[20:30]\n"
     + "minimize mean(softmax_cross_entropy(s, y)) with sgd(lr=0.1)\n",
@@ -147,28 +153,45 @@ def test_the_product_adds_to_the_weights_themselves() -> None:
         assert evaluate(found[name].beta, values) == pytest.approx(1 - 0.5 * (3.0 + decay))
 
 
+def parts_over(nodes: Any, around: tuple[Loop, ...] = ()) -> Any:
+    for node in nodes:
+        if isinstance(node, Loop):
+            yield from parts_over(node.body, (*around, node))
+        elif isinstance(node, Assign):
+            yield node, around
+
+
 def test_a_scatter_adds_to_the_rows_that_occur() -> None:
     """No gradient of the whole embedding is made, zeroed or subtracted: all of it is touched only where there is a decay."""
     text = MODELS["bags of words"].replace("V[50, 40]", "V[500, 40]").replace("k[N, 5] < 50", "k[N, 5] < 500")
+    only_rows(text, {"V": ("k",)})
 
-    def loops(nodes: Any, around: tuple[Loop, ...] = ()) -> Any:
-        for node in nodes:
-            if isinstance(node, Loop):
-                yield from loops(node.body, (*around, node))
-            elif isinstance(node, Assign):
-                yield node, around
 
-    nest = step_of(text)
-    assert not any(s.value.shape == nest_shape(nest, "V") for s in nest.storage if s.value.name not in ("V", "V_next"))
-    whole = [around for node, around in loops(nest.body) if any(loop.extent == nest_shape(nest, "V")[0] for loop in around)]
-    assert len(whole) == 1 and whole[0][0].when is not None
-    model, arrays = load(text).Model(seed=1), data(load(text))
-    before = model.params.V.copy()
+@pytest.mark.parametrize("name", ["embeddings that multiply each other", "an embedding with negative samples"])
+def test_what_is_scattered_to_a_parameter_and_made_of_parameters_adds_to_the_rows_that_occur(name: str) -> None:
+    """It is computed while all rows are what they were, and kept for the rows that occur alone."""
+    text = MODELS[name]
+    for few in ("[50", "[60", "< 50", "< 60"):
+        text = text.replace(few, few + "0")
+    only_rows(text, {"V": ("k",), "W": ("m", "o")})
+
+
+def only_rows(text: str, tables: dict[str, tuple[str, ...]]) -> None:
+    nest, module = step_of(text), load(text)
+    for name in tables:
+        shape = nest_shape(nest, name)
+        kept = [s.value for s in nest.storage if s.value.name not in nest.kernel.over | {v: v for v in nest.kernel.over.values()}]
+        assert not any(value.shape == shape for value in kept)
+        whole = [around for _, around in parts_over(nest.body) if any(loop.extent == shape[0] for loop in around)]
+        assert whole and all(around[0].when is not None for around in whole)
+    model, arrays = module.Model(seed=1), data(module)
+    before = {name: model.params[name].copy() for name in tables}
     model.step(SGD(lr=0.1), **arrays)
-    moved = np.flatnonzero((before != model.params.V).any(axis=1))
-    assert set(moved) == set(arrays["k"].ravel()) and len(moved) < 200
+    for name, by in tables.items():
+        moved = np.flatnonzero((before[name] != model.params[name]).any(axis=1))
+        assert set(moved) == {row for index in by if index in arrays for row in arrays[index].ravel()} and len(moved) < 200
     model.step(SGD(lr=0.1, weight_decay=0.5), **arrays)
-    assert (before != model.params.V).any(axis=1).all()
+    assert all((before[name] != model.params[name]).any(axis=1).all() for name in tables)
 
 
 def nest_shape(nest: Nest, name: str) -> Any:

@@ -317,3 +317,40 @@ def test_a_checked_module_fills_nothing_when_it_finds_something() -> None:
     assert (out["p"] == 9).all() and (out["q"] == 9).all() and into["w"] == 9
     model.predict(x=[1.0, 2.0], out=out)
     assert out["p"].tolist() == [2, 4]
+
+
+def test_earlier_results_and_plain_arrays_are_looked_at_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The long look costs many times what a small kernel takes: it is for what is wrong, for copies, and for scalars."""
+    module = load(TEXT, name="handed")
+    model = module.Model(seed=1)
+    engine = model.engine
+    looks: list[str] = []
+    hand = vars(module)["Model"].forward.__globals__["_Hand"]
+    outputs_of = hand.outputs
+    monkeypatch.setattr(hand, "outputs", lambda self, path, out: (looks.append(path), outputs_of(self, path, out))[1])
+    assert engine.fits is not None
+    out, g = model.value_and_grad(x=X, y=Y)
+    views = g.W, g.v
+    wanted, slopes = bits(out), bits(g)
+    for given in ((out, g), (out, None), (None, g), ({"p": np.empty(6)}, {"x": np.empty((6, 3))}), ({}, {})):
+        got, found = model.value_and_grad(x=X, y=Y, out=given)
+        if given[0] is out and "up" in out:
+            looks.clear()  # of booleans there are copies
+        assert bits(got) == wanted and bits(found) == slopes
+        if given[1] is g:
+            assert found.W is views[0] and found.v is views[1] and found.x is g.x
+    assert model.predict(x=X, out={"p": out.p}).p is out.p
+    assert looks == [], "plain arrays are not looked at one by one"
+    with pytest.raises(ArgumentError, match="shares memory with the input x"):
+        model.value_and_grad(x=X, y=Y, out=({}, {"x": X}))
+    other = np.empty(18)
+    for wrong in ({"x": other.reshape(6, 3)[::-1]}, {"x": np.empty((5, 3))}, {"x": np.empty((6, 3), np.float32)}):
+        with pytest.raises((ArgumentError, ShapeError, DtypeError)):
+            model.value_and_grad(x=X, y=Y, out=(None, wrong))
+    x = X.copy()
+    x.flags.writeable = False
+    with pytest.raises(ArgumentError, match="not writeable"):
+        model.value_and_grad(x=X, y=Y, out=(None, {"x": x}))
+    both = np.empty(24)
+    with pytest.raises(ArgumentError, match="shares memory"):
+        model.value_and_grad(x=X, y=Y, out=({"p": both[:6]}, {"x": both[5:23].reshape(6, 3)}))

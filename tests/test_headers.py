@@ -40,6 +40,7 @@ ULP = {"exp": 1.0, "exp_below": 1.0, "expm1": 2.0, "log": 1.0, "log1p": 1.5, "ta
        "sigmoid_shared": 2.0, "softplus": 2.0, "erf": 1.5, "sinh": 2.0, "cosh": 1.5, "asin": 2.0, "acos": 1.5,
        "atan": 1.5}  # fmt: skip
 POW = 1.0
+WHOLE = (5, 6, 7, 11, 12, 13, 16, 23, 31, -5, -6, -12, -13, -31)  # exponents that the C compiler knows
 LIBM = ("sin", "cos", "tan", "sqrt")
 EXACT = ("abs", "sign", "floor", "square")
 BINARY = ("max", "min", "pow", "atan2")
@@ -60,6 +61,12 @@ SOURCE_SCALAR = (
     '#include "gradwright/circular.h"\n#include "gradwright/power.h"\n'
     + "".join(loop(name) for name in (*ULP, *LIBM, *EXACT, "sigmoid_slope"))
     + "".join(loop(name, "xz") for name in BINARY)
+    + "".join(
+        f"void whole_pow{y}_{s}(gw_read_{s} x, gw_write_{s} out, ptrdiff_t n) {{\n".replace("-", "_")
+        + f"    for (ptrdiff_t i = 0; i < n; i++) out[i] = gw_pow{f}(x[i], {y});\n}}\n"
+        for s, f in (("f64", ""), ("f32", "f"))
+        for y in WHOLE
+    )
     + """
 double step_power(double base, double step) { return gw_step_power(base, step); }
 double powi_f64(double x, int n) { return gw_powi(x, n); }
@@ -296,6 +303,14 @@ def test_tanh_of_floats_where_it_bends(scalar: ctypes.CDLL) -> None:
     assert error_in_ulp(apply(scalar, "tanh", x), np.tanh(x.astype(np.float64))).max() <= ULP["tanh"]
 
 
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="long double is no wider than double here")
+@pytest.mark.parametrize("bounds", [(0.118, 0.1258), (0.17, 0.26), (0.36, 0.39), (0.505, 0.52)])
+def test_tanh_of_doubles_where_it_bends(scalar: ctypes.CDLL, bounds: tuple[float, float]) -> None:
+    """Where numerator and denominator are a little above powers of two and their quotient is below one, they lose the most."""
+    x = np.random.default_rng(0).uniform(*bounds, 2_000_000)
+    assert error_in_ulp(apply(scalar, "tanh", x), np.tanh(x.astype(np.longdouble))).max() <= ULP["tanh"]
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_slope_of_a_sigmoid(scalar: ctypes.CDLL, dtype: Any) -> None:
     """At every size of its value, next to 1 as well, where what is left of it counts."""
@@ -446,6 +461,32 @@ def test_powers(scalar: ctypes.CDLL, dtype: Any) -> None:
             exact = mpmath.power(mpmath.mpf(float(a)), mpmath.mpf(float(b)))
             if abs(exact) > largest:
                 assert abs(value) >= largest
+            else:
+                unit = float(np.spacing(dtype(abs(float(exact)))))
+                worst = max(worst, float(abs(mpmath.mpf(float(value)) - exact) / unit))
+    assert worst <= POW
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("exponent", WHOLE)
+def test_powers_whose_exponent_is_known(scalar: ctypes.CDLL, exponent: int, dtype: Any) -> None:
+    rng = np.random.default_rng(abs(exponent))
+    reach = (708.0 if dtype == np.float64 else 87.0) / abs(exponent)
+    special = [0.0, -0.0, 1.0, -1.0, INF, -INF, NAN, 1e-40, -1e-40, 1e300 if dtype == np.float64 else 1e38]
+    sized = np.exp(np.concatenate([rng.uniform(-reach, reach, 600), rng.uniform(-1, 1, 600), -reach - rng.uniform(0, 0.5, 100),
+                                   reach + rng.uniform(0, 0.5, 100)]))  # fmt: skip
+    x = np.concatenate([special, sized * rng.choice([-1, 1], len(sized))]).astype(dtype)
+    with np.errstate(all="ignore"):
+        found = apply(scalar, f"whole_pow{exponent}".replace("-", "_"), x)
+        wanted = np.power(x.astype(np.float64), float(exponent)).astype(dtype)
+    np.testing.assert_array_equal(found[: len(special)], wanted[: len(special)])
+    np.testing.assert_array_equal(np.signbit(found[: len(special) - 4]), np.signbit(wanted[: len(special) - 4]))
+    worst = 0.0
+    with mpmath.workdps(50):
+        for a, value in zip(x[len(special) :], found[len(special) :], strict=True):
+            exact = mpmath.mpf(float(a)) ** exponent
+            if abs(exact) > float(np.finfo(dtype).max):
+                assert abs(value) >= np.finfo(dtype).max
             else:
                 unit = float(np.spacing(dtype(abs(float(exact)))))
                 worst = max(worst, float(abs(mpmath.mpf(float(value)) - exact) / unit))

@@ -36,6 +36,7 @@ from gradwright.compiler.passes import (
     early,
     expand,
     factors,
+    fewer,
     hoist,
     inline,
     layouts,
@@ -70,11 +71,11 @@ Array = NDArray[Any]
 ORIGIN = Origin((), "test")
 PASSES = {
     "constants": constants.run, "given": given_derivatives.run, "cse": cse.run, "dce": dce.run, "early": early.run,
-    "expand": expand.run, "factors": factors.run, "hoist": hoist.run, "inline": inline.run, "ordered": ordered.run,
-    "routes": routes.run, "save": save.run, "segments": segments.run, "share": share.run, "shifts": shifts.run,
-    "signs": signs.run, "sink": sink.run, "softmax": softmax.run, "split": split.run, "squares": squares.run,
-    "transposes": transposes.run, "windows": windows.run, "digits": digits.run, "layouts": layouts.run, "unroll": unroll.run,
-    "winners": winners.run,
+    "expand": expand.run, "factors": factors.run, "fewer": fewer.run, "hoist": hoist.run, "inline": inline.run,
+    "ordered": ordered.run, "routes": routes.run, "save": save.run, "segments": segments.run, "share": share.run,
+    "shifts": shifts.run, "signs": signs.run, "sink": sink.run, "softmax": softmax.run, "split": split.run,
+    "squares": squares.run, "transposes": transposes.run, "windows": windows.run, "digits": digits.run, "layouts": layouts.run,
+    "unroll": unroll.run, "winners": winners.run,
 }  # fmt: skip
 FOLDER = Path(__file__).parent / "golden" / "passes"
 LINE = "-" * 40 + "\n"

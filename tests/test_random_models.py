@@ -1,6 +1,7 @@
 """Random models, each computed in every way there is: see support/compare.py for what is compared with what.
 
-60 models in each run, 200 with ``pytest -m "slow or not slow"`` (``make test-all``), thousands with ``python tests/long_run.py``.
+60 models in each run, 200 with ``pytest -m "slow or not slow"`` (``make test-all``), thousands with ``python tests/long_run.py``,
+which takes ``--wide`` for sizes at which products and convolutions have their kernels.
 Below them is what such runs found.
 """
 
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gradwright.compiler import driver
+from gradwright.compiler.graph.ir import outs
 from gradwright.compiler.graph.shapes import Dim
 from gradwright.compiler.passes.kernels import plan
 from gradwright.runtime import load
@@ -46,6 +48,16 @@ def test_random_models_in_float32(tmp_path: Path) -> None:
 @pytest.mark.parametrize("first", range(60, 200, 20))
 def test_more_random_models(first: int, tmp_path: Path) -> None:
     batch(first, 20, tmp_path, single=first == 180)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "single"), [(500, False), (506, True)])
+def test_random_models_of_large_sizes(first: int, single: bool, tmp_path: Path) -> None:
+    """At these the products and the convolutions take their kernels, at the C compiler's level of what users build."""
+    labelled = [(f"wide_{k}", random_program(Random(k), wide=True)) for k in range(first, first + 6)]
+    report = examine(labelled, tmp_path, single, (0, 1, 3, 9), level=3, wide=True)
+    assert not report.wrong, report.shown()
+    assert sum(report.comparisons.values()) > 500
 
 
 def test_random_models_as_modules_of_their_own() -> None:
@@ -196,3 +208,35 @@ def test_rows_counted_backwards_in_a_flattened_slice() -> None:
     x = np.arange(15.0).reshape(5, 3)
     out = load(text, backend="numpy", name="backwards").Model().forward(x=x)
     np.testing.assert_array_equal(out.y, (2 * x).reshape(3, 5)[::-1].ravel())
+
+
+def test_the_gradient_of_a_binding_on_which_no_output_depends() -> None:
+    """It was a KeyError: nothing kept the binding. Nor is it computed where only its gradient is wanted."""
+    text = "size N\ninput x[N]\nparam w = 2.0\nh = sin(x) * w\noutput o = x * 2\nminimize w**2\ngradient h wrt x, w\n"
+    made = plan(build(text))
+    kernels = {kernel.name: kernel.graph for kernel in made.kernels}
+    assert "h" not in {o.name for e in kernels["forward"].eqns for o in outs(e)}
+    for module in modules(text):
+        g = module.Model().value_and_grad({"h": np.array([1.0, -2.0])}, x=np.array([0.0, 1.0]))[1]
+        np.testing.assert_allclose(g.h.x, 2 * np.array([1.0, -2.0]) * np.cos([0.0, 1.0]), rtol=1e-14)
+        np.testing.assert_allclose(g.h.w, -2 * np.sin(1.0), rtol=1e-14)
+        np.testing.assert_allclose(g.w, 4.0)
+
+
+def test_the_gradient_of_a_binding_that_a_rule_looks_through() -> None:
+    text = "size N\ninput x[N]\nh = exp(x)\noutput o = log(h)\ngradient h wrt x\n"
+    for module in modules(text):
+        x = np.array([0.5, -1.0])
+        out, g = module.Model().value_and_grad({"h": np.ones(2), "o": np.ones(2)}, x=x)
+        np.testing.assert_allclose(out.o, x, rtol=1e-15)
+        np.testing.assert_allclose(g.h.x, np.exp(x), rtol=1e-15)
+        np.testing.assert_allclose(g.o.x, 1.0, rtol=1e-15)
+
+
+def test_a_flattened_array_of_which_one_side_is_a_half() -> None:
+    """Where (N + 1)//2 is 0 there is nothing to flatten: it was taken for a division by 0, and an internal error."""
+    text = "size N\nsize L = 3*N + 2\ninput x[N, L]\nn[j, i] = x[2*i, j]\nz = reshape(n, -1)\noutput y = z * 2\n"
+    for module in modules(text):
+        for n in (0, 1, 5):
+            x = np.arange(n * (3 * n + 2.0)).reshape(n, -1) if n else np.zeros((0, 2))
+            np.testing.assert_array_equal(module.Model().forward(x=x).y, 2 * x[::2].T.ravel())

@@ -162,6 +162,7 @@ def test_indices(net: Any) -> None:
         (np.array([-1, 9]), RangeError, "y: expected y[N], integers from 0 to 3; y[0] is -1"),
         (np.array([1, 2**63], np.uint64), RangeError, f"y: index {2**63} is out of range"),
         ([0.0, 1.0], DtypeError, "y: expected integers, got dtype float64; y.astype(int), if they are whole numbers"),
+        (np.eye(2), DtypeError, "y: expected integers, got dtype float64; its rows are one-hot: y.argmax(axis=-1)"),
         (np.array(["0", "1"]), DtypeError, "y: expected integers, got dtype <U1"),
     ]
     for y, kind, text in bad:
@@ -253,3 +254,13 @@ def test_a_swap_of_signs_does_not_go_unseen(xor: ModuleType) -> None:
     x[[0, 40]] = x[[40, 0]]
     with pytest.raises(StateError, match="^x: overwritten"):
         model.backward()
+
+
+def test_inputs_without_names_say_how_they_are_named(xor: ModuleType) -> None:
+    model = xor.Model()
+    x, y = np.ones((4, 2)), np.ones((4, 1))
+    for call, wanted in ((model.forward, "forward"), (model.predict, "predict")):
+        with pytest.raises(ArgumentError, match=rf"^{wanted} takes its inputs by name: {wanted}\(x=..., y=...\)$"):
+            call(x, y)
+    with pytest.raises(ArgumentError, match=r'^fit takes its data as a dict of arrays by input name: fit\({"x": x, "y": y}, '):
+        model.fit(x=x, y=y)

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradwright.runtime import face
+from gradwright.compiler.language.diagnostics import ModelError
+from gradwright.runtime import face, load
 from gradwright.runtime.engine import _draw
 from gradwright.runtime.errors import StateError
 from gradwright.runtime.model import install
@@ -433,3 +434,14 @@ import handmade_text
 print(handmade_text.Model(seed=1))
 """)
     assert out == "xor.Model(33 float64 parameters: W1[2, 8], b1[8], W2[8, 1], b2[1]; reg=0)\n"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.dtype("float32"), "float32"])
+def test_the_real_type_may_be_one_of_numpy(dtype: Any) -> None:
+    typed = load("input x\noutput y = 2*x\n", name="typed", backend="numpy", dtype=dtype)
+    assert typed.Model().predict(x=1).y.dtype == np.float32
+
+
+def test_a_real_type_that_does_not_exist_is_named() -> None:
+    with pytest.raises(ModelError, match="there is no real type int64"):
+        load("input x\noutput y = 2*x\n", name="typed", backend="numpy", dtype=np.int64)

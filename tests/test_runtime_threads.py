@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
 import pickle
@@ -325,6 +326,19 @@ def test_multiprocessing_trains_to_the_same_bits(folder: Path, method: str) -> N
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_fork_while_another_thread_is_in_a_kernel(folder: Path) -> None:
     assert script(folder, "forked.py", "12") == "children 12\n"
+
+
+def test_results_are_pickled(module: Any) -> None:
+    model = module.Model(seed=3)
+    out, g = model.value_and_grad(x=X, y=Y)
+    for one in (out, g, model.params):
+        again = pickle.loads(pickle.dumps(one))
+        assert again.keys() == one.keys() and len(again) == len(one) and repr(again) == repr(one)
+        for name, value in one._asdict().items():
+            assert np.array_equal(again[name], value) and not np.shares_memory(again[name], value)
+        twin = copy.deepcopy(one)
+        assert type(twin) is type(one) and repr(twin) == repr(one)
+    assert pickle.loads(pickle.dumps(model.hyper))._asdict() == model.hyper._asdict()
 
 
 def test_a_loaded_model_is_unpickled_where_it_was_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

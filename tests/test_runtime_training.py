@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -29,6 +31,7 @@ from gradwright.runtime import (
     Optimizer,
     ReduceOnPlateau,
     Step,
+    load,
     metrics,
 )
 from gradwright.runtime.errors import ArgumentError, ShapeError, StateError
@@ -305,6 +308,59 @@ def test_metrics_are_what_they_are_called() -> None:
     assert metrics.mse([1, 2.0], [1, 4]) == 2 and metrics.mae([1, 2.0], [1, 4]) == 1
     with pytest.raises(ShapeError):
         metrics.accuracy(scores, scores[:2])
+
+
+def test_a_run_that_loses_its_numbers_is_told_where_it_was_begun(xor: ModuleType) -> None:
+    with pytest.warns(RuntimeWarning, match="the loss is nan since epoch 1: ") as found:
+        xor.Model(seed=1).fit({"x": DATA["x"] * math.nan, "y": DATA["y"]}, Adam(), epochs=2)
+    assert [w.filename for w in found] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        xor.Model(seed=1).fit(DATA, Adam(), epochs=2)
+
+
+def test_accuracy_of_probabilities_scores_and_one_hot_rows() -> None:
+    draw = np.random.default_rng(3)
+    logits, labels = draw.normal(size=200), draw.integers(0, 2, 200)
+    right = float(np.mean((logits > 0) == labels))
+    assert metrics.accuracy(1 / (1 + np.exp(-logits)), labels) == right
+    assert metrics.accuracy(logits, labels) == right
+    assert metrics.accuracy(logits, 2 * labels - 1) == right  # as a binary hinge has it
+    assert metrics.accuracy(np.tanh(logits) / 2, 2 * labels - 1) == right
+    scores, classes = draw.normal(size=(60, 5)), draw.integers(0, 5, 60)
+    assert metrics.accuracy(scores, np.eye(5)[classes]) == metrics.accuracy(scores, classes) < 0.5
+    several = draw.integers(0, 2, (60, 5))  # of which many may be right at once
+    p = draw.uniform(size=(60, 5))
+    assert metrics.accuracy(p, several) == np.mean((p > 0.5) == several)
+
+
+def test_a_misspelt_number_of_an_optimiser_is_an_error_whatever_it_is() -> None:
+    model = load("size N\ninput x[N], y[N]\nparam b = 0\nminimize mse(b*x, y)\n", name="misspelt", backend="numpy").Model()
+    data = {"x": np.ones(4), "y": np.ones(4)}
+    wrong: list[tuple[Any, str]] = [
+        (lambda: Adam(groups={"b*": {"weight_dacay": 0}}),
+         "groups: b*: adam takes no 'weight_dacay'; did you mean weight_decay?"),
+        (lambda: Adam(groups={"b*": cast(Any, 0)}), "groups: b*: expected numbers by name, as {'weight_decay': 0}, got 0"),
+        (lambda: Optimizer("adamw", weight_dacay=0), "adamw takes no 'weight_dacay'; did you mean weight_decay?"),
+    ]  # fmt: skip
+    for optimizer, text in wrong:
+        with pytest.raises(ArgumentError, match=f"^{re.escape(text)}$"):
+            model.fit(data, optimizer(), epochs=1)
+    model.fit(data, Adam(groups={"b*": {"weight_decay": 0}}), epochs=1)
+
+
+def test_a_wrong_callback_is_named_before_the_run(xor: ModuleType) -> None:
+    model = xor.Model(seed=1)
+    before = model.theta.copy()
+    wrong: list[tuple[Any, str]] = [
+        (3, "expected functions of an Info, got 3"),
+        ([3], "expected functions of an Info, got 3"),
+        ([EarlyStopping], "EarlyStopping is a class; give an object of it: EarlyStopping(...)"),
+    ]
+    for callbacks, text in wrong:
+        with pytest.raises(ArgumentError, match=f"^callbacks: {re.escape(text)}$"):
+            model.fit(DATA, Adam(), callbacks=callbacks)
+    assert np.array_equal(model.theta, before)
 
 
 def test_callbacks_may_end_the_run_and_change_the_model(xor: ModuleType) -> None:

@@ -36,11 +36,11 @@ def loops(text: str, kernel: str) -> tuple[Node, ...]:
 
 
 def around(nodes: Iterable[Node], op: str, outer: tuple[Loop, ...] = ()) -> Iterator[tuple[Loop, ...]]:
-    """The loops around each statement that takes the function."""
+    """The loops around each statement that takes the function, or stores so."""
     for node in nodes:
         if isinstance(node, Loop):
             yield from around(node.body, op, (*outer, node))
-        elif isinstance(node, Assign) and any(n.op == op for n in E.walk(node.body)):
+        elif isinstance(node, Assign) and (node.op == op or any(n.op == op for n in E.walk(node.body))):
             yield outer
 
 
@@ -270,6 +270,17 @@ def test_what_is_computed_of_each_element_runs_along_memory() -> None:
     assert found and all([str(loop.extent) for loop in path[-2:]] == ["12", "30"] for path in found)
 
 
+@pytest.mark.parametrize("places", [5, 12, 16, 40])
+def test_sums_of_gates_over_a_middle_axis_go_along_memory(places: int) -> None:
+    """However few places each has: upright, a gate of each would read one number here and one there."""
+    text = f"size N\ninput x[N, {places}], A[{places}, 24]\noutput y = logsumexp(x[:, :, None] + A, axis=1)\n"
+    nodes = loops(text, "forward")
+    gates, largest = list(around(nodes, "exp")), list(around(nodes, "max="))
+    assert gates and all([str(loop.extent) for loop in path[-2:]] == [str(places), "24"] for path in gates)
+    if places > 8:
+        assert largest and all([str(loop.extent) for loop in path[-2:]] == [str(places), "24"] for path in largest)
+
+
 def test_the_largest_of_a_row_that_lies_in_memory_is_looked_for_there() -> None:
     """However short it is: what was just written there is at hand, and a copy of it is not."""
     text = "size N, T = 18\ninput x[N, T]\noutput a = softmax(x * x, axis=1)\n"
@@ -342,6 +353,14 @@ def test_large_products_are_computed_image_by_image() -> None:
     assert all(0 not in s.dims for s in nest.storage if s.value.name in per_image)
     (head,) = [n for n in nest.body if isinstance(n, Product)]  # all images at once: few rows of each would be slow
     assert head.c.value.startswith("scores") or "scores" in head.c.value
+
+
+def test_a_mask_that_no_sample_changes_is_made_before_them() -> None:
+    """It would stand between the products of attention and the softmax of what they are, and all of these would be stored."""
+    text = "use layers\nsize N\ninput x[N, 128, 96]\noutput y = attention(x, heads=4, causal=True)\nminimize mean(y**2)\n"
+    (found,) = [k for k in plan(build(text)).kernels if k.name == "predict"]
+    whole = [s for s in lower(found).storage if [str(d) for d in s.value.shape] == ["N", "4", "128", "128"] and s.kind == "work"]
+    assert len(whole) == 2 and not any(0 in s.dims for s in whole)
 
 
 def test_the_gradients_of_their_weights_are_summed_image_by_image() -> None:

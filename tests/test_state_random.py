@@ -663,6 +663,8 @@ def test_layers_refuse_what_makes_no_sense() -> None:
     assert errors(head + "output y = dropout(x, 1.5)\n")[0][0] == "E262"
     assert "rate is from 0 up" in errors(head + "output y = dropout(x, 1)\n")[0][2]
     assert errors("size N\ninput x[N]\nuse layers\noutput y = batch_norm(x)\n")[0][0] == "E276"
+    images = "size N, H\ninput x[N, 4, H, 2]\nuse layers\n"
+    assert "groups divides the channels" in errors(images + "output y = group_norm(x, 3)\n")[0][2]
 
 
 AUTOENCODER = """

@@ -272,3 +272,11 @@ def test_a_plot_of_the_losses() -> None:
     pytest.importorskip("matplotlib")
     text = done("train", "iris.gw", "--data", "iris.csv", *NAMED, "--epochs", "3", "--plot", "loss.png")
     assert "the losses -> loss.png" in text and Path("loss.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_run_that_loses_its_numbers_says_so_in_one_line() -> None:
+    Path("square.gw").write_text("size N\ninput x[N]\nparam w = 1\nminimize mean((w*x)**2)\n")
+    Path("square.csv").write_text("x\n1e200\n")
+    found = gradwright("train", "square.gw", "--data", "square.csv", "--lr", "1", "--epochs", "2", "--backend", "numpy")
+    assert found.exit_code == 0
+    assert next(line for line in found.stderr.splitlines() if "loss" in line).startswith("warning: the loss is ")

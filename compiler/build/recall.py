@@ -51,9 +51,17 @@ def recall(model: str | os.PathLike[str], dtype: str | None, sizes: Mapping[str,
         if entry is None:
             return None
         module = import_file(name, entry.path(importable(name, backend)), entry.key)
+        found = [str(text) for text in front.about.get("shown", ())] if front is not None else []
     except (OSError, ValueError, TypeError, AttributeError, ImportError, GradwrightError):
         return None
     tell(DEBUG, "cache", "%s is found in %s", shown, entry.folder)
+    if found:
+        import warnings
+
+        from gradwright.runtime.errors import ModelWarning
+
+        for warning in found:
+            warnings.warn(warning, ModelWarning, stacklevel=3)  # at the line that called ``load``
     return module
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -196,12 +197,16 @@ def train_command(model: str, data: str, columns: dict[str, list[str]], epochs: 
             from gradwright.runtime.checkpoints import probe
 
             probe(checkpoint)  # rather now than after the training
-        history = subject.fit(
-            arrays, rule, epochs=epochs, batch_size=batch_size or None, seed=seed, progress=False if quiet else None,
-            validation=_validation(validation, spec["inputs"], columns, arrays.classes), metrics=list(metrics) or None,
-            callbacks=listeners, accumulate=accumulate, shuffle=not no_shuffle,
-            clip_norm=clip_norm, clip_value=clip_value, resume=going_on,
-        )  # fmt: skip
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            history = subject.fit(
+                arrays, rule, epochs=epochs, batch_size=batch_size or None, seed=seed, progress=False if quiet else None,
+                validation=_validation(validation, spec["inputs"], columns, arrays.classes), metrics=list(metrics) or None,
+                callbacks=listeners, accumulate=accumulate, shuffle=not no_shuffle,
+                clip_norm=clip_norm, clip_value=clip_value, resume=going_on,
+            )  # fmt: skip
+        for warning in told:
+            click.echo(f"warning: {warning.message}", err=True)
         if checkpoint is not None:
             subject.save(checkpoint)
         if plot is not None:

@@ -23,6 +23,17 @@ NUMPY_NAMES: Final = {
     "arccos": "acos",
     "arctan": "atan",
     "arctan2": "atan2",
+    "arcsinh": "asinh",
+    "arccosh": "acosh",
+    "arctanh": "atanh",
+    "expit": "sigmoid",
+    "gamma": "exp(lgamma(x))",
+    "randn": "a param drawn `~ normal(0, 1)`, or `random`",
+    "heaviside": "where(x > 0, 1, 0)",
+    "isnan": "x != x",
+    "grad": "diff",
+    "gradient": "diff",
+    "derivative": "diff",
     "concatenate": "concat",
     "fabs": "abs",
     "ln": "log",
@@ -165,6 +176,8 @@ class Caller(BodyReader):
             env = replace(env, elem=None, indices=None)  # whole arrays
         if function.frame.library:
             self.check_logits(tree.name.id, names, arguments, node)
+            if not env.frame.library:
+                self.check_pairs(tree.name.id, arguments[:2], node)
         inner = Site(node.span, function, env.frame, tuple(arguments), env.site)
         result: Value
         given = function.frame.derivatives.get(tree.name.id)

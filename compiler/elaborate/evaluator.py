@@ -42,6 +42,7 @@ class Evaluator(ABC):
         self.later: dict[str, Span] = {}  # names that the model declares somewhere
         self.drafts: list[Draft | ScanDraft | ConstDraft] = []
         self.logits: list[tuple[Span, Value, str, str]] = []  # arguments that should not be probabilities
+        self.crossed: list[tuple[Span, str, tuple[tuple[Span, str, Val], ...]]] = []  # losses of all pairs of elements
         self.ops: Mapping[str, Op] = table()
 
     # ------------------------------------------------------------ running

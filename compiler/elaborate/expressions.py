@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
@@ -17,9 +18,9 @@ from ..ops.declare import INFIX
 from ..ops.indexing import Piece
 from .arithmetic import Arithmetic, Build
 from .constants import exact_number, fold_dim
-from .evaluator import Task
+from .evaluator import Task, called
 from .scope import Env, Frame, Function, article
-from .values import POISON, Literal, Poison, Scalar, Several, Text, Val, Value, shape_of_value
+from .values import POISON, Draft, Literal, Poison, Scalar, Several, Text, Val, Value, shape_of_value
 
 if TYPE_CHECKING:
     from .states import Keeper
@@ -45,6 +46,10 @@ SPECIAL: Final[dict[str, str]] = {
     "maximum": "The largest of two or more arrays, point by point.",
     "minimum": "The smallest of two or more arrays, point by point.",
     "stop_gradient": "stop_gradient(x): x, and no gradient goes through it.",
+    "diff": "diff(u, x): the derivative of u for x, of which one has the first axes of the other, or none: diff(u, x)[n, d] is "
+    "that of u[n] for x[n, d].",
+    "jacobian": "jacobian(u, x): the derivative of each element of u for each of x, the axes of u first.",
+    "hessian": "hessian(u, x): the second derivatives of a number u for all pairs of elements of x.",
     "extent": "extent(x, axis): the size of one axis of x.",
     "rank": "rank(x): how many axes x has, known when the module is compiled; 0 for a number.",
     "is_index": "is_index(x): whether x holds integers, known when the module is compiled.",
@@ -215,7 +220,23 @@ class Expressions(Arithmetic):
                 return self.at_points(node.op, WHOLE[node.op], "real", parts, values, node, env)
             help = "write floor(a / b)" if node.op == "//" else "write a - b*floor(a / b)"
             return self.report(env, "E246", f"{node.op} is for sizes", node.span, help=help)
+        if node.op == "-" and not env.frame.library:
+            self.check_pairs("", [(part.span, called(part), value) for part, value in zip(parts, values, strict=True)], node)
         return self.operator(INFIX[node.op], parts, values, node, env)
+
+    def check_pairs(self, function: str, arguments: Sequence[tuple[Span, str, Value]], node: syntax.Expression) -> None:
+        """Note two arrays of different rank of which broadcasting repeats both: a column beside a vector. Of differences (without
+        the name of a function) those where both have the same size, and the column was not made for it."""
+        pair = tuple((span, name, value) for span, name, value in arguments if isinstance(value, Val) and value.kind != "int")
+        if len(pair) != 2:
+            return
+        short, long = sorted((value for _, _, value in pair), key=lambda v: len(v.shape))
+        first, last = long.shape[: len(long.shape) - len(short.shape)], long.shape[len(long.shape) - len(short.shape) :]
+        repeated = [b for a, b in zip(last, short.shape, strict=True) if a.is_one() and not b.is_one()]
+        made = isinstance(long.maker, Draft) and long.maker.step.op in ("slice", "reshape")
+        if function or (not made and any(dim in first for dim in repeated)):
+            if repeated and any(not dim.is_one() for dim in first):
+                self.crossed.append((node.span, function, pair))
 
     def compare(self, node: syntax.Compare, env: Env) -> Task:
         values: list[Value] = []

@@ -9,7 +9,7 @@ from ..language import syntax
 from ..language.diagnostics import Bag, suggest
 from ..language.parser import parse
 from ..language.source import Source, Span
-from ..library import NAMES, functions, read, tree
+from ..library import NAMES, definitions, functions, read, tree
 from .definitions import collect
 from .scope import Frame, Function, Missing
 
@@ -29,9 +29,13 @@ class Files:
         """A function of the compiler's own library."""
         found = self.library_functions.get(name)
         if found is None and name in functions():
-            definition, file = functions()[name]
-            frame = self.library_frames.get(file) or self.new_frame(file)
-            found = self.library_functions[name] = Function(definition, frame)
+            file = functions()[name]
+            frame = self.library_frames.get(file)
+            if frame is None:
+                frame = self.new_frame(file)
+                if any(isinstance(s, syntax.DerivativeDecl) for s in tree(file).statements):
+                    collect(tree(file), frame, self.bag, self.missing)
+            found = self.library_functions[name] = frame.functions.get(name) or Function(definitions(file)[name], frame)
         return found
 
     def new_frame(self, name: str) -> Frame:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 
 from ..graph.expr import arg
-from ..graph.shapes import Dim
+from ..graph.shapes import Dim, show
 from ..language import syntax
+from ..language.diagnostics import Label
 from .context import Context
 from .declarations import Declarations
 from .evaluator import NotElementwise
 from .results import Results
 from .scope import Env, Function, Lifter
-from .values import Draft, Elem, Scalar, Val, Value
+from .values import Draft, Elem, Scalar, Val, Value, describe, reached
 
 
 def lint(context: Context, declared: Declarations, results: Results) -> None:
@@ -21,6 +22,8 @@ def lint(context: Context, declared: Declarations, results: Results) -> None:
     unreached(context, declared, results)
     collapsed(context, results)
     probabilities(context)
+    all_pairs(context)
+    empty(context)
     hand_made(context)
 
 
@@ -35,19 +38,6 @@ def unused(context: Context, results: Results) -> None:
             if entry.used or name.startswith("_") or (isinstance(entry.value, Val) and entry.value.name in targets):
                 continue
             context.bag.report("W305", f"{name} is never used", entry.span)
-
-
-def reached(roots: list[Val]) -> set[int]:
-    """Everything that the roots depend on."""
-    seen: set[int] = set()
-    stack = list(roots)
-    while stack:
-        val = stack.pop()
-        if id(val) not in seen:
-            seen.add(id(val))
-            if val.maker is not None:
-                stack.extend(val.maker.operands)
-    return seen
 
 
 def unreached(context: Context, declared: Declarations, results: Results) -> None:
@@ -153,6 +143,46 @@ def probabilities(context: Context) -> None:
                 notes=(f"{value.function} is applied once more inside",),
                 help=help,
             )
+
+
+def all_pairs(context: Context) -> None:
+    """W307: a loss or a difference of a column and a vector, which broadcast to all pairs of their elements."""
+    for span, function, pair in context.ev.crossed:
+        (_, first, a), (_, second, b) = pair
+        rank = max(len(a.shape), len(b.shape))
+        shape = tuple(y if x.is_one() else x for x, y in zip(_aligned(a, rank), _aligned(b, rank), strict=True))
+        column, vector = (first, second) if len(a.shape) > len(b.shape) else (second, first)
+        help = "give both the same shape"
+        if "this" not in (column, vector) and rank == 2:
+            help += f", as {column}[:, 0] or {vector}[:, None]"
+        of = "" if first == second == "this" else f" of {first} and {second}"
+        context.bag.report(
+            "W307",
+            f"{function or 'the difference'}{of} takes all pairs of their elements",
+            span,
+            labels=[Label(span, ""), *(Label(where, f"{name} is {describe(value)}") for where, name, value in pair)],
+            notes=(f"they broadcast to {show(shape)}",),
+            help=help,
+        )
+
+
+def _aligned(value: Val, rank: int) -> tuple[Dim, ...]:
+    """The shape with axes of one element in front."""
+    return (*(Dim.of(1) for _ in range(rank - len(value.shape))), *value.shape)
+
+
+def empty(context: Context) -> None:
+    """W308: an array without elements, made of arrays that have some: a window that is larger than the image, an empty slice."""
+
+    def nothing(val: Val) -> bool:
+        return any(dim.value == 0 for dim in val.shape)
+
+    for draft in context.ev.drafts:
+        if isinstance(draft, Draft) and nothing(draft.out) and draft.operands and not any(map(nothing, draft.operands)):
+            where = draft.origin.note.removeprefix("in ")
+            labels = [Label(draft.origin.spans[0], f"this is {describe(draft.out)}")]
+            message = "this array has no elements"
+            context.bag.report("W308", f"{where}: {message}" if where else message, draft.origin.spans[0], labels=labels)
 
 
 def hand_made(context: Context) -> None:

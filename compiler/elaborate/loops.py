@@ -134,7 +134,7 @@ class LoopCaller(LoopReader):
             self.wishes.append((f"{loop.variable}_taken", draft.outs[-1]))
         found: dict[str, Value] = {name.id: out for (name, _, _), out in zip(loop.carries, draft.outs, strict=False)}
         found |= zip((name for name, _, _ in emitted), draft.outs[len(loop.carries) :], strict=False)
-        return found
+        return nothing | found  # what is made of what is wrong is not among them
 
     def steps(
         self, node: syntax.ScanDecl, loop: Loop, names: Names, env: Env, before: int

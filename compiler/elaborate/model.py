@@ -14,6 +14,7 @@ from .bindings import bind_indexed, bind_scan, bind_values
 from .bodies import bound_names
 from .context import Context
 from .declarations import Declarations
+from .expressions import SPECIAL
 from .files import Reader
 from .layers import library_layers
 from .lints import lint
@@ -178,7 +179,8 @@ class Elaborator:
     def later(self, node: syntax.Statement | syntax.BodyStatement) -> None:
         word = self.context.ev.text(node.span).split()[0]
         span = Span(node.span.file, node.span.line, node.span.column, node.span.line, node.span.column + len(word))
-        self.context.report("E110", f"`{word}` is not part of the language yet", span)
+        help = f"write it as an expression: output d = {word}(u, x)" if word in SPECIAL else None
+        self.context.report("E110", f"`{word}` is not part of the language yet", span, help=help)
         self.context.missing.add("*")
 
     # ------------------------------------------------------------ the model

@@ -43,6 +43,9 @@ class LoopReader(LayerCaller):
     def inside_loops(self) -> tuple[str, ...]:
         return tuple(loop.variable for loop in self.loops)
 
+    def begins_here(self, x: Val) -> bool:
+        return not self.loops or (x.maker is None and id(x) in self.loops[-1].within)
+
     @contextmanager
     def level(self, drafts: list[Draft | ScanDraft | ConstDraft]) -> Iterator[None]:
         """Equations go to another graph for a while."""

@@ -5,20 +5,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from functools import reduce
+from typing import Final
 from typing import Literal as OneOf
 
 from ..graph import expr as E
 from ..graph.expr import Expr
-from ..graph.ir import Kind
+from ..graph.ir import Axis, Kind, at
 from ..graph.shapes import Dim
 from ..language import syntax
+from ..ops.declare import Read, Step
 from .constants import fold
-from .evaluator import NotElementwise, Task, Wanted
+from .evaluator import NotElementwise, Task, Wanted, called
 from .operations import OperationCaller
 from .scope import Env
-from .values import POISON, Elem, Poison, Scalar, Text, Val, Value, is_bool, shape_of_value
+from .values import POISON, Elem, Poison, Scalar, Text, Val, Value, describe, is_bool, reached, shape_of_value
 
 Argument = tuple[syntax.Expression, Value]  # with what it is worth
+KINDS: Final[dict[Kind, str]] = {"real": "a real number", "int": "an integer", "bool": "a truth value"}
 
 
 class SpecialCaller(OperationCaller):
@@ -28,7 +31,7 @@ class SpecialCaller(OperationCaller):
         methods: dict[str, Callable[[syntax.Call, Env], Task]] = {
             "where": self.where, "max": self.extreme, "min": self.extreme, "maximum": self.extreme, "minimum": self.extreme,
             "stop_gradient": self.stop_gradient, "extent": self.extent, "rank": self.rank, "is_index": self.is_index,
-            "fail": self.fail,
+            "fail": self.fail, "diff": self.derivative, "jacobian": self.derivative, "hessian": self.derivative,
         }  # fmt: skip
         return methods[node.func.id](node, env)
 
@@ -81,6 +84,93 @@ class SpecialCaller(OperationCaller):
         part, value = found
         kind = value.kind if isinstance(value, Val | Elem) else "real"
         return self.elementwise("stop_gradient", lambda exprs: E.make("stop", *exprs), kind, [part], [value], node, env)
+
+    def derivative(self, node: syntax.Call, env: Env) -> Task:
+        """``diff``, ``jacobian``, ``hessian``: an equation that a pass replaces by the backward pass of u for x."""
+        name = node.func.id
+        bound = self.bind(node, [("u", True), ("x", True)], env)
+        if bound is None:
+            return POISON
+        u_part, x_part = bound["u"], bound["x"]
+        assert u_part is not None and x_part is not None
+        u = yield u_part, env
+        x = yield x_part, env
+        if isinstance(u, Poison) or isinstance(x, Poison):
+            return POISON
+        if env.elem is not None and env.elem.quiet:
+            raise NotElementwise
+        if isinstance(u, Elem) or isinstance(x, Elem):
+            return self.not_whole(name, [u_part, x_part], [u, x], node, env)
+        env = env.whole()
+        if env.constant or env.rule:
+            return self.report(env, "E244", "a derivative is not known when the module is compiled", node.span)
+        target = self.as_array(u, u_part, env)
+        if target is None:
+            return POISON
+        if target.kind != "real":
+            return self.report(env, "E245", f"{called(u_part)} is {KINDS[target.kind]} and has no derivative", u_part.span)
+        wrt = self.differentiable(x, target, u_part, x_part, node, env)
+        if wrt is None:
+            return POISON
+        if name == "hessian":
+            if target.shape:
+                labels = [(u_part.span, f"{called(u_part)} is {describe(target)}")]
+                help = "jacobian(diff(u, x), x) where u has the first axes of x"
+                return self.report(env, "E285", "hessian wants a number", node.span, labels=labels, help=help)
+            target = self.slopes(name, target, wrt, False, node, env)
+        elif name == "diff" and target.shape != wrt.shape[: len(target.shape)] and wrt.shape != target.shape[: len(wrt.shape)]:
+            return self.report(
+                env, "E203", "diff wants one to have the first axes of the other", node.span,
+                labels=[(p.span, f"{called(p)} is {describe(v)}") for p, v in ((u_part, target), (x_part, wrt))],
+                help=f"for all pairs of their elements: jacobian({self.text(u_part.span)}, {self.text(x_part.span)})",
+            )  # fmt: skip
+        return self.slopes(name, target, wrt, name != "diff", node, env)
+
+    def differentiable(
+        self, x: Value, u: Val, u_part: syntax.Expression, x_part: syntax.Expression, node: syntax.Call, env: Env
+    ) -> Val | None:  # fmt: skip
+        """What a derivative is taken for: an array that u is made of. None after an error."""
+        if not isinstance(x, Val) or not isinstance(x_part, syntax.Ref | syntax.Attribute):
+            help = "bind it first, and make u of that: z = ..."
+            self.report(env, "E267", "a derivative is taken for what has a name", x_part.span, help=help)
+            return None
+        if x.kind != "real":
+            self.report(env, "E245", f"{called(x_part)} is {KINDS[x.kind]}, and there is no derivative for it", x_part.span)
+            return None
+        if not self.begins_here(x):
+            self.report(
+                env, "E267", "in a loop a derivative is taken for a carry, or for a slice of an array", x_part.span,
+                notes=("of other values only what this step does would count, and not what earlier ones did",),
+                help="take the derivative after the loop",
+            )  # fmt: skip
+            return None
+        if id(x) not in reached([u]):
+            same = called(x_part)
+            self.report(
+                env, "E267", f"{called(u_part)} does not depend on {same}", node.span,
+                labels=[(u_part.span, ""), (x_part.span, f"this {same}")],
+                notes=(f"its derivative is 0; where {same} was bound again, u was made of the one before",),
+            )  # fmt: skip
+            return None
+        return x
+
+    def begins_here(self, x: Val) -> bool:
+        """Whether all that depends on x is computed from it in the loop that this stands in, if it stands in one: slices.py."""
+        return True
+
+    def slopes(self, name: str, u: Val, x: Val, pairs: bool, node: syntax.Call, env: Env) -> Val:
+        """``diff(u[i], x[j])``, for all i and j or, without ``pairs``, along the axes that both have first."""
+        axes = [Axis(f"i{k}", d) for k, d in enumerate(u.shape)]
+        others = [Axis(f"j{k}", d) for k, d in enumerate(x.shape)]
+        if not pairs:
+            shared = min(len(axes), len(others))
+            others[:shared] = axes[:shared]
+        whole = tuple(dict.fromkeys((*axes, *others)))
+        index, inner = tuple(at(a.name) for a in axes), tuple(at(a.name) for a in others)
+        body = E.make("diff", E.arg(0), E.arg(1))
+        step = Step(name, tuple(a.extent for a in whole), whole, tuple(at(a.name) for a in whole),
+                    (Read(0, index), Read(1, inner)), body)  # fmt: skip
+        return self.emit(step, (u, x), node.span, env)
 
     def extent(self, node: syntax.Call, env: Env) -> Task:
         bound = self.bind(node, [("x", True), ("axis", True)], env)

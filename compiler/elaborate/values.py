@@ -288,3 +288,16 @@ def describe(value: Value) -> str:
         return "a text" if isinstance(value, Text) else "a layer"
     shape = shape_of_value(value)
     return show_shape(shape) if shape else "a scalar"
+
+
+def reached(roots: list[Val]) -> set[int]:
+    """Everything that the roots depend on."""
+    seen: set[int] = set()
+    stack = list(roots)
+    while stack:
+        val = stack.pop()
+        if id(val) not in seen:
+            seen.add(id(val))
+            if val.maker is not None:
+                stack.extend(val.maker.operands)
+    return seen

@@ -338,7 +338,7 @@ class KernelWriter(Sums):
     def _comment(self, node: Node, pad: str) -> None:
         """The lines of the model that the next statements answer to, where they are others than before."""
         origins = list(dict.fromkeys(origins_of(node)))
-        origins = [o for o in origins if o.rule not in ("copy", "zero")]
+        origins = [o for o in origins if o.rule not in ("copy", "kept", "zero")]
         keys = {key_of(o) for o in origins}
         if len(keys) != 1:
             return
@@ -371,6 +371,8 @@ class KernelWriter(Sums):
         variable = self._variable(f"zero {node.slot} {node.start}", node.count, depth)
         self._local("Py_ssize_t", variable)
         start = "" if not node.start.terms else f"{dim_text(node.start, self.spell)} + "
+        if node.origin.note:
+            self.lines.add(f"{pad}# {node.origin.note}", node.origin)
         self.lines.add(f"{pad}for {variable} in range({dim_text(node.count, self.spell)}):", node.origin)
         self.lines.add(f"{pad}    {name}[{start}{variable}] = 0", node.origin)
 
@@ -390,8 +392,26 @@ class KernelWriter(Sums):
         flat = any(not isinstance(n, Assign) or n.body is not E.arg(0) for n in node.body)
         flat = flat and not any(isinstance(n, Loop) for n in node.body) and (node.extent.value or BLOCKED) > UNROLLED
         self.innermost = node.variable if flat else ""
+        across, self.across = self.across, node.variable if self._takes_rows(node) else self.across if _is_few(node) else ""
         self._whole_loop(node, depth, variable, first, extent, origins)
-        self.still, self.innermost = still, ""
+        self.still, self.innermost, self.across = still, "", across
+
+    def _takes_rows(self, node: Loop) -> bool:
+        """Whether each round reads a row of few elements, of which it makes one: the C compiler writes out the loops along the
+        row, and takes many rows at a time."""
+        inside = [n for n in walk(node.body) if isinstance(n, Loop)]
+        leaves = [n for n in walk(node.body) if not isinstance(n, Loop)]
+        if not inside or not all(map(_is_few, inside)) or (node.extent.value or BLOCKED) <= UNROLLED or node.of or node.strip:
+            return False
+        for leaf in leaves:
+            if not isinstance(leaf, Assign) or leaf.drop or self.storage[leaf.target].along >= 0:
+                return False
+            place = Ix() if self.storage[leaf.target].kind == "scalar" else self._place(Access(leaf.target, leaf.index))
+            if node.variable in place.axes() and _step(place, node.variable) != Dim.of(1):
+                return False
+            if any(n.variable in place.axes() for n in inside):
+                return False
+        return True
 
     def _turned(self, node: Loop, pad: str) -> bool:
         """A copy of rows into columns, which the kernel that packs operands does in squares."""
@@ -507,7 +527,8 @@ class KernelWriter(Sums):
             text = f"<Py_ssize_t>({code.text})"
         if into or node.op == "=":
             sign = "+=" if into and into.isidentifier() else "="
-            self.lines.add(f"{pad}{target} {sign} {text}", node.origin)
+            why = "  # kept for the backward pass" if node.origin.rule == "kept" else ""
+            self.lines.add(f"{pad}{target} {sign} {text}{why}", node.origin)
         elif node.op in ("+=", "*="):
             sign = "-=" if less else node.op
             self.lines.add(f"{pad}{target} {sign} {text}", node.origin)
@@ -605,3 +626,8 @@ def _step(place: Ix, variable: str) -> Dim | None:
     found = [(atom, factor) for atom, factor in place.terms if atom == variable or (
         not isinstance(atom, str) and variable in Ix(((atom, Dim.of(1)),)).axes())]  # fmt: skip
     return found[0][1] if len(found) == 1 and found[0][0] == variable else None
+
+
+def _is_few(node: Loop) -> bool:
+    """Whether it has so few rounds that the C compiler writes them out."""
+    return 0 < (node.extent.value or 0) <= UNROLLED and not (node.strip or node.of or node.sums)

@@ -79,6 +79,10 @@ _SCALAR: Final = (
     Extern(("below",), 'bint below "gw_below{f}"({real} x, {real} best) noexcept'),
     Extern(("pick",), '{real} pick "gw_pick{f}"(bint condition, {real} if_true, {real} otherwise) noexcept'),
     Extern(("choose",), '{real} choose "gw_choose{f}"(bint condition, {real} if_true, {real} otherwise) noexcept'),
+    Extern(("framed", "within"), """\
+# the element of a row that lies inside, or what stands around it
+bint within "gw_within"(Py_ssize_t place, Py_ssize_t extent) noexcept
+{real} framed "gw_framed{f}"(read x, Py_ssize_t row, Py_ssize_t place, bint inside, {real} around) noexcept"""),
     Extern(("pi",), '{real} pi "gw_pi_{width}"'),
     Extern(("stride",), """\
 # the number itself, which the C compiler does not see: it makes no vectors of reads so far apart

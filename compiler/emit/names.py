@@ -14,7 +14,7 @@ RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset
     pi read write reals integers real theta frozen hyper rule kept work grad step_power gemm contract contract_guarded
     gemm_onto contract_onto winograd winograd_weights relu as_it_is
     block_sum block_absolutes block_squares block_dot block_product block_max block_min block_largest block_least
-    short_sum short_absolutes short_squares short_dot above below choose few pick rank root share stride transpose
+    short_sum short_absolutes short_squares short_dot above below choose few framed within pick rank root share stride transpose
     exp_below sigmoid_slope sigmoid_shared tanh_shared lgamma digamma polygamma
     forward backward predict train auto
     break case continue default do else for goto if register return static switch typedef while restrict asm I errno main stdin

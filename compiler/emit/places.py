@@ -46,6 +46,7 @@ class Places:
         self.formulas = Formulas(self._leaf, single, self.used)
         self.single = single
         self.innermost = ""  # the loop variable of the loop without loops inside that is being written, if it is long
+        self.across = ""  # the loop variable of the loop that is being written, of which each round reads a row of few elements
         self._args: tuple[Access, ...] = ()
         self.temporaries = 0
         self.shared: set[str] = set()  # values that pieces of the kernel hand on
@@ -243,7 +244,7 @@ class Places:
                 sign = "//" if isinstance(atom, Quot) else "%"
                 text = f"({self._index(atom.a)}) {sign} ({dim_text(atom.b, self.spell)})"
                 text = f"({text})"
-            if read and atom == self.innermost and self._stumbles(factor):
+            if read and (self._stumbles(factor) if atom == self.innermost else atom == self.across and _is_odd(factor)):
                 parts.append(f" + {self._hidden(factor)}*{text}")
                 continue
             one = len(factor.terms) == 1
@@ -304,9 +305,9 @@ class Places:
             return Code(self.still[access], ATOM, "real")
         return Code(f"{name}[{self._position(access, read)}]", ATOM, type_)
 
-    def _guard(self, index: Sequence[Ix], shape: Shape) -> str | None:
-        """The condition that ``index`` is inside; only what is not plain to see is asked. None: it never is."""
-        conditions: list[str] = []
+    def _asked(self, index: Sequence[Ix], shape: Shape) -> list[tuple[Ix, Dim]] | None:
+        """The dimensions in which to ask whether ``index`` is inside: where that is not plain to see. None: it never is."""
+        found: list[tuple[Ix, Dim]] = []
         for ix, extent in zip(index, shape, strict=True):
             if ix.plain is not None and self.extents.get(ix.plain) == extent:
                 continue
@@ -314,8 +315,35 @@ class Places:
                 if ix.const.value < 0 or ix.const.value >= (extent.value or 0):
                     return None
                 continue
-            conditions.append(f"0 <= {self._index(ix)} < {dim_text(extent, self.spell)}")
-        return " and ".join(conditions)
+            found.append((ix, extent))
+        return found
+
+    def _guard(self, index: Sequence[Ix], shape: Shape) -> str | None:
+        """The condition that ``index`` is inside; None: it never is."""
+        asked = self._asked(index, shape)
+        if asked is None:
+            return None
+        return " and ".join(f"0 <= {self._index(ix)} < {dim_text(extent, self.spell)}" for ix, extent in asked)
+
+    def _framed(self, access: Access, fill: str) -> str | None:
+        """A read that is inside in all rounds of the loop that is being written, or in none: without a branch, which would keep
+        the C compiler from making vectors of the loop. What is outside is not read; the start of the array is, and so it is no
+        array that may be empty."""
+        s = self.storage[access.value]
+        asked = self._asked(access.index, s.value.shape)
+        place = self._place(access)
+        step = next((factor for atom, factor in place.terms if atom == self.innermost), None)
+        if not asked or step is None or s.value.kind != "real" or s.kind == "scalar" or access.value in self.loaded:
+            return None
+        if any(not extent.value or self.innermost in ix.axes() or any(ix.gathers()) for ix, extent in asked):
+            return None
+        if sum(self.innermost in ix.axes() for ix in access.index) != 1 or at(self.innermost) not in access.index:
+            return None
+        self.used |= {"framed", "within"}
+        row = self._index(Ix(tuple(t for t in place.terms if t[0] != self.innermost), place.const))
+        along = self._index(Ix(((self.innermost, step),), Dim.of(0)), read=True)
+        inside = " & ".join(f"within({self._index(ix)}, {extent.value})" for ix, extent in asked)
+        return f"framed({self._name(access.value)}, {row}, {along}, {inside}, {fill})"
 
     def _leaf(self, node: Expr) -> Code:
         if node.op == "arg":
@@ -334,6 +362,9 @@ class Places:
                 fill = (number if number.type == element.type else self.formulas.real(number)).text
             if guard is None:
                 return Code(fill, ATOM, element.type)
+            framed = self._framed(access, fill) if self.innermost else None
+            if framed is not None:
+                return Code(framed, ATOM, "real")
             return Code(f"({element.text} if {guard} else {fill})", ATOM, element.type)
         if node.op == "idx":
             return Code(self.variables[str(node.value)], ATOM, "int")
@@ -350,3 +381,10 @@ class Places:
         offset = self._position(access)
         name = self._name(access.value)
         return name if offset == "0" else f"{name} + {offset}"
+
+
+def _is_odd(step: Dim) -> bool:
+    """Of reads of whole rows, side by side, that are so far apart, gcc 12 makes no vectors if it is told how far: it takes 2, 3,
+    4 or 8 elements that lie together, but not 5."""
+    far = step.value or 0
+    return far > 4 and far & (far - 1) != 0

@@ -119,7 +119,7 @@ def _is_frame(node: Loop) -> bool:
 def part_of(nest: Nest, nodes: Sequence[Node], around: Sequence[Dim], sources: Sources, width: int) -> Part:
     main = nodes if isinstance(nodes[-1], _STATEMENTS) else nodes[-1:]
     origins = [n.origin for n in walk(main) if not isinstance(n, Loop)]
-    told = [o for o in origins if o.rule not in ("copy", "zero")] or origins
+    told = [o for o in origins if o.rule not in ("copy", "kept", "zero")] or origins
     backward = {is_backward(o) for o in told}
     phase = "both" if len(backward) > 1 else "backward" if True in backward else "forward"
     phase = "update" if any(o.rule == "update" for o in told) else phase

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from .ir import Access, Gather, Ix, Quot
-from .shapes import Dim, Quotient, Shape
+from .shapes import Dim, Monomial, Quotient, Shape
 
 Floors = Mapping[str, int]  # the least value of each free size, where that is above 0
 
@@ -66,9 +66,14 @@ def never_zero(dim: Dim, extents: Mapping[str, Dim]) -> bool:
         return True
     if not all(c >= 0 for _, c in dim.terms):
         return False
-    # were it 0, so would be each of its terms, and an axis made of these would have no point
-    zeros = {m for m, _ in dim.terms}
-    return any(all(m in zeros if m else c <= 0 for m, c in extent.terms) for extent in extents.values())
+    # were it 0, so would be each of its terms, and an axis made of multiples of these would have no point
+    zeros = [dict(m) for m, _ in dim.terms]
+
+    def gone(monomial: Monomial) -> bool:
+        powers = dict(monomial)
+        return any(all(powers.get(atom, 0) >= power for atom, power in zero.items()) for zero in zeros)
+
+    return any(all(gone(m) if m else c <= 0 for m, c in extent.terms) for extent in extents.values())
 
 
 def below(a: Dim, b: Dim, known: Floors | None = None) -> bool:

@@ -111,4 +111,6 @@ CODES: dict[str, str] = {
     "W304": "a probability where logits are wanted",
     "W305": "a binding that is never used",
     "W306": "a hand-made derivative that differs",
+    "W307": "a loss or a difference of all pairs",
+    "W308": "an array without elements",
 }

@@ -271,15 +271,19 @@ class _Parser(Builder):
             everything = True
 
     def poison_targets(self, tokens: list[Token]) -> None:
-        depth = 0
+        depth, value = 0, False
         for token in tokens:
             if token.type in CLOSER:
                 depth += 1
             elif token.type in OPENER:
                 depth -= 1
             elif token.type == "=" and depth <= 0 and tokens[0].type not in ("size", "hyper"):
-                return
-            elif token.type == "NAME" and depth <= 0:
+                if tokens[0].type != "param":
+                    return
+                value = True
+            elif token.type == "," and depth <= 0:
+                value = False
+            elif token.type == "NAME" and depth <= 0 and not value:
                 self.broken.append(token.text)
 
     # ------------------------------------------------------------ words

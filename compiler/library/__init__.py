@@ -1,8 +1,9 @@
-"""The language's own library, in the language. ``activations`` and ``losses`` need no ``use``."""
+"""The language's own library, in the language. ``functions``, ``activations`` and ``losses`` need no ``use``."""
 
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Final, cast
 
@@ -12,7 +13,7 @@ from ..language.syntax import Def, Module, UpdateDef
 if TYPE_CHECKING:
     from importlib.abc import ResourceLoader
 
-NAMES: Final = ("activations", "losses", "optimizers", "layers")
+NAMES: Final = ("functions", "activations", "losses", "optimizers", "layers")
 
 
 @cache
@@ -38,12 +39,16 @@ def tree(name: str) -> Module:
 
 
 @cache
-def functions() -> dict[str, tuple[Def, str]]:
-    """Every function of the library that needs no ``use``, with its file."""
-    found: dict[str, tuple[Def, str]] = {}
-    for name in ("activations", "losses"):
-        found.update((s.name.id, (s, name)) for s in tree(name).statements if isinstance(s, Def))
-    return found
+def functions() -> dict[str, str]:
+    """Every function of the library that needs no ``use``, and its file, which is parsed where one of them is called."""
+    files = ("functions", "activations", "losses")
+    return {name: file for file in files for name in re.findall(r"^def (\w+)\(", read(file).text, re.MULTILINE)}
+
+
+@cache
+def definitions(name: str) -> dict[str, Def]:
+    """The functions of one library file."""
+    return {s.name.id: s for s in tree(name).statements if isinstance(s, Def)}
 
 
 @cache

@@ -284,7 +284,8 @@ def _zero_together(body: tuple[Node, ...], slots: dict[str, Place], graph: Graph
     for start, count, slot, nodes in runs:
         if len(nodes) > 1:
             spans = (s for n in nodes for leaf in walk([n]) if isinstance(leaf, Assign) for s in leaf.origin.spans)
-            origin = Origin(tuple(dict.fromkeys(spans)), "zero")
+            *most, last = [str(_zeroed(n)) for n in nodes]
+            origin = Origin(tuple(dict.fromkeys(spans)), "zero", f"{', '.join(most)} and {last} are added up from 0")
             zeros.append(Zero(slot, Dim.of(start), Dim.of(count), origin))
             gone.update(map(id, nodes))
     return (*zeros, *(n for n in body if id(n) not in gone))

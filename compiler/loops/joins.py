@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from heapq import merge
 from itertools import islice
+from math import prod
 
 from ..graph import expr as E
 from ..graph.ir import Access
@@ -160,11 +161,23 @@ class Joins:
 
     def _across(self, item: Item, axis: str, first: str) -> bool:
         """Would a loop along memory be the outer one, around one that is too much for the C compiler to write out? A short sum is
-        not, but a search is, and what is computed of each element."""
+        not, but a search is, a sum of gates, and what is computed of each element."""
         if searches(item):
             return self.nest.runs(item, first)
+        if gate(item) and self.nest.runs(item, first) and self._row(axis):
+            return True
         long = (self.nest.length(axis) or WIDE) >= WIDE and axis not in self.nest.strip
         return not item.eqn.reduced and long and axis == self._contiguous(item) and self.nest.deep(item, axis)
+
+    def _row(self, axis: str) -> bool:
+        """Whether so many elements lie along it that each has a lane of a vector to itself, and waits for nothing."""
+        extent = self.nest.extent[axis].value
+        return extent is None or extent >= WIDE
+
+    def _chain(self, item: Item, reduced: Sequence[str]) -> bool:
+        """Whether it looks for the largest or smallest of more than the C compiler writes out."""
+        count = prod(self.nest.extent[n].value or WIDE for n in reduced if n not in item.short)
+        return item.eqn.reduce in ("max", "min") and count > WIDE
 
     def sums_gates(self, item: Item, axis: str) -> bool:
         return item.eqn.reduce == "+" and innermost(item) and self.nest.runs(item, axis) and gate(item)
@@ -209,6 +222,7 @@ class Joins:
             unrolled = {*reduced, *(n for n in out if n in item.short)}
             short = (size(tuple(self.nest.extent[n] for n in unrolled)).value or UNROLLED + 1) <= UNROLLED
             fastest = self._contiguous(item)
+            short = short and not (self._row(fastest) and (gate(item) or self._chain(item, reduced)))
             if fastest in out and (searches(item) or (not short and eqn.reduce in ("+", "max", "min", "*"))):
                 order = [n for n in out if n != fastest] + reduced + [fastest]
                 return next((n for n in order if n not in item.short), order[0])

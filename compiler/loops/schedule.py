@@ -119,18 +119,23 @@ class _Scheduler:
         return axis if all(self.nest.extent[axis] == self.nest.values[a.value].shape[0] for a in eqn.args) else ""
 
     def _early(self, items: list[Item]) -> list[Item]:
-        """With what only parameters and the like are needed for before all else, where it would stand between a product and
-        what is in one loop with it."""
+        """With what only parameters and the like are needed for, or what is made of such, before all else, where it would stand
+        between a product and what is in one loop with it."""
         if not self.joins.rounds:
             return items
-        made = {name for item in items for name in self._makes(item)}
+        waits: set[str] = set()  # for what is not there before all else
 
         def late(item: Item) -> bool:
             if item.scan is not None or item.accumulates or item.target in self.over or classify(item.eqn) is not None:
                 return True
-            return not made.isdisjoint(item.eqn.reads()) or any(self.nest.kind(axis) in self.joins.rounds for axis in item.left)
+            return not waits.isdisjoint(item.eqn.reads()) or any(self.nest.kind(axis) in self.joins.rounds for axis in item.left)
 
-        return sorted(items, key=late)
+        when: dict[int, bool] = {}
+        for item in items:
+            when[item.serial] = late(item)
+            if when[item.serial]:
+                waits.update(self._makes(item))
+        return sorted(items, key=lambda item: when[item.serial])
 
     def _fuse(self, items: Sequence[Item], outer: tuple[str, ...], along: Mapping[int, str] = {}) -> list[Node]:
         """``along``: the axis of each item's loop, where that is decided."""

@@ -23,7 +23,7 @@ _OTHERS: Final = (
     "sigmoid softplus floor stop given place"
 )
 FUNCTIONS: Final = frozenset((*ARITHMETIC, *COMPARISONS, *LOGIC, *CHOICES, *DRAWS, *_OTHERS.split()))
-_BINARY: Final = frozenset((*ARITHMETIC, *COMPARISONS, "and", "or", "max", "min", "atan2", "polygamma")) - {"neg"}
+_BINARY: Final = frozenset((*ARITHMETIC, *COMPARISONS, "and", "or", "max", "min", "atan2", "polygamma", "diff")) - {"neg"}
 
 
 class InternalError(Exception):
@@ -257,7 +257,7 @@ def _body(eqn: Eqn, values: Mapping[str, Value], extents: Mapping[str, Dim], siz
         if node.op in LEAVES:
             truths[node], whole[node] = _leaf(node, eqn, values, extents, sizes)
             continue
-        if node.op not in FUNCTIONS:
+        if node.op not in FUNCTIONS and node.op != "diff":  # a derivative that is not taken yet
             raise _Broken(f"no function is called {node.op}")
         count = 3 if node.op == "where" else 2 if node.op in _BINARY else 1
         if node.op in DRAWS:

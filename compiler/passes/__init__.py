@@ -17,6 +17,7 @@ from . import (
     early,
     expand,
     factors,
+    fewer,
     given,
     hoist,
     inline,
@@ -51,14 +52,20 @@ class Pass:
     enters: bool = False
 
 
-BEFORE: tuple[Pass, ...] = (
+FORMULAS: tuple[Pass, ...] = (
     Pass("ordered", "the largest of relus is the relu of the largest, which is one instead of all", ordered.run),
     Pass("routes", "a maximum over several axes, one axis at a time: each has one winner to route the gradient to", routes.run,
          True),
     Pass("recognise", "a gate that is spelled out becomes one gate, so that its derivative is written with its value",
          recognise.run, True),
     Pass("stabilise", "formulas that overflow or cancel become equal ones that do not", stabilise.run, True),
+)  # fmt: skip
+"""What is done to the formulas as they are written, before any derivative is taken of them."""
+
+BEFORE: tuple[Pass, ...] = (
+    *FORMULAS,
     Pass("cse", "equal things are computed once", cse.run),
+    Pass("fewer", "what is dear in a formula and depends on fewer of its indices is computed for these alone", fewer.run),
     Pass("squares", "x times -x is minus a square, whose sign is known and whose derivative is one term", squares.run),
     Pass("split", "a product over what the steps of a loop hand on and what they do not is two", split.run, True),
     Pass("hoist", "what the steps of a loop do not wait for each other for is done before it", hoist.run, True),

@@ -227,3 +227,46 @@ def stepped(graph: Graph, rule: Rule, gradients: Mapping[str, str]) -> tuple[Gra
         eqns.append(Eqn(replace(value, name=results[parameter]), axes, index, "", tuple(args), body, "update", origin))
     graph = replace(graph, inputs=(*graph.inputs, *scalars.values()), eqns=tuple(eqns))
     return graph, results, numbers
+
+
+def apart(graph: Graph, over: Iterable[str], parameters: Iterable[str]) -> Graph:
+    """What is scattered to a parameter that is written over, and is made of parameters that are, is computed before any of
+    them changes: then it is added to the rows that occur, and no other row is touched. ``over``: what is written over them. Not
+    where this is more than all of the parameter."""
+    changing = frozenset(parameters)
+    uses: dict[str, int] = dict.fromkeys(graph.outputs, 1)
+    for eqn in graph.eqns:
+        for name in eqn.reads():
+            uses[name] = uses.get(name, 0) + 1
+    made = {e.out.name: e for e in graph.eqns if isinstance(e, Eqn)}
+    ends = [made[name] for name in over if name in made]
+    parts = [made[a.value] for end in ends for a in end.args if a.value in made and uses[a.value] == 1]
+    fresh = Namer(graph.values())
+    first: dict[str, tuple[Eqn, Eqn]] = {}
+    for part in parts:
+        rows = any(True for ix in part.out_index for _ in ix.gathers())
+        if rows and scatters(part) and changing.intersection(a.value for a in part.args):
+            terms, added = _terms_first(part, fresh(f"{part.out.name}_terms"))
+            if not _more(terms.out, part.out):
+                first[part.out.name] = terms, added
+    if not first:
+        return graph
+    eqns: list[Eqn | Scan] = []
+    for each in graph.eqns:
+        eqns.extend(first.get(each.out.name, (each,)) if isinstance(each, Eqn) else (each,))
+    return graph.with_eqns(tuple(eqns))
+
+
+def _terms_first(part: Eqn, name: str) -> tuple[Eqn, Eqn]:
+    """What a scatter adds, and the scatter that adds it."""
+    summed = {a.name for a in part.reduced}
+    axes = tuple(a for a in part.axes if a.name not in summed)
+    index = tuple(at(a.name) for a in axes)
+    out = Value(name, tuple(a.extent for a in axes), part.out.kind)
+    terms = replace(part, out=out, axes=(*axes, *part.reduced), out_index=index, reduce="+" if summed else "", drop=False)
+    return terms, replace(part, axes=axes, args=(Access(name, index),), body=E.arg(0), reduce="+")
+
+
+def _more(terms: Value, whole: Value) -> bool:
+    numbers = {name: OTHERWISE for value in (terms, whole) for dim in value.shape for name in dim.free()}
+    return size(terms.shape).evaluate(numbers) > size(whole.shape).evaluate(numbers)

@@ -13,7 +13,7 @@ from ..graph.shapes import Dim, Shape, size
 from ..language.source import Span
 from ..meaning.verify import verify, verify_gradients
 from ..records import dataclass
-from . import AFTER, BEFORE, KERNEL, apply, descent, known
+from . import AFTER, BEFORE, FORMULAS, KERNEL, apply, dce, derivatives, descent, known
 from .names import rename, sealed
 
 
@@ -87,14 +87,42 @@ class _Gradient:
 
 def plan(model: Model) -> Plan:
     """Optimise the forward graph, differentiate it for every target, and cut the result into kernels."""
-    made = {o.name for e in model.graph.eqns for o in outs(e)}
-    inner = [value for target in model.targets for _, value in target.wrt if value in made]
-    forward = _unseal(apply(BEFORE, _seal(model.graph, inner)), inner)
-    verify(forward, "unseal")
+    forward = before(model)
     whole, gradients = _differentiate(model, forward)
+    wrt = {value for target in model.targets for _, value in target.wrt}
+    asked = {target.value for target in model.targets} - wrt - set(model.graph.outputs)
+    if asked:
+        forward = dce.run(replace(forward, outputs=tuple(o for o in forward.outputs if o not in asked)))
     whole = apply(AFTER, replace(whole, outputs=tuple(dict.fromkeys(
         (*forward.outputs, *(g.value for g in gradients))))))  # fmt: skip
     return Plan(model, forward, whole, tuple(_kernels(model, forward, whole, gradients)))
+
+
+def before(model: Model) -> Graph:
+    """The optimised forward graph, whose results are the outputs and then what gradients are taken of all the same."""
+    asked = dict.fromkeys(t.value for t in model.targets if t.value not in model.graph.outputs)
+    graph = replace(model.graph, outputs=(*model.graph.outputs, *asked))
+    kept, passes = inner(model), BEFORE
+    if derivatives.has(graph):
+        graph, passes = taken(graph, kept), BEFORE[len(FORMULAS) :]
+    graph = _unseal(apply(passes, _seal(graph, kept)), kept)
+    verify(graph, "unseal")
+    return graph
+
+
+def inner(model: Model) -> list[str]:
+    """The values for which gradients are asked and that the graph itself computes."""
+    made = {o.name for e in model.graph.eqns for o in outs(e)}
+    return [value for target in model.targets for _, value in target.wrt if value in made]
+
+
+def taken(graph: Graph, kept: Sequence[str] = ()) -> Graph:
+    """The graph with the derivatives in it taken, of formulas that are stable already; ``kept``: values to keep as they are."""
+    made = {o.name for e in graph.eqns for o in outs(e)}
+    within = [*kept, *(value for value in derivatives.asked(graph) if value in made and value not in kept)]
+    graph = derivatives.run(_unseal(apply(FORMULAS, _seal(graph, within)), within))
+    verify(graph, "derivatives")
+    return graph
 
 
 def _seal(graph: Graph, names: Sequence[str]) -> Graph:
@@ -271,7 +299,7 @@ def state_offsets(model: Model) -> dict[str, Dim]:
 
 def _kept(whole: Graph, forward: Graph, gradients: Sequence[_Gradient]) -> dict[str, Dim]:
     """What the backward pass reads of the forward pass, with its place in the kept vector."""
-    from . import dce, inline
+    from . import inline
 
     joint = dce.run(inline.run(dce.run(whole)))
     before = ancestors(joint.eqns, forward.outputs)
@@ -353,6 +381,7 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
             after[k] = replace(_copy(running.out, value), origin=replace(source.origin, note=""))
         if value in keep_offsets and placed[value].slot == "kept":
             copy = _copy(values[value], fresh(f"{value}_kept"), spans.get(value, ()))
+            copy = replace(copy, origin=replace(copy.origin, rule="kept"))
             eqns.append(copy)
             placed[value], placed[copy.out.name] = Place(value, slot, offset), Place(copy.out.name, "kept", keep_offsets[value])
             continue
@@ -365,6 +394,9 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
     whole_eqns = (e for k, eqn in enumerate(eqns) for e in ((eqn, after[k]) if k in after else (eqn,)))
     graph = Graph(f"{model.name}.{name}", inputs, whole.consts, tuple(whole_eqns), tuple(placed))
     graph = apply(KERNEL, graph)
+    if over:
+        graph = descent.apart(graph, over, (p.value.name for p in model.params if not p.frozen))
+        verify(graph, "descent")
     moves = tuple((p.slot.removeprefix("move:"), p.value) for p in placed.values() if p.slot.startswith("move:"))
     read = {n for e in graph.eqns for n in e.reads()} | {parameter for parameter, _ in moves}
     graph = replace(

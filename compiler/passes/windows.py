@@ -8,6 +8,8 @@ once, and nothing is read outside.
 - What a contraction reads outside, where zeros are meant, is read from a copy with zeros around it. The gradient of the weights
   reads the same copy.
 - So is what a formula of neighbours reads, as a difference on a grid.
+- What is scattered partly outside, and lost there, is scattered into an array with room for it around: there is no look at each
+  place.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ def run(graph: Graph) -> Graph:
     eqns: list[Eqn | Scan] = []
     for eqn in graph.eqns:
         eqns.extend(windows.rewrite(eqn) if isinstance(eqn, Eqn) else (eqn,))
-    eqns = windows.shared(windows.direct(eqns))
+    eqns = windows.shared(windows.widened(windows.direct(eqns)))
     same = len(eqns) == len(graph.eqns) and all(a is b for a, b in zip(eqns, graph.eqns, strict=True))
     return graph if same else graph.with_eqns(tuple(eqns))
 
@@ -237,10 +239,7 @@ class _Windows:
                 continue
             if len(found) > 1 or not self._whole(source, found[0][1]) or producer.reduce not in ("", "+"):
                 continue
-            readers = [e for e in eqns if source in e.reads()]
-            plain = all(isinstance(e, Eqn) and all(a.fill is None for a in e.args if a.value == source)
-                        and not any(g.value == source for i in _indices(e) for g in i.gathers()) for e in readers)  # fmt: skip
-            if plain:
+            if _read_inside(source, eqns):
                 moved[source] = found[0]
         places = {name for name, _ in moved.values()}
         after: list[Eqn | Scan] = []
@@ -257,6 +256,34 @@ class _Windows:
             args = tuple(self._reread(a, moved) for a in eqn.args)
             after.append(eqn if args == eqn.args else replace(eqn, args=args))
         self.padded = {key: name for key, name in self.padded.items() if key[0] not in moved}
+        return after
+
+    def widened(self, eqns: list[Eqn | Scan]) -> list[Eqn | Scan]:
+        """With what a scatter drops outside of its array written beside it, into one that is larger, of which nobody reads the
+        rest; but where it is a term of a sum, which it is scattered into."""
+        moved: dict[str, tuple[str, tuple[tuple[Dim, Dim], ...]]] = {}
+        for eqn in eqns:
+            if not isinstance(eqn, Eqn) or eqn.plain_out is not None or not eqn.drop or eqn.reduce not in ("", "+"):
+                continue
+            name = eqn.out.name
+            reach = None if name in self.given or special(eqn) else self._reach(Access(name, eqn.out_index), eqn)
+            if reach is None or not self._whole(name, reach) or any(low.value is None for low, _ in reach):
+                continue
+            if _read_inside(name, eqns) and not any(_adds(e, name) for e in eqns):
+                moved[name] = name, reach
+        after: list[Eqn | Scan] = []
+        for eqn in eqns:
+            if isinstance(eqn, Scan):
+                after.append(eqn)
+                continue
+            if eqn.out.name in moved:
+                _, reach = moved[eqn.out.name]
+                out = replace(eqn.out, shape=tuple(high - low for low, high in reach))
+                index = tuple(ix + Ix((), -low) for ix, (low, _) in zip(eqn.out_index, reach, strict=True))
+                eqn = replace(eqn, out=out, out_index=index, drop=False)
+                self.shapes[out.name] = out.shape
+            args = tuple(self._reread(a, moved) for a in eqn.args)
+            after.append(eqn if args == eqn.args else replace(eqn, args=args))
         return after
 
     def _around(self, value: str, reach: tuple[tuple[Dim, Dim], ...], eqn: Eqn) -> tuple[tuple[Dim, Dim], ...] | None:
@@ -330,6 +357,17 @@ class _Windows:
         origin = replace(eqn.origin, note=f"{source} with zeros around it")
         return normalise(Eqn(out, axes, tuple(substitute_ix(ix, {}, extents) for ix in index), "+", (read,), E.arg(0), "pad",
                              origin, drop))  # fmt: skip
+
+
+def _adds(eqn: Eqn | Scan, name: str) -> bool:
+    return isinstance(eqn, Eqn) and not eqn.reduce and eqn.body.op == "add" and name in eqn.reads()
+
+
+def _read_inside(name: str, eqns: list[Eqn | Scan]) -> bool:
+    """Whether all reads of a value are by equations, and none looks outside."""
+    readers = (e for e in eqns if name in e.reads())
+    return all(isinstance(e, Eqn) and all(a.fill is None for a in e.args if a.value == name)
+               and not any(g.value == name for i in _indices(e) for g in i.gathers()) for e in readers)  # fmt: skip
 
 
 def _indices(eqn: Eqn | Scan) -> Iterator[Ix]:

@@ -4,12 +4,14 @@ second reading of the graph, PyTorch's autograd where it is installed, and diffe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from gradwright.compiler.graph.ir import Graph, Model, Scan, outs
 from gradwright.compiler.meaning.interpret import InterpretError, run
+from gradwright.compiler.passes import derivatives
+from gradwright.compiler.passes.kernels import inner, taken
 
 from .modules import Modules
 from .reference import Reference
@@ -20,6 +22,7 @@ except ImportError:
     torch = None  # type: ignore[assignment]
 
 LARGE = 30_000  # points of one equation: larger cases take other sizes
+LARGE_WIDE = 4_000_000  # of models whose sizes are large on purpose
 STEP = 1e-4
 
 
@@ -146,11 +149,16 @@ def outside(model: Model, sizes: Mapping[str, int]) -> Iterator[bool]:
     return within(model.graph)
 
 
-def compare(model: Model, modules: Modules, sizes: Mapping[str, int], seed: int, tally: Tally, single: bool = False) -> None:
-    """All comparisons at one random point."""
+def compare(
+    model: Model, modules: Modules, sizes: Mapping[str, int], seed: int, tally: Tally, single: bool = False, most: int = LARGE
+) -> None:
+    """All comparisons at one random point. ``most``: how many points an equation may have."""
+    written = model.graph
+    if derivatives.has(written):
+        model = replace(model, graph=replace(taken(written, inner(model)), outputs=written.outputs))
     rng = np.random.default_rng(seed)
     inputs = inputs_of(model, sizes, rng)
-    if inputs is None or points(model.graph, sizes) > LARGE:
+    if inputs is None or points(model.graph, sizes) > most:
         tally.skip("sizes")
         return
     faces = {"compiled": modules.compiled.Model(seed=seed), "numpy": modules.numpy.Model(seed=seed)}
@@ -216,6 +224,12 @@ def compare(model: Model, modules: Modules, sizes: Mapping[str, int], seed: int,
         return
     for name, value in interpreted.items():
         tally.same("interpreter", name, value, values[name], 1e-10)
+    if written is not model.graph and torch is not None and not kink:
+        found = Reference(written, sizes, torch).run({n: tensor(v) for n, v in given.items()})
+        for name in set(written.values()) & set(interpreted):
+            exact = np.asarray(found[name].detach() if isinstance(found[name], torch.Tensor) else found[name])
+            if exact.dtype.kind == "f" and np.isfinite(exact).all():
+                tally.same("derivatives inside against PyTorch's", name, interpreted[name], exact, 1e-7)  # 8 digits of polygamma
     tolerance = 1e-9
     noise: dict[str, float] = {}
     if single:
@@ -270,9 +284,14 @@ def compare(model: Model, modules: Modules, sizes: Mapping[str, int], seed: int,
         return
     exact = None
     if torch is not None:
-        exact = autograd(model, sizes, given, ups)
+        exact = autograd(replace(model, graph=written), sizes, given, ups)
+        # a slope inside the model may be made of what it was taken through (s(1 - s)), or of something else
+        through = inner(model) if written is not model.graph else ()
+        through = {(t.name, shown) for t in model.targets for shown, value in t.wrt if value in through}
         for pair, value in exact.items():
-            if np.isfinite(value).all():
+            if pair in through:
+                tally.skip("how much a derivative depends on a value on its way")
+            elif np.isfinite(value).all():
                 loose = tolerance * 10 * (3 if single else 1)
                 for backend in ("compiled", "numpy"):
                     tally.same(f"{backend} gradient against PyTorch's", str(pair), grads[backend][pair], value, loose)
@@ -378,15 +397,16 @@ def train(
             tally.same(f"{name} train", p.value.name, views[p.value.name], grads["loss", p.value.name], tolerance)
 
 
+def tensor(value: Any) -> Any:
+    made = torch.tensor(np.array(value))
+    return made.requires_grad_(True) if made.is_floating_point() else made
+
+
 def autograd(
     model: Model, sizes: Mapping[str, int], given: Mapping[str, Any], ups: Mapping[str, Any]
 ) -> dict[tuple[str, str], Any]:
     """What PyTorch makes of the graph, without any derivative of ours."""
-    tensors = {}
-    for name, value in given.items():
-        tensors[name] = torch.tensor(np.array(value))
-        if tensors[name].is_floating_point():
-            tensors[name].requires_grad_(True)
+    tensors = {name: tensor(value) for name, value in given.items()}
     values = Reference(model.graph, sizes, torch).run(tensors)
     found: dict[tuple[str, str], Any] = {}
     for target in model.targets:

@@ -20,6 +20,7 @@ from gradwright.compiler.graph.shapes import Dim, Shape, size
 from hypothesis import strategies as st
 
 SIZES = (0, 1, 2, 7, 64)  # what free sizes are tried with
+WIDE = (16, 17, 24, 33, 40, 64, 70)
 TAME = 30.0  # larger values go through a bounded function first
 
 
@@ -205,6 +206,19 @@ LAYERS: tuple[tuple[str, int, str], ...] = (
     ("group_norm(stack({x}, sin({x}), axis=1), 2, eps=0.1)[:, 1]", 3, "same"),
 )
 
+# those that take many channels, for models of large sizes
+WIDE_LAYERS: tuple[tuple[str, int, str], ...] = (
+    ("mean({image} |> conv2d(16, 3, pad=1) |> tanh |> conv2d({d}, 3, pad=1), axis=1)", 3, "same"),
+    ("mean({image} |> conv2d(17, 3, pad=1) |> relu |> conv2d({d}, 5, pad=2), axis=1)", 3, "same"),
+    ("max({image} |> conv2d({d}, 3, pad=1) |> conv2d(16, 3, pad=1) |> batch_norm(eps=0.1), axis=1)", 3, "same"),
+    ("mean({image} |> conv2d(32, 1) |> sin |> conv2d(32, 3, pad=1, groups=2), axis=1)", 3, "same"),
+    ("mean({image} |> conv2d(24, 1) |> conv2d(24, 3, pad=1, groups=24) |> conv2d({d}, 1), axis=1)", 3, "same"),
+    ("mean({image} |> conv2d(16, 3, pad=1) |> max_pool2d(3, stride=1, pad=1) |> conv2d({d}, 3, pad=1), axis=1)", 3, "same"),
+    ("mean({image} |> conv_transpose2d({d}, 2, stride=2) |> conv2d(16, 2, stride=2), axis=1)", 3, "same"),
+    ("transpose(conv1d(transpose({x}, 0, 2, 1), {d}, 5, pad=2), 0, 2, 1)", 3, "units"),
+    ("attention({x} |> dense(24), 3, causal=True)", 3, "24 units"),
+)
+
 # of two that broadcast, with their bounds
 BINARY: tuple[tuple[str, Callable[[float, float], float]], ...] = (
     ("({x} + {y})", lambda a, b: a + b),
@@ -304,6 +318,8 @@ class _Writer:
     used: bool = False  # whether the library's layers are
     own_layers: list[str] = field(default_factory=list)
     layers_made: int = 0
+    again: list[str] = field(default_factory=list)  # bindings that are other names of what there is
+    wide: bool = False  # sizes at which the products and convolutions take their kernels
 
     # ---- choices
 
@@ -325,7 +341,8 @@ class _Writer:
     def sizes(self) -> None:
         free = ["N"] + (["M"] if self.one_in(3) else [])
         items = list(free)
-        fixed = [("H", self.choose((3, 2, 4, 1, 5))), ("C", self.choose((3, 4, 2)))][: 1 + self.pick(2)]
+        some, others = (WIDE, WIDE) if self.wide else ((3, 2, 4, 1, 5), (3, 4, 2))
+        fixed = [("H", self.choose(some)), ("C", self.choose(others))][: 1 + self.pick(2)]
         items += [f"{name} = {value}" for name, value in fixed]
         self.declared.append(f"size {', '.join(items)}")
         for name in free:
@@ -340,9 +357,9 @@ class _Writer:
                 (
                     (f"2*{name}", 2 * base),
                     (f"{name} + 1", base + 1),
-                    (f"{name} * {name} // 2 + 1", base * base // 2 + 1),
                     (f"{name} % 2 + 2", base % 2 + 2),
-                )
+                    (f"{name} * {name} // 2 + 1", base * base // 2 + 1),
+                )[: 3 if self.wide else 4]
             )
             self.declared.append(f"size K = {text}")
             self.extents.append(Dim.of(value))
@@ -508,6 +525,7 @@ class _Writer:
             self.noted,
             self.noted,
             self.layer,
+            self.derivative,
         ]
         for _ in range(4):
             made = self.choose(makers)(depth - 1)
@@ -597,7 +615,7 @@ class _Writer:
         name = self.choose(names)
         if name == "prod":
             free = sum(x.shape[k].value is None for k in over)
-            name = "prod" if free < 2 else "mean"
+            name = "prod" if free < 2 and not self.wide else "mean"  # of many factors too much comes
             x = V(f"(1 + {0.02 if free else 0.2} * sin({x.text}))", x.shape, 1.2)
         options = ""
         if not whole:
@@ -888,10 +906,13 @@ class _Writer:
             d = self.choose([e for e in self.extents if e.value is not None])
             call = f"embedding({self.index((x.shape[0],), below).text}, {self.dim(below)}, {self.dim(d)}){alias}"
             return self.line(f"{name} = {call}", V(name, (x.shape[0], d), 4))
-        call, rank, becomes = self.choose([c for c in LAYERS if c[1] == 1 or c[1] == len(x.shape)])
+        layers = WIDE_LAYERS if self.wide and len(x.shape) == 3 and self.block is None and not self.one_in(3) else LAYERS
+        call, rank, becomes = self.choose([c for c in layers if c[1] == 1 or c[1] == len(x.shape)])
         if rank > 1 and not (self.block is None and isinstance(x.text, str)):
             return None  # in the step of a loop it would take long
         d = self.choose([e for e in self.extents if e.value is not None and e.value > 0])
+        if layers is WIDE_LAYERS and "{image}" in call:  # of a small image, since the channels are many
+            x = self.input((self.extents[0], Dim.of(self.choose((7, 8, 12))), Dim.of(self.choose((9, 6, 13)))))
         if rank == 2 and "batch_norm" in call and self.block is not None:
             return None
         if not x.text.isidentifier():
@@ -903,12 +924,46 @@ class _Writer:
         shape = {
             "units": (*x.shape[:-1], d),
             "last": (x.shape[0], d),
+            "24 units": (*x.shape[:-1], Dim.of(24)),
             "halves": (*x.shape[:1], *((e + 2 - 2) // 2 + 1 for e in x.shape[1:])),
             "odd halves": (*x.shape[:1], *((e + 2 - 3) // 2 + 1 for e in x.shape[1:])),
         }.get(becomes, x.shape)
         if text.endswith(")") and text.count("(") == call.count("(") and call.find("|>") < 0 and not call.startswith("transpose"):
             text += alias
         return self.line(f"{name} = {text}", V(name, shape, 8 * x.bound + 4))
+
+    def derivative(self, depth: int) -> V | None:
+        """A derivative inside the model, as a statement of its own."""
+        if self.block is not None or any(line.startswith("derivative") for line in self.defs):
+            return None  # PyTorch has no second derivative of what is given
+        x = self.leaf(lambda v: v.text in self.wrt and v.text.isidentifier() and len(v.shape) <= 2)
+        if x is None or x.bound > 6:
+            return None
+        text, grow, most = self.choose((*UNARY, *GATES))
+        if x.bound > most:
+            return None
+        u, name = self.fresh("u"), self.fresh("slope")
+        self.lines.append(f"{u} = {text.format(x=x.text)}")
+        v = V(u, x.shape, grow(x.bound))
+        kind = self.pick(6 if len(x.shape) < 2 else 3)
+        if kind == 1 and x.shape:
+            y = self.tame(self.leaf(lambda w: self.broadcast(w.shape, x.shape) == x.shape) or x, 3)
+            call, shape = f"diff(sum({u}**2 * {y.text}), {x.text})", x.shape
+        elif kind == 2 and x.shape:
+            call, shape = f"diff(cumsum(sin({u}), axis=-1), {x.text})", x.shape
+        elif kind == 3:
+            of = self.choose(("{}", "tanh({}) * mean({})", "softplus({})")).replace("{}", u)
+            call, shape = f"jacobian({of}, {x.text})", x.shape * 2
+        elif kind == 4:
+            call, shape = f"hessian(sum({u} * sin({u})), {x.text})", x.shape * 2
+        elif kind == 5:
+            inner = self.fresh("slope")
+            self.lines.append(f"{inner} = diff({u}, {x.text})")
+            call, shape = f"diff(sin({inner}), {x.text})", x.shape
+        else:
+            call, shape = f"diff({u}, {x.text})", x.shape
+        self.known(v, True)
+        return self.line(f"{name} = {call}", V(name, shape, 50))
 
     def own_layer(self) -> None:
         name, formula = self.fresh("block"), self.choose(UNARY)[0].format(x="u")
@@ -1055,6 +1110,8 @@ class _Writer:
             return
         name = self.fresh(self.choose(("h", "z", "a", "int_")))
         self.lines.append(f"{name} = {v.text}")
+        if v.text.isidentifier():
+            self.again.append(name)
         self.bindings.append((name, self.known(V(name, v.shape, v.bound), not plain)))
 
     def scan(self) -> None:
@@ -1224,6 +1281,11 @@ class _Writer:
         if made and self.wrt and self.one_in(2):
             names = [self.choose(self.wrt) for _ in range(1 + self.pick(3))]
             self.lines.append(f"gradient {self.choose(made)[0]} wrt {', '.join(dict.fromkeys(names))}")
+        asked = [name for name, _ in outputs]
+        inner = [name for name, _ in self.bindings if name in self.wrt and name not in (*taken, *asked, *self.again)]
+        if inner and self.one_in(4):  # of a binding, which no output need depend on
+            names = [self.choose(self.wrt) for _ in range(1 + self.pick(2))]
+            self.lines.append(f"gradient {self.choose(inner)} wrt {', '.join(dict.fromkeys(names))}")
         # functions may stand anywhere
         body = self.lines + self.defs if self.one_in(2) else self.defs + self.lines
         head = ["# random.gw: made by chance"] + (

@@ -82,6 +82,8 @@ class Reference:
         ranks = ranking(eqn)
         if ranks is not None:
             return self.rank(eqn, ranks)
+        if eqn.body.op == "diff":
+            return self.derivative(eqn, grid, tuple(extents))
         args = [self.read(access, grid, tuple(extents)) for access in eqn.args]
         value = self.drawn(eqn, args, grid) if is_drawn(eqn.body) else self.body(eqn.body, args, grid, tuple(extents))
         value = self.full(value, tuple(extents))
@@ -117,12 +119,15 @@ class Reference:
     def scan(self, scan: Scan) -> list[Any]:
         """Step after step; what the steps look like is part of the pattern."""
         count, last = len(scan.initial), scan.axis.extent.evaluate(self.sizes)
-        assert not scan.limit  # only backward passes have one
+        times = list(range(last))
+        if scan.limit:
+            limit = int(self.values[scan.limit])
+            times = times[last - limit :] if scan.high else times[:limit]
         inner = Reference(scan.body, self.sizes, self.torch, self.most)
         carries = [self.values[n] for n in scan.initial]
         emitted: list[dict[int, Any]] = [{} for _ in scan.emits]
         taken = 0
-        for t in reversed(range(last)) if scan.reverse else range(last):
+        for t in reversed(times) if scan.reverse else times:
             given = (*carries, *(self.values[n][t] for n in scan.slices), *(self.values[n] for n in scan.captured))
             inner.held = self.held
             inner._run({v.name: g for v, g in zip(scan.body.inputs, given, strict=True)})
@@ -143,6 +148,17 @@ class Reference:
             whole = self.array(np.zeros(shape, zero.dtype))
             stacks.append((self.torch.stack(rows) if self.torch is not None else np.stack(rows)) if rows else whole)
         return [*carries, *stacks, *([self.array(taken)] if scan.until else [])]
+
+    def derivative(self, eqn: Eqn, grid: Mapping[str, Any], extents: tuple[int, ...]) -> Any:
+        """Of one value for another, by PyTorch, for each element of the one."""
+        assert self.torch is not None, "only PyTorch's autograd takes derivatives inside a model"
+        of, wrt = (self.values[access.value] for access in eqn.args)
+        rows = [self.torch.autograd.grad(u, wrt, create_graph=True, allow_unused=True)[0] for u in of.reshape(-1)]
+        rows = [self.torch.zeros_like(wrt) if row is None else row for row in rows]
+        shape = (*of.shape, *wrt.shape)
+        self.values["pairs"] = self.torch.stack(rows).reshape(shape) if rows else self.torch.zeros(shape, dtype=of.dtype)
+        index = tuple(ix for access in eqn.args for ix in access.index)
+        return self.read(Access("pairs", index), grid, extents)
 
     def rank(self, eqn: Eqn, ranks: Ranking) -> Any:
         """Positions in the sorted order; two elements that are equal are at a kink."""

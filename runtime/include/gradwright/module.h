@@ -129,6 +129,7 @@ GWM_ENTRY GWM_OVER_ARGUMENTS int gwm_install(PyObject *module, gwm_kernel_t kern
 #endif
         {"_mark", (PyCFunction)(void (*)(void))gwm_mark, METH_FASTCALL, "_mark(array)"},
         {"_place", (PyCFunction)(void (*)(void))gwm_place, METH_FASTCALL, "_place(array)"},
+        {"_fits", (PyCFunction)(void (*)(void))gwm_fits, METH_FASTCALL, "_fits(into, code, sizes, read)"},
         {"_train", (PyCFunction)(void (*)(void))gwm_train, METH_FASTCALL, "_train(kernel, update, slots, sizes, batches, rule)"},
         {"_bind", (PyCFunction)(void (*)(void))gwm_bind, METH_FASTCALL, "_bind(run, arguments, model, mark, locked, counter, again)"},
         {"_steps", (PyCFunction)(void (*)(void))gwm_steps, METH_FASTCALL, "_steps(run, count, rates)"},

@@ -1,5 +1,5 @@
 /* A part of module.h: what can be seen of arrays at once: whether they are plain (`_match`), whether one has changed (`_mark`),
-   where one begins (`_place`). */
+   where one begins (`_place`), whether results fit into some (`_fits`). */
 #ifndef GRADWRIGHT_MODULE_MATCH_H
 #define GRADWRIGHT_MODULE_MATCH_H
 
@@ -110,6 +110,52 @@ static PyObject *gwm_place(PyObject *self, PyObject *const *args, Py_ssize_t giv
     (void)self;
     if (gwm_expect("_place", given, 1)) return NULL;
     return PyLong_FromVoidPtr(gwm_data(args[0]));
+}
+
+typedef struct { const char *first, *last; } gwm_span;
+
+/* Where an array of the model's types lies; nowhere if it is empty. */
+GWM_OVER_ARGUMENTS static gwm_span gwm_span_of(PyObject *object)
+{
+    const gwm_array *array = (const gwm_array *)object;
+    Py_ssize_t length = array->descr == gwm_index ? 8 : gwm_width;
+    gwm_span span = {array->data, array->data};
+    int k;
+    for (k = 0; k < array->nd; k++) length *= array->dimensions[k];
+    span.last += length;
+    return span;
+}
+
+/* _fits(into, code, sizes, read): whether every array of `into` is just what `_call` would make with this code in its place,
+   writeable, and shares no memory with another one or with what is read. If not, the face looks closer. */
+GWM_OVER_ARGUMENTS static PyObject *gwm_fits(PyObject *self, PyObject *const *args, Py_ssize_t given)
+{
+    gwm_span spans[GWM_SLOTS], span;
+    Py_ssize_t sizes[GWM_SIZES], k, j, taken = 0;
+    const int64_t *word;
+    (void)self;
+    if (gwm_expect("_fits", given, 4) || gwm_sizes(args[2], sizes)) return NULL;
+    word = gwm_data(args[1]);
+    word += 2 + 2 * word[0]; /* to the first result */
+    if (PyTuple_GET_SIZE(args[0]) > GWM_SLOTS) Py_RETURN_FALSE;
+    for (k = 0; k < PyTuple_GET_SIZE(args[0]); k++, word += 2 + word[1]) {
+        const gwm_array *array = (const gwm_array *)PyTuple_GET_ITEM(args[0], k);
+        if ((PyObject *)array == Py_None) continue;
+        if (!gwm_plain((PyObject *)array, word[0] ? gwm_index : gwm_real) || !(array->flags & 0x400) || array->nd != word[1])
+            Py_RETURN_FALSE;
+        for (j = 0; j < array->nd; j++)
+            if (array->dimensions[j] != (word[2 + j] < 0 ? sizes[-1 - word[2 + j]] : word[2 + j])) Py_RETURN_FALSE;
+        span = gwm_span_of((PyObject *)array);
+        for (j = 0; j < taken; j++)
+            if (span.first < spans[j].last && spans[j].first < span.last) Py_RETURN_FALSE;
+        spans[taken++] = span;
+    }
+    for (k = 0; k < PyTuple_GET_SIZE(args[3]); k++) {
+        span = gwm_span_of(PyTuple_GET_ITEM(args[3], k));
+        for (j = 0; j < taken; j++)
+            if (span.first < spans[j].last && spans[j].first < span.last) Py_RETURN_FALSE;
+    }
+    Py_RETURN_TRUE;
 }
 
 #endif

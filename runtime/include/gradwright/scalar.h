@@ -375,21 +375,31 @@ GW_INLINE double gw_tanh_of(double x, double e, double u) {
 GW_INLINE float gw_tanh_off(float x, float e, float u) { return __builtin_copysignf(u * (u * e / (1.0f + e * e)) + u, x); }
 
 /* Alone, in fewer steps: what r lacks to be x - k log 2 counts for less the less e is. Where multiplications are fused with
-   additions, (1 - e)/(1 + e) with e = exp(-2|x|) = s + s m loses no more, and is less to do: 1 - s and 1 + s are exact where it
-   matters, so that both sides of the line are rounded once. In double, m has the rest of k log 2, which r has not; a float loses
-   nothing by one step to r. */
+   additions, one quotient is less to do and no less right. In float it is (1 - e)/(1 + e) of e = exp(-2|x|) = s + s m: 1 - s and
+   1 + s are exact where it matters, so that both sides of the line are rounded once, and r needs one step.
+
+   In double it is n/(n + 2) of n = exp(2|x|) - 1 = (s - 1 + s r) + s q, of which only the last sum is rounded, and where n is large
+   what it loses is lost above and below. Below 0.17, where s = 1, both have the other sign, |n| then being further above a power of
+   two. q = r^2/2 + (r^3/6 + ...) has the rest of k log 2, times what exp(r) is where it counts most, a little above 0.17. Of 600
+   million points, most of them between 0.11 and 0.26, the largest error is 1.95; without a fused instruction it would be above 2. */
 GW_INLINE double gw_tanh(double x) {
-    double a = __builtin_fabs(x);
 #if GW_FUSED
-    double t = a * -0x1.71547652b82fep+1 + GW_EXP_ONE, k = t - GW_EXP_ONE, r = -(a + a) - k * 0x1.62e42fefa39efp-1, z = r * r;
-    double m = gw_fused(z, gw_exp_rest_soon(r, z), k * -0x1.abc9e3b39803fp-56) + r, s = gw_power_of(t);
-    double y = ((1.0 - s) - m * s) / ((1.0 + s) + m * s);
-    return __builtin_copysign(a > 40.0 ? 1.0 : y, x);
+    double a = __builtin_fabs(x);
+    double h = a < 0.17 ? -(a + a) : a + a;
+    double t = a * 0x1.71547652b82fep+1 + GW_EXP_ONE, k = t - GW_EXP_ONE, r = h - k * 0x1.62e42fefa39efp-1, z = r * r;
+    double p2 = 0x1.11111111109adp-7 * r + 0x1.5555555555555p-5;
+    double p4 = 0x1.a01a01a7c8d47p-13 * r + 0x1.6c16c16c167dep-10;
+    double p6 = 0x1.71de0d9c145d0p-19 * r + 0x1.a01a01a47db6fp-16;
+    double p8 = 0x1.af38d53857513p-26 * r + 0x1.27e4e1ea0f53ap-22;
+    double w = z * z, cube = gw_fused(z * r, 0x1.5555555555556p-3, k * -0x1.4p-56);
+    p2 = gw_fused(p4, z, p2);
+    p8 = gw_fused(0x1.1f66f85dfa20ap-29, z, p8);
+    p6 = gw_fused(p8, z, p6);
+    double q = gw_fused(z, 0.5, gw_fused(gw_fused(p6, w, p2), w, cube)), s = gw_power_of(t);
+    double n = gw_fused(q, s, gw_fused(r, s, s - 1.0));
+    return __builtin_copysign(a > 40.0 ? 1.0 : n / (n + 2.0), x);
 #else
-    a = a > 40.0 ? 40.0 : a;
-    double t = gw_exp_k(-a, GW_EXP_ONE), r = -a - (t - GW_EXP_ONE) * 0x1.62e42fefa39efp-1, z = r * r;
-    double less1 = z * gw_exp_rest(r, z) + r, s = gw_power_of(t);
-    return gw_tanh_of(x, less1 * s + s, (1.0 - s) - less1 * s);
+    return gw_tanh_of(x, gw_gate(x).e, gw_gate(x).u);
 #endif
 }
 GW_INLINE float gw_tanhf(float x) {
@@ -700,6 +710,16 @@ GW_INLINE float gw_pickf(int condition, float a, float b) {
 /* One of two that are both computed, as cheaply as can be. */
 GW_INLINE double gw_choose(int condition, double a, double b) { return condition ? a : b; }
 GW_INLINE float gw_choosef(int condition, float a, float b) { return condition ? a : b; }
+
+/* Whether a place is one of an axis, and the element of a row where all its places are, or what stands around. The question has the
+   same answer all along the row: so written, without a branch, it is asked before the loop, and the loop is vectorised. */
+GW_INLINE int gw_within(ptrdiff_t place, ptrdiff_t extent) { return (size_t)place < (size_t)extent; }
+GW_INLINE double gw_framed(gw_read_f64 x, ptrdiff_t row, ptrdiff_t place, int inside, double around) {
+    return gw_pick(inside, x[(row & -(ptrdiff_t)inside) + place], around);
+}
+GW_INLINE float gw_framedf(gw_read_f32 x, ptrdiff_t row, ptrdiff_t place, int inside, float around) {
+    return gw_pickf(inside, x[(row & -(ptrdiff_t)inside) + place], around);
+}
 GW_INLINE double gw_max(double a, double b) { return gw_pick((b > a) | (b != b), b, a); }
 GW_INLINE double gw_min(double a, double b) { return gw_pick((b < a) | (b != b), b, a); }
 GW_INLINE float gw_maxf(float a, float b) { return gw_pickf((b > a) | (b != b), b, a); }
@@ -732,11 +752,47 @@ GW_INLINE float gw_power_of_signf(float x, float y, float power) {
     return gw_pickf((x == 1.0f) | (y == 0.0f) | ((a == 1.0f) & (b == INFINITY)), 1.0f, power);
 }
 
+/* x^y of a whole y from 5 to 31, or minus that, which the C compiler knows: squares and products of x or of 1/x, each with what it
+   loses by rounding. In float they are of doubles. */
+#define GW_WHOLE(y) (__builtin_constant_p(y) && (y) == (double)(int)(y) && __builtin_fabs(y) >= 5.0 && __builtin_fabs(y) < 32.0)
+#define GW_SQUARES(STEP) STEP(8) STEP(4) STEP(2) STEP(1)
+GW_INLINE double gw_whole_pow(double x, int y) {
+    const int n = y < 0 ? -y : y;
+    double base = y < 0 ? 1.0 / x : x, rest = y < 0 ? gw_fused(-x, base, 1.0) * base : 0.0, h = base, low = rest, p;
+#define GW_STEP(bit)                                                                    \
+    if (n >= 2 * bit) {                                                                 \
+        p = h * h;                                                                      \
+        low = gw_fused(h, h, -p) + (y > 0 && n < 4 * bit ? 0.0 : (h + h) * low);        \
+        h = p;                                                                          \
+    }                                                                                   \
+    if (n >= 2 * bit && n & bit) {                                                      \
+        p = h * base;                                                                   \
+        low = gw_fused(h, base, -p) + (y > 0 ? low * base : low * base + h * rest);     \
+        h = p;                                                                          \
+    }
+    GW_SQUARES(GW_STEP)
+#undef GW_STEP
+    double size = __builtin_fabs(h);
+    return (size > 0.0) & (size < INFINITY) ? h + low : h;
+}
+GW_INLINE float gw_whole_powf(float x, int y) {
+    const int n = y < 0 ? -y : y;
+    const double base = y < 0 ? 1.0 / x : x;
+    double h = base;
+#define GW_STEP(bit)                \
+    if (n >= 2 * bit) h = h * h;    \
+    if (n >= 2 * bit && n & bit) h = h * base;
+    GW_SQUARES(GW_STEP)
+#undef GW_STEP
+    return (float)h;
+}
+
 /* exp(y log |x|). The logarithm is the sum of two numbers, for an error of y log |x| as a whole is one of the result's last places:
    k log 2 + 2 s + s^3 (2/3 + s^2 Q(s^2)) with s = (m - 1)/(m + 1), in which products lose nothing that a fused multiply-add does
    not give back. Without that instruction libm is faster. */
 #if GW_FUSED
 GW_INLINE double gw_pow(double x, double y) {
+    if (GW_WHOLE(y)) return gw_whole_pow(x, (int)y);
     double a = __builtin_fabs(x), small = a < 0x1p-1022 ? 54.0 : 0.0, t = a < 0x1p-1022 ? a * 0x1p54 : a;
     double k = gw_log_k(t) - small, f = gw_log_m(t) - 1.0;
     double d = f + 2.0, d_low = f - (d - 2.0), inverse = 1.0 / d;
@@ -767,6 +823,7 @@ GW_INLINE double gw_pow(double x, double y) {
 
 /* 2^(y log2 |x|) in double, which holds more than enough of it; its range holds subnormals, and what overflows. */
 GW_INLINE float gw_powf(float x, float y) {
+    if (GW_WHOLE(y)) return gw_whole_powf(x, (int)y);
     float a = __builtin_fabsf(x);
     double t = a, m = gw_log_m(t), k = gw_log_k(t), s = (m - 1.0) / (m + 1.0), z = s * s;
     double q = 0x1.21b0ea97e634ap-2;
