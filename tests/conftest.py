@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -22,6 +23,13 @@ gc.set_threshold(50_000, 20, 100)
 # Many tests start a process. Where Python may not write down what it made of the sources, each would parse all of them anew: as
 # with an installed compiler, it may, for what tests start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """What is left then is looked through once, and not five times, as pytest does at the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,14 +63,29 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.level = settings.OPTIMISED if slow else 0
 
 
-@pytest.fixture(autouse=True)
-def _unoptimised(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The C compiler at -O0 where a test is marked so: most of the time of a build at -O3 is the optimiser's."""
-    if settings.level < settings.OPTIMISED and request.node.get_closest_marker("unoptimised") is not None:
-        from gradwright.compiler.build import toolchain
+@contextlib.contextmanager
+def _unoptimised(node: pytest.Item | pytest.Collector) -> Iterator[None]:
+    """The C compiler at -O0 where a test, or its file, is marked so: most of the time of a build at -O3 is the optimiser's."""
+    from gradwright.compiler.build import toolchain
 
-        best = toolchain.toolchain
-        monkeypatch.setattr(toolchain, "toolchain", lambda: best().at_level(settings.level))
+    with pytest.MonkeyPatch.context() as patch:
+        if settings.level < settings.OPTIMISED and node.get_closest_marker("unoptimised") is not None:
+            best = toolchain.toolchain
+            patch.setattr(toolchain, "toolchain", lambda: best().at_level(settings.level))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _at_level(request: pytest.FixtureRequest) -> Iterator[None]:
+    with _unoptimised(request.node):
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a file builds for all its tests is built before the fixtures of the first of them."""
+    with _unoptimised(request.node) if request.scope != "function" else contextlib.nullcontext():
+        return (yield)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -257,6 +257,7 @@ def test_what_is_written_is_read_again(workplace: Path) -> None:
 # ---------------------------------------------------------------- checked
 
 
+@pytest.mark.unoptimised
 def test_a_checked_module_names_the_line(workplace: Path) -> None:
     module = driver.load("logarithm.gw", checked=True)
     model, plain = module.Model(), driver.load("logarithm.gw").Model()
@@ -295,6 +296,7 @@ def test_a_checked_fit_stops_in_the_step_that_breaks(workplace: Path, accumulate
     assert model.fit({"x": data["x"][:5]}, "adam", epochs=2, **options).epochs == 2      # and goes on afterwards
 
 
+@pytest.mark.unoptimised
 def test_a_checked_fit_names_the_update_rule_and_the_parameter(workplace: Path) -> None:
     (workplace / "rules.gw").write_text(
         "size N\ninput x[N]\nparam a = 1\nparam b[2, 3] = 1\nminimize mean(x) * (a * 1e-9 + b[1, 2])\n"

@@ -94,8 +94,9 @@ def compile_library(folder: Path, name: str, build: Sequence[str], source: str =
     return ctypes.CDLL(str(binary))
 
 
-# another compiler of the same text is for those who ask for the slow tests
-EACH = [pytest.param(name, marks=[pytest.mark.slow] if name == "clang" else []) for name in sorted(BUILDS)]
+# another compiler of the same text, and other instructions for vectors as wide as the plain ones, are for those who ask for the
+# slow tests
+EACH = [pytest.param(name, marks=[pytest.mark.slow] if name in ("clang", "v2") else []) for name in sorted(BUILDS)]
 
 
 @pytest.fixture(scope="module", params=EACH)
@@ -120,16 +121,32 @@ class Guarded:
         self.bytes = np.frombuffer(self.map, np.uint8)[page : page + self.size]
 
     def reals(self, count: int, dtype: Any, at_end: bool) -> Array:
-        """So many reals at the end of the room, or at its beginning; what else lies there is NaN."""
-        every = self.bytes.view(dtype)
-        near: Array = every[max(len(every) - count - 100, 0) :] if at_end else every[: count + 100]
-        near[...] = np.nan
-        return near[len(near) - count :] if at_end else near[:count]
+        """So many reals at the end of the room, or at its beginning, to be filled; what lies beside them is NaN."""
+        every: Array = self.bytes.view(dtype)
+        if at_end:
+            first = len(every) - count
+            every[max(first - 100, 0) : first] = np.nan
+            return every[first:]
+        every[count : count + 100] = np.nan
+        return every[:count]
 
 
 @functools.cache
 def room(which: str) -> Guarded:
     return Guarded(16 << 20)
+
+
+@functools.cache
+def _normal() -> Array:
+    return np.random.default_rng(7).standard_normal(3 << 20)
+
+
+def fill(seed: int, *arrays: Array) -> None:
+    """Normal numbers for all of them: others for each, and for another seed."""
+    start = seed * 1009 % 300_007
+    for array in arrays:
+        array[...] = _normal()[start : start + array.size]
+        start = (start + array.size) % 300_007
 
 
 @dataclass(frozen=True)
@@ -175,15 +192,14 @@ def contract(library: ctypes.CDLL, what: Levels, alpha: float, a: Array, b: Arra
 def check(
     library: ctypes.CDLL, what: Levels, dtype: Any = np.float32, alpha: float = 1.0, beta: float = 0.0, at_end: bool = True
 ) -> None:
-    rng = np.random.default_rng(abs(hash(what.rows)) % 1000)
+    wide: Any = np.float64 if dtype == np.float32 else np.longdouble
     flat_a, a, flat_b, b, flat_c, c = what.arrays(dtype, at_end)
-    flat_a[...], flat_b[...] = rng.standard_normal(flat_a.shape), rng.standard_normal(flat_b.shape)
-    flat_c[...] = rng.standard_normal(flat_c.shape)
+    fill(abs(hash(what.rows)) % 1000, flat_a, flat_b, flat_c)
     if beta == 0 and c.size:
         c[...] = np.nan  # is not read
     before = flat_c.copy()
     m, k, n = int(np.prod(a.shape[:3])), int(np.prod(a.shape[3:])), what.n
-    kept = c.astype(np.longdouble)
+    kept = c.astype(wide)
     contract(library, what, alpha, a, b, beta, c)
     # what is no element of C is as it was
     after = flat_c.copy()
@@ -197,15 +213,17 @@ def check(
     else:
         np.testing.assert_array_equal(after, before)
         return
-    wide: Any = np.float64 if dtype == np.float32 else np.longdouble
-    wide_a: Any = a.astype(wide).reshape(m, k)
-    wide_b: Any = b.astype(wide).reshape(k, n)
-    old: Any = beta * kept.astype(wide).reshape(m, n) if beta else np.zeros((m, n), wide)
-    wanted = alpha * (wide_a @ wide_b) + old
-    size = abs(alpha) * (abs(wide_a) @ abs(wide_b)) + abs(old)
+    old: Any = beta * kept.reshape(m, n) if beta else np.zeros((m, n), wide)
+    wanted, size = reference(a.reshape(m, k), b.reshape(k, n), alpha, old, wide)
     unit = np.finfo(dtype).eps / 2
     gamma = (k + 3) * unit / (1 - (k + 3) * unit)
     assert np.all(abs(result.astype(wide).reshape(m, n) - wanted) <= gamma * size), what
+
+
+def reference(a: Array, b: Array, alpha: float, old: Any, wide: Any) -> tuple[Any, Any]:
+    """The product onto ``old`` in a wide type; and what it is of the absolute values, for which float64 is wide enough."""
+    wanted = alpha * (a.astype(wide) @ b.astype(wide)) + old
+    return wanted, abs(alpha) * (abs(a.astype(np.float64)) @ abs(b.astype(np.float64))) + abs(old)
 
 
 def product(m: int, n: int, k: int, kind: str = "NN", gap: int = 0) -> Levels:
@@ -453,12 +471,10 @@ def check_onto(
     relu: bool = True, at_end: bool = True,
 ) -> None:  # fmt: skip
     """``alpha A B + beta D``, and what of it is above 0: D lies elsewhere, with ``steps`` for the rows and the columns."""
-    rng = np.random.default_rng(sum(steps) + what.n)
     flat_a, a, flat_b, b, flat_c, c = what.arrays(dtype, at_end)
     extents = [e for e, _, _ in what.rows]
     flat_d, d = what.array("d", [*extents, what.n], steps, dtype, at_end)
-    for flat in (flat_a, flat_b, flat_d, flat_c):
-        flat[...] = rng.standard_normal(flat.shape)
+    fill(sum(steps) + what.n, flat_a, flat_b, flat_d, flat_c)
     if d.size and beta:
         flat_d[0] = np.nan  # at one place at least, and where a row or a column is added at all that it meets
     if c.size:
@@ -487,10 +503,8 @@ def check_onto(
     np.testing.assert_array_equal(after[outside], before[outside])
     m, k, n = int(np.prod(a.shape[:3])), int(np.prod(a.shape[3:])), what.n
     wide: Any = np.float64 if dtype == np.float32 else np.longdouble
-    wide_a, wide_b = a.astype(wide).reshape(m, k), b.astype(wide).reshape(k, n)
     wide_d: Any = beta * d.astype(wide).reshape(m, n) if beta else np.zeros((m, n), wide)
-    wanted = alpha * (wide_a @ wide_b) + wide_d
-    size = abs(alpha) * (abs(wide_a) @ abs(wide_b)) + abs(wide_d)
+    wanted, size = reference(a.reshape(m, k), b.reshape(k, n), alpha, wide_d, wide)
     unit = np.finfo(dtype).eps / 2
     gamma = (k + 3) * unit / (1 - (k + 3) * unit)
     if relu:

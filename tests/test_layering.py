@@ -16,8 +16,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # A stage may import itself and the ones to its left.
-ORDER = ("language", "pygments", "library", "graph", "ops", "meaning", "elaborate", "derive", "passes", "loops", "emit", "build",
-         "driver", "commands", "cli")  # fmt: skip
+ORDER = ("language", "pygments", "library", "graph", "ops", "meaning", "elaborate", "derive", "passes",
+         "loops", "emit", "build", "driver", "commands", "cli")  # fmt: skip
 # What a stage may import from outside the standard library. NumPy is for the interpreter; SymPy has one door.
 LIBRARIES = {
     "language": {"lark"},  # lalr.py alone, which makes tables.py from the grammar and does not run in the product

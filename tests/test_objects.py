@@ -26,6 +26,7 @@ from gradwright.compiler.build.options import LEVELS, OptionError
 from gradwright.compiler.build.parts import computing
 from gradwright.compiler.build.toolchain import BuildError
 from gradwright.compiler.emit.updates import library_header
+from gradwright.runtime import face
 from gradwright.runtime.errors import NotFiniteError
 from support.caches import own_place
 
@@ -691,3 +692,26 @@ def test_objects_are_thrown_out_as_modules_are(own_cache: Path, monkeypatch: pyt
     monkeypatch.delenv("GRADWRIGHT_CACHE_SIZE")
     assert value(driver.load(GATE, name="again")) == pytest.approx(RIGHT, rel=1e-14)
     assert cache.info().objects == 4
+
+
+def test_the_face_is_compiled_for_an_object_that_is_not_there_and_for_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (wanted,) = (one for one in Headers().of_text('include "gradwright/module.pxi"') if one.header == objects.FACE)
+
+    def key() -> str:
+        with Objects(toolchain.toolchain()) as making:
+            return making.entry(wanted).key
+
+    first = key()
+    monkeypatch.setattr(face, "code_header", lambda: pytest.fail("it is there"))
+    assert key() == first
+    depends = objects._face()
+    for part in face.PARTS:  # and anew when one of its files has changed
+        copy = tmp_path / part
+        shutil.copytree(face.HERE, copy, ignore=shutil.ignore_patterns("__pycache__", "include"))
+        with (copy / f"{part}.py").open("a") as file:
+            file.write("# changed\n")
+        with monkeypatch.context() as patch:
+            patch.setattr(face, "HERE", copy)
+            assert objects._face() != depends, part

@@ -166,6 +166,7 @@ def test_a_share_is_of_what_the_threads_can_do(threads: int, monkeypatch: pytest
                                f"of peak: of what {threads} threads of this machine can do")  # fmt: skip
 
 
+@pytest.mark.unoptimised
 def test_a_model_without_a_loss_is_profiled_by_its_gradients() -> None:
     model = load("size N\ninput x[N]\noutput y = sin(x) * x\n", name="wave", profiled=True).Model()
     found = model.profile(None, 3, x=np.linspace(0, 1, 1000))

@@ -102,6 +102,15 @@ def know_exceptions() -> bool:
     return True
 
 
+_NETWORK: Final = "urllib.request"
+
+
+def know_no_network() -> None:
+    """Keep Cython's page of annotations, which is not asked for, from importing what could fetch it from elsewhere: XML's
+    functions, of which it wants the one that quotes, come with HTTP, mail and TLS, a tenth of all that Cython imports."""
+    sys.modules.setdefault(_NETWORK, type(sys)(_NETWORK))
+
+
 def serve(known: str) -> None:
     """Answer requests from standard input on standard output."""
     import select
@@ -109,6 +118,7 @@ def serve(known: str) -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)  # what Cython prints is no answer
+    know_no_network()
     try:
         from Cython.Compiler import Main  # noqa: F401
 

@@ -164,19 +164,19 @@ class Objects:
         level = 3 if self.tools.is_clang else self.headers.level(one.header)  # clang vectorises nothing at -O1
         tools = self.tools.for_objects(threads, level)
         tools = tools.for_any() if one.header == START or tools.levels else tools
-        face = _face() if one.header == FACE else ""
+        face = _face() if one.header == FACE else ()
         texts = [part for name in self.headers.included(f"{one.header}.h") for part in (name, self.headers.texts[name])]
         python = sys.version if any("<Python.h>" in text for text in texts) else ""
-        key = cache.digest("object", str(_FORMAT), tools.identity, *one, python, face, *texts)
+        key = cache.digest("object", str(_FORMAT), tools.identity, *one, python, *face, *texts)
 
         def make(folder: Path) -> dict[str, Any]:
             tell(DEBUG, "cache", "%s.h is compiled into an object", one.header)
             source = folder / "object.c"
             source.write_text(f'#include "gradwright/{one.header}.h"\n', encoding="ascii")
             if face:
-                from gradwright.runtime.face import HEADER
+                from gradwright.runtime.face import HEADER, code_header
 
-                (folder / HEADER).write_text(face, encoding="ascii")
+                (folder / HEADER).write_text(code_header(), encoding="ascii")
             define = (*one.define, *(self.headers.object(name, one.real).linked for name in self.headers.others(one.header)))
             tools.compile_object(source, folder / "object.o", include=(headers(), folder), define=define,
                                  running=self._running)  # fmt: skip
@@ -188,8 +188,9 @@ class Objects:
         return cache.obtain(key, make, room="objects")
 
 
-def _face() -> str:
-    from gradwright.runtime.face import code_header
+def _face() -> tuple[str | bytes, ...]:
+    """What the face's bytecode is made from. To make it takes longer than all else that is asked before an object is found."""
+    from gradwright.runtime import face
 
-    text: str = code_header()
-    return text
+    files = [Path(face.__file__), *(face.HERE / f"{part}.py" for part in face.PARTS)]
+    return (sys.version, *(path.read_bytes() for path in files))
