@@ -684,3 +684,9 @@ def test_functions_of_the_library_are_found_without_parsing_it() -> None:
 def test_an_array_without_elements_is_hardly_meant(line: str, warns: bool) -> None:
     text = f"use layers\nsize N\ninput x[N, 1, 4, 4]\n{line}\noutput s = sum(y)\n"
     assert [w[:2] for w in warnings(text)] == ([("W308", 4)] if warns else [])
+
+
+def test_what_has_elements_in_other_rounds_of_a_for_may_have_none_in_one() -> None:
+    text = "input x[4]\ns = 0\nfor k in range(4):\n    s = s + sum(x[k + 1:])\noutput s\n"
+    assert warnings(text) == []
+    assert [w[:2] for w in warnings(text.replace("x[k + 1:]", "x[k + 4:]"))] == [("W308", 4)]

@@ -8,6 +8,7 @@ from ..graph.expr import arg
 from ..graph.shapes import Dim, show
 from ..language import syntax
 from ..language.diagnostics import Label
+from ..language.source import Span
 from .context import Context
 from .declarations import Declarations
 from .evaluator import NotElementwise
@@ -172,13 +173,20 @@ def _aligned(value: Val, rank: int) -> tuple[Dim, ...]:
 
 
 def empty(context: Context) -> None:
-    """W308: an array without elements, made of arrays that have some: a window that is larger than the image, an empty slice."""
+    """W308: an array without elements, made of arrays that have some: a window that is larger than the image, an empty slice. But
+    not where the same text makes others that have elements, as in the last round of a `for`."""
 
     def nothing(val: Val) -> bool:
         return any(dim.value == 0 for dim in val.shape)
 
-    for draft in context.ev.drafts:
-        if isinstance(draft, Draft) and nothing(draft.out) and draft.operands and not any(map(nothing, draft.operands)):
+    def written(draft: Draft) -> tuple[Span, tuple[int, ...]]:
+        return draft.origin.spans[0], tuple(map(id, draft.operands))
+
+    drafts = [draft for draft in context.ev.drafts if isinstance(draft, Draft) and draft.operands and draft.origin.spans]
+    told = {written(draft) for draft in drafts if not nothing(draft.out)}
+    for draft in drafts:
+        if nothing(draft.out) and not any(map(nothing, draft.operands)) and written(draft) not in told:
+            told.add(written(draft))
             where = draft.origin.note.removeprefix("in ")
             labels = [Label(draft.origin.spans[0], f"this is {describe(draft.out)}")]
             message = "this array has no elements"

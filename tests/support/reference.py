@@ -153,7 +153,9 @@ class Reference:
         """Of one value for another, by PyTorch, for each element of the one."""
         assert self.torch is not None, "only PyTorch's autograd takes derivatives inside a model"
         of, wrt = (self.values[access.value] for access in eqn.args)
-        rows = [self.torch.autograd.grad(u, wrt, create_graph=True, allow_unused=True)[0] for u in of.reshape(-1)]
+        bound = of.requires_grad and wrt.requires_grad
+        grad = self.torch.autograd.grad
+        rows = [grad(u, wrt, create_graph=True, allow_unused=True)[0] if bound else None for u in of.reshape(-1)]
         rows = [self.torch.zeros_like(wrt) if row is None else row for row in rows]
         shape = (*of.shape, *wrt.shape)
         self.values["pairs"] = self.torch.stack(rows).reshape(shape) if rows else self.torch.zeros(shape, dtype=of.dtype)
