@@ -261,7 +261,7 @@ model.c:9
     assert "6 instructions" in told and "1 multiply-adds, 1 loads (1.00 a multiply-add), 1 stores, 1 on the stack" in told
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("compiler", ["gcc", pytest.param("clang", marks=pytest.mark.slow)])
 def test_vectors_are_read_of_either_compiler(compiler: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if shutil.which(compiler) is None:
         pytest.skip(f"needs {compiler}")

@@ -94,9 +94,10 @@ def compile_library(folder: Path, name: str, build: Sequence[str], source: str =
     return ctypes.CDLL(str(binary))
 
 
-# another compiler of the same text, and other instructions for vectors as wide as the plain ones, are for those who ask for the
-# slow tests
-EACH = [pytest.param(name, marks=[pytest.mark.slow] if name in ("clang", "v2") else []) for name in sorted(BUILDS)]
+# another compiler of the same text, and vectors that are neither the plain ones nor the machine's widest, are for those who ask
+# for the slow tests
+ALWAYS = {"plain", max(BUILDS.keys() - {"plain", "clang"}, default="plain")}
+EACH = [pytest.param(name, marks=[] if name in ALWAYS else [pytest.mark.slow]) for name in sorted(BUILDS)]
 
 
 @pytest.fixture(scope="module", params=EACH)

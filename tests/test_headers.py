@@ -125,8 +125,8 @@ def compile_library(folder: Path, name: str, source: str, compiler: str | None, 
     return ctypes.CDLL(str(binary))
 
 
-# another compiler of the same text is for those who ask for the slow tests
-EACH = [pytest.param(name, marks=[pytest.mark.slow] if name == "clang" else []) for name in sorted(BUILDS)]
+# another compiler of the same text, and narrower vectors than the machine's, are for those who ask for the slow tests
+EACH = [pytest.param(name, marks=[pytest.mark.slow] if name in ("clang", "avx2") else []) for name in sorted(BUILDS)]
 
 
 @pytest.fixture(scope="module", params=EACH)

@@ -63,7 +63,7 @@ def test_deep_expressions_compile(family: str, n: int) -> None:
     assert np.isfinite(out.y).all() and np.isfinite(grads.x).all()
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("family", ["lines", "dense", "wide"])
 def test_a_kernel_in_pieces_computes_the_same(family: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text = FAMILIES[family](48)

@@ -656,7 +656,9 @@ PyMODINIT_FUNC PyInit_start(void) { return PyModule_Create(&module); }
 
 
 @x86
-@pytest.mark.parametrize("march", ["x86-64-v2", "x86-64-v3", "x86-64-v4", "dispatch"])
+@pytest.mark.parametrize(
+    "march", [*(pytest.param(f"x86-64-v{k}", marks=pytest.mark.slow) for k in (2, 4)), "x86-64-v3", "dispatch"]
+)
 def test_a_module_for_other_processors_runs_or_says_what_is_missing(march: str) -> None:
     program = f"from gradwright.runtime import load; print(float(load({GATE!r}, march={march!r}).Model().predict(x=0.5).f))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

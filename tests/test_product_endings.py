@@ -83,7 +83,7 @@ def test_the_product_takes_it(name: str) -> None:
         assert [p.relu for p in found] == cut
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", [pytest.param("float64", marks=pytest.mark.slow), "float32"])
 @pytest.mark.parametrize("name", MODELS)
 def test_it_is_what_it_says(name: str, dtype: str) -> None:
     """Beside NumPy, where sizes are 0, 1, and no multiple of anything; a NaN stays one, and what is infinite counts."""

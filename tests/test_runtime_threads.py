@@ -113,7 +113,9 @@ def test_two_fits_of_one_model_at_once_are_an_error(module: Any) -> None:
 LONG = "size N, D = 1500\ninput x[N, D]\nparam W[D, D] ~ normal(0, 1)\noutput p = tanh(x @ W)\nminimize mean(p**2)\n"
 
 
-@pytest.mark.parametrize("what", ["predict", "forward", "backward", "step", "fit"])
+@pytest.mark.parametrize(
+    "what", ["predict", "step", *(pytest.param(what, marks=pytest.mark.slow) for what in ("forward", "backward", "fit"))]
+)
 def test_a_kernel_does_not_hold_the_interpreter(what: str) -> None:
     """While it runs, Python goes on in another thread. No time is measured: the interpreter is told never to switch by itself,
     so that the other thread turns so often only while the global lock is let go of for long."""

@@ -79,7 +79,7 @@ def test_small_arrays_are_added_part_by_part() -> None:
 COLUMNS = "size N\ninput x[N, 64, 32]\nparam b[32] ~ normal(0, 1)\nminimize mean(softplus(x + b)**2)\n"
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_arrays_have_the_same_bits_with_any_number_of_threads(dtype: str) -> None:
     models = [load(COLUMNS, dtype=dtype, threads=t, name="shared_columns").Model(seed=1) for t in (1, 3)]
     plain = load(COLUMNS, dtype=dtype, backend="numpy", name="shared_columns").Model(seed=1)
@@ -115,7 +115,7 @@ def test_what_lives_in_one_round_is_each_threads_own() -> None:
     assert any(s.own for s in shares(nest).values())
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_own_arrays_are_not_mixed_up(dtype: str) -> None:
     models = [load(POOLED, dtype=dtype, threads=t, name="shared_pooled").Model(seed=1) for t in (1, 3)]
     plain = load(POOLED, dtype=dtype, backend="numpy", name="shared_pooled").Model(seed=1)

@@ -192,7 +192,7 @@ def test_gates_that_share_agree_with_numpy(dtype: str) -> None:
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="looks for x86 instructions")
-@pytest.mark.parametrize("name", ["gcc", "clang"])
+@pytest.mark.parametrize("name", ["gcc", pytest.param("clang", marks=pytest.mark.slow)])
 def test_the_c_compiler_computes_the_exponential_of_several_gates_once(name: str, tmp_path: Path) -> None:
     """Its power of two is a shift of each number's bits, by 23 or 52 of them."""
     if shutil.which(name) is None:
@@ -219,7 +219,7 @@ PACKED = r"\bv?mulps\b" if platform.machine() == "x86_64" else r"\bfmul\s+v\d+\.
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="looks for the instructions of these")
-@pytest.mark.parametrize("name", ["gcc", "clang"])
+@pytest.mark.parametrize("name", ["gcc", pytest.param("clang", marks=pytest.mark.slow)])
 def test_a_loop_over_many_arrays_is_vectorised(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Compilers ask before the loop which of the arrays overlap, and give up where these are many."""
     if shutil.which(name) is None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_contract_header import BUILDS, REALS, Array, Levels, compile_library, convolution, pytestmark, weights_of
+from test_contract_header import ALWAYS, BUILDS, REALS, Array, Levels, compile_library, convolution, pytestmark, weights_of
 
 __all__ = ["pytestmark"]
 
@@ -60,7 +60,8 @@ def test_the_transforms_make_two_sums(r: int) -> None:
 
 
 # what has vectors of 16 bytes is the plain build as well
-EACH = [pytest.param(name, marks=[pytest.mark.slow] if name in ("v2", "clang") else []) for name in sorted(BUILDS)]
+WIDEST = max(ALWAYS, key=lambda name: name != "plain")
+EACH = [pytest.param(name, marks=[] if name == WIDEST else [pytest.mark.slow]) for name in sorted(BUILDS)]
 
 
 @pytest.fixture(scope="module", params=EACH)
