@@ -186,7 +186,7 @@ def _at_once(engine: Any, plan: Any, sizes: tuple[int, ...], read: Any, out: Any
         flat, layout, arrays = engine.laid
         first = len(plan.results) - len(engine.backward.results)
         earlier = type(slopes) is Gradients
-        if (not earlier and type(slopes) is not dict) or (earlier and slopes.__dict__[" layout"] is not layout):
+        if (not earlier and type(slopes) is not dict) or (earlier and slopes.__dict__.get(" layout") is not layout):
             return None
         given = slopes.__dict__ if earlier else slopes
         whole = given[" flat"] if earlier else None

@@ -354,3 +354,12 @@ def test_earlier_results_and_plain_arrays_are_looked_at_at_once(monkeypatch: pyt
     both = np.empty(24)
     with pytest.raises(ArgumentError, match="shares memory"):
         model.value_and_grad(x=X, y=Y, out=({"p": both[:6]}, {"x": both[5:23].reshape(6, 3)}))
+
+
+def test_a_gradient_that_was_pickled_is_filled_as_arrays_by_name() -> None:
+    model = load(TEXT, name="handed").Model(seed=1)
+    out, g = model.value_and_grad(x=X, y=Y)
+    wanted = bits(g)
+    other = pickle.loads(pickle.dumps(g))
+    _, found = model.value_and_grad(x=X, y=Y, out=(None, other))
+    assert bits(found) == wanted and found.W is other.W

@@ -700,7 +700,7 @@ static const char *const gwm_face_texts[] = {
     "        flat, layout, arrays = engine.laid\n"
     "        first = len(plan.results) - len(engine.backward.results)\n"
     "        earlier = type(slopes) is Gradients\n"
-    "        if (not earlier and type(slopes) is not dict) or (earlier and slopes.__dict__[\" layout\"] is not layout):\n"
+    "        if (not earlier and type(slopes) is not dict) or (earlier and slopes.__dict__.get(\" layout\") is not layout):\n"
     "            return None\n"
     "        given = slopes.__dict__ if earlier else slopes\n"
     "        whole = given[\" flat\"] if earlier else None\n"
