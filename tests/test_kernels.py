@@ -113,6 +113,7 @@ def test_gradients_of_random_graphs(tmp_path: Path) -> None:
     shuffled(build(cases(25, loss=True), tmp_path, gradients=True, level=settings.level), 1e-10, (0, 1, 2, 7))
 
 
+@pytest.mark.slow
 def test_random_graphs_in_float32(tmp_path: Path) -> None:
     """Smooth graphs, since float32 may fall on the other side of a kink."""
     shuffled(build(cases(15, loss=True, smooth=True), tmp_path, gradients=True, single=True), 1e-4, (0, 1, 2, 7))

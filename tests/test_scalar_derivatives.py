@@ -228,6 +228,7 @@ def test_answers_about_the_users_functions_are_cached_and_damage_is_healed(
     scalar.local.cache_clear()
 
 
+@pytest.mark.slow  # as the bytes of whole modules are: test_generated.py
 def test_the_answer_is_the_same_under_every_hash_seed() -> None:
     program = (
         "from gradwright.compiler.derive import scalar\nfrom gradwright.compiler.derive.formula import parse\n"

@@ -754,7 +754,7 @@ GW_INLINE float gw_power_of_signf(float x, float y, float power) {
 
 /* x^y of a whole y from 5 to 31, or minus that, which the C compiler knows: squares and products of x or of 1/x, each with what it
    loses by rounding. In float they are of doubles. */
-#define GW_WHOLE(y) (__builtin_constant_p(y) && (y) == (double)(int)(y) && __builtin_fabs(y) >= 5.0 && __builtin_fabs(y) < 32.0)
+#define GW_KNOWN_WHOLE(y) (__builtin_constant_p(y) && (y) == (double)(int)(y) && __builtin_fabs(y) >= 5.0 && __builtin_fabs(y) < 32.0)
 #define GW_SQUARES(STEP) STEP(8) STEP(4) STEP(2) STEP(1)
 GW_INLINE double gw_whole_pow(double x, int y) {
     const int n = y < 0 ? -y : y;
@@ -773,7 +773,7 @@ GW_INLINE double gw_whole_pow(double x, int y) {
     GW_SQUARES(GW_STEP)
 #undef GW_STEP
     double size = __builtin_fabs(h);
-    return (size > 0.0) & (size < INFINITY) ? h + low : h;
+    return ((size > 0.0) & (size < INFINITY)) ? h + low : h;
 }
 GW_INLINE float gw_whole_powf(float x, int y) {
     const int n = y < 0 ? -y : y;
@@ -792,7 +792,7 @@ GW_INLINE float gw_whole_powf(float x, int y) {
    not give back. Without that instruction libm is faster. */
 #if GW_FUSED
 GW_INLINE double gw_pow(double x, double y) {
-    if (GW_WHOLE(y)) return gw_whole_pow(x, (int)y);
+    if (GW_KNOWN_WHOLE(y)) return gw_whole_pow(x, (int)y);
     double a = __builtin_fabs(x), small = a < 0x1p-1022 ? 54.0 : 0.0, t = a < 0x1p-1022 ? a * 0x1p54 : a;
     double k = gw_log_k(t) - small, f = gw_log_m(t) - 1.0;
     double d = f + 2.0, d_low = f - (d - 2.0), inverse = 1.0 / d;
@@ -823,7 +823,7 @@ GW_INLINE double gw_pow(double x, double y) {
 
 /* 2^(y log2 |x|) in double, which holds more than enough of it; its range holds subnormals, and what overflows. */
 GW_INLINE float gw_powf(float x, float y) {
-    if (GW_WHOLE(y)) return gw_whole_powf(x, (int)y);
+    if (GW_KNOWN_WHOLE(y)) return gw_whole_powf(x, (int)y);
     float a = __builtin_fabsf(x);
     double t = a, m = gw_log_m(t), k = gw_log_k(t), s = (m - 1.0) / (m + 1.0), z = s * s;
     double q = 0x1.21b0ea97e634ap-2;
