@@ -125,7 +125,7 @@ def _dim(parts: tuple[str, Dim, Dim]) -> Dim:
     return a + b if op == "+" else a - b if op == "-" else a * b if op == "*" else a // b if op == "/" else a % b
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_any_index_comes_back(data: Any) -> None:
     def index(depth: int) -> Ix:

@@ -76,7 +76,7 @@ def test_the_committed_rules_are_those_of_the_library(golden: Callable[[str, str
     golden("runtime/include/gradwright/updates_real.h", library_header())
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_a_rule_in_a_header_does_what_it_does_in_a_module(dtype: str) -> None:
     """The library's rules are in an object; the same text under another name is compiled in the module."""
     text = (ROOT / "compiler" / "library" / "optimizers.gw").read_text(encoding="utf-8")

@@ -210,7 +210,7 @@ def test_columns_are_searched_along_memory(places: int) -> None:
     assert found and all([str(loop.extent) for loop in path[-2:]] == [str(places), "24"] for path in found)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("places", ["T = 17", "T = 40", "T = 600", "T"])
 def test_where_a_row_is_largest_is_searched_by_vectors(places: str, dtype: str) -> None:
     """Its terms are written down, block by block, and looked at by a kernel; the largest itself is then at hand."""

@@ -58,7 +58,7 @@ def test_what_a_row_has_once_is_read_before_the_loop_along_it() -> None:
         np.testing.assert_allclose(found, want[:rows], rtol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_reads_in_steps_of_a_power_of_two_keep_no_loop_from_being_vectorised(dtype: str) -> None:
     """gcc 12 finds no vectors where such a step is a number: "no vectype for stmt"."""
     model = f"dtype {dtype}\nsize N\ninput x[N, 64, 32], y[N, 32, 64]\nf[n, i, j] = exp(x[n, j, i]) * y[n, i, j]\noutput f\n"
@@ -94,7 +94,7 @@ gradient f wrt x, z, s
 
 
 @pytest.mark.unoptimised  # the kernel is at its best all the same
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("sizes", ["64, 32", "37, 100", "N, 32", "16, N", "N, M"])
 def test_rows_into_columns_by_the_kernel(dtype: str, sizes: str) -> None:
     n, m = sizes.split(", ")
