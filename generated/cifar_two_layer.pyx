@@ -7,7 +7,7 @@ Made by gradwright 0.1.0 from examples/cifar_two_layer.gw (sha256 4c75fe0e81d611
 Sizes        N is free, D = 3072, H = 100, C = 10
 Inputs       x[N, 3072] y[N]
 Parameters   W1[3072, 100] b1[100] W2[100, 10] b2[10]: 308310 float32, in this order in theta
-Kept         h_t2[N, 100] h[N, 100] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
+Kept         h_add1[N, 100] h[N, 100] loss_lse1_exp[N, 10] loss_lse1_sum[N] for the backward pass
 Operations   the forward graph as written: 616622*N + 616404
              predict 616710*N; bytes moved 12728*N + 1233240
              forward 616658*N + 616404, 11*N + 308200 of them transcendental; bytes moved 13180*N + 1233248
@@ -16,7 +16,7 @@ Operations   the forward graph as written: 616622*N + 616404
              step 1235691*N + 616844, 11*N + 308200 of them transcendental; bytes moved 13976*N + 2466496
 Products     h (N x 100 x 3072) in predict: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2, b1 added in registers and relu taken there
              scores (N x 10 x 100) in predict, forward, train, step: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, b2 added in registers
-             h_t2 (N x 100 x 3072) in forward, train, step: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2, b1 added in registers
+             h_add1 (N x 100 x 3072) in forward, train, step: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2, b1 added in registers
              d_h (N x 100 x 10) in backward, train, step: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2; of few rows, its transpose
              d_W1 (3072 x 100 x N) in backward, train: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2, added in registers
              d_W2 (100 x 10 x N) in backward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, added in registers
@@ -82,22 +82,22 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
                   Py_ssize_t N) noexcept nogil:
     # the outputs, and what the backward pass keeps
     cdef read W1 = theta, b1 = theta + 307200, W2 = theta + 307300, b2 = theta + 308300
-    cdef write h_t2 = kept, h = kept + 100*N, loss_t1_exp = kept + 200*N, loss_t1_sum = kept + 210*N
+    cdef write h_add1 = kept, h = kept + 100*N, loss_lse1_exp = kept + 200*N, loss_lse1_sum = kept + 210*N
     cdef real reg = hyper[0]
-    cdef real loss_t1_max
-    cdef real loss_t4_block[8]
-    cdef real loss_t1_shift[8]
-    cdef double loss_t4, loss_t7, loss_t9
+    cdef real loss_lse1_max
+    cdef real loss_sum1_block[8]
+    cdef real loss_lse1_shift[8]
+    cdef double loss_sum1, loss_sum2, loss_sum3
     cdef Py_ssize_t n, j, n_start, n_count, n_in, k
     # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
     gemm_onto(N, 100, 3072, 1,
               x, 3072, 1,
               W1, 100, 1,
               1, b1, 0, 1, as_it_is,
-              h_t2, 100)
+              h_add1, 100)
     for n in range(N):
         for j in range(100):
-            h[100*n + j] = maximum(0, h_t2[100*n + j])
+            h[100*n + j] = maximum(0, h_add1[100*n + j])
     # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
     gemm_onto(N, 10, 100, 1,
               h, 100, 1,
@@ -105,7 +105,7 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
               1, b2, 0, 1, as_it_is,
               scores, 10)
     # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
-    loss_t4 = 0
+    loss_sum1 = 0
     #     the largest, taken away below
     #     at most 1 each
     #     in softmax_cross_entropy
@@ -113,28 +113,28 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
         n_count = N - n_start if N - n_start < 8 else 8
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t1_max = -inf
+            loss_lse1_max = -inf
             for j in range(10):
-                loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
-            loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
+                loss_lse1_max = maximum(loss_lse1_max, scores[10*n + j])
+            loss_lse1_shift[n_in] = (<real>0 if absolute(loss_lse1_max) == inf else loss_lse1_max)
             for j in range(10):
-                loss_t1_exp[10*n + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
+                loss_lse1_exp[10*n + j] = exp(scores[10*n + j] - loss_lse1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t1_sum[n] = 0
-            loss_t1_sum[n] += short_sum(loss_t1_exp + 10*n, 10)
+            loss_lse1_sum[n] = 0
+            loss_lse1_sum[n] += short_sum(loss_lse1_exp + 10*n, 10)
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n]) - scores[10*n + y[n]]
+            loss_sum1_block[n_in] = loss_lse1_shift[n_in] + log(loss_lse1_sum[n]) - scores[10*n + y[n]]
         for n_in in range(n_count):
-            loss_t4 += loss_t4_block[n_in]
-    loss_t7 = 0
+            loss_sum1 += loss_sum1_block[n_in]
+    loss_sum2 = 0
     for j in range(3072):
-        loss_t7 += block_squares(W1 + 100*j, 100)
-    loss_t9 = 0
+        loss_sum2 += block_squares(W1 + 100*j, 100)
+    loss_sum3 = 0
     for j in range(100):
-        loss_t9 += short_squares(W2 + 10*j, 10)
-    loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
+        loss_sum3 += short_squares(W2 + 10*j, 10)
+    loss[0] = loss_sum1/N + reg*(loss_sum2 + loss_sum3)
 
 
 cdef void backward(read x, indices y, read theta, read hyper, write grad, read kept, write work,
@@ -142,9 +142,9 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     # the adjoints, from what the forward pass kept
     cdef read W1 = theta, W2 = theta + 307300
     cdef write d_W1 = grad, d_b1 = grad + 307200, d_W2 = grad + 307300, d_b2 = grad + 308300
-    cdef read h_t2 = kept, h = kept + 100*N, loss_t1_exp = kept + 200*N, loss_t1_sum = kept + 210*N
+    cdef read h_add1 = kept, h = kept + 100*N, loss_lse1_exp = kept + 200*N, loss_lse1_sum = kept + 210*N
     cdef real reg = hyper[0]
-    cdef write d_scores = work, d_h = work + 10*N, d_h_t2 = work + 122*N
+    cdef write d_scores = work, d_h = work + 10*N, d_h_add1 = work + 122*N
     cdef Py_ssize_t j, n, k
     # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
     for j in range(10):
@@ -153,10 +153,10 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
         # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
-        #     d loss_t5 / d loss_t4 = 1 / N
-        #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
+        #     d loss_mean1 / d loss_sum1 = 1 / N
+        #     exp(scores - loss_lse1_shift) is there already: loss_lse1_exp, and this is loss_lse1_exp / (loss_lse1_sum * N)
         for j in range(10):
-            d_scores[10*n + j] = loss_t1_exp[10*n + j]/(loss_t1_sum[n]*N)
+            d_scores[10*n + j] = loss_lse1_exp[10*n + j]/(loss_lse1_sum[n]*N)
         d_scores[10*n + y[n]] -= <real>1/N
         # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
         for j in range(10):
@@ -168,27 +168,27 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     # examples/cifar_two_layer.gw:12   backward of  h = max(0, x @ W1 + b1)
     for j in range(100):
         d_b1[j] = 0
-    #     d h / d h_t2 = where(0 <= h_t2, where(0 == h_t2, 0.5, 1), 0)
+    #     d h / d h_add1 = where(0 <= h_add1, where(0 == h_add1, 0.5, 1), 0)
     for n in range(N):
         for j in range(100):
-            d_h_t2[100*n + j] = d_h[100*n + j]*choose(0 <= h_t2[100*n + j], (<real>0.5 if 0 == h_t2[100*n + j] else <real>1), <real>0)
-            d_b1[j] += d_h_t2[100*n + j]
+            d_h_add1[100*n + j] = d_h[100*n + j]*choose(0 <= h_add1[100*n + j], (<real>0.5 if 0 == h_add1[100*n + j] else <real>1), <real>0)
+            d_b1[j] += d_h_add1[100*n + j]
     # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     # examples/cifar_two_layer.gw:12                h = max(0, x @ W1 + b1)
     #     W1 is used 2 times: its adjoints add
-    #     d loss_t6 / d W1 = 2 * W1
+    #     d loss_pow1 / d W1 = 2 * W1
     for j in range(3072):
         for k in range(100):
             d_W1[100*j + k] = reg*(<real>2*W1[100*j + k])
     # examples/cifar_two_layer.gw:12   backward of  h = max(0, x @ W1 + b1)
     gemm(3072, 100, N, 1,
          x, 1, 3072,
-         d_h_t2, 100, 1,
+         d_h_add1, 100, 1,
          1, d_W1, 100)
     # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     # examples/cifar_two_layer.gw:13                output scores = h @ W2 + b2
     #     W2 is used 2 times: its adjoints add
-    #     d loss_t8 / d W2 = 2 * W2
+    #     d loss_pow2 / d W2 = 2 * W2
     for j in range(100):
         for k in range(10):
             d_W2[10*j + k] = reg*(<real>2*W2[10*j + k])
@@ -205,24 +205,24 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef read W1 = theta, b1 = theta + 307200, W2 = theta + 307300, b2 = theta + 308300
     cdef write d_W1 = grad, d_b1 = grad + 307200, d_W2 = grad + 307300, d_b2 = grad + 308300
     cdef real reg = hyper[0]
-    cdef write h_t2 = work, h = work + 112*N, scores = work + 224*N, d_scores = work + 448*N, d_h = work + 224*N
-    cdef write d_h_t2 = work + 336*N
-    cdef real loss_t1_max
-    cdef real loss_t4_block[8]
-    cdef real loss_t1_shift[8]
-    cdef real loss_t1_exp[80]
-    cdef real loss_t1_sum[8]
-    cdef double loss_t4, loss_t7, loss_t9
+    cdef write h_add1 = work, h = work + 112*N, scores = work + 224*N, d_scores = work + 448*N, d_h = work + 224*N
+    cdef write d_h_add1 = work + 336*N
+    cdef real loss_lse1_max
+    cdef real loss_sum1_block[8]
+    cdef real loss_lse1_shift[8]
+    cdef real loss_lse1_exp[80]
+    cdef real loss_lse1_sum[8]
+    cdef double loss_sum1, loss_sum2, loss_sum3
     cdef Py_ssize_t n, j, n_start, n_count, n_in, k
     # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
     gemm_onto(N, 100, 3072, 1,
               x, 3072, 1,
               W1, 100, 1,
               1, b1, 0, 1, as_it_is,
-              h_t2, 100)
+              h_add1, 100)
     for n in range(N):
         for j in range(100):
-            h[100*n + j] = maximum(0, h_t2[100*n + j])
+            h[100*n + j] = maximum(0, h_add1[100*n + j])
     # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
     gemm_onto(N, 10, 100, 1,
               h, 100, 1,
@@ -230,7 +230,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
               1, b2, 0, 1, as_it_is,
               scores, 10)
     # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
-    loss_t4 = 0
+    loss_sum1 = 0
     # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
     for j in range(10):
         d_b2[j] = 0
@@ -241,23 +241,23 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         #     at most 1 each
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t1_max = -inf
+            loss_lse1_max = -inf
             for j in range(10):
-                loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
-            loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
+                loss_lse1_max = maximum(loss_lse1_max, scores[10*n + j])
+            loss_lse1_shift[n_in] = (<real>0 if absolute(loss_lse1_max) == inf else loss_lse1_max)
             for j in range(10):
-                loss_t1_exp[10*n_in + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
+                loss_lse1_exp[10*n_in + j] = exp(scores[10*n + j] - loss_lse1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t1_sum[n_in] = 0
-            loss_t1_sum[n_in] += short_sum(loss_t1_exp + 10*n_in, 10)
+            loss_lse1_sum[n_in] = 0
+            loss_lse1_sum[n_in] += short_sum(loss_lse1_exp + 10*n_in, 10)
             # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
             #     scores is used 2 times: its adjoints add
             #     exp(t - logsumexp(t)): the softmax
-            #     d loss_t5 / d loss_t4 = 1 / N
-            #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
+            #     d loss_mean1 / d loss_sum1 = 1 / N
+            #     exp(scores - loss_lse1_shift) is there already: loss_lse1_exp, and this is loss_lse1_exp / (loss_lse1_sum * N)
             for j in range(10):
-                d_scores[10*n + j] = loss_t1_exp[10*n_in + j]/(loss_t1_sum[n_in]*N)
+                d_scores[10*n + j] = loss_lse1_exp[10*n_in + j]/(loss_lse1_sum[n_in]*N)
             d_scores[10*n + y[n]] -= <real>1/N
             # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
             for j in range(10):
@@ -266,30 +266,30 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         #     in softmax_cross_entropy
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n + y[n]]
+            loss_sum1_block[n_in] = loss_lse1_shift[n_in] + log(loss_lse1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
-            loss_t4 += loss_t4_block[n_in]
-    loss_t7 = 0
+            loss_sum1 += loss_sum1_block[n_in]
+    loss_sum2 = 0
     for j in range(3072):
         for k in range(100):
             # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
             # examples/cifar_two_layer.gw:12                h = max(0, x @ W1 + b1)
             #     W1 is used 2 times: its adjoints add
-            #     d loss_t6 / d W1 = 2 * W1
+            #     d loss_pow1 / d W1 = 2 * W1
             d_W1[100*j + k] = reg*(<real>2*W1[100*j + k])
         # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
-        loss_t7 += block_squares(W1 + 100*j, 100)
-    loss_t9 = 0
+        loss_sum2 += block_squares(W1 + 100*j, 100)
+    loss_sum3 = 0
     for j in range(100):
-        loss_t9 += short_squares(W2 + 10*j, 10)
+        loss_sum3 += short_squares(W2 + 10*j, 10)
         # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
         # examples/cifar_two_layer.gw:13                output scores = h @ W2 + b2
         #     W2 is used 2 times: its adjoints add
-        #     d loss_t8 / d W2 = 2 * W2
+        #     d loss_pow2 / d W2 = 2 * W2
         for k in range(10):
             d_W2[10*j + k] = reg*(<real>2*W2[10*j + k])
     # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
-    loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
+    loss[0] = loss_sum1/N + reg*(loss_sum2 + loss_sum3)
     # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
     gemm(N, 100, 10, 1,
          d_scores, 10, 1,
@@ -298,14 +298,14 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     # examples/cifar_two_layer.gw:12   backward of  h = max(0, x @ W1 + b1)
     for j in range(100):
         d_b1[j] = 0
-    #     d h / d h_t2 = where(0 <= h_t2, where(0 == h_t2, 0.5, 1), 0)
+    #     d h / d h_add1 = where(0 <= h_add1, where(0 == h_add1, 0.5, 1), 0)
     for n in range(N):
         for j in range(100):
-            d_h_t2[100*n + j] = d_h[100*n + j]*choose(0 <= h_t2[100*n + j], (<real>0.5 if 0 == h_t2[100*n + j] else <real>1), <real>0)
-            d_b1[j] += d_h_t2[100*n + j]
+            d_h_add1[100*n + j] = d_h[100*n + j]*choose(0 <= h_add1[100*n + j], (<real>0.5 if 0 == h_add1[100*n + j] else <real>1), <real>0)
+            d_b1[j] += d_h_add1[100*n + j]
     gemm(3072, 100, N, 1,
          x, 1, 3072,
-         d_h_t2, 100, 1,
+         d_h_add1, 100, 1,
          1, d_W1, 100)
     # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
     gemm(100, 10, N, 1,
@@ -321,26 +321,26 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real reg = hyper[0]
     cdef real lr = rule[0]
     cdef real weight_decay = rule[3]
-    cdef write h_t2 = work, h = work + 112*N, scores = work + 224*N, d_scores = work + 448*N, d_h = work + 224*N
-    cdef write d_h_t2 = work + 336*N
-    cdef real loss_t1_max
-    cdef real loss_t4_block[8]
-    cdef real loss_t1_shift[8]
-    cdef real loss_t1_exp[80]
-    cdef real loss_t1_sum[8]
+    cdef write h_add1 = work, h = work + 112*N, scores = work + 224*N, d_scores = work + 448*N, d_h = work + 224*N
+    cdef write d_h_add1 = work + 336*N
+    cdef real loss_lse1_max
+    cdef real loss_sum1_block[8]
+    cdef real loss_lse1_shift[8]
+    cdef real loss_lse1_exp[80]
+    cdef real loss_lse1_sum[8]
     cdef real d_b1_t1[100]
     cdef real d_b2_t1[10]
-    cdef double loss_t4, loss_t7, loss_t9
+    cdef double loss_sum1, loss_sum2, loss_sum3
     cdef Py_ssize_t n, j, n_start, n_count, n_in, k
     # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
     gemm_onto(N, 100, 3072, 1,
               x, 3072, 1,
               W1, 100, 1,
               1, b1, 0, 1, as_it_is,
-              h_t2, 100)
+              h_add1, 100)
     for n in range(N):
         for j in range(100):
-            h[100*n + j] = maximum(0, h_t2[100*n + j])
+            h[100*n + j] = maximum(0, h_add1[100*n + j])
     # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
     gemm_onto(N, 10, 100, 1,
               h, 100, 1,
@@ -348,7 +348,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
               1, b2, 0, 1, as_it_is,
               scores, 10)
     # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
-    loss_t4 = 0
+    loss_sum1 = 0
     # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
     for j in range(10):
         d_b2_t1[j] = 0
@@ -359,23 +359,23 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
         #     at most 1 each
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t1_max = -inf
+            loss_lse1_max = -inf
             for j in range(10):
-                loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
-            loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
+                loss_lse1_max = maximum(loss_lse1_max, scores[10*n + j])
+            loss_lse1_shift[n_in] = (<real>0 if absolute(loss_lse1_max) == inf else loss_lse1_max)
             for j in range(10):
-                loss_t1_exp[10*n_in + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
+                loss_lse1_exp[10*n_in + j] = exp(scores[10*n + j] - loss_lse1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t1_sum[n_in] = 0
-            loss_t1_sum[n_in] += short_sum(loss_t1_exp + 10*n_in, 10)
+            loss_lse1_sum[n_in] = 0
+            loss_lse1_sum[n_in] += short_sum(loss_lse1_exp + 10*n_in, 10)
             # examples/cifar_two_layer.gw:14   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
             #     scores is used 2 times: its adjoints add
             #     exp(t - logsumexp(t)): the softmax
-            #     d loss_t5 / d loss_t4 = 1 / N
-            #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
+            #     d loss_mean1 / d loss_sum1 = 1 / N
+            #     exp(scores - loss_lse1_shift) is there already: loss_lse1_exp, and this is loss_lse1_exp / (loss_lse1_sum * N)
             for j in range(10):
-                d_scores[10*n + j] = loss_t1_exp[10*n_in + j]/(loss_t1_sum[n_in]*N)
+                d_scores[10*n + j] = loss_lse1_exp[10*n_in + j]/(loss_lse1_sum[n_in]*N)
             d_scores[10*n + y[n]] -= <real>1/N
             # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
             for j in range(10):
@@ -384,16 +384,16 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
         #     in softmax_cross_entropy
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n + y[n]]
+            loss_sum1_block[n_in] = loss_lse1_shift[n_in] + log(loss_lse1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
-            loss_t4 += loss_t4_block[n_in]
-    loss_t7 = 0
+            loss_sum1 += loss_sum1_block[n_in]
+    loss_sum2 = 0
     for j in range(3072):
-        loss_t7 += block_squares(W1 + 100*j, 100)
-    loss_t9 = 0
+        loss_sum2 += block_squares(W1 + 100*j, 100)
+    loss_sum3 = 0
     for j in range(100):
-        loss_t9 += short_squares(W2 + 10*j, 10)
-    loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
+        loss_sum3 += short_squares(W2 + 10*j, 10)
+    loss[0] = loss_sum1/N + reg*(loss_sum2 + loss_sum3)
     # examples/cifar_two_layer.gw:13   backward of  output scores = h @ W2 + b2
     gemm(N, 100, 10, 1,
          d_scores, 10, 1,
@@ -402,20 +402,20 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     # examples/cifar_two_layer.gw:12   backward of  h = max(0, x @ W1 + b1)
     for j in range(100):
         d_b1_t1[j] = 0
-    #     d h / d h_t2 = where(0 <= h_t2, where(0 == h_t2, 0.5, 1), 0)
+    #     d h / d h_add1 = where(0 <= h_add1, where(0 == h_add1, 0.5, 1), 0)
     for n in range(N):
         for j in range(100):
-            d_h_t2[100*n + j] = d_h[100*n + j]*choose(0 <= h_t2[100*n + j], (<real>0.5 if 0 == h_t2[100*n + j] else <real>1), <real>0)
-            d_b1_t1[j] += d_h_t2[100*n + j]
+            d_h_add1[100*n + j] = d_h[100*n + j]*choose(0 <= h_add1[100*n + j], (<real>0.5 if 0 == h_add1[100*n + j] else <real>1), <real>0)
+            d_b1_t1[j] += d_h_add1[100*n + j]
     # optimizers.gw:10                 w = w - lr * where(nesterov, d + momentum * v, v)
     # examples/cifar_two_layer.gw:14   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
     #     W1, from its gradient
     #     W1 is used 2 times: its adjoints add
-    #     d loss_t6 / d W1 = 2 * W1
+    #     d loss_pow1 / d W1 = 2 * W1
     gemm(3072, 100, N, -lr,
          x, 1, 3072,
-         d_h_t2, 100, 1,
+         d_h_add1, 100, 1,
          <real>1 - lr*(reg*<real>2 + weight_decay), W1, 100)
     # optimizers.gw:10                 w = w - lr * where(nesterov, d + momentum * v, v)
     # examples/cifar_two_layer.gw:12   h = max(0, x @ W1 + b1)
@@ -427,7 +427,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     # examples/cifar_two_layer.gw:13   output scores = h @ W2 + b2
     #     W2, from its gradient
     #     W2 is used 2 times: its adjoints add
-    #     d loss_t8 / d W2 = 2 * W2
+    #     d loss_pow2 / d W2 = 2 * W2
     gemm(100, 10, N, -lr,
          h, 1, 100,
          d_scores, 10, 1,
@@ -551,7 +551,7 @@ _SPEC = """{
         },
     ),
     'values': {'loss:W1': (3072, 100), 'loss:b1': (100,), 'loss:W2': (100, 10), 'loss:b2': (10,)},
-    'kept': (('h_t2', 0, ('N', 100)), ('h', ('*', 100, 'N'), ('N', 100))),
+    'kept': (('h_add1', 0, ('N', 100)), ('h', ('*', 100, 'N'), ('N', 100))),
     'lines': (
         (12, 'h', ('N', 100), ('*', 614600, 'N'), 4),
         (13, 'scores', ('N', 10), ('*', 2010, 'N'), 4),

@@ -7,7 +7,7 @@ Made by gradwright 0.1.0 from examples/digits.gw (sha256 5ae5b019e9944ae3); edit
 Sizes        N is free, D = 64, H = 64, C = 10
 Inputs       x[N, 64] y[N]
 Parameters   W1[64, 64] b1[64] W2[64, 10] b2[10]: 4810 float64, in this order in theta
-Kept         h[N, 64] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
+Kept         h[N, 64] loss_lse1_exp[N, 10] loss_lse1_sum[N] for the backward pass
 Operations   the forward graph as written: 9686*N + 9476
              predict 9674*N; bytes moved 1104*N + 38480
              forward 9722*N + 9476, 11*N + 4736 of them transcendental; bytes moved 1200*N + 38496
@@ -80,12 +80,12 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
                   Py_ssize_t N) noexcept nogil:
     # the outputs, and what the backward pass keeps
     cdef read W1 = theta, b1 = theta + 4096, W2 = theta + 4160, b2 = theta + 4800
-    cdef write h = kept, loss_t1_exp = kept + 64*N, loss_t1_sum = kept + 74*N
+    cdef write h = kept, loss_lse1_exp = kept + 64*N, loss_lse1_sum = kept + 74*N
     cdef real reg = hyper[0]
-    cdef real loss_t1_max
-    cdef real loss_t4_block[8]
-    cdef real loss_t1_shift[8]
-    cdef double loss_t4, loss_t7, loss_t9
+    cdef real loss_lse1_max
+    cdef real loss_sum1_block[8]
+    cdef real loss_lse1_shift[8]
+    cdef double loss_sum1, loss_sum2, loss_sum3
     cdef Py_ssize_t n, n_start, n_count, n_in, j, k
     # examples/digits.gw:17   h = relu(x @ W1 + b1)
     gemm_onto(N, 64, 64, 1,
@@ -100,7 +100,7 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
               1, b2, 0, 1, as_it_is,
               scores, 10)
     # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
-    loss_t4 = 0
+    loss_sum1 = 0
     #     the largest, taken away below
     #     at most 1 each
     #     in softmax_cross_entropy
@@ -108,28 +108,28 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
         n_count = N - n_start if N - n_start < 8 else 8
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t1_max = -inf
+            loss_lse1_max = -inf
             for j in range(10):
-                loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
-            loss_t1_shift[n_in] = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
+                loss_lse1_max = maximum(loss_lse1_max, scores[10*n + j])
+            loss_lse1_shift[n_in] = (0.0 if absolute(loss_lse1_max) == inf else loss_lse1_max)
             for j in range(10):
-                loss_t1_exp[10*n + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
+                loss_lse1_exp[10*n + j] = exp(scores[10*n + j] - loss_lse1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t1_sum[n] = 0
-            loss_t1_sum[n] += short_sum(loss_t1_exp + 10*n, 10)
+            loss_lse1_sum[n] = 0
+            loss_lse1_sum[n] += short_sum(loss_lse1_exp + 10*n, 10)
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n]) - scores[10*n + y[n]]
+            loss_sum1_block[n_in] = loss_lse1_shift[n_in] + log(loss_lse1_sum[n]) - scores[10*n + y[n]]
         for n_in in range(n_count):
-            loss_t4 += loss_t4_block[n_in]
-    loss_t7 = 0
+            loss_sum1 += loss_sum1_block[n_in]
+    loss_sum2 = 0
     for j in range(64):
-        loss_t7 += block_squares(W1 + 64*j, 64)
-    loss_t9 = 0
+        loss_sum2 += block_squares(W1 + 64*j, 64)
+    loss_sum3 = 0
     for j in range(64):
-        loss_t9 += short_squares(W2 + 10*j, 10)
-    loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
+        loss_sum3 += short_squares(W2 + 10*j, 10)
+    loss[0] = loss_sum1/N + reg*(loss_sum2 + loss_sum3)
 
 
 cdef void backward(read x, indices y, read theta, read hyper, write grad, read kept, write work,
@@ -137,9 +137,9 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     # the adjoints, from what the forward pass kept
     cdef read W1 = theta, W2 = theta + 4160
     cdef write d_W1 = grad, d_b1 = grad + 4096, d_W2 = grad + 4160, d_b2 = grad + 4800
-    cdef read h = kept, loss_t1_exp = kept + 64*N, loss_t1_sum = kept + 74*N
+    cdef read h = kept, loss_lse1_exp = kept + 64*N, loss_lse1_sum = kept + 74*N
     cdef real reg = hyper[0]
-    cdef write d_scores = work, d_h = work + 10*N, d_h_t2 = work + 74*N
+    cdef write d_scores = work, d_h = work + 10*N, d_h_add1 = work + 74*N
     cdef Py_ssize_t j, n, k
     # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
     for j in range(10):
@@ -148,10 +148,10 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
         # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
-        #     d loss_t5 / d loss_t4 = 1 / N
-        #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
+        #     d loss_mean1 / d loss_sum1 = 1 / N
+        #     exp(scores - loss_lse1_shift) is there already: loss_lse1_exp, and this is loss_lse1_exp / (loss_lse1_sum * N)
         for j in range(10):
-            d_scores[10*n + j] = loss_t1_exp[10*n + j]/(loss_t1_sum[n]*N)
+            d_scores[10*n + j] = loss_lse1_exp[10*n + j]/(loss_lse1_sum[n]*N)
         d_scores[10*n + y[n]] -= 1.0/N
         # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
         for j in range(10):
@@ -163,28 +163,28 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     # examples/digits.gw:17   backward of  h = relu(x @ W1 + b1)
     for j in range(64):
         d_b1[j] = 0
-    #     d h / d h_t2 = where(h_t2 <= 0, 0, 1)
-    #     h is above 0 where h_t2 is
+    #     d h / d h_add1 = where(h_add1 <= 0, 0, 1)
+    #     h is above 0 where h_add1 is
     for n in range(N):
         for j in range(64):
-            d_h_t2[64*n + j] = d_h[64*n + j]*(0.0 if h[64*n + j] <= 0 else 1.0)
-            d_b1[j] += d_h_t2[64*n + j]
+            d_h_add1[64*n + j] = d_h[64*n + j]*(0.0 if h[64*n + j] <= 0 else 1.0)
+            d_b1[j] += d_h_add1[64*n + j]
     # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     # examples/digits.gw:17                h = relu(x @ W1 + b1)
     #     W1 is used 2 times: its adjoints add
-    #     d loss_t6 / d W1 = 2 * W1
+    #     d loss_pow1 / d W1 = 2 * W1
     for j in range(64):
         for k in range(64):
             d_W1[64*j + k] = reg*(2*W1[64*j + k])
     # examples/digits.gw:17   backward of  h = relu(x @ W1 + b1)
     gemm(64, 64, N, 1,
          x, 1, 64,
-         d_h_t2, 64, 1,
+         d_h_add1, 64, 1,
          1, d_W1, 64)
     # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     # examples/digits.gw:20                output scores = h @ W2 + b2
     #     W2 is used 2 times: its adjoints add
-    #     d loss_t8 / d W2 = 2 * W2
+    #     d loss_pow2 / d W2 = 2 * W2
     for j in range(64):
         for k in range(10):
             d_W2[10*j + k] = reg*(2*W2[10*j + k])
@@ -201,13 +201,13 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef read W1 = theta, b1 = theta + 4096, W2 = theta + 4160, b2 = theta + 4800
     cdef write d_W1 = grad, d_b1 = grad + 4096, d_W2 = grad + 4160, d_b2 = grad + 4800
     cdef real reg = hyper[0]
-    cdef write h = work, scores = work + 64*N, d_scores = work + 192*N, d_h = work + 64*N, d_h_t2 = work + 128*N
-    cdef real loss_t1_max
-    cdef real loss_t4_block[8]
-    cdef real loss_t1_shift[8]
-    cdef real loss_t1_exp[80]
-    cdef real loss_t1_sum[8]
-    cdef double loss_t4, loss_t7, loss_t9
+    cdef write h = work, scores = work + 64*N, d_scores = work + 192*N, d_h = work + 64*N, d_h_add1 = work + 128*N
+    cdef real loss_lse1_max
+    cdef real loss_sum1_block[8]
+    cdef real loss_lse1_shift[8]
+    cdef real loss_lse1_exp[80]
+    cdef real loss_lse1_sum[8]
+    cdef double loss_sum1, loss_sum2, loss_sum3
     cdef Py_ssize_t j, n, n_start, n_count, n_in, k
     # examples/digits.gw:17   h = relu(x @ W1 + b1)
     gemm_onto(N, 64, 64, 1,
@@ -222,7 +222,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
               1, b2, 0, 1, as_it_is,
               scores, 10)
     # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
-    loss_t4 = 0
+    loss_sum1 = 0
     # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
     for j in range(10):
         d_b2[j] = 0
@@ -233,23 +233,23 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         #     at most 1 each
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t1_max = -inf
+            loss_lse1_max = -inf
             for j in range(10):
-                loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
-            loss_t1_shift[n_in] = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
+                loss_lse1_max = maximum(loss_lse1_max, scores[10*n + j])
+            loss_lse1_shift[n_in] = (0.0 if absolute(loss_lse1_max) == inf else loss_lse1_max)
             for j in range(10):
-                loss_t1_exp[10*n_in + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
+                loss_lse1_exp[10*n_in + j] = exp(scores[10*n + j] - loss_lse1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t1_sum[n_in] = 0
-            loss_t1_sum[n_in] += short_sum(loss_t1_exp + 10*n_in, 10)
+            loss_lse1_sum[n_in] = 0
+            loss_lse1_sum[n_in] += short_sum(loss_lse1_exp + 10*n_in, 10)
             # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
             #     scores is used 2 times: its adjoints add
             #     exp(t - logsumexp(t)): the softmax
-            #     d loss_t5 / d loss_t4 = 1 / N
-            #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
+            #     d loss_mean1 / d loss_sum1 = 1 / N
+            #     exp(scores - loss_lse1_shift) is there already: loss_lse1_exp, and this is loss_lse1_exp / (loss_lse1_sum * N)
             for j in range(10):
-                d_scores[10*n + j] = loss_t1_exp[10*n_in + j]/(loss_t1_sum[n_in]*N)
+                d_scores[10*n + j] = loss_lse1_exp[10*n_in + j]/(loss_lse1_sum[n_in]*N)
             d_scores[10*n + y[n]] -= 1.0/N
             # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
             for j in range(10):
@@ -258,30 +258,30 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         #     in softmax_cross_entropy
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n + y[n]]
+            loss_sum1_block[n_in] = loss_lse1_shift[n_in] + log(loss_lse1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
-            loss_t4 += loss_t4_block[n_in]
-    loss_t7 = 0
+            loss_sum1 += loss_sum1_block[n_in]
+    loss_sum2 = 0
     for j in range(64):
         for k in range(64):
             # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
             # examples/digits.gw:17                h = relu(x @ W1 + b1)
             #     W1 is used 2 times: its adjoints add
-            #     d loss_t6 / d W1 = 2 * W1
+            #     d loss_pow1 / d W1 = 2 * W1
             d_W1[64*j + k] = reg*(2*W1[64*j + k])
         # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
-        loss_t7 += block_squares(W1 + 64*j, 64)
-    loss_t9 = 0
+        loss_sum2 += block_squares(W1 + 64*j, 64)
+    loss_sum3 = 0
     for j in range(64):
-        loss_t9 += short_squares(W2 + 10*j, 10)
+        loss_sum3 += short_squares(W2 + 10*j, 10)
         # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
         # examples/digits.gw:20                output scores = h @ W2 + b2
         #     W2 is used 2 times: its adjoints add
-        #     d loss_t8 / d W2 = 2 * W2
+        #     d loss_pow2 / d W2 = 2 * W2
         for k in range(10):
             d_W2[10*j + k] = reg*(2*W2[10*j + k])
     # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
-    loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
+    loss[0] = loss_sum1/N + reg*(loss_sum2 + loss_sum3)
     # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
     gemm(N, 64, 10, 1,
          d_scores, 10, 1,
@@ -290,15 +290,15 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     # examples/digits.gw:17   backward of  h = relu(x @ W1 + b1)
     for j in range(64):
         d_b1[j] = 0
-    #     d h / d h_t2 = where(h_t2 <= 0, 0, 1)
-    #     h is above 0 where h_t2 is
+    #     d h / d h_add1 = where(h_add1 <= 0, 0, 1)
+    #     h is above 0 where h_add1 is
     for n in range(N):
         for j in range(64):
-            d_h_t2[64*n + j] = d_h[64*n + j]*(0.0 if h[64*n + j] <= 0 else 1.0)
-            d_b1[j] += d_h_t2[64*n + j]
+            d_h_add1[64*n + j] = d_h[64*n + j]*(0.0 if h[64*n + j] <= 0 else 1.0)
+            d_b1[j] += d_h_add1[64*n + j]
     gemm(64, 64, N, 1,
          x, 1, 64,
-         d_h_t2, 64, 1,
+         d_h_add1, 64, 1,
          1, d_W1, 64)
     # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
     gemm(64, 10, N, 1,
@@ -314,15 +314,15 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real reg = hyper[0]
     cdef real lr = rule[0]
     cdef real weight_decay = rule[3]
-    cdef write h = work, scores = work + 64*N, d_scores = work + 192*N, d_h = work + 64*N, d_h_t2 = work + 128*N
-    cdef real loss_t1_max
-    cdef real loss_t4_block[8]
-    cdef real loss_t1_shift[8]
-    cdef real loss_t1_exp[80]
-    cdef real loss_t1_sum[8]
+    cdef write h = work, scores = work + 64*N, d_scores = work + 192*N, d_h = work + 64*N, d_h_add1 = work + 128*N
+    cdef real loss_lse1_max
+    cdef real loss_sum1_block[8]
+    cdef real loss_lse1_shift[8]
+    cdef real loss_lse1_exp[80]
+    cdef real loss_lse1_sum[8]
     cdef real d_b1_t1[64]
     cdef real d_b2_t1[10]
-    cdef double loss_t4, loss_t7, loss_t9
+    cdef double loss_sum1, loss_sum2, loss_sum3
     cdef Py_ssize_t j, n, n_start, n_count, n_in, k
     # examples/digits.gw:17   h = relu(x @ W1 + b1)
     gemm_onto(N, 64, 64, 1,
@@ -337,7 +337,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
               1, b2, 0, 1, as_it_is,
               scores, 10)
     # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
-    loss_t4 = 0
+    loss_sum1 = 0
     # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
     for j in range(10):
         d_b2_t1[j] = 0
@@ -348,23 +348,23 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
         #     at most 1 each
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t1_max = -inf
+            loss_lse1_max = -inf
             for j in range(10):
-                loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
-            loss_t1_shift[n_in] = (0.0 if absolute(loss_t1_max) == inf else loss_t1_max)
+                loss_lse1_max = maximum(loss_lse1_max, scores[10*n + j])
+            loss_lse1_shift[n_in] = (0.0 if absolute(loss_lse1_max) == inf else loss_lse1_max)
             for j in range(10):
-                loss_t1_exp[10*n_in + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
+                loss_lse1_exp[10*n_in + j] = exp(scores[10*n + j] - loss_lse1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t1_sum[n_in] = 0
-            loss_t1_sum[n_in] += short_sum(loss_t1_exp + 10*n_in, 10)
+            loss_lse1_sum[n_in] = 0
+            loss_lse1_sum[n_in] += short_sum(loss_lse1_exp + 10*n_in, 10)
             # examples/digits.gw:21   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
             #     scores is used 2 times: its adjoints add
             #     exp(t - logsumexp(t)): the softmax
-            #     d loss_t5 / d loss_t4 = 1 / N
-            #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
+            #     d loss_mean1 / d loss_sum1 = 1 / N
+            #     exp(scores - loss_lse1_shift) is there already: loss_lse1_exp, and this is loss_lse1_exp / (loss_lse1_sum * N)
             for j in range(10):
-                d_scores[10*n + j] = loss_t1_exp[10*n_in + j]/(loss_t1_sum[n_in]*N)
+                d_scores[10*n + j] = loss_lse1_exp[10*n_in + j]/(loss_lse1_sum[n_in]*N)
             d_scores[10*n + y[n]] -= 1.0/N
             # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
             for j in range(10):
@@ -373,16 +373,16 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
         #     in softmax_cross_entropy
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n + y[n]]
+            loss_sum1_block[n_in] = loss_lse1_shift[n_in] + log(loss_lse1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
-            loss_t4 += loss_t4_block[n_in]
-    loss_t7 = 0
+            loss_sum1 += loss_sum1_block[n_in]
+    loss_sum2 = 0
     for j in range(64):
-        loss_t7 += block_squares(W1 + 64*j, 64)
-    loss_t9 = 0
+        loss_sum2 += block_squares(W1 + 64*j, 64)
+    loss_sum3 = 0
     for j in range(64):
-        loss_t9 += short_squares(W2 + 10*j, 10)
-    loss[0] = loss_t4/N + reg*(loss_t7 + loss_t9)
+        loss_sum3 += short_squares(W2 + 10*j, 10)
+    loss[0] = loss_sum1/N + reg*(loss_sum2 + loss_sum3)
     # examples/digits.gw:20   backward of  output scores = h @ W2 + b2
     gemm(N, 64, 10, 1,
          d_scores, 10, 1,
@@ -391,21 +391,21 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     # examples/digits.gw:17   backward of  h = relu(x @ W1 + b1)
     for j in range(64):
         d_b1_t1[j] = 0
-    #     d h / d h_t2 = where(h_t2 <= 0, 0, 1)
-    #     h is above 0 where h_t2 is
+    #     d h / d h_add1 = where(h_add1 <= 0, 0, 1)
+    #     h is above 0 where h_add1 is
     for n in range(N):
         for j in range(64):
-            d_h_t2[64*n + j] = d_h[64*n + j]*(0.0 if h[64*n + j] <= 0 else 1.0)
-            d_b1_t1[j] += d_h_t2[64*n + j]
+            d_h_add1[64*n + j] = d_h[64*n + j]*(0.0 if h[64*n + j] <= 0 else 1.0)
+            d_b1_t1[j] += d_h_add1[64*n + j]
     # optimizers.gw:10        w = w - lr * where(nesterov, d + momentum * v, v)
     # examples/digits.gw:21   minimize mean(softmax_cross_entropy(scores, y)) + reg * (sum(W1**2) + sum(W2**2))
     # examples/digits.gw:17   h = relu(x @ W1 + b1)
     #     W1, from its gradient
     #     W1 is used 2 times: its adjoints add
-    #     d loss_t6 / d W1 = 2 * W1
+    #     d loss_pow1 / d W1 = 2 * W1
     gemm(64, 64, N, -lr,
          x, 1, 64,
-         d_h_t2, 64, 1,
+         d_h_add1, 64, 1,
          1 - lr*(reg*2 + weight_decay), W1, 64)
     # optimizers.gw:10        w = w - lr * where(nesterov, d + momentum * v, v)
     # examples/digits.gw:17   h = relu(x @ W1 + b1)
@@ -417,7 +417,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     # examples/digits.gw:20   output scores = h @ W2 + b2
     #     W2, from its gradient
     #     W2 is used 2 times: its adjoints add
-    #     d loss_t8 / d W2 = 2 * W2
+    #     d loss_pow2 / d W2 = 2 * W2
     gemm(64, 10, N, -lr,
          h, 1, 64,
          d_scores, 10, 1,

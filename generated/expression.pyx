@@ -6,7 +6,7 @@ Made by gradwright 0.1.0 from examples/expression.gw (sha256 371cccfc63a8ed9d); 
 
 Sizes        N is free
 Inputs       x[N]
-Kept         f_t1[N] f_t2[N] f_t6[N] for the backward pass
+Kept         f_sigmoid1[N] f_tanh1[N] f_exp1[N] for the backward pass
 Operations   the forward graph as written: 8*N
              forward 8*N, 3*N of them transcendental; bytes moved 32*N + 8
              backward 11*N, N of them transcendental; bytes moved 40*N + 8
@@ -37,8 +37,8 @@ cdef extern from "gradwright/share.h" nogil:
 ctypedef double real
 
 
-cdef void _forward_part1(read x, write f_t1, write f_t2, write f_t6, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
-                         double *sums) noexcept nogil:
+cdef void _forward_part1(read x, write f_sigmoid1, write f_tanh1, write f_exp1, Py_ssize_t N, Py_ssize_t first,
+                         Py_ssize_t last, double *sums) noexcept nogil:
     # the rounds of a loop of forward from first up to last
     cdef real _f_total_block
     cdef double f_total
@@ -50,10 +50,10 @@ cdef void _forward_part1(read x, write f_t1, write f_t2, write f_t6, Py_ssize_t 
         _f_total_block = 0
         for n_in in range(n_count):
             n = n_start + n_in
-            f_t1[n] = sigmoid_shared(x[n])
-            f_t2[n] = tanh_shared(x[n])
-            f_t6[n] = exp_below(-(x[n]*x[n]))
-            _f_total_block += f_t1[n]*f_t2[n] + f_t6[n]
+            f_sigmoid1[n] = sigmoid_shared(x[n])
+            f_tanh1[n] = tanh_shared(x[n])
+            f_exp1[n] = exp_below(-(x[n]*x[n]))
+            _f_total_block += f_sigmoid1[n]*f_tanh1[n] + f_exp1[n]
         f_total += _f_total_block
     sums[0] = f_total
 
@@ -65,7 +65,7 @@ cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, P
 
 cdef void forward(read x, write f, write kept, Py_ssize_t N) noexcept nogil:
     # the outputs, and what the backward pass keeps
-    cdef write f_t1 = kept, f_t2 = kept + N, f_t6 = kept + 2*N
+    cdef write f_sigmoid1 = kept, f_tanh1 = kept + N, f_exp1 = kept + 2*N
     cdef double f_total
     cdef double _sums1[1]
     cdef Py_ssize_t _sizes[1]
@@ -73,27 +73,27 @@ cdef void forward(read x, write f, write kept, Py_ssize_t N) noexcept nogil:
     # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
     f_total = 0
     _given1[0] = <void *>x
-    _given1[1] = <void *>f_t1
-    _given1[2] = <void *>f_t2
-    _given1[3] = <void *>f_t6
+    _given1[1] = <void *>f_sigmoid1
+    _given1[2] = <void *>f_tanh1
+    _given1[3] = <void *>f_exp1
     _sizes[0] = N
     share(_call_forward_part1, _given1, _sizes, N, 53, 2048, _sums1, 1, 0)
     f_total += _sums1[0]
     f[0] = f_total
 
 
-cdef void _backward_part1(read x, read upstream_f, write d_x, read f_t1, read f_t2, read f_t6, Py_ssize_t N,
+cdef void _backward_part1(read x, read upstream_f, write d_x, read f_sigmoid1, read f_tanh1, read f_exp1, Py_ssize_t N,
                           Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
     # the rounds of a loop of backward from first up to last
     cdef Py_ssize_t n
     # examples/expression.gw:4   backward of  output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
     #     x is used 3 times: its adjoints add
-    #     d f_t5 / d x = -(2 * x)
-    #     d f_t6 / d f_t5 = f_t6
-    #     d f_t2 / d x = 1 - f_t2**2
-    #     d f_t1 / d x = f_t1 * (1 - f_t1)
+    #     d f_mul2 / d x = -(2 * x)
+    #     d f_exp1 / d f_mul2 = f_exp1
+    #     d f_tanh1 / d x = 1 - f_tanh1**2
+    #     d f_sigmoid1 / d x = f_sigmoid1 * (1 - f_sigmoid1)
     for n in range(first, last):
-        d_x[n] = upstream_f[0]*(f_t1[n]*(1 - f_t2[n]*f_t2[n]) - f_t6[n]*(2*x[n]) + f_t2[n]*(f_t1[n]*(1 - f_t1[n])))
+        d_x[n] = upstream_f[0]*(f_sigmoid1[n]*(1 - f_tanh1[n]*f_tanh1[n]) - f_exp1[n]*(2*x[n]) + f_tanh1[n]*(f_sigmoid1[n]*(1 - f_sigmoid1[n])))
 
 
 cdef void _call_backward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
@@ -103,21 +103,21 @@ cdef void _call_backward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, 
 
 cdef void backward(read x, read upstream_f, write d_x, read kept, Py_ssize_t N) noexcept nogil:
     # the adjoints, from what the forward pass kept
-    cdef read f_t1 = kept, f_t2 = kept + N, f_t6 = kept + 2*N
+    cdef read f_sigmoid1 = kept, f_tanh1 = kept + N, f_exp1 = kept + 2*N
     cdef Py_ssize_t _sizes[1]
     cdef void *_given1[6]
     # examples/expression.gw:4   backward of  output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
     #     x is used 3 times: its adjoints add
-    #     d f_t5 / d x = -(2 * x)
-    #     d f_t6 / d f_t5 = f_t6
-    #     d f_t2 / d x = 1 - f_t2**2
-    #     d f_t1 / d x = f_t1 * (1 - f_t1)
+    #     d f_mul2 / d x = -(2 * x)
+    #     d f_exp1 / d f_mul2 = f_exp1
+    #     d f_tanh1 / d x = 1 - f_tanh1**2
+    #     d f_sigmoid1 / d x = f_sigmoid1 * (1 - f_sigmoid1)
     _given1[0] = <void *>x
     _given1[1] = <void *>upstream_f
     _given1[2] = <void *>d_x
-    _given1[3] = <void *>f_t1
-    _given1[4] = <void *>f_t2
-    _given1[5] = <void *>f_t6
+    _given1[3] = <void *>f_sigmoid1
+    _given1[4] = <void *>f_tanh1
+    _given1[5] = <void *>f_exp1
     _sizes[0] = N
     share(_call_backward_part1, _given1, _sizes, N, 29, 1, NULL, 0, 0)
 
@@ -125,7 +125,7 @@ cdef void backward(read x, read upstream_f, write d_x, read kept, Py_ssize_t N) 
 cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
                                 double *sums) noexcept nogil:
     # the rounds of a loop of value_and_grad from first up to last
-    cdef real _f_total_block, f_t1, f_t2, f_t6
+    cdef real _f_total_block, f_sigmoid1, f_tanh1, f_exp1
     cdef double f_total
     cdef Py_ssize_t n, n_start, n_count, n_in
     f_total = 0
@@ -135,17 +135,17 @@ cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N
         for n_in in range(n_count):
             n = n_start + n_in
             # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
-            f_t1 = sigmoid_shared(x[n])
-            f_t2 = tanh_shared(x[n])
-            f_t6 = exp_below(-(x[n]*x[n]))
-            _f_total_block += f_t1*f_t2 + f_t6
+            f_sigmoid1 = sigmoid_shared(x[n])
+            f_tanh1 = tanh_shared(x[n])
+            f_exp1 = exp_below(-(x[n]*x[n]))
+            _f_total_block += f_sigmoid1*f_tanh1 + f_exp1
             # examples/expression.gw:4   backward of  output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
             #     x is used 3 times: its adjoints add
-            #     d f_t5 / d x = -(2 * x)
-            #     d f_t6 / d f_t5 = f_t6
-            #     d f_t2 / d x = 1 - f_t2**2
-            #     d f_t1 / d x = f_t1 * (1 - f_t1)
-            d_x[n] = upstream_f[0]*(f_t1*(1 - f_t2*f_t2) - f_t6*(2*x[n]) + f_t2*sigmoid_slope(f_t1))
+            #     d f_mul2 / d x = -(2 * x)
+            #     d f_exp1 / d f_mul2 = f_exp1
+            #     d f_tanh1 / d x = 1 - f_tanh1**2
+            #     d f_sigmoid1 / d x = f_sigmoid1 * (1 - f_sigmoid1)
+            d_x[n] = upstream_f[0]*(f_sigmoid1*(1 - f_tanh1*f_tanh1) - f_exp1*(2*x[n]) + f_tanh1*sigmoid_slope(f_sigmoid1))
         f_total += _f_total_block
     sums[0] = f_total
 
@@ -220,7 +220,7 @@ _SPEC = """{
     'loss': None,
     'targets': ({'name': 'f', 'shape': (), 'declared': False, 'wrt': (('x', 'input'),)},),
     'values': {},
-    'kept': (('f_t1', 0, ('N',)), ('f_t2', 'N', ('N',)), ('f_t6', ('*', 2, 'N'), ('N',))),
+    'kept': (('f_sigmoid1', 0, ('N',)), ('f_tanh1', 'N', ('N',)), ('f_exp1', ('*', 2, 'N'), ('N',))),
     'lines': ((4, 'f', (), ('*', 8, 'N'), 8),),
     'kernels': (
         {'name': 'forward', 'slots': ('in:x', 'out:f', 'kept'), 'kept': ('*', 3, 'N'), 'work': 0, 'sizes': ('N',)},

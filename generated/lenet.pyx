@@ -7,19 +7,19 @@ Made by gradwright 0.1.0 from examples/lenet.gw (sha256 6a9f93f9e3904718); edit 
 Sizes        N is free
 Inputs       x[N, 1, 8, 8] y[N]
 Parameters   first.W[8, 1, 3, 3] first.b[8] second.W[16, 8, 3, 3] second.b[16] head.W[64, 10] head.b[10]: 1898 float32, in this order in theta
-Kept         x_pad[N, 1, 10, 10] scores_t6[N, 8, 8, 8] scores_t8_t1_t1[N, 4, 2, 4, 8] scores_t8_pad[N, 6, 6, 8] scores_t14[N, 4, 4, 16] scores_t16_t1_t1[N, 2, 2, 2, 16] scores_t16[N, 2, 2, 16] loss_t1_exp[N, 10] loss_t1_sum[N] for the backward pass
+Kept         x_pad[N, 1, 10, 10] scores_conv2d1[N, 8, 8, 8] scores_max_pool2d1_t1_t1[N, 4, 2, 4, 8] scores_max_pool2d1_pad[N, 6, 6, 8] scores_conv2d2[N, 4, 4, 16] scores_max_pool2d2_t1_t1[N, 2, 2, 2, 16] scores_max_pool2d2[N, 2, 2, 16] loss_lse1_exp[N, 10] loss_lse1_sum[N] for the backward pass
 Operations   the forward graph as written: 96534*N + 1
              predict 49098*N; bytes moved 5176*N + 12200
              forward 49146*N + 1, 11*N of them transcendental; bytes moved 6764*N + 12204
              backward 89761*N; bytes moved 13420*N + 23976
              train 138907*N + 1, 11*N of them transcendental; bytes moved 12136*N + 29012
-Products     scores_t3 (64*N x 8 x 9) in predict: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
-             scores_t11 (16*N x 16 x 72) in predict: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
+Products     scores_sum1 (64*N x 8 x 9) in predict: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
+             scores_sum3 (16*N x 16 x 72) in predict: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
              scores (N x 10 x 64) in predict, forward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, head.b added in registers
-             scores_t6 (64*N x 8 x 9) in forward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2, first.b added in registers
-             scores_t14 (16*N x 16 x 72) in forward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, second.b added in registers
-             d_scores_t17 (N x 64 x 10) in backward, train: tiles of 8 x (2*2) vectors with AVX-512, 4 x (2*3+2) vectors with AVX2; of few rows, its transpose
-             d_scores_t8 (16*N x 8 x 144) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
+             scores_conv2d1 (64*N x 8 x 9) in forward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2, first.b added in registers
+             scores_conv2d2 (16*N x 16 x 72) in forward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, second.b added in registers
+             d_scores_flatten1 (N x 64 x 10) in backward, train: tiles of 8 x (2*2) vectors with AVX-512, 4 x (2*3+2) vectors with AVX2; of few rows, its transpose
+             d_scores_max_pool2d1 (16*N x 8 x 144) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
              d_first.W_laid (9 x 8 x 64*N) in backward, train: tiles of 8 x (1/2) vectors with AVX-512, 4 x (1) vectors with AVX2
              d_second.W_laid (72 x 16 x 16*N) in backward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
              d_head.W (64 x 10 x N) in backward, train: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2
@@ -74,12 +74,12 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
     # the outputs without the loss
     cdef read first_W = theta, first_b = theta + 72, second_W = theta + 80, second_b = theta + 1232
     cdef read head_W = theta + 1248, head_b = theta + 1888
-    cdef write x_pad = work + 512*N + 1152, scores_t3 = work + 1152, scores_t8_pad = work + 512*N + 1152
-    cdef write second_W_laid = work, scores_t11 = work + 1152, scores_t16 = work + 256*N + 1152
-    cdef real scores_t8_t1, scores_t8, scores_t16_t1
+    cdef write x_pad = work + 512*N + 1152, scores_sum1 = work + 1152, scores_max_pool2d1_pad = work + 512*N + 1152
+    cdef write second_W_laid = work, scores_sum3 = work + 1152, scores_max_pool2d2 = work + 256*N + 1152
+    cdef real scores_max_pool2d1_t1, scores_max_pool2d1, scores_max_pool2d2_t1
     cdef real first_W_laid[72]
-    cdef real scores_t8_t1_t1[2]
-    cdef real scores_t16_t1_t1[2]
+    cdef real scores_max_pool2d1_t1_t1[2]
+    cdef real scores_max_pool2d2_t1_t1[2]
     cdef Py_ssize_t n, j, k, l, i
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     x with zeros around it
@@ -99,23 +99,23 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
     contract(N, 100, 512,  8, 10, 64,  8, 1, 8,
              1, 0, 0,  3, 10, 24,  3, 1, 8,
              8, 1, 1,
-             1, x_pad, first_W_laid, 0, scores_t3)
+             1, x_pad, first_W_laid, 0, scores_sum1)
     #     in max_pool2d
     #     of the largest: it keeps order
-    #     scores_t8 with zeros around it
+    #     scores_max_pool2d1 with zeros around it
     for n in range(N):
         for j in range(6):
             for k in range(6):
                 for l in range(8):
-                    scores_t8_pad[288*n + 48*j + 8*k + l] = 0
+                    scores_max_pool2d1_pad[288*n + 48*j + 8*k + l] = 0
         for j in range(4):
             for k in range(4):
                 for l in range(8):
-                    scores_t8_t1_t1[0] = maximum(scores_t3[512*n + 128*j + 16*k + l] + first_b[l], scores_t3[512*n + 128*j + 16*k + l + 8] + first_b[l])
-                    scores_t8_t1_t1[1] = maximum(scores_t3[512*n + 128*j + 16*k + l + 64] + first_b[l], scores_t3[512*n + 128*j + 16*k + l + 72] + first_b[l])
-                    scores_t8_t1 = maximum(scores_t8_t1_t1[0], scores_t8_t1_t1[1])
-                    scores_t8 = (<real>0 if scores_t8_t1 <= 0 else scores_t8_t1)
-                    scores_t8_pad[288*n + 48*j + 8*k + l + 56] = scores_t8
+                    scores_max_pool2d1_t1_t1[0] = maximum(scores_sum1[512*n + 128*j + 16*k + l] + first_b[l], scores_sum1[512*n + 128*j + 16*k + l + 8] + first_b[l])
+                    scores_max_pool2d1_t1_t1[1] = maximum(scores_sum1[512*n + 128*j + 16*k + l + 64] + first_b[l], scores_sum1[512*n + 128*j + 16*k + l + 72] + first_b[l])
+                    scores_max_pool2d1_t1 = maximum(scores_max_pool2d1_t1_t1[0], scores_max_pool2d1_t1_t1[1])
+                    scores_max_pool2d1 = (<real>0 if scores_max_pool2d1_t1 <= 0 else scores_max_pool2d1_t1)
+                    scores_max_pool2d1_pad[288*n + 48*j + 8*k + l + 56] = scores_max_pool2d1
     #     second.W as the kernel reads it
     for j in range(8):
         for k in range(3):
@@ -125,21 +125,21 @@ cdef void predict(read x, read theta, write scores, write work, Py_ssize_t N) no
     contract(N, 288, 256,  4, 48, 64,  4, 8, 16,
              1, 0, 0,  3, 48, 384,  24, 1, 16,
              16, 1, 1,
-             1, scores_t8_pad, second_W_laid, 0, scores_t11)
+             1, scores_max_pool2d1_pad, second_W_laid, 0, scores_sum3)
     for n in range(N):
         for j in range(2):
             for k in range(2):
                 for l in range(16):
-                    scores_t16_t1_t1[0] = maximum(scores_t11[256*n + 128*j + 32*k + l] + second_b[l], scores_t11[256*n + 128*j + 32*k + l + 16] + second_b[l])
-                    scores_t16_t1_t1[1] = maximum(scores_t11[256*n + 128*j + 32*k + l + 64] + second_b[l], scores_t11[256*n + 128*j + 32*k + l + 80] + second_b[l])
-                    scores_t16_t1 = maximum(scores_t16_t1_t1[0], scores_t16_t1_t1[1])
-                    scores_t16[64*n + 32*j + 16*k + l] = (<real>0 if scores_t16_t1 <= 0 else scores_t16_t1)
+                    scores_max_pool2d2_t1_t1[0] = maximum(scores_sum3[256*n + 128*j + 32*k + l] + second_b[l], scores_sum3[256*n + 128*j + 32*k + l + 16] + second_b[l])
+                    scores_max_pool2d2_t1_t1[1] = maximum(scores_sum3[256*n + 128*j + 32*k + l + 64] + second_b[l], scores_sum3[256*n + 128*j + 32*k + l + 80] + second_b[l])
+                    scores_max_pool2d2_t1 = maximum(scores_max_pool2d2_t1_t1[0], scores_max_pool2d2_t1_t1[1])
+                    scores_max_pool2d2[64*n + 32*j + 16*k + l] = (<real>0 if scores_max_pool2d2_t1 <= 0 else scores_max_pool2d2_t1)
     #     in dense
     #     in flatten
     contract_onto(1, 0, 0, 0,  1, 0, 0, 0,  N, 64, 10, 0,
                   1, 0, 0,  4, 16, 10,  16, 1, 40,
                   10, 1, 1, 1,
-                  1, scores_t16, head_W, 1, head_b, as_it_is, scores)
+                  1, scores_max_pool2d2, head_W, 1, head_b, as_it_is, scores)
 
 
 cdef void forward(read x, indices y, read theta, write scores, write loss, write kept, write work,
@@ -147,15 +147,16 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     # the outputs, and what the backward pass keeps
     cdef read first_W = theta, first_b = theta + 72, second_W = theta + 80, second_b = theta + 1232
     cdef read head_W = theta + 1248, head_b = theta + 1888
-    cdef write x_pad = kept, scores_t6 = kept + 100*N, scores_t8_t1_t1 = kept + 612*N, scores_t8_pad = kept + 868*N
-    cdef write scores_t14 = kept + 1156*N, scores_t16_t1_t1 = kept + 1412*N, scores_t16 = kept + 1540*N
-    cdef write loss_t1_exp = kept + 1604*N, loss_t1_sum = kept + 1614*N
+    cdef write x_pad = kept, scores_conv2d1 = kept + 100*N, scores_max_pool2d1_t1_t1 = kept + 612*N
+    cdef write scores_max_pool2d1_pad = kept + 868*N, scores_conv2d2 = kept + 1156*N
+    cdef write scores_max_pool2d2_t1_t1 = kept + 1412*N, scores_max_pool2d2 = kept + 1540*N
+    cdef write loss_lse1_exp = kept + 1604*N, loss_lse1_sum = kept + 1614*N
     cdef write second_W_laid = work
-    cdef real scores_t8_t1, scores_t8, scores_t16_t1, loss_t1_max
-    cdef real loss_t4_block[8]
+    cdef real scores_max_pool2d1_t1, scores_max_pool2d1, scores_max_pool2d2_t1, loss_lse1_max
+    cdef real loss_sum1_block[8]
     cdef real first_W_laid[72]
-    cdef real loss_t1_shift[8]
-    cdef double loss_t4
+    cdef real loss_lse1_shift[8]
+    cdef double loss_sum1
     cdef Py_ssize_t n, j, k, l, i, n_start, n_count, n_in
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     x with zeros around it
@@ -175,23 +176,23 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     contract_onto(N, 100, 512, 0,  8, 10, 64, 0,  8, 1, 8, 0,
                   1, 0, 0,  3, 10, 24,  3, 1, 8,
                   8, 1, 1, 1,
-                  1, x_pad, first_W_laid, 1, first_b, as_it_is, scores_t6)
+                  1, x_pad, first_W_laid, 1, first_b, as_it_is, scores_conv2d1)
     #     in max_pool2d
     #     of the largest: it keeps order
-    #     scores_t8 with zeros around it
+    #     scores_max_pool2d1 with zeros around it
     for n in range(N):
         for j in range(6):
             for k in range(6):
                 for l in range(8):
-                    scores_t8_pad[288*n + 48*j + 8*k + l] = 0
+                    scores_max_pool2d1_pad[288*n + 48*j + 8*k + l] = 0
         for j in range(4):
             for k in range(4):
                 for l in range(8):
-                    scores_t8_t1_t1[256*n + 64*j + 8*k + l] = maximum(scores_t6[512*n + 128*j + 16*k + l], scores_t6[512*n + 128*j + 16*k + l + 8])
-                    scores_t8_t1_t1[256*n + 64*j + 8*k + l + 32] = maximum(scores_t6[512*n + 128*j + 16*k + l + 64], scores_t6[512*n + 128*j + 16*k + l + 72])
-                    scores_t8_t1 = maximum(scores_t8_t1_t1[256*n + 64*j + 8*k + l], scores_t8_t1_t1[256*n + 64*j + 8*k + l + 32])
-                    scores_t8 = (<real>0 if scores_t8_t1 <= 0 else scores_t8_t1)
-                    scores_t8_pad[288*n + 48*j + 8*k + l + 56] = scores_t8
+                    scores_max_pool2d1_t1_t1[256*n + 64*j + 8*k + l] = maximum(scores_conv2d1[512*n + 128*j + 16*k + l], scores_conv2d1[512*n + 128*j + 16*k + l + 8])
+                    scores_max_pool2d1_t1_t1[256*n + 64*j + 8*k + l + 32] = maximum(scores_conv2d1[512*n + 128*j + 16*k + l + 64], scores_conv2d1[512*n + 128*j + 16*k + l + 72])
+                    scores_max_pool2d1_t1 = maximum(scores_max_pool2d1_t1_t1[256*n + 64*j + 8*k + l], scores_max_pool2d1_t1_t1[256*n + 64*j + 8*k + l + 32])
+                    scores_max_pool2d1 = (<real>0 if scores_max_pool2d1_t1 <= 0 else scores_max_pool2d1_t1)
+                    scores_max_pool2d1_pad[288*n + 48*j + 8*k + l + 56] = scores_max_pool2d1
     #     second.W as the kernel reads it
     for j in range(8):
         for k in range(3):
@@ -201,23 +202,23 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
     contract_onto(N, 288, 256, 0,  4, 48, 64, 0,  4, 8, 16, 0,
                   1, 0, 0,  3, 48, 384,  24, 1, 16,
                   16, 1, 1, 1,
-                  1, scores_t8_pad, second_W_laid, 1, second_b, as_it_is, scores_t14)
+                  1, scores_max_pool2d1_pad, second_W_laid, 1, second_b, as_it_is, scores_conv2d2)
     for n in range(N):
         for j in range(2):
             for k in range(2):
                 for l in range(16):
-                    scores_t16_t1_t1[128*n + 64*j + 16*k + l] = maximum(scores_t14[256*n + 128*j + 32*k + l], scores_t14[256*n + 128*j + 32*k + l + 16])
-                    scores_t16_t1_t1[128*n + 64*j + 16*k + l + 32] = maximum(scores_t14[256*n + 128*j + 32*k + l + 64], scores_t14[256*n + 128*j + 32*k + l + 80])
-                    scores_t16_t1 = maximum(scores_t16_t1_t1[128*n + 64*j + 16*k + l], scores_t16_t1_t1[128*n + 64*j + 16*k + l + 32])
-                    scores_t16[64*n + 32*j + 16*k + l] = (<real>0 if scores_t16_t1 <= 0 else scores_t16_t1)
+                    scores_max_pool2d2_t1_t1[128*n + 64*j + 16*k + l] = maximum(scores_conv2d2[256*n + 128*j + 32*k + l], scores_conv2d2[256*n + 128*j + 32*k + l + 16])
+                    scores_max_pool2d2_t1_t1[128*n + 64*j + 16*k + l + 32] = maximum(scores_conv2d2[256*n + 128*j + 32*k + l + 64], scores_conv2d2[256*n + 128*j + 32*k + l + 80])
+                    scores_max_pool2d2_t1 = maximum(scores_max_pool2d2_t1_t1[128*n + 64*j + 16*k + l], scores_max_pool2d2_t1_t1[128*n + 64*j + 16*k + l + 32])
+                    scores_max_pool2d2[64*n + 32*j + 16*k + l] = (<real>0 if scores_max_pool2d2_t1 <= 0 else scores_max_pool2d2_t1)
     #     in dense
     #     in flatten
     contract_onto(1, 0, 0, 0,  1, 0, 0, 0,  N, 64, 10, 0,
                   1, 0, 0,  4, 16, 10,  16, 1, 40,
                   10, 1, 1, 1,
-                  1, scores_t16, head_W, 1, head_b, as_it_is, scores)
+                  1, scores_max_pool2d2, head_W, 1, head_b, as_it_is, scores)
     # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
-    loss_t4 = 0
+    loss_sum1 = 0
     #     the largest, taken away below
     #     at most 1 each
     #     in softmax_cross_entropy
@@ -225,22 +226,22 @@ cdef void forward(read x, indices y, read theta, write scores, write loss, write
         n_count = N - n_start if N - n_start < 8 else 8
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t1_max = -inf
+            loss_lse1_max = -inf
             for j in range(10):
-                loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
-            loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
+                loss_lse1_max = maximum(loss_lse1_max, scores[10*n + j])
+            loss_lse1_shift[n_in] = (<real>0 if absolute(loss_lse1_max) == inf else loss_lse1_max)
             for j in range(10):
-                loss_t1_exp[10*n + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
+                loss_lse1_exp[10*n + j] = exp(scores[10*n + j] - loss_lse1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t1_sum[n] = 0
-            loss_t1_sum[n] += short_sum(loss_t1_exp + 10*n, 10)
+            loss_lse1_sum[n] = 0
+            loss_lse1_sum[n] += short_sum(loss_lse1_exp + 10*n, 10)
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n]) - scores[10*n + y[n]]
+            loss_sum1_block[n_in] = loss_lse1_shift[n_in] + log(loss_lse1_sum[n]) - scores[10*n + y[n]]
         for n_in in range(n_count):
-            loss_t4 += loss_t4_block[n_in]
-    loss[0] = loss_t4/N
+            loss_sum1 += loss_sum1_block[n_in]
+    loss[0] = loss_sum1/N
 
 
 cdef void backward(indices y, read theta, write grad, read kept, write work, Py_ssize_t N) noexcept nogil:
@@ -248,19 +249,21 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
     cdef read second_W = theta + 80, head_W = theta + 1248
     cdef write d_first_W = grad, d_first_b = grad + 72, d_second_W = grad + 80, d_second_b = grad + 1232
     cdef write d_head_W = grad + 1248, d_head_b = grad + 1888
-    cdef read x_pad = kept, scores_t6 = kept + 100*N, scores_t8_t1_t1 = kept + 612*N, scores_t8_pad = kept + 868*N
-    cdef read scores_t14 = kept + 1156*N, scores_t16_t1_t1 = kept + 1412*N, scores_t16 = kept + 1540*N
-    cdef read loss_t1_exp = kept + 1604*N, loss_t1_sum = kept + 1614*N
-    cdef write scores_t17 = work + 1344*N + 1152, d_scores = work + 1408*N + 1152
-    cdef write scores_t16_t1_at_window = work + 1216*N + 1152, scores_t8_t1_at_window = work + 1088*N + 1152
-    cdef write d_scores_t17 = work + 1280*N + 1152, d_scores_t14_pad = work + 1152, second_W_laid_2 = work
-    cdef write d_scores_t8 = work + 1216*N + 1152, d_scores_t6 = work + 576*N + 1152, d_second_W_laid = work
-    cdef real d_scores_t8_t1
-    cdef real d_scores_t16_t1[64]
-    cdef real scores_t16_t1_t1_at[2]
-    cdef real d_scores_t13[16]
-    cdef real scores_t8_t1_t1_at[2]
-    cdef real d_scores_t5[8]
+    cdef read x_pad = kept, scores_conv2d1 = kept + 100*N, scores_max_pool2d1_t1_t1 = kept + 612*N
+    cdef read scores_max_pool2d1_pad = kept + 868*N, scores_conv2d2 = kept + 1156*N
+    cdef read scores_max_pool2d2_t1_t1 = kept + 1412*N, scores_max_pool2d2 = kept + 1540*N
+    cdef read loss_lse1_exp = kept + 1604*N, loss_lse1_sum = kept + 1614*N
+    cdef write scores_flatten1 = work + 1344*N + 1152, d_scores = work + 1408*N + 1152
+    cdef write scores_max_pool2d2_t1_at_window = work + 1216*N + 1152
+    cdef write scores_max_pool2d1_t1_at_window = work + 1088*N + 1152, d_scores_flatten1 = work + 1280*N + 1152
+    cdef write d_scores_conv2d2_pad = work + 1152, second_W_laid_2 = work, d_scores_max_pool2d1 = work + 1216*N + 1152
+    cdef write d_scores_conv2d1 = work + 576*N + 1152, d_second_W_laid = work
+    cdef real d_scores_max_pool2d1_t1
+    cdef real d_scores_max_pool2d2_t1[64]
+    cdef real scores_max_pool2d2_t1_t1_at[2]
+    cdef real d_scores_reshape6[16]
+    cdef real scores_max_pool2d1_t1_t1_at[2]
+    cdef real d_scores_reshape3[8]
     cdef real d_first_W_laid[72]
     cdef Py_ssize_t j, n, k, l, i
     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
@@ -270,17 +273,17 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
         # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
         #     in flatten
         for j in range(16):
-            scores_t17[64*n + 4*j] = scores_t16[64*n + j]
-            scores_t17[64*n + 4*j + 1] = scores_t16[64*n + j + 16]
-            scores_t17[64*n + 4*j + 2] = scores_t16[64*n + j + 32]
-            scores_t17[64*n + 4*j + 3] = scores_t16[64*n + j + 48]
+            scores_flatten1[64*n + 4*j] = scores_max_pool2d2[64*n + j]
+            scores_flatten1[64*n + 4*j + 1] = scores_max_pool2d2[64*n + j + 16]
+            scores_flatten1[64*n + 4*j + 2] = scores_max_pool2d2[64*n + j + 32]
+            scores_flatten1[64*n + 4*j + 3] = scores_max_pool2d2[64*n + j + 48]
         # examples/lenet.gw:15   backward of  minimize mean(softmax_cross_entropy(scores, y))
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
-        #     d loss / d loss_t4 = 1 / N
-        #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
+        #     d loss / d loss_sum1 = 1 / N
+        #     exp(scores - loss_lse1_shift) is there already: loss_lse1_exp, and this is loss_lse1_exp / (loss_lse1_sum * N)
         for j in range(10):
-            d_scores[10*n + j] = loss_t1_exp[10*n + j]/(loss_t1_sum[n]*N)
+            d_scores[10*n + j] = loss_lse1_exp[10*n + j]/(loss_lse1_sum[n]*N)
         d_scores[10*n + y[n]] -= <real>1/N
         # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
         #     where the max is
@@ -288,51 +291,51 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
         for j in range(2):
             for k in range(2):
                 for l in range(16):
-                    scores_t16_t1_t1_at[0] = pick(above(scores_t14[256*n + 128*j + 32*k + l + 16], scores_t14[256*n + 128*j + 32*k + l]), <real>1, <real>0)
-                    scores_t16_t1_t1_at[1] = pick(above(scores_t14[256*n + 128*j + 32*k + l + 80], scores_t14[256*n + 128*j + 32*k + l + 64]), <real>1, <real>0)
-                    scores_t16_t1_at_window[64*n + 32*j + 16*k + l] = pick(above(scores_t16_t1_t1[128*n + 64*j + 16*k + l + 32], scores_t16_t1_t1[128*n + 64*j + 16*k + l]), <real>2 + scores_t16_t1_t1_at[1], scores_t16_t1_t1_at[0])
+                    scores_max_pool2d2_t1_t1_at[0] = pick(above(scores_conv2d2[256*n + 128*j + 32*k + l + 16], scores_conv2d2[256*n + 128*j + 32*k + l]), <real>1, <real>0)
+                    scores_max_pool2d2_t1_t1_at[1] = pick(above(scores_conv2d2[256*n + 128*j + 32*k + l + 80], scores_conv2d2[256*n + 128*j + 32*k + l + 64]), <real>1, <real>0)
+                    scores_max_pool2d2_t1_at_window[64*n + 32*j + 16*k + l] = pick(above(scores_max_pool2d2_t1_t1[128*n + 64*j + 16*k + l + 32], scores_max_pool2d2_t1_t1[128*n + 64*j + 16*k + l]), <real>2 + scores_max_pool2d2_t1_t1_at[1], scores_max_pool2d2_t1_t1_at[0])
         for j in range(4):
             for k in range(4):
                 for l in range(8):
-                    scores_t8_t1_t1_at[0] = pick(above(scores_t6[512*n + 128*j + 16*k + l + 8], scores_t6[512*n + 128*j + 16*k + l]), <real>1, <real>0)
-                    scores_t8_t1_t1_at[1] = pick(above(scores_t6[512*n + 128*j + 16*k + l + 72], scores_t6[512*n + 128*j + 16*k + l + 64]), <real>1, <real>0)
-                    scores_t8_t1_at_window[128*n + 32*j + 8*k + l] = pick(above(scores_t8_t1_t1[256*n + 64*j + 8*k + l + 32], scores_t8_t1_t1[256*n + 64*j + 8*k + l]), <real>2 + scores_t8_t1_t1_at[1], scores_t8_t1_t1_at[0])
+                    scores_max_pool2d1_t1_t1_at[0] = pick(above(scores_conv2d1[512*n + 128*j + 16*k + l + 8], scores_conv2d1[512*n + 128*j + 16*k + l]), <real>1, <real>0)
+                    scores_max_pool2d1_t1_t1_at[1] = pick(above(scores_conv2d1[512*n + 128*j + 16*k + l + 72], scores_conv2d1[512*n + 128*j + 16*k + l + 64]), <real>1, <real>0)
+                    scores_max_pool2d1_t1_at_window[128*n + 32*j + 8*k + l] = pick(above(scores_max_pool2d1_t1_t1[256*n + 64*j + 8*k + l + 32], scores_max_pool2d1_t1_t1[256*n + 64*j + 8*k + l]), <real>2 + scores_max_pool2d1_t1_t1_at[1], scores_max_pool2d1_t1_t1_at[0])
         for j in range(10):
             d_head_b[j] += d_scores[10*n + j]
     gemm(N, 64, 10, 1,
          d_scores, 10, 1,
          head_W, 1, 10,
-         0, d_scores_t17, 64)
+         0, d_scores_flatten1, 64)
     for j in range(16):
-        d_scores_t13[j] = 0
-    #     d scores_t16 / d scores_t16_t1 = where(scores_t16_t1 <= 0, 0, 1)
-    #     scores_t16 is above 0 where scores_t16_t1 is
+        d_scores_reshape6[j] = 0
+    #     d scores_max_pool2d2 / d scores_max_pool2d2_t1 = where(scores_max_pool2d2_t1 <= 0, 0, 1)
+    #     scores_max_pool2d2 is above 0 where scores_max_pool2d2_t1 is
     #     max routes: the whole gradient goes to the first winner
     for n in range(N):
         for j in range(16):
-            d_scores_t16_t1[j] = d_scores_t17[64*n + 4*j]*(<real>0 if scores_t16[64*n + j] <= 0 else <real>1)
-            d_scores_t16_t1[j + 16] = d_scores_t17[64*n + 4*j + 1]*(<real>0 if scores_t16[64*n + j + 16] <= 0 else <real>1)
-            d_scores_t16_t1[j + 32] = d_scores_t17[64*n + 4*j + 2]*(<real>0 if scores_t16[64*n + j + 32] <= 0 else <real>1)
-            d_scores_t16_t1[j + 48] = d_scores_t17[64*n + 4*j + 3]*(<real>0 if scores_t16[64*n + j + 48] <= 0 else <real>1)
+            d_scores_max_pool2d2_t1[j] = d_scores_flatten1[64*n + 4*j]*(<real>0 if scores_max_pool2d2[64*n + j] <= 0 else <real>1)
+            d_scores_max_pool2d2_t1[j + 16] = d_scores_flatten1[64*n + 4*j + 1]*(<real>0 if scores_max_pool2d2[64*n + j + 16] <= 0 else <real>1)
+            d_scores_max_pool2d2_t1[j + 32] = d_scores_flatten1[64*n + 4*j + 2]*(<real>0 if scores_max_pool2d2[64*n + j + 32] <= 0 else <real>1)
+            d_scores_max_pool2d2_t1[j + 48] = d_scores_flatten1[64*n + 4*j + 3]*(<real>0 if scores_max_pool2d2[64*n + j + 48] <= 0 else <real>1)
         for j in range(6):
             for k in range(16):
-                d_scores_t14_pad[576*n + 16*j + k] = 0
-                d_scores_t14_pad[576*n + 16*j + k + 480] = 0
+                d_scores_conv2d2_pad[576*n + 16*j + k] = 0
+                d_scores_conv2d2_pad[576*n + 16*j + k + 480] = 0
         for j in range(4):
             for k in range(16):
-                d_scores_t14_pad[576*n + 96*j + k + 96] = 0
-                d_scores_t14_pad[576*n + 96*j + k + 176] = 0
+                d_scores_conv2d2_pad[576*n + 96*j + k + 96] = 0
+                d_scores_conv2d2_pad[576*n + 96*j + k + 176] = 0
         for j in range(2):
             for k in range(2):
                 for l in range(16):
-                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 112] = pick(0 == scores_t16_t1_at_window[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
-                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 128] = pick(1 == scores_t16_t1_at_window[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
-                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 208] = pick(2 == scores_t16_t1_at_window[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
-                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 224] = pick(3 == scores_t16_t1_at_window[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
+                    d_scores_conv2d2_pad[576*n + 192*j + 32*k + l + 112] = pick(0 == scores_max_pool2d2_t1_at_window[64*n + 32*j + 16*k + l], d_scores_max_pool2d2_t1[32*j + 16*k + l], <real>0)
+                    d_scores_conv2d2_pad[576*n + 192*j + 32*k + l + 128] = pick(1 == scores_max_pool2d2_t1_at_window[64*n + 32*j + 16*k + l], d_scores_max_pool2d2_t1[32*j + 16*k + l], <real>0)
+                    d_scores_conv2d2_pad[576*n + 192*j + 32*k + l + 208] = pick(2 == scores_max_pool2d2_t1_at_window[64*n + 32*j + 16*k + l], d_scores_max_pool2d2_t1[32*j + 16*k + l], <real>0)
+                    d_scores_conv2d2_pad[576*n + 192*j + 32*k + l + 224] = pick(3 == scores_max_pool2d2_t1_at_window[64*n + 32*j + 16*k + l], d_scores_max_pool2d2_t1[32*j + 16*k + l], <real>0)
         for j in range(16):
             for k in range(4):
                 for l in range(4):
-                    d_scores_t13[j] += d_scores_t14_pad[576*n + 96*k + 16*l + j + 112]
+                    d_scores_reshape6[j] += d_scores_conv2d2_pad[576*n + 96*k + 16*l + j + 112]
     #     second.W as the kernel reads it
     for j in range(3):
         for k in range(3):
@@ -342,45 +345,45 @@ cdef void backward(indices y, read theta, write grad, read kept, write work, Py_
     contract(N, 576, 128,  4, 96, 32,  4, 16, 8,
              1, 0, 0,  3, 96, 384,  48, 1, 8,
              8, 1, 1,
-             1, d_scores_t14_pad, second_W_laid_2, 0, d_scores_t8)
+             1, d_scores_conv2d2_pad, second_W_laid_2, 0, d_scores_max_pool2d1)
     for j in range(8):
-        d_scores_t5[j] = 0
-    #     d scores_t8 / d scores_t8_t1 = where(scores_t8_t1 <= 0, 0, 1)
-    #     scores_t8 is above 0 where scores_t8_t1 is
+        d_scores_reshape3[j] = 0
+    #     d scores_max_pool2d1 / d scores_max_pool2d1_t1 = where(scores_max_pool2d1_t1 <= 0, 0, 1)
+    #     scores_max_pool2d1 is above 0 where scores_max_pool2d1_t1 is
     for n in range(N):
         for j in range(4):
             for k in range(4):
                 for l in range(8):
-                    d_scores_t8_t1 = d_scores_t8[128*n + 32*j + 8*k + l]*(<real>0 if scores_t8_pad[288*n + 48*j + 8*k + l + 56] <= 0 else <real>1)
-                    d_scores_t6[512*n + 128*j + 16*k + l] = pick(0 == scores_t8_t1_at_window[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
-                    d_scores_t6[512*n + 128*j + 16*k + l + 8] = pick(1 == scores_t8_t1_at_window[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
-                    d_scores_t6[512*n + 128*j + 16*k + l + 64] = pick(2 == scores_t8_t1_at_window[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
-                    d_scores_t6[512*n + 128*j + 16*k + l + 72] = pick(3 == scores_t8_t1_at_window[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
+                    d_scores_max_pool2d1_t1 = d_scores_max_pool2d1[128*n + 32*j + 8*k + l]*(<real>0 if scores_max_pool2d1_pad[288*n + 48*j + 8*k + l + 56] <= 0 else <real>1)
+                    d_scores_conv2d1[512*n + 128*j + 16*k + l] = pick(0 == scores_max_pool2d1_t1_at_window[128*n + 32*j + 8*k + l], d_scores_max_pool2d1_t1, <real>0)
+                    d_scores_conv2d1[512*n + 128*j + 16*k + l + 8] = pick(1 == scores_max_pool2d1_t1_at_window[128*n + 32*j + 8*k + l], d_scores_max_pool2d1_t1, <real>0)
+                    d_scores_conv2d1[512*n + 128*j + 16*k + l + 64] = pick(2 == scores_max_pool2d1_t1_at_window[128*n + 32*j + 8*k + l], d_scores_max_pool2d1_t1, <real>0)
+                    d_scores_conv2d1[512*n + 128*j + 16*k + l + 72] = pick(3 == scores_max_pool2d1_t1_at_window[128*n + 32*j + 8*k + l], d_scores_max_pool2d1_t1, <real>0)
         for j in range(8):
             for k in range(8):
                 for l in range(8):
-                    d_scores_t5[k] += d_scores_t6[512*n + 64*j + 8*l + k]
+                    d_scores_reshape3[k] += d_scores_conv2d1[512*n + 64*j + 8*l + k]
     contract(1, 0, 0,  3, 10, 24,  3, 1, 8,
              N, 100, 512,  8, 10, 64,  8, 1, 8,
              8, 1, 1,
-             1, x_pad, d_scores_t6, 0, d_first_W_laid)
+             1, x_pad, d_scores_conv2d1, 0, d_first_W_laid)
     for j in range(8):
         for k in range(3):
             for l in range(3):
                 d_first_W[9*j + 3*k + l] = d_first_W_laid[24*k + 8*l + j]
-        d_first_b[j] = d_scores_t5[j]
+        d_first_b[j] = d_scores_reshape3[j]
     contract(1, 0, 0,  3, 48, 384,  24, 1, 16,
              N, 288, 576,  4, 48, 96,  4, 8, 16,
              16, 1, 1,
-             1, scores_t8_pad, d_scores_t14_pad + 112, 0, d_second_W_laid)
+             1, scores_max_pool2d1_pad, d_scores_conv2d2_pad + 112, 0, d_second_W_laid)
     for j in range(16):
         for k in range(8):
             for l in range(3):
                 for i in range(3):
                     d_second_W[72*j + 9*k + 3*l + i] = d_second_W_laid[384*l + 128*i + 16*k + j]
-        d_second_b[j] = d_scores_t13[j]
+        d_second_b[j] = d_scores_reshape6[j]
     gemm(64, 10, N, 1,
-         scores_t17, 1, 64,
+         scores_flatten1, 1, 64,
          d_scores, 10, 1,
          0, d_head_W, 10)
 
@@ -391,27 +394,28 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     cdef read head_W = theta + 1248, head_b = theta + 1888
     cdef write d_first_W = grad, d_first_b = grad + 72, d_second_W = grad + 80, d_second_b = grad + 1232
     cdef write d_head_W = grad + 1248, d_head_b = grad + 1888
-    cdef write x_pad = work + 1632*N + 1152, scores_t6 = work + 1152, scores_t8_pad = work + 1088*N + 1152
-    cdef write scores_t8_t1_at_window = work + 1376*N + 1152, second_W_laid = work, scores_t14 = work + 1152
-    cdef write scores_t16 = work + 1504*N + 1152, scores_t17 = work + 1744*N + 1152
-    cdef write scores_t16_t1_at_window = work + 1568*N + 1152, scores = work + 1152, d_scores = work + 1808*N + 1152
-    cdef write d_scores_t17 = work + 576*N + 1152, d_scores_t14_pad = work + 1152, second_W_laid_2 = work
-    cdef write d_scores_t8 = work + 1504*N + 1152, d_scores_t6 = work + 576*N + 1152, d_second_W_laid = work
-    cdef real scores_t8_t1, scores_t8, scores_t16_t1, loss_t1_max, d_scores_t8_t1
-    cdef real loss_t4_block[8]
+    cdef write x_pad = work + 1632*N + 1152, scores_conv2d1 = work + 1152
+    cdef write scores_max_pool2d1_pad = work + 1088*N + 1152, scores_max_pool2d1_t1_at_window = work + 1376*N + 1152
+    cdef write second_W_laid = work, scores_conv2d2 = work + 1152, scores_max_pool2d2 = work + 1504*N + 1152
+    cdef write scores_flatten1 = work + 1744*N + 1152, scores_max_pool2d2_t1_at_window = work + 1568*N + 1152
+    cdef write scores = work + 1152, d_scores = work + 1808*N + 1152, d_scores_flatten1 = work + 576*N + 1152
+    cdef write d_scores_conv2d2_pad = work + 1152, second_W_laid_2 = work, d_scores_max_pool2d1 = work + 1504*N + 1152
+    cdef write d_scores_conv2d1 = work + 576*N + 1152, d_second_W_laid = work
+    cdef real scores_max_pool2d1_t1, scores_max_pool2d1, scores_max_pool2d2_t1, loss_lse1_max, d_scores_max_pool2d1_t1
+    cdef real loss_sum1_block[8]
     cdef real first_W_laid[72]
-    cdef real scores_t8_t1_t1[2]
-    cdef real scores_t16_t1_t1[2]
-    cdef real loss_t1_shift[8]
-    cdef real loss_t1_exp[80]
-    cdef real loss_t1_sum[8]
-    cdef real d_scores_t16_t1[64]
-    cdef real scores_t16_t1_t1_at[2]
-    cdef real d_scores_t13[16]
-    cdef real scores_t8_t1_t1_at[2]
-    cdef real d_scores_t5[8]
+    cdef real scores_max_pool2d1_t1_t1[2]
+    cdef real scores_max_pool2d2_t1_t1[2]
+    cdef real loss_lse1_shift[8]
+    cdef real loss_lse1_exp[80]
+    cdef real loss_lse1_sum[8]
+    cdef real d_scores_max_pool2d2_t1[64]
+    cdef real scores_max_pool2d2_t1_t1_at[2]
+    cdef real d_scores_reshape6[16]
+    cdef real scores_max_pool2d1_t1_t1_at[2]
+    cdef real d_scores_reshape3[8]
     cdef real d_first_W_laid[72]
-    cdef double loss_t4
+    cdef double loss_sum1
     cdef Py_ssize_t n, j, k, l, i, n_start, n_count, n_in
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     x with zeros around it
@@ -431,29 +435,29 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     contract_onto(N, 100, 512, 0,  8, 10, 64, 0,  8, 1, 8, 0,
                   1, 0, 0,  3, 10, 24,  3, 1, 8,
                   8, 1, 1, 1,
-                  1, x_pad, first_W_laid, 1, first_b, as_it_is, scores_t6)
+                  1, x_pad, first_W_laid, 1, first_b, as_it_is, scores_conv2d1)
     for n in range(N):
         for j in range(6):
             for k in range(6):
                 for l in range(8):
-                    scores_t8_pad[288*n + 48*j + 8*k + l] = 0
+                    scores_max_pool2d1_pad[288*n + 48*j + 8*k + l] = 0
         for j in range(4):
             for k in range(4):
                 for l in range(8):
                     #     in max_pool2d
-                    scores_t8_t1_t1[0] = maximum(scores_t6[512*n + 128*j + 16*k + l], scores_t6[512*n + 128*j + 16*k + l + 8])
-                    scores_t8_t1_t1[1] = maximum(scores_t6[512*n + 128*j + 16*k + l + 64], scores_t6[512*n + 128*j + 16*k + l + 72])
-                    scores_t8_t1 = maximum(scores_t8_t1_t1[0], scores_t8_t1_t1[1])
+                    scores_max_pool2d1_t1_t1[0] = maximum(scores_conv2d1[512*n + 128*j + 16*k + l], scores_conv2d1[512*n + 128*j + 16*k + l + 8])
+                    scores_max_pool2d1_t1_t1[1] = maximum(scores_conv2d1[512*n + 128*j + 16*k + l + 64], scores_conv2d1[512*n + 128*j + 16*k + l + 72])
+                    scores_max_pool2d1_t1 = maximum(scores_max_pool2d1_t1_t1[0], scores_max_pool2d1_t1_t1[1])
                     #     of the largest: it keeps order
-                    scores_t8 = (<real>0 if scores_t8_t1 <= 0 else scores_t8_t1)
-                    #     scores_t8 with zeros around it
-                    scores_t8_pad[288*n + 48*j + 8*k + l + 56] = scores_t8
+                    scores_max_pool2d1 = (<real>0 if scores_max_pool2d1_t1 <= 0 else scores_max_pool2d1_t1)
+                    #     scores_max_pool2d1 with zeros around it
+                    scores_max_pool2d1_pad[288*n + 48*j + 8*k + l + 56] = scores_max_pool2d1
                     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                     #     where the max is
-                    scores_t8_t1_t1_at[0] = pick(above(scores_t6[512*n + 128*j + 16*k + l + 8], scores_t6[512*n + 128*j + 16*k + l]), <real>1, <real>0)
-                    scores_t8_t1_t1_at[1] = pick(above(scores_t6[512*n + 128*j + 16*k + l + 72], scores_t6[512*n + 128*j + 16*k + l + 64]), <real>1, <real>0)
+                    scores_max_pool2d1_t1_t1_at[0] = pick(above(scores_conv2d1[512*n + 128*j + 16*k + l + 8], scores_conv2d1[512*n + 128*j + 16*k + l]), <real>1, <real>0)
+                    scores_max_pool2d1_t1_t1_at[1] = pick(above(scores_conv2d1[512*n + 128*j + 16*k + l + 72], scores_conv2d1[512*n + 128*j + 16*k + l + 64]), <real>1, <real>0)
                     #     where the max is, in the window
-                    scores_t8_t1_at_window[128*n + 32*j + 8*k + l] = pick(above(scores_t8_t1_t1[1], scores_t8_t1_t1[0]), <real>2 + scores_t8_t1_t1_at[1], scores_t8_t1_t1_at[0])
+                    scores_max_pool2d1_t1_at_window[128*n + 32*j + 8*k + l] = pick(above(scores_max_pool2d1_t1_t1[1], scores_max_pool2d1_t1_t1[0]), <real>2 + scores_max_pool2d1_t1_t1_at[1], scores_max_pool2d1_t1_t1_at[0])
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     second.W as the kernel reads it
     for j in range(8):
@@ -465,34 +469,34 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     contract_onto(N, 288, 256, 0,  4, 48, 64, 0,  4, 8, 16, 0,
                   1, 0, 0,  3, 48, 384,  24, 1, 16,
                   16, 1, 1, 1,
-                  1, scores_t8_pad, second_W_laid, 1, second_b, as_it_is, scores_t14)
+                  1, scores_max_pool2d1_pad, second_W_laid, 1, second_b, as_it_is, scores_conv2d2)
     for n in range(N):
         for j in range(2):
             for k in range(2):
                 for l in range(16):
                     #     in max_pool2d
-                    scores_t16_t1_t1[0] = maximum(scores_t14[256*n + 128*j + 32*k + l], scores_t14[256*n + 128*j + 32*k + l + 16])
-                    scores_t16_t1_t1[1] = maximum(scores_t14[256*n + 128*j + 32*k + l + 64], scores_t14[256*n + 128*j + 32*k + l + 80])
-                    scores_t16_t1 = maximum(scores_t16_t1_t1[0], scores_t16_t1_t1[1])
+                    scores_max_pool2d2_t1_t1[0] = maximum(scores_conv2d2[256*n + 128*j + 32*k + l], scores_conv2d2[256*n + 128*j + 32*k + l + 16])
+                    scores_max_pool2d2_t1_t1[1] = maximum(scores_conv2d2[256*n + 128*j + 32*k + l + 64], scores_conv2d2[256*n + 128*j + 32*k + l + 80])
+                    scores_max_pool2d2_t1 = maximum(scores_max_pool2d2_t1_t1[0], scores_max_pool2d2_t1_t1[1])
                     #     of the largest: it keeps order
-                    scores_t16[64*n + 32*j + 16*k + l] = (<real>0 if scores_t16_t1 <= 0 else scores_t16_t1)
+                    scores_max_pool2d2[64*n + 32*j + 16*k + l] = (<real>0 if scores_max_pool2d2_t1 <= 0 else scores_max_pool2d2_t1)
                     #     in flatten
-                    scores_t17[64*n + 4*l + 2*j + k] = scores_t16[64*n + 32*j + 16*k + l]
+                    scores_flatten1[64*n + 4*l + 2*j + k] = scores_max_pool2d2[64*n + 32*j + 16*k + l]
                     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
                     #     where the max is
-                    scores_t16_t1_t1_at[0] = pick(above(scores_t14[256*n + 128*j + 32*k + l + 16], scores_t14[256*n + 128*j + 32*k + l]), <real>1, <real>0)
-                    scores_t16_t1_t1_at[1] = pick(above(scores_t14[256*n + 128*j + 32*k + l + 80], scores_t14[256*n + 128*j + 32*k + l + 64]), <real>1, <real>0)
+                    scores_max_pool2d2_t1_t1_at[0] = pick(above(scores_conv2d2[256*n + 128*j + 32*k + l + 16], scores_conv2d2[256*n + 128*j + 32*k + l]), <real>1, <real>0)
+                    scores_max_pool2d2_t1_t1_at[1] = pick(above(scores_conv2d2[256*n + 128*j + 32*k + l + 80], scores_conv2d2[256*n + 128*j + 32*k + l + 64]), <real>1, <real>0)
                     #     where the max is, in the window
-                    scores_t16_t1_at_window[64*n + 32*j + 16*k + l] = pick(above(scores_t16_t1_t1[1], scores_t16_t1_t1[0]), <real>2 + scores_t16_t1_t1_at[1], scores_t16_t1_t1_at[0])
+                    scores_max_pool2d2_t1_at_window[64*n + 32*j + 16*k + l] = pick(above(scores_max_pool2d2_t1_t1[1], scores_max_pool2d2_t1_t1[0]), <real>2 + scores_max_pool2d2_t1_t1_at[1], scores_max_pool2d2_t1_t1_at[0])
     # examples/lenet.gw:12   output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     #     in dense
     #     in flatten
     contract_onto(1, 0, 0, 0,  1, 0, 0, 0,  N, 64, 10, 0,
                   1, 0, 0,  4, 16, 10,  16, 1, 40,
                   10, 1, 1, 1,
-                  1, scores_t16, head_W, 1, head_b, as_it_is, scores)
+                  1, scores_max_pool2d2, head_W, 1, head_b, as_it_is, scores)
     # examples/lenet.gw:15   minimize mean(softmax_cross_entropy(scores, y))
-    loss_t4 = 0
+    loss_sum1 = 0
     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     for j in range(10):
         d_head_b[j] = 0
@@ -503,23 +507,23 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         #     at most 1 each
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t1_max = -inf
+            loss_lse1_max = -inf
             for j in range(10):
-                loss_t1_max = maximum(loss_t1_max, scores[10*n + j])
-            loss_t1_shift[n_in] = (<real>0 if absolute(loss_t1_max) == inf else loss_t1_max)
+                loss_lse1_max = maximum(loss_lse1_max, scores[10*n + j])
+            loss_lse1_shift[n_in] = (<real>0 if absolute(loss_lse1_max) == inf else loss_lse1_max)
             for j in range(10):
-                loss_t1_exp[10*n_in + j] = exp(scores[10*n + j] - loss_t1_shift[n_in])
+                loss_lse1_exp[10*n_in + j] = exp(scores[10*n + j] - loss_lse1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t1_sum[n_in] = 0
-            loss_t1_sum[n_in] += short_sum(loss_t1_exp + 10*n_in, 10)
+            loss_lse1_sum[n_in] = 0
+            loss_lse1_sum[n_in] += short_sum(loss_lse1_exp + 10*n_in, 10)
             # examples/lenet.gw:15   backward of  minimize mean(softmax_cross_entropy(scores, y))
             #     scores is used 2 times: its adjoints add
             #     exp(t - logsumexp(t)): the softmax
-            #     d loss / d loss_t4 = 1 / N
-            #     exp(scores - loss_t1_shift) is there already: loss_t1_exp, and this is loss_t1_exp / (loss_t1_sum * N)
+            #     d loss / d loss_sum1 = 1 / N
+            #     exp(scores - loss_lse1_shift) is there already: loss_lse1_exp, and this is loss_lse1_exp / (loss_lse1_sum * N)
             for j in range(10):
-                d_scores[10*n + j] = loss_t1_exp[10*n_in + j]/(loss_t1_sum[n_in]*N)
+                d_scores[10*n + j] = loss_lse1_exp[10*n_in + j]/(loss_lse1_sum[n_in]*N)
             d_scores[10*n + y[n]] -= <real>1/N
             # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
             for j in range(10):
@@ -528,45 +532,45 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
         #     in softmax_cross_entropy
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = loss_t1_shift[n_in] + log(loss_t1_sum[n_in]) - scores[10*n + y[n]]
+            loss_sum1_block[n_in] = loss_lse1_shift[n_in] + log(loss_lse1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
-            loss_t4 += loss_t4_block[n_in]
-    loss[0] = loss_t4/N
+            loss_sum1 += loss_sum1_block[n_in]
+    loss[0] = loss_sum1/N
     # examples/lenet.gw:12   backward of  output scores = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
     gemm(N, 64, 10, 1,
          d_scores, 10, 1,
          head_W, 1, 10,
-         0, d_scores_t17, 64)
+         0, d_scores_flatten1, 64)
     for j in range(16):
-        d_scores_t13[j] = 0
-    #     d scores_t16 / d scores_t16_t1 = where(scores_t16_t1 <= 0, 0, 1)
-    #     scores_t16 is above 0 where scores_t16_t1 is
+        d_scores_reshape6[j] = 0
+    #     d scores_max_pool2d2 / d scores_max_pool2d2_t1 = where(scores_max_pool2d2_t1 <= 0, 0, 1)
+    #     scores_max_pool2d2 is above 0 where scores_max_pool2d2_t1 is
     #     max routes: the whole gradient goes to the first winner
     for n in range(N):
         for j in range(16):
-            d_scores_t16_t1[j] = d_scores_t17[64*n + 4*j]*(<real>0 if scores_t16[64*n + j] <= 0 else <real>1)
-            d_scores_t16_t1[j + 16] = d_scores_t17[64*n + 4*j + 1]*(<real>0 if scores_t16[64*n + j + 16] <= 0 else <real>1)
-            d_scores_t16_t1[j + 32] = d_scores_t17[64*n + 4*j + 2]*(<real>0 if scores_t16[64*n + j + 32] <= 0 else <real>1)
-            d_scores_t16_t1[j + 48] = d_scores_t17[64*n + 4*j + 3]*(<real>0 if scores_t16[64*n + j + 48] <= 0 else <real>1)
+            d_scores_max_pool2d2_t1[j] = d_scores_flatten1[64*n + 4*j]*(<real>0 if scores_max_pool2d2[64*n + j] <= 0 else <real>1)
+            d_scores_max_pool2d2_t1[j + 16] = d_scores_flatten1[64*n + 4*j + 1]*(<real>0 if scores_max_pool2d2[64*n + j + 16] <= 0 else <real>1)
+            d_scores_max_pool2d2_t1[j + 32] = d_scores_flatten1[64*n + 4*j + 2]*(<real>0 if scores_max_pool2d2[64*n + j + 32] <= 0 else <real>1)
+            d_scores_max_pool2d2_t1[j + 48] = d_scores_flatten1[64*n + 4*j + 3]*(<real>0 if scores_max_pool2d2[64*n + j + 48] <= 0 else <real>1)
         for j in range(6):
             for k in range(16):
-                d_scores_t14_pad[576*n + 16*j + k] = 0
-                d_scores_t14_pad[576*n + 16*j + k + 480] = 0
+                d_scores_conv2d2_pad[576*n + 16*j + k] = 0
+                d_scores_conv2d2_pad[576*n + 16*j + k + 480] = 0
         for j in range(4):
             for k in range(16):
-                d_scores_t14_pad[576*n + 96*j + k + 96] = 0
-                d_scores_t14_pad[576*n + 96*j + k + 176] = 0
+                d_scores_conv2d2_pad[576*n + 96*j + k + 96] = 0
+                d_scores_conv2d2_pad[576*n + 96*j + k + 176] = 0
         for j in range(2):
             for k in range(2):
                 for l in range(16):
-                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 112] = pick(0 == scores_t16_t1_at_window[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
-                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 128] = pick(1 == scores_t16_t1_at_window[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
-                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 208] = pick(2 == scores_t16_t1_at_window[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
-                    d_scores_t14_pad[576*n + 192*j + 32*k + l + 224] = pick(3 == scores_t16_t1_at_window[64*n + 32*j + 16*k + l], d_scores_t16_t1[32*j + 16*k + l], <real>0)
+                    d_scores_conv2d2_pad[576*n + 192*j + 32*k + l + 112] = pick(0 == scores_max_pool2d2_t1_at_window[64*n + 32*j + 16*k + l], d_scores_max_pool2d2_t1[32*j + 16*k + l], <real>0)
+                    d_scores_conv2d2_pad[576*n + 192*j + 32*k + l + 128] = pick(1 == scores_max_pool2d2_t1_at_window[64*n + 32*j + 16*k + l], d_scores_max_pool2d2_t1[32*j + 16*k + l], <real>0)
+                    d_scores_conv2d2_pad[576*n + 192*j + 32*k + l + 208] = pick(2 == scores_max_pool2d2_t1_at_window[64*n + 32*j + 16*k + l], d_scores_max_pool2d2_t1[32*j + 16*k + l], <real>0)
+                    d_scores_conv2d2_pad[576*n + 192*j + 32*k + l + 224] = pick(3 == scores_max_pool2d2_t1_at_window[64*n + 32*j + 16*k + l], d_scores_max_pool2d2_t1[32*j + 16*k + l], <real>0)
         for j in range(16):
             for k in range(4):
                 for l in range(4):
-                    d_scores_t13[j] += d_scores_t14_pad[576*n + 96*k + 16*l + j + 112]
+                    d_scores_reshape6[j] += d_scores_conv2d2_pad[576*n + 96*k + 16*l + j + 112]
     #     second.W as the kernel reads it
     for j in range(3):
         for k in range(3):
@@ -576,45 +580,45 @@ cdef void train(read x, indices y, read theta, write loss, write grad, write wor
     contract(N, 576, 128,  4, 96, 32,  4, 16, 8,
              1, 0, 0,  3, 96, 384,  48, 1, 8,
              8, 1, 1,
-             1, d_scores_t14_pad, second_W_laid_2, 0, d_scores_t8)
+             1, d_scores_conv2d2_pad, second_W_laid_2, 0, d_scores_max_pool2d1)
     for j in range(8):
-        d_scores_t5[j] = 0
-    #     d scores_t8 / d scores_t8_t1 = where(scores_t8_t1 <= 0, 0, 1)
-    #     scores_t8 is above 0 where scores_t8_t1 is
+        d_scores_reshape3[j] = 0
+    #     d scores_max_pool2d1 / d scores_max_pool2d1_t1 = where(scores_max_pool2d1_t1 <= 0, 0, 1)
+    #     scores_max_pool2d1 is above 0 where scores_max_pool2d1_t1 is
     for n in range(N):
         for j in range(4):
             for k in range(4):
                 for l in range(8):
-                    d_scores_t8_t1 = d_scores_t8[128*n + 32*j + 8*k + l]*(<real>0 if scores_t8_pad[288*n + 48*j + 8*k + l + 56] <= 0 else <real>1)
-                    d_scores_t6[512*n + 128*j + 16*k + l] = pick(0 == scores_t8_t1_at_window[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
-                    d_scores_t6[512*n + 128*j + 16*k + l + 8] = pick(1 == scores_t8_t1_at_window[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
-                    d_scores_t6[512*n + 128*j + 16*k + l + 64] = pick(2 == scores_t8_t1_at_window[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
-                    d_scores_t6[512*n + 128*j + 16*k + l + 72] = pick(3 == scores_t8_t1_at_window[128*n + 32*j + 8*k + l], d_scores_t8_t1, <real>0)
+                    d_scores_max_pool2d1_t1 = d_scores_max_pool2d1[128*n + 32*j + 8*k + l]*(<real>0 if scores_max_pool2d1_pad[288*n + 48*j + 8*k + l + 56] <= 0 else <real>1)
+                    d_scores_conv2d1[512*n + 128*j + 16*k + l] = pick(0 == scores_max_pool2d1_t1_at_window[128*n + 32*j + 8*k + l], d_scores_max_pool2d1_t1, <real>0)
+                    d_scores_conv2d1[512*n + 128*j + 16*k + l + 8] = pick(1 == scores_max_pool2d1_t1_at_window[128*n + 32*j + 8*k + l], d_scores_max_pool2d1_t1, <real>0)
+                    d_scores_conv2d1[512*n + 128*j + 16*k + l + 64] = pick(2 == scores_max_pool2d1_t1_at_window[128*n + 32*j + 8*k + l], d_scores_max_pool2d1_t1, <real>0)
+                    d_scores_conv2d1[512*n + 128*j + 16*k + l + 72] = pick(3 == scores_max_pool2d1_t1_at_window[128*n + 32*j + 8*k + l], d_scores_max_pool2d1_t1, <real>0)
         for j in range(8):
             for k in range(8):
                 for l in range(8):
-                    d_scores_t5[k] += d_scores_t6[512*n + 64*j + 8*l + k]
+                    d_scores_reshape3[k] += d_scores_conv2d1[512*n + 64*j + 8*l + k]
     contract(1, 0, 0,  3, 10, 24,  3, 1, 8,
              N, 100, 512,  8, 10, 64,  8, 1, 8,
              8, 1, 1,
-             1, x_pad, d_scores_t6, 0, d_first_W_laid)
+             1, x_pad, d_scores_conv2d1, 0, d_first_W_laid)
     for j in range(8):
         for k in range(3):
             for l in range(3):
                 d_first_W[9*j + 3*k + l] = d_first_W_laid[24*k + 8*l + j]
-        d_first_b[j] = d_scores_t5[j]
+        d_first_b[j] = d_scores_reshape3[j]
     contract(1, 0, 0,  3, 48, 384,  24, 1, 16,
              N, 288, 576,  4, 48, 96,  4, 8, 16,
              16, 1, 1,
-             1, scores_t8_pad, d_scores_t14_pad + 112, 0, d_second_W_laid)
+             1, scores_max_pool2d1_pad, d_scores_conv2d2_pad + 112, 0, d_second_W_laid)
     for j in range(16):
         for k in range(8):
             for l in range(3):
                 for i in range(3):
                     d_second_W[72*j + 9*k + 3*l + i] = d_second_W_laid[384*l + 128*i + 16*k + j]
-        d_second_b[j] = d_scores_t13[j]
+        d_second_b[j] = d_scores_reshape6[j]
     gemm(64, 10, N, 1,
-         scores_t17, 1, 64,
+         scores_flatten1, 1, 64,
          d_scores, 10, 1,
          0, d_head_W, 10)
 
@@ -774,10 +778,10 @@ _SPEC = """{
         'loss:head.b': (10,),
     },
     'kept': (
-        ('scores_t6', ('*', 100, 'N'), ('N', 8, 8, 8), (512, 1, 64, 8)),
-        ('scores_t8', ('+', ('*', 868, 'N'), 56), ('N', 8, 4, 4), (288, 1, 48, 8)),
-        ('scores_t14', ('*', 1156, 'N'), ('N', 16, 4, 4), (256, 1, 64, 16)),
-        ('scores_t16', ('*', 1540, 'N'), ('N', 16, 2, 2), (64, 1, 32, 16)),
+        ('scores_conv2d1', ('*', 100, 'N'), ('N', 8, 8, 8), (512, 1, 64, 8)),
+        ('scores_max_pool2d1', ('+', ('*', 868, 'N'), 56), ('N', 8, 4, 4), (288, 1, 48, 8)),
+        ('scores_conv2d2', ('*', 1156, 'N'), ('N', 16, 4, 4), (256, 1, 64, 16)),
+        ('scores_max_pool2d2', ('*', 1540, 'N'), ('N', 16, 2, 2), (64, 1, 32, 16)),
     ),
     'lines': ((12, 'scores', ('N', 10), ('*', 96522, 'N'), 4), (15, 'loss', (), ('+', ('*', 12, 'N'), 1), 4)),
     'kernels': (

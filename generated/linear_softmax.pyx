@@ -59,8 +59,8 @@ cdef void predict(read x, read theta, write p, write_indices guess, write work, 
     # the outputs without the loss
     cdef read W = theta, b = theta + 640
     cdef write scores = work
-    cdef real t1, p_t1_max, p_t1_shift, p_t1_sum, guess_best
-    cdef real p_t1_exp[10]
+    cdef real t1, p_lse1_max, p_lse1_shift, p_lse1_sum, guess_best
+    cdef real p_lse1_exp[10]
     cdef bint t2
     cdef Py_ssize_t n, j
     # examples/linear_softmax.gw:9   scores = x @ W + b
@@ -71,30 +71,30 @@ cdef void predict(read x, read theta, write p, write_indices guess, write work, 
               scores, 10)
     for n in range(N):
         # examples/linear_softmax.gw:10   output p = softmax(scores)
-        p_t1_max = -inf
+        p_lse1_max = -inf
         # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
         guess[n] = 0
         guess_best = -inf
         for j in range(10):
             # examples/linear_softmax.gw:10   output p = softmax(scores)
             #     the largest, taken away below
-            p_t1_max = maximum(p_t1_max, scores[10*n + j])
+            p_lse1_max = maximum(p_lse1_max, scores[10*n + j])
             # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
             t1 = scores[10*n + j]
             t2 = above(t1, guess_best)
             guess_best = pick(t2, t1, guess_best)
             guess[n] = j if t2 else guess[n]
         # examples/linear_softmax.gw:10   output p = softmax(scores)
-        p_t1_shift = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
+        p_lse1_shift = (0.0 if absolute(p_lse1_max) == inf else p_lse1_max)
         #     at most 1 each
         for j in range(10):
-            p_t1_exp[j] = exp(scores[10*n + j] - p_t1_shift)
-        p_t1_sum = 0
-        p_t1_sum += short_sum(p_t1_exp, 10)
+            p_lse1_exp[j] = exp(scores[10*n + j] - p_lse1_shift)
+        p_lse1_sum = 0
+        p_lse1_sum += short_sum(p_lse1_exp, 10)
         #     in softmax
-        #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
+        #     exp(scores - p_lse1_shift) is there already: p_lse1_exp, and this is p_lse1_exp / p_lse1_sum
         for j in range(10):
-            p[10*n + j] = p_t1_exp[j]/p_t1_sum
+            p[10*n + j] = p_lse1_exp[j]/p_lse1_sum
 
 
 cdef void forward(read x, indices y, read theta, read hyper, write p, write_indices guess, write loss, write kept,
@@ -104,12 +104,12 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
     cdef write p_kept = kept
     cdef real reg = hyper[0]
     cdef write scores = work
-    cdef real t1, p_t1_max, guess_best
-    cdef real loss_t4_block[8]
-    cdef real p_t1_shift[8]
-    cdef real p_t1_exp[80]
-    cdef real p_t1_sum[8]
-    cdef double loss_t4, loss_t7
+    cdef real t1, p_lse1_max, guess_best
+    cdef real loss_sum1_block[8]
+    cdef real p_lse1_shift[8]
+    cdef real p_lse1_exp[80]
+    cdef real p_lse1_sum[8]
+    cdef double loss_sum1, loss_sum2
     cdef bint t2
     cdef Py_ssize_t n, n_start, n_count, n_in, j
     # examples/linear_softmax.gw:9   scores = x @ W + b
@@ -120,7 +120,7 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
               scores, 10)
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     # examples/linear_softmax.gw:10   output p = softmax(scores)
-    loss_t4 = 0
+    loss_sum1 = 0
     for n_start in range(0, N, 8):
         n_count = N - n_start if N - n_start < 8 else 8
         # examples/linear_softmax.gw:10   output p = softmax(scores)
@@ -128,22 +128,22 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
         #     at most 1 each
         for n_in in range(n_count):
             n = n_start + n_in
-            p_t1_max = -inf
+            p_lse1_max = -inf
             for j in range(10):
-                p_t1_max = maximum(p_t1_max, scores[10*n + j])
-            p_t1_shift[n_in] = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
+                p_lse1_max = maximum(p_lse1_max, scores[10*n + j])
+            p_lse1_shift[n_in] = (0.0 if absolute(p_lse1_max) == inf else p_lse1_max)
             for j in range(10):
-                p_t1_exp[10*n_in + j] = exp(scores[10*n + j] - p_t1_shift[n_in])
+                p_lse1_exp[10*n_in + j] = exp(scores[10*n + j] - p_lse1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
-            p_t1_sum[n_in] = 0
+            p_lse1_sum[n_in] = 0
             # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
             guess[n] = 0
             guess_best = -inf
             for j in range(10):
                 # examples/linear_softmax.gw:10   output p = softmax(scores)
                 #     at most 1 each
-                p_t1_sum[n_in] += p_t1_exp[10*n_in + j]
+                p_lse1_sum[n_in] += p_lse1_exp[10*n_in + j]
                 # examples/linear_softmax.gw:11   output guess = argmax(scores, axis=1)
                 t1 = scores[10*n + j]
                 t2 = above(t1, guess_best)
@@ -151,9 +151,9 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
                 guess[n] = j if t2 else guess[n]
             # examples/linear_softmax.gw:10   output p = softmax(scores)
             #     in softmax
-            #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
+            #     exp(scores - p_lse1_shift) is there already: p_lse1_exp, and this is p_lse1_exp / p_lse1_sum
             for j in range(10):
-                p[10*n + j] = p_t1_exp[10*n_in + j]/p_t1_sum[n_in]
+                p[10*n + j] = p_lse1_exp[10*n_in + j]/p_lse1_sum[n_in]
                 p_kept[10*n + j] = p[10*n + j]  # kept for the backward pass
         # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         # examples/linear_softmax.gw:10   output p = softmax(scores)
@@ -161,14 +161,14 @@ cdef void forward(read x, indices y, read theta, read hyper, write p, write_indi
         #     in softmax
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = p_t1_shift[n_in] + log(p_t1_sum[n_in]) - scores[10*n + y[n]]
+            loss_sum1_block[n_in] = p_lse1_shift[n_in] + log(p_lse1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
-            loss_t4 += loss_t4_block[n_in]
+            loss_sum1 += loss_sum1_block[n_in]
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-    loss_t7 = 0
+    loss_sum2 = 0
     for j in range(64):
-        loss_t7 += short_squares(W + 10*j, 10)
-    loss[0] = loss_t4/N + reg*loss_t7
+        loss_sum2 += short_squares(W + 10*j, 10)
+    loss[0] = loss_sum1/N + reg*loss_sum2
 
 
 cdef void backward(read x, indices y, read theta, read hyper, write grad, read kept, write work,
@@ -188,11 +188,11 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
         # examples/linear_softmax.gw:10                output p = softmax(scores)
         #     scores is used 2 times: its adjoints add
         #     exp(t - logsumexp(t)): the softmax
-        #     d loss_t5 / d loss_t4 = 1 / N
+        #     d loss_mean1 / d loss_sum1 = 1 / N
         for j in range(10):
             d_scores[10*n + j] = p[10*n + j]/N
         # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-        #     d loss_t5 / d loss_t4 = 1 / N
+        #     d loss_mean1 / d loss_sum1 = 1 / N
         d_scores[10*n + y[n]] -= 1.0/N
         # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
         for j in range(10):
@@ -200,7 +200,7 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     # examples/linear_softmax.gw:9                 scores = x @ W + b
     #     W is used 2 times: its adjoints add
-    #     d loss_t6 / d W = 2 * W
+    #     d loss_pow1 / d W = 2 * W
     for j in range(64):
         for k in range(10):
             d_W[10*j + k] = reg*(2*W[10*j + k])
@@ -218,12 +218,12 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef write d_W = grad, d_b = grad + 640
     cdef real reg = hyper[0]
     cdef write scores = work, d_scores = work + 10*N
-    cdef real p_t1_max, p
-    cdef real loss_t4_block[8]
-    cdef real p_t1_shift[8]
-    cdef real p_t1_exp[80]
-    cdef real p_t1_sum[8]
-    cdef double loss_t4, loss_t7
+    cdef real p_lse1_max, p
+    cdef real loss_sum1_block[8]
+    cdef real p_lse1_shift[8]
+    cdef real p_lse1_exp[80]
+    cdef real p_lse1_sum[8]
+    cdef double loss_sum1, loss_sum2
     cdef Py_ssize_t j, n, n_start, n_count, n_in, k
     # examples/linear_softmax.gw:9   scores = x @ W + b
     gemm_onto(N, 10, 64, 1,
@@ -233,7 +233,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
               scores, 10)
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     # examples/linear_softmax.gw:10   output p = softmax(scores)
-    loss_t4 = 0
+    loss_sum1 = 0
     # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
     for j in range(10):
         d_b[j] = 0
@@ -244,28 +244,28 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         #     at most 1 each
         for n_in in range(n_count):
             n = n_start + n_in
-            p_t1_max = -inf
+            p_lse1_max = -inf
             for j in range(10):
-                p_t1_max = maximum(p_t1_max, scores[10*n + j])
-            p_t1_shift[n_in] = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
+                p_lse1_max = maximum(p_lse1_max, scores[10*n + j])
+            p_lse1_shift[n_in] = (0.0 if absolute(p_lse1_max) == inf else p_lse1_max)
             for j in range(10):
-                p_t1_exp[10*n_in + j] = exp(scores[10*n + j] - p_t1_shift[n_in])
+                p_lse1_exp[10*n_in + j] = exp(scores[10*n + j] - p_lse1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
-            p_t1_sum[n_in] = 0
-            p_t1_sum[n_in] += short_sum(p_t1_exp + 10*n_in, 10)
+            p_lse1_sum[n_in] = 0
+            p_lse1_sum[n_in] += short_sum(p_lse1_exp + 10*n_in, 10)
             for j in range(10):
                 #     in softmax
-                #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
-                p = p_t1_exp[10*n_in + j]/p_t1_sum[n_in]
+                #     exp(scores - p_lse1_shift) is there already: p_lse1_exp, and this is p_lse1_exp / p_lse1_sum
+                p = p_lse1_exp[10*n_in + j]/p_lse1_sum[n_in]
                 # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
                 # examples/linear_softmax.gw:10                output p = softmax(scores)
                 #     scores is used 2 times: its adjoints add
                 #     exp(t - logsumexp(t)): the softmax
-                #     d loss_t5 / d loss_t4 = 1 / N
+                #     d loss_mean1 / d loss_sum1 = 1 / N
                 d_scores[10*n + j] = p/N
             # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-            #     d loss_t5 / d loss_t4 = 1 / N
+            #     d loss_mean1 / d loss_sum1 = 1 / N
             d_scores[10*n + y[n]] -= 1.0/N
             # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
             for j in range(10):
@@ -276,21 +276,21 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
         #     in softmax
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = p_t1_shift[n_in] + log(p_t1_sum[n_in]) - scores[10*n + y[n]]
+            loss_sum1_block[n_in] = p_lse1_shift[n_in] + log(p_lse1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
-            loss_t4 += loss_t4_block[n_in]
+            loss_sum1 += loss_sum1_block[n_in]
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-    loss_t7 = 0
+    loss_sum2 = 0
     for j in range(64):
-        loss_t7 += short_squares(W + 10*j, 10)
+        loss_sum2 += short_squares(W + 10*j, 10)
         # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
         # examples/linear_softmax.gw:9                 scores = x @ W + b
         #     W is used 2 times: its adjoints add
-        #     d loss_t6 / d W = 2 * W
+        #     d loss_pow1 / d W = 2 * W
         for k in range(10):
             d_W[10*j + k] = reg*(2*W[10*j + k])
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-    loss[0] = loss_t4/N + reg*loss_t7
+    loss[0] = loss_sum1/N + reg*loss_sum2
     # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
     gemm(64, 10, N, 1,
          x, 1, 64,
@@ -306,13 +306,13 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real lr = rule[0]
     cdef real weight_decay = rule[3]
     cdef write scores = work, d_scores = work + 10*N
-    cdef real p_t1_max, p
-    cdef real loss_t4_block[8]
-    cdef real p_t1_shift[8]
-    cdef real p_t1_exp[80]
-    cdef real p_t1_sum[8]
+    cdef real p_lse1_max, p
+    cdef real loss_sum1_block[8]
+    cdef real p_lse1_shift[8]
+    cdef real p_lse1_exp[80]
+    cdef real p_lse1_sum[8]
     cdef real d_b_t1[10]
-    cdef double loss_t4, loss_t7
+    cdef double loss_sum1, loss_sum2
     cdef Py_ssize_t j, n, n_start, n_count, n_in
     # examples/linear_softmax.gw:9   scores = x @ W + b
     gemm_onto(N, 10, 64, 1,
@@ -322,7 +322,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
               scores, 10)
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     # examples/linear_softmax.gw:10   output p = softmax(scores)
-    loss_t4 = 0
+    loss_sum1 = 0
     # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
     for j in range(10):
         d_b_t1[j] = 0
@@ -333,28 +333,28 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
         #     at most 1 each
         for n_in in range(n_count):
             n = n_start + n_in
-            p_t1_max = -inf
+            p_lse1_max = -inf
             for j in range(10):
-                p_t1_max = maximum(p_t1_max, scores[10*n + j])
-            p_t1_shift[n_in] = (0.0 if absolute(p_t1_max) == inf else p_t1_max)
+                p_lse1_max = maximum(p_lse1_max, scores[10*n + j])
+            p_lse1_shift[n_in] = (0.0 if absolute(p_lse1_max) == inf else p_lse1_max)
             for j in range(10):
-                p_t1_exp[10*n_in + j] = exp(scores[10*n + j] - p_t1_shift[n_in])
+                p_lse1_exp[10*n_in + j] = exp(scores[10*n + j] - p_lse1_shift[n_in])
         for n_in in range(n_count):
             n = n_start + n_in
-            p_t1_sum[n_in] = 0
-            p_t1_sum[n_in] += short_sum(p_t1_exp + 10*n_in, 10)
+            p_lse1_sum[n_in] = 0
+            p_lse1_sum[n_in] += short_sum(p_lse1_exp + 10*n_in, 10)
             for j in range(10):
                 #     in softmax
-                #     exp(scores - p_t1_shift) is there already: p_t1_exp, and this is p_t1_exp / p_t1_sum
-                p = p_t1_exp[10*n_in + j]/p_t1_sum[n_in]
+                #     exp(scores - p_lse1_shift) is there already: p_lse1_exp, and this is p_lse1_exp / p_lse1_sum
+                p = p_lse1_exp[10*n_in + j]/p_lse1_sum[n_in]
                 # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
                 # examples/linear_softmax.gw:10                output p = softmax(scores)
                 #     scores is used 2 times: its adjoints add
                 #     exp(t - logsumexp(t)): the softmax
-                #     d loss_t5 / d loss_t4 = 1 / N
+                #     d loss_mean1 / d loss_sum1 = 1 / N
                 d_scores[10*n + j] = p/N
             # examples/linear_softmax.gw:12   backward of  minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-            #     d loss_t5 / d loss_t4 = 1 / N
+            #     d loss_mean1 / d loss_sum1 = 1 / N
             d_scores[10*n + y[n]] -= 1.0/N
             # examples/linear_softmax.gw:9   backward of  scores = x @ W + b
             for j in range(10):
@@ -365,20 +365,20 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
         #     in softmax
         for n_in in range(n_count):
             n = n_start + n_in
-            loss_t4_block[n_in] = p_t1_shift[n_in] + log(p_t1_sum[n_in]) - scores[10*n + y[n]]
+            loss_sum1_block[n_in] = p_lse1_shift[n_in] + log(p_lse1_sum[n_in]) - scores[10*n + y[n]]
         for n_in in range(n_count):
-            loss_t4 += loss_t4_block[n_in]
+            loss_sum1 += loss_sum1_block[n_in]
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
-    loss_t7 = 0
+    loss_sum2 = 0
     for j in range(64):
-        loss_t7 += short_squares(W + 10*j, 10)
-    loss[0] = loss_t4/N + reg*loss_t7
+        loss_sum2 += short_squares(W + 10*j, 10)
+    loss[0] = loss_sum1/N + reg*loss_sum2
     # optimizers.gw:10                w = w - lr * where(nesterov, d + momentum * v, v)
     # examples/linear_softmax.gw:12   minimize mean(softmax_cross_entropy(scores, y)) + reg * sum(W**2)
     # examples/linear_softmax.gw:9    scores = x @ W + b
     #     W, from its gradient
     #     W is used 2 times: its adjoints add
-    #     d loss_t6 / d W = 2 * W
+    #     d loss_pow1 / d W = 2 * W
     gemm(64, 10, N, -lr,
          x, 1, 64,
          d_scores, 10, 1,

@@ -7,14 +7,14 @@ Made by gradwright 0.1.0 from examples/lstm.gw (sha256 d1cb7f3a383547b2); edit t
 Sizes        N, T are free, D = 16, H = 32
 Inputs       x[N, T, 16] target[N, 32]
 Parameters   W[48, 128] b[128]: 6272 float64, in this order in theta
-Kept         h_start[N, 32] x_by_t[T, N, 16] h_before[T, N, 32] c_before[T, N, 32] c_t1_steps[T, N, 32] c_t3_steps[T, N, 32] c_t4_steps[T, N, 32] h_t1_steps[T, N, 32] h_t2_steps[T, N, 32] loss_t1[N, 32] for the backward pass
+Kept         h_start[N, 32] x_by_t[T, N, 16] h_before[T, N, 32] c_before[T, N, 32] c_sigmoid1_steps[T, N, 32] c_sigmoid2_steps[T, N, 32] c_tanh1_steps[T, N, 32] h_sigmoid1_steps[T, N, 32] h_tanh1_steps[T, N, 32] loss_sub1[N, 32] for the backward pass
 Operations   the forward graph as written: 96*N + 1
              predict 12832*N*T, 160*N*T of them transcendental; bytes moved 1536*N*T + 2048*N + 50176
              forward 12832*N*T + 96*N + 1, 160*N*T + 32*N of them transcendental; bytes moved 3328*N*T + 2560*N + 50184
              backward 21312*N*T + 64*N, 64*N*T of them transcendental; bytes moved 2944*N*T + 1280*N + 181248
              train 34144*N*T + 160*N + 1, 224*N*T + 32*N of them transcendental; bytes moved 4096*N*T + 3072*N + 182280
-Products     i_t2_part1 (N*T x 128 x 16) in predict, forward, train: tiles of 8 x (4*3+2*2) vectors with AVX-512, 4 x (10*3+2) vectors with AVX2
-             i_t2_part2 (N x 128 x 32) in predict, forward, train: tiles of 8 x (4*3+2*2) vectors with AVX-512, 4 x (10*3+2) vectors with AVX2
+Products     i_matmul1_part1 (N*T x 128 x 16) in predict, forward, train: tiles of 8 x (4*3+2*2) vectors with AVX-512, 4 x (10*3+2) vectors with AVX2
+             i_matmul1_part2 (N x 128 x 32) in predict, forward, train: tiles of 8 x (4*3+2*2) vectors with AVX-512, 4 x (10*3+2) vectors with AVX2
              d_h_2 (N x 32 x 128) in backward, train: tiles of 8 x (2*2) vectors with AVX-512, 4 x (2*3+2) vectors with AVX2
              d_W_part2_sum (32 x 128 x N*T) in backward, train: tiles of 8 x (4*3+2*2) vectors with AVX-512, 4 x (10*3+2) vectors with AVX2
              d_W_part1 (16 x 128 x N*T) in backward, train: tiles of 8 x (4*3+2*2) vectors with AVX-512, 4 x (10*3+2) vectors with AVX2
@@ -72,8 +72,8 @@ cdef void _call_predict_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, P
 cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t N, Py_ssize_t T) noexcept nogil:
     # the outputs without the loss
     cdef read W = theta, b = theta + 6144
-    cdef write h_start = work, x_by_t = work + 192*N, i_t2_part1 = work + 16*N*T + 192*N, h_h = work + 128*N
-    cdef write h_c = work + 160*N, i_t2_part2 = work
+    cdef write h_start = work, x_by_t = work + 192*N, i_matmul1_part1 = work + 16*N*T + 192*N, h_h = work + 128*N
+    cdef write h_c = work + 160*N, i_matmul1_part2 = work
     cdef real i, f, o, g
     cdef Py_ssize_t n, j, t
     cdef Py_ssize_t _sizes[2]
@@ -92,7 +92,7 @@ cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t 
     gemm(N*T, 128, 16, 1,
          x_by_t, 16, 1,
          W, 128, 1,
-         0, i_t2_part1, 128)
+         0, i_matmul1_part1, 128)
     # examples/lstm.gw:7   scan t in range(T):
     for n in range(N):
         for j in range(32):
@@ -105,14 +105,14 @@ cdef void predict(read x, read theta, write h, write hs, write work, Py_ssize_t 
         gemm(N, 128, 32, 1,
              h_h, 32, 1,
              W + 2048, 128, 1,
-             0, i_t2_part2, 128)
+             0, i_matmul1_part2, 128)
         for n in range(N):
             for j in range(32):
                 #     in parts, of which not all wait for the step before
-                i = i_t2_part1[128*N*t + 128*n + j] + i_t2_part2[128*n + j] + b[j]
-                f = i_t2_part1[128*N*t + 128*n + j + 32] + i_t2_part2[128*n + j + 32] + b[j + 32]
-                o = i_t2_part1[128*N*t + 128*n + j + 64] + i_t2_part2[128*n + j + 64] + b[j + 64]
-                g = i_t2_part1[128*N*t + 128*n + j + 96] + i_t2_part2[128*n + j + 96] + b[j + 96]
+                i = i_matmul1_part1[128*N*t + 128*n + j] + i_matmul1_part2[128*n + j] + b[j]
+                f = i_matmul1_part1[128*N*t + 128*n + j + 32] + i_matmul1_part2[128*n + j + 32] + b[j + 32]
+                o = i_matmul1_part1[128*N*t + 128*n + j + 64] + i_matmul1_part2[128*n + j + 64] + b[j + 64]
+                g = i_matmul1_part1[128*N*t + 128*n + j + 96] + i_matmul1_part2[128*n + j + 96] + b[j + 96]
                 # examples/lstm.gw:11   c = sigmoid(f) * c + sigmoid(i) * tanh(g)
                 h_c[32*n + j] = sigmoid(f)*h_c[32*n + j] + sigmoid(i)*tanh(g)
                 # examples/lstm.gw:12   h = sigmoid(o) * tanh(c)
@@ -145,12 +145,13 @@ cdef void forward(read x, read target, read theta, write h, write hs, write loss
     # the outputs, and what the backward pass keeps
     cdef read W = theta, b = theta + 6144
     cdef write h_start = kept, x_by_t = kept + 32*N, h_before = kept + 16*N*T + 32*N, c_before = kept + 48*N*T + 32*N
-    cdef write c_t1_steps = kept + 80*N*T + 32*N, c_t3_steps = kept + 112*N*T + 32*N
-    cdef write c_t4_steps = kept + 144*N*T + 32*N, h_t1_steps = kept + 176*N*T + 32*N
-    cdef write h_t2_steps = kept + 208*N*T + 32*N, loss_t1 = kept + 240*N*T + 32*N
-    cdef write i_t2_part1 = work, h_h = work + 128*N*T, h_c = work + 128*N*T + 32*N, i_t2_part2 = work + 128*N*T + 64*N
+    cdef write c_sigmoid1_steps = kept + 80*N*T + 32*N, c_sigmoid2_steps = kept + 112*N*T + 32*N
+    cdef write c_tanh1_steps = kept + 144*N*T + 32*N, h_sigmoid1_steps = kept + 176*N*T + 32*N
+    cdef write h_tanh1_steps = kept + 208*N*T + 32*N, loss_sub1 = kept + 240*N*T + 32*N
+    cdef write i_matmul1_part1 = work, h_h = work + 128*N*T, h_c = work + 128*N*T + 32*N
+    cdef write i_matmul1_part2 = work + 128*N*T + 64*N
     cdef real i, f, o, g
-    cdef double loss_t3
+    cdef double loss_sum1
     cdef Py_ssize_t n, j, t
     cdef Py_ssize_t _sizes[2]
     cdef void *_given1[2]
@@ -168,7 +169,7 @@ cdef void forward(read x, read target, read theta, write h, write hs, write loss
     gemm(N*T, 128, 16, 1,
          x_by_t, 16, 1,
          W, 128, 1,
-         0, i_t2_part1, 128)
+         0, i_matmul1_part1, 128)
     # examples/lstm.gw:7   scan t in range(T):
     for n in range(N):
         for j in range(32):
@@ -186,35 +187,35 @@ cdef void forward(read x, read target, read theta, write h, write hs, write loss
         gemm(N, 128, 32, 1,
              h_h, 32, 1,
              W + 2048, 128, 1,
-             0, i_t2_part2, 128)
+             0, i_matmul1_part2, 128)
         for n in range(N):
             for j in range(32):
                 #     in parts, of which not all wait for the step before
-                i = i_t2_part1[128*N*t + 128*n + j] + i_t2_part2[128*n + j] + b[j]
-                f = i_t2_part1[128*N*t + 128*n + j + 32] + i_t2_part2[128*n + j + 32] + b[j + 32]
-                o = i_t2_part1[128*N*t + 128*n + j + 64] + i_t2_part2[128*n + j + 64] + b[j + 64]
-                g = i_t2_part1[128*N*t + 128*n + j + 96] + i_t2_part2[128*n + j + 96] + b[j + 96]
+                i = i_matmul1_part1[128*N*t + 128*n + j] + i_matmul1_part2[128*n + j] + b[j]
+                f = i_matmul1_part1[128*N*t + 128*n + j + 32] + i_matmul1_part2[128*n + j + 32] + b[j + 32]
+                o = i_matmul1_part1[128*N*t + 128*n + j + 64] + i_matmul1_part2[128*n + j + 64] + b[j + 64]
+                g = i_matmul1_part1[128*N*t + 128*n + j + 96] + i_matmul1_part2[128*n + j + 96] + b[j + 96]
                 # examples/lstm.gw:11   c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-                c_t1_steps[32*N*t + 32*n + j] = sigmoid(f)
-                c_t3_steps[32*N*t + 32*n + j] = sigmoid(i)
-                c_t4_steps[32*N*t + 32*n + j] = tanh(g)
-                h_c[32*n + j] = c_t1_steps[32*N*t + 32*n + j]*h_c[32*n + j] + c_t3_steps[32*N*t + 32*n + j]*c_t4_steps[32*N*t + 32*n + j]
+                c_sigmoid1_steps[32*N*t + 32*n + j] = sigmoid(f)
+                c_sigmoid2_steps[32*N*t + 32*n + j] = sigmoid(i)
+                c_tanh1_steps[32*N*t + 32*n + j] = tanh(g)
+                h_c[32*n + j] = c_sigmoid1_steps[32*N*t + 32*n + j]*h_c[32*n + j] + c_sigmoid2_steps[32*N*t + 32*n + j]*c_tanh1_steps[32*N*t + 32*n + j]
                 # examples/lstm.gw:12   h = sigmoid(o) * tanh(c)
-                h_t1_steps[32*N*t + 32*n + j] = sigmoid(o)
-                h_t2_steps[32*N*t + 32*n + j] = tanh(h_c[32*n + j])
-                h_h[32*n + j] = h_t1_steps[32*N*t + 32*n + j]*h_t2_steps[32*N*t + 32*n + j]
+                h_sigmoid1_steps[32*N*t + 32*n + j] = sigmoid(o)
+                h_tanh1_steps[32*N*t + 32*n + j] = tanh(h_c[32*n + j])
+                h_h[32*n + j] = h_sigmoid1_steps[32*N*t + 32*n + j]*h_tanh1_steps[32*N*t + 32*n + j]
                 hs[32*N*t + 32*n + j] = h_h[32*n + j]
     # examples/lstm.gw:7   scan t in range(T):
     for n in range(N):
         for j in range(32):
             h[32*n + j] = h_h[32*n + j]
     # examples/lstm.gw:16   minimize mean((h - target)**2)
-    loss_t3 = 0
+    loss_sum1 = 0
     for n in range(N):
         for j in range(32):
-            loss_t1[32*n + j] = h[32*n + j] - target[32*n + j]
-        loss_t3 += short_squares(loss_t1 + 32*n, 32)
-    loss[0] = loss_t3/(32*N)
+            loss_sub1[32*n + j] = h[32*n + j] - target[32*n + j]
+        loss_sum1 += short_squares(loss_sub1 + 32*n, 32)
+    loss[0] = loss_sum1/(32*N)
 
 
 cdef void backward(read theta, write grad, read kept, write work, Py_ssize_t N, Py_ssize_t T) noexcept nogil:
@@ -222,21 +223,22 @@ cdef void backward(read theta, write grad, read kept, write work, Py_ssize_t N, 
     cdef read W = theta
     cdef write d_W_3 = grad, d_b_3 = grad + 6144
     cdef read h_start = kept, x_by_t = kept + 32*N, h_before = kept + 16*N*T + 32*N, c_before = kept + 48*N*T + 32*N
-    cdef read c_t1_steps = kept + 80*N*T + 32*N, c_t3_steps = kept + 112*N*T + 32*N, c_t4_steps = kept + 144*N*T + 32*N
-    cdef read h_t1_steps = kept + 176*N*T + 32*N, h_t2_steps = kept + 208*N*T + 32*N, loss_t1 = kept + 240*N*T + 32*N
+    cdef read c_sigmoid1_steps = kept + 80*N*T + 32*N, c_sigmoid2_steps = kept + 112*N*T + 32*N
+    cdef read c_tanh1_steps = kept + 144*N*T + 32*N, h_sigmoid1_steps = kept + 176*N*T + 32*N
+    cdef read h_tanh1_steps = kept + 208*N*T + 32*N, loss_sub1 = kept + 240*N*T + 32*N
     cdef write d_h = work + 4096, W_T = work, d_h_2 = work + 32*N + 4096, d_c_2 = work + 4096
-    cdef write d_i_t2_part1 = work + 64*N + 6144, d_W_part2_sum = work, d_W_part1 = work + 4096
+    cdef write d_i_matmul1_part1 = work + 64*N + 6144, d_W_part2_sum = work, d_W_part1 = work + 4096
     cdef real d_c_2_2, d_g, d_o, d_f, d_i
     cdef real d_b[128]
     cdef real d_b_2[128]
     cdef real sum_b[128]
     cdef Py_ssize_t n, j, t, k
     # examples/lstm.gw:16   backward of  minimize mean((h - target)**2)
-    #     d loss_t2 / d loss_t1 = 2 * loss_t1
-    #     d loss / d loss_t3 = 1 / 32*N
+    #     d loss_pow1 / d loss_sub1 = 2 * loss_sub1
+    #     d loss / d loss_sum1 = 1 / 32*N
     for n in range(N):
         for j in range(32):
-            d_h[32*n + j] = 2*loss_t1[32*n + j]/(32*N)
+            d_h[32*n + j] = 2*loss_sub1[32*n + j]/(32*N)
     # examples/lstm.gw:7   backward of  scan t in range(T):
     #     the running sum starts at 0
     for j in range(128):
@@ -260,31 +262,31 @@ cdef void backward(read theta, write grad, read kept, write work, Py_ssize_t N, 
                 # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
                 # examples/lstm.gw:12                h = sigmoid(o) * tanh(c)
                 #     c_2 is used 2 times: its adjoints add
-                #     d h_t2 / d c_2 = 1 - h_t2**2
-                d_c_2_2 = d_c_2[32*n + j] + d_h_2[32*n + j]*h_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - h_t2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*h_t2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
+                #     d h_tanh1 / d c_2 = 1 - h_tanh1**2
+                d_c_2_2 = d_c_2[32*n + j] + d_h_2[32*n + j]*h_sigmoid1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - h_tanh1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*h_tanh1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
                 # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-                #     d c_t4 / d g = 1 - c_t4**2
-                d_g = d_c_2_2*c_t3_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - c_t4_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*c_t4_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
+                #     d c_tanh1 / d g = 1 - c_tanh1**2
+                d_g = d_c_2_2*c_sigmoid2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - c_tanh1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*c_tanh1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
                 # examples/lstm.gw:12   backward of  h = sigmoid(o) * tanh(c)
-                #     d h_t1 / d o = h_t1 * (1 - h_t1)
-                d_o = d_h_2[32*n + j]*h_t2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(h_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - h_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]))
+                #     d h_sigmoid1 / d o = h_sigmoid1 * (1 - h_sigmoid1)
+                d_o = d_h_2[32*n + j]*h_tanh1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(h_sigmoid1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - h_sigmoid1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]))
                 # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-                #     d c_t1 / d f = c_t1 * (1 - c_t1)
-                d_f = d_c_2_2*c_before[-32*N*t + 32*n + j + 32*N*T - 32*N]*(c_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - c_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]))
-                #     d c_t3 / d i = c_t3 * (1 - c_t3)
-                d_i = d_c_2_2*c_t4_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(c_t3_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - c_t3_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]))
+                #     d c_sigmoid1 / d f = c_sigmoid1 * (1 - c_sigmoid1)
+                d_f = d_c_2_2*c_before[-32*N*t + 32*n + j + 32*N*T - 32*N]*(c_sigmoid1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - c_sigmoid1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]))
+                #     d c_sigmoid2 / d i = c_sigmoid2 * (1 - c_sigmoid2)
+                d_i = d_c_2_2*c_tanh1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(c_sigmoid2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - c_sigmoid2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]))
                 # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-                d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 96] = d_g
-                d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 64] = d_o
-                d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 32] = d_f
-                d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N] = d_i
+                d_i_matmul1_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 96] = d_g
+                d_i_matmul1_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 64] = d_o
+                d_i_matmul1_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 32] = d_f
+                d_i_matmul1_part1[-128*N*t + 128*n + j + 128*N*T - 128*N] = d_i
                 # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-                d_c_2[32*n + j] = d_c_2_2*c_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]
+                d_c_2[32*n + j] = d_c_2_2*c_sigmoid1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]
             # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
             for j in range(128):
-                sum_b[j] += d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N]
+                sum_b[j] += d_i_matmul1_part1[-128*N*t + 128*n + j + 128*N*T - 128*N]
         gemm(N, 32, 128, 1,
-             d_i_t2_part1 + -128*N*t + 128*N*T - 128*N, 128, 1,
+             d_i_matmul1_part1 + -128*N*t + 128*N*T - 128*N, 128, 1,
              W_T, 32, 1,
              0, d_h_2, 32)
     # examples/lstm.gw:7   backward of  scan t in range(T):
@@ -295,14 +297,14 @@ cdef void backward(read theta, write grad, read kept, write work, Py_ssize_t N, 
     #     the sum over all steps at once
     gemm(32, 128, N*T, 1,
          h_before, 1, 32,
-         d_i_t2_part1, 128, 1,
+         d_i_matmul1_part1, 128, 1,
          0, d_W_part2_sum, 128)
     # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
     # examples/lstm.gw:7                 scan t in range(T):
     #     the same steps backwards
     gemm(16, 128, N*T, 1,
          x_by_t, 1, 16,
-         d_i_t2_part1, 128, 1,
+         d_i_matmul1_part1, 128, 1,
          0, d_W_part1, 128)
     # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
     for j in range(32):
@@ -338,20 +340,20 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
     # the loss and its gradient in one go
     cdef read W = theta, b = theta + 6144
     cdef write d_W_3 = grad, d_b_3 = grad + 6144
-    cdef write h_start = work + 4096, x_by_t = work + 224*N + 6144, i_t2_part1 = work + 16*N*T + 224*N + 6144
+    cdef write h_start = work + 4096, x_by_t = work + 224*N + 6144, i_matmul1_part1 = work + 16*N*T + 224*N + 6144
     cdef write h_h = work + 32*N + 4096, h_c = work + 64*N + 4096, h_before = work + 144*N*T + 224*N + 6144
-    cdef write c_before = work + 176*N*T + 224*N + 6144, c_t1_steps = work + 208*N*T + 224*N + 6144
-    cdef write c_t3_steps = work + 240*N*T + 224*N + 6144, c_t4_steps = work + 272*N*T + 224*N + 6144
-    cdef write h_t1_steps = work + 304*N*T + 224*N + 6144, h_t2_steps = work + 336*N*T + 224*N + 6144
-    cdef write i_t2_part2 = work + 96*N + 4096, h = work + 64*N + 4096, d_h = work + 32*N + 4096, W_T = work
-    cdef write d_h_2 = work + 64*N + 4096, d_c_2 = work + 32*N + 4096, d_i_t2_part1 = work + 16*N*T + 224*N + 6144
+    cdef write c_before = work + 176*N*T + 224*N + 6144, c_sigmoid1_steps = work + 208*N*T + 224*N + 6144
+    cdef write c_sigmoid2_steps = work + 240*N*T + 224*N + 6144, c_tanh1_steps = work + 272*N*T + 224*N + 6144
+    cdef write h_sigmoid1_steps = work + 304*N*T + 224*N + 6144, h_tanh1_steps = work + 336*N*T + 224*N + 6144
+    cdef write i_matmul1_part2 = work + 96*N + 4096, h = work + 64*N + 4096, d_h = work + 32*N + 4096, W_T = work
+    cdef write d_h_2 = work + 64*N + 4096, d_c_2 = work + 32*N + 4096, d_i_matmul1_part1 = work + 16*N*T + 224*N + 6144
     cdef write d_W_part2_sum = work, d_W_part1 = work + 4096
     cdef real i, f, o, g, d_c_2_2, d_g, d_o, d_f, d_i
-    cdef real loss_t1[32]
+    cdef real loss_sub1[32]
     cdef real d_b[128]
     cdef real d_b_2[128]
     cdef real sum_b[128]
-    cdef double loss_t3
+    cdef double loss_sum1
     cdef Py_ssize_t n, j, t, k
     cdef Py_ssize_t _sizes[2]
     cdef void *_given1[2]
@@ -369,7 +371,7 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
     gemm(N*T, 128, 16, 1,
          x_by_t, 16, 1,
          W, 128, 1,
-         0, i_t2_part1, 128)
+         0, i_matmul1_part1, 128)
     # examples/lstm.gw:7   scan t in range(T):
     for n in range(N):
         for j in range(32):
@@ -387,39 +389,39 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
         gemm(N, 128, 32, 1,
              h_h, 32, 1,
              W + 2048, 128, 1,
-             0, i_t2_part2, 128)
+             0, i_matmul1_part2, 128)
         for n in range(N):
             for j in range(32):
                 #     in parts, of which not all wait for the step before
-                i = i_t2_part1[128*N*t + 128*n + j] + i_t2_part2[128*n + j] + b[j]
-                f = i_t2_part1[128*N*t + 128*n + j + 32] + i_t2_part2[128*n + j + 32] + b[j + 32]
-                o = i_t2_part1[128*N*t + 128*n + j + 64] + i_t2_part2[128*n + j + 64] + b[j + 64]
-                g = i_t2_part1[128*N*t + 128*n + j + 96] + i_t2_part2[128*n + j + 96] + b[j + 96]
+                i = i_matmul1_part1[128*N*t + 128*n + j] + i_matmul1_part2[128*n + j] + b[j]
+                f = i_matmul1_part1[128*N*t + 128*n + j + 32] + i_matmul1_part2[128*n + j + 32] + b[j + 32]
+                o = i_matmul1_part1[128*N*t + 128*n + j + 64] + i_matmul1_part2[128*n + j + 64] + b[j + 64]
+                g = i_matmul1_part1[128*N*t + 128*n + j + 96] + i_matmul1_part2[128*n + j + 96] + b[j + 96]
                 # examples/lstm.gw:11   c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-                c_t1_steps[32*N*t + 32*n + j] = sigmoid(f)
-                c_t3_steps[32*N*t + 32*n + j] = sigmoid(i)
-                c_t4_steps[32*N*t + 32*n + j] = tanh(g)
-                h_c[32*n + j] = c_t1_steps[32*N*t + 32*n + j]*h_c[32*n + j] + c_t3_steps[32*N*t + 32*n + j]*c_t4_steps[32*N*t + 32*n + j]
+                c_sigmoid1_steps[32*N*t + 32*n + j] = sigmoid(f)
+                c_sigmoid2_steps[32*N*t + 32*n + j] = sigmoid(i)
+                c_tanh1_steps[32*N*t + 32*n + j] = tanh(g)
+                h_c[32*n + j] = c_sigmoid1_steps[32*N*t + 32*n + j]*h_c[32*n + j] + c_sigmoid2_steps[32*N*t + 32*n + j]*c_tanh1_steps[32*N*t + 32*n + j]
                 # examples/lstm.gw:12   h = sigmoid(o) * tanh(c)
-                h_t1_steps[32*N*t + 32*n + j] = sigmoid(o)
-                h_t2_steps[32*N*t + 32*n + j] = tanh(h_c[32*n + j])
-                h_h[32*n + j] = h_t1_steps[32*N*t + 32*n + j]*h_t2_steps[32*N*t + 32*n + j]
+                h_sigmoid1_steps[32*N*t + 32*n + j] = sigmoid(o)
+                h_tanh1_steps[32*N*t + 32*n + j] = tanh(h_c[32*n + j])
+                h_h[32*n + j] = h_sigmoid1_steps[32*N*t + 32*n + j]*h_tanh1_steps[32*N*t + 32*n + j]
     # examples/lstm.gw:7   scan t in range(T):
     for n in range(N):
         for j in range(32):
             h[32*n + j] = h_h[32*n + j]
     # examples/lstm.gw:16   minimize mean((h - target)**2)
-    loss_t3 = 0
+    loss_sum1 = 0
     for n in range(N):
         for j in range(32):
-            loss_t1[j] = h[32*n + j] - target[32*n + j]
+            loss_sub1[j] = h[32*n + j] - target[32*n + j]
             # examples/lstm.gw:16   backward of  minimize mean((h - target)**2)
-            #     d loss_t2 / d loss_t1 = 2 * loss_t1
-            #     d loss / d loss_t3 = 1 / 32*N
-            d_h[32*n + j] = 2*loss_t1[j]/(32*N)
+            #     d loss_pow1 / d loss_sub1 = 2 * loss_sub1
+            #     d loss / d loss_sum1 = 1 / 32*N
+            d_h[32*n + j] = 2*loss_sub1[j]/(32*N)
         # examples/lstm.gw:16   minimize mean((h - target)**2)
-        loss_t3 += short_squares(loss_t1, 32)
-    loss[0] = loss_t3/(32*N)
+        loss_sum1 += short_squares(loss_sub1, 32)
+    loss[0] = loss_sum1/(32*N)
     # examples/lstm.gw:7   backward of  scan t in range(T):
     #     the running sum starts at 0
     for j in range(128):
@@ -443,31 +445,31 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
                 # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
                 # examples/lstm.gw:12                h = sigmoid(o) * tanh(c)
                 #     c_2 is used 2 times: its adjoints add
-                #     d h_t2 / d c_2 = 1 - h_t2**2
-                d_c_2_2 = d_c_2[32*n + j] + d_h_2[32*n + j]*h_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - h_t2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*h_t2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
+                #     d h_tanh1 / d c_2 = 1 - h_tanh1**2
+                d_c_2_2 = d_c_2[32*n + j] + d_h_2[32*n + j]*h_sigmoid1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - h_tanh1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*h_tanh1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
                 # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-                #     d c_t4 / d g = 1 - c_t4**2
-                d_g = d_c_2_2*c_t3_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - c_t4_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*c_t4_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
+                #     d c_tanh1 / d g = 1 - c_tanh1**2
+                d_g = d_c_2_2*c_sigmoid2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*(1 - c_tanh1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*c_tanh1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
                 # examples/lstm.gw:12   backward of  h = sigmoid(o) * tanh(c)
-                #     d h_t1 / d o = h_t1 * (1 - h_t1)
-                d_o = d_h_2[32*n + j]*h_t2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*sigmoid_slope(h_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
+                #     d h_sigmoid1 / d o = h_sigmoid1 * (1 - h_sigmoid1)
+                d_o = d_h_2[32*n + j]*h_tanh1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*sigmoid_slope(h_sigmoid1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
                 # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-                #     d c_t1 / d f = c_t1 * (1 - c_t1)
-                d_f = d_c_2_2*c_before[-32*N*t + 32*n + j + 32*N*T - 32*N]*sigmoid_slope(c_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
-                #     d c_t3 / d i = c_t3 * (1 - c_t3)
-                d_i = d_c_2_2*c_t4_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*sigmoid_slope(c_t3_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
+                #     d c_sigmoid1 / d f = c_sigmoid1 * (1 - c_sigmoid1)
+                d_f = d_c_2_2*c_before[-32*N*t + 32*n + j + 32*N*T - 32*N]*sigmoid_slope(c_sigmoid1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
+                #     d c_sigmoid2 / d i = c_sigmoid2 * (1 - c_sigmoid2)
+                d_i = d_c_2_2*c_tanh1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]*sigmoid_slope(c_sigmoid2_steps[-32*N*t + 32*n + j + 32*N*T - 32*N])
                 # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
-                d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 96] = d_g
-                d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 64] = d_o
-                d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 32] = d_f
-                d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N] = d_i
+                d_i_matmul1_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 96] = d_g
+                d_i_matmul1_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 64] = d_o
+                d_i_matmul1_part1[-128*N*t + 128*n + j + 128*N*T - 128*N + 32] = d_f
+                d_i_matmul1_part1[-128*N*t + 128*n + j + 128*N*T - 128*N] = d_i
                 # examples/lstm.gw:11   backward of  c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-                d_c_2[32*n + j] = d_c_2_2*c_t1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]
+                d_c_2[32*n + j] = d_c_2_2*c_sigmoid1_steps[-32*N*t + 32*n + j + 32*N*T - 32*N]
             # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
             for j in range(128):
-                sum_b[j] += d_i_t2_part1[-128*N*t + 128*n + j + 128*N*T - 128*N]
+                sum_b[j] += d_i_matmul1_part1[-128*N*t + 128*n + j + 128*N*T - 128*N]
         gemm(N, 32, 128, 1,
-             d_i_t2_part1 + -128*N*t + 128*N*T - 128*N, 128, 1,
+             d_i_matmul1_part1 + -128*N*t + 128*N*T - 128*N, 128, 1,
              W_T, 32, 1,
              0, d_h_2, 32)
     # examples/lstm.gw:7   backward of  scan t in range(T):
@@ -478,14 +480,14 @@ cdef void train(read x, read target, read theta, write loss, write grad, write w
     #     the sum over all steps at once
     gemm(32, 128, N*T, 1,
          h_before, 1, 32,
-         d_i_t2_part1, 128, 1,
+         d_i_matmul1_part1, 128, 1,
          0, d_W_part2_sum, 128)
     # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
     # examples/lstm.gw:7                 scan t in range(T):
     #     the same steps backwards
     gemm(16, 128, N*T, 1,
          x_by_t, 1, 16,
-         d_i_t2_part1, 128, 1,
+         d_i_matmul1_part1, 128, 1,
          0, d_W_part1, 128)
     # examples/lstm.gw:10   backward of  i, f, o, g = split(concat(x[:, t], h, axis=1) @ W + b, 4, axis=1)
     for j in range(32):
@@ -596,7 +598,7 @@ _SPEC = """{
     'kept': (
         ('h_start', 0, ('N', 32)),
         ('x_by_t', ('*', 32, 'N'), ('T', 'N', 16)),
-        ('loss_t1', ('+', ('*', 240, ('*', 'N', 'T')), ('*', 32, 'N')), ('N', 32)),
+        ('loss_sub1', ('+', ('*', 240, ('*', 'N', 'T')), ('*', 32, 'N')), ('N', 32)),
     ),
     'lines': (
         (7, 'h', ('N', 32), 0, 8),

@@ -31,7 +31,7 @@ cdef void forward(read x, read theta, write f, write kept) noexcept nogil:
     cdef read w = theta
     cdef write f_kept = kept
     # examples/neuron.gw:4   output f = 1 / (1 + exp(-(w[0]*x[0] + w[1]*x[1] + w[2])))
-    #     1 / (1 + exp(-(w[0] * x[0] + w[1] * x[1] + w[2]))) is sigmoid(f_t9)
+    #     1 / (1 + exp(-(w[0] * x[0] + w[1] * x[1] + w[2]))) is sigmoid(f_add2)
     f[0] = sigmoid(w[0]*x[0] + w[1]*x[1] + w[2])
     f_kept[0] = f[0]  # kept for the backward pass
 
@@ -41,47 +41,47 @@ cdef void backward(read x, read theta, read upstream_f, write grad, write d_x, r
     cdef read w = theta
     cdef write d_w = grad
     cdef read f = kept
-    cdef real d_f_t8
+    cdef real d_f_add2
     cdef Py_ssize_t j
     # examples/neuron.gw:4   backward of  output f = 1 / (1 + exp(-(w[0]*x[0] + w[1]*x[1] + w[2])))
-    #     d f / d f_t9 = f * (1 - f)
-    d_f_t8 = upstream_f[0]*(f[0]*(1 - f[0]))
+    #     d f / d f_add2 = f * (1 - f)
+    d_f_add2 = upstream_f[0]*(f[0]*(1 - f[0]))
     #     x is used 2 times: its adjoints add
     for j in range(2):
         d_x[j] = 0
-    d_x[1] += d_f_t8*w[1]
-    d_x[0] += d_f_t8*w[0]
+    d_x[1] += d_f_add2*w[1]
+    d_x[0] += d_f_add2*w[0]
     #     w is used 3 times: its adjoints add
     for j in range(3):
         d_w[j] = 0
-    d_w[2] += d_f_t8
-    d_w[1] += d_f_t8*x[1]
-    d_w[0] += d_f_t8*x[0]
+    d_w[2] += d_f_add2
+    d_w[1] += d_f_add2*x[1]
+    d_w[0] += d_f_add2*x[0]
 
 
 cdef void value_and_grad(read x, read theta, read upstream_f, write f, write grad, write d_x) noexcept nogil:
     # the outputs and the adjoints in one go, nothing kept
     cdef read w = theta
     cdef write d_w = grad
-    cdef real d_f_t8
+    cdef real d_f_add2
     cdef Py_ssize_t j
     # examples/neuron.gw:4   output f = 1 / (1 + exp(-(w[0]*x[0] + w[1]*x[1] + w[2])))
-    #     1 / (1 + exp(-(w[0] * x[0] + w[1] * x[1] + w[2]))) is sigmoid(f_t9)
+    #     1 / (1 + exp(-(w[0] * x[0] + w[1] * x[1] + w[2]))) is sigmoid(f_add2)
     f[0] = sigmoid(w[0]*x[0] + w[1]*x[1] + w[2])
     # examples/neuron.gw:4   backward of  output f = 1 / (1 + exp(-(w[0]*x[0] + w[1]*x[1] + w[2])))
-    #     d f / d f_t9 = f * (1 - f)
-    d_f_t8 = upstream_f[0]*sigmoid_slope(f[0])
+    #     d f / d f_add2 = f * (1 - f)
+    d_f_add2 = upstream_f[0]*sigmoid_slope(f[0])
     #     x is used 2 times: its adjoints add
     for j in range(2):
         d_x[j] = 0
-    d_x[1] += d_f_t8*w[1]
-    d_x[0] += d_f_t8*w[0]
+    d_x[1] += d_f_add2*w[1]
+    d_x[0] += d_f_add2*w[0]
     #     w is used 3 times: its adjoints add
     for j in range(3):
         d_w[j] = 0
-    d_w[2] += d_f_t8
-    d_w[1] += d_f_t8*x[1]
-    d_w[0] += d_f_t8*x[0]
+    d_w[2] += d_f_add2
+    d_w[1] += d_f_add2*x[1]
+    d_w[0] += d_f_add2*x[0]
 
 
 # What follows is the same for every model but for its tables: from Python to the kernels above.

@@ -56,7 +56,7 @@ cdef void forward(read x, indices y, read theta, read hyper, write s, write loss
     cdef write s_kept = kept
     cdef real reg = hyper[0]
     cdef real L
-    cdef double loss_t1, loss_t4
+    cdef double loss_sum1, loss_sum2
     cdef Py_ssize_t n, j
     # examples/svm.gw:8   s[n, j] = sum(x[n, d] * W[d, j] for d)
     gemm(N, 10, 64, 1,
@@ -64,20 +64,20 @@ cdef void forward(read x, indices y, read theta, read hyper, write s, write loss
          W, 10, 1,
          0, s, 10)
     # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
-    loss_t1 = 0
+    loss_sum1 = 0
     for n in range(N):
         # examples/svm.gw:9   L[n]    = sum(max(0, s[n, j] - s[n, y[n]] + 1) for j if j != y[n])
         L = 0
         for j in range(10):
             L += (maximum(0, s[10*n + j] - s[10*n + y[n]] + 1) if j != y[n] else 0.0)
         # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
-        loss_t1 += L
+        loss_sum1 += L
         for j in range(10):
             s_kept[10*n + j] = s[10*n + j]  # kept for the backward pass
-    loss_t4 = 0
+    loss_sum2 = 0
     for j in range(64):
-        loss_t4 += short_squares(W + 10*j, 10)
-    loss[0] = loss_t1/N + reg*loss_t4
+        loss_sum2 += short_squares(W + 10*j, 10)
+    loss[0] = loss_sum1/N + reg*loss_sum2
 
 
 cdef void backward(read x, indices y, read theta, read hyper, write grad, read kept, write work,
@@ -93,7 +93,7 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     # examples/svm.gw:9    backward of  L[n]    = sum(max(0, s[n, j] - s[n, y[n]] + 1) for j if j != y[n])
     # examples/svm.gw:11                minimize mean(L) + reg * sum(W**2)
     #     s is used 2 times: its adjoints add
-    #     d loss_t2 / d loss_t1 = 1 / N
+    #     d loss_mean1 / d loss_sum1 = 1 / N
     for n in range(N):
         for j in range(10):
             t1 = s[10*n + j] - s[10*n + y[n]] + 1
@@ -104,7 +104,7 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     # examples/svm.gw:11   backward of  minimize mean(L) + reg * sum(W**2)
     # examples/svm.gw:8                 s[n, j] = sum(x[n, d] * W[d, j] for d)
     #     W is used 2 times: its adjoints add
-    #     d loss_t3 / d W = 2 * W
+    #     d loss_pow1 / d W = 2 * W
     for j in range(64):
         for k in range(10):
             d_W[10*j + k] = reg*(2*W[10*j + k])
@@ -123,7 +123,7 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef real reg = hyper[0]
     cdef write s = work, d_s = work + 10*N
     cdef real t1, t2, L
-    cdef double loss_t1, loss_t4
+    cdef double loss_sum1, loss_sum2
     cdef Py_ssize_t n, j, k
     # examples/svm.gw:8   s[n, j] = sum(x[n, d] * W[d, j] for d)
     gemm(N, 10, 64, 1,
@@ -131,18 +131,18 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
          W, 10, 1,
          0, s, 10)
     # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
-    loss_t1 = 0
+    loss_sum1 = 0
     for n in range(N):
         # examples/svm.gw:9   L[n]    = sum(max(0, s[n, j] - s[n, y[n]] + 1) for j if j != y[n])
         L = 0
         for j in range(10):
             L += (maximum(0, s[10*n + j] - s[10*n + y[n]] + 1) if j != y[n] else 0.0)
         # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
-        loss_t1 += L
+        loss_sum1 += L
         # examples/svm.gw:9    backward of  L[n]    = sum(max(0, s[n, j] - s[n, y[n]] + 1) for j if j != y[n])
         # examples/svm.gw:11                minimize mean(L) + reg * sum(W**2)
         #     s is used 2 times: its adjoints add
-        #     d loss_t2 / d loss_t1 = 1 / N
+        #     d loss_mean1 / d loss_sum1 = 1 / N
         for j in range(10):
             t1 = s[10*n + j] - s[10*n + y[n]] + 1
             d_s[10*n + j] = choose(j != y[n], choose(0 <= t1, (0.5 if 0 == t1 else 1.0), 0.0), 0.0)/N
@@ -150,17 +150,17 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
             t2 = s[10*n + j] - s[10*n + y[n]] + 1
             d_s[10*n + y[n]] += choose(j != y[n], choose(0 <= t2, -(0.5 if 0 == t2 else 1.0), 0.0), 0.0)/N
     # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
-    loss_t4 = 0
+    loss_sum2 = 0
     for j in range(64):
-        loss_t4 += short_squares(W + 10*j, 10)
+        loss_sum2 += short_squares(W + 10*j, 10)
         # examples/svm.gw:11   backward of  minimize mean(L) + reg * sum(W**2)
         # examples/svm.gw:8                 s[n, j] = sum(x[n, d] * W[d, j] for d)
         #     W is used 2 times: its adjoints add
-        #     d loss_t3 / d W = 2 * W
+        #     d loss_pow1 / d W = 2 * W
         for k in range(10):
             d_W[10*j + k] = reg*(2*W[10*j + k])
     # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
-    loss[0] = loss_t1/N + reg*loss_t4
+    loss[0] = loss_sum1/N + reg*loss_sum2
     # examples/svm.gw:8   backward of  s[n, j] = sum(x[n, d] * W[d, j] for d)
     gemm(64, 10, N, 1,
          x, 1, 64,
@@ -177,7 +177,7 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real weight_decay = rule[3]
     cdef write s = work, d_s = work + 10*N
     cdef real t1, t2, L
-    cdef double loss_t1, loss_t4
+    cdef double loss_sum1, loss_sum2
     cdef Py_ssize_t n, j
     # examples/svm.gw:8   s[n, j] = sum(x[n, d] * W[d, j] for d)
     gemm(N, 10, 64, 1,
@@ -185,18 +185,18 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
          W, 10, 1,
          0, s, 10)
     # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
-    loss_t1 = 0
+    loss_sum1 = 0
     for n in range(N):
         # examples/svm.gw:9   L[n]    = sum(max(0, s[n, j] - s[n, y[n]] + 1) for j if j != y[n])
         L = 0
         for j in range(10):
             L += (maximum(0, s[10*n + j] - s[10*n + y[n]] + 1) if j != y[n] else 0.0)
         # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
-        loss_t1 += L
+        loss_sum1 += L
         # examples/svm.gw:9    backward of  L[n]    = sum(max(0, s[n, j] - s[n, y[n]] + 1) for j if j != y[n])
         # examples/svm.gw:11                minimize mean(L) + reg * sum(W**2)
         #     s is used 2 times: its adjoints add
-        #     d loss_t2 / d loss_t1 = 1 / N
+        #     d loss_mean1 / d loss_sum1 = 1 / N
         for j in range(10):
             t1 = s[10*n + j] - s[10*n + y[n]] + 1
             d_s[10*n + j] = choose(j != y[n], choose(0 <= t1, (0.5 if 0 == t1 else 1.0), 0.0), 0.0)/N
@@ -204,16 +204,16 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
             t2 = s[10*n + j] - s[10*n + y[n]] + 1
             d_s[10*n + y[n]] += choose(j != y[n], choose(0 <= t2, -(0.5 if 0 == t2 else 1.0), 0.0), 0.0)/N
     # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
-    loss_t4 = 0
+    loss_sum2 = 0
     for j in range(64):
-        loss_t4 += short_squares(W + 10*j, 10)
-    loss[0] = loss_t1/N + reg*loss_t4
+        loss_sum2 += short_squares(W + 10*j, 10)
+    loss[0] = loss_sum1/N + reg*loss_sum2
     # optimizers.gw:10     w = w - lr * where(nesterov, d + momentum * v, v)
     # examples/svm.gw:11   minimize mean(L) + reg * sum(W**2)
     # examples/svm.gw:8    s[n, j] = sum(x[n, d] * W[d, j] for d)
     #     W, from its gradient
     #     W is used 2 times: its adjoints add
-    #     d loss_t3 / d W = 2 * W
+    #     d loss_pow1 / d W = 2 * W
     gemm(64, 10, N, -lr,
          x, 1, 64,
          d_s, 10, 1,

@@ -7,7 +7,7 @@ Made by gradwright 0.1.0 from examples/svm_linear.gw (sha256 6a52b7e15cc51c64); 
 Sizes        N is free, D = 64, C = 10
 Inputs       x[N, 64] y[N]
 Parameters   W[64, 10]: 640 float64, in this order in theta
-Kept         loss_t3[N, 10] loss_t5[N, 10] for the backward pass
+Kept         loss_add1[N, 10] loss_one_hot1[N, 10] for the backward pass
 Operations   the forward graph as written: 1341*N + 1283
              predict 1280*N; bytes moved 592*N + 5120
              forward 1341*N + 1283, 640 of them transcendental; bytes moved 760*N + 5136
@@ -53,10 +53,10 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
                   Py_ssize_t N) noexcept nogil:
     # the outputs, and what the backward pass keeps
     cdef read W = theta
-    cdef write loss_t3 = kept, loss_t5 = kept + 10*N
+    cdef write loss_add1 = kept, loss_one_hot1 = kept + 10*N
     cdef real reg = hyper[0]
-    cdef real loss_t7
-    cdef double loss_t8, loss_t11
+    cdef real loss_hinge1
+    cdef double loss_sum1, loss_sum2
     cdef Py_ssize_t n, j
     # examples/svm_linear.gw:8   output scores = x @ W
     gemm(N, 10, 64, 1,
@@ -64,20 +64,20 @@ cdef void forward(read x, indices y, read theta, read hyper, write scores, write
          W, 10, 1,
          0, scores, 10)
     # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
-    loss_t8 = 0
+    loss_sum1 = 0
     #     in hinge
     for n in range(N):
         for j in range(10):
-            loss_t3[10*n + j] = scores[10*n + j] - scores[10*n + y[n]] + 1
-            loss_t5[10*n + j] = <real>(j == y[n])
-        loss_t7 = 0
+            loss_add1[10*n + j] = scores[10*n + j] - scores[10*n + y[n]] + 1
+            loss_one_hot1[10*n + j] = <real>(j == y[n])
+        loss_hinge1 = 0
         for j in range(10):
-            loss_t7 += (0.0 if loss_t5[10*n + j] != 0 else maximum(0, loss_t3[10*n + j]))
-        loss_t8 += loss_t7
-    loss_t11 = 0
+            loss_hinge1 += (0.0 if loss_one_hot1[10*n + j] != 0 else maximum(0, loss_add1[10*n + j]))
+        loss_sum1 += loss_hinge1
+    loss_sum2 = 0
     for j in range(64):
-        loss_t11 += short_squares(W + 10*j, 10)
-    loss[0] = loss_t8/N + reg*loss_t11
+        loss_sum2 += short_squares(W + 10*j, 10)
+    loss[0] = loss_sum1/N + reg*loss_sum2
 
 
 cdef void backward(read x, indices y, read theta, read hyper, write grad, read kept, write work,
@@ -85,29 +85,29 @@ cdef void backward(read x, indices y, read theta, read hyper, write grad, read k
     # the adjoints, from what the forward pass kept
     cdef read W = theta
     cdef write d_W = grad
-    cdef read loss_t3 = kept, loss_t5 = kept + 10*N
+    cdef read loss_add1 = kept, loss_one_hot1 = kept + 10*N
     cdef real reg = hyper[0]
     cdef write d_scores = work
-    cdef real d_loss_t1
-    cdef real d_loss_t2[10]
+    cdef real d_loss_pick1
+    cdef real d_loss_add1[10]
     cdef Py_ssize_t n, j, k
     # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
-    #     d loss_t4 / d loss_t3 = where(0 <= loss_t3, where(0 == loss_t3, 0.5, 1), 0)
-    #     d loss_t6 / d loss_t4 = where(loss_t5, 0, 1)
-    #     d loss_t9 / d loss_t8 = 1 / N
+    #     d loss_maximum1 / d loss_add1 = where(0 <= loss_add1, where(0 == loss_add1, 0.5, 1), 0)
+    #     d loss_where1 / d loss_maximum1 = where(loss_one_hot1, 0, 1)
+    #     d loss_mean1 / d loss_sum1 = 1 / N
     #     scores is used 2 times: its adjoints add
     for n in range(N):
         for j in range(10):
-            d_loss_t2[j] = (0.0 if loss_t5[10*n + j] != 0 else 1.0)/N*choose(0 <= loss_t3[10*n + j], (0.5 if 0 == loss_t3[10*n + j] else 1.0), 0.0)
-            d_scores[10*n + j] = d_loss_t2[j]
-        d_loss_t1 = 0
+            d_loss_add1[j] = (0.0 if loss_one_hot1[10*n + j] != 0 else 1.0)/N*choose(0 <= loss_add1[10*n + j], (0.5 if 0 == loss_add1[10*n + j] else 1.0), 0.0)
+            d_scores[10*n + j] = d_loss_add1[j]
+        d_loss_pick1 = 0
         for j in range(10):
-            d_loss_t1 -= d_loss_t2[j]
-        d_scores[10*n + y[n]] += d_loss_t1
+            d_loss_pick1 -= d_loss_add1[j]
+        d_scores[10*n + y[n]] += d_loss_pick1
     # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
     # examples/svm_linear.gw:8                output scores = x @ W
     #     W is used 2 times: its adjoints add
-    #     d loss_t10 / d W = 2 * W
+    #     d loss_pow1 / d W = 2 * W
     for j in range(64):
         for k in range(10):
             d_W[10*j + k] = reg*(2*W[10*j + k])
@@ -125,11 +125,11 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
     cdef write d_W = grad
     cdef real reg = hyper[0]
     cdef write scores = work, d_scores = work + 10*N
-    cdef real loss_t7, d_loss_t1
-    cdef real loss_t3[10]
-    cdef real loss_t5[10]
-    cdef real d_loss_t2[10]
-    cdef double loss_t8, loss_t11
+    cdef real loss_hinge1, d_loss_pick1
+    cdef real loss_add1[10]
+    cdef real loss_one_hot1[10]
+    cdef real d_loss_add1[10]
+    cdef double loss_sum1, loss_sum2
     cdef Py_ssize_t n, j, k
     # examples/svm_linear.gw:8   output scores = x @ W
     gemm(N, 10, 64, 1,
@@ -137,45 +137,45 @@ cdef void train(read x, indices y, read theta, read hyper, write loss, write gra
          W, 10, 1,
          0, scores, 10)
     # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
-    loss_t8 = 0
+    loss_sum1 = 0
     for n in range(N):
         for j in range(10):
             #     in hinge
-            loss_t3[j] = scores[10*n + j] - scores[10*n + y[n]] + 1
-            loss_t5[j] = <real>(j == y[n])
+            loss_add1[j] = scores[10*n + j] - scores[10*n + y[n]] + 1
+            loss_one_hot1[j] = <real>(j == y[n])
             # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
-            #     d loss_t4 / d loss_t3 = where(0 <= loss_t3, where(0 == loss_t3, 0.5, 1), 0)
-            #     d loss_t6 / d loss_t4 = where(loss_t5, 0, 1)
-            #     d loss_t9 / d loss_t8 = 1 / N
-            d_loss_t2[j] = (0.0 if loss_t5[j] != 0 else 1.0)/N*choose(0 <= loss_t3[j], (0.5 if 0 == loss_t3[j] else 1.0), 0.0)
+            #     d loss_maximum1 / d loss_add1 = where(0 <= loss_add1, where(0 == loss_add1, 0.5, 1), 0)
+            #     d loss_where1 / d loss_maximum1 = where(loss_one_hot1, 0, 1)
+            #     d loss_mean1 / d loss_sum1 = 1 / N
+            d_loss_add1[j] = (0.0 if loss_one_hot1[j] != 0 else 1.0)/N*choose(0 <= loss_add1[j], (0.5 if 0 == loss_add1[j] else 1.0), 0.0)
             #     scores is used 2 times: its adjoints add
-            d_scores[10*n + j] = d_loss_t2[j]
+            d_scores[10*n + j] = d_loss_add1[j]
         # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
-        loss_t7 = 0
+        loss_hinge1 = 0
         # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
-        d_loss_t1 = 0
+        d_loss_pick1 = 0
         for j in range(10):
             # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
             #     in hinge
-            loss_t7 += (0.0 if loss_t5[j] != 0 else maximum(0, loss_t3[j]))
+            loss_hinge1 += (0.0 if loss_one_hot1[j] != 0 else maximum(0, loss_add1[j]))
             # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
-            d_loss_t1 -= d_loss_t2[j]
+            d_loss_pick1 -= d_loss_add1[j]
         # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
-        loss_t8 += loss_t7
+        loss_sum1 += loss_hinge1
         # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
-        d_scores[10*n + y[n]] += d_loss_t1
+        d_scores[10*n + y[n]] += d_loss_pick1
     # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
-    loss_t11 = 0
+    loss_sum2 = 0
     for j in range(64):
-        loss_t11 += short_squares(W + 10*j, 10)
+        loss_sum2 += short_squares(W + 10*j, 10)
         # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
         # examples/svm_linear.gw:8                output scores = x @ W
         #     W is used 2 times: its adjoints add
-        #     d loss_t10 / d W = 2 * W
+        #     d loss_pow1 / d W = 2 * W
         for k in range(10):
             d_W[10*j + k] = reg*(2*W[10*j + k])
     # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
-    loss[0] = loss_t8/N + reg*loss_t11
+    loss[0] = loss_sum1/N + reg*loss_sum2
     # examples/svm_linear.gw:8   backward of  output scores = x @ W
     gemm(64, 10, N, 1,
          x, 1, 64,
@@ -191,11 +191,11 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
     cdef real lr = rule[0]
     cdef real weight_decay = rule[3]
     cdef write scores = work, d_scores = work + 10*N
-    cdef real loss_t7, d_loss_t1
-    cdef real loss_t3[10]
-    cdef real loss_t5[10]
-    cdef real d_loss_t2[10]
-    cdef double loss_t8, loss_t11
+    cdef real loss_hinge1, d_loss_pick1
+    cdef real loss_add1[10]
+    cdef real loss_one_hot1[10]
+    cdef real d_loss_add1[10]
+    cdef double loss_sum1, loss_sum2
     cdef Py_ssize_t n, j
     # examples/svm_linear.gw:8   output scores = x @ W
     gemm(N, 10, 64, 1,
@@ -203,44 +203,44 @@ cdef void step(read x, indices y, write theta, read hyper, read rule, write loss
          W, 10, 1,
          0, scores, 10)
     # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
-    loss_t8 = 0
+    loss_sum1 = 0
     for n in range(N):
         for j in range(10):
             #     in hinge
-            loss_t3[j] = scores[10*n + j] - scores[10*n + y[n]] + 1
-            loss_t5[j] = <real>(j == y[n])
+            loss_add1[j] = scores[10*n + j] - scores[10*n + y[n]] + 1
+            loss_one_hot1[j] = <real>(j == y[n])
             # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
-            #     d loss_t4 / d loss_t3 = where(0 <= loss_t3, where(0 == loss_t3, 0.5, 1), 0)
-            #     d loss_t6 / d loss_t4 = where(loss_t5, 0, 1)
-            #     d loss_t9 / d loss_t8 = 1 / N
-            d_loss_t2[j] = (0.0 if loss_t5[j] != 0 else 1.0)/N*choose(0 <= loss_t3[j], (0.5 if 0 == loss_t3[j] else 1.0), 0.0)
+            #     d loss_maximum1 / d loss_add1 = where(0 <= loss_add1, where(0 == loss_add1, 0.5, 1), 0)
+            #     d loss_where1 / d loss_maximum1 = where(loss_one_hot1, 0, 1)
+            #     d loss_mean1 / d loss_sum1 = 1 / N
+            d_loss_add1[j] = (0.0 if loss_one_hot1[j] != 0 else 1.0)/N*choose(0 <= loss_add1[j], (0.5 if 0 == loss_add1[j] else 1.0), 0.0)
             #     scores is used 2 times: its adjoints add
-            d_scores[10*n + j] = d_loss_t2[j]
+            d_scores[10*n + j] = d_loss_add1[j]
         # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
-        loss_t7 = 0
+        loss_hinge1 = 0
         # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
-        d_loss_t1 = 0
+        d_loss_pick1 = 0
         for j in range(10):
             # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
             #     in hinge
-            loss_t7 += (0.0 if loss_t5[j] != 0 else maximum(0, loss_t3[j]))
+            loss_hinge1 += (0.0 if loss_one_hot1[j] != 0 else maximum(0, loss_add1[j]))
             # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
-            d_loss_t1 -= d_loss_t2[j]
+            d_loss_pick1 -= d_loss_add1[j]
         # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
-        loss_t8 += loss_t7
+        loss_sum1 += loss_hinge1
         # examples/svm_linear.gw:9   backward of  minimize mean(hinge(scores, y)) + reg * sum(W**2)
-        d_scores[10*n + y[n]] += d_loss_t1
+        d_scores[10*n + y[n]] += d_loss_pick1
     # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
-    loss_t11 = 0
+    loss_sum2 = 0
     for j in range(64):
-        loss_t11 += short_squares(W + 10*j, 10)
-    loss[0] = loss_t8/N + reg*loss_t11
+        loss_sum2 += short_squares(W + 10*j, 10)
+    loss[0] = loss_sum1/N + reg*loss_sum2
     # optimizers.gw:10           w = w - lr * where(nesterov, d + momentum * v, v)
     # examples/svm_linear.gw:9   minimize mean(hinge(scores, y)) + reg * sum(W**2)
     # examples/svm_linear.gw:8   output scores = x @ W
     #     W, from its gradient
     #     W is used 2 times: its adjoints add
-    #     d loss_t10 / d W = 2 * W
+    #     d loss_pow1 / d W = 2 * W
     gemm(64, 10, N, -lr,
          x, 1, 64,
          d_scores, 10, 1,
@@ -317,7 +317,7 @@ _SPEC = """{
     'loss': 'loss',
     'targets': ({'name': 'loss', 'shape': (), 'declared': False, 'wrt': (('W', 'param'),)},),
     'values': {'loss:W': (64, 10)},
-    'kept': (('loss_t3', 0, ('N', 10)), ('loss_t5', ('*', 10, 'N'), ('N', 10))),
+    'kept': (('loss_add1', 0, ('N', 10)), ('loss_one_hot1', ('*', 10, 'N'), ('N', 10))),
     'lines': ((8, 'scores', ('N', 10), ('*', 1280, 'N'), 8), (9, 'loss', (), ('+', ('*', 61, 'N'), 1283), 8)),
     'kernels': (
         {'name': 'predict', 'slots': ('in:x', 'theta', 'out:scores'), 'kept': 0, 'work': 0, 'sizes': ('N',)},

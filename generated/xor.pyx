@@ -46,9 +46,9 @@ ctypedef double real
 cdef void _predict_part1(read x, read W1, read b1, read W2, read b2, write p, Py_ssize_t N, Py_ssize_t first,
                          Py_ssize_t last, double *sums) noexcept nogil:
     # the rounds of a loop of predict from first up to last
-    cdef real h_t1
+    cdef real h_matmul1
     cdef real h[64]
-    cdef real p_t1[8]
+    cdef real p_matmul1[8]
     cdef Py_ssize_t n, n_start, n_count, n_in, j, k
     for n_start in range(first, last, 8):
         n_count = last - n_start if last - n_start < 8 else 8
@@ -56,18 +56,18 @@ cdef void _predict_part1(read x, read W1, read b1, read W2, read b2, write p, Py
         for n_in in range(n_count):
             n = n_start + n_in
             for j in range(8):
-                h_t1 = 0
+                h_matmul1 = 0
                 for k in range(2):
-                    h_t1 += x[2*n + k]*W1[8*k + j]
-                h[8*n_in + j] = tanh(h_t1 + b1[j])
+                    h_matmul1 += x[2*n + k]*W1[8*k + j]
+                h[8*n_in + j] = tanh(h_matmul1 + b1[j])
         # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
         for n_in in range(n_count):
             n = n_start + n_in
-            p_t1[n_in] = 0
-            p_t1[n_in] += short_dot(h + 8*n_in, W2, 8)
+            p_matmul1[n_in] = 0
+            p_matmul1[n_in] += short_dot(h + 8*n_in, W2, 8)
         for n_in in range(n_count):
             n = n_start + n_in
-            p[n] = sigmoid(p_t1[n_in] + b2[0])
+            p[n] = sigmoid(p_matmul1[n_in] + b2[0])
 
 
 cdef void _call_predict_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
@@ -93,38 +93,38 @@ cdef void predict(read x, read theta, write p, Py_ssize_t N) noexcept nogil:
 cdef void _forward_part1(read x, read y, read W1, read b1, read W2, read b2, write p, write h, write p_kept,
                          Py_ssize_t N, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
     # the rounds of a loop of forward from first up to last
-    cdef real h_t1
-    cdef real loss_t2_block[8]
-    cdef real p_t2[8]
-    cdef double loss_t2
+    cdef real h_matmul1
+    cdef real loss_sum1_block[8]
+    cdef real p_add1[8]
+    cdef double loss_sum1
     cdef Py_ssize_t n, n_start, n_count, n_in, j, k
-    loss_t2 = 0
+    loss_sum1 = 0
     for n_start in range(first, last, 8):
         n_count = last - n_start if last - n_start < 8 else 8
         for n_in in range(n_count):
             n = n_start + n_in
             # examples/xor.gw:9   h = tanh(x @ W1 + b1)
             for j in range(8):
-                h_t1 = 0
+                h_matmul1 = 0
                 for k in range(2):
-                    h_t1 += x[2*n + k]*W1[8*k + j]
-                h[8*n + j] = tanh(h_t1 + b1[j])
+                    h_matmul1 += x[2*n + k]*W1[8*k + j]
+                h[8*n + j] = tanh(h_matmul1 + b1[j])
             # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
-            p_t2[n_in] = b2[0]
+            p_add1[n_in] = b2[0]
         for n_in in range(n_count):
             n = n_start + n_in
-            p_t2[n_in] += short_dot(h + 8*n, W2, 8)
+            p_add1[n_in] += short_dot(h + 8*n, W2, 8)
         for n_in in range(n_count):
             n = n_start + n_in
-            p[n] = sigmoid_shared(p_t2[n_in])
+            p[n] = sigmoid_shared(p_add1[n_in])
             # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
             # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
-            #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2
-            loss_t2_block[n_in] = softplus(-absolute(p_t2[n_in])) + (maximum(p_t2[n_in], 0) - y[n]*p_t2[n_in])
+            #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_add1) - y * p_add1
+            loss_sum1_block[n_in] = softplus(-absolute(p_add1[n_in])) + (maximum(p_add1[n_in], 0) - y[n]*p_add1[n_in])
             p_kept[n] = p[n]  # kept for the backward pass
         for n_in in range(n_count):
-            loss_t2 += loss_t2_block[n_in]
-    sums[0] = loss_t2
+            loss_sum1 += loss_sum1_block[n_in]
+    sums[0] = loss_sum1
 
 
 cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
@@ -137,13 +137,13 @@ cdef void forward(read x, read y, read theta, write p, write loss, write kept, P
     # the outputs, and what the backward pass keeps
     cdef read W1 = theta, b1 = theta + 16, W2 = theta + 24, b2 = theta + 32
     cdef write h = kept, p_kept = kept + 8*N
-    cdef double loss_t2
+    cdef double loss_sum1
     cdef double _sums1[1]
     cdef Py_ssize_t _sizes[1]
     cdef void *_given1[9]
     # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
     # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
-    loss_t2 = 0
+    loss_sum1 = 0
     _given1[0] = <void *>x
     _given1[1] = <void *>y
     _given1[2] = <void *>W1
@@ -155,9 +155,9 @@ cdef void forward(read x, read y, read theta, write p, write loss, write kept, P
     _given1[8] = <void *>p_kept
     _sizes[0] = N
     share(_call_forward_part1, _given1, _sizes, N, 281, 8, _sums1, 1, 0)
-    loss_t2 += _sums1[0]
+    loss_sum1 += _sums1[0]
     # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
-    loss[0] = loss_t2/N
+    loss[0] = loss_sum1/N
 
 
 cdef void backward(read x, read y, read theta, write grad, read kept, write work, Py_ssize_t N) noexcept nogil:
@@ -165,8 +165,8 @@ cdef void backward(read x, read y, read theta, write grad, read kept, write work
     cdef read W2 = theta + 24
     cdef write d_W1 = grad, d_b1 = grad + 16, d_W2 = grad + 24, d_b2 = grad + 32
     cdef read h = kept, p = kept + 8*N
-    cdef write d_h_t2 = work
-    cdef real d_p_t2, d_h
+    cdef write d_h_add1 = work
+    cdef real d_p_add1, d_h
     cdef Py_ssize_t j, n, k
     # d_b1, d_W2 and d_b2 are added up from 0
     for j in range(17):
@@ -174,40 +174,40 @@ cdef void backward(read x, read y, read theta, write grad, read kept, write work
     for n in range(N):
         # examples/xor.gw:11   backward of  minimize mean(binary_cross_entropy(p, y))
         # examples/xor.gw:10                output p = sigmoid(h @ W2 + b2)
-        #     d loss_t1 / d p_t2 = sigmoid(p_t2) - y
-        #     d loss / d loss_t2 = 1 / N
-        #     sigmoid(p_t2) is there already: p, and this is (p - y) / N
-        d_p_t2 = (p[n] - y[n])/N
+        #     d loss_bce1 / d p_add1 = sigmoid(p_add1) - y
+        #     d loss / d loss_sum1 = 1 / N
+        #     sigmoid(p_add1) is there already: p, and this is (p - y) / N
+        d_p_add1 = (p[n] - y[n])/N
         # examples/xor.gw:10   backward of  output p = sigmoid(h @ W2 + b2)
-        d_b2[0] += d_p_t2
+        d_b2[0] += d_p_add1
         for j in range(8):
-            d_h = d_p_t2*W2[j]
+            d_h = d_p_add1*W2[j]
             # examples/xor.gw:9   backward of  h = tanh(x @ W1 + b1)
-            #     d h / d h_t2 = 1 - h**2
-            d_h_t2[8*n + j] = d_h*(1 - h[8*n + j]*h[8*n + j])
-            d_b1[j] += d_h_t2[8*n + j]
+            #     d h / d h_add1 = 1 - h**2
+            d_h_add1[8*n + j] = d_h*(1 - h[8*n + j]*h[8*n + j])
+            d_b1[j] += d_h_add1[8*n + j]
             # examples/xor.gw:10   backward of  output p = sigmoid(h @ W2 + b2)
-            d_W2[j] += d_p_t2*h[8*n + j]
+            d_W2[j] += d_p_add1*h[8*n + j]
     # examples/xor.gw:9   backward of  h = tanh(x @ W1 + b1)
     for j in range(2):
         for k in range(8):
             d_W1[8*j + k] = 0
         for n in range(N):
             for k in range(8):
-                d_W1[8*j + k] += d_h_t2[8*n + k]*x[2*n + j]
+                d_W1[8*j + k] += d_h_add1[8*n + k]*x[2*n + j]
 
 
 cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N) noexcept nogil:
     # the loss and its gradient in one go
     cdef read W1 = theta, b1 = theta + 16, W2 = theta + 24, b2 = theta + 32
     cdef write d_W1 = grad, d_b1 = grad + 16, d_W2 = grad + 24, d_b2 = grad + 32
-    cdef real h_t1, p, d_h, d_h_t2
-    cdef real loss_t2_block[8]
+    cdef real h_matmul1, p, d_h, d_h_add1
+    cdef real loss_sum1_block[8]
     cdef real d_b2_block[8]
     cdef real h[64]
-    cdef real p_t2[8]
-    cdef real d_p_t2[8]
-    cdef double loss_t2
+    cdef real p_add1[8]
+    cdef real d_p_add1[8]
+    cdef double loss_sum1
     cdef Py_ssize_t j, n, n_start, n_count, n_in, k
     few(N, 1, 4, 8)
     # d_W1, d_b1, d_W2 and d_b2 are added up from 0
@@ -215,55 +215,55 @@ cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N
         grad[j] = 0
     # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
     # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
-    loss_t2 = 0
+    loss_sum1 = 0
     for n_start in range(0, N, 8):
         n_count = N - n_start if N - n_start < 8 else 8
         for n_in in range(n_count):
             n = n_start + n_in
             # examples/xor.gw:9   h = tanh(x @ W1 + b1)
             for j in range(8):
-                h_t1 = 0
+                h_matmul1 = 0
                 for k in range(2):
-                    h_t1 += x[2*n + k]*W1[8*k + j]
-                h[8*n_in + j] = tanh(h_t1 + b1[j])
+                    h_matmul1 += x[2*n + k]*W1[8*k + j]
+                h[8*n_in + j] = tanh(h_matmul1 + b1[j])
             # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
-            p_t2[n_in] = b2[0]
+            p_add1[n_in] = b2[0]
         for n_in in range(n_count):
             n = n_start + n_in
-            p_t2[n_in] += short_dot(h + 8*n_in, W2, 8)
+            p_add1[n_in] += short_dot(h + 8*n_in, W2, 8)
         for n_in in range(n_count):
             n = n_start + n_in
-            p = sigmoid_shared(p_t2[n_in])
+            p = sigmoid_shared(p_add1[n_in])
             # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
             # examples/xor.gw:10   output p = sigmoid(h @ W2 + b2)
-            #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2
-            loss_t2_block[n_in] = softplus(-absolute(p_t2[n_in])) + (maximum(p_t2[n_in], 0) - y[n]*p_t2[n_in])
+            #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_add1) - y * p_add1
+            loss_sum1_block[n_in] = softplus(-absolute(p_add1[n_in])) + (maximum(p_add1[n_in], 0) - y[n]*p_add1[n_in])
             # examples/xor.gw:11   backward of  minimize mean(binary_cross_entropy(p, y))
             # examples/xor.gw:10                output p = sigmoid(h @ W2 + b2)
-            #     d loss_t1 / d p_t2 = sigmoid(p_t2) - y
-            #     d loss / d loss_t2 = 1 / N
-            #     sigmoid(p_t2) is there already: p, and this is (p - y) / N
-            d_p_t2[n_in] = (p - y[n])/N
+            #     d loss_bce1 / d p_add1 = sigmoid(p_add1) - y
+            #     d loss / d loss_sum1 = 1 / N
+            #     sigmoid(p_add1) is there already: p, and this is (p - y) / N
+            d_p_add1[n_in] = (p - y[n])/N
             # examples/xor.gw:10   backward of  output p = sigmoid(h @ W2 + b2)
-            d_b2_block[n_in] = d_p_t2[n_in]
+            d_b2_block[n_in] = d_p_add1[n_in]
         for n_in in range(n_count):
-            loss_t2 += loss_t2_block[n_in]
+            loss_sum1 += loss_sum1_block[n_in]
             d_b2[0] += d_b2_block[n_in]
         for j in range(8):
             for n_in in range(n_count):
                 n = n_start + n_in
-                d_h = d_p_t2[n_in]*W2[j]
+                d_h = d_p_add1[n_in]*W2[j]
                 # examples/xor.gw:9   backward of  h = tanh(x @ W1 + b1)
-                #     d h / d h_t2 = 1 - h**2
-                d_h_t2 = d_h*(1 - h[8*n_in + j]*h[8*n_in + j])
-                d_b1[j] += d_h_t2
+                #     d h / d h_add1 = 1 - h**2
+                d_h_add1 = d_h*(1 - h[8*n_in + j]*h[8*n_in + j])
+                d_b1[j] += d_h_add1
                 # examples/xor.gw:10   backward of  output p = sigmoid(h @ W2 + b2)
-                d_W2[j] += d_p_t2[n_in]*h[8*n_in + j]
+                d_W2[j] += d_p_add1[n_in]*h[8*n_in + j]
                 # examples/xor.gw:9   backward of  h = tanh(x @ W1 + b1)
                 for k in range(2):
-                    d_W1[8*k + j] += d_h_t2*x[2*n + k]
+                    d_W1[8*k + j] += d_h_add1*x[2*n + k]
     # examples/xor.gw:11   minimize mean(binary_cross_entropy(p, y))
-    loss[0] = loss_t2/N
+    loss[0] = loss_sum1/N
 
 
 # What follows is the same for every model but for its tables: from Python to the kernels above.

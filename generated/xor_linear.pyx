@@ -43,14 +43,14 @@ ctypedef double real
 cdef void _predict_part1(read x, read w, read b, write p, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
                          double *sums) noexcept nogil:
     # the rounds of a loop of predict from first up to last
-    cdef real p_t1
+    cdef real p_matmul1
     cdef Py_ssize_t n, j
     # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
     for n in range(first, last):
-        p_t1 = 0
+        p_matmul1 = 0
         for j in range(2):
-            p_t1 += x[2*n + j]*w[j]
-        p[n] = sigmoid(p_t1 + b[0])
+            p_matmul1 += x[2*n + j]*w[j]
+        p[n] = sigmoid(p_matmul1 + b[0])
 
 
 cdef void _call_predict_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
@@ -75,22 +75,22 @@ cdef void predict(read x, read theta, write p, Py_ssize_t N) noexcept nogil:
 cdef void _forward_part1(read x, read y, read w, read b, write p, write p_kept, Py_ssize_t N, Py_ssize_t first,
                          Py_ssize_t last, double *sums) noexcept nogil:
     # the rounds of a loop of forward from first up to last
-    cdef real p_t2
-    cdef double loss_t2
+    cdef real p_add1
+    cdef double loss_sum1
     cdef Py_ssize_t n, j
-    loss_t2 = 0
+    loss_sum1 = 0
     for n in range(first, last):
         # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
-        p_t2 = b[0]
+        p_add1 = b[0]
         for j in range(2):
-            p_t2 += x[2*n + j]*w[j]
-        p[n] = sigmoid_shared(p_t2)
+            p_add1 += x[2*n + j]*w[j]
+        p[n] = sigmoid_shared(p_add1)
         # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
         # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
-        #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2
-        loss_t2 += softplus(-absolute(p_t2)) + (maximum(p_t2, 0) - y[n]*p_t2)
+        #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_add1) - y * p_add1
+        loss_sum1 += softplus(-absolute(p_add1)) + (maximum(p_add1, 0) - y[n]*p_add1)
         p_kept[n] = p[n]  # kept for the backward pass
-    sums[0] = loss_t2
+    sums[0] = loss_sum1
 
 
 cdef void _call_forward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
@@ -102,13 +102,13 @@ cdef void forward(read x, read y, read theta, write p, write loss, write kept, P
     # the outputs, and what the backward pass keeps
     cdef read w = theta, b = theta + 2
     cdef write p_kept = kept
-    cdef double loss_t2
+    cdef double loss_sum1
     cdef double _sums1[1]
     cdef Py_ssize_t _sizes[1]
     cdef void *_given1[6]
     # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
     # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
-    loss_t2 = 0
+    loss_sum1 = 0
     _given1[0] = <void *>x
     _given1[1] = <void *>y
     _given1[2] = <void *>w
@@ -117,16 +117,16 @@ cdef void forward(read x, read y, read theta, write p, write loss, write kept, P
     _given1[5] = <void *>p_kept
     _sizes[0] = N
     share(_call_forward_part1, _given1, _sizes, N, 49, 1, _sums1, 1, 0)
-    loss_t2 += _sums1[0]
+    loss_sum1 += _sums1[0]
     # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
-    loss[0] = loss_t2/N
+    loss[0] = loss_sum1/N
 
 
 cdef void backward(read x, read y, write grad, read kept, Py_ssize_t N) noexcept nogil:
     # the adjoints, from what the forward pass kept
     cdef write d_w = grad, d_b = grad + 2
     cdef read p = kept
-    cdef real d_p_t2
+    cdef real d_p_add1
     cdef Py_ssize_t j, n
     # d_w and d_b are added up from 0
     for j in range(3):
@@ -134,22 +134,22 @@ cdef void backward(read x, read y, write grad, read kept, Py_ssize_t N) noexcept
     for n in range(N):
         # examples/xor_linear.gw:8   backward of  minimize mean(binary_cross_entropy(p, y))
         # examples/xor_linear.gw:7                output p = sigmoid(x @ w + b)
-        #     d loss_t1 / d p_t2 = sigmoid(p_t2) - y
-        #     d loss / d loss_t2 = 1 / N
-        #     sigmoid(p_t2) is there already: p, and this is (p - y) / N
-        d_p_t2 = (p[n] - y[n])/N
+        #     d loss_bce1 / d p_add1 = sigmoid(p_add1) - y
+        #     d loss / d loss_sum1 = 1 / N
+        #     sigmoid(p_add1) is there already: p, and this is (p - y) / N
+        d_p_add1 = (p[n] - y[n])/N
         # examples/xor_linear.gw:7   backward of  output p = sigmoid(x @ w + b)
-        d_b[0] += d_p_t2
+        d_b[0] += d_p_add1
         for j in range(2):
-            d_w[j] += d_p_t2*x[2*n + j]
+            d_w[j] += d_p_add1*x[2*n + j]
 
 
 cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N) noexcept nogil:
     # the loss and its gradient in one go
     cdef read w = theta, b = theta + 2
     cdef write d_w = grad, d_b = grad + 2
-    cdef real p_t2, p, d_p_t2
-    cdef double loss_t2
+    cdef real p_add1, p, d_p_add1
+    cdef double loss_sum1
     cdef Py_ssize_t j, n
     few(N, 1)
     # d_w and d_b are added up from 0
@@ -157,29 +157,29 @@ cdef void train(read x, read y, read theta, write loss, write grad, Py_ssize_t N
         grad[j] = 0
     # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
     # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
-    loss_t2 = 0
+    loss_sum1 = 0
     for n in range(N):
         # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
-        p_t2 = b[0]
+        p_add1 = b[0]
         for j in range(2):
-            p_t2 += x[2*n + j]*w[j]
-        p = sigmoid_shared(p_t2)
+            p_add1 += x[2*n + j]*w[j]
+        p = sigmoid_shared(p_add1)
         # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
         # examples/xor_linear.gw:7   output p = sigmoid(x @ w + b)
-        #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_t2) - y * p_t2
-        loss_t2 += softplus(-absolute(p_t2)) + (maximum(p_t2, 0) - y[n]*p_t2)
+        #     -(y * log(p) + (1 - y) * log(1 - p)) is softplus(p_add1) - y * p_add1
+        loss_sum1 += softplus(-absolute(p_add1)) + (maximum(p_add1, 0) - y[n]*p_add1)
         # examples/xor_linear.gw:8   backward of  minimize mean(binary_cross_entropy(p, y))
         # examples/xor_linear.gw:7                output p = sigmoid(x @ w + b)
-        #     d loss_t1 / d p_t2 = sigmoid(p_t2) - y
-        #     d loss / d loss_t2 = 1 / N
-        #     sigmoid(p_t2) is there already: p, and this is (p - y) / N
-        d_p_t2 = (p - y[n])/N
+        #     d loss_bce1 / d p_add1 = sigmoid(p_add1) - y
+        #     d loss / d loss_sum1 = 1 / N
+        #     sigmoid(p_add1) is there already: p, and this is (p - y) / N
+        d_p_add1 = (p - y[n])/N
         # examples/xor_linear.gw:7   backward of  output p = sigmoid(x @ w + b)
-        d_b[0] += d_p_t2
+        d_b[0] += d_p_add1
         for j in range(2):
-            d_w[j] += d_p_t2*x[2*n + j]
+            d_w[j] += d_p_add1*x[2*n + j]
     # examples/xor_linear.gw:8   minimize mean(binary_cross_entropy(p, y))
-    loss[0] = loss_t2/N
+    loss[0] = loss_sum1/N
 
 
 # What follows is the same for every model but for its tables: from Python to the kernels above.

@@ -19,6 +19,7 @@ from gradwright.compiler.graph.shapes import shape_of
 from gradwright.compiler.language import syntax
 from gradwright.compiler.language.source import Source, Span
 from gradwright.compiler.library import definitions, functions
+from gradwright.compiler.ops.words import is_temporary
 from scipy import special
 from support.models import build, elaborated, errors, values, warnings
 
@@ -175,22 +176,48 @@ def test_reshape_between_all_shapes_of_24_elements() -> None:
 
 
 def test_names_are_the_users() -> None:
-    assert names("input x\nh_t1 = 2 * x\nh = (x + h_t1) * 3\nh = h * h\nh_2 = x * 5\noutput h, h_2\nminimize (x + 1)**2") == [
-        "h_t1", "h_t2", "h", "h_3", "h_2", "loss_t1", "loss"]  # fmt: skip
+    assert names("input x\nh_add1 = 2 * x\nh = (x + h_add1) * 3\nh = h * h\nh_2 = x * 5\noutput h, h_2\nminimize (x + 1)**2") == [
+        "h_add1", "h_add2", "h", "h_3", "h_2", "loss_add1", "loss"]  # fmt: skip
+
+
+def test_what_has_no_name_is_called_after_what_makes_it() -> None:
+    text = """\
+size N
+input x[N, 4], y[N, 2]
+param W[4, 2]
+param b[2]
+def wide(a) = a - mean(a)
+def bent(a) = a / (1 + a)
+z = log2(bent(wide(relu(x @ W + b))) ** 2) * 3
+minimize mean(binary_cross_entropy(softmax(z), y))
+"""
+    assert names(text) == [
+        "z_matmul1", "z_add1", "z_relu1", "z_sum1", "z_mean1", "z_sub1", "z_t1", "z_pow1", "z_log2_1", "z",
+        "loss_lse1", "loss_sub1", "loss_softmax1", "loss_bce1", "loss_sum1", "loss"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [("h_add1", True), ("h_log2_1", True), ("d_h_matmul1", True), ("d_W_part2", True), ("c_2_mul1", True), ("h_add1_2", True),
+     ("h_t1", True), ("h", False), ("h_2", False), ("W1", False), ("x_in1", False), ("add1", False), ("c_start", False),
+     ("h_add1_max", False)],
+)  # fmt: skip
+def test_such_names_are_told_from_the_users(name: str, made: bool) -> None:
+    assert is_temporary(name) is made
 
 
 def test_names_are_unique_whatever_the_user_writes() -> None:
     text = (
-        "input loss_t1\n"
-        "a, b = split(stack(loss_t1, 1), 2)\n"
+        "input loss_sum1\n"
+        "a, b = split(stack(loss_sum1, 1), 2)\n"
         "output c = a + b\n"
-        "c_t1 = c\n"
-        "c = c * 2 + c_t1\n"
+        "c_mul1 = c\n"
+        "c = c * 2 + c_mul1\n"
         "output d = c\n"
         "minimize sum(a * b) * 2"
     )
     found = names(text)
-    assert len(set(found)) == len(found) and "loss_t1" not in found
+    assert len(set(found)) == len(found) and "loss_sum1" not in found and "c_2_mul1" in found
 
 
 def test_an_elementwise_function_is_one_equation() -> None:
@@ -220,7 +247,7 @@ def test_xor_is_the_graph_that_it_should_be() -> None:
     model = build(path.read_text(encoding="utf-8"), name="examples/xor.gw")
     assert model.name == "xor" and model.source == "examples/xor.gw" and model.free == ("N",) and model.fixed == (("H", 8),)
     assert [e.out.name for e in model.graph.eqns if isinstance(e, Eqn)] == [
-        "h_t1", "h_t2", "h", "p_t1", "p_t2", "p", "loss_t1", "loss_t2", "loss"]  # fmt: skip
+        "h_matmul1", "h_add1", "h", "p_matmul1", "p_add1", "p", "loss_bce1", "loss_sum1", "loss"]  # fmt: skip
     assert model.graph.outputs == ("p", "loss") and model.loss == "loss"
     assert [v.name for v in model.graph.inputs] == ["x", "y", "W1", "b1", "W2", "b2"]
     assert model.params[0].init == Init("glorot_uniform") and model.params[1].init == Init("values", (Fraction(0),))

@@ -78,7 +78,7 @@ def test_it_is_told() -> None:
     how = "by Winograd's minimal filtering, 4 multiplications for 9"
     assert "by Winograd's minimal filtering, 9 multiplications for 25\n" in (
         driver.compile_model(text("kernel=5, pad=2"), stop_after="cython").text)
-    assert f"y_t3 (144*N x 32 x 216) in predict, forward: {how}\n" in head
+    assert f"y_sum1 (144*N x 32 x 216) in predict, forward: {how}\n" in head
     assert f"y (144*N x 32 x 216) in train: {how}, conv.b added in registers and relu taken there\n" in head
 
 

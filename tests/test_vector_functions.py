@@ -41,7 +41,7 @@ def test_a_cheap_choice_does_not_let_its_reads_wait() -> None:
     model = "dtype float32\nsize N\ninput x[N]\noutput f = where(x > 0, log(x), x)\n"
     code = text(model)
     assert "choose(t1 == 0, <real>0, t1/x[n])" in code
-    assert "f[n] = (log(x[n]) if f_t1[n] != 0 else x[n])" in code
+    assert "f[n] = (log(x[n]) if f_gt1[n] != 0 else x[n])" in code
 
 
 def test_what_a_row_has_once_is_read_before_the_loop_along_it() -> None:
@@ -170,7 +170,7 @@ SLOPES = "size N\ninput x[N], y[N]\noutput f = sum(sigmoid(x)) + sum(y*(1 - y))\
 
 def test_the_slope_of_a_sigmoid_is_rounded_once() -> None:
     """Of what is known to be a sigmoid's value: elsewhere y may be infinite, and y - y*y a NaN."""
-    assert {*re.findall(r"= .*sigmoid_slope\((\w+)", text(SLOPES))} == {"f_t1"}
+    assert {*re.findall(r"= .*sigmoid_slope\((\w+)", text(SLOPES))} == {"f_sigmoid1"}
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(size=100) * 9, [0.0, 40.0, 800.0, -800.0, np.inf, -np.inf, np.nan]])
     ours, theirs = (load(SLOPES, backend=b, name="slopes").Model() for b in ("cython", "numpy"))

@@ -124,7 +124,7 @@ class Loop:
         return name
 
     def settle(self, results: list[tuple[str, Val]], start: int, base: str) -> None:
-        """Name what a statement made: its results as the user does, the rest ``name_t1``, ``name_t2``..."""
+        """Name what a statement made: its results as the user does, the rest after what made it, as ``name_add1``."""
         for wanted, val in results:
             if not val.name and self.holds(val):
                 val.name = self.name(wanted)

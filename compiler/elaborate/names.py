@@ -30,7 +30,7 @@ class Names:
         return f"{name}_{k}"
 
     def settle(self, name: str, results: list[tuple[str, Val]], start: int) -> None:
-        """Name what the statement made: its results as the user does, the rest ``name_t1``, ``name_t2``..."""
+        """Name what the statement made: its results as the user does, the rest after what made it, as ``name_add1``."""
         base = ""
         for wanted, val in results:
             if not val.name:

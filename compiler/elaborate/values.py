@@ -15,6 +15,7 @@ from ..graph.shapes import Dim, Shape
 from ..graph.shapes import show as show_shape
 from ..language.source import Span
 from ..ops.declare import Operand, Step
+from ..ops.words import temporary, word
 
 if TYPE_CHECKING:
     from .scope import LayerRule
@@ -222,16 +223,22 @@ def made(draft: Draft | ScanDraft | ConstDraft) -> tuple[Val, ...]:
 
 
 def name_steps(drafts: Iterable[Draft | ScanDraft | ConstDraft], base: str, taken: set[str], words: Container[str]) -> None:
-    """Name what a statement made and the user did not name: ``base_t1``, ``base_t2``..., which are taken then. ``words``: other
-    names that they must not have."""
-    k = 1
-    for val in (v for draft in drafts for v in made(draft)):
-        if val.name:
-            continue
-        while f"{base}_t{k}" in taken or f"{base}_t{k}" in words:
-            k += 1
-        val.name = f"{base}_t{k}"
-        taken.add(val.name)
+    """Name what a statement made and the user did not name after what made it: ``base_matmul1``, ``base_add1``, ``base_add2``...,
+    which are taken then. ``words``: other names that they must not have."""
+    count: dict[str, int] = {}
+    for draft in drafts:
+        op = draft.step.op if isinstance(draft, Draft) else "scan" if isinstance(draft, ScanDraft) else "constant"
+        for val in made(draft):
+            if val.name:
+                continue
+            kind = word(op, val.function)
+            while True:
+                k = count[kind] = count.get(kind, 0) + 1
+                name = temporary(base, kind, k)
+                if name not in taken and name not in words:
+                    break
+            val.name = name
+            taken.add(name)
 
 
 @dataclass(eq=False, slots=True)

@@ -10,7 +10,8 @@ from ..graph import expr as E
 from ..graph.ir import Access, Axis, Eqn, Graph, Ix, Scan, Value, at
 from ..graph.rewrite import canonical, prune, substitute_access
 from ..graph.shapes import Shape
-from .names import is_sealed, is_temporary, rename, rename_reads
+from ..ops.words import is_temporary
+from .names import is_sealed, rename, rename_reads
 
 
 def key(eqn: Eqn) -> Hashable:
@@ -41,6 +42,9 @@ def run(graph: Graph) -> Graph:
         if is_sealed(eqn.out.name):  # what is only equal to it does not depend on it
             eqns.append(eqn)
             continue
+        if eqn.out.name not in outputs and is_temporary(eqn.out.name) and _copies(eqn, values):
+            same[eqn.out.name] = eqn.args[0].value  # a reader follows what was derived, not who hands it on
+            continue
         group = seen.setdefault(key(eqn), {})
         name, shape = eqn.out.name, eqn.out.shape
         if group and shape not in group and _works(eqn):
@@ -65,6 +69,15 @@ def run(graph: Graph) -> Graph:
         elif name in outputs:
             eqns.append(_view(eqn, views[first][1]) if first in views else eqn)
     return graph.with_eqns(tuple(rename_reads(eqn, shown) for eqn in eqns) if shown else tuple(eqns))
+
+
+def _copies(eqn: Eqn, values: Mapping[str, Value]) -> bool:
+    """Is it another name for a value that an equation before it made?"""
+    if eqn.reduce or eqn.body is not E.arg(0) or len(eqn.args) != 1 or eqn.drop or eqn.plain_out is None:
+        return False
+    access, source = eqn.args[0], values.get(eqn.args[0].value)
+    return source is not None and (source.shape, source.kind) == (eqn.out.shape, eqn.out.kind) and access.index == eqn.out_index \
+        and access.fill is None  # fmt: skip
 
 
 def _given_once(scan: Scan) -> Scan:

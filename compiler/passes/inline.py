@@ -14,7 +14,7 @@ from ..graph.ir import Access, Eqn, Graph, Ix, Scan
 from ..graph.patterns import read_once, special
 from ..graph.rewrite import normalise, substitute_access
 from ..graph.shapes import Shape
-from .names import is_temporary
+from ..ops.words import is_temporary
 from .products import is_product
 
 MAX_DEPTH = 24  # deeper expressions stay apart: a reader loses the thread there, and so does a C compiler

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 from ..graph.ir import Access, Atom, Eqn, Gather, Graph, Ix, Quot, Scan
-
-_TEMPORARY = re.compile(r"_(t|part)\d+(_\d+)?$")
 
 
 def sealed(name: str) -> str:
@@ -18,11 +15,6 @@ def sealed(name: str) -> str:
 
 def is_sealed(name: str) -> bool:
     return name.endswith(", sealed")
-
-
-def is_temporary(name: str) -> bool:
-    """A value that the user did not name: ``h_t1``, ``d_h_t2``, ``d_h_part1``."""
-    return _TEMPORARY.search(name) is not None
 
 
 def rename_reads(eqn: Eqn | Scan, names: Mapping[str, str]) -> Eqn | Scan:

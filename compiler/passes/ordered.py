@@ -13,7 +13,7 @@ from ..graph.bounds import inside
 from ..graph.expr import Expr
 from ..graph.ir import Access, Eqn, Graph, Scan, Value, at, fixed
 from ..graph.rewrite import Namer, substitute_access, substitute_ix
-from .names import is_temporary
+from ..ops.words import is_temporary
 
 MOST = 16  # places of a window that are looked at
 

@@ -21,7 +21,7 @@ from ..graph.patterns import ranking
 from ..graph.rewrite import substitute_access
 from ..graph.shapes import Dim
 from ..language.source import Span
-from .names import is_temporary
+from ..ops.words import is_temporary
 
 DEEP = 40  # formulas deeper than this are not read through other indices than their own
 

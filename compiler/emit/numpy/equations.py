@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ...graph.ir import Eqn
-from ...passes.names import is_temporary
+from ...ops.words import is_temporary
 from .bodies import Bodies
 from .code import Code, expand_axes, names_tuple, subscript
 from .reductions import value as reduced_value
