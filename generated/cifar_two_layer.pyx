@@ -8,6 +8,12 @@ Sizes        N is free, D = 3072, H = 100, C = 10
 Inputs       x[N, 3072] y[N]
 Parameters   W1[3072, 100] b1[100] W2[100, 10] b2[10]: 308310 float32, in this order in theta
 Kept         h_add1[N, 100] h[N, 100] loss_lse1_exp[N, 10] loss_lse1_sum[N] for the backward pass
+Unnamed      h_add1     = x @ W1 + b1
+             loss_mean1 = mean(softmax_cross_entropy(scores, y))
+             loss_pow1  = W1**2
+             loss_sum2  = sum(W1**2)
+             loss_pow2  = W2**2
+             loss_sum3  = sum(W2**2)
 Operations   the forward graph as written: 616622*N + 616404
              predict 616710*N; bytes moved 12728*N + 1233240
              forward 616658*N + 616404, 11*N + 308200 of them transcendental; bytes moved 13180*N + 1233248

@@ -8,6 +8,12 @@ Sizes        N is free, D = 64, H = 64, C = 10
 Inputs       x[N, 64] y[N]
 Parameters   W1[64, 64] b1[64] W2[64, 10] b2[10]: 4810 float64, in this order in theta
 Kept         h[N, 64] loss_lse1_exp[N, 10] loss_lse1_sum[N] for the backward pass
+Unnamed      h_add1     = x @ W1 + b1
+             loss_mean1 = mean(softmax_cross_entropy(scores, y))
+             loss_pow1  = W1**2
+             loss_sum2  = sum(W1**2)
+             loss_pow2  = W2**2
+             loss_sum3  = sum(W2**2)
 Operations   the forward graph as written: 9686*N + 9476
              predict 9674*N; bytes moved 1104*N + 38480
              forward 9722*N + 9476, 11*N + 4736 of them transcendental; bytes moved 1200*N + 38496

@@ -7,6 +7,10 @@ Made by gradwright 0.1.0 from examples/expression.gw (sha256 371cccfc63a8ed9d); 
 Sizes        N is free
 Inputs       x[N]
 Kept         f_sigmoid1[N] f_tanh1[N] f_exp1[N] for the backward pass
+Unnamed      f_sigmoid1 = sigmoid(x)
+             f_tanh1    = tanh(x)
+             f_mul2     = -x * x
+             f_exp1     = exp(-x * x)
 Operations   the forward graph as written: 8*N
              forward 8*N, 3*N of them transcendental; bytes moved 32*N + 8
              backward 11*N, N of them transcendental; bytes moved 40*N + 8

@@ -8,6 +8,8 @@ Sizes        N is free
 Inputs       x[N, 1, 8, 8] y[N]
 Parameters   first.W[8, 1, 3, 3] first.b[8] second.W[16, 8, 3, 3] second.b[16] head.W[64, 10] head.b[10]: 1898 float32, in this order in theta
 Kept         x_pad[N, 1, 10, 10] scores_conv2d1[N, 8, 8, 8] scores_max_pool2d1_t1_t1[N, 4, 2, 4, 8] scores_max_pool2d1_pad[N, 6, 6, 8] scores_conv2d2[N, 4, 4, 16] scores_max_pool2d2_t1_t1[N, 2, 2, 2, 16] scores_max_pool2d2[N, 2, 2, 16] loss_lse1_exp[N, 10] loss_lse1_sum[N] for the backward pass
+Unnamed      scores_conv2d1     = x |> conv2d(8, kernel=3, pad=1) as first
+             scores_max_pool2d1 = x |> conv2d(8, kernel=3, pad=1) as first |> relu |> max_pool2d(2)
 Operations   the forward graph as written: 96534*N + 1
              predict 49098*N; bytes moved 5176*N + 12200
              forward 49146*N + 1, 11*N of them transcendental; bytes moved 6764*N + 12204

@@ -8,6 +8,9 @@ Sizes        N is free, D = 64, C = 10
 Inputs       x[N, 64] y[N]
 Parameters   W[64, 10] b[10]: 650 float64, in this order in theta
 Kept         p[N, 10] for the backward pass
+Unnamed      loss_mean1 = mean(softmax_cross_entropy(scores, y))
+             loss_pow1  = W**2
+             loss_sum2  = sum(W**2)
 Operations   the forward graph as written: 1342*N + 1283
              predict 1355*N, 10*N of them transcendental; bytes moved 680*N + 5200
              forward 1359*N + 1283, 11*N + 640 of them transcendental; bytes moved 768*N + 5216

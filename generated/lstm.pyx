@@ -8,6 +8,13 @@ Sizes        N, T are free, D = 16, H = 32
 Inputs       x[N, T, 16] target[N, 32]
 Parameters   W[48, 128] b[128]: 6272 float64, in this order in theta
 Kept         h_start[N, 32] x_by_t[T, N, 16] h_before[T, N, 32] c_before[T, N, 32] c_sigmoid1_steps[T, N, 32] c_sigmoid2_steps[T, N, 32] c_tanh1_steps[T, N, 32] h_sigmoid1_steps[T, N, 32] h_tanh1_steps[T, N, 32] loss_sub1[N, 32] for the backward pass
+Unnamed      c_sigmoid1 = sigmoid(f)
+             c_sigmoid2 = sigmoid(i)
+             c_tanh1    = tanh(g)
+             h_sigmoid1 = sigmoid(o)
+             h_tanh1    = tanh(c)
+             loss_sub1  = h - target
+             loss_pow1  = (h - target)**2
 Operations   the forward graph as written: 96*N + 1
              predict 12832*N*T, 160*N*T of them transcendental; bytes moved 1536*N*T + 2048*N + 50176
              forward 12832*N*T + 96*N + 1, 160*N*T + 32*N of them transcendental; bytes moved 3328*N*T + 2560*N + 50184

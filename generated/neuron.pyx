@@ -7,6 +7,7 @@ Made by gradwright 0.1.0 from examples/neuron.gw (sha256 a322d2662f46b68c); edit
 Inputs       x[2]
 Parameters   w[3]: 3 float64, in this order in theta
 Kept         f for the backward pass
+Unnamed      f_add2 = w[0]*x[0] + w[1]*x[1] + w[2]
 Operations   the forward graph as written: 8
              forward 5, 1 of them transcendental; bytes moved 56
              backward 12; bytes moved 96

@@ -8,6 +8,10 @@ Sizes        N is free, D = 64, C = 10
 Inputs       x[N, 64] y[N]
 Parameters   W[64, 10]: 640 float64, in this order in theta
 Kept         loss_add1[N, 10] loss_one_hot1[N, 10] for the backward pass
+Unnamed      loss_hinge1 = hinge(scores, y)
+             loss_mean1  = mean(hinge(scores, y))
+             loss_pow1   = W**2
+             loss_sum2   = sum(W**2)
 Operations   the forward graph as written: 1341*N + 1283
              predict 1280*N; bytes moved 592*N + 5120
              forward 1341*N + 1283, 640 of them transcendental; bytes moved 760*N + 5136

@@ -8,6 +8,9 @@ Sizes        N is free
 Inputs       x[N, 2] y[N, 1]
 Parameters   w[2, 1] b[1]: 3 float64, in this order in theta
 Kept         p[N, 1] for the backward pass
+Unnamed      p_matmul1 = x @ w
+             p_add1    = x @ w + b
+             loss_bce1 = binary_cross_entropy(p, y)
 Operations   the forward graph as written: 15*N + 1
              predict 6*N, N of them transcendental; bytes moved 24*N + 24
              forward 13*N + 1, 2*N of them transcendental; bytes moved 40*N + 32

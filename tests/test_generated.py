@@ -137,3 +137,33 @@ def test_the_same_bytes_whatever_the_hash_seed() -> None:
         done = subprocess.run([sys.executable, "-c", program, *models], capture_output=True, text=True, check=True, cwd=ROOT,
                               env={**os.environ, "PYTHONHASHSEED": seed})  # fmt: skip
         assert dict(line.split() for line in done.stdout.splitlines()) == committed, f"PYTHONHASHSEED={seed}"
+
+
+def test_the_header_says_what_the_model_does_not_name() -> None:
+    """In the user's own words, where a line or a comment has such a name; what a function does inside has none."""
+    text = """\
+size N
+input x[N, 4], y[N, 2]
+param W[4, 2]
+param b[2]
+z = tanh((x @ W  # the product
+          + b) / 2)
+minimize mean((z - y)**2) + 0.1 * sum(softplus(W @ transpose(W)))
+"""
+    made = driver.compile_model(text, stop_after="cython").text
+    header = made.split('"""')[1]
+    told = [" ".join(line.split()) for line in header[header.index("Unnamed") : header.index("Operations")].splitlines()]
+    assert told == [
+        "Unnamed z_matmul1 = x @ W",
+        "z_add1 = x @ W + b",
+        "z_div1 = (x @ W + b) / 2",
+        "loss_sub1 = z - y",
+        "loss_pow1 = (z - y)**2",
+        "loss_mean1 = mean((z - y)**2)",
+        "loss_transpose1 = transpose(W)",
+        "loss_matmul1 = W @ transpose(W)",
+        "loss_softplus1 = softplus(W @ transpose(W))",
+        "loss_sum2 = sum(softplus(W @ transpose(W)))",
+    ]
+    for line in told:  # and each of them is somewhere in the code
+        assert re.search(rf"\b(d_)?{line.removeprefix('Unnamed ').split()[0]}\b", made.split('"""', 2)[2])

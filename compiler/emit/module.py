@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
-from ..graph.ir import Const, Eqn, Graph, Model, Origin
+from ..graph.ir import Const, Eqn, Graph, Model, Origin, Scan
 from ..graph.shapes import Dim, size
-from ..language.source import Source
+from ..language.source import Source, Span
 from ..loops.buffers import lower_all
 from ..loops.ir import Nest
+from ..ops.words import is_temporary
 from ..passes.kernels import Plan
 from . import profiled
 from .checked import EXTERN, CheckedWriter, Looks, look_at, tail
@@ -24,6 +26,8 @@ from .updates import is_shared, spell_function, write_update
 
 DIRECTIVES = ("language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=False, "
               "annotation_typing=False, embedsignature=False")  # fmt: skip
+_WORD: Final = re.compile(r"[^\W\d]\w*")
+_READABLE: Final = 90  # letters of a piece of the model that the header repeats
 
 
 def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, digest: str, command: str,
@@ -68,7 +72,7 @@ def emit_module(plan: Plan, sources: Mapping[str, Source], *, version: str, dige
         if profile:
             bodies.extend(profiled.timed_update(update, model, sources, parts))
     whole = Lines()
-    for line in _header(plan, nests, digest, command, version):
+    for line in _header(plan, nests, digest, command, version, unnamed(model.graph, bodies.text, sources)):
         whole.add(line)
     for line in declarations({c.value.name: c for c in plan.whole.consts}, single, used):
         whole.add(line)
@@ -104,7 +108,37 @@ def source_map(name: str, lines: Lines) -> str:
 # ---------------------------------------------------------------- header
 
 
-def _header(plan: Plan, nests: Sequence[Nest], digest: str, command: str, version: str) -> list[str]:
+def unnamed(graph: Graph, text: Iterable[str], sources: Mapping[str, Source]) -> dict[str, str]:
+    """What the model says where ``text`` has a name that it does not, as ``{"h_add1": "x @ W1 + b1"}``."""
+    said = {name: span for span, name in _says(graph, {}).items() if is_temporary(name)}
+    words = {word for line in text for word in _WORD.findall(line)}
+    pieces = {name: _piece(span, sources) for name, span in said.items() if name in words or f"d_{name}" in words}
+    return {name: piece for name, piece in pieces.items() if 0 < len(piece) <= _READABLE}
+
+
+def _says(graph: Graph, names: dict[Span, str]) -> dict[Span, str]:
+    """For each piece of the model the last value that is made of it: what it is worth."""
+    for eqn in graph.eqns:
+        if isinstance(eqn, Scan):
+            _says(eqn.body, names)
+        elif len(eqn.origin.spans) == 1:
+            names[eqn.origin.spans[0]] = eqn.out.name
+    return names
+
+
+def _piece(span: Span, sources: Mapping[str, Source]) -> str:
+    """The user's own text, on one line."""
+    source = sources.get(span.file)
+    if source is None or not 0 < span.line <= span.end_line <= len(source.lines):
+        return ""
+    lines = [source.line(n) for n in range(span.line, span.end_line + 1)]
+    lines[-1] = lines[-1][: span.end_column - 1]
+    lines[0] = lines[0][span.column - 1 :]
+    text = " ".join(" ".join(line.partition("#")[0] for line in lines).split())
+    return text[1:-1] if text[:1] == "(" and text.find(")") == len(text) - 1 and text.count("(") == 1 else text
+
+
+def _header(plan: Plan, nests: Sequence[Nest], digest: str, command: str, version: str, unnamed: Mapping[str, str]) -> list[str]:
     model = plan.model
     dtype = model.dtype
     lines = [f"# cython: {DIRECTIVES}"]
@@ -136,6 +170,9 @@ def _header(plan: Plan, nests: Sequence[Nest], digest: str, command: str, versio
         if nest.kernel.name == "backward":
             kept = [shape_text(s.value) for s in nest.storage if s.slot == "kept"]
             lines.append(f"Kept         {' '.join(kept) or 'nothing'} for the backward pass")
+    width = max(map(len, unnamed), default=0)
+    for k, (name, piece) in enumerate(unnamed.items()):
+        lines.append(f"{'' if k else 'Unnamed':<13}{name:<{width}} = {_safe(piece)}")
     before = _graph_operations(model.graph)
     lines.append(f"Operations   the forward graph as written: {before}")
     for nest in nests:

@@ -8,6 +8,11 @@ Sizes        N is free, H = 8
 Inputs       x[N, 2] y[N, 1]
 Parameters   W1[2, 8] b1[8] W2[8, 1] b2[1]: 33 float64, in this order in theta
 Kept         h[N, 8] p[N, 1] for the backward pass
+Unnamed      h_matmul1 = x @ W1
+             h_add1    = x @ W1 + b1
+             p_matmul1 = h @ W2
+             p_add1    = h @ W2 + b2
+             loss_bce1 = binary_cross_entropy(p, y)
 Operations   the forward graph as written: 75*N + 1
              predict 66*N, 9*N of them transcendental; bytes moved 24*N + 264
              forward 73*N + 1, 10*N of them transcendental; bytes moved 104*N + 272
