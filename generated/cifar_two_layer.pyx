@@ -16,10 +16,10 @@ Unnamed      h_add1     = x @ W1 + b1
              loss_sum3  = sum(W2**2)
 Operations   the forward graph as written: 616622*N + 616404
              predict 616710*N; bytes moved 12728*N + 1233240
-             forward 616658*N + 616404, 11*N + 308200 of them transcendental; bytes moved 13180*N + 1233248
+             forward 616658*N + 616404, 11*N of them transcendental; bytes moved 13180*N + 1233248
              backward 619033*N + 616400; bytes moved 13980*N + 2466044
-             train 1235691*N + 1232804, 11*N + 308200 of them transcendental; bytes moved 13976*N + 2466488
-             step 1235691*N + 616844, 11*N + 308200 of them transcendental; bytes moved 13976*N + 2466496
+             train 1235691*N + 1232804, 11*N of them transcendental; bytes moved 13976*N + 2466488
+             step 1235691*N + 616844, 11*N of them transcendental; bytes moved 13976*N + 2466496
 Products     h (N x 100 x 3072) in predict: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2, b1 added in registers and relu taken there
              scores (N x 10 x 100) in predict, forward, train, step: tiles of 8 x (1) vectors with AVX-512, 4 x (2) vectors with AVX2, b2 added in registers
              h_add1 (N x 100 x 3072) in forward, train, step: tiles of 8 x (2*3+1/2) vectors with AVX-512, 4 x (3*3+2*2) vectors with AVX2, b1 added in registers

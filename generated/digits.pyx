@@ -16,10 +16,10 @@ Unnamed      h_add1     = x @ W1 + b1
              loss_sum3  = sum(W2**2)
 Operations   the forward graph as written: 9686*N + 9476
              predict 9674*N; bytes moved 1104*N + 38480
-             forward 9722*N + 9476, 11*N + 4736 of them transcendental; bytes moved 1200*N + 38496
+             forward 9722*N + 9476, 11*N of them transcendental; bytes moved 1200*N + 38496
              backward 11041*N + 9472; bytes moved 2224*N + 76376
-             train 20763*N + 18948, 11*N + 4736 of them transcendental; bytes moved 2216*N + 76976
-             step 20763*N + 9772, 11*N + 4736 of them transcendental; bytes moved 2216*N + 76992
+             train 20763*N + 18948, 11*N of them transcendental; bytes moved 2216*N + 76976
+             step 20763*N + 9772, 11*N of them transcendental; bytes moved 2216*N + 76992
 Products     h (N x 64 x 64) in predict, forward, train, step: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2, b1 added in registers and relu taken there
              scores (N x 10 x 64) in predict, forward, train, step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, b2 added in registers
              d_h (N x 64 x 10) in backward, train, step: tiles of 8 x (2*3+2) vectors with AVX-512, 4 x (4*3+2*2) vectors with AVX2; of few rows, its transpose

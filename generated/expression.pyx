@@ -13,8 +13,8 @@ Unnamed      f_sigmoid1 = sigmoid(x)
              f_exp1     = exp(-x * x)
 Operations   the forward graph as written: 8*N
              forward 8*N, 3*N of them transcendental; bytes moved 32*N + 8
-             backward 11*N, N of them transcendental; bytes moved 40*N + 8
-             value_and_grad 19*N, 4*N of them transcendental; bytes moved 16*N + 16
+             backward 11*N; bytes moved 40*N + 8
+             value_and_grad 19*N, 3*N of them transcendental; bytes moved 16*N + 16
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
@@ -37,6 +37,14 @@ cdef extern from "gradwright/share.h" nogil:
     void share "gw_share"(part_t part, void **given, const Py_ssize_t *sizes,
           Py_ssize_t rounds, Py_ssize_t work, Py_ssize_t block, double *sums, Py_ssize_t count,
           size_t room) noexcept
+cdef extern from "gradwright/stream.h" nogil:
+    # results that are larger than the caches go past them, in whole lines
+    ctypedef struct beside_t "gw_beside_f64":
+        double at[1]
+    bint past_caches "gw_past_caches"(double bytes) noexcept
+    Py_ssize_t to_line "gw_to_line_f64"(const double *) noexcept
+    void stream "gw_stream_f64"(double *to, const double *source, Py_ssize_t count) noexcept
+    void settle "gw_settle"() noexcept
 
 ctypedef double real
 
@@ -89,15 +97,34 @@ cdef void forward(read x, write f, write kept, Py_ssize_t N) noexcept nogil:
 cdef void _backward_part1(read x, read upstream_f, write d_x, read f_sigmoid1, read f_tanh1, read f_exp1, Py_ssize_t N,
                           Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
     # the rounds of a loop of backward from first up to last
-    cdef Py_ssize_t n
+    cdef write d_x_to
+    cdef beside_t beside
+    cdef bint far
+    cdef Py_ssize_t n, n_start, n_count, lead, step_, n_in
     # examples/expression.gw:4   backward of  output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
     #     x is used 3 times: its adjoints add
     #     d f_mul2 / d x = -(2 * x)
     #     d f_exp1 / d f_mul2 = f_exp1
     #     d f_tanh1 / d x = 1 - f_tanh1**2
     #     d f_sigmoid1 / d x = f_sigmoid1 * (1 - f_sigmoid1)
-    for n in range(first, last):
-        d_x[n] = upstream_f[0]*(f_sigmoid1[n]*(1 - f_tanh1[n]*f_tanh1[n]) - f_exp1[n]*(2*x[n]) + f_tanh1[n]*(f_sigmoid1[n]*(1 - f_sigmoid1[n])))
+    lead = to_line(d_x + first)
+    far = past_caches(8*N)
+    step_ = 256 if far else 512
+    n_start = first
+    while n_start < last:
+        n_count = last - n_start if last - n_start < step_ else step_
+        if far and 0 < lead < n_count:  # up to where a line of the cache begins
+            n_count = lead
+        lead = 0
+        d_x_to = &beside.at[0] if far else d_x + n_start
+        for n_in in range(n_count):
+            n = n_start + n_in
+            d_x_to[n_in] = upstream_f[0]*(f_sigmoid1[n]*(1 - f_tanh1[n]*f_tanh1[n]) - f_exp1[n]*(2*x[n]) + f_tanh1[n]*(f_sigmoid1[n]*(1 - f_sigmoid1[n])))
+        if far:
+            stream(d_x + n_start, d_x_to, n_count)
+        n_start += n_count
+    if far:
+        settle()
 
 
 cdef void _call_backward_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
@@ -123,7 +150,7 @@ cdef void backward(read x, read upstream_f, write d_x, read kept, Py_ssize_t N) 
     _given1[4] = <void *>f_tanh1
     _given1[5] = <void *>f_exp1
     _sizes[0] = N
-    share(_call_backward_part1, _given1, _sizes, N, 29, 1, NULL, 0, 0)
+    share(_call_backward_part1, _given1, _sizes, N, 17, 512, NULL, 0, 0)
 
 
 cdef void _value_and_grad_part1(read x, read upstream_f, write d_x, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last,
@@ -171,7 +198,7 @@ cdef void value_and_grad(read x, read upstream_f, write f, write d_x, Py_ssize_t
     _given1[1] = <void *>upstream_f
     _given1[2] = <void *>d_x
     _sizes[0] = N
-    share(_call_value_and_grad_part1, _given1, _sizes, N, 82, 2048, _sums1, 1, 0)
+    share(_call_value_and_grad_part1, _given1, _sizes, N, 70, 2048, _sums1, 1, 0)
     f_total += _sums1[0]
     f[0] = f_total
 

@@ -13,10 +13,10 @@ Unnamed      loss_mean1 = mean(softmax_cross_entropy(scores, y))
              loss_sum2  = sum(W**2)
 Operations   the forward graph as written: 1342*N + 1283
              predict 1355*N, 10*N of them transcendental; bytes moved 680*N + 5200
-             forward 1359*N + 1283, 11*N + 640 of them transcendental; bytes moved 768*N + 5216
+             forward 1359*N + 1283, 11*N of them transcendental; bytes moved 768*N + 5216
              backward 1303*N + 1280; bytes moved 680*N + 10328
-             train 2651*N + 2563, 11*N + 640 of them transcendental; bytes moved 680*N + 10416
-             step 2651*N + 1323, 11*N + 640 of them transcendental; bytes moved 680*N + 10432
+             train 2651*N + 2563, 11*N of them transcendental; bytes moved 680*N + 10416
+             step 2651*N + 1323, 11*N of them transcendental; bytes moved 680*N + 10432
 Products     scores (N x 10 x 64) in predict, forward, train, step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, b added in registers
              d_W (64 x 10 x N) in backward, train: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, added in registers
              W_next (64 x 10 x N) in step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, scaled and added in registers

@@ -17,9 +17,9 @@ Unnamed      c_sigmoid1 = sigmoid(f)
              loss_pow1  = (h - target)**2
 Operations   the forward graph as written: 96*N + 1
              predict 12832*N*T, 160*N*T of them transcendental; bytes moved 1536*N*T + 2048*N + 50176
-             forward 12832*N*T + 96*N + 1, 160*N*T + 32*N of them transcendental; bytes moved 3328*N*T + 2560*N + 50184
-             backward 21312*N*T + 64*N, 64*N*T of them transcendental; bytes moved 2944*N*T + 1280*N + 181248
-             train 34144*N*T + 160*N + 1, 224*N*T + 32*N of them transcendental; bytes moved 4096*N*T + 3072*N + 182280
+             forward 12832*N*T + 96*N + 1, 160*N*T of them transcendental; bytes moved 3328*N*T + 2560*N + 50184
+             backward 21312*N*T + 64*N; bytes moved 2944*N*T + 1280*N + 181248
+             train 34144*N*T + 160*N + 1, 160*N*T of them transcendental; bytes moved 4096*N*T + 3072*N + 182280
 Products     i_matmul1_part1 (N*T x 128 x 16) in predict, forward, train: tiles of 8 x (4*3+2*2) vectors with AVX-512, 4 x (10*3+2) vectors with AVX2
              i_matmul1_part2 (N x 128 x 32) in predict, forward, train: tiles of 8 x (4*3+2*2) vectors with AVX-512, 4 x (10*3+2) vectors with AVX2
              d_h_2 (N x 32 x 128) in backward, train: tiles of 8 x (2*2) vectors with AVX-512, 4 x (2*3+2) vectors with AVX2

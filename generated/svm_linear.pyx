@@ -14,10 +14,10 @@ Unnamed      loss_hinge1 = hinge(scores, y)
              loss_sum2   = sum(W**2)
 Operations   the forward graph as written: 1341*N + 1283
              predict 1280*N; bytes moved 592*N + 5120
-             forward 1341*N + 1283, 640 of them transcendental; bytes moved 760*N + 5136
+             forward 1341*N + 1283; bytes moved 760*N + 5136
              backward 1371*N + 1280; bytes moved 760*N + 10248
-             train 2712*N + 2563, 640 of them transcendental; bytes moved 680*N + 10256
-             step 2712*N + 1283, 640 of them transcendental; bytes moved 680*N + 10272
+             train 2712*N + 2563; bytes moved 680*N + 10256
+             step 2712*N + 1283; bytes moved 680*N + 10272
 Products     scores (N x 10 x 64) in predict, forward, train, step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2
              d_W (64 x 10 x N) in backward, train: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, added in registers
              W_next (64 x 10 x N) in step: tiles of 8 x (1+1/2) vectors with AVX-512, 4 x (3) vectors with AVX2, scaled and added in registers

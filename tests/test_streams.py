@@ -52,6 +52,13 @@ def test_only_where_little_is_computed(tmp_path: Path) -> None:
     assert "stream(d_x " in part(heavy, "backward")
 
 
+@pytest.mark.parametrize(("formula", "light"), [("x**2 + 1", True), ("1 / x**3", True), ("x**(3/2)", True), ("x**9", False)])
+def test_a_power_of_few_products_is_little(formula: str, light: bool, tmp_path: Path) -> None:
+    code = text(f"size N\ninput x[N]\noutput f = {formula}\n", tmp_path)
+    assert ("stream(f " in code) is light
+    assert ("of them transcendental" not in code) is light
+
+
 def test_what_is_summed_stays_near(tmp_path: Path) -> None:
     """Its blocks are those of a loop without streams: the bits do not depend on where the results lie."""
     light = part(text(LIGHT.format(dtype="float64"), tmp_path), "value_and_grad")

@@ -8,16 +8,21 @@ from ..graph import expr as E
 from ..graph.shapes import Dim, size
 from ..loops import filters
 from ..loops.ir import ArgBest, Assign, Loop, Nest, Node, Product, Rank
+from ..passes.costs import few_products
 
-TRANSCENDENTAL = frozenset(
+_TRANSCENDENTAL = frozenset(
     ("exp log log1p expm1 sin cos tan tanh sinh cosh asin acos atan atan2 erf sigmoid softplus pow "
      "lgamma digamma polygamma").split()
 )
 
 
+def transcendental(node: E.Expr) -> bool:
+    return node.op in _TRANSCENDENTAL and not few_products(node)
+
+
 def cost(body: E.Expr) -> tuple[int, int]:
     nodes = [n for n in E.walk(body) if n.args]
-    return len(nodes), sum(1 for n in nodes if n.op in TRANSCENDENTAL)
+    return len(nodes), sum(map(transcendental, nodes))
 
 
 def multiplied(node: Product) -> Dim:

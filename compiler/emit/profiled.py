@@ -15,7 +15,7 @@ from ..graph.shapes import Dim, size
 from ..loops.ir import ArgBest, Assign, Leave, Loop, Nest, Node, Product, Rank, Storage, Zero
 from ..loops.nodes import walk
 from ..loops.shares import Share
-from .costs import TRANSCENDENTAL, cost, operations
+from .costs import cost, operations, transcendental
 from .cython import KernelWriter
 from .lines import Lines, is_backward, pieces_of
 from .places import Sources
@@ -280,7 +280,7 @@ def timed_update(update: Update, model: Model, sources: Sources, parts: list[Par
         if (node.op == "sym" and str(node.value) in elements) or any(a in varying for a in node.args):
             varying[node] = None
     each = [node for node in varying if node.args]
-    count, heavy = trained * len(each), trained * sum(node.op in TRANSCENDENTAL for node in each)
+    count, heavy = trained * len(each), trained * sum(map(transcendental, each))
     one = (8 if model.dtype == "float64" else 4, (dim_spec(trained),), dim_spec(trained))
     touched = ((*one, 2), (*one, 1), *((*one, 2) for _ in update.states))
     name, lines = spell_function(update.name), _lines_of(update.origins, sources)

@@ -10,7 +10,7 @@ from ..graph.ir import Access, Origin
 from ..graph.shapes import Dim
 from ..loops.buffers import used
 from ..loops.ir import Assign, Loop
-from ..loops.shares import LIGHT
+from ..loops.shares import light
 from .lines import dim_text
 from .places import Places
 
@@ -27,7 +27,7 @@ class Streams(Places):
         nodes = [n for n in node.body if isinstance(n, Assign)]
         if len(nodes) < len(node.body) or node.strip or node.of or node.reverse or not self.parallel:
             return []
-        if any(inner.args and inner.op not in LIGHT for n in nodes for inner in E.walk(n.body)):
+        if any(inner.args and not light(inner) for n in nodes for inner in E.walk(n.body)):
             return []
         summed = {a.value for n in nodes if n.target in node.sums for a in n.args}  # where it lies: near by
         elsewhere = set(used([n for n in self.nest.body if n is not node]))

@@ -13,6 +13,7 @@ from ..graph.ir import Access, Axis, Eqn, Graph, Ix, Scan, Value, at
 from ..graph.patterns import special, written_all, written_box
 from ..graph.rewrite import prune, rename_axes, substitute_access, substitute_ix
 from ..graph.shapes import Dim
+from ..passes.costs import few_products
 from ..passes.descent import scatters, split
 from ..passes.products import arrange, classify
 from ..passes.unroll import windows
@@ -407,13 +408,7 @@ def gate(item: Item) -> bool:
 
 
 def takes_gate(body: Expr) -> bool:
-    return any(node.op in _GATES and not _written_as_products(node) for node in E.walk(body))
-
-
-def _written_as_products(node: Expr) -> bool:
-    """A power that is written with products and a root."""
-    exponent = node.args[1].number if node.op == "pow" else None
-    return exponent is not None and exponent.denominator <= 2 and abs(exponent) <= 4
+    return any(node.op in _GATES and not few_products(node) for node in E.walk(body))
 
 
 def _scalar(body: Expr, eqn: Eqn) -> bool:

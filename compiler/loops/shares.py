@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from ..graph import expr as E
 from ..graph.ir import Ix
 from ..graph.shapes import Dim, size
+from ..passes.costs import few_products
 from .buffers import used
 from .ir import ArgBest, Assign, Loop, Nest, Node, Product, Storage
 
-LIGHT = frozenset((*E.LEAVES, *E.ARITHMETIC, *E.COMPARISONS, *E.LOGIC, *E.CHOICES, "abs", "sign", "square", "floor")) - {"pow"}
+_LIGHT = frozenset((*E.LEAVES, *E.ARITHMETIC, *E.COMPARISONS, *E.LOGIC, *E.CHOICES, "abs", "sign", "square", "floor")) - {"pow"}
 HEAVY = 12  # additions that an elementary function is worth
 LEAST = 1 << 20  # additions from which on a team gains anything: 20 to 100 us of one core
 LONG = 1 << 14  # additions of a long round: only such pay beside matrix products, which have their own threads, and for arrays
@@ -25,6 +26,11 @@ FEWEST = 16  # rounds of a loop whose number is known
 SUMS = 16  # scalars that one loop may sum into
 ROOM = 1024  # elements of arrays that one loop may add to
 OWN = 1 << 18  # elements of arrays that live in one round
+
+
+def light(node: E.Expr) -> bool:
+    """Does it take no longer than a few additions?"""
+    return node.op in _LIGHT or few_products(node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +133,7 @@ def _work(body: Sequence[Node]) -> Dim:
             total = total + _work(node.body) * node.times
         elif isinstance(node, Assign | ArgBest):
             inner = [n for n in E.walk(node.body) if n.args]
-            total = total + (1 + len(inner) + len(node.args) + HEAVY * sum(n.op not in LIGHT for n in inner))
+            total = total + (1 + len(inner) + len(node.args) + HEAVY * sum(not light(n) for n in inner))
     return total
 
 

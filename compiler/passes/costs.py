@@ -33,12 +33,16 @@ def weight(body: Expr) -> int:
     return sum(0 if n.op in _FREE else 1 if n.op in _CHEAP else _DEAR.get(n.op, _FUNCTION) for n in E.walk(body))
 
 
+def few_products(node: Expr) -> bool:
+    """A power that is written with products and a root."""
+    exponent = node.args[1].number if node.op == "pow" else None
+    return exponent is not None and exponent.denominator <= 2 and abs(exponent) <= 4
+
+
 def function(node: Expr) -> bool:
     """Whether this takes so long that it is better written down and read again: no arithmetic, nor a power that is a few products
     or a root."""
-    if node.op == "pow" and (exponent := node.args[1].number) is not None:
-        return abs(exponent) > 4 or exponent.denominator > 2
-    return node.op not in _FREE and node.op not in _CHEAP and node.op not in ("div", "sqrt")
+    return not few_products(node) and node.op not in _FREE and node.op not in _CHEAP and node.op not in ("div", "sqrt")
 
 
 def multiplies(eqn: Eqn) -> bool:

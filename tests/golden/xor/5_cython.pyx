@@ -16,8 +16,8 @@ Unnamed      h_matmul1 = x @ W1
 Operations   the forward graph as written: 75*N + 1
              predict 66*N, 9*N of them transcendental; bytes moved 24*N + 264
              forward 73*N + 1, 10*N of them transcendental; bytes moved 104*N + 272
-             backward 91*N, 8*N of them transcendental; bytes moved 160*N + 328
-             train 164*N + 1, 18*N of them transcendental; bytes moved 24*N + 536
+             backward 91*N; bytes moved 160*N + 328
+             train 164*N + 1, 10*N of them transcendental; bytes moved 24*N + 536
 """
 
 cdef extern from "gradwright/scalar.h" nogil:
