@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from pygments.lexer import RegexLexer, bygroups, include, words
 from pygments.token import Comment, Keyword, Name, Number, Operator, Punctuation, String, Whitespace
 
-from .language.lexer import INNER, LATER, STATEMENTS
+from .language.lexer import INNER, STATEMENTS
 
 __all__ = ["GradwrightLexer"]
 
@@ -42,7 +42,7 @@ class GradwrightLexer(RegexLexer):  # type: ignore[misc]  # Pygments has no type
             (rf"{_START}(use){_GAP}{_NAME}", bygroups(Whitespace, Keyword.Namespace, Whitespace, Name.Namespace)),
             (words(_DECLARING, prefix=_START, suffix=rf"\b{_NO_NAME}(?:{_GAP}{_NAME})?"),
              bygroups(Whitespace, Keyword.Declaration, Whitespace, Name.Variable), "declared"),
-            (words(tuple(word for word in (*STATEMENTS, *INNER, *LATER) if word not in (*_DECLARING, *_DEFINING)),
+            (words(tuple(word for word in (*STATEMENTS, *INNER) if word not in (*_DECLARING, *_DEFINING)),
                    prefix=_START, suffix=rf"\b{_NO_NAME}"), bygroups(Whitespace, Keyword)),
             (r"\n|\ufeff|[ \t\f\r]+", Whitespace),
             include("comments"),
@@ -106,7 +106,8 @@ class GradwrightLexer(RegexLexer):  # type: ignore[misc]  # Pygments has no type
             # between values: a name is never followed by another one
             (rf"(with){_GAP}(?!(?:and|or)\b){_NAME}(?![ \t\f]*:)", bygroups(Keyword, Whitespace, Name.Function)),
             (rf"(as){_GAP}(?!(?:and|or)\b){_NAME}", bygroups(Keyword, Whitespace, Name.Label)),
-            (r"(?:for|of|with|wrt)(?=[ \t\f]+(?!(?:and|or)\b)[^\W\d])", Keyword),
+            (r"(?<=hessian )diagonal\b(?=[ \t\f]+(?!wrt\b)[^\W\d])", Keyword),
+            (r"(?:for|of|with|wrt|each)(?=[ \t\f]+(?!(?:and|or)\b)[^\W\d])", Keyword),
             (r"(?:if|in|until)(?=[ \t\f]+(?!(?:and|or)\b)(?:[\w(\[]|-\S))", Keyword),
             (r"(?<=\])([ \t\f]*)(pad)\b", bygroups(Whitespace, Keyword)),
             (r"(?<=\] )(pad)\b", Keyword),

@@ -71,7 +71,8 @@ class _Plan:
         self.results: list[Any] = []                # (slot, shape, dtype)
         self.layouts: dict[tuple[int, ...], Any] = {}
         inputs = {spec["name"]: spec for spec in engine.spec["inputs"]}
-        outputs = {spec["name"]: spec for spec in engine.spec["outputs"]}
+        derived = [spec for spec in engine.spec.get("derived", ()) if spec["call"] == self.name]
+        outputs = {spec["name"]: spec for spec in derived or engine.spec["outputs"]}
         targets = {target["name"]: target for target in engine.spec["targets"]}
         fixed = ["theta", "frozen", "hyper", *engine.lasting, "kept", "work"]
         for slot in kernel["slots"]:
@@ -80,6 +81,7 @@ class _Plan:
             if kind == "up":
                 self.ups.append((name, targets[name]["shape"]))
             elif kind == "out":
+                name = rest
                 self.results.append((slot, outputs[name]["shape"], INT if outputs[name].get("kind") == "int" else engine.real))
             elif kind == "grad":
                 self.results.append((slot, (engine.count,), engine.real))
@@ -126,6 +128,10 @@ class _Plan:
         return shapes
 
 
+# Kernels that need only the inputs that they read.
+_SOME = ("predict", "predict_training", "jacobian", "hessian", "hessian_diagonal")
+
+
 class Engine:
     """What all models of one module share: its spec, its kernels, and how calls are checked and laid out."""
 
@@ -158,8 +164,8 @@ class Engine:
         kernels = {kernel["name"]: (number, kernel) for number, kernel in enumerate(spec["kernels"])}
         self.full = _Needs(spec["inputs"], self.sizes)
         self.plans = {name: _Plan(self, number, kernel, self.full)
-                      for name, (number, kernel) in kernels.items() if not name.startswith("predict")}
-        for name in ("predict", "predict_training") if "predict" in kernels else ():
+                      for name, (number, kernel) in kernels.items() if name not in _SOME}
+        for name in _SOME:
             if name in kernels:
                 number, kernel = kernels[name]
                 needs = _Needs([s for s in spec["inputs"] if f"in:{s['name']}" in kernel["slots"]], self.sizes)
@@ -238,6 +244,15 @@ class Engine:
         """The kernel of a prediction with these keywords."""
         flag = given.get("training", False) if "training" in self.words else False
         return self.lively if isinstance(flag, (bool, np.bool_)) and flag else self.predict
+
+    def declared(self, call: str) -> _Plan:
+        """The kernel of derivatives that the model declares."""
+        plan = self.plans.get(call)
+        if plan is None:
+            words = call.replace("_", " ")
+            example = "`hessian f wrt x`" if call == "hessian" else f"`{words} {'r wrt b' if call == 'jacobian' else 'f wrt x'}`"
+            raise _error("StateError", f"{self.name} declares no {words}: write {example} in the model")
+        return plan
 
     def lasts(self, given: dict[str, Any], state: Any, random: Any, pure: bool = False) -> Any:
         """(keywords, vectors): what a call finds of the states and the generator, with its own seed=, counter= (and state=)."""

@@ -268,8 +268,25 @@ class Model:
         engine = self.engine
         if unnamed:
             raise engine.by_name("predict")
+        return self._evaluated(engine.prediction(inputs) if engine.training else engine.predict, inputs)
+
+    def jacobian(self, /, **inputs: Any) -> Outputs:
+        """What `jacobian r wrt b` declares, as `model.jacobian(...).b`, or `.r.b` where there are several `r`: the derivative of
+        each element of r for each of b, the axes of r first. From only the inputs that it needs. `out`: arrays to fill, by
+        name."""
+        return self._evaluated(self.engine.declared("jacobian"), inputs)
+
+    def hessian(self, /, **inputs: Any) -> Outputs:
+        """What `hessian f wrt x` declares, as `model.hessian(...).x`, or `.f.x`: all second derivatives."""
+        return self._evaluated(self.engine.declared("hessian"), inputs)
+
+    def hessian_diagonal(self, /, **inputs: Any) -> Outputs:
+        """What `hessian diagonal f wrt x` declares: the second derivatives for one element each, in the shape of x."""
+        return self._evaluated(self.engine.declared("hessian_diagonal"), inputs)
+
+    def _evaluated(self, plan: Any, inputs: dict[str, Any]) -> Outputs:
+        engine = self.engine
         out = inputs.pop("out") if "out" in inputs and "out" in engine.words else None
-        plan = engine.prediction(inputs) if engine.training else engine.predict
         inputs, lasting = engine.lasts(inputs, self._state, self._random) if engine.lasting else (inputs, ())
         arrays, sizes, hyper = engine.take(plan.needs, plan, inputs, self._hyper_vector)
         with self._lock:
@@ -383,8 +400,10 @@ def install(module: dict[str, Any]) -> None:
     def predict(params: Any, /, **inputs: Any) -> Outputs:
         """The outputs without the loss, for these parameters: a pure function of its arguments. `out`: arrays to fill, by
         name."""
+        return evaluated(engine.prediction(inputs) if engine.training else engine.predict, params, inputs)
+
+    def evaluated(plan: Any, params: Any, inputs: dict[str, Any]) -> Outputs:
         out = inputs.pop("out") if "out" in inputs and "out" in engine.words else None
-        plan = engine.prediction(inputs) if engine.training else engine.predict
         inputs, lasting = engine.lasts(inputs, *engine.of_model(params), pure=True) if engine.lasting else (inputs, ())
         arrays, sizes, hyper = engine.take(plan.needs, plan, inputs, engine.defaults)
         with _Borrowed(engine.pool) as spaces:
@@ -410,8 +429,21 @@ def install(module: dict[str, Any]) -> None:
         """The gradients for these parameters: a pure function of its arguments. `out`: arrays to fill, by name."""
         return both(params, upstream, inputs, True)[1]
 
+    def jacobian(params: Any, /, **inputs: Any) -> Outputs:
+        """The Jacobians that the model declares, for these parameters: a pure function of its arguments."""
+        return evaluated(engine.declared("jacobian"), params, inputs)
+
+    def hessian(params: Any, /, **inputs: Any) -> Outputs:
+        """The Hessians that the model declares, for these parameters: a pure function of its arguments."""
+        return evaluated(engine.declared("hessian"), params, inputs)
+
+    def hessian_diagonal(params: Any, /, **inputs: Any) -> Outputs:
+        """The diagonals of Hessians that the model declares, for these parameters: a pure function of its arguments."""
+        return evaluated(engine.declared("hessian_diagonal"), params, inputs)
+
     name = module.get("__name__", engine.name)
-    for function in (forward, predict, value_and_grad, gradient):
+    declared = [f for f in (jacobian, hessian, hessian_diagonal) if f.__name__ in engine.plans]
+    for function in (forward, predict, value_and_grad, gradient, *declared):
         function.__module__ = name
         function.__qualname__ = function.__name__
         module[function.__name__] = function

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gradwright.compiler.language.lexer import INNER, LATER, STATEMENTS, Line
+from gradwright.compiler.language.lexer import INNER, STATEMENTS, Line
 from gradwright.compiler.language.parser import parse_lines
 from gradwright.compiler.language.source import Source
 from support.everywhere import models
@@ -25,14 +25,13 @@ from pygments.token import Comment, Error, Keyword, Name, Number, Operator, Punc
 ROOT = Path(__file__).resolve().parent.parent
 EDITORS = ROOT / "docs" / "editors"
 GRAMMAR: dict[str, Any] = json.loads((EDITORS / "gradwright.tmLanguage.json").read_text(encoding="utf-8"))
-WORDS = (*STATEMENTS, *INNER, *LATER, "pad", "until", "with", "wrt", "of", "frozen", "if", "as", "in", "recompute")
+WORDS = (*STATEMENTS, *INNER, "pad", "until", "with", "wrt", "of", "frozen", "if", "as", "in", "recompute", "each", "diagonal")
 # Names that are words of the language, and words that are not names.
 NAMES = "".join(
     f"input {word}[3]\ny = {word} * 2\nz = {word}[1] + f({word}, {word}={word})\n{word} = 3\n{word}, b = split(x, 2, axis=0)\n"
     f"{word}[i] = x[i]\nq = f(1,\n  {word} + 1)\nr = {word} |> {word} |> {word}(2)\n"
     f"s = not {word} and {word}\noutput {word}\nminimize -{word}\n"
     for word in WORDS
-    if word not in LATER
 )
 
 
@@ -205,6 +204,11 @@ SNIPPETS: dict[str, list[tuple[Any, str]]] = {
         (Punctuation, ":"),
     ],
     "jacobian r wrt b": [(Keyword, "jacobian"), (Name, "r"), (Keyword, "wrt"), (Name, "b")],
+    "jacobian r wrt p each n": [
+        (Keyword, "jacobian"), (Name, "r"), (Keyword, "wrt"), (Name, "p"), (Keyword, "each"), (Name, "n"),
+    ],
+    "hessian diagonal f wrt x": [(Keyword, "hessian"), (Keyword, "diagonal"), (Name, "f"), (Keyword, "wrt"), (Name, "x")],
+    "hessian diagonal wrt x": [(Keyword, "hessian"), (Name, "diagonal"), (Keyword, "wrt"), (Name, "x")],
     "y = a ? b": [(Name, "y"), (Operator, "="), (Name, "a"), (Error, "?"), (Name, "b")],
 }  # fmt: skip
 
@@ -231,7 +235,7 @@ def test_the_grammar_has_the_words_of_the_lexer() -> None:
     found: list[str] = []
     for text in (rules["definition"]["begin"], rules["declaration"]["begin"], rules["statement"]["match"]):
         found += re.search(r"\((\w+(?:\|\w+)*)\)", text)[1].split("|")  # type: ignore[index]
-    assert sorted(found) == sorted({*STATEMENTS, *INNER, *LATER})
+    assert sorted(found) == sorted({*STATEMENTS, *INNER})
 
 
 def test_the_expressions_of_the_grammar_are_plain() -> None:

@@ -34,6 +34,7 @@ from gradwright.compiler.language.syntax import (
     HyperItem,
     IndexDecl,
     InputDecl,
+    JacobianDecl,
     Keyword,
     Minimize,
     Module,
@@ -170,6 +171,11 @@ def test_minimize_and_gradient() -> None:
     assert one("minimize (a) with adam").optimizer == call("adam")
     assert one("minimize a |> mean with adam(lr=1)").optimizer == call("adam", lr=num("1"))
     assert one("gradient f wrt x, W") == GradientDecl(name("f"), (name("x"), name("W")), span=NOWHERE)
+    assert one("jacobian r wrt b, c") == JacobianDecl("jacobian", name("r"), (name("b"), name("c")), span=NOWHERE)
+    assert one("jacobian r wrt p each n") == JacobianDecl("jacobian", name("r"), (name("p"),), name("n"), span=NOWHERE)
+    assert one("hessian f wrt x") == JacobianDecl("hessian", name("f"), (name("x"),), span=NOWHERE)
+    assert one("hessian diagonal f wrt x") == JacobianDecl("hessian_diagonal", name("f"), (name("x"),), span=NOWHERE)
+    assert one("hessian diagonal wrt x") == JacobianDecl("hessian", name("diagonal"), (name("x"),), span=NOWHERE)
 
 
 def test_functions() -> None:
@@ -511,8 +517,9 @@ def test_the_repositorys_models(path: Path) -> None:
         ("y = x^2", "E109", 1, "^", "`^`"), ("x += 1", "E109", 1, "+=", "`+=`"), ("y = a && b", "E109", 1, "&&", "`&&`"),
         ("y = !a", "E109", 1, "!", "`!`"), ("y = ~a", "E109", 1, "~", "`~`"), ("y = x.dot(w)", "E113", 1, ".dot", ".dot"),
         ("y = np.exp(x)", "E113", 1, ".exp", ".exp"), ("y = x.shape[0]", "E113", 1, ".shape", ".shape"), ('"""doc"""', "E108", 1, '"""', "docstring"),
-        # later versions of the language
-        ("jacobian r wrt b", "E110", 1, "jacobian", ""), ("hessian diagonal f wrt x", "E110", 1, "hessian", ""),
+        # derivatives
+        ("jacobian r", "E105", 1, "", "`wrt`"), ("jacobian r + 1 wrt b", "E101", 1, "+", "`wrt`"), ("hessian diagonal", "E105", 1, "", "`wrt`"),
+        ("hessian f wrt x each n", "E106", 1, "each", "comma"), ("jacobian r wrt b[0]", "E101", 1, "[", "`each`"),
         # loops, layers and index notation
         ("for i in range(3):\n    x = y y", "E106", 2, "y y", "operator"), ("for i range(3):\n    x = y", "E101", 1, "range", "`in`"),
         ("for i in range(3):\n    emit x", "E117", 2, "emit", "the body of a loop"), ("for i in range(3)", "E105", 1, "", "`:`"),

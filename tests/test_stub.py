@@ -30,6 +30,10 @@ output at = argmax(q, axis=1)
 gradient f wrt keys, self
 gradient q wrt keys
 output q
+z = sum(f)
+jacobian q wrt keys, self
+jacobian f wrt self each N
+hessian diagonal z wrt keys
 '''
 
 USE = """\
@@ -99,6 +103,9 @@ def test_names_that_are_no_attributes_are_documented() -> None:
     assert attributes["Hypers"] == ["rate"]
     assert attributes["Outputs"] == ["f", "σ", "at", "q"]
     assert attributes["Gradients"] == ["f", "q"]
+    assert attributes["Jacobians"] == ["q", "f"] and attributes["Jacobians2"] == ["self"] and attributes["Diagonals"] == ["keys"]
+    calls = [n.name for n in (*classes["Model"].body, *tree.body) if isinstance(n, ast.FunctionDef)]
+    assert [calls.count(name) for name in ("jacobian", "hessian", "hessian_diagonal")] == [2, 0, 2]
     model = classes["Model"]
     forward = next(n for n in model.body if isinstance(n, ast.FunctionDef) and n.name == "forward")
     assert [a.arg for a in forward.args.kwonlyargs] == ["self", "params", "upstream", "t", "N", "S", "rate", "out"]

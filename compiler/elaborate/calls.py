@@ -18,6 +18,8 @@ from .expressions import SPECIAL
 from .scope import Env, Function, Lifter, Site
 from .values import POISON, Elem, Literal, Poison, Scalar, Val, Value, operand
 
+# Functions of later versions of the language.
+LATER: Final = ("jvp", "inv", "solve", "det")
 NUMPY_NAMES: Final = {
     "arcsin": "asin",
     "arccos": "acos",
@@ -129,6 +131,8 @@ class Caller(BodyReader):
             *SPECIAL,
             *self.library_names(),
         ]
+        if name in LATER:
+            return self.report(env, "E110", f"`{name}` is not part of the language yet", node.func.span)
         meant = NUMPY_NAMES.get(name) or suggest(name, known)
         help = f"did you mean {meant}?" if meant else None
         if name in self.library_layers():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
-from ..graph.ir import Const, Graph, Model, Output, Real, Target, Update
+from ..graph.ir import Const, Derived, Graph, Model, Output, Real, Target, Update
 from ..language import syntax
 from ..language.diagnostics import Diagnostic, suggest
 from ..language.source import Span
@@ -14,8 +14,8 @@ from .bindings import bind_indexed, bind_scan, bind_values
 from .bodies import bound_names
 from .context import Context
 from .declarations import Declarations
-from .expressions import SPECIAL
 from .files import Reader
+from .jacobians import Declared, find_derived
 from .layers import library_layers
 from .lints import lint
 from .results import Results
@@ -41,6 +41,7 @@ class Elaborator:
         self.context.ev.declare = self.declared.layer_param
         self.real: Real | None = None
         self.gradients: list[Gradient] = []
+        self.jacobians: list[Declared] = []
 
     # ------------------------------------------------------------ the whole
 
@@ -57,6 +58,7 @@ class Elaborator:
         self.keeper.complete()
         updates = all_updates(context)
         targets = find_targets(context, self.declared, results, self.gradients)
+        derived = find_derived(context, self.declared, results, self.jacobians)
         results.check()
         failed = context.bag.has_errors or bool(self.module.broken)
         if not results.outputs and results.loss_span is None and not failed:
@@ -65,7 +67,7 @@ class Elaborator:
             failed = True
         if failed:
             return None, context.bag.diagnostics
-        model = self.model(targets, updates)
+        model = self.model(targets, derived, updates)
         lint(context, self.declared, results)
         return model, context.bag.diagnostics
 
@@ -121,6 +123,8 @@ class Elaborator:
                 self.results.minimize(node)
             case syntax.GradientDecl():
                 self.gradients.append((node, self.context.entry_at(node.of)))
+            case syntax.JacobianDecl():
+                self.jacobians.append((node, self.context.entry_at(node.of)))
             case syntax.For():
                 self.unrolled(node)
             case syntax.State():
@@ -179,13 +183,12 @@ class Elaborator:
     def later(self, node: syntax.Statement | syntax.BodyStatement) -> None:
         word = self.context.ev.text(node.span).split()[0]
         span = Span(node.span.file, node.span.line, node.span.column, node.span.line, node.span.column + len(word))
-        help = f"write it as an expression: output d = {word}(u, x)" if word in SPECIAL else None
-        self.context.report("E110", f"`{word}` is not part of the language yet", span, help=help)
+        self.context.report("E110", f"`{word}` is not part of the language yet", span)
         self.context.missing.add("*")
 
     # ------------------------------------------------------------ the model
 
-    def model(self, targets: tuple[Target, ...], updates: tuple[Update, ...]) -> Model:
+    def model(self, targets: tuple[Target, ...], derived: tuple[Derived, ...], updates: tuple[Update, ...]) -> Model:
         declared, results, keeper = self.declared, self.results, self.keeper
         source = self.module.source.name
         name = PurePosixPath(source.replace("\\", "/")).stem
@@ -214,6 +217,7 @@ class Elaborator:
             keeper.training.name if keeper.training is not None else None,
             keeper.generator.name if keeper.generator is not None else None,
             tuple(library_layers(self.context.ev.root)),
+            derived,
         )
 
     def graph(self, name: str, outputs: list[Output]) -> Graph:

@@ -117,14 +117,15 @@ class SpecialCaller(OperationCaller):
                 labels = [(u_part.span, f"{called(u_part)} is {describe(target)}")]
                 help = "jacobian(diff(u, x), x) where u has the first axes of x"
                 return self.report(env, "E285", "hessian wants a number", node.span, labels=labels, help=help)
-            target = self.slopes(name, target, wrt, False, node, env)
+            target = self.slopes(name, target, wrt, 0, node, env)
         elif name == "diff" and target.shape != wrt.shape[: len(target.shape)] and wrt.shape != target.shape[: len(wrt.shape)]:
             return self.report(
                 env, "E203", "diff wants one to have the first axes of the other", node.span,
                 labels=[(p.span, f"{called(p)} is {describe(v)}") for p, v in ((u_part, target), (x_part, wrt))],
                 help=f"for all pairs of their elements: jacobian({self.text(u_part.span)}, {self.text(x_part.span)})",
             )  # fmt: skip
-        return self.slopes(name, target, wrt, name != "diff", node, env)
+        shared = min(len(target.shape), len(wrt.shape)) if name == "diff" else 0
+        return self.slopes(name, target, wrt, shared, node, env)
 
     def differentiable(
         self, x: Value, u: Val, u_part: syntax.Expression, x_part: syntax.Expression, node: syntax.Call, env: Env
@@ -158,13 +159,11 @@ class SpecialCaller(OperationCaller):
         """Whether all that depends on x is computed from it in the loop that this stands in, if it stands in one: slices.py."""
         return True
 
-    def slopes(self, name: str, u: Val, x: Val, pairs: bool, node: syntax.Call, env: Env) -> Val:
-        """``diff(u[i], x[j])``, for all i and j or, without ``pairs``, along the axes that both have first."""
+    def slopes(self, name: str, u: Val, x: Val, shared: int, node: syntax.Node, env: Env) -> Val:
+        """``diff(u[i], x[j])``, for all i and j but those of the ``shared`` first axes, which are the same."""
         axes = [Axis(f"i{k}", d) for k, d in enumerate(u.shape)]
         others = [Axis(f"j{k}", d) for k, d in enumerate(x.shape)]
-        if not pairs:
-            shared = min(len(axes), len(others))
-            others[:shared] = axes[:shared]
+        others[:shared] = axes[:shared]
         whole = tuple(dict.fromkeys((*axes, *others)))
         index, inner = tuple(at(a.name) for a in axes), tuple(at(a.name) for a in others)
         body = E.make("diff", E.arg(0), E.arg(1))

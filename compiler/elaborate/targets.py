@@ -57,7 +57,9 @@ def collide(context: Context, results: Results, targets: Iterable[Found]) -> Non
             )
 
 
-def differentiated(context: Context, results: Results, node: syntax.GradientDecl, entry: Entry | None) -> Val | None:
+def differentiated(
+    context: Context, results: Results, node: syntax.GradientDecl | syntax.JacobianDecl, entry: Entry | None
+) -> Val | None:  # fmt: skip
     """What stands before ``wrt``: a real value that an equation makes; None after an error."""
     name = node.of.id
     if name == "loss" and entry is None:

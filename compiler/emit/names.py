@@ -16,7 +16,7 @@ RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset
     block_sum block_absolutes block_squares block_dot block_product block_max block_min block_largest block_least
     short_sum short_absolutes short_squares short_dot above below choose few framed within pick rank root share stride transpose
     exp_below sigmoid_slope sigmoid_shared tanh_shared lgamma digamma polygamma
-    forward backward predict train auto
+    forward backward predict train jacobian hessian hessian_diagonal auto
     break case continue default do else for goto if register return static switch typedef while restrict asm I errno main stdin
     stdout stderr EOF assert signal y0 y1 yn j0 j1 jn gamma index time step state weight hypers slots sizes np numpy Model
     value_and_grad draw_uniform draw_normal draw_bernoulli next random""".split()

@@ -101,6 +101,10 @@ def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, versio
         more["training"] = True
     if model.generator is not None:
         more["random"] = True
+    if model.derived:
+        more["derived"] = tuple(
+            {"call": d.what, "name": d.name, "shape": shape_spec(values[d.value].shape)} for d in model.derived
+        )  # fmt: skip
     if reached := _reached(model):
         more["reached"] = reached
     return {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from ..graph.ir import Kind, Model, Target, Value, outs
@@ -26,6 +27,14 @@ _NAMED_METHODS: Final = {
     "_asdict": "    def _asdict(self) -> dict[str, Any]: ...",
 }
 
+# The calls of declared derivatives: the class of what they return, and what is said of it and of the call.
+_DERIVED: Final = {
+    "jacobian": ("Jacobians", "The Jacobians by name, with the axes of what is differentiated first.",
+                 "The Jacobians that the model declares."),
+    "hessian": ("Hessians", "The Hessians by name.", "The Hessians that the model declares."),
+    "hessian_diagonal": ("Diagonals", "The diagonals of Hessians by name.", "The diagonals of Hessians that the model declares."),
+}  # fmt: skip
+
 # A module is used where the package is not installed, too: these are Any there.
 _RUNTIME = [
     f"from gradwright.runtime.{place} import {name} as _{name}  # type: ignore[import-not-found, unused-ignore]"
@@ -35,13 +44,13 @@ _RUNTIME = [
 
 def emit_stub(plan: Plan, *, version: str) -> dict[str, str]:
     """The stub by its file's name."""
-    predict = next((k for k in plan.kernels if k.name == "predict"), None)
-    needed = None if predict is None else {s.removeprefix("in:") for s in predict.slots if s.startswith("in:")}
+    needed = {k.name: {s.removeprefix("in:") for s in k.slots if s.startswith("in:")} for k in plan.kernels}
     return {f"{plan.model.name}.pyi": stub(plan.model, version, needed)}
 
 
-def stub(model: Model, version: str = "", needed: set[str] | None = None) -> str:
-    """The stub's text; valid for ``mypy --strict``, with nothing imported but NumPy. ``needed``: the inputs of a prediction."""
+def stub(model: Model, version: str = "", needed: Mapping[str, set[str]] = MappingProxyType({})) -> str:
+    """The stub's text; valid for ``mypy --strict``, with nothing imported but NumPy. ``needed``: the inputs that each kernel
+    reads."""
     real, maker = model.dtype, f"gradwright {version}".strip()
     lines = [_doc("", f"{model.name}: {model.doc.strip() or 'a model'}\n\nMade by {maker} from {model.source}.")]
     lines += ["from collections.abc import Iterator, Mapping", "from typing import Any", "", "import numpy as np", *_RUNTIME,
@@ -68,13 +77,14 @@ def into(result: str) -> str:
     """The type of what can be handed in to be filled by a call with this result; "" for a number."""
     if result.startswith("tuple["):
         return f"tuple[{', '.join(into(part) for part in result[6:-1].split(', '))}] | None"
-    return f"_Out | {result} | None" if result in ("Outputs", "Predictions", "Gradients") else ""
+    filled = ("Outputs", "Predictions", "Gradients", *(kind for kind, _, _ in _DERIVED.values()))
+    return f"_Out | {result} | None" if result in filled else ""
 
 
 class _Stub:
-    def __init__(self, model: Model, needed: set[str] | None) -> None:
+    def __init__(self, model: Model, needed: Mapping[str, set[str]]) -> None:
         self.model = model
-        self.given = needed
+        self.reads = needed
         self.values = model.graph.values()
 
     # ---- types
@@ -142,8 +152,14 @@ class _Stub:
             kept = [row for row, o in zip(outputs, model.outputs, strict=True) if o.value != model.loss]
             yield from self.named("Predictions", "What a prediction returned: the outputs without the loss.", kept)
         yield from self.gradients()
+        for what, (kind, doc, _) in self.declared():
+            yield from self.derived(what, kind, doc)
         yield from self.model_class(predictions)
         yield from self.functions(predictions)
+
+    def declared(self) -> list[tuple[str, tuple[str, str, str]]]:
+        """The calls that the model declares derivatives for."""
+        return [(what, told) for what, told in _DERIVED.items() if any(d.what == what for d in self.model.derived)]
 
     def about(self, value: Value, doc: str, extra: str = "") -> str:
         shape = show(value.shape) if value.shape else "scalar"
@@ -163,6 +179,20 @@ class _Stub:
         what = f"The gradients of {top.name} by name." if top is not None else "The gradients, by what they are gradients of."
         yield from self.named("Gradients", what, rows)
 
+    def derived(self, what: str, kind: str, doc: str) -> Iterator[str]:
+        """The class of what a call of declared derivatives returns: by name, or by name of what is differentiated first."""
+        groups: dict[str, list[tuple[str, str, str]]] = {}
+        for d in self.model.derived:
+            if d.what == what:
+                of, _, name = d.name.rpartition(".")
+                value = self.values[d.value]
+                groups.setdefault(of, []).append((name, self.type(value, "real"), self.about(value, "")))
+        rows = groups.pop("", [])
+        for k, (of, inner) in enumerate(groups.items()):
+            yield from self.named(f"{kind}{k + 1}", f"Those of {of}, by name.", inner)
+            rows.append((of, f"{kind}{k + 1}", f"Those of {of}."))
+        yield from self.named(kind, doc, rows)
+
     def wrt(self, target: Target) -> list[tuple[str, str, str]]:
         params = {p.value.name for p in self.model.params}
         return [
@@ -174,8 +204,8 @@ class _Stub:
 
     def needed(self) -> set[str]:
         """The values that the outputs without the loss depend on."""
-        if self.given is not None:
-            return self.given
+        if "predict" in self.reads:
+            return self.reads["predict"]
         graph = self.model.graph
         needed = {o.value for o in self.model.outputs if o.value != self.model.loss or len(self.model.outputs) == 1}
         for eqn in reversed(graph.eqns):
@@ -272,6 +302,8 @@ class _Stub:
                              "What forward and backward return, in one call.")  # fmt: skip
         yield from self.call("    ", "predict", [this], predictions, "The outputs, from only the inputs that they need.",
                              self.needed())  # fmt: skip
+        for what, (kind, _, doc) in self.declared():
+            yield from self.call("    ", what, [this], kind, doc, self.reads.get(what))
         yield from self.call("    ", "step", [this, f"{self.fresh('optimizer')}: Any = None"], "float",
                              "One training step on these inputs; the loss before it.")  # fmt: skip
         yield from self.call("    ", "bind", [this, f"{self.fresh('optimizer')}: Any = None"], "_Bound",
@@ -305,6 +337,8 @@ class _Stub:
         yield from self.call("", "value_and_grad", [params, upstream], "tuple[Outputs, Gradients]",
                              f"Outputs and gradients for these parameters: {pure}")  # fmt: skip
         yield from self.call("", "gradient", [params, upstream], "Gradients", f"The gradients for these parameters: {pure}")
+        for what, (kind, _, doc) in self.declared():
+            yield from self.call("", what, [params], kind, f"{doc[:-1]}, for these parameters: {pure}", self.reads.get(what))
         if pointwise(model := self.model):
             shown = [(o.name, self.values[o.value]) for o in model.outputs]
             yield from self.point("value_at", "The outputs at a point: numbers for numbers, in order.", shown)

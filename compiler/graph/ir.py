@@ -492,6 +492,17 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Derived:
+    """A value that no output is: what the call ``what`` ("jacobian", "hessian", "hessian_diagonal") returns as ``name``, which is
+    that of what it is differentiated for, behind that of what is differentiated where these are several: ``b``, ``r.b``."""
+
+    what: str
+    name: str
+    value: str
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True)
 class Update:
     """An optimiser's rule for one element: ``results`` are the new w, then the new states, as scalar expressions over
     ``sym`` leaves: "w", "g", the states, the hyper-parameters, and "t" (the number of this step, from 1)."""
@@ -544,6 +555,7 @@ class Model:
     training: str | None = None  # the value that is True in training calls
     generator: str | None = None  # the integers (seed, counter) that random values are made of
     layers: tuple[tuple[str, str], ...] = ()  # where the library's layers are, and what they are called there
+    derived: tuple[Derived, ...] = ()
 
     def with_graph(self, graph: Graph) -> Model:
         return replace(self, graph=graph)

@@ -33,6 +33,7 @@ from .syntax import (
     IndexDecl,
     Indexed,
     InputDecl,
+    JacobianDecl,
     Keyword,
     LayerDef,
     Minimize,
@@ -337,6 +338,18 @@ class Builder:
 
     def gradient(self, parts: list[Any]) -> GradientDecl:
         return GradientDecl(self.name(parts[1]), self.names(parts[3]), span=self.span(parts[0], parts[3][-1]))
+
+    def jacobian(self, parts: list[Any]) -> JacobianDecl:
+        each = self.name(parts[5]) if len(parts) > 4 else None
+        span = self.span(parts[0], parts[3][-1] if each is None else parts[5])
+        return JacobianDecl("jacobian", self.name(parts[1]), self.names(parts[3]), each, span=span)
+
+    def hessian(self, parts: list[Any]) -> JacobianDecl:
+        return JacobianDecl("hessian", self.name(parts[1]), self.names(parts[3]), span=self.span(parts[0], parts[3][-1]))
+
+    def hessian_diagonal(self, parts: list[Any]) -> JacobianDecl:
+        span = self.span(parts[0], parts[4][-1])
+        return JacobianDecl("hessian_diagonal", self.name(parts[2]), self.names(parts[4]), span=span)
 
     def formal(self, parts: list[Any]) -> Parameter:
         default = parts[2] if len(parts) > 1 else None

@@ -14,15 +14,14 @@ from dataclasses import dataclass, field
 from .diagnostics import Bag
 from .source import Source, Span
 
-# Words that begin a statement at the top of a file, or somewhere else; LATER those of later versions of the language.
+# Words that begin a statement at the top of a file, or somewhere else.
 STATEMENTS = (
     "size", "dtype", "input", "index", "param", "hyper", "output", "minimize", "gradient", "def", "update", "use",
-    "layer", "for", "scan", "state", "next", "random", "derivative",
+    "layer", "for", "scan", "state", "next", "random", "derivative", "jacobian", "hessian",
 )  # fmt: skip
 INNER = ("return", "carry", "emit")
-LATER = ("jacobian", "hessian")
 # Words that end an expression where two values would otherwise stand next to each other.
-INFIX = ("with", "wrt", "of", "frozen", "for", "if", "else", "as", "in", "is", "lambda", "pad", "until", "recompute")
+INFIX = ("with", "wrt", "of", "frozen", "for", "if", "else", "as", "in", "is", "lambda", "pad", "until", "recompute", "each")
 RESERVED = frozenset(("and", "or", "not", "True", "False"))
 
 # Token types after which a value is complete.
@@ -397,7 +396,7 @@ class _Reader:
             return False
         types = [token.type for token in row.tokens[:2]]
         word, following = row.tokens[0].text, row.tokens[1].text if len(row.tokens) > 1 else ""
-        if types[1:] == ["NAME"] and word in STATEMENTS + LATER and word != "for" and following not in INFIX:
+        if types[1:] == ["NAME"] and word in STATEMENTS and word != "for" and following not in INFIX:
             return True
         if strongly:
             return False

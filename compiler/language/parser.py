@@ -13,7 +13,7 @@ from typing import Any, Final
 from . import tables
 from .builder import DEEPER, SPINE, Builder, Problem
 from .diagnostics import Bag, Diagnostic, suggest
-from .lexer import CLOSER, INFIX, INNER, LATER, OPENER, STATEMENTS, VALUE_ENDS, Line, Token, read_lines
+from .lexer import CLOSER, INFIX, INNER, OPENER, STATEMENTS, VALUE_ENDS, Line, Token, read_lines
 from .source import Source, Span
 from .syntax import (
     MAX_DEPTH,
@@ -166,7 +166,7 @@ class _Parser(Builder):
 
     def statement_like(self, line: Line, start: str) -> bool:
         types = [token.type for token in line.tokens[:2]]
-        return types[:1] == ["NAME"] and (types[1:] in (["="], [","]) or line.tokens[0].text in (*STATEMENTS, *LATER))
+        return types[:1] == ["NAME"] and (types[1:] in (["="], [","]) or line.tokens[0].text in STATEMENTS)
 
     def line(self, line: Line, start: str) -> Any:
         """One logical line with its block, or None with its error reported."""
@@ -265,7 +265,7 @@ class _Parser(Builder):
             if word in ("def", "update", "layer"):
                 self.broken.extend(token.text for token in line.tokens[1:2])
                 continue
-            if everything or word not in ("minimize", "gradient"):
+            if everything or word not in ("minimize", "gradient", "jacobian", "hessian"):
                 self.poison_targets(line.tokens)
             todo.extend((*line.children, *line.stray))
             everything = True
@@ -305,15 +305,13 @@ class _Parser(Builder):
             closing = self.closing(tokens, 1)
             if closing + 1 < len(tokens) and tokens[closing + 1].type == "=":
                 return  # index notation, on a name that may be such a word
-        known = STATEMENTS + LATER + INNER
+        known = STATEMENTS + INNER
         if (word not in known and word not in _PYTHON) or following in ("=", "==", "|>") or self.binds_several(tokens):
             return
         if word in _PYTHON:
             if word == "print" and following != "(":
                 return
             raise self.problem("E108", f"there is no `{word}` statement", first, help=_PYTHON[word])
-        if word in LATER:
-            raise self.problem("E110", f"`{word}` is not part of the language yet", first)
         words, where = _PLACES[start]
         if word in words:
             first.type = word
@@ -349,8 +347,11 @@ class _Parser(Builder):
         statement = tokens[0].type
         mine = {
             "minimize": ("with",), "gradient": ("wrt",), "update": ("of", "with"), "param": ("frozen", "with"),
-            "derivative": ("wrt",), "scan": ("until", "recompute"),
+            "derivative": ("wrt",), "scan": ("until", "recompute"), "jacobian": ("wrt", "each"), "hessian": ("wrt",),
         }.get(statement, ())  # fmt: skip
+        if statement == "hessian" and [t.type for t in tokens[1:3]] == ["NAME", "NAME"] and tokens[1].text == "diagonal" \
+                and tokens[2].text != "wrt":  # fmt: skip
+            tokens[1].type = "diagonal"
         notation = len(tokens) > 1 and statement == "NAME" and tokens[1].type == "["
         ranged = [notation and any(t.text == "for" for t in tokens)]  # for each open bracket: `if` filters there
         opened: list[str] = []  # the open brackets

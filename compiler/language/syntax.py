@@ -324,6 +324,17 @@ class GradientDecl(Node):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class JacobianDecl(Node):
+    """``jacobian r wrt b``, ``jacobian r wrt p each n``, ``hessian f wrt x``, ``hessian diagonal f wrt x``: ``what`` is
+    "jacobian", "hessian" or "hessian_diagonal"."""
+
+    what: str
+    of: Name
+    wrt: tuple[Name, ...]
+    each: Name | None = None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Parameter(Node):
     """A formal parameter of ``def``, ``layer`` or ``update``, with its default. ``shape``, in a layer, is what an array must
     look like: ``x[..., D]`` names the extent of its last axis; None for what is no array."""
@@ -467,7 +478,8 @@ BodyStatement = Binding | Indexed | For | ScanDecl | Next | Carry | Emit
 
 Statement = (
     SizeDecl | DtypeDecl | InputDecl | IndexDecl | ParamDecl | HyperDecl | Binding | Indexed | OutputDecl | Minimize
-    | GradientDecl | Def | LayerDef | UpdateDef | Use | For | ScanDecl | State | Next | RandomDecl | DerivativeDecl
+    | GradientDecl | JacobianDecl | Def | LayerDef | UpdateDef | Use | For | ScanDecl | State | Next | RandomDecl
+    | DerivativeDecl
 )
 
 

@@ -83,10 +83,12 @@ RULES = (
     ("formal_list", "first", 1),
     ("formals", "", 1),
     ("line", "gradient", 4),
+    ("line", "hessian", 4),
     ("hyper_item", "hyper_item", 3),
     ("hypers", "more", 3),
     ("indices", "more", 3),
     ("declareds", "more", 3),
+    ("line", "jacobian", 4),
     ("layer_formal", "", 1),
     ("layer_formal_list", "first", 1),
     ("layer_formals", "", 1),
@@ -110,6 +112,7 @@ RULES = (
     ("stop", "nothing", 0),
     ("formals", "same", 2),
     ("step", "for_", 5),
+    ("line", "hessian_diagonal", 5),
     ("shape", "shape", 3),
     ("index_item", "declared", 4),
     ("layer_formals", "same", 2),
@@ -136,6 +139,7 @@ RULES = (
     ("formal_list", "more", 3),
     ("line", "def_block", 6),
     ("shape", "shape", 4),
+    ("line", "jacobian", 6),
     ("extent", "extent", 1),
     ("pattern", "first", 1),
     ("layer_formal_list", "more", 3),
@@ -161,68 +165,70 @@ RULES = (
 )
 
 ACTIONS = """\
-NAME 7 def 9 derivative 10 dtype 11 for 12 gradient 13 hyper 14 index 15 input 16 layer 17 minimize 19 next 21
-  output 22 param 24 random 26 scan 27 size 28 state 29 update 31 use 32
-NAME 7 for 12 next 21 return 35 scan 27
-NAME 7 for 12 next 21 param 24 random 26 return 41 scan 27 state 29
-NAME 7 for 12 next 21 scan 27
-NAME 7 carry 47 emit 48 for 12 next 21 random 49 scan 27
-NAME 7 state 53
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-, -1 = -1 [ 77
+NAME 7 def 9 derivative 10 dtype 11 for 12 gradient 13 hessian 14 hyper 15 index 16 input 17 jacobian 18 layer 19
+  minimize 21 next 23 output 24 param 26 random 28 scan 29 size 30 state 31 update 33 use 34
+NAME 7 for 12 next 23 return 37 scan 29
+NAME 7 for 12 next 23 param 26 random 28 return 43 scan 29 state 31
+NAME 7 for 12 next 23 scan 29
+NAME 7 carry 49 emit 50 for 12 next 23 random 51 scan 29
+NAME 7 state 55
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+, -1 = -1 [ 79
 $END -2
-NAME 78
-NAME 79
 NAME 80
 NAME 81
 NAME 82
 NAME 83
-NAME 86
-NAME 89
-NAME 92
-$END 0
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-, 94 = 95
+NAME 84
+NAME 85 diagonal 86
+NAME 87
+NAME 90
+NAME 93
 NAME 96
 NAME 97
-$END -2
-NAME 99
-$END -2
-NAME 100
+$END 0
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+, 99 = 100
 NAME 101
 NAME 102
-NAME 105
 $END -2
+NAME 104
+$END -2
+NAME 105
 NAME 106
-NAME 107 STRING 108
+NAME 107
+NAME 110
+$END -2
+NAME 111
+NAME 112 STRING 113
 $END -3
 $END 0
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
 $END -3
 $END -4
 $END 0
 $END -4
 $END -4
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
 $END -4
 $END -5
 $END 0
 $END -5
 $END -6
-NAME 111
-NAME 112
-NAME 113
+NAME 116
+NAME 117
+NAME 118
 $END 0
 $END -6
 $END -7
-NAME 114
+NAME 119
 $END 0
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65
 != -8 $END -8 % -8 ) -8 * -8 ** -8 + -8 , -8 - -8 . -8 / -8 // -8 : -8 < -8 <= -8 == -8 > -8 >= -8 @ -8 [ -8 ] -8
   and -8 for -8 frozen -8 if -8 or -8 recompute -8 until -8 with -8 |> -8
-!= -9 $END -9 % -9 ( 118 ) -9 * -9 ** -9 + -9 , -9 - -9 . -9 / -9 // -9 : -9 < -9 <= -9 == -9 > -9 >= -9 @ -9 [ -9 ]
+!= -9 $END -9 % -9 ( 123 ) -9 * -9 ** -9 + -9 , -9 - -9 . -9 / -9 // -9 : -9 < -9 <= -9 == -9 > -9 >= -9 @ -9 [ -9 ]
   -9 and -9 for -9 frozen -9 if -9 or -9 recompute -9 until -9 with -9 |> -9
 != -10 $END -10 % -10 ) -10 * -10 ** -10 + -10 , -10 - -10 . -10 / -10 // -10 : -10 < -10 <= -10 == -10 > -10 >= -10
   @ -10 [ -10 ] -10 and -10 for -10 frozen -10 if -10 or -10 recompute -10 until -10 with -10 |> -10
@@ -230,157 +236,163 @@ $END 0
   @ -11 [ -11 ] -11 and -11 for -11 frozen -11 if -11 or -11 recompute -11 until -11 with -11 |> -11
 != -8 $END -8 % -8 ) -8 * -8 ** -8 + -8 , -8 - -8 . -8 / -8 // -8 : -8 < -8 <= -8 == -8 > -8 >= -8 @ -8 [ -8 ] -8
   and -8 for -8 frozen -8 if -8 or -8 recompute -8 until -8 with -8 |> -8
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-$END -12 ) -12 , -12 : -12 ] -12 and 121 for -12 frozen -12 if -12 or -12 recompute -12 until -12 with -12 |> -12
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+$END -12 ) -12 , -12 : -12 ] -12 and 126 for -12 frozen -12 if -12 or -12 recompute -12 until -12 with -12 |> -12
 != -13 $END -13 % -13 ) -13 * -13 ** -13 + -13 , -13 - -13 . -13 / -13 // -13 : -13 < -13 <= -13 == -13 > -13 >= -13
   @ -13 [ -13 ] -13 and -13 for -13 frozen -13 if -13 or -13 recompute -13 until -13 with -13 |> -13
-!= 122 $END -14 ) -14 , -14 : -14 < 123 <= 124 == 125 > 126 >= 127 ] -14 and -14 for -14 frozen -14 if -14 or -14
+!= 127 $END -14 ) -14 , -14 : -14 < 128 <= 129 == 130 > 131 >= 132 ] -14 and -14 for -14 frozen -14 if -14 or -14
   recompute -14 until -14 with -14 |> -14
 $END -15 ) -15 , -15 : -15 ] -15 and -15 for -15 frozen -15 if -15 or -15 recompute -15 until -15 with -15 |> -15
-$END 0 |> 129
+$END 0 |> 134
 != -16 $END -16 % -16 ) -16 * -16 + -16 , -16 - -16 / -16 // -16 : -16 < -16 <= -16 == -16 > -16 >= -16 @ -16 ] -16
   and -16 for -16 frozen -16 if -16 or -16 recompute -16 until -16 with -16 |> -16
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
 $END -17 ) -17 , -17 : -17 ] -17 and -17 for -17 frozen -17 if -17 or -17 recompute -17 until -17 with -17 |> -17
-$END -18 ) -18 , -18 : -18 ] -18 for -18 frozen -18 if -18 or 131 recompute -18 until -18 with -18 |> -18
-!= -19 $END -19 % -19 ) -19 * -19 ** 132 + -19 , -19 - -19 . 133 / -19 // -19 : -19 < -19 <= -19 == -19 > -19 >= -19
-  @ -19 [ 134 ] -19 and -19 for -19 frozen -19 if -19 or -19 recompute -19 until -19 with -19 |> -19
+$END -18 ) -18 , -18 : -18 ] -18 for -18 frozen -18 if -18 or 136 recompute -18 until -18 with -18 |> -18
+!= -19 $END -19 % -19 ) -19 * -19 ** 137 + -19 , -19 - -19 . 138 / -19 // -19 : -19 < -19 <= -19 == -19 > -19 >= -19
+  @ -19 [ 139 ] -19 and -19 for -19 frozen -19 if -19 or -19 recompute -19 until -19 with -19 |> -19
 != -20 $END -20 % -20 ) -20 * -20 + -20 , -20 - -20 / -20 // -20 : -20 < -20 <= -20 == -20 > -20 >= -20 @ -20 ] -20
   and -20 for -20 frozen -20 if -20 or -20 recompute -20 until -20 with -20 |> -20
-!= 122 $END -21 ) -21 + 135 , -21 - 136 : -21 < 123 <= 124 == 125 > 126 >= 127 ] -21 and -21 for -21 frozen -21 if
+!= 127 $END -21 ) -21 + 140 , -21 - 141 : -21 < 128 <= 129 == 130 > 131 >= 132 ] -21 and -21 for -21 frozen -21 if
   -21 or -21 recompute -21 until -21 with -21 |> -21
-!= -22 $END -22 % 138 ) -22 * 139 + -22 , -22 - -22 / 140 // 141 : -22 < -22 <= -22 == -22 > -22 >= -22 @ 142 ] -22
+!= -22 $END -22 % 143 ) -22 * 144 + -22 , -22 - -22 / 145 // 146 : -22 < -22 <= -22 == -22 > -22 >= -22 @ 147 ] -22
   and -22 for -22 frozen -22 if -22 or -22 recompute -22 until -22 with -22 |> -22
-NAME 143
-( 145
-( 146
+NAME 148
+( 150
+( 151
 $END -23
-in 147
-wrt 148
-= 149
+in 152
+wrt 153
+wrt 154
+NAME 155
+= 156
 $END -24 , -24
-$END -25 , 150
-$END -26 , -26 < -26 [ 151
+$END -25 , 157
+$END -26 , -26 < -26 [ 158
 $END -27 , -27
-$END -28 , 153
-$END -26 , -26 [ 151
+$END -28 , 160
+$END -26 , -26 [ 158
 $END -29 , -29
-$END -30 , 155
-( 156
-$END -31 with 157 |> 129
-NAME 158
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-= 160
-$END -1 , -1 = 161
-$END -32 , 94
-$END -26 = -26 [ 151 frozen -26 with -26 ~ -26
-[ 151 ~ -26
-in 164
-$END -33 , -33 = 165
+$END -30 , 162
+wrt 163
+( 164
+$END -31 with 165 |> 134
+NAME 166
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+= 168
+$END -1 , -1 = 169
+$END -32 , 99
+$END -26 = -26 [ 158 frozen -26 with -26 ~ -26
+[ 158 ~ -26
+in 172
+$END -33 , -33 = 173
 $END -34 , -34
-$END -35 , 166
-= -26 [ 151
-( 168
+$END -35 , 174
+= -26 [ 158
+( 176
 $END -36
 $END -37
-$END -38 |> 129
-$END -39 |> 129
-= 169
-$END -40 = 170
-[ 151 ~ -26
-= 172
-) 173 , 174 |> 129
+$END -38 |> 134
+$END -39 |> 134
+= 177
+$END -40 = 178
+[ 158 ~ -26
+= 180
+) 181 , 182 |> 134
 != -41 $END -41 % -41 ) -41 * -41 + -41 , -41 - -41 / -41 // -41 : -41 < -41 <= -41 == -41 > -41 >= -41 @ -41 ] -41
   and -41 for -41 frozen -41 if -41 or -41 recompute -41 until -41 with -41 |> -41
 != -41 $END -41 % -41 ) -41 * -41 + -41 , -41 - -41 / -41 // -41 : -41 < -41 <= -41 == -41 > -41 >= -41 @ -41 ] -41
   and -41 for -41 frozen -41 if -41 or -41 recompute -41 until -41 with -41 |> -41
-( 55 ) -42 + 56 - 57 False 58 NAME 175 NUMBER 60 STRING 61 True 62 [ 63 not 70
-) -43 , -43 ] -43 |> 129
-, 180 ] 181
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
+( 57 ) -42 + 58 - 59 False 60 NAME 183 NUMBER 62 STRING 63 True 64 [ 65 not 72
+) -43 , -43 ] -43 |> 134
+, 188 ] 189
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
 ( -44 + -44 - -44 False -44 NAME -44 NUMBER -44 STRING -44 True -44 [ -44
 ( -44 + -44 - -44 False -44 NAME -44 NUMBER -44 STRING -44 True -44 [ -44
 ( -44 + -44 - -44 False -44 NAME -44 NUMBER -44 STRING -44 True -44 [ -44
 ( -44 + -44 - -44 False -44 NAME -44 NUMBER -44 STRING -44 True -44 [ -44
 ( -44 + -44 - -44 False -44 NAME -44 NUMBER -44 STRING -44 True -44 [ -44
 ( -44 + -44 - -44 False -44 NAME -44 NUMBER -44 STRING -44 True -44 [ -44
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
-NAME 184
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65
+NAME 192
 $END -45 ) -45 , -45 : -45 ] -45 and -45 for -45 frozen -45 if -45 or -45 recompute -45 until -45 with -45 |> -45
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
-NAME 188
-( 55 + 56 - 57 ... 189 : -46 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
-$END -1 ) -1 , -1 ] -1
-, 94 ] 202
-) -47 NAME 203
-NAME 143
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-NAME 143
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-NAME 83
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-$END -48 , -48 < 213
-NAME 86
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65
+NAME 196
+( 57 + 58 - 59 ... 197 : -46 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65
+$END -1 ) -1 , -1 ] -1 each -1
+, 99 ] 210
+) -47 NAME 211
+NAME 148
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+NAME 148
+NAME 148
+wrt 219
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+NAME 87
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+$END -48 , -48 < 223
+NAME 90
 $END -49 , -49
-NAME 89
-) -50 NAME 216
-NAME 184
-$END -51 ) -51 , -51 = -51 ] -51 for -51 if -51
-$END -52 |> 129
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-$END -53 = 224 frozen 225 with 226 ~ 227
-~ 228
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-NAME 102
-= 232
-) -47 NAME 203
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-~ 236
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
+NAME 93
+NAME 148
+) -50 NAME 227
+NAME 192
+$END -51 ) -51 , -51 = -51 ] -51 each -51 for -51 if -51
+$END -52 |> 134
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+$END -53 = 235 frozen 236 with 237 ~ 238
+~ 239
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+NAME 107
+= 243
+) -47 NAME 211
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+~ 247
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
 != -54 $END -54 % -54 ) -54 * -54 ** -54 + -54 , -54 - -54 . -54 / -54 // -54 : -54 < -54 <= -54 == -54 > -54 >= -54
   @ -54 [ -54 ] -54 and -54 for -54 frozen -54 if -54 or -54 recompute -54 until -54 with -54 |> -54
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-!= -9 % -9 ( 118 ) -9 * -9 ** -9 + -9 , -9 - -9 . -9 / -9 // -9 < -9 <= -9 = 239 == -9 > -9 >= -9 @ -9 [ -9 and -9
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+!= -9 % -9 ( 123 ) -9 * -9 ** -9 + -9 , -9 - -9 . -9 / -9 // -9 < -9 <= -9 = 250 == -9 > -9 >= -9 @ -9 [ -9 and -9
   for -9 if -9 or -9 |> -9
 ) -55 , -55
-) -56 , 240
-) 241
-) -57 , -57 for 244 if 245 |> 129
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 ] 246 not 70
+) -56 , 251
+) 252
+) -57 , -57 for 255 if 256 |> 134
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 ] 257 not 72
 != -58 $END -58 % -58 ) -58 * -58 ** -58 + -58 , -58 - -58 . -58 / -58 // -58 : -58 < -58 <= -58 == -58 > -58 >= -58
   @ -58 [ -58 ] -58 and -58 for -58 frozen -58 if -58 or -58 recompute -58 until -58 with -58 |> -58
 $END -59 ) -59 , -59 : -59 ] -59 and -59 for -59 frozen -59 if -59 or -59 recompute -59 until -59 with -59 |> -59
-!= -60 $END -60 ) -60 + 135 , -60 - 136 : -60 < -60 <= -60 == -60 > -60 >= -60 ] -60 and -60 for -60 frozen -60 if
+!= -60 $END -60 ) -60 + 140 , -60 - 141 : -60 < -60 <= -60 == -60 > -60 >= -60 ] -60 and -60 for -60 frozen -60 if
   -60 or -60 recompute -60 until -60 with -60 |> -60
-$END -61 ( 248 ) -61 , -61 : -61 ] -61 as 249 for -61 frozen -61 if -61 recompute -61 until -61 with -61 |> -61
+$END -61 ( 259 ) -61 , -61 : -61 ] -61 as 260 for -61 frozen -61 if -61 recompute -61 until -61 with -61 |> -61
 $END -62 ) -62 , -62 : -62 ] -62 for -62 frozen -62 if -62 recompute -62 until -62 with -62 |> -62
-$END -63 ) -63 , -63 : -63 ] -63 and 121 for -63 frozen -63 if -63 or -63 recompute -63 until -63 with -63 |> -63
+$END -63 ) -63 , -63 : -63 ] -63 and 126 for -63 frozen -63 if -63 or -63 recompute -63 until -63 with -63 |> -63
 != -64 $END -64 % -64 ) -64 * -64 + -64 , -64 - -64 / -64 // -64 : -64 < -64 <= -64 == -64 > -64 >= -64 @ -64 ] -64
   and -64 for -64 frozen -64 if -64 or -64 recompute -64 until -64 with -64 |> -64
 != -65 $END -65 % -65 ) -65 * -65 ** -65 + -65 , -65 - -65 . -65 / -65 // -65 : -65 < -65 <= -65 == -65 > -65 >= -65
   @ -65 [ -65 ] -65 and -65 for -65 frozen -65 if -65 or -65 recompute -65 until -65 with -65 |> -65
 , -66 ] -66
-, -67 : -68 ] -67 |> 129
+, -67 : -68 ] -67 |> 134
 , -69 ] -69
-, 250 ] 251
-: 252
-!= -70 $END -70 % 138 ) -70 * 139 + -70 , -70 - -70 / 140 // 141 : -70 < -70 <= -70 == -70 > -70 >= -70 @ 142 ] -70
+, 261 ] 262
+: 263
+!= -70 $END -70 % 143 ) -70 * 144 + -70 , -70 - -70 / 145 // 146 : -70 < -70 <= -70 == -70 > -70 >= -70 @ 147 ] -70
   and -70 for -70 frozen -70 if -70 or -70 recompute -70 until -70 with -70 |> -70
-!= -70 $END -70 % 138 ) -70 * 139 + -70 , -70 - -70 / 140 // 141 : -70 < -70 <= -70 == -70 > -70 >= -70 @ 142 ] -70
+!= -70 $END -70 % 143 ) -70 * 144 + -70 , -70 - -70 / 145 // 146 : -70 < -70 <= -70 == -70 > -70 >= -70 @ 147 ] -70
   and -70 for -70 frozen -70 if -70 or -70 recompute -70 until -70 with -70 |> -70
-!= -71 $END -71 ) -71 + 135 , -71 - 136 : -71 < -71 <= -71 == -71 > -71 >= -71 ] -71 and -71 for -71 frozen -71 if
+!= -71 $END -71 ) -71 + 140 , -71 - 141 : -71 < -71 <= -71 == -71 > -71 >= -71 ] -71 and -71 for -71 frozen -71 if
   -71 or -71 recompute -71 until -71 with -71 |> -71
 != -72 $END -72 % -72 ) -72 * -72 + -72 , -72 - -72 / -72 // -72 : -72 < -72 <= -72 == -72 > -72 >= -72 @ -72 ] -72
   and -72 for -72 frozen -72 if -72 or -72 recompute -72 until -72 with -72 |> -72
@@ -392,170 +404,177 @@ $END -63 ) -63 , -63 : -63 ] -63 and 121 for -63 frozen -63 if -63 or -63 recomp
   and -72 for -72 frozen -72 if -72 or -72 recompute -72 until -72 with -72 |> -72
 != -72 $END -72 % -72 ) -72 * -72 + -72 , -72 - -72 / -72 // -72 : -72 < -72 <= -72 == -72 > -72 >= -72 @ -72 ] -72
   and -72 for -72 frozen -72 if -72 or -72 recompute -72 until -72 with -72 |> -72
-= 253
-) -73 , -73 = 254
+= 264
+) -73 , -73 = 265
 ) -74 , -74
-) -75 , 255
-) 256
-) 257 , 94
-: 258 |> 129
-$END -76 , 94
-$END -77 , -77 |> 129
-$END -78 , -78
-, 259 ] 260
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63
+) -75 , 266
+) 267
+) 268 , 99
+: 269 |> 134
+$END -76 , 99
+$END -77 , 99
+NAME 148
+$END -78 , -78 |> 134
 $END -79 , -79
+, 271 ] 272
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65
 $END -80 , -80
-) -73 , -73 = 254 [ 262
-) -81 , -81
-) -82 , -82
-) -83 , 263
-) 264
-$END -84
-$END -85 |> 129
-$END -86 |> 129
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-$END -87
-NAME 184
-NAME 267
-NAME 267
-: -88 recompute 271 until 272 |> 129
-$END -89 , -89 |> 129
-$END -90 , -90
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-) 274
-$END -91 |> 129
-$END -92 |> 129
-NAME 267
-$END -93 |> 129
-) 276 , 277
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-( 55 ) -94 + 56 - 57 False 58 NAME 175 NUMBER 60 STRING 61 True 62 [ 63 not 70
-!= -95 $END -95 % -95 ) -95 * -95 ** -95 + -95 , -95 - -95 . -95 / -95 // -95 : -95 < -95 <= -95 == -95 > -95 >= -95
-  @ -95 [ -95 ] -95 and -95 as 281 for -95 frozen -95 if -95 or -95 recompute -95 until -95 with -95 |> -95
-$END -96 ) -96 for -96 if -96
-) -97 for 244 if 245
-NAME 283
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-!= -98 $END -98 % -98 ) -98 * -98 ** -98 + -98 , -98 - -98 . -98 / -98 // -98 : -98 < -98 <= -98 == -98 > -98 >= -98
-  @ -98 [ -98 ] -98 and -98 for -98 frozen -98 if -98 or -98 recompute -98 until -98 with -98 |> -98
-) -99 , -99 ] -99 |> 129
-( 55 ) -42 + 56 - 57 False 58 NAME 175 NUMBER 60 STRING 61 True 62 [ 63 not 70
-NAME 287
-( 55 + 56 - 57 ... 189 : -46 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 ] 288 not 70
+$END -81 , -81
+$END -82 , 99 each 274
+) -73 , -73 = 265 [ 275
+) -83 , -83
+) -84 , -84
+) -85 , 276
+) 277
+$END -86
+$END -87 |> 134
+$END -88 |> 134
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+$END -89
+NAME 192
+NAME 280
+NAME 280
+: -90 recompute 284 until 285 |> 134
+$END -91 , -91 |> 134
+$END -92 , -92
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+) 287
+$END -93 |> 134
+$END -94 |> 134
+NAME 280
+$END -95 |> 134
+) 289 , 290
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+( 57 ) -96 + 58 - 59 False 60 NAME 183 NUMBER 62 STRING 63 True 64 [ 65 not 72
+!= -97 $END -97 % -97 ) -97 * -97 ** -97 + -97 , -97 - -97 . -97 / -97 // -97 : -97 < -97 <= -97 == -97 > -97 >= -97
+  @ -97 [ -97 ] -97 and -97 as 294 for -97 frozen -97 if -97 or -97 recompute -97 until -97 with -97 |> -97
+$END -98 ) -98 for -98 if -98
+) -99 for 255 if 256
+NAME 296
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
 != -100 $END -100 % -100 ) -100 * -100 ** -100 + -100 , -100 - -100 . -100 / -100 // -100 : -100 < -100 <= -100 ==
-  -100 > -100 >= -100 @ -100 [ -100 ] -100 and -100 for -100 frozen -100 if -100 or -100 pad 290 recompute -100
-  until -100 with -100 |> -100
-( 55 + 56 , -101 - 57 : -101 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 ] -101 not 70
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-) -102 NAME 203
-: 296 = 297
-wrt 298
-$END -103
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 ] 299 not 70
-$END -104 , -104 < -104 = -104 frozen -104 with -104 ~ -104
-$END -105 + 135 , -105 - 136
-... 300 NAME 301 NUMBER 302
-) -106 NAME 216
-: 306
-$END -107 frozen 307 with 308 |> 129
-$END -107
-$END -108 ( 309 frozen -108 with -108
-$END -107 frozen 310 with 311
-$END -109
-: 312
-: -110
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-$END -111 |> 129
-of 314
+  -100 > -100 >= -100 @ -100 [ -100 ] -100 and -100 for -100 frozen -100 if -100 or -100 recompute -100 until -100
+  with -100 |> -100
+) -101 , -101 ] -101 |> 134
+( 57 ) -42 + 58 - 59 False 60 NAME 183 NUMBER 62 STRING 63 True 64 [ 65 not 72
+NAME 300
+( 57 + 58 - 59 ... 197 : -46 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 ] 301 not 72
+!= -102 $END -102 % -102 ) -102 * -102 ** -102 + -102 , -102 - -102 . -102 / -102 // -102 : -102 < -102 <= -102 ==
+  -102 > -102 >= -102 @ -102 [ -102 ] -102 and -102 for -102 frozen -102 if -102 or -102 pad 303 recompute -102
+  until -102 with -102 |> -102
+( 57 + 58 , -103 - 59 : -103 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 ] -103 not 72
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+) -104 NAME 211
+: 309 = 310
+wrt 311
+$END -105
+$END -106 , 99
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 ] 312 not 72
+$END -107 , -107 < -107 = -107 frozen -107 with -107 ~ -107
+$END -108 + 140 , -108 - 141
+NAME 313
+... 314 NAME 315 NUMBER 316
+) -109 NAME 227
+: 320
+$END -110 frozen 321 with 322 |> 134
+$END -110
+$END -111 ( 323 frozen -111 with -111
+$END -110 frozen 324 with 325
 $END -112
-!= -113 $END -113 % -113 ) -113 * -113 ** -113 + -113 , -113 - -113 . -113 / -113 // -113 : -113 < -113 <= -113 ==
-  -113 > -113 >= -113 @ -113 [ -113 ] -113 and -113 for -113 frozen -113 if -113 or -113 recompute -113 until -113
-  with -113 |> -113
-( 55 ) 315 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-) -114 , -114 |> 129
-) -115 , -115
-) -57 , -57 |> 129
-NAME 316
-$END -116 ) -116 for -116 if -116
-$END -1 ) -1 , -1 for -1 if -1 in 317
-$END -117 ) -117 , 94 for -117 if -117
-$END -118 ) -118 for -118 if -118 or 131
-) 318
-$END -119 ) -119 , -119 : -119 ] -119 for -119 frozen -119 if -119 recompute -119 until -119 with -119 |> -119
-!= -120 $END -120 % -120 ) -120 * -120 ** -120 + -120 , -120 - -120 . -120 / -120 // -120 : -120 < -120 <= -120 ==
-  -120 > -120 >= -120 @ -120 [ -120 ] -120 and -120 for -120 frozen -120 if -120 or -120 recompute -120 until -120
-  with -120 |> -120
-, -121 ] -121
-!= -122 $END -122 % -122 ) -122 * -122 ** -122 + -122 , -122 - -122 . -122 / -122 // -122 : -122 < -122 <= -122 ==
-  -122 > -122 >= -122 @ -122 [ -122 ] -122 and -122 for -122 frozen -122 if -122 or -122 recompute -122 until -122
-  with -122 |> -122
-, -123 : -123 ] -123 |> 129
-, -124 : 319 ] -124
-$END -125 for 244 if 245 |> 129
-) -126 , -126 |> 129
-) -127 , -127
-$END -128
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-NAME 322
-$END -129 , -129 < -129 = -129 frozen -129 with -129 ~ -129
-, -130 ] -130
-, -130 ] -130
-, -130 ] -130
-, -131 ] -131
-, 323 ] 324
-) -132 , -132
+: 326
+: -113
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+$END -114 |> 134
+of 328
+$END -115
+!= -116 $END -116 % -116 ) -116 * -116 ** -116 + -116 , -116 - -116 . -116 / -116 // -116 : -116 < -116 <= -116 ==
+  -116 > -116 >= -116 @ -116 [ -116 ] -116 and -116 for -116 frozen -116 if -116 or -116 recompute -116 until -116
+  with -116 |> -116
+( 57 ) 329 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+) -117 , -117 |> 134
+) -118 , -118
+) -57 , -57 |> 134
+NAME 330
+$END -119 ) -119 for -119 if -119
+$END -1 ) -1 , -1 for -1 if -1 in 331
+$END -120 ) -120 , 99 for -120 if -120
+$END -121 ) -121 for -121 if -121 or 136
+) 332
+$END -122 ) -122 , -122 : -122 ] -122 for -122 frozen -122 if -122 recompute -122 until -122 with -122 |> -122
+!= -123 $END -123 % -123 ) -123 * -123 ** -123 + -123 , -123 - -123 . -123 / -123 // -123 : -123 < -123 <= -123 ==
+  -123 > -123 >= -123 @ -123 [ -123 ] -123 and -123 for -123 frozen -123 if -123 or -123 recompute -123 until -123
+  with -123 |> -123
+, -124 ] -124
+!= -125 $END -125 % -125 ) -125 * -125 ** -125 + -125 , -125 - -125 . -125 / -125 // -125 : -125 < -125 <= -125 ==
+  -125 > -125 >= -125 @ -125 [ -125 ] -125 and -125 for -125 frozen -125 if -125 or -125 recompute -125 until -125
+  with -125 |> -125
+, -126 : -126 ] -126 |> 134
+, -127 : 333 ] -127
+$END -128 for 255 if 256 |> 134
+) -129 , -129 |> 134
+) -130 , -130
+$END -131
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+NAME 336
+$END -132 , -132 < -132 = -132 frozen -132 with -132 ~ -132
 $END -133
-$END -134
-NAME 184
-( 55 ) -42 + 56 - 57 False 58 NAME 175 NUMBER 60 STRING 61 True 62 [ 63 not 70
-$END -134
-NAME 184
-$END -135
-: -136 recompute 328 |> 129
-NAME 329
-!= -137 $END -137 % -137 ) -137 * -137 ** -137 + -137 , -137 - -137 . -137 / -137 // -137 : -137 < -137 <= -137 ==
-  -137 > -137 >= -137 @ -137 [ -137 ] -137 and -137 for -137 frozen -137 if -137 or -137 recompute -137 until -137
-  with -137 |> -137
-!= -138 $END -138 % -138 ) -138 * -138 ** -138 + -138 , -138 - -138 . -138 / -138 // -138 : -138 < -138 <= -138 ==
-  -138 > -138 >= -138 @ -138 [ -138 ] -138 and -138 for -138 frozen -138 if -138 or -138 recompute -138 until -138
-  with -138 |> -138
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-$END -139 ) -139 , -139 : -139 ] -139 as 331 for -139 frozen -139 if -139 recompute -139 until -139 with -139 |>
-  -139
-( 55 + 56 , -101 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 ] -101 not 70
-$END -140 for 244 if 245
-$END -141 |> 129
-= 333
-... 300 NAME 301 NUMBER 302
-) -142 , -142
-$END -143
-) 335
-$END -143
-: -144
-with 336
-$END -145 ) -145 for -145 if -145 |> 129
-NAME 337
-, -146 ] -146
-( 55 + 56 - 57 False 58 NAME 59 NUMBER 60 STRING 61 True 62 [ 63 not 70
-, -147 ] -147
-$END -148 frozen -148 with -148
-NAME 339
-$END -149 ) -149 , -149 : -149 ] -149 for -149 frozen -149 if -149 recompute -149 until -149 with -149 |> -149
-$END -150 |> 129
-: 340
-$END -151"""
+, -134 ] -134
+, -134 ] -134
+, -134 ] -134
+, -135 ] -135
+, 337 ] 338
+) -136 , -136
+$END -137
+$END -138
+NAME 192
+( 57 ) -42 + 58 - 59 False 60 NAME 183 NUMBER 62 STRING 63 True 64 [ 65 not 72
+$END -138
+NAME 192
+$END -139
+: -140 recompute 342 |> 134
+NAME 343
+!= -141 $END -141 % -141 ) -141 * -141 ** -141 + -141 , -141 - -141 . -141 / -141 // -141 : -141 < -141 <= -141 ==
+  -141 > -141 >= -141 @ -141 [ -141 ] -141 and -141 for -141 frozen -141 if -141 or -141 recompute -141 until -141
+  with -141 |> -141
+!= -142 $END -142 % -142 ) -142 * -142 ** -142 + -142 , -142 - -142 . -142 / -142 // -142 : -142 < -142 <= -142 ==
+  -142 > -142 >= -142 @ -142 [ -142 ] -142 and -142 for -142 frozen -142 if -142 or -142 recompute -142 until -142
+  with -142 |> -142
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+$END -143 ) -143 , -143 : -143 ] -143 as 345 for -143 frozen -143 if -143 recompute -143 until -143 with -143 |>
+  -143
+( 57 + 58 , -103 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 ] -103 not 72
+$END -144 for 255 if 256
+$END -145 |> 134
+= 347
+... 314 NAME 315 NUMBER 316
+) -146 , -146
+$END -147
+) 349
+$END -147
+: -148
+with 350
+$END -149 ) -149 for -149 if -149 |> 134
+NAME 351
+, -150 ] -150
+( 57 + 58 - 59 False 60 NAME 61 NUMBER 62 STRING 63 True 64 [ 65 not 72
+, -151 ] -151
+$END -152 frozen -152 with -152
+NAME 353
+$END -153 ) -153 , -153 : -153 ] -153 for -153 frozen -153 if -153 recompute -153 until -153 with -153 |> -153
+$END -154 |> 134
+: 354
+$END -155"""
 
 GOTOS = """\
-binding 8 line 18 names 20 owned 23 param 25 step 30
-binding 33 def_line 34 names 20 step 36
-binding 37 layer_line 38 names 20 owned 39 param 40 step 42
-binding 43 for_line 44 names 20 step 45
-binding 46 names 20 scan_line 50 step 51
-binding 52 names 20 update_line 54
-and_test 64 atom 65 chain 66 comparison 67 expr 68 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
+binding 8 line 20 names 22 owned 25 param 27 step 32
+binding 35 def_line 36 names 22 step 38
+binding 39 layer_line 40 names 22 owned 41 param 42 step 44
+binding 45 for_line 46 names 22 step 47
+binding 48 names 22 scan_line 52 step 53
+binding 54 names 22 update_line 56
+and_test 66 atom 67 chain 68 comparison 69 expr 70 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
 -
 -
 -
@@ -563,39 +582,39 @@ and_test 64 atom 65 chain 66 comparison 67 expr 68 factor 69 not_test 71 or_test
 -
 -
 -
-hyper_item 84 hypers 85
-index_item 87 indices 88
-declared 90 declareds 91
 -
+hyper_item 88 hypers 89
+index_item 91 indices 92
+declared 94 declareds 95
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 93 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
 -
 -
-names 98
+and_test 66 atom 67 chain 68 comparison 69 expr 98 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
 -
 -
+names 103
 -
 -
 -
-size_item 103 sizes 104
 -
 -
+size_item 108 sizes 109
 -
 -
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 109 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
 -
 -
+and_test 66 atom 67 chain 68 comparison 69 expr 114 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
 -
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 110 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
 -
 -
+and_test 66 atom 67 chain 68 comparison 69 expr 115 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
 -
 -
 -
@@ -607,161 +626,157 @@ and_test 64 atom 65 chain 66 comparison 67 expr 110 factor 69 not_test 71 or_tes
 -
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 115 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
-atom 65 factor 116 postfix 73 power 74
-atom 65 factor 117 postfix 73 power 74
 -
 -
+and_test 66 atom 67 chain 68 comparison 69 expr 120 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
+atom 67 factor 121 postfix 75 power 76
+atom 67 factor 122 postfix 75 power 76
 -
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 119 exprs 120 factor 69 not_test 71 or_test 72 postfix 73 power 74
-  sum 75 term 76
 -
 -
-comparator 128
+and_test 66 atom 67 chain 68 comparison 69 expr 124 exprs 125 factor 71 not_test 73 or_test 74 postfix 75 power 76
+  sum 77 term 78
 -
 -
+comparator 133
 -
-atom 65 chain 66 comparison 67 factor 69 not_test 130 postfix 73 power 74 sum 75 term 76
 -
 -
+atom 67 chain 68 comparison 69 factor 71 not_test 135 postfix 75 power 76 sum 77 term 78
 -
 -
-comparator 137
 -
-names 144
 -
+comparator 142
 -
+names 149
 -
 -
 -
 -
 -
 -
-shape 152
 -
 -
-shape 154
 -
 -
+shape 159
 -
 -
+shape 161
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 159 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
 -
 -
 -
-shape 162
-shape 163
 -
 -
+and_test 66 atom 67 chain 68 comparison 69 expr 167 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
 -
 -
-shape 167
 -
--
--
--
--
--
--
+shape 170
 shape 171
 -
 -
 -
 -
-and_test 64 argument 176 argument_list 177 arguments 178 atom 65 chain 66 comparison 67 expr 179 factor 69 not_test
-  71 or_test 72 postfix 73 power 74 sum 75 term 76
+shape 175
 -
 -
-atom 65 chain 66 comparison 67 factor 69 not_test 182 postfix 73 power 74 sum 75 term 76
 -
 -
 -
 -
 -
+shape 179
 -
-atom 65 factor 69 postfix 73 power 74 sum 183 term 76
-stage 185
 -
-and_test 186 atom 65 chain 66 comparison 67 factor 69 not_test 71 postfix 73 power 74 sum 75 term 76
-atom 65 factor 187 postfix 73 power 74
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 190 factor 69 item 191 items 192 not_test 71 or_test 72 postfix 73
-  power 74 start 193 sum 75 term 76
-atom 65 factor 69 postfix 73 power 74 term 194
-atom 65 factor 69 postfix 73 power 74 term 195
-atom 65 factor 69 postfix 73 power 74 sum 196 term 76
-atom 65 factor 197 postfix 73 power 74
-atom 65 factor 198 postfix 73 power 74
-atom 65 factor 199 postfix 73 power 74
-atom 65 factor 200 postfix 73 power 74
-atom 65 factor 201 postfix 73 power 74
 -
+and_test 66 argument 184 argument_list 185 arguments 186 atom 67 chain 68 comparison 69 expr 187 factor 71 not_test
+  73 or_test 74 postfix 75 power 76 sum 77 term 78
 -
-formal 204 formal_list 205 formals 206
-names 207
-and_test 64 atom 65 chain 66 comparison 67 expr 208 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
-names 209
-and_test 64 atom 65 chain 66 comparison 67 expr 210 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
-hyper_item 211
-and_test 64 atom 65 chain 66 comparison 67 expr 119 exprs 212 factor 69 not_test 71 or_test 72 postfix 73 power 74
-  sum 75 term 76
 -
-index_item 214
+atom 67 chain 68 comparison 69 factor 71 not_test 190 postfix 75 power 76 sum 77 term 78
 -
-declared 215
-formal 217 layer_formal 218 layer_formal_list 219 layer_formals 220
-stage 221
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 222 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
-and_test 64 atom 65 chain 66 comparison 67 expr 223 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 229 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
-and_test 64 atom 65 chain 66 comparison 67 expr 230 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
-size_item 231
 -
-formal 204 formal_list 205 formals 233
-and_test 64 atom 65 chain 66 comparison 67 expr 234 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
-and_test 64 atom 65 chain 66 comparison 67 expr 235 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
+atom 67 factor 71 postfix 75 power 76 sum 191 term 78
+stage 193
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 237 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
+and_test 194 atom 67 chain 68 comparison 69 factor 71 not_test 73 postfix 75 power 76 sum 77 term 78
+atom 67 factor 195 postfix 75 power 76
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 119 exprs 238 factor 69 not_test 71 or_test 72 postfix 73 power 74
-  sum 75 term 76
+and_test 66 atom 67 chain 68 comparison 69 expr 198 factor 71 item 199 items 200 not_test 73 or_test 74 postfix 75
+  power 76 start 201 sum 77 term 78
+atom 67 factor 71 postfix 75 power 76 term 202
+atom 67 factor 71 postfix 75 power 76 term 203
+atom 67 factor 71 postfix 75 power 76 sum 204 term 78
+atom 67 factor 205 postfix 75 power 76
+atom 67 factor 206 postfix 75 power 76
+atom 67 factor 207 postfix 75 power 76
+atom 67 factor 208 postfix 75 power 76
+atom 67 factor 209 postfix 75 power 76
 -
 -
+formal 212 formal_list 213 formals 214
+names 215
+and_test 66 atom 67 chain 68 comparison 69 expr 216 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
+names 217
+names 218
 -
+and_test 66 atom 67 chain 68 comparison 69 expr 220 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
+hyper_item 221
+and_test 66 atom 67 chain 68 comparison 69 expr 124 exprs 222 factor 71 not_test 73 or_test 74 postfix 75 power 76
+  sum 77 term 78
 -
-clause 242 clauses 243
-and_test 64 atom 65 chain 66 comparison 67 expr 247 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
+index_item 224
 -
+declared 225
+names 226
+formal 228 layer_formal 229 layer_formal_list 230 layer_formals 231
+stage 232
 -
 -
+and_test 66 atom 67 chain 68 comparison 69 expr 233 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
+and_test 66 atom 67 chain 68 comparison 69 expr 234 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
 -
 -
+and_test 66 atom 67 chain 68 comparison 69 expr 240 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
+and_test 66 atom 67 chain 68 comparison 69 expr 241 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
+size_item 242
 -
+formal 212 formal_list 213 formals 244
+and_test 66 atom 67 chain 68 comparison 69 expr 245 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
+and_test 66 atom 67 chain 68 comparison 69 expr 246 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
 -
+and_test 66 atom 67 chain 68 comparison 69 expr 248 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
 -
+and_test 66 atom 67 chain 68 comparison 69 expr 124 exprs 249 factor 71 not_test 73 or_test 74 postfix 75 power 76
+  sum 77 term 78
 -
 -
 -
 -
+clause 253 clauses 254
+and_test 66 atom 67 chain 68 comparison 69 expr 258 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
 -
 -
 -
@@ -782,7 +797,6 @@ and_test 64 atom 65 chain 66 comparison 67 expr 247 factor 69 not_test 71 or_tes
 -
 -
 -
-atom 65 factor 69 postfix 73 power 74 sum 261 term 76
 -
 -
 -
@@ -793,76 +807,74 @@ atom 65 factor 69 postfix 73 power 74 sum 261 term 76
 -
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 265 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
+names 270
 -
-stage 266
-draw 268
-draw 269
-ending 270
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 273 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
+atom 67 factor 71 postfix 75 power 76 sum 273 term 78
 -
 -
 -
-draw 275
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 278 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
-and_test 64 argument 279 atom 65 chain 66 comparison 67 expr 280 factor 69 not_test 71 or_test 72 postfix 73 power
-  74 sum 75 term 76
 -
 -
-clause 282
-names 284
-and_test 64 atom 65 chain 66 comparison 67 factor 69 not_test 71 or_test 285 postfix 73 power 74 sum 75 term 76
 -
 -
-and_test 64 argument 176 argument_list 177 arguments 286 atom 65 chain 66 comparison 67 expr 179 factor 69 not_test
-  71 or_test 72 postfix 73 power 74 sum 75 term 76
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 190 factor 69 item 289 not_test 71 or_test 72 postfix 73 power 74
-  start 193 sum 75 term 76
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 291 factor 69 not_test 71 or_test 72 postfix 73 power 74 stop 292
-  sum 75 term 76
-and_test 64 atom 65 chain 66 comparison 67 expr 293 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
-and_test 64 atom 65 chain 66 comparison 67 expr 294 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
-formal 295
+and_test 66 atom 67 chain 68 comparison 69 expr 278 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
 -
+stage 279
+draw 281
+draw 282
+ending 283
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 247 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
+and_test 66 atom 67 chain 68 comparison 69 expr 286 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
 -
 -
-extent 303 pattern 304
-formal 217 layer_formal 305
 -
+draw 288
 -
 -
+and_test 66 atom 67 chain 68 comparison 69 expr 291 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
+and_test 66 argument 292 atom 67 chain 68 comparison 69 expr 293 factor 71 not_test 73 or_test 74 postfix 75 power
+  76 sum 77 term 78
 -
 -
+clause 295
+names 297
+and_test 66 atom 67 chain 68 comparison 69 factor 71 not_test 73 or_test 298 postfix 75 power 76 sum 77 term 78
 -
 -
+and_test 66 argument 184 argument_list 185 arguments 299 atom 67 chain 68 comparison 69 expr 187 factor 71 not_test
+  73 or_test 74 postfix 75 power 76 sum 77 term 78
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 313 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
+and_test 66 atom 67 chain 68 comparison 69 expr 198 factor 71 item 302 not_test 73 or_test 74 postfix 75 power 76
+  start 201 sum 77 term 78
 -
+and_test 66 atom 67 chain 68 comparison 69 expr 304 factor 71 not_test 73 or_test 74 postfix 75 power 76 stop 305
+  sum 77 term 78
+and_test 66 atom 67 chain 68 comparison 69 expr 306 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
+and_test 66 atom 67 chain 68 comparison 69 expr 307 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
+formal 308
 -
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 247 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
 -
+and_test 66 atom 67 chain 68 comparison 69 expr 258 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
 -
 -
 -
+extent 317 pattern 318
+formal 228 layer_formal 319
 -
 -
 -
@@ -871,15 +883,16 @@ and_test 64 atom 65 chain 66 comparison 67 expr 247 factor 69 not_test 71 or_tes
 -
 -
 -
+and_test 66 atom 67 chain 68 comparison 69 expr 327 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
 -
 -
 -
-clause 242 clauses 320
 -
+and_test 66 atom 67 chain 68 comparison 69 expr 258 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 321 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
 -
 -
 -
@@ -890,25 +903,18 @@ and_test 64 atom 65 chain 66 comparison 67 expr 321 factor 69 not_test 71 or_tes
 -
 -
 -
-stage 325
-and_test 64 argument 176 argument_list 177 arguments 326 atom 65 chain 66 comparison 67 expr 179 factor 69 not_test
-  71 or_test 72 postfix 73 power 74 sum 75 term 76
 -
-stage 327
 -
 -
+clause 253 clauses 334
 -
 -
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 330 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
+and_test 66 atom 67 chain 68 comparison 69 expr 335 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 291 factor 69 not_test 71 or_test 72 postfix 73 power 74 stop 332
-  sum 75 term 76
-clause 282
 -
 -
-extent 334
 -
 -
 -
@@ -917,9 +923,36 @@ extent 334
 -
 -
 -
+stage 339
+and_test 66 argument 184 argument_list 185 arguments 340 atom 67 chain 68 comparison 69 expr 187 factor 71 not_test
+  73 or_test 74 postfix 75 power 76 sum 77 term 78
 -
-and_test 64 atom 65 chain 66 comparison 67 expr 338 factor 69 not_test 71 or_test 72 postfix 73 power 74 sum 75 term
-  76
+stage 341
+-
+-
+-
+-
+-
+and_test 66 atom 67 chain 68 comparison 69 expr 344 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
+-
+and_test 66 atom 67 chain 68 comparison 69 expr 304 factor 71 not_test 73 or_test 74 postfix 75 power 76 stop 346
+  sum 77 term 78
+clause 295
+-
+-
+extent 348
+-
+-
+-
+-
+-
+-
+-
+-
+-
+and_test 66 atom 67 chain 68 comparison 69 expr 352 factor 71 not_test 73 or_test 74 postfix 75 power 76 sum 77 term
+  78
 -
 -
 -

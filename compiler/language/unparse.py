@@ -34,6 +34,7 @@ from .syntax import (
     Indexed,
     InputDecl,
     Item,
+    JacobianDecl,
     LayerDef,
     Minimize,
     Module,
@@ -141,6 +142,9 @@ def _line(node: _Line) -> str:
             return f"minimize {_at(node.value, _PIPE)}{chosen}"
         case GradientDecl():
             return f"gradient {node.of.id} wrt {', '.join(name.id for name in node.wrt)}"
+        case JacobianDecl():
+            each = f" each {node.each.id}" if node.each is not None else ""
+            return f"{node.what.replace('_', ' ')} {node.of.id} wrt {', '.join(name.id for name in node.wrt)}{each}"
         case Def():
             head = f"def {node.name.id}({_formals(node.params)})"
             first = node.body[0] if node.body else None

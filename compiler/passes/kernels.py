@@ -89,17 +89,20 @@ def plan(model: Model) -> Plan:
     forward = before(model)
     whole, gradients = _differentiate(model, forward)
     wrt = {value for target in model.targets for _, value in target.wrt}
-    asked = {target.value for target in model.targets} - wrt - set(model.graph.outputs)
+    derived = {d.value for d in model.derived}
+    asked = ({target.value for target in model.targets} - wrt | derived) - set(model.graph.outputs)
     if asked:
         forward = dce.run(replace(forward, outputs=tuple(o for o in forward.outputs if o not in asked)))
-    whole = apply(AFTER, replace(whole, outputs=tuple(dict.fromkeys(
-        (*forward.outputs, *(g.value for g in gradients))))))  # fmt: skip
-    return Plan(model, forward, whole, tuple(_kernels(model, forward, whole, gradients)))
+    results = tuple(dict.fromkeys((*forward.outputs, *(g.value for g in gradients))))
+    whole = apply(AFTER, replace(whole, outputs=tuple(dict.fromkeys((*results, *(d.value for d in model.derived))))))
+    usual = dce.run(replace(whole, outputs=results)) if derived else whole
+    return Plan(model, forward, whole, (*_kernels(model, forward, usual, gradients), *_derived(model, whole)))
 
 
 def before(model: Model) -> Graph:
     """The optimised forward graph, whose results are the outputs and then what gradients are taken of all the same."""
-    asked = dict.fromkeys(t.value for t in model.targets if t.value not in model.graph.outputs)
+    values = (*(t.value for t in model.targets), *(d.value for d in model.derived))
+    asked = dict.fromkeys(value for value in values if value not in model.graph.outputs)
     graph = replace(model.graph, outputs=(*model.graph.outputs, *asked))
     kept, passes = inner(model), BEFORE
     if derivatives.has(graph):
@@ -264,6 +267,16 @@ def _kernels(model: Model, forward: Graph, whole: Graph, gradients: Sequence[_Gr
             yield _cut(model, "advance", what, settled, loss, trained, (), {}, step=True, moved=True)
 
 
+def _derived(model: Model, whole: Graph) -> Iterable[Kernel]:
+    """A kernel for each call that derivatives are declared for, as predictions are: no training call."""
+    docs = {"jacobian": "the Jacobians that the model declares", "hessian": "the Hessians that the model declares",
+            "hessian_diagonal": "the diagonals of Hessians that the model declares"}  # fmt: skip
+    for what, doc in docs.items():
+        shown = {d.name: d.value for d in model.derived if d.what == what}
+        if shown:
+            yield _cut(model, what, doc, _settled(model, whole, False), shown, (), (), {})
+
+
 def _light(model: Model, whole: Graph) -> bool:
     """Does keeping what the backward pass reads cost more than computing it? So it is where all is elementwise, or is summed up
     to a number."""
@@ -368,7 +381,7 @@ def _cut(model: Model, name: str, doc: str, whole: Graph, shown: dict[str, str],
     made = {e.out.name: k for k, e in enumerate(eqns) if isinstance(e, Eqn)}
     after: dict[int, Eqn] = {}
     spans = _spans(whole)
-    declared = {f"out:{o.name}": (o.span,) for o in model.outputs}
+    declared = {f"out:{o.name}": (o.span,) for o in model.outputs} | {f"out:{d.name}": (d.span,) for d in model.derived}
     declared |= {g.slot: (g.target.span,) for g in gradients if g.target.span}
     for value, slot, offset in wanted:
         k = made.get(value)
