@@ -306,6 +306,7 @@ _SPEC = """{
     'nonnegative': (),
     'countable': (),
     'optimizer': None,
+    'together': True,
 }"""
 
 include "gradwright/module.pxi"

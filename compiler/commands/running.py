@@ -311,7 +311,7 @@ def predict_command(model: str, data: str, columns: dict[str, list[str]], checkp
 
 
 def _in_parts(model: Any, arrays: Mapping[str, Any], batch_size: int) -> dict[str, Any]:
-    """The outputs, a few rows at a time, where every row is by itself."""
+    """The outputs, a few rows at a time, where every row is by itself; where rows need one another, all at once."""
     import numpy as np
 
     engine = model.engine
@@ -323,7 +323,7 @@ def _in_parts(model: Any, arrays: Mapping[str, Any], batch_size: int) -> dict[st
     names = {name for name, _, _ in engine.predict.outs}
     tall = {o["name"] for o in engine.spec["outputs"] if o["shape"] and o["shape"][0] == batch}
     inner = any(_mentions(dim, batch) for s in inputs for dim in s["shape"][1 if s["name"] in cut else 0 :])
-    if rows <= batch_size or names - tall or inner:
+    if rows <= batch_size or names - tall or inner or engine.spec.get("together"):
         return dict(model.predict(**arrays)._asdict())
     parts = []
     for start in range(0, rows, batch_size):
