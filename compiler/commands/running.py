@@ -197,6 +197,8 @@ def train_command(model: str, data: str, columns: dict[str, list[str]], epochs: 
             from gradwright.runtime.checkpoints import probe
 
             probe(checkpoint)  # rather now than after the training
+        if plot is not None:
+            _can_draw(plot)
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             history = subject.fit(
@@ -252,14 +254,24 @@ def _validation(wanted: str | None, inputs: Any, columns: Mapping[str, list[str]
     return _read(wanted, inputs, columns, classes)
 
 
-def _draw(history: Any, plot: str) -> None:
+def _can_draw(plot: str) -> None:
+    """See that a picture can be made of this name, which is better known before a long run than after."""
     try:
         import matplotlib
+        from matplotlib.figure import Figure
     except ImportError as error:
         raise Failure(f"--plot needs matplotlib: pip install 'gradwright[plot]' ({error})", USAGE_ERROR) from None
+    kind, folder = os.path.splitext(plot)[1][1:].lower(), os.path.dirname(plot) or "."
+    known = Figure().canvas.get_supported_filetypes()
+    if kind and kind not in known:
+        raise Failure(f"--plot {plot}: a picture ends in one of {', '.join('.' + word for word in sorted(known))}", USAGE_ERROR)
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise Failure(f"--plot {plot}: {folder} is not a folder that can be written to", USAGE_ERROR)
     matplotlib.use("Agg")
-    axes = history.plot()
-    axes.figure.savefig(plot)
+
+
+def _draw(history: Any, plot: str) -> None:
+    history.plot().figure.savefig(plot)
 
 
 @click.command("predict")
