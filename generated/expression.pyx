@@ -337,6 +337,7 @@ _SPEC = """{
     'nonnegative': (),
     'countable': (),
     'optimizer': None,
+    'together': True,
 }"""
 
 include "gradwright/module.pxi"

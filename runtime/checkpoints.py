@@ -118,6 +118,7 @@ def save(model: Model, path: str | os.PathLike[str], *, notes: Mapping[str, Any]
 
 def probe(path: str | os.PathLike[str]) -> None:
     """Make the folder of a checkpoint, and see that it can be written to, which is better known before a long run than after."""
+    _library()
     with _told(path):
         _write(Path(path), None)
 

@@ -204,6 +204,9 @@ class _Table:
                 raise DtypeError(f"{self.at(row, column)} is {texts[row]!r}, which is no number{hint}") from None
             if np.isnan(values[:, k]).any():
                 self.present(column, texts)
+            for beyond in np.flatnonzero(np.isinf(values[:, k])).tolist():
+                if any(letter in "0123456789" for letter in texts[beyond]):
+                    raise RangeError(f"{self.at(beyond, column)} is {texts[beyond]!r}, which is beyond float64")
             if spec is not None and spec["kind"] == "index":
                 whole = np.isfinite(values[:, k]) & (values[:, k] == np.floor(values[:, k]))
                 if not whole.all():

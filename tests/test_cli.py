@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -234,6 +235,28 @@ def test_a_failing_compiler_leaves_the_old_module_alone(monkeypatch: pytest.Monk
     done = gradwright("compile", "product.gw")
     assert done.exit_code == 3 and "internal error" in done.stderr and "build.log" in done.stderr
     assert {p.name: p.read_bytes() for p in (workplace / "generated").iterdir()} == before
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="asks for an x86-64")
+@pytest.mark.parametrize(
+    "said",
+    [
+        "cc1: error: bad value ('x86-64-v2') for '-march=' switch",  # gcc
+        "error: unknown target CPU 'x86-64-v2'",  # clang
+        "error: unknown CPU: 'x86'",  # Zig's, below a list of all CPUs
+    ],
+)
+def test_a_compiler_that_does_not_know_the_processors_says_so(
+    said: str, monkeypatch: pytest.MonkeyPatch, workplace: Path
+) -> None:
+    old = workplace / "old-cc"
+    old.write_text('#!/bin/sh\nfor a in "$@"; do case "$a" in -march=x86-64-v2)\n'
+                   f'  printf "info: available CPUs:\\n znver5\\n" >&2; echo "{said}" >&2; exit 1;;\n'
+                   'esac; done\nexec cc "$@"\n')  # fmt: skip
+    old.chmod(0o755)
+    monkeypatch.setenv("CC", str(old))
+    done = gradwright("compile", "product.gw", "--march", "x86-64-v2")
+    assert done.exit_code == 3 and done.stderr == f"error: the C compiler does not know the processors asked for\n{said}\n"
 
 
 def test_a_fault_of_ours_is_not_blamed_on_the_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,6 +159,39 @@ def test_train_learns_and_predict_uses_it(workplace: Path) -> None:
     np.testing.assert_allclose([float(row) for row in in_parts.splitlines()[1:]], held[:, 0], rtol=1e-14)
 
 
+INPUTS = "size N\ninput x[N, 3]\nindex k[N] < 3\n"
+TOGETHER = [
+    "output y = x - mean(x, axis=0)", "output y = softmax(x, axis=0)", "output y = x[::-1]", "output y = cumsum(x, axis=0)",
+    "output y = x / N", "y[n, d] = n * x[n, d]\noutput y", "output y = x @ x.T", "output y = sort(x, axis=0)",
+    "output y = x - x[0]", "output y = roll(x, 1, axis=0)", "output y = x[argmax(x, axis=0)[k]]",
+    "output y = repeat(x, 2, axis=0)[:N]", "output y = diag(x[:, 0])", "random e[N, 3] ~ normal(0, 1)\noutput y = x + e",
+    "scan t in range(9) until max(abs(h)) < 0.4:\n    carry h = x\n    h = h / 2\noutput y = h",
+    "scan t in range(N):\n    carry h = 0\n    h = h + sum(x[t])\n    emit hs = h\noutput y = hs",
+]  # fmt: skip
+APART = [
+    "output y = softmax(x, axis=1)", "output y = x[:, ::-1] / 3", "output y = one_hot(k, 3) + pick(x, k, keepdims=True)",
+    "random e[N, 3] ~ normal(0, 1)\noutput y = where(training, x + e, x)", "output y = diff(sum(x**3, axis=1), x)",
+    "use layers\noutput y = x |> dense(4) |> batch_norm |> dropout(0.5) |> layer_norm",
+    "use layers\noutput y = reshape(x, N, 3, 1) |> attention(1) |> lstm(2) |> flatten",
+    "use layers\noutput y = reshape(x, N, 1, 1, 3) |> conv2d(2, 1) |> max_pool2d(1) |> flatten |> dropout(0.5)",
+    "param t[3] = [1, 5, 2]\noutput y = sort(x, axis=1) * t[argmax(x, axis=1)][:, None]\nminimize mean((x - mean(x, axis=0))**2)",
+    "scan t in range(9):\n    carry h = x\n    h = tanh(h + x[:, 2:])\noutput y = h",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "together"), [*((b, True) for b in TOGETHER), *((b, False) for b in APART)])
+def test_rows_that_need_one_another_are_predicted_together(body: str, together: bool) -> None:
+    Path("rows.gw").write_text(INPUTS + body + "\n")
+    rng = np.random.default_rng(0)
+    np.savez("rows.npz", x=rng.normal(size=(7, 3)), k=rng.integers(0, 3, 7))
+    model = driver.load("rows.gw", backend="numpy").Model(seed=0)
+    assert model.engine.spec.get("together", False) == together
+    done("predict", "rows.gw", "--data", "rows.npz", "--backend", "numpy", "--batch-size", "2", "-o", "parts.npz")
+    done("predict", "rows.gw", "--data", "rows.npz", "--backend", "numpy", "-o", "whole.npz")
+    with np.load("parts.npz") as parts, np.load("whole.npz") as whole:
+        np.testing.assert_allclose(parts["y"], whole["y"], rtol=1e-14)
+
+
 def test_every_kind_of_data_trains_to_the_same_bits(workplace: Path) -> None:
     import safetensors.numpy
 

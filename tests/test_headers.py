@@ -540,7 +540,7 @@ def test_loops_are_vectorised(tmp_path: Path, name: str) -> None:
     text.write_text('#include "gradwright/scalar.h"\n' + loop(name, "xz" if name == "pow" else "x"))
     assert CC is not None
     for flags in (["-mavx2", "-mfma"], ["-mavx512f", "-mavx512dq", "-mprefer-vector-width=512"]):
-        subprocess.run([CC, "-std=gnu11", *FAST, *flags, f"-I{INCLUDE}", "-S", str(text), "-o", str(listing)], check=True)
+        subprocess.run([CC, "-std=gnu11", *FAST, *flags, "-g0", f"-I{INCLUDE}", "-S", str(text), "-o", str(listing)], check=True)
         code = listing.read_text()
         assert "call" not in code
         assert ("%zmm" if "-mavx512f" in flags else "%ymm") in code

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from gradwright.runtime import Adam, AdamW, ArgumentError, Cosine, EarlyStopping, GradwrightError, Step, load, read_data
+from gradwright.runtime import Adam, AdamW, ArgumentError, Cosine, EarlyStopping, GradwrightError, Step, load, read_data, training
 from gradwright.runtime.data import csv_text, predicted_classes
 from gradwright.runtime.schedules import BY_NAME, OneCycle, ReduceOnPlateau, by_name
 from support.command import done, gradwright
@@ -131,6 +132,7 @@ WRONG = {
     "5.1,0": "bad.csv:2: 2 values, and the first line names 3 columns; there is none for column kind",
     "5.1": "bad.csv:2: 1 value, and the first line names 3 columns; there is none for column width",
     "5.1,1 000,a": "bad.csv:2: column width is '1 000', which is no number",
+    "5.1,1,a\n6.0,-1e400,a": "bad.csv:3: column width is '-1e400', which is beyond float64",
     "1,1,a\n1,1,b\n1,1,c\n1,1,d": "bad.csv: column kind holds 4 classes (a, b, c, d), and y[N] takes 3",
 }
 
@@ -272,6 +274,26 @@ def test_a_plot_of_the_losses() -> None:
     pytest.importorskip("matplotlib")
     text = done("train", "iris.gw", "--data", "iris.csv", *NAMED, "--epochs", "3", "--plot", "loss.png")
     assert "the losses -> loss.png" in text and Path("loss.png").read_bytes()[:4] == b"\x89PNG"
+
+
+LATE = [
+    (["--plot", "loss.png"], "matplotlib", "--plot needs matplotlib"),
+    (["--checkpoint", "m.safetensors"], "safetensors", "checkpoints need safetensors"),
+    (["--plot", "loss.xyz"], "", "--plot loss.xyz: a picture ends in one of"),
+    (["--plot", "nowhere/loss.png"], "", "--plot nowhere/loss.png: nowhere is not a folder"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "missing", "text"), LATE, ids=[" ".join(s[0]) + s[1] for s in LATE])
+def test_what_is_needed_at_the_end_is_missed_before_a_run(arguments: list[str], missing: str, text: str,
+                                                          monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    if missing:
+        monkeypatch.setitem(sys.modules, missing, None)
+    elif arguments[0] == "--plot":
+        pytest.importorskip("matplotlib")
+    monkeypatch.setattr(training, "fit", lambda *a, **k: pytest.fail("it ran"))
+    found = gradwright("train", "iris.gw", "--data", "iris.csv", *NAMED, "--epochs", "3", *arguments)
+    assert found.exit_code == 2 and text in found.stderr and not Path("m.safetensors").exists(), found.output
 
 
 def test_a_run_that_loses_its_numbers_says_so_in_one_line() -> None:

@@ -62,7 +62,8 @@ _ODD: Final = re.compile(rb'[^ -~]|["\\?]')  # in a string of C
 _TABLE: Final = re.compile(r"static (\w+) (__pyx_v_\w+)\[(\d+)\];$")
 # What a module does when it is imported.
 _RUN: Final = re.compile(r"/\*--- Execution code ---\*/\n(.*?)/\*--- Wrapped vars code ---\*/", re.DOTALL)
-_ELEMENT: Final = re.compile(r"  (__pyx_t_\d+)\[(\d+)\] = (\w+);$")
+_ELEMENT: Final = re.compile(r"  (__pyx_t_\d+)\[(\d+)\] = ([\w.+-]+);$")
+# Cython has numbers so from 3.3 on.
 _NUMBERS: Final = re.compile(r"  static \w+ const (__pyx_carray_\w*)\[\d+\] = \{([\w.+,-]*)\};$")
 _FILLED: Final = re.compile(r"  memcpy\(&\((__pyx_v_\w+)\[0\]\), (__pyx_\w+), sizeof\(\1\[0\]\) \* \((\d+)\)\);$")
 _INSTALL: Final = re.compile(r"  __pyx_t_\d+ = gwm_install\(__pyx_t_\d+, (__pyx_f_\w+), (__pyx_f_\w+), "

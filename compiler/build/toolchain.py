@@ -163,8 +163,10 @@ def _made(command: Sequence[str], target: Path, running: Running | None = None) 
     if status and re.search(r"No space left on device|File too large|Disk quota exceeded", output):
         where = cache.directory()
         raise DiskError(f"there is no room to build in {where}: free some, or set GRADWRIGHT_CACHE to another folder")
-    if status and re.search(r"-march=|-mcpu=|target CPU", output) and re.search(r"bad value|unknown|unsupported", output):
-        raise ToolchainError(f"the C compiler does not know the processors asked for\n{output.rstrip()}")
+    asked = re.search(r"-m(?:arch|cpu)=|(?:target|unknown) CPU", output)
+    if status and asked and re.search(r"bad value|unknown|unsupported", output):
+        lines = [line for line in output.splitlines() if "error" in line] or output.splitlines()  # some list all that they know
+        raise ToolchainError("\n".join(["the C compiler does not know the processors asked for", *lines]))
     if status:
         how = f"was ended by signal {-status}" if status < 0 else f"failed (status {status})"
         raise BuildError(f"the C compiler {how}\n$ {_shown(command)}\n{output.rstrip()}")

@@ -197,6 +197,8 @@ def train_command(model: str, data: str, columns: dict[str, list[str]], epochs: 
             from gradwright.runtime.checkpoints import probe
 
             probe(checkpoint)  # rather now than after the training
+        if plot is not None:
+            _can_draw(plot)
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             history = subject.fit(
@@ -252,14 +254,24 @@ def _validation(wanted: str | None, inputs: Any, columns: Mapping[str, list[str]
     return _read(wanted, inputs, columns, classes)
 
 
-def _draw(history: Any, plot: str) -> None:
+def _can_draw(plot: str) -> None:
+    """See that a picture can be made of this name, which is better known before a long run than after."""
     try:
         import matplotlib
+        from matplotlib.figure import Figure
     except ImportError as error:
         raise Failure(f"--plot needs matplotlib: pip install 'gradwright[plot]' ({error})", USAGE_ERROR) from None
+    kind, folder = os.path.splitext(plot)[1][1:].lower(), os.path.dirname(plot) or "."
+    known = Figure().canvas.get_supported_filetypes()
+    if kind and kind not in known:
+        raise Failure(f"--plot {plot}: a picture ends in one of {', '.join('.' + word for word in sorted(known))}", USAGE_ERROR)
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise Failure(f"--plot {plot}: {folder} is not a folder that can be written to", USAGE_ERROR)
     matplotlib.use("Agg")
-    axes = history.plot()
-    axes.figure.savefig(plot)
+
+
+def _draw(history: Any, plot: str) -> None:
+    history.plot().figure.savefig(plot)
 
 
 @click.command("predict")
@@ -311,7 +323,7 @@ def predict_command(model: str, data: str, columns: dict[str, list[str]], checkp
 
 
 def _in_parts(model: Any, arrays: Mapping[str, Any], batch_size: int) -> dict[str, Any]:
-    """The outputs, a few rows at a time, where every row is by itself."""
+    """The outputs, a few rows at a time, where every row is by itself; where rows need one another, all at once."""
     import numpy as np
 
     engine = model.engine
@@ -323,7 +335,7 @@ def _in_parts(model: Any, arrays: Mapping[str, Any], batch_size: int) -> dict[st
     names = {name for name, _, _ in engine.predict.outs}
     tall = {o["name"] for o in engine.spec["outputs"] if o["shape"] and o["shape"][0] == batch}
     inner = any(_mentions(dim, batch) for s in inputs for dim in s["shape"][1 if s["name"] in cut else 0 :])
-    if rows <= batch_size or names - tall or inner:
+    if rows <= batch_size or names - tall or inner or engine.spec.get("together"):
         return dict(model.predict(**arrays)._asdict())
     parts = []
     for start in range(0, rows, batch_size):

@@ -10,6 +10,7 @@ from ..graph.bounds import index_range, inside
 from ..graph.expr import leaves, walk
 from ..graph.ir import Eqn, Graph, Init, Model, Scan, Value, outs
 from ..graph.patterns import ranking
+from ..graph.rows import rows_need_another
 from ..graph.shapes import Dim, Quotient, Shape, size
 from ..passes.descent import plain_rule
 from ..passes.kernels import Kernel, Plan, param_offsets, state_offsets, strides
@@ -105,6 +106,8 @@ def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, versio
         more["derived"] = tuple(
             {"call": d.what, "name": d.name, "shape": shape_spec(values[d.value].shape)} for d in model.derived
         )  # fmt: skip
+    if model.free and rows_need_another(model.graph, model.free[0], _predicted(model), model.training):
+        more["together"] = True
     if reached := _reached(model):
         more["reached"] = reached
     return {
@@ -163,6 +166,11 @@ def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, versio
         "optimizer": None if model.optimizer is None else (model.optimizer[0], {n: float(v) for n, v in model.optimizer[1]}),
         **more,
     }  # fmt: skip
+
+
+def _predicted(model: Model) -> list[str]:
+    """The values that ``predict`` returns."""
+    return [o.value for o in model.outputs if o.value != model.loss]
 
 
 def _kept(model: Model, kernels: Sequence[Kernel]) -> tuple[tuple[Any, ...], ...]:

@@ -62,7 +62,6 @@ const char GW_NEEDS[] =
 #ifdef __AVX512VBMI__
     "avx512vbmi "
 #endif
-#if !defined(__clang__) || __clang_major__ >= 8
 #ifdef __AVX512VBMI2__
     "avx512vbmi2 "
 #endif
@@ -75,8 +74,6 @@ const char GW_NEEDS[] =
 #ifdef __AVX512VPOPCNTDQ__
     "avx512vpopcntdq "
 #endif
-#endif
-#if !defined(__clang__) && __GNUC__ >= 8 && __GNUC__ < 15
 #ifdef __AVX512ER__
     "avx512er "
 #endif
@@ -85,7 +82,6 @@ const char GW_NEEDS[] =
 #endif
 #ifdef __AVX5124FMAPS__
     "avx5124fmaps "
-#endif
 #endif
 #elif defined(__aarch64__)
 #ifdef __ARM_FEATURE_DOTPROD
@@ -102,7 +98,9 @@ const char GW_NEEDS[] =
 #endif
 
 #ifdef GW_OBJECT_START
-#if defined(__aarch64__) && defined(__linux__)
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
 
@@ -118,41 +116,42 @@ static GW_PLAIN int gw_among(const char *words, const char *word)
     return 0;
 }
 
-/* The first of what is needed that this processor has not, or NULL. */
+#if defined(__x86_64__)
+/* Which parts of the registers the system keeps when it goes from one program to another: XCR0, where there is one. */
+static GW_PLAIN unsigned gw_kept(unsigned leaf1_ecx)
+{
+    unsigned low = 0, high = 0;
+    if (leaf1_ecx >> 27 & 1) __asm__ volatile(".byte 0x0f, 0x01, 0xd0" : "=a"(low), "=d"(high) : "c"(0)); /* xgetbv */
+#ifdef __APPLE__
+    if ((low & 6) == 6) low |= 0xe0; /* said of AVX-512 only to a program that has used it */
+#endif
+    return low;
+}
+#endif
+
+/* The first of what is needed that this processor has not, or NULL. The processor is asked itself: __builtin_cpu_supports asks a
+   library that not every compiler links, and that says no to everything with some. */
 static GW_PLAIN const char *gw_lacks(const char *needs)
 {
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
-#define GW_ASK(feature) if (gw_among(needs, feature) && !__builtin_cpu_supports(feature)) return feature
-    __builtin_cpu_init();
-    GW_ASK("sse3");
-    GW_ASK("ssse3");
-    GW_ASK("sse4.1");
-    GW_ASK("sse4.2");
-    GW_ASK("popcnt");
-    GW_ASK("avx");
-    GW_ASK("fma");
-    GW_ASK("bmi");
-    GW_ASK("bmi2");
-    GW_ASK("avx2");
-    GW_ASK("avx512f");
-    GW_ASK("avx512cd");
-    GW_ASK("avx512dq");
-    GW_ASK("avx512bw");
-    GW_ASK("avx512vl");
-    GW_ASK("avx512ifma");
-    GW_ASK("avx512vbmi");
-#if !defined(__clang__) || __clang_major__ >= 8
-    GW_ASK("avx512vbmi2");
-    GW_ASK("avx512vnni");
-    GW_ASK("avx512bitalg");
-    GW_ASK("avx512vpopcntdq");
-#endif
-#if !defined(__clang__) && __GNUC__ >= 8 && __GNUC__ < 15
-    GW_ASK("avx512er");
-    GW_ASK("avx512pf");
-    GW_ASK("avx5124fmaps");
-#endif
-#undef GW_ASK
+#if defined(__x86_64__)
+    enum { LEAF1_C, LEAF7_B, LEAF7_C, LEAF7_D };
+    static const struct { const char *name; unsigned char word, bit, state; } asked[] = {
+        {"sse3", LEAF1_C, 0, 0}, {"ssse3", LEAF1_C, 9, 0}, {"sse4.1", LEAF1_C, 19, 0}, {"sse4.2", LEAF1_C, 20, 0},
+        {"popcnt", LEAF1_C, 23, 0}, {"avx", LEAF1_C, 28, 0x06}, {"fma", LEAF1_C, 12, 0x06}, {"bmi", LEAF7_B, 3, 0},
+        {"bmi2", LEAF7_B, 8, 0}, {"avx2", LEAF7_B, 5, 0x06}, {"avx512f", LEAF7_B, 16, 0xe6}, {"avx512cd", LEAF7_B, 28, 0xe6},
+        {"avx512dq", LEAF7_B, 17, 0xe6}, {"avx512bw", LEAF7_B, 30, 0xe6}, {"avx512vl", LEAF7_B, 31, 0xe6},
+        {"avx512ifma", LEAF7_B, 21, 0xe6}, {"avx512vbmi", LEAF7_C, 1, 0xe6}, {"avx512vbmi2", LEAF7_C, 6, 0xe6},
+        {"avx512vnni", LEAF7_C, 11, 0xe6}, {"avx512bitalg", LEAF7_C, 12, 0xe6}, {"avx512vpopcntdq", LEAF7_C, 14, 0xe6},
+        {"avx512er", LEAF7_B, 27, 0xe6}, {"avx512pf", LEAF7_B, 26, 0xe6}, {"avx5124fmaps", LEAF7_D, 3, 0xe6},
+    };
+    unsigned words[4] = {0, 0, 0, 0}, a, b, c, d, kept, k;
+    if (__get_cpuid(1, &a, &b, &c, &d)) words[LEAF1_C] = c;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) words[LEAF7_B] = b, words[LEAF7_C] = c, words[LEAF7_D] = d;
+    kept = gw_kept(words[LEAF1_C]);
+    for (k = 0; k < sizeof(asked) / sizeof(asked[0]); k++) {
+        int has = words[asked[k].word] >> asked[k].bit & 1 && (kept & asked[k].state) == asked[k].state;
+        if (!has && gw_among(needs, asked[k].name)) return asked[k].name;
+    }
 #elif defined(__aarch64__) && defined(__linux__)
     if (gw_among(needs, "dotprod") && !(getauxval(AT_HWCAP) >> 20 & 1)) return "dotprod";
     if (gw_among(needs, "sve") && !(getauxval(AT_HWCAP) >> 22 & 1)) return "sve";
