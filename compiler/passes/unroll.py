@@ -32,7 +32,7 @@ FOUND = {"argmax": ("above", "max"), "argmin": ("below", "min")}
 
 
 def run(graph: Graph) -> Graph:
-    eqns = tuple(_unrolled(e) if isinstance(e, Eqn) and _is_short(e) else e for e in graph.eqns)
+    eqns = tuple(written_out(e) if isinstance(e, Eqn) and _is_short(e) else e for e in graph.eqns)
     return graph.with_eqns(eqns) if any(a is not b for a, b in zip(eqns, graph.eqns, strict=True)) else graph
 
 
@@ -94,7 +94,8 @@ def _is_shallow(eqn: Eqn) -> bool:
     return any((extent.value or LONG) >= LONG for extent in extents)
 
 
-def _unrolled(eqn: Eqn) -> Eqn:
+def written_out(eqn: Eqn) -> Eqn:
+    """The reduction as a formula of what it is taken over, in its order."""
     args, terms = _terms(eqn)
     axes = tuple(a for a in eqn.axes if a not in eqn.reduced)
     return prune(replace(eqn, axes=axes, reduce="", args=tuple(args), body=_joined(eqn.reduce, terms)))
