@@ -177,3 +177,57 @@ def test_the_backward_kernel_has_the_same_gradients() -> None:
     _, gradients = model.value_and_grad(x=x)
     expected = slopes(lennard_jones, {"x": x})["x"] * 2 * 2 * e / (1 + e**2)
     np.testing.assert_allclose(gradients.x, expected, rtol=1e-11, atol=1e-13)
+
+
+POLYNOMIAL = """\
+size N, K = 7
+input x[N], c[K]
+f[n] = sum(c[k] * x[n]**k for k)
+output f
+"""
+
+
+def test_powers_of_a_known_number_are_written_beside_each_other() -> None:
+    """One loop over the points for the value, one for each gradient, and in none of them a power that is not known."""
+    for kernel in ("forward", "value_and_grad"):
+        found = nest(POLYNOMIAL, kernel)
+        assert found.work.value == 0 and not inner(found)
+        powers = [node for n in walk(found.body) if isinstance(n, Assign) for node in _nodes(n) if node.op == "pow"]
+        assert powers and all(node.args[1].number is not None for node in powers)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("count", [2, 7, 16, 20])
+def test_polynomials(count: int, dtype: str) -> None:
+    model = load(POLYNOMIAL, dtype=dtype, sizes={"K": count}).Model()
+    r = np.random.default_rng(count)
+    c = r.normal(size=count).astype(dtype)
+    x = np.concatenate([[0.0, -0.0, 1.0, -1.0], r.uniform(-1.5, 1.5, size=60)]).astype(dtype)
+    up = r.normal(size=x.size).astype(dtype)
+    up[5] = 0
+    out, gradients = model.value_and_grad({"f": up}, x=x, c=c)
+    k = np.arange(count)
+    wide, weights, ups = x.astype("longdouble"), c.astype("longdouble"), up.astype("longdouble")
+    powers = wide[:, None] ** k
+    slope = np.where(k == 0, 0, k * wide[:, None] ** np.where(k == 0, 0, k - 1)) * weights
+    eps = (count + 4) * float(np.finfo(dtype).eps)
+    assert (np.abs(out.f - powers @ weights) <= eps * np.abs(powers * weights).sum(axis=1)).all()
+    assert (np.abs(gradients.x - slope.sum(axis=1) * ups) <= eps * np.abs(slope).sum(axis=1) * np.abs(ups)).all()
+    assert (np.abs(gradients.c - ups @ powers) <= eps * (np.abs(ups) @ np.abs(powers))).all()
+
+
+@pytest.mark.parametrize("count", [7, 20])
+def test_powers_of_what_is_not_finite(count: int) -> None:
+    """As each power by itself: anything to the power 0 is 1, and a NaN or an infinity is seen elsewhere."""
+    model = load(POLYNOMIAL, sizes={"K": count}).Model()
+    x = np.array([np.nan, np.inf, -np.inf, 0.0])
+    for k in range(3):
+        c = np.zeros(count)
+        c[k] = 2.0
+        with np.errstate(invalid="ignore"):
+            expected = (c * x[:, None] ** np.arange(count)).sum(axis=1)
+        np.testing.assert_array_equal(model.predict(x=x, c=c).f, expected)
+    up = np.array([0.0, 0.0, 0.0, 1.0])
+    _, gradients = model.value_and_grad({"f": up}, x=x, c=np.ones(count))
+    np.testing.assert_array_equal(gradients.x, [0, 0, 0, 1])
+    np.testing.assert_array_equal(gradients.c, [1.0] + [0.0] * (count - 1))

@@ -4,6 +4,8 @@ them, is written out, so that the loop along the second of a pair is the innermo
 ``r[i, j] = sum((x[i, d] - x[j, d])**2 for d)`` becomes a formula of ``x[i, 0]``, ``x[j, 0]``, ``x[i, 1]``..., and a sum over one
 of the two, ``f[i, d] = sum(w[i, j] * (x[i, d] - x[j, d]) for j)``, one sum for each d. Nothing of a pair is then kept in memory,
 where what reads it can have it in a register.
+
+So are the powers ``x[n]**k`` of a polynomial, whose number is known: each is made of squares that it shares with the others.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ from ..graph.patterns import special
 from ..graph.rewrite import Namer, prune, substitute_access
 from ..graph.shapes import Dim
 from .products import classify
-from .unroll import LONG, written_out
+from .unroll import LONG, decided, written_out
 
 FEW = 4  # components that are written one beside the other
 MOST = 24  # operations that all terms of a sum over components may be
+POWERS = 16  # powers that are written one beside the other
 
 
 def run(graph: Graph) -> Graph:
@@ -72,7 +75,12 @@ def _axes(access: Access) -> set[str]:
 
 def _formula(eqn: Eqn) -> Eqn:
     """A sum over a few components of each pair is a formula of these."""
-    if eqn.reduce != "+" or eqn.plain_out is None or not eqn.reduced or not all(_few(a.extent) for a in eqn.reduced):
+    if eqn.reduce != "+" or eqn.plain_out is None or not eqn.reduced:
+        return eqn
+    if {a.name for a in eqn.reduced} == _powers(eqn) and any(_long(a.extent) for a in eqn.axes if a not in eqn.reduced):
+        formula = written_out(eqn)
+        return prune(replace(formula, body=_factored(_terms(formula.body))))
+    if not all(_few(a.extent) for a in eqn.reduced):
         return eqn
     if special(eqn) or classify(eqn) is not None or not _pairs(eqn, [a for a in eqn.axes if a not in eqn.reduced]):
         return eqn
@@ -88,11 +96,40 @@ def _pairs(eqn: Eqn, axes: list[Axis]) -> bool:
     return len(long) == 2 and plain and all(any(n not in _axes(a) and _axes(a) for a in eqn.args) for n in long)
 
 
+def _factored(terms: list[Expr]) -> Expr:
+    """The sum of the terms, with what all of them begin with in front of it."""
+    first = terms[0]
+    if len(terms) > 1 and first.op == "where" and first.args[1] is E.ZERO:
+        if all(t.op == "where" and t.args[:2] == first.args[:2] for t in terms):
+            return E.where(first.args[0], E.ZERO, _factored([t.args[2] for t in terms]))
+    if len(terms) > 1 and first.op == "mul" and all(t.op == "mul" and t.args[0] is first.args[0] for t in terms):
+        return E.mul(first.args[0], _factored([t.args[1] for t in terms]))
+    return _added([t for t in terms if t is not E.ZERO] or [E.ZERO])
+
+
+def _powers(eqn: Eqn) -> set[str]:
+    """The axis, if it is one, along which powers are counted that are written out."""
+    found: set[str] = set()
+    for node in E.walk(eqn.body):
+        if node.op == "pow" and not E.leaves(node.args[1], "arg"):
+            found |= {str(leaf.value) for leaf in E.leaves(node.args[1], "idx")}
+    return found if len(found) == 1 and all(1 < (eqn.extents[n].value or 0) <= POWERS for n in found) else set()
+
+
+def _components(eqn: Eqn) -> list[Axis]:
+    """The axes along which it is written out."""
+    powers = _powers(eqn)
+    return [a for a in eqn.axes if (a.name in powers if powers else _few(a.extent))]
+
+
 def _has_components(eqn: Eqn) -> bool:
-    """Whether it sums, for each of a few components, along one side of pairs, of which something is there already."""
+    """Whether it sums, for each of a few components, along one side of pairs, of which something is there already; or for each
+    power along what it is a power of."""
     if eqn.reduce != "+" or eqn.plain_out is None or len(eqn.reduced) != 1 or special(eqn) or classify(eqn) is not None:
         return False
-    few = [a for a in eqn.axes if _few(a.extent)]
+    few = _components(eqn)
+    if _powers(eqn):
+        return few[0] not in eqn.reduced and _long(eqn.reduced[0].extent)
     if prod(a.extent.value or 1 for a in few) > FEW or not few or not _pairs(eqn, list(eqn.axes)):
         return False
     (over,) = eqn.reduced
@@ -108,7 +145,7 @@ def written_for_each(eqn: Eqn) -> bool:
 
 def _each(eqn: Eqn, fresh: Namer) -> list[Eqn]:
     """One sum for each of the components, at its places of the whole."""
-    few = [a for a in eqn.axes if _few(a.extent)]
+    few = _components(eqn)
     axes = tuple(a for a in eqn.axes if a not in few)
     found: list[Eqn] = []
     for place in product(*(range(a.extent.value or 0) for a in few)):
@@ -117,7 +154,7 @@ def _each(eqn: Eqn, fresh: Namer) -> list[Eqn]:
         args = tuple(substitute_access(a, here, eqn.extents) for a in eqn.args)
         index = tuple(here.get(ix.plain or "", ix) for ix in eqn.out_index)
         out = Value(fresh(f"{eqn.out.name}_t1"), eqn.out.shape)
-        body = E.substitute(eqn.body, numbers)
+        body = decided(E.substitute(eqn.body, numbers))
         found.append(prune(replace(eqn, out=out, axes=axes, args=args, out_index=index, body=body)))
     return found
 
