@@ -141,10 +141,21 @@ def _elaborate(job: Job, module: Any) -> Any:
     job.report(found)
     if model is None:
         return None
+    if _takes_derivatives(model.graph):
+        from .passes.pointwise import unproved
+
+        job.report(unproved(model.graph, job.sources))
     file, _, rest = model.doc.partition(":")  # a first line such as "xor.gw: two layers" says again what the header says
     doc = rest.strip() if file.strip() == os.path.basename(job.source.name) else model.doc
     doc = "" if doc.strip() == os.path.basename(job.source.name) else doc
     return replace(model, name=job.name, doc=doc)  # from here on the name is the module's
+
+
+def _takes_derivatives(graph: Any) -> bool:
+    """Whether the model has ``diff`` in it: most have not, and wait for nothing that is imported for it."""
+    from .graph.ir import Scan
+
+    return any(_takes_derivatives(e.body) if isinstance(e, Scan) else e.body.op == "diff" for e in graph.eqns)
 
 
 def _show_tree(job: Job, value: Any) -> str:

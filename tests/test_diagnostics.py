@@ -24,6 +24,7 @@ from gradwright.compiler.language.diagnostics import (
 )
 from gradwright.compiler.language.parser import parse
 from gradwright.compiler.language.source import Source, Span
+from gradwright.compiler.passes.pointwise import unproved
 
 ERRORS = Path(__file__).parent.parent / "compiler" / "language" / "errors"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -35,7 +36,9 @@ def check(text: str) -> tuple[tuple[Diagnostic, ...], dict[str, Source]]:
     module, found = parse(source)
     bag = Bag(found)
     if module is not None:
-        bag.extend(elaborate(module)[1])
+        model, found = elaborate(module)
+        bag.extend(found)
+        bag.extend(unproved(model.graph, {source.name: source}) if model is not None else ())
     return bag.diagnostics, {source.name: source}
 
 

@@ -41,6 +41,7 @@ from gradwright.compiler.passes import (
     inline,
     layouts,
     ordered,
+    pairs,
     routes,
     save,
     segments,
@@ -75,7 +76,7 @@ PASSES = {
     "ordered": ordered.run, "routes": routes.run, "save": save.run, "segments": segments.run, "share": share.run,
     "shifts": shifts.run, "signs": signs.run, "sink": sink.run, "softmax": softmax.run, "split": split.run,
     "squares": squares.run, "transposes": transposes.run, "windows": windows.run, "digits": digits.run, "layouts": layouts.run,
-    "unroll": unroll.run, "winners": winners.run,
+    "unroll": unroll.run, "winners": winners.run, "pairs": pairs.run,
 }  # fmt: skip
 FOLDER = Path(__file__).parent / "golden" / "passes"
 LINE = "-" * 40 + "\n"

@@ -384,6 +384,10 @@ class KernelWriter(Sums):
         self._local("Py_ssize_t", variable)
         origins = tuple(dict.fromkeys(origins_of(node)))
         first, extent = "0", dim_text(node.extent, self.spell)
+        if node.first.terms:
+            first = self._index(node.first)
+        if node.end is not None:
+            extent = self._index(node.end)
         if self.bounds is not None:
             (first, extent), self.bounds = self.bounds, None
         still, self.still = self.still, {}

@@ -90,6 +90,7 @@ CODES: dict[str, str] = {
     "E271": "a derivative that does not fit its function",
     "E272": "a state and its `next` that do not fit",
     "E273": "a gradient for what is drawn or kept",
+    "E274": "a derivative that is not point by point",
     "E275": "a name of a layer that cannot be",
     "E276": "an array that a layer does not take",
     "E277": "a loop that cannot be unrolled",

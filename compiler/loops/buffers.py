@@ -19,6 +19,7 @@ from ..graph.ir import Graph, Ix, Origin, Value, outs
 from ..graph.shapes import Dim, size
 from ..passes.kernels import Kernel, Place
 from ..passes.pair import laid_out
+from .cuts import cut
 from .ir import ArgBest, Assign, Leave, Loop, Move, Nest, Node, Product, Rank, Storage, Zero
 from .nodes import best_name, walk
 from .schedule import schedule
@@ -90,7 +91,7 @@ def _lower(kernel: Kernel) -> Nest:
     wanted = [(_whole_lines(size(tuple(value.shape[d] for d in dims))), use.first, use.last) for _, use, value, dims in pending]
     offsets, work = lay_out(wanted)
     storage += [Storage(value, "work", dims, offset=at) for (_, _, value, dims), at in zip(pending, offsets, strict=True)]
-    return Nest(kernel, body, tuple(storage), work)
+    return Nest(kernel, cut(body, storage), tuple(storage), work)
 
 
 def _whole_lines(extent: Dim) -> Dim:

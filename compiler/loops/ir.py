@@ -103,6 +103,8 @@ class Loop:
     largest or smallest found, block by block: fast, and far more exact than one running sum (pairwise summation, Higham 1993).
     With ``when``, over the scalars in ``args``, it runs only where that holds.
 
+    With ``first`` or ``end``, it begins and ends there, which is within its extent.
+
     With ``strip``, it takes so many rounds at a time, and nothing but loops are in it, each over these rounds, or over columns
     with such loops inside: they have the variable of this one in ``of``, and their own is the number of the round."""
 
@@ -115,6 +117,8 @@ class Loop:
     args: tuple[Access, ...] = ()
     strip: int = 0
     of: str = ""
+    first: Ix = Ix()
+    end: Ix | None = None
 
     @property
     def times(self) -> Dim:

@@ -11,10 +11,11 @@ from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Access, Axis, Eqn, Graph, Ix, Scan, Value, at
 from ..graph.patterns import special, written_all, written_box
-from ..graph.rewrite import prune, rename_axes, substitute_access, substitute_ix
+from ..graph.rewrite import prune, rename_axes, shape_axes, substitute_access, substitute_ix
 from ..graph.shapes import Dim
 from ..passes.costs import few_products
 from ..passes.descent import scatters, split
+from ..passes.pairs import written_for_each
 from ..passes.products import arrange, classify
 from ..passes.unroll import windows
 
@@ -63,6 +64,7 @@ class Item:
     ending: Ending | None = None  # of a matrix product
     when: Expr | None = None  # over the arguments of ``eqn``, scalars: where it does not hold nothing is to be done
     round: str = ""  # of a matrix product: the axis of a loop that it may stand in, with what it reads and what reads it
+    alone: bool = False  # shares no loop: zeros that are there before anything is added at several places of one round
 
     _reads: dict[str, list[tuple[Ix, ...] | None]] | None = None
 
@@ -125,6 +127,12 @@ class Items:
         items: list[Item] = []
         waiting: dict[str, list[Eqn]] = {}
         moved = {part.out.name for _, added in scales.values() for part, _ in added}
+        crossed = self._crossed(into, first)
+        for eqn in self.graph.eqns:
+            if isinstance(eqn, Eqn) and eqn.out.name in crossed:
+                axes = shape_axes(eqn.out.shape)
+                zeros = Eqn(eqn.out, axes, tuple(at(a.name) for a in axes), "", (), E.ZERO, "zero", replace(eqn.origin, note=""))
+                items.append(replace(self._item(zeros, eqn.out.name, False, len(items)), alone=True))
         for eqn in self.graph.eqns:
             if isinstance(eqn, Eqn) and eqn.out.name in scales:
                 rest, added = scales[eqn.out.name]
@@ -156,7 +164,10 @@ class Items:
             if eqn.out.name in first:
                 target, parts = self.grows.get(eqn.out.name, eqn.out.name), waiting[eqn.out.name]
                 tiled = first[eqn.out.name].body is E.ZERO and _tiles(parts, eqn.out)
-                if target == eqn.out.name and not tiled:
+                if eqn.out.name in crossed:
+                    if first[eqn.out.name].body is not E.ZERO:
+                        items.append(self._item(first[eqn.out.name], target, True, len(items)))
+                elif target == eqn.out.name and not tiled:
                     items.append(self._item(first[eqn.out.name], target, False, len(items)))
                 for part in parts:
                     items.append(replace(self._item(part, target, not tiled, len(items)), tile=tiled))
@@ -325,6 +336,27 @@ class Items:
             into.update(dict.fromkeys(parts.values(), eqn.out.name))
             first[eqn.out.name] = prune(replace(eqn, body=rest if rest is not None else E.ZERO))
         return into, first
+
+    def _crossed(self, into: Mapping[str, str], first: Mapping[str, Eqn]) -> set[str]:
+        """What sums over both sides of pairs add to: in one loop over all pairs, each adds at the places of both."""
+        made = {e.out.name: e for e in self.graph.eqns if isinstance(e, Eqn)}
+        found: set[str] = set()
+        seen: dict[str, set[tuple[str, int]]] = {}
+        for name, target in into.items():
+            if target in self.grows or target in self.over or not made[name].reduced or classify(made[name]) is not None:
+                continue
+            if written_for_each(made[name]):
+                found.add(target)
+            axes = {n for ix in made[name].out_index for n in ix.axes()}
+            over = {a.name for a in made[name].reduced}
+            for access in made[name].args:
+                if not over.isdisjoint(n for ix in access.index for n in ix.axes()):
+                    places = {(access.value, d) for d, ix in enumerate(access.index) if ix.plain in axes}
+                    others = {(access.value, d) for d, ix in enumerate(access.index) if ix.plain in over}
+                    if places and not others.isdisjoint(seen.get(target, ())):
+                        found.add(target)
+                    seen.setdefault(target, set()).update(places)
+        return {name for name in found if name in first}
 
     def _scales(self) -> dict[str, tuple[Eqn | None, list[tuple[Eqn, Scale]]]]:
         """What is written over an input w as ``c * w + d * g``, or as more than that, where g is a matrix product or a scatter:

@@ -96,7 +96,7 @@ class Joins:
         self.rounds = rounds
 
     def barrier(self, item: Item) -> bool:
-        if item.scan is not None:
+        if item.scan is not None or (item.alone and item.left):
             return True
         if item.when is not None and item.left:
             return True
@@ -207,10 +207,11 @@ class Joins:
         return all(index is not None and index[d].plain == axis for index in reads)
 
     def _adds_beside(self, producer: Item, item: Item, axis: str) -> bool:
-        """Both sum along the loop into the same place, and nothing asks for what one of them has so far."""
+        """Both add to the same array, where one of them sums along the loop into the same place, or it is there before the
+        loop; and nothing asks for what one of them has so far."""
         if not item.accumulates or item.target != producer.target or not item.adds or not producer.adds:
             return False
-        return item.target not in item.eqn.reads() and self.nest.runs(item, axis)
+        return item.target not in item.eqn.reads() and (producer.accumulates or self.nest.runs(item, axis))
 
     def first_axis(self, item: Item) -> str:
         """The outermost loop of a new nest: output axes first, the one that is contiguous in memory last."""

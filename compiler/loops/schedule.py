@@ -189,6 +189,9 @@ class _Scheduler:
                 return self._scan(item.scan)
             if item.when is not None:
                 return self._where(item, outer)
+            if item.alone:
+                item.alone = False
+                return self._fuse([item], outer)
             return self.write.special(item) or self.write.product(item)
         if group.axis is None:
             nodes: list[Node] = []
@@ -221,7 +224,8 @@ class _Scheduler:
         short = any(axis in item.short for item, axis in group.members.values())
         if short and all(isinstance(n, Assign | ArgBest) for n in body):
             return [*before, *(written_at(n, variable, k) for k in range(extent.value or 0) for n in body)]
-        return [*before, *unrolled(self.write.loop(variable, extent, body, of), self.nest.fresh)]
+        first, body, last = self.write.in_variables(variable, extent, body, of)
+        return [*before, *first, *unrolled(self.write.loop(variable, extent, body, of), self.nest.fresh), *last]
 
     def _strips(self, group: Group) -> bool:
         """Are its rows so short, and their number free, that a gate of each, between sums along the row, is better taken of some

@@ -10,7 +10,7 @@ from ..graph import expr as E
 from ..graph.expr import Expr
 from ..graph.ir import Access, Eqn, Ix, Origin, Reduce, Value, at, fixed
 from ..graph.patterns import Running, ranking, running, written_box, written_once
-from ..graph.rewrite import prune, substitute_access, substitute_ix
+from ..graph.rewrite import Namer, prune, substitute_access, substitute_ix
 from ..graph.shapes import Dim, size
 from ..passes.products import arrange
 from .filters import Filtered, filtered
@@ -64,6 +64,36 @@ class Statements:
             if len(sums) != len({*sums}) or not moving.isdisjoint(sums):
                 sums = []
         return Loop(variable, extent, tuple(body), sums=tuple(sums), of=of)
+
+    def in_variables(self, variable: str, extent: Dim, body: list[Node], of: str) -> tuple[list[Node], list[Node], list[Node]]:
+        """What a long loop adds to several places of an array, of which some are the same in each round, is summed up for these
+        in variables: what comes before the loop, its body, and what comes after it."""
+        if of or (extent.value is not None and extent.value < BLOCKED) or not all(isinstance(n, Assign) for n in body):
+            return [], body, []
+        plain = [n for n in body if isinstance(n, Assign)]
+        read = {a.value for n in plain for a in n.args} | {g.value for n in plain for ix in n.index for g in ix.gathers()}
+        added = {n.target for n in plain if n.index and n.target not in read}
+        added -= {n.target for n in plain if n.op != "+=" or n.drop}
+        places = {name: {n.index for n in plain if n.target == name} for name in added}
+        still = {(name, index) for name, found in places.items() if len(found) > 1
+                 for index in found if not any(variable in ix.axes() for ix in index)}  # fmt: skip
+        totals: dict[tuple[str, tuple[Ix, ...]], Value] = {}
+        before: list[Node] = []
+        after: list[Node] = []
+        inside: list[Node] = []
+        for node in plain:
+            place = node.target, node.index
+            if place not in still:
+                inside.append(node)
+                continue
+            if place not in totals:
+                total = totals[place] = Value(Namer(self.nest.values)(f"{node.target}_total"), ())
+                self.nest.values[total.name] = total
+                self.nest.inner.append(total)
+                before.append(Assign(total.name, (), "=", E.ZERO, (), replace(node.origin, note="")))
+                after.append(Assign(*place, "+=", E.arg(0), (Access(total.name, ()),), replace(node.origin, note="")))
+            inside.append(replace(node, target=totals[place].name, index=()))
+        return before, inside, after
 
     def start(self, item: Item) -> list[Node]:
         """Give an accumulator its first value, over the dimensions of the output that are not bound yet."""

@@ -22,6 +22,7 @@ from . import (
     inline,
     layouts,
     ordered,
+    pairs,
     routes,
     save,
     segments,
@@ -110,6 +111,7 @@ MEMORY: tuple[Pass, ...] = (
     Pass("digits", "a flattened axis runs as the axes that it was made of: nothing is divided", digits.run),
     Pass("layouts", "channels last where convolutions are: what their kernel runs along lies together", layouts.run),
     Pass("unroll", "what is found in a window of a few elements is a formula of them, without a loop", unroll.run),
+    Pass("pairs", "what is there for each of a few components of a pair is written out: one loop along the pairs", pairs.run),
 )
 """What is done to the graph of each kernel when it is made into loops."""
 

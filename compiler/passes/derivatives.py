@@ -8,7 +8,7 @@ over that index makes a whole matrix of it. So the derivative of a formula of x[
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..derive.reverse import Seed, Tape
@@ -35,16 +35,19 @@ def asked(graph: Graph) -> list[str]:
     return list(found)
 
 
-def run(graph: Graph) -> Graph:
-    """The graph with all derivatives in it taken, in their order: one may be of another."""
+def run(graph: Graph, look: Callable[[Graph, Eqn], None] | None = None) -> Graph:
+    """The graph with all derivatives in it taken, in their order: one may be of another. ``look`` is given each of them, with
+    the graph up to it."""
     done: list[Eqn | Scan] = []
     changed = False
     for eqn in graph.eqns:
         if isinstance(eqn, Scan):
-            body = run(eqn.body)
+            body = run(eqn.body, look)
             done.append(eqn if body is eqn.body else replace(eqn, body=body))
             changed |= body is not eqn.body
         elif eqn.body.op == "diff":
+            if look is not None:
+                look(graph.with_eqns(tuple(done)), eqn)
             so_far, names = graph.with_eqns(tuple(done)), [v.name for e in graph.eqns for v in outs(e)]
             done, zeros = _taken(so_far, eqn, names, False)
             if zeros:  # of which one may meet an infinite slope

@@ -32,7 +32,7 @@ FOUND = {"argmax": ("above", "max"), "argmin": ("below", "min")}
 
 
 def run(graph: Graph) -> Graph:
-    eqns = tuple(_unrolled(e) if isinstance(e, Eqn) and _is_short(e) else e for e in graph.eqns)
+    eqns = tuple(written_out(e) if isinstance(e, Eqn) and _is_short(e) else e for e in graph.eqns)
     return graph.with_eqns(eqns) if any(a is not b for a, b in zip(eqns, graph.eqns, strict=True)) else graph
 
 
@@ -94,7 +94,8 @@ def _is_shallow(eqn: Eqn) -> bool:
     return any((extent.value or LONG) >= LONG for extent in extents)
 
 
-def _unrolled(eqn: Eqn) -> Eqn:
+def written_out(eqn: Eqn) -> Eqn:
+    """The reduction as a formula of what it is taken over, in its order."""
     args, terms = _terms(eqn)
     axes = tuple(a for a in eqn.axes if a not in eqn.reduced)
     return prune(replace(eqn, axes=axes, reduce="", args=tuple(args), body=_joined(eqn.reduce, terms)))
@@ -109,21 +110,35 @@ def _terms(eqn: Eqn) -> tuple[list[Access], list[Expr]]:
         leaves = {E.arg(k): E.arg(len(args) + k) for k in range(len(eqn.args))}
         leaves |= {E.idx(name): E.const(k) for name, k in here.items()}
         args += [substitute_access(a, index, eqn.extents) for a in eqn.args]
-        terms.append(_decided(E.substitute(eqn.body, leaves)))
+        terms.append(decided(E.substitute(eqn.body, leaves)))
     return args, terms
 
 
-def _decided(body: Expr) -> Expr:
-    """The body with the choices made whose conditions compare numbers."""
+def decided(body: Expr) -> Expr:
+    """The body with the choices made whose conditions compare numbers, with numbers as exponents and without factors of 1."""
     done: dict[Expr, Expr] = {}
     for node in E.walk(body):
         made = E.rebuild(node, tuple(done[a] for a in node.args)) if node.args else node
+        if made.op == "pow":
+            made = E.power(made.args[0], _counted(made.args[1]))
+        elif made.op == "mul" and E.ONE in made.args:
+            made = E.mul(*made.args)
         if made.op == "where" and made.args[0].op in _COMPARED:
             left, right = (each.number for each in made.args[0].args)
             if left is not None and right is not None:
                 made = made.args[1 if _COMPARED[made.args[0].op](left, right) else 2]
         done[node] = made
     return done[body]
+
+
+def _counted(exponent: Expr) -> Expr:
+    """A sum of numbers as the number that it is."""
+    done: dict[Expr, Expr] = {}
+    for node in E.walk(exponent):
+        args = tuple(done[a] for a in node.args)
+        plain = node.op in ("add", "sub", "mul", "neg") and all(a.number is not None for a in args)
+        done[node] = E.fold_node(node, args) if plain else E.rebuild(node, args)
+    return done[exponent]
 
 
 def _places(axes: tuple[Axis, ...]) -> Iterator[dict[str, int]]:
