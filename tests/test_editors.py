@@ -14,7 +14,7 @@ import pytest
 from gradwright.compiler.language.lexer import INNER, STATEMENTS, Line
 from gradwright.compiler.language.parser import parse_lines
 from gradwright.compiler.language.source import Source
-from support.everywhere import models
+from support.everywhere import PLACES, models
 from test_parser import NETWORKS
 
 pytest.importorskip("pygments")
@@ -111,24 +111,25 @@ PAINTERS = {"pygments": by_pygments, "textmate": by_textmate}
 # ---------------------------------------------------------------- every model
 
 
-@pytest.mark.parametrize("file", models())
-def test_pygments_loses_nothing_and_knows_everything(file: str) -> None:
-    for text in models()[file]:
+@pytest.mark.parametrize("place", PLACES)
+def test_pygments_loses_nothing_and_knows_everything(place: str) -> None:
+    for file, text in ((file, text) for file, texts in models(place).items() for text in texts):
         found = list(GradwrightLexer().get_tokens_unprocessed(text))
-        assert "".join(piece for _, _, piece in found) == text
-        assert [piece for _, kind, piece in found if kind in Error] == []
+        assert "".join(piece for _, _, piece in found) == text, file
+        assert [piece for _, kind, piece in found if kind in Error] == [], file
 
 
 @pytest.mark.parametrize("painter", PAINTERS)
-@pytest.mark.parametrize("file", [*models(), "networks", "names"])
-def test_words_are_keywords_where_the_parser_takes_them_as_such(painter: str, file: str) -> None:
-    for text in {"networks": (NETWORKS,), "names": (NAMES,)}.get(file) or models()[file]:
+@pytest.mark.parametrize("place", [*PLACES, "here"])
+def test_words_are_keywords_where_the_parser_takes_them_as_such(painter: str, place: str) -> None:
+    there = {"networks": (NETWORKS,), "names": (NAMES,)} if place == "here" else models(place)
+    for file, text in ((file, text) for file, texts in there.items() for text in texts):
         text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").replace("\f", " ")
         if "of() of of" in text:
             continue  # no expression that looks one word ahead sees through that
         source = Source("m.gw", text)
         _, lines, found = parse_lines(source)
-        assert not found, found
+        assert not found, (file, found)
         starts = [0]
         for row in source.lines:
             starts.append(starts[-1] + len(row) + 1)

@@ -20,7 +20,7 @@ from gradwright.compiler.language.parser import parse, parse_lines
 from gradwright.compiler.language.source import Source
 from hypothesis import given
 from hypothesis import strategies as st
-from support.everywhere import models
+from support.everywhere import PLACES, models
 from support.programs import Program, programs, random_program
 from support.settings import thoroughly
 from test_parser import NETWORKS
@@ -356,11 +356,12 @@ def test_small_texts(text: str, wanted: str | None) -> None:
 # ---------------------------------------------------------------- every model there is
 
 
-@pytest.mark.parametrize("file", models())
-def test_every_model_keeps_its_meaning(file: str) -> None:
-    for number, text in enumerate(models()[file]):
-        settled(text)
-        settled(scrambled(text, Random(number)))
+@pytest.mark.parametrize("place", PLACES)
+def test_every_model_keeps_its_meaning(place: str) -> None:
+    for texts in models(place).values():
+        for number, text in enumerate(texts):
+            settled(text)
+            settled(scrambled(text, Random(number)))
 
 
 def test_the_statements_for_networks() -> None:

@@ -6,6 +6,7 @@ import ast
 import re
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from gradwright.compiler.language.parser import parse
 from gradwright.compiler.language.source import Source
@@ -14,19 +15,23 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 _STATEMENT = re.compile(r"^(size|input|index|param|output|minimize|def|layer|scan|for|update|use) .*", re.MULTILINE)
 
 
+# Where there are models. Tests are listed by these, and not by the files, so that whoever lists tests need not read any.
+PLACES: Final = ("examples", "compiler/library", "docs", "compiler/language/errors", "tests")
+
+
 @cache
-def models() -> dict[str, tuple[str, ...]]:
-    """The texts without syntax errors, by the file that has them: models, pages with ``gw`` blocks, tests with texts."""
+def models(place: str) -> dict[str, tuple[str, ...]]:
+    """The texts without syntax errors at a place, by their file: models, pages with ``gw`` blocks, tests with texts."""
     found: dict[str, tuple[str, ...]] = {}
-    for top in ("examples", "compiler/library"):
-        for path in sorted((ROOT / top).rglob("*.gw")):
-            found[_name(path)] = (path.read_text(encoding="utf-8"),)
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "compiler/language/errors").glob("*.md"))]
-    for path in pages:
+    folder = ROOT / place
+    for path in sorted(folder.rglob("*.gw")) if place in ("examples", "compiler/library") else ():
+        found[_name(path)] = (path.read_text(encoding="utf-8"),)
+    for path in [*([ROOT / "README.md"] if place == "docs" else []), *sorted(folder.glob("*.md"))]:
         _keep(found, path, re.findall(r"^```gw.*?\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
-    for path in sorted((ROOT / "tests").glob("*.py")):
+    for path in sorted(folder.glob("*.py")) if place == "tests" else ():
         nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         _keep(found, path, [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)])
+    assert len(found) > 3, f"there should be models in {place}"
     return found
 
 
