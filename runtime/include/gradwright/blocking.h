@@ -3,7 +3,8 @@
      depth    how much of the depth is summed up in one go: a block of A and one of B stay in the second-level cache
      rows     rows of A in a block
      columns  bytes of a row of B in a block
-     direct   up to so many rows of A, B is read where it is, if what is in a row of it lies together; for more it is packed
+     direct   up to so many rows of A, B is read where it is, if what is in a row of it lies together; for more it is packed, and
+              with tiles of four rows for more than half as many where the rows of B do not begin with a vector
 
    `gradwright tune` measures these on a machine and writes a table of its own, which is given as -DGW_BLOCKING_64=320,128,1024,256
    and the like. The bits of a product depend on `depth` alone.
@@ -22,7 +23,7 @@
 #define GW_BLOCKING_32 320, 128, 1024, 64
 #endif
 #ifndef GW_BLOCKING_16
-#define GW_BLOCKING_16 320, 128, 1024, 16
+#define GW_BLOCKING_16 320, 128, 1024, 32
 #endif
 
 #ifdef GW_TUNING /* while they are measured, they are variables; the room is that of the largest */

@@ -877,8 +877,10 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
     const int pack_a = plain && rows.a == 1 && depth.a != 1 && (stride < 64 || stride > 1024 - 64) && what->m >= 8 &&
                        (what->k > GW_DEPTH || (GW_TILE_ROWS < 8 && what->n > 3 * GW_W));
     const int pairs = GW_PAIRS && depth.a == 1 && what->m >= 16 && (depth.extent % 2 == 0 || depth.extent >= 9);
-    /* Few rows do not pay for the packing of B. */
-    const int direct = b_col == 1 && m <= GW_DIRECT;
+    /* Few rows do not pay for the packing of B; nor do more of them, where a vector of B does not go over a line of the cache, or
+       is read for eight rows. */
+    const int lined = ((uintptr_t)b | (uintptr_t)(b_row * (ptrdiff_t)sizeof(GW_REAL))) % GW_VECTOR_BYTES == 0;
+    const int direct = b_col == 1 && m <= (lined || GW_TILE_ROWS == 8 ? GW_DIRECT : GW_DIRECT / 2);
     GW_NAME(gw_depth) with = {0};
     for (ptrdiff_t j0 = 0; j0 < n; j0 += columns) {
         const ptrdiff_t jn = n - j0 < columns ? n - j0 : columns;
