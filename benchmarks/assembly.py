@@ -1,6 +1,6 @@
 """The innermost loops of a model's machine code: how wide its vectors are, what is loaded for a multiply-add, what is spilled.
 
-    python -m benchmarks assembly d [--function train] [--every]
+    python -m benchmarks assembly d [--function train] [--march x86-64-v3] [--every]
     python -m benchmarks assembly examples/xor.gw
 
 For every innermost loop that calculates: the function, the line of the .pyx or of the header that most of it comes from, how many
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from gradwright.compiler.build.compile import headers, translate
+from gradwright.compiler.build.options import MARCHES
 from gradwright.compiler.build.toolchain import toolchain
 from gradwright.compiler.driver import compile_model
 
@@ -110,11 +111,11 @@ def _innermost(function: str, body: Sequence[Instruction]) -> Iterator[Loop]:
             yield Loop(function, list(body[first : last + 1]))
 
 
-def disassembled(model: Path, dtype: str | None, folder: Path) -> tuple[str, str]:
+def disassembled(model: Path, dtype: str | None, folder: Path, march: str = "native") -> tuple[str, str]:
     """The text of the .pyx, and what objdump prints of the module's machine code, with its lines."""
     result = compile_model(model, dtype=dtype, stop_after="cython")
     pyx = result.value[f"{result.name}.pyx"]
-    tools = toolchain()
+    tools = toolchain().for_machine(march)
     c_file = translate(result.name, pyx, folder)
     target = folder / "model.o"
     include = [f"-I{headers()}", f"-I{sysconfig.get_path('include')}"]
@@ -143,13 +144,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("model", help="a workload or a .gw file")
     parser.add_argument("--function", default="", help="only functions whose name has this in it")
     parser.add_argument("--least", type=int, default=4, help="calculating instructions of a loop that is told of")
+    parser.add_argument("--march", choices=MARCHES[:-1], default="native", help="the processors that are compiled for")
     parser.add_argument("--every", action="store_true", help="also the optimisers, of which a model uses one")
     given = parser.parse_args(arguments)
     w = WORKLOADS.get(given.model)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = w.path if w else Path(given.model)
-        pyx, text = disassembled(model, w.dtype if w else None, folder)
+        pyx, text = disassembled(model, w.dtype if w else None, folder, given.march)
         (c_file,) = folder.glob("*.c")
         known = sources(c_file.read_text(encoding="utf-8"), pyx, c_file.stem)
         for loop in loops(text):

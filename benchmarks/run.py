@@ -19,14 +19,14 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from .machine import machine
 from .peers import OURS, PEERS, apart, does
 from .roofline import counts
-from .workers import Failed, Missing, Worker
+from .workers import MARCHES, Failed, Missing, Worker
 from .workloads import WORKLOADS, Workload, small
 
 CHECKED: Final = 5  # calls whose results must agree
@@ -44,6 +44,7 @@ class Settings:
     quick: bool = False
     clock: str = "wall"
     small: bool = False  # workloads at a size that takes no time, to try all this
+    march: str = "native"  # the processors that all programs are to be fit for
 
 
 QUICK: Final = Settings(rounds=5, turn=0.025, budget=2.0, least=3, quick=True)
@@ -68,14 +69,15 @@ def candidates(w: Workload, wanted: Sequence[str], quick: bool) -> list[str]:
 def started(w: Workload, peers: Sequence[str], threads: int, settings: Settings,
             missing: dict[str, str]) -> Iterator[dict[str, Worker]]:  # fmt: skip
     """The processes of those that are there; why the others are not goes to ``missing``."""
-    prepared = Worker(OURS, w.name, threads, small=settings.small, prepare=True)  # what is compiled is found by the next
-    workers = {peer: Worker(peer, w.name, threads, small=settings.small) for peer in peers if not peer.startswith(OURS)}
+    same: dict[str, Any] = {"small": settings.small, "march": settings.march}
+    prepared = Worker(OURS, w.name, threads, prepare=True, **same)  # what is compiled is found by the next
+    workers = {peer: Worker(peer, w.name, threads, **same) for peer in peers if not peer.startswith(OURS)}
     try:
         with contextlib.suppress(Failed):  # it will fail again, and be told then
             prepared.ready()
     finally:
         prepared.close()
-    workers = {peer: Worker(peer, w.name, threads, small=settings.small) for peer in peers if peer.startswith(OURS)} | workers
+    workers = {peer: Worker(peer, w.name, threads, **same) for peer in peers if peer.startswith(OURS)} | workers
     ready: dict[str, Worker] = {}
     try:
         for peer, worker in workers.items():
@@ -204,6 +206,9 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how many; 15 without it, 5 with --quick")
     parser.add_argument("--clock", choices=("wall", "processor"), default="wall",
                         help="processor: the time that each process had the processor, for a machine with other work (1 thread)")
+    parser.add_argument("--march", choices=MARCHES, default="native",
+                        help="as on such a processor: our modules are compiled for it, beside those for this machine, and the "
+                             "peers that can be are kept to its instructions")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where all that was found goes")
     parser.add_argument("--markdown", action="store_true", help="the table as it stands in the documentation")
     parser.add_argument("--list", action="store_true", help="the workloads, and nothing is run")
@@ -225,7 +230,8 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
     from . import report
 
     settings = QUICK if given.quick else Settings()
-    changes = {"clock": given.clock, "small": given.small, **({"rounds": given.rounds} if given.rounds else {})}
+    changes = {"clock": given.clock, "small": given.small, "march": given.march}
+    changes |= {"rounds": given.rounds} if given.rounds else {}
     settings = Settings(**{**vars(settings), **changes})
     wanted = [word for word in given.peers.split(",") if word]
     for word in wanted:
@@ -239,7 +245,7 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {"machine": machine(), "settings": vars(settings), "peak": peak()._asdict(), "results": []}
     begun = time.perf_counter()
     for threads in counts:
-        for w in chosen(given.only):
+        for w in (replace(w, march=given.march) for w in chosen(given.only)):
             if threads > 1 and w.model in ("product", "neuron", "xor"):
                 continue  # nothing in them to divide
             result = measure(w, threads, candidates(w, wanted, settings.quick), settings)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -32,10 +33,25 @@ class Missing(Failed):
     """A peer that is not installed, or has no program for the workload."""
 
 
-def environment(threads: int, path: Path | None = None) -> dict[str, str]:
-    """What libraries read when they are loaded. ``path``: where to take gradwright from, in place of what is installed."""
-    found = {**os.environ, **dict.fromkeys(_COUNTS, str(threads))}
+# What keeps a library to the instructions of an older processor.
+_HELD_TO: Final[Mapping[str, Mapping[str, str]]] = {
+    "x86-64-v3": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+                  "OPENBLAS_CORETYPE": "Haswell", "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+                  "NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"},
+    "x86-64-v2": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+                  "OPENBLAS_CORETYPE": "Nehalem", "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+                  "NUMBA_CPU_NAME": "nehalem", "NUMBA_CPU_FEATURES": "", "XLA_FLAGS": "--xla_cpu_max_isa=SSE4_2"},
+}  # fmt: skip
+MARCHES: Final = ("native", *_HELD_TO)
+
+
+def environment(threads: int, path: Path | None = None, march: str = "native") -> dict[str, str]:
+    """What libraries read when they are loaded. ``path``: where to take gradwright from, in place of what is installed.
+    ``march``: the processors that all are to be fit for."""
+    held = _HELD_TO.get(march, {})
+    found = {**os.environ, **held, **dict.fromkeys(_COUNTS, str(threads))}
     flags = f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'} intra_op_parallelism_threads={threads}"
+    flags = " ".join(filter(None, [flags, held.get("XLA_FLAGS")]))
     found |= {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
     places = [str(path)] if path is not None else []
     found["PYTHONPATH"] = os.pathsep.join([*places, str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -60,11 +76,11 @@ class Worker:
     """The process of one program. ``ready`` waits until it is built."""
 
     def __init__(self, peer: str, workload: str, threads: int, *, small: bool = False, path: Path | None = None,
-                 cache: Path | None = None, prepare: bool = False) -> None:  # fmt: skip
+                 cache: Path | None = None, prepare: bool = False, march: str = "native") -> None:  # fmt: skip
         self.peer, self.about = peer, dict[str, Any]()
-        order = {"peer": peer, "workload": workload, "threads": threads, "small": small, "prepare": prepare,
+        order = {"peer": peer, "workload": workload, "threads": threads, "small": small, "prepare": prepare, "march": march,
                  "starts_on": processors(threads, next(_turns)), "processors": processors(threads)}  # fmt: skip
-        places = environment(threads, path)
+        places = environment(threads, path, march)
         if cache is not None:
             places["GRADWRIGHT_CACHE"] = str(cache)
         command = [sys.executable, "-m", "benchmarks.workers", json.dumps(order)]
@@ -170,7 +186,7 @@ def serve(order: Mapping[str, Any], tell: Any) -> None:
     from .workloads import WORKLOADS, small
 
     pin(order["starts_on"])
-    workload = WORKLOADS[order["workload"]]
+    workload = replace(WORKLOADS[order["workload"]], march=order["march"])
     workload = small(workload) if order["small"] else workload
     peer = order["peer"]
     _, module, names = PEERS[peer]

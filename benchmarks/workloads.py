@@ -41,6 +41,7 @@ class Workload:
     group: Literal["table", "beyond", "predict"] = "table"
     tolerance: float = 0.0  # of results, relative; 0: that of the dtype
     compiled: bool = False  # torch.compile is the one to beat: it is measured in quick runs, too
+    march: str = "native"  # the processors that programs are compiled for
 
     @property
     def path(self) -> Path:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from gradwright.compiler import driver
 from gradwright.compiler.build import peak
 from gradwright.compiler.language.format import format_text
 
-from benchmarks import assembly, report, run, vectors
+from benchmarks import assembly, report, run, vectors, workers
 from benchmarks.peers import OURS, PEERS, apart, does, number, numbers, with_gradwright
 from benchmarks.roofline import counts, value
 from benchmarks.workloads import MODELS, WORKLOADS, Workload, small
@@ -192,6 +195,27 @@ def test_what_is_measured_can_be_chosen() -> None:
     assert "torch.compile" in run.candidates(WORKLOADS["i"], [], quick=True)
     assert run.candidates(WORKLOADS["d"], ["numpy"], quick=False) == [OURS, "numpy"]
     assert run.candidates(WORKLOADS["c"], [], quick=True)[:2] == [OURS, "gradwright-model"]
+
+
+def test_as_on_an_older_processor_ours_stands_beside_what_is_compiled_for_this_one() -> None:
+    older = replace(WORKLOADS["d-predict-1"], march="x86-64-v3")
+    assert "gradwright-native" not in run.candidates(WORKLOADS["d"], [], quick=True)
+    assert run.candidates(older, [], quick=True)[:2] == [OURS, "gradwright-native"]
+    assert "onnxruntime" not in run.candidates(older, [], quick=True), "it would use all that this processor has"
+    held = workers.environment(1, march="x86-64-v3")
+    assert held["ONEDNN_MAX_CPU_ISA"] == "AVX2" and "--xla_cpu_max_isa=AVX2" in held["XLA_FLAGS"].split()
+    assert "intra_op_parallelism_threads=1" in held["XLA_FLAGS"], "what is told anyway is still told"
+    assert "ONEDNN_MAX_CPU_ISA" not in workers.environment(1).keys() - os.environ.keys()
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="measures as on an older x86")
+def test_our_module_is_compiled_for_the_older_processor(tmp_path: Path) -> None:
+    given = run.options(["--small", "--quick", "--rounds", "2", "--only", "e", "--peers", "numpy", "--march", "x86-64-v2"])
+    (result,) = run.run(given)["results"]
+    assert list(result["peers"]) == [OURS, "numpy"] and result["missing"] == {}
+    path = WORKLOADS["e"].path
+    text = assembly.disassembled(path, None, tmp_path, "x86-64-v2")[1]
+    assert "%xmm" in text and "%ymm" not in text
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ import numpy as np
 PEERS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "gradwright": ("Gradwright", "with_gradwright", ("gradwright", "numpy")),
     "gradwright-model": ("Gradwright, by names", "with_gradwright", ("gradwright", "numpy")),
+    "gradwright-native": ("Gradwright, native", "with_gradwright", ("gradwright", "numpy")),
     "numpy": ("NumPy", "with_numpy", ("numpy",)),
     "python": ("plain Python", "with_python", ()),
     "numba": ("numba", "with_numba", ("numba",)),
@@ -35,6 +36,7 @@ _POINTS: Final = frozenset(("product", "neuron"))  # at a single point
 # What a peer has programs for; the others have one for everything.
 _DOES: Final[Mapping[str, Callable[[Any], bool]]] = {
     "gradwright-model": lambda w: w.model in _POINTS | {"xor"},
+    "gradwright-native": lambda w: w.march != "native",
     "numpy": lambda w: w.kind != "predict" and w.model != "transformer",
     "python": lambda w: w.model in _POINTS,
     "numba": lambda w: w.kind != "predict" and w.model in _POINTS | {"product_many", "neuron_many", "xor", "mlp", "mlp_l2",
@@ -43,7 +45,7 @@ _DOES: Final[Mapping[str, Callable[[Any], bool]]] = {
     "casadi": lambda w: w.model in _POINTS,
     # cells and sparse gradients are not what it compiles, and of small work it is the overhead that is left
     "torch.compile": lambda w: w.kind != "predict" and w.model not in _POINTS | {"xor", "lstm", "gru", "bag"},
-    "onnxruntime": lambda w: w.kind == "predict",
+    "onnxruntime": lambda w: w.kind == "predict" and w.march == "native",  # it cannot be told
 }  # fmt: skip
 
 

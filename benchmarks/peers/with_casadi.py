@@ -25,7 +25,7 @@ def make(w: Workload, name: str = "casadi", threads: int = 1) -> Program:
         raise NotThere("no C compiler")
     v = casadi.SX.sym("v", len(point))
     f = (v[0] + v[1]) * v[2] if w.model == "product" else 1 / (1 + casadi.exp(-(v[2] * v[0] + v[3] * v[1] + v[4])))
-    shell = {"compiler": compiler, "flags": ["-O3", "-march=native"], "directory": os.path.join(_FOLDER.name, ""),
+    shell = {"compiler": compiler, "flags": ["-O3", f"-march={w.march}"], "directory": os.path.join(_FOLDER.name, ""),
              "cleanup": False}  # fmt: skip
     jit = {"jit": True, "compiler": "shell", "jit_cleanup": False, "jit_options": shell}
     function = casadi.Function("f", [v], [f, casadi.gradient(f, v)], jit)

@@ -1,6 +1,6 @@
 """Gradwright: the models of models/, compiled. What is small is called as its documentation says for small models, by position
 and with everything bound, and large results are handed in again to be filled; ``gradwright-model`` calls it by the names of the
-model, with all checks.
+model, with all checks; ``gradwright-native`` is compiled for this machine where the others are for an older one.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ Backend = Literal["cython", "numpy"]
 
 
 def make(w: Workload, name: str = "gradwright", threads: int = 1, backend: Backend = "cython") -> Program:
-    module: Any = load(w.path, dtype=w.dtype, sizes=dict(w.sizes), threads=threads, backend=backend)
+    march = "native" if name == "gradwright-native" else w.march
+    module: Any = load(w.path, dtype=w.dtype, sizes=dict(w.sizes), threads=threads, backend=backend, march=march)
     data = w.data()
     model = module.Model(seed=0)
     for key, value in data.params.items():
         model.params[key] = value
-    quick = name == "gradwright"
+    quick = name != "gradwright-model"
     if w.kind == "train":
         program = _train(w, model, data, quick)
     elif quick and w.model in ("product", "neuron") and hasattr(module, "value_and_grad_at"):

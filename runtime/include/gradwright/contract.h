@@ -80,7 +80,8 @@ GW_ENTRIES(double, f64)
 #ifndef GW_LINKED_CONTRACT
 #include "trial.h"
 
-/* Rows of the largest tile of two or three vectors: 24 accumulators where there are 32 registers and 12 where there are 16. */
+/* Rows of the largest tile of three vectors: 24 accumulators where there are 32 registers and 12 where there are 16. There, two
+   vectors have six rows, eight loads for twelve multiply-adds, and one has nine where that leaves no row over. */
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define GW_TILE_ROWS 8
 #else
@@ -95,7 +96,8 @@ GW_ENTRIES(double, f64)
 #define GW_SMALL 256.0
 
 /* Where there are masks, a tile that hangs over the right edge of C writes its columns by them, and a strip may be half a vector
-   wide: that takes half the time of a whole one on some processors, and nowhere longer. */
+   wide: that takes half the time of a whole one on some processors, and nowhere longer. Without them, the last of several vectors
+   ends where the columns do. */
 #if defined(__AVX512F__) && defined(__AVX512VL__)
 #define GW_MASKS 1
 #else

@@ -20,7 +20,9 @@ typedef struct { const GW_REAL* d; const ptrdiff_t* at; ptrdiff_t j; } GW_NAME(g
 typedef struct {
     const gw_run* runs;
     ptrdiff_t count, a_step, b_step, b_unit; /* the b of a run is in units of b_unit */
+    int packed; /* B, in strips of whole vectors */
     uint16_t mask; /* columns of the last vector that are written, where there are masks */
+    ptrdiff_t end, b_end; /* where there are none: where the last of several vectors begins, in C and D and in B */
     GW_NAME(gw_ending) ending;
 } GW_NAME(gw_depth);
 
@@ -38,10 +40,18 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
 #define GW_FMA2(i) { const GW_REAL x = p##i[l]; c##i##_0 += x * b0; c##i##_1 += x * b1; }
 #define GW_FMA3(i) { const GW_REAL x = p##i[l]; c##i##_0 += x * b0; c##i##_1 += x * b1; c##i##_2 += x * b2; }
 #define GW_FMAh GW_FMA1
-#define GW_READ1 GW_NAME(gw_vec) b0 = GW_LOAD(b); GW_HOLD(b0);
-#define GW_READ2 GW_READ1 GW_NAME(gw_vec) b1 = GW_LOAD(b + GW_W); GW_HOLD(b1);
-#define GW_READ3 GW_READ2 GW_NAME(gw_vec) b2 = GW_LOAD(b + 2 * GW_W); GW_HOLD(b2);
+#define GW_READ(j, at) GW_NAME(gw_vec) b##j = GW_LOAD(b + (at)); GW_HOLD(b##j);
+#define GW_READ1 GW_READ(0, 0)
+#define GW_READ2 GW_READ1 GW_READ(1, GW_LAST(1, b_end))
+#define GW_READ3 GW_READ1 GW_READ(1, GW_W) GW_READ(2, GW_LAST(2, b_end))
 #define GW_READh GW_NAME(gw_half) b0 = *(const GW_NAME(gw_half_mem)*)b; GW_HOLD(b0);
+/* Without masks, the last vector of two or three ends where the columns do: what it shares with the one before it is computed and
+   written twice, with the same bits, after all that is added was read. */
+#if GW_MASKS
+#define GW_LAST(j, end) ((j) * GW_W)
+#else
+#define GW_LAST(j, end) (end)
+#endif
 #if GW_MASKS
 #define GW_MASKED(mem, to, x, mask) __asm__(GW_MOVE " %1, %0%{%2%}" : "+m"(*(GW_NAME(mem)*)(to)) : "v"(x), "Yk"(mask))
 #define GW_MASKED_READ(mem, y, from, mask) \
@@ -51,11 +61,11 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
 #define GW_MASKED_READ(mem, y, from, mask) y = GW_LOAD(from)
 #endif
 #define GW_PUT1(i) GW_MASKED(gw_mem, c + c_at[i], c##i##_0, mask);
-#define GW_PUT2(i) GW_STORE(c + c_at[i], c##i##_0); GW_MASKED(gw_mem, c + c_at[i] + GW_W, c##i##_1, mask);
+#define GW_PUT2(i) GW_STORE(c + c_at[i], c##i##_0); GW_MASKED(gw_mem, c + c_at[i] + GW_LAST(1, end), c##i##_1, mask);
 #define GW_PUT3(i) \
     GW_STORE(c + c_at[i], c##i##_0); \
     GW_STORE(c + c_at[i] + GW_W, c##i##_1); \
-    GW_MASKED(gw_mem, c + c_at[i] + 2 * GW_W, c##i##_2, mask);
+    GW_MASKED(gw_mem, c + c_at[i] + GW_LAST(2, end), c##i##_2, mask);
 #define GW_PUTh(i) GW_MASKED(gw_half_mem, c + c_at[i], c##i##_0, mask);
 #define GW_ENDED_ONE(sum, d) \
     sum *= ending.alpha; \
@@ -71,29 +81,30 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
 #define GW_SCALE3(i) GW_SCALE2(i) c##i##_2 *= alpha; GW_HOLD(c##i##_2);
 #define GW_SCALEh GW_SCALE1
 #define GW_ADD(i, j) c##i##_##j += beta * GW_LOAD(d + d_at[i] + j * GW_W);
-#define GW_ADD_LAST(vec, mem, i, j) { \
+#define GW_ADD_LAST(vec, mem, i, j, at) { \
     GW_NAME(vec) y; \
-    GW_MASKED_READ(mem, y, d + d_at[i] + j * GW_W, mask); \
+    GW_MASKED_READ(mem, y, d + d_at[i] + (at), mask); \
     c##i##_##j += beta * y; \
 }
-#define GW_ADD1(i) GW_ADD_LAST(gw_vec, gw_mem, i, 0)
-#define GW_ADD2(i) GW_ADD(i, 0) GW_ADD_LAST(gw_vec, gw_mem, i, 1)
-#define GW_ADD3(i) GW_ADD(i, 0) GW_ADD(i, 1) GW_ADD_LAST(gw_vec, gw_mem, i, 2)
-#define GW_ADDh(i) GW_ADD_LAST(gw_half, gw_half_mem, i, 0)
+#define GW_ADD1(i) GW_ADD_LAST(gw_vec, gw_mem, i, 0, 0)
+#define GW_ADD2(i) GW_ADD(i, 0) GW_ADD_LAST(gw_vec, gw_mem, i, 1, GW_LAST(1, end))
+#define GW_ADD3(i) GW_ADD(i, 0) GW_ADD(i, 1) GW_ADD_LAST(gw_vec, gw_mem, i, 2, GW_LAST(2, end))
+#define GW_ADDh(i) GW_ADD_LAST(gw_half, gw_half_mem, i, 0, 0)
 
 /* `groups` times R rows, one group after the other: a call for each of them takes as long as two steps of the depth. */
 #define GW_TILE(R, V) \
     GW_CALLED void GW_NAME(gw_tile_##R##x##V)(ptrdiff_t groups, const GW_NAME(gw_depth)* depth, const GW_REAL* a, \
                                               const ptrdiff_t* a_at, const GW_REAL* start, const GW_REAL* d, \
                                               const ptrdiff_t* d_at, GW_REAL* c, const ptrdiff_t* c_at) { \
-        const gw_run *const runs = depth->runs, *const end = runs + depth->count; \
-        const ptrdiff_t b_unit = depth->b_unit; \
+        const gw_run *const runs = depth->runs, *const behind = runs + depth->count; \
+        const ptrdiff_t b_unit = depth->b_unit, b_end = depth->b_end; \
         ptrdiff_t a_step = depth->a_step, b_step = depth->b_step; \
+        (void)b_end; \
         __asm__("" : "+r"(a_step), "+r"(b_step)); /* or gcc compiles the loop again for strides of 1 */ \
         for (; groups > 0; groups--, a_at += R, d_at += R, c_at += R) { \
             GW_EACH_##R(GW_ROW) \
             GW_EACH_##R(GW_ZERO##V) \
-            for (const gw_run* run = runs; run != end; run++) { \
+            for (const gw_run* run = runs; run != behind; run++) { \
                 ptrdiff_t l = run->a; \
                 const GW_REAL* b = start + run->b * b_unit; \
                 for (ptrdiff_t left = run->k; left; left--) { \
@@ -106,8 +117,9 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
             const GW_NAME(gw_depth)* last = depth; \
             __asm__ volatile("" : "+r"(last)); /* or all that is read of it stays in registers meanwhile */ \
             const uint16_t mask = last->mask; \
+            const ptrdiff_t end = last->end; \
             const GW_REAL alpha = last->ending.alpha, beta = last->ending.beta; \
-            (void)mask; \
+            (void)mask, (void)end; \
             if (alpha != 1) { GW_EACH_##R(GW_SCALE##V) } \
             if (beta != 0) { GW_EACH_##R(GW_ADD##V) } \
             if (last->ending.relu) { GW_EACH_##R(GW_CUT##V) } \
@@ -118,6 +130,9 @@ typedef GW_REAL GW_NAME(gw_half_mem) __attribute__((vector_size(GW_VECTOR_BYTES 
 #if GW_TILE_ROWS == 8
 GW_TILE(8, 3)
 GW_TILE(8, 2)
+#else
+GW_TILE(6, 2)
+GW_TILE(9, 1)
 #endif
 GW_TILE(8, 1)
 GW_TILE(4, 3)
@@ -331,7 +346,7 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW
         {GW_NAME(gw_tile_8x2), GW_NAME(gw_tile_4x2), GW_NAME(gw_tile_2x2)},
         {GW_NAME(gw_tile_8x3), GW_NAME(gw_tile_4x3), GW_NAME(gw_tile_2x3)},
 #else
-        {0, GW_NAME(gw_tile_4x2), GW_NAME(gw_tile_2x2)},
+        {GW_NAME(gw_tile_6x2), GW_NAME(gw_tile_4x2), GW_NAME(gw_tile_2x2)},
         {0, GW_NAME(gw_tile_4x3), GW_NAME(gw_tile_2x3)},
 #endif
 #if GW_MASKS
@@ -345,17 +360,29 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW
     const GW_NAME(gw_tile)* tile = tiles[kind - 1];
     /* half a vector of columns is read as a whole one, behind the last row */
     GW_REAL aside[(GW_TURNED * 3 + 1) * GW_VECTOR_BYTES / sizeof(GW_REAL)] __attribute__((aligned(64)));
-    ptrdiff_t aside_at[GW_TURNED];
-    const int straight = c_j == 1 && (add.j == 1 || ending.beta == 0) && (GW_MASKS || cols == width);
+    ptrdiff_t aside_at[GW_TURNED + 2]; /* three tiles of six rows */
+    const int straight = c_j == 1 && (add.j == 1 || ending.beta == 0) && (GW_MASKS || kind > 1 || cols == width);
     const uint16_t edge = (uint16_t)~(0xffffffffu << (cols - (kind <= 3 ? width - GW_W : 0)));
+    depth->end = kind > 1 ? cols - GW_W : 0;
+    depth->b_end = depth->packed ? width - GW_W : depth->end;
     for (ptrdiff_t i = 0, rows; i < m; i += rows) {
         const ptrdiff_t left = m - i;
         int size = left > 6 ? 0 : left > 2 ? 1 : 2;
         ptrdiff_t high = 8 >> size, groups = left / high;
+        GW_NAME(gw_tile) other = 0; /* than the one of that size */
         if (kind > 3) { /* tiles of 8, 5 and 4 rows: 9 rows are 5 and 4, not 8 and 1 */
             size = left > 10 || (left > 5 && left < 9) ? 0 : left > 4 ? 1 : 2;
             high = size == 0 ? 8 : 6 - size;
             groups = left > 10 ? (left - 3) / 8 : left >= high;
+#if GW_TILE_ROWS < 8
+        } else if (kind == 1 && straight && left % 8 > 0 && left % 8 < 5 && left % 8 <= groups) {
+            high = 9, groups = left % 8; /* 25 rows are 9, 8 and 8 */
+            other = GW_NAME(gw_tile_9x1);
+#endif
+        } else if (GW_TILE_ROWS < 8 && kind == 2) { /* tiles of 6, 4 and 2 rows: 8 rows are 4 and 4, 9 are 6 and 4 */
+            size = left > 8 || left == 6 || left == 5 ? 0 : left > 2 ? 1 : 2;
+            high = 6 - 2 * size;
+            groups = left > 8 ? (left - 3) / 6 : left / high;
         } else if (!tile[size]) {
             size = 1, high = 4, groups = left / 4;
         }
@@ -363,10 +390,10 @@ GW_CALLED void GW_NAME(gw_strip)(ptrdiff_t m, ptrdiff_t kind, ptrdiff_t cols, GW
             rows = groups * high;
             depth->mask = edge;
             depth->ending = ending;
-            tile[size](groups, depth, a, a_at + i, b, add.d, add.at + i, c, c_at + i);
+            (other ? other : tile[size])(groups, depth, a, a_at + i, b, add.d, add.at + i, c, c_at + i);
             continue;
         }
-        for (ptrdiff_t r = 0; r < GW_TURNED; r++) aside_at[r] = r * width;
+        for (ptrdiff_t r = 0; r < GW_TURNED + 2; r++) aside_at[r] = r * width;
         depth->mask = 0xffff;
         depth->ending = (GW_NAME(gw_ending)){1, 0, 0};
         const GW_NAME(gw_addend) here = {add.d, add.at + i, add.j};
@@ -532,13 +559,15 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_transpose)(ptrdiff_t rows, ptrdiff_t columns, 
     }
 }
 
-/* k rows of a strip of B, one after the other. What lies beyond cols columns is never stored: it may be anything that can be
-   read, and the first `whole` rows can be read beyond cols; elsewhere it is zero. */
+/* k rows of a strip of B, one after the other. Where there are masks, what lies beyond cols columns is never stored: it may be
+   anything that can be read, and the first `whole` rows can be read beyond cols; elsewhere it is zero. Without them, the last of
+   several vectors begins at `end`. */
 GW_CALLED void GW_NAME(gw_pack_strip)(ptrdiff_t k, ptrdiff_t width, ptrdiff_t cols, ptrdiff_t whole, const GW_REAL* b,
                                       ptrdiff_t b_row, ptrdiff_t b_col, GW_REAL* __restrict__ to) {
+    const ptrdiff_t last = width - GW_W, end = GW_MASKS || cols < GW_W ? last : cols - GW_W;
     ptrdiff_t l = 0;
     if (b_col == 1) {
-        if (cols == width || whole > k) whole = k;
+        if (end + GW_W == cols || cols == width || whole > k) whole = k;
         for (; l < whole; l++) {
             const GW_REAL* from = b + l * b_row;
             GW_REAL* row = to + l * width;
@@ -547,8 +576,8 @@ GW_CALLED void GW_NAME(gw_pack_strip)(ptrdiff_t k, ptrdiff_t width, ptrdiff_t co
                 continue;
             }
             GW_STORE(row, GW_LOAD(from));
-            if (width > GW_W) GW_STORE(row + GW_W, GW_LOAD(from + GW_W));
-            if (width > 2 * GW_W) GW_STORE(row + 2 * GW_W, GW_LOAD(from + 2 * GW_W));
+            if (width > 2 * GW_W) GW_STORE(row + GW_W, GW_LOAD(from + GW_W));
+            if (width > GW_W) GW_STORE(row + last, GW_LOAD(from + end));
         }
     } else if (b_row == 1 && width >= GW_W) {
         /* transposed: squares of W by W through the shuffle of gw_square */
@@ -556,20 +585,25 @@ GW_CALLED void GW_NAME(gw_pack_strip)(ptrdiff_t k, ptrdiff_t width, ptrdiff_t co
             for (ptrdiff_t j = 0; j < width; j += GW_W) {
                 enum { W = GW_VECTOR_BYTES / sizeof(GW_REAL) };
                 GW_REAL corner[W * W] __attribute__((aligned(64)));
-                const GW_REAL* from = b + l + j * b_col;
+                const ptrdiff_t first = j == last ? end : j;
+                const GW_REAL* from = b + l + first * b_col;
                 ptrdiff_t row = b_col;
                 if (k - l < GW_W) {
-                    for (ptrdiff_t i = 0; i < W && i < cols - j; i++) GW_NAME(gw_copy)(corner + i * W, from + i * b_col, k - l);
+                    for (ptrdiff_t i = 0; i < W && i < cols - first; i++)
+                        GW_NAME(gw_copy)(corner + i * W, from + i * b_col, k - l);
                     from = corner;
                     row = GW_W;
                 }
                 /* what is written beyond k is where the next strip goes, or room that is left for it */
-                GW_NAME(gw_square)(cols - j, from, row, to + l * width + j, width);
+                GW_NAME(gw_square)(cols - first, from, row, to + l * width + j, width);
             }
     }
     for (; l < k; l++) {
-        for (ptrdiff_t j = 0; j < cols; j++) to[l * width + j] = b[l * b_row + j * b_col];
-        for (ptrdiff_t j = cols; j < width; j++) to[l * width + j] = 0;
+        GW_REAL* row = to + l * width;
+        for (ptrdiff_t j = 0; j < cols; j++) row[j] = b[l * b_row + j * b_col];
+        for (ptrdiff_t j = cols; j < width; j++) row[j] = 0;
+        if (end < last)
+            for (ptrdiff_t j = 0; j < GW_W; j++) row[last + j] = b[l * b_row + (end + j) * b_col];
     }
 }
 
@@ -690,7 +724,7 @@ GW_CALLED void GW_NAME(gw_gemv)(ptrdiff_t m, ptrdiff_t k, GW_NAME(gw_ending) end
     ptrdiff_t rows;
     if (m > 1 && a_row != 1 && a_col == 1 && x_step == 1) { /* inner products of rows */
         const gw_run run = {0, 0, k};
-        const GW_NAME(gw_depth) depth = {&run, 1, 1, 1, 1, 0, {1, 0, 0}};
+        const GW_NAME(gw_depth) depth = {.runs = &run, .count = 1, .a_step = 1, .b_step = 1, .b_unit = 1};
         ptrdiff_t a_at[GW_COMBINED], y_at[GW_COMBINED], d_at[GW_COMBINED];
         for (ptrdiff_t i = 0; i < m; i += GW_COMBINED) {
             rows = m - i < GW_COMBINED ? m - i : GW_COMBINED;
@@ -843,8 +877,10 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
     const int pack_a = plain && rows.a == 1 && depth.a != 1 && (stride < 64 || stride > 1024 - 64) && what->m >= 8 &&
                        (what->k > GW_DEPTH || (GW_TILE_ROWS < 8 && what->n > 3 * GW_W));
     const int pairs = GW_PAIRS && depth.a == 1 && what->m >= 16 && (depth.extent % 2 == 0 || depth.extent >= 9);
-    /* Few rows do not pay for the packing of B. */
-    const int direct = b_col == 1 && m <= GW_DIRECT;
+    /* Few rows do not pay for the packing of B; nor do more of them, where a vector of B does not go over a line of the cache, or
+       is read for eight rows. */
+    const int lined = ((uintptr_t)b | (uintptr_t)(b_row * (ptrdiff_t)sizeof(GW_REAL))) % GW_VECTOR_BYTES == 0;
+    const int direct = b_col == 1 && m <= (lined || GW_TILE_ROWS == 8 ? GW_DIRECT : GW_DIRECT / 2);
     GW_NAME(gw_depth) with = {0};
     for (ptrdiff_t j0 = 0; j0 < n; j0 += columns) {
         const ptrdiff_t jn = n - j0 < columns ? n - j0 : columns;
@@ -903,6 +939,7 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                     const int deep_enough = !GW_MASKS || what->k >= 12 * cols;
                     if (cols <= GW_W / 2 && deep_enough && plain && rows.a == 1 && depth.a != 1 && in >= GW_W) {
                         const gw_run upright = {runs[0].b, l0 * depth.a, ln};
+                        with.packed = 0;
                         with.runs = &upright;
                         with.b_unit = 1;
                         with.a_step = b_row;
@@ -913,7 +950,9 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                         with.a_step = pack_a ? 16 : depth.a;
                         if (done == in) continue;
                     }
-                    if (cols == width && kind != GW_NAME(gw_strip_pairs) && (direct || (b_col == 1 && b_row == width))) {
+                    const int fits = cols == width ? kind != GW_NAME(gw_strip_pairs) : !GW_MASKS && kind > 1;
+                    if (fits && (direct || (b_col == 1 && b_row == width && cols == width))) {
+                        with.packed = 0;
                         with.runs = runs;
                         with.b_step = b_row;
                         with.b_unit = 1;
@@ -940,6 +979,7 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
                                 GW_NAME(gw_pack_strip)(runs[r].k, width, cols, 0, from + runs[r].b, b_row, b_col, end);
                         }
                     }
+                    with.packed = 1;
                     with.runs = together;
                     with.b_step = with.b_unit = width;
                     GW_NAME(gw_strip)(in - done, kind, cols, ending, &with, from_a, a_at + done, strip, from_d, to, c_at + done,
@@ -1026,7 +1066,7 @@ GW_CALLED void GW_NAME(gw_contract_plain)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
     if ((double)m * n * k <= GW_SMALL) {
         if (b_col == 1 && c_col == 1 && m <= 16 && (n == GW_W || n == 2 * GW_W || n == 3 * GW_W)) {
             const gw_run run = {0, 0, k};
-            GW_NAME(gw_depth) depth = {&run, 1, a_col, b_row, 0, 0, {1, 0, 0}};
+            GW_NAME(gw_depth) depth = {.runs = &run, .count = 1, .a_step = a_col, .b_step = b_row};
             ptrdiff_t a_at[24], c_at[16], d_at[16];
             for (ptrdiff_t i = 0; i < m; i++) a_at[i] = i * a_row, c_at[i] = i * c_row, d_at[i] = i * d_row;
             for (ptrdiff_t i = m; i < m + 8; i++) a_at[i] = a_at[m - 1];
@@ -1144,7 +1184,7 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_products)(ptrdiff_t count, ptrdiff_t m, ptrdif
     const ptrdiff_t width = vectors * GW_W;
     const gw_run run = {0, 0, k};
     const GW_NAME(gw_ending) ending = {1, beta, 0};
-    GW_NAME(gw_depth) depth = {&run, 1, a_col, width, 1, 0, ending};
+    GW_NAME(gw_depth) depth = {.runs = &run, .count = 1, .a_step = a_col, .b_step = width, .b_unit = 1};
     for (ptrdiff_t i0 = 0; i0 < m; i0 += GW_MOST_ROWS, a += GW_MOST_ROWS * a_row, c += GW_MOST_ROWS * width) {
         const ptrdiff_t in = m - i0 < GW_MOST_ROWS ? m - i0 : GW_MOST_ROWS;
         for (ptrdiff_t i = 0; i < in; i++) a_at[i] = i * a_row, c_at[i] = i * width;
@@ -1200,10 +1240,12 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_products)(ptrdiff_t count, ptrdiff_t m, ptrdif
 #undef GW_FMA2
 #undef GW_FMA3
 #undef GW_FMAh
+#undef GW_READ
 #undef GW_READ1
 #undef GW_READ2
 #undef GW_READ3
 #undef GW_READh
+#undef GW_LAST
 #undef GW_MASKED
 #undef GW_MASKED_READ
 #undef GW_ENDED_ONE

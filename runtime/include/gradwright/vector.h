@@ -45,7 +45,9 @@ typedef int64_t gw_lanes_f64 __attribute__((vector_size(GW_VECTOR_BYTES)));
 #define GW_EACH_2(X) GW_EACH_1(X) X(1)
 #define GW_EACH_4(X) GW_EACH_2(X) X(2) X(3)
 #define GW_EACH_5(X) GW_EACH_4(X) X(4)
+#define GW_EACH_6(X) GW_EACH_5(X) X(5)
 #define GW_EACH_8(X) GW_EACH_4(X) X(4) X(5) X(6) X(7)
+#define GW_EACH_9(X) GW_EACH_8(X) X(8)
 #define GW_EACH_16(X) GW_EACH_8(X) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 
 #endif
