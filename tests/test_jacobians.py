@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradwright.compiler.driver import compile_model
+from gradwright.compiler.driver import check_model, compile_model
+from gradwright.compiler.language.diagnostics import ModelError
 from gradwright.runtime import GradwrightError, load
 from support.models import build, elaborated, errors
 
@@ -194,6 +195,24 @@ error[E285]: hessian wants a number
  4 | hessian r wrt x
    |         ^ r is [3]
    = help: jacobian r wrt x has the first derivatives of all its elements"""
+
+
+def test_a_block_for_each_row_wants_rows_that_are_independent() -> None:
+    """Else the blocks would not be the Jacobian, and nothing would say so."""
+    text = "size N\ninput x[N, 2]\nr = x - mean(x, axis=0)\noutput r\njacobian r wrt x each n\n"
+    with pytest.raises(ModelError) as caught:
+        check_model(text)
+    assert str(caught.value) == """\
+error[E274]: r is not made of x point by point
+  --> model.gw:5:1
+   |
+ 3 | r = x - mean(x, axis=0)
+   |         ^^^^^^^^^^^^^^^ this is made of all places along the axis
+ 4 | output r
+ 5 | jacobian r wrt x each n
+   | ^^^^^^^^^^^^^^^^^^^^^^^ this takes each place along axis 0 of x by itself
+   = help: for all pairs of their elements: jacobian r wrt x"""
+    check_model(text.replace("r = x - mean(x, axis=0)", "r = x - mean(x, axis=1, keepdims=True)"))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -60,7 +60,10 @@ def _asked(graph: Graph) -> Iterable[Eqn]:
 
 
 def _shared(eqn: Eqn) -> list[str]:
-    """The axes of ``d[i, j] = diff(u[i, ...], x[i, ...])`` that both have."""
+    """The axes of ``d[i, j] = diff(u[i, ...], x[i, ...])`` that both have. The diagonal of a Hessian is one whatever its sides
+    are made of."""
+    if eqn.op == "hessian":
+        return []
     target, wrt = eqn.args
     both = {ix.plain for ix in target.index} & {ix.plain for ix in wrt.index}
     return [a.name for a in eqn.axes if a.name in both and not a.extent.is_one()]
@@ -198,6 +201,9 @@ def _error(eqn: Eqn, axis: str, wrong: Mixed, span: Span, sources: Mapping[str, 
     help = f"for every place of the one and of the other: jacobian({u}, {x}); for the sum of all: diff(sum({u}), {x})"
     if not known:
         help = "jacobian(u, x) is for every place of the one and of the other, diff(sum(u), x) for the sum of all"
+    if eqn.op == "jacobian":  # each n
+        u, known = target.value, True
+        help = f"for all pairs of their elements: jacobian {u} wrt {x}"
     d = next(k for k, ix in enumerate(wrt.index) if ix.plain == axis)
     labels = tuple(Label(s, wrong.how) for s in wrong.spans if s != span)
     here = f"this takes each place along axis {d} of {x} by itself" + ("" if labels else f"; {wrong.how}")
