@@ -1,4 +1,4 @@
-"""Derivatives inside a model: ``diff``, ``jacobian`` and ``hessian`` beside central differences, and what they cost."""
+"""Derivatives inside a model: ``diff``, ``jacobian``, ``hessian`` and ``jvp`` beside central differences, and what they cost."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
+from textwrap import dedent
 from typing import Any
 
 import numpy as np
@@ -245,6 +246,92 @@ minimize mean((slope[:, 1] - bend[:, 0]/10 + u*slope[:, 0])**2)
     np.testing.assert_allclose(model.grad, wanted, rtol=1e-6, atol=1e-8)
 
 
+# What each output is: of which Jacobian the product with which direction.
+DIRECTIONS: dict[str, tuple[str, dict[str, tuple[int, ...]], dict[str, tuple[str, str]]]] = {
+    "net": (
+        """
+        size N
+        input x[N, 3], W[3, 2], v[N, 3], V[3, 2]
+        h = tanh(x @ W)
+        output s = softmax(h)
+        output J = jacobian(s, x)
+        output JW = jacobian(s, W)
+        output a = jvp(s, x, v)
+        output b = jvp(s, W, V)
+        """,
+        {"x": (4, 3), "W": (3, 2), "v": (4, 3), "V": (3, 2)},
+        {"a": ("J", "v"), "b": ("JW", "V")},
+    ),
+    "hessian": (
+        """
+        size D
+        input x[D], v[D]
+        output f = sum(100*(x[1:] - x[:-1]**2)**2 + (1 - x[:-1])**2)
+        output g = diff(f, x)
+        output H = hessian(f, x)
+        output Hv = jvp(g, x, v)
+        output J = jacobian(Hv, x)
+        output third = jvp(Hv, x, v)
+        output df = jvp(f, x, v)
+        """,
+        {"x": (5,), "v": (5,)},
+        {"Hv": ("H", "v"), "third": ("J", "v"), "df": ("g", "v")},
+    ),
+    "branches": (
+        """
+        size N
+        input x[N], v[N], w[N, N]
+        y = where(x > 0, sqrt(x), 0)
+        output u = w @ y
+        output J = jacobian(u, x)
+        output a = jvp(u, x, v)
+        """,
+        {"x": (5,), "v": (5,), "w": (5, 5)},
+        {"a": ("J", "v")},
+    ),
+    "numbers": (
+        "input x, v\noutput f = exp(x)*sin(x)\noutput g = diff(f, x)\noutput d = jvp(f, x, v)",
+        {"x": (), "v": ()},
+        {"d": ("g", "v")},
+    ),
+    "loop": (
+        """
+        size T
+        input x[T], y0, p[2], v[2], vx[T]
+        scan t in range(T):
+            carry y = y0
+            y = y + 0.1*(p[0]*sin(y) + p[1]*x[t])
+            emit ys = y
+        output ys
+        output J = jacobian(ys, p)
+        output Jx = jacobian(ys, x)
+        output a = jvp(ys, p, v)
+        output b = jvp(ys, x, vx)
+        """,
+        {"x": (6,), "y0": (), "p": (2,), "v": (2,), "vx": (6,)},
+        {"a": ("J", "v"), "b": ("Jx", "vx")},
+    ),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", DIRECTIONS)
+def test_a_derivative_along_a_direction_is_the_jacobian_times_it(name: str, backend: Any) -> None:
+    text, shapes, relations = DIRECTIONS[name]
+    draw = np.random.default_rng(5)
+    inputs = {k: draw.normal(size=shape) for k, shape in shapes.items()}
+    out = load(dedent(text), name=f"along_{name}", backend=backend).Model().predict(**inputs)
+    for result, (of, along) in relations.items():
+        wanted = np.tensordot(out[of], inputs[along], inputs[along].ndim)
+        np.testing.assert_allclose(out[result], wanted, rtol=1e-12, atol=1e-14, err_msg=result)
+
+
+def test_no_matrix_is_made_for_a_direction() -> None:
+    text = "size N\ninput x[N], v[N]\nf = sum(x[1:]**2 * x[:-1]) + sum(x)**2\ng = diff(f, x)\noutput Hv = jvp(g, x, v)\n"
+    out = load(text, name="along_rows", backend="numpy").Model().predict(x=np.ones(100_000), v=np.ones(100_000))
+    assert out.Hv[1] == 2 * 1 + 2 * 1 + 2 * 1 + 2 * 100_000  # x[1]**2 x[0], x[2]**2 x[1], and the square of the sum
+
+
 def test_stable_formulas_have_stable_derivatives() -> None:
     z = np.array([-800.0, -3.0, 0.0, 5.0, 800.0])
     out = load(
@@ -307,6 +394,14 @@ def test_rows_stay_rows() -> None:
         ("input x[3]\noutput d = hessian(x**2, x)", "E285", 2, "hessian wants a number"),
         ("input x[3]\ny[i] = diff(x[i]**2, x)\noutput y", "E235", 2, "diff works on whole arrays, and is given one number"),
         ("input x\noutput d = diff(x)", "E281", 2, "diff needs x"),
+        ("input x[3], v[2]\noutput d = jvp(x**2, x, v)", "E203", 2,
+         "a direction has the shape of what the derivative is taken for"),
+        ("input x[3]\noutput d = jvp(x**2, 2*x, x)", "E267", 2, "a derivative is taken for what has a name"),
+        ("input x[3], v[3]\noutput d = jvp(v, x, v)", "E267", 2, "v does not depend on x"),
+        ("input x[3], v[3]\noutput d = jvp(x > 0, x, v)", "E245", 2, "this is a truth value and has no derivative"),
+        ("input x[3], v[3]\ny[i] = jvp(x[i]**2, x, v)\noutput y", "E235", 2,
+         "jvp works on whole arrays, and is given one number"),
+        ("input x\noutput d = jvp(x, x)", "E281", 2, "jvp needs v"),
         ("input x[4]\nparam w = 1\nscan t in range(4):\n    carry h = 0\n    h = tanh(w*h + x[t])\n    emit d = diff(h, w)\n"
          "output d",
          "E267", 6, "in a loop a derivative is taken for a carry, or for a slice of an array"),
@@ -333,6 +428,23 @@ def jacobian(graph: Graph, u: str, x: str) -> Graph:
     out = Value("jacobian", (*values[u].shape, *values[x].shape))
     body = E.make("diff", E.arg(0), E.arg(1))
     asked = Eqn(out, (*axes, *others), (*index, *inner), "", (Access(u, index), Access(x, inner)), body, "jacobian", ORIGIN)
+    taken = derivatives.run(graph.with_eqns((*graph.eqns, asked)))
+    verify(taken, "derivatives")
+    return replace(taken, outputs=(*graph.outputs, out.name))
+
+
+def along(graph: Graph, u: str, x: str) -> Graph:
+    """The graph with the derivative of one of its values along a direction of another, taken."""
+    values = graph.values()
+    axes = shape_axes(values[u].shape)
+    others = tuple(Axis(f"j{k}", d) for k, d in enumerate(values[x].shape))
+    index, inner = tuple(at(a.name) for a in axes), tuple(at(a.name) for a in others)
+    direction = Value("direction", values[x].shape)
+    body = E.make("jvp", E.arg(0), E.arg(1), E.arg(2))
+    reads = (Access(u, index), Access(x, inner), Access(direction.name, inner))
+    out = Value("along", values[u].shape)
+    asked = Eqn(out, (*axes, *others), index, "+" if others else "", reads, body, "jvp", ORIGIN)
+    graph = replace(graph, inputs=(*graph.inputs, direction))
     taken = derivatives.run(graph.with_eqns((*graph.eqns, asked)))
     verify(taken, "derivatives")
     return replace(taken, outputs=(*graph.outputs, out.name))
@@ -389,5 +501,11 @@ def test_jacobians_of_random_models_are_their_rows(first: int) -> None:
                 most = float(np.abs(wanted[finite]).max(initial=1))
                 what = f"{u} for {x} of model {k}"
                 np.testing.assert_allclose(found[finite], wanted[finite], rtol=1e-9, atol=1e-12 * most, err_msg=what)
+                direction = np.random.default_rng(k).uniform(-1, 1, inputs[x].shape)
+                found = run(along(graph, u, x), {**inputs, "direction": direction}, sizes)["along"]
+                with np.errstate(invalid="ignore"):
+                    wanted = np.tensordot(wanted, direction, direction.ndim)
+                finite = np.isfinite(wanted)
+                np.testing.assert_allclose(found[finite], wanted[finite], rtol=1e-8, atol=1e-11 * most, err_msg=what)
                 compared += 1
     assert compared > 10

@@ -385,7 +385,6 @@ def test_the_tables_miss_nothing_of_the_library() -> None:
 
 # What the page lists as not there yet, each in a model that would have it.
 MISSING = {
-    "jvp": "output y = jvp(x, x, x)",
     "inv": "output y = inv(outer(x, x))",
     "solve": "output y = solve(outer(x, x), x)",
     "det": "output y = det(outer(x, x))",

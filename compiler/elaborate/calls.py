@@ -19,7 +19,7 @@ from .scope import Env, Function, Lifter, Site
 from .values import POISON, Elem, Literal, Poison, Scalar, Val, Value, operand
 
 # Functions of later versions of the language.
-LATER: Final = ("jvp", "inv", "solve", "det")
+LATER: Final = ("inv", "solve", "det")
 NUMPY_NAMES: Final = {
     "arcsin": "asin",
     "arccos": "acos",

@@ -50,6 +50,7 @@ SPECIAL: Final[dict[str, str]] = {
     "that of u[n] for x[n, d].",
     "jacobian": "jacobian(u, x): the derivative of each element of u for each of x, the axes of u first.",
     "hessian": "hessian(u, x): the second derivatives of a number u for all pairs of elements of x.",
+    "jvp": "jvp(u, x, v): the derivative of u along the direction v of x, in the shape of u: jacobian(u, x) times v.",
     "extent": "extent(x, axis): the size of one axis of x.",
     "rank": "rank(x): how many axes x has, known when the module is compiled; 0 for a number.",
     "is_index": "is_index(x): whether x holds integers, known when the module is compiled.",

@@ -31,7 +31,8 @@ class SpecialCaller(OperationCaller):
         methods: dict[str, Callable[[syntax.Call, Env], Task]] = {
             "where": self.where, "max": self.extreme, "min": self.extreme, "maximum": self.extreme, "minimum": self.extreme,
             "stop_gradient": self.stop_gradient, "extent": self.extent, "rank": self.rank, "is_index": self.is_index,
-            "fail": self.fail, "diff": self.derivative, "jacobian": self.derivative, "hessian": self.derivative,
+            "fail": self.fail, "jvp": self.direction,
+            "diff": self.derivative, "jacobian": self.derivative, "hessian": self.derivative,
         }  # fmt: skip
         return methods[node.func.id](node, env)
 
@@ -126,6 +127,47 @@ class SpecialCaller(OperationCaller):
             )  # fmt: skip
         shared = min(len(target.shape), len(wrt.shape)) if name == "diff" else 0
         return self.slopes(name, target, wrt, shared, node, env)
+
+    def direction(self, node: syntax.Call, env: Env) -> Task:
+        """``jvp``: an equation that a pass replaces by the derivative of a backward pass for its upstream."""
+        bound = self.bind(node, [("u", True), ("x", True), ("v", True)], env)
+        if bound is None:
+            return POISON
+        parts = [bound[name] for name in ("u", "x", "v")]
+        given: list[Value] = []
+        for part in parts:
+            assert part is not None
+            given.append((yield part, env))
+        u_part, x_part, v_part = parts
+        assert u_part is not None and x_part is not None and v_part is not None
+        if any(isinstance(value, Poison) for value in given):
+            return POISON
+        if env.elem is not None and env.elem.quiet:
+            raise NotElementwise
+        if any(isinstance(value, Elem) for value in given):
+            return self.not_whole("jvp", [u_part, x_part, v_part], given, node, env)
+        env = env.whole()
+        if env.constant or env.rule:
+            return self.report(env, "E244", "a derivative is not known when the module is compiled", node.span)
+        u, v = self.as_array(given[0], u_part, env), self.as_array(given[2], v_part, env)
+        if u is None or v is None:
+            return POISON
+        if u.kind != "real":
+            return self.report(env, "E245", f"{called(u_part)} is {KINDS[u.kind]} and has no derivative", u_part.span)
+        x = self.differentiable(given[1], u, u_part, x_part, node, env)
+        if x is None:
+            return POISON
+        if v.shape != x.shape:
+            labels = [(p.span, f"{called(p)} is {describe(a)}") for p, a in ((x_part, x), (v_part, v))]
+            message = "a direction has the shape of what the derivative is taken for"
+            return self.report(env, "E203", message, node.span, labels=labels)
+        axes = [Axis(f"i{k}", d) for k, d in enumerate(u.shape)]
+        others = [Axis(f"j{k}", d) for k, d in enumerate(x.shape)]
+        index, inner = (tuple(at(a.name) for a in group) for group in (axes, others))
+        body = E.make("jvp", E.arg(0), E.arg(1), E.arg(2))
+        step = Step("jvp", u.shape, (*axes, *others), index, (Read(0, index), Read(1, inner), Read(2, inner)), body,
+                    "+" if others else "")  # fmt: skip
+        return self.emit(step, (u, x, v), node.span, env)
 
     def differentiable(
         self, x: Value, u: Val, u_part: syntax.Expression, x_part: syntax.Expression, node: syntax.Call, env: Env

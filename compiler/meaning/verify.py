@@ -257,9 +257,9 @@ def _body(eqn: Eqn, values: Mapping[str, Value], extents: Mapping[str, Dim], siz
         if node.op in LEAVES:
             truths[node], whole[node] = _leaf(node, eqn, values, extents, sizes)
             continue
-        if node.op not in FUNCTIONS and node.op != "diff":  # a derivative that is not taken yet
+        if node.op not in FUNCTIONS and node.op not in ("diff", "jvp"):  # a derivative that is not taken yet
             raise _Broken(f"no function is called {node.op}")
-        count = 3 if node.op == "where" else 2 if node.op in _BINARY else 1
+        count = 3 if node.op in ("where", "jvp") else 2 if node.op in _BINARY else 1
         if node.op in DRAWS:
             count = 5 if node.op == "draw_bernoulli" else 6
             if not all(whole[a] for a in node.args[:4]):

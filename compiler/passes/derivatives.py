@@ -4,12 +4,17 @@ A backward pass gives products with an upstream. Its equations are linear in tha
 once, with another axis in front, and an upstream that is 1 at one place and 0 elsewhere. Most need no such axis: while a value
 is 0 but where its own index is that of the place, as along the rows of a batch, it is kept without ("along"), and only a sum
 over that index makes a whole matrix of it. So the derivative of a formula of x[n] for x[n] costs what one backward pass does.
+
+``d[i] = sum j: jvp(u[i], x[j], v[j])`` takes no matrix: the product of v with what a backward pass gives is linear in its
+upstream, and the derivative of that product for the upstream is that of u along v (Townsend, A new trick for calculating Jacobian
+vector products, 2017).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 from ..derive.reverse import Seed, Tape
 from ..graph import expr as E
@@ -17,10 +22,13 @@ from ..graph.ir import Access, Axis, Eqn, Graph, Origin, Scan, Value, at, outs
 from ..graph.rewrite import Namer, normalise, shape_axes
 from ..graph.shapes import Dim
 
+_OPS = ("diff", "jvp")
+_ODD = (648055, 791547, 597521, 859381)  # of 2^20: steps that come back late, as those of the golden ratio do
+
 
 def has(graph: Graph) -> bool:
     """Whether a derivative is taken in the model."""
-    return any(has(e.body) if isinstance(e, Scan) else e.body.op == "diff" for e in graph.eqns)
+    return any(has(e.body) if isinstance(e, Scan) else e.body.op in _OPS for e in graph.eqns)
 
 
 def asked(graph: Graph) -> list[str]:
@@ -30,7 +38,7 @@ def asked(graph: Graph) -> list[str]:
         if isinstance(eqn, Scan):
             own = {v.name: outer for v, outer in zip(eqn.body.inputs, (*eqn.initial, *eqn.slices, *eqn.captured), strict=True)}
             found.update(dict.fromkeys(own[name] for name in asked(eqn.body) if name in own))
-        elif eqn.body.op == "diff":
+        elif eqn.body.op in _OPS:
             found[eqn.args[1].value] = None
     return list(found)
 
@@ -53,9 +61,49 @@ def run(graph: Graph, look: Callable[[Graph, Eqn], None] | None = None) -> Graph
             if zeros:  # of which one may meet an infinite slope
                 done, _ = _taken(so_far, eqn, names, True)
             changed = True
+        elif eqn.body.op == "jvp":
+            done, changed = _along(graph.with_eqns(tuple(done)), eqn, [v.name for e in graph.eqns for v in outs(e)]), True
         else:
             done.append(eqn)
     return graph.with_eqns(tuple(done)) if changed else graph
+
+
+def _along(graph: Graph, eqn: Eqn, taken: Sequence[str]) -> list[Eqn | Scan]:
+    """The equations of ``graph`` and those that compute ``eqn``, a derivative along a direction."""
+    target, wrt, direction = eqn.args
+    tape = Tape(graph)
+    for name in taken:
+        tape.name(name)
+    seed = Value(tape.name(f"any_{target.value}"), tape.values[target.value].shape)
+    tape.add_input(seed)
+    before = len(tape.eqns)
+    (adjoint,) = tape.sweep(((target.value, Seed(seed.name)),), (wrt.value,))
+    axes = shape_axes(tape.values[wrt.value].shape)
+    index = tuple(at(a.name) for a in axes)
+    total = Value(tape.name(f"d_{target.value}_{wrt.value}"), ())
+    factors = (Access(adjoint, index), Access(direction.value, index))
+    product = E.make("mul", E.arg(0), E.arg(1))
+    tape.append((Eqn(total, axes, (), "+" if axes else "", factors, product, "dot", replace(eqn.origin, rule="vjp jvp")),))
+    (result,) = tape.sweep(((total.name, Seed(None)),), (seed.name,))
+    spans = eqn.origin.spans
+    new = [replace(e, origin=replace(e.origin, spans=(*spans, *(s for s in e.origin.spans if s not in spans))))
+           for e in tape.eqns[before:]]  # fmt: skip
+    axes = shape_axes(seed.shape)
+    body, index = _generic(axes), tuple(at(a.name) for a in axes)
+    upstream = Eqn(seed, axes, index, "", (), body, "const", replace(eqn.origin, rule="seed"))
+    own = {ix.plain for ix in target.index}
+    last = replace(eqn, axes=tuple(a for a in eqn.axes if a.name in own), reduce="", args=(Access(result, target.index),),
+                   body=E.arg(0), origin=Origin(spans, "vjp jvp", eqn.origin.note))  # fmt: skip
+    return [*tape.eqns[:before], upstream, *new, last]
+
+
+def _generic(axes: Sequence[Axis]) -> E.Expr:
+    """An upstream of which no sum is 0 by chance. What is linear in it does not depend on its value; but a backward pass asks
+    behind a branch that is not taken whether it is 0."""
+    phase = E.ZERO
+    for k, axis in enumerate(axes):
+        phase = E.add(phase, E.mul(E.idx(axis.name), E.const(Fraction(_ODD[k % len(_ODD)], 2**20))))
+    return E.add(E.ONE, E.mul(E.HALF, E.sub(phase, E.make("floor", phase)))) if axes else E.ONE
 
 
 def _taken(graph: Graph, eqn: Eqn, taken: Sequence[str], masked: bool) -> tuple[list[Eqn | Scan], bool]:
