@@ -141,13 +141,16 @@ def gradcheck(model: Any, /, *, tolerance: float | None = None, elements: int = 
     `reference`, the same model in float64, takes the differences of one in float32, which cannot well take its own. Elements
     where the function has a corner (relu at 0, a maximum where two are equal) are left out and counted. Gradients of what is no
     scalar are compared along a random direction, or along `upstream`. Differences go through `stop_gradient` and gradients do
-    not: what is behind it is reported as wrong.
+    not: what is behind it is reported as wrong. Declared Jacobians are compared along a random direction of what is
+    differentiated, and Hessians along one of what it is differentiated for, by differences of gradients where the model has
+    these.
 
     `tolerance` is the relative error that is accepted: 1e-6, for float32 2e-3. The model is not changed. StateError says that it
     has no gradient; what does not fit is said as by `forward`.
     """
     engine = model.engine
-    if not engine.targets:
+    derived = engine.spec.get("derived", ())
+    if not engine.targets and not derived:
         raise StateError(f"{engine.name} has no gradient: {engine.reason()}")
     if not inputs:
         inputs = fitting_inputs(model, seed=seed)
@@ -182,10 +185,11 @@ def gradcheck(model: Any, /, *, tolerance: float | None = None, elements: int = 
                 raise ArgumentError(f"upstream: no gradient of an array {key!r} is taken{_meant(key, ups)}")
             ups[key] = _shaped(f"upstream of {key}", upstream[key], ups[key].shape, judge.engine.real)
     worker = model.copy()
-    _, gradients = worker.value_and_grad(ups or None, **inputs)
+    gradients: Any = worker.value_and_grad(ups or None, **inputs)[1] if engine.targets else {}
 
     checks: list[Check] = []
     skipped: list[str] = []
+    steepest = 0.0
     for target in engine.spec["targets"]:
         name = target["name"]
         mine = gradients if engine.top is not None and engine.top[0] == name else gradients[name]
@@ -193,12 +197,13 @@ def gradcheck(model: Any, /, *, tolerance: float | None = None, elements: int = 
             skipped.append(f"{name} is no output: its gradients are not compared")
             continue
 
-        def value(name: str = name) -> float:
+        def value(_: Any, name: str = name) -> float:
             result = np.asarray(judge.forward(**given)[name], np.float64)
             return float(np.sum(result * ups[name])) if name in ups else float(result)
 
         sizes = [float(np.max(np.abs(mine[v]), initial=0.0)) for v, kind, *_ in target["wrt"] if kind != "value"]
         rounding = 8 * float(np.finfo(engine.real).eps) * max(sizes, default=0.0)
+        steepest = max(steepest, rounding if math.isfinite(rounding) else 0.0)
         for variable, kind, *_ in target["wrt"]:
             if kind == "value":
                 skipped.append(f"d {name} / d {variable}: {variable} is computed, and cannot be varied by itself")
@@ -207,6 +212,40 @@ def gradcheck(model: Any, /, *, tolerance: float | None = None, elements: int = 
             gradient = np.asarray(mine[variable], np.float64)
             checks.append(_compare(value, array, gradient, rng, elements, rough, (name, variable, kind, tolerance),
                                    rounding if math.isfinite(rounding) else 0.0))
+    for spec in derived:
+        of, (variable, kind), what = spec["of"], spec["wrt"], spec["call"].replace("_", " ")
+        slope = next((t for t in engine.spec["targets"] if t["name"] == of and variable in [w[0] for w in t["wrt"]]), None)
+        why = f"{variable} is computed, and cannot be varied by itself" if kind == "value" else ""
+        if not why and what == "jacobian" and of not in out:
+            why = f"{of} is no output"
+        if not why and what != "jacobian" and slope is None:
+            why = f"`gradient {of} wrt {variable}` would say what with"
+        if why:
+            skipped.append(f"{what} {of} wrt {variable} is not compared: {why}")
+            continue
+        needed = engine.declared(spec["call"]).needs.names
+        asked = {key: given_ for key, given_ in inputs.items() if key in needed or key not in kinds}
+        found = np.asarray(getattr(worker, spec["call"])(**asked)[spec["name"]], np.float64)
+        array = judge.params[variable] if kind == "param" else given[variable]
+        direction = rng.uniform(0.5, 1.5, np.shape(out[of]) if what == "jacobian" else array.shape)
+        if spec["each"]:        # the sum of the rows of a block, each so many times
+            rows, axes = len(direction), array.shape[1:]
+            mine = np.einsum("nk,nkd->nd", direction.reshape(rows, -1), found.reshape(rows, -1, math.prod(axes)))
+            mine = mine.reshape(array.shape)
+        else:
+            mine = found if what == "hessian diagonal" else np.tensordot(direction, found, direction.ndim)
+
+        def along(index: Any, of: str = of, what: str = what, variable: str = variable, direction: Array = direction) -> float:
+            if what == "jacobian":
+                return float(np.sum(np.asarray(judge.forward(**given)[of], np.float64) * direction))
+            all_ = judge.value_and_grad(ups or None, **given)[1]
+            here = np.asarray((all_ if engine.top is not None and engine.top[0] == of else all_[of])[variable], np.float64)
+            return float(here[index] if what == "hessian diagonal" else np.sum(here * direction))
+
+        about = f"{what} {of}", variable, kind, tolerance
+        # second derivatives are differences of gradients, which are rounded
+        rounding = 0.0 if what == "jacobian" else steepest / (2e-2 if rough else 1e-4)
+        checks.append(_compare(along, array, mine, rng, elements, rough, about, rounding))
     return Report(engine.name, tuple(checks), tuple(skipped))
 
 
@@ -241,15 +280,15 @@ def _difference(value: Any, array: Array, index: Any, mine: float, largest: floa
     eps = 1.2e-7 if rough else 2.3e-16
     best = (math.inf, math.nan)
     sides = (0.0, 0.0)
-    centre = value()
+    centre = value(index)
     try:
         for step in ((2e-2, 5e-3, 1e-3) if rough else (1e-4, 1e-5, 1e-6)):
             estimates = []
             for h in (step * unit, step * unit / 2):
                 array[index] = before + h
-                up, high = float(array[index]), value()
+                up, high = float(array[index]), value(index)
                 array[index] = before - h
-                down, low = float(array[index]), value()
+                down, low = float(array[index]), value(index)
                 estimates.append((high - low) / (up - down))
                 sides = (high - centre) / (up - float(before)), (centre - low) / (float(before) - down)
             difference = (4 * estimates[1] - estimates[0]) / 3      # the error of second order cancels

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from gradwright.compiler.driver import check_model, compile_model
 from gradwright.compiler.language.diagnostics import ModelError
-from gradwright.runtime import GradwrightError, load
+from gradwright.runtime import GradwrightError, gradcheck, load
 from support.models import build, elaborated, errors
 
 pytestmark = pytest.mark.unoptimised
@@ -118,6 +118,33 @@ def test_calls_are_pure_and_fill_what_is_handed_in(net: ModuleType) -> None:
     assert np.array_equal(copied["h.W"], J["h.W"])
     for n in (0, 1):
         assert model.jacobian(x=x[:n]).h.W.shape == (n, 2, 3, 2)
+
+
+def test_gradcheck_compares_them(net: ModuleType) -> None:
+    report = gradcheck(net.Model(seed=3))
+    assert report, report
+    assert [(c.target, c.name) for c in report.checks][2:] == [
+        ("jacobian s", "W"), ("jacobian s", "x"), ("hessian loss", "c"), ("hessian loss", "W"), ("hessian diagonal loss", "W"),
+    ]  # fmt: skip
+    assert report.skipped == tuple(f"jacobian h wrt {name} is not compared: h is no output" for name in "xWc")
+
+
+@pytest.mark.filterwarnings("ignore:.*W30")
+def test_gradcheck_finds_a_wrong_one() -> None:
+    """By a derivative that is given by hand, and wrong; what nothing tells is said to be left out."""
+    text = (
+        "input x[3], z\ndef cube(a) = a**3\nderivative cube(a) wrt a = 3 * a\ny = cube(x)\nh = 2 * z\noutput y\n"
+        "output f = sum(y) + h**2\njacobian y wrt x\njacobian f wrt h\nhessian f wrt x, h\nhessian diagonal f wrt z\n"
+    )
+    report = gradcheck(load(text, backend="numpy", name="by_hand").Model(), x=np.array([0.5, 1.2, -0.7]), z=0.3)
+    wrong = {f"{c.target}: {c.name}" for c in report.checks if not c.right}
+    assert wrong == {"y: x", "f: x", "jacobian y: x"}  # the Hessian is that of the gradient as it is given
+    assert report.skipped == (
+        "jacobian f wrt h is not compared: h is computed, and cannot be varied by itself",
+        "hessian f wrt h is not compared: h is computed, and cannot be varied by itself",
+    )
+    alone = gradcheck(load("input x\nf = x**2\noutput f\nminimize x\nhessian f wrt x\n", backend="numpy", name="alone").Model())
+    assert not alone.checks and alone.skipped == ("hessian f wrt x is not compared: `gradient f wrt x` would say what with",)
 
 
 def test_they_do_not_disturb_a_forward_pass(net: ModuleType) -> None:

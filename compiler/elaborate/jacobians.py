@@ -18,24 +18,24 @@ Declared = tuple[syntax.JacobianDecl, Entry | None]  # with what the name before
 
 def find_derived(context: Context, declared: Declarations, results: Results, asked: Iterable[Declared]) -> tuple[Derived, ...]:
     """The values, which become part of the graph here."""
-    found: dict[tuple[str, str, str], tuple[syntax.JacobianDecl, Val]] = {}
+    found: dict[tuple[str, str, tuple[str, str]], tuple[syntax.JacobianDecl, Val]] = {}
     for node, entry in asked:
         of = differentiated(context, results, node, entry)
         for name in node.wrt:
             pair = variable(context, declared, name)
             if of is None or pair is None:
                 continue
-            first = found.get((node.what, node.of.id, pair[0]))
+            first = found.get((node.what, node.of.id, pair))
             if first is not None:
                 labels = ((first[0].span, "here"),)
                 context.report("E221", f"this {word(node)} is declared already", node.span, labels=labels)
                 continue
             value = slopes(context, node, name, of, meant(context, declared, pair[0]))
             if value is not None:
-                found[node.what, node.of.id, pair[0]] = node, value
+                found[node.what, node.of.id, pair] = node, value
     several = {what for what, _, _ in found if len({of for other, of, _ in found if other == what}) > 1}
     return tuple(
-        Derived(what, f"{of}.{wrt}" if what in several else wrt, value.name, node.span)
+        Derived(what, f"{of}.{wrt[0]}" if what in several else wrt[0], value.name, of, wrt, node.each is not None, node.span)
         for (what, of, wrt), (node, value) in found.items()
     )
 

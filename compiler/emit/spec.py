@@ -104,7 +104,8 @@ def spec(model: Model, kernels: Sequence[Kernel], work: Sequence[Dim], *, versio
         more["random"] = True
     if model.derived:
         more["derived"] = tuple(
-            {"call": d.what, "name": d.name, "shape": shape_spec(values[d.value].shape)} for d in model.derived
+            {"call": d.what, "name": d.name, "of": d.of, "wrt": (d.wrt[0], role(*d.wrt)), "each": d.each,
+             "shape": shape_spec(values[d.value].shape)} for d in model.derived
         )  # fmt: skip
     if model.free and rows_need_another(model.graph, model.free[0], _predicted(model), model.training):
         more["together"] = True

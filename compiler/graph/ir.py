@@ -494,11 +494,15 @@ class Target:
 @dataclass(frozen=True)
 class Derived:
     """A value that no output is: what the call ``what`` ("jacobian", "hessian", "hessian_diagonal") returns as ``name``, which is
-    that of what it is differentiated for, behind that of what is differentiated where these are several: ``b``, ``r.b``."""
+    that of what it is differentiated for, behind that of what is differentiated where these are several: ``b``, ``r.b``. ``wrt``
+    is a pair of the user's name and the value's name in the graph; ``each``: only rows of the same number are paired."""
 
     what: str
     name: str
     value: str
+    of: str
+    wrt: tuple[str, str]
+    each: bool
     span: Span = field(compare=False)
 
 

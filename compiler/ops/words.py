@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from .. import library
@@ -37,7 +37,7 @@ def temporary(base: str, word: str, k: int) -> str:
     return f"{base}_{word}{'_' if word[-1].isdigit() else ''}{k}"
 
 
-@cache
+@lru_cache(maxsize=1 << 14)
 def is_temporary(name: str) -> bool:
     """A value that the user did not name: ``h_add1``, ``d_h_add1``, ``d_h_part1``."""
     found = _NUMBERED.search(name)
