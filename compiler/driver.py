@@ -65,6 +65,7 @@ class Job:
     threads: int | None = None  # of large matrix products; None: what the machine has
     checked: bool = False  # the module names the first NaN or infinity
     profiled: bool = False  # the module says how long its parts took
+    precise: bool = False  # derivatives are right to a few ulp of themselves
     values: dict[str, Any] = field(default_factory=dict)  # what each stage returned
     when: dict[str, Callable[[Any], None]] = field(default_factory=dict)  # what else is begun when a stage has returned
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -110,7 +111,7 @@ class Job:
         options = [] if self.dtype is None else ["--dtype", self.dtype]
         options += [word for name, value in self.sizes.items() for word in ("--set", f"{name}={value}")]
         options += [] if self.backend == "cython" else ["--backend", self.backend]
-        options += ["--checked"] if self.checked else []
+        options += [*(["--precise"] if self.precise else []), *(["--checked"] if self.checked else [])]
         import shlex
 
         return shlex.join(["gradwright", "profile" if self.profiled else "compile", self.source.name, *options])
@@ -210,9 +211,11 @@ def _tree(value: Any, depth: int) -> Iterator[str]:
 
 
 def _differentiate(job: Job, model: Any) -> Any:
+    from .derive.scalar import precisely
     from .passes.kernels import plan
 
-    return plan(model)
+    with precisely(job.precise):
+        return plan(model)
 
 
 def _lower(job: Job, plan: Any) -> Any:
@@ -356,6 +359,7 @@ def compile_model(
     threads: int | None = None,
     checked: bool = False,
     profiled: bool = False,
+    precise: bool = False,
     stop_after: str | None = None,
     name: str | None = None,
 ) -> Result:
@@ -368,7 +372,7 @@ def compile_model(
     ``OptionError`` for what cannot be asked for here, :class:`OutputError` where ``out`` cannot be written, ``ToolchainError``
     without a C compiler, ``BuildError`` where it refuses what was written: all of them a ``GradwrightError``.
     """
-    job = _job(model, dtype, sizes, backend, name, optimize, march, threads, checked, profiled)
+    job = _job(model, dtype, sizes, backend, name, optimize, march, threads, checked, profiled, precise)
     if stop_after is not None:
         if stop_after not in STAGE_NAMES:
             raise ValueError(f"no stage is called {stop_after!r}; they are {', '.join(STAGE_NAMES)}")
@@ -431,16 +435,18 @@ def load(
     threads: int | None = None,
     checked: bool = False,
     profiled: bool = False,
+    precise: bool = False,
     name: str | None = None,
 ) -> ModuleType:
     """The module of a model, given by its path or as text: from the cache, or compiled now.
 
     ``optimize`` is the C compiler's level, ``march`` the processors that the module is for (native, x86-64-v2, -v3, -v4,
     armv8, dispatch), ``threads`` how many its matrix products may use. A ``checked`` module says where the first NaN comes from,
-    a ``profiled`` one how long its parts take (``model.profile``). Raises what :func:`compile_model` raises.
+    a ``profiled`` one how long its parts take (``model.profile``). The derivatives of a ``precise`` one are right to a few ulp of
+    themselves, far into the tails; otherwise they are to a few eps * max(1, |f'|). Raises what :func:`compile_model` raises.
     """
     return load_with(model, dtype=dtype, sizes=sizes, backend=backend, optimize=optimize, march=march, threads=threads,
-                     checked=checked, profiled=profiled, name=name)[0]  # fmt: skip
+                     checked=checked, profiled=profiled, precise=precise, name=name)[0]  # fmt: skip
 
 
 def load_with(
@@ -454,10 +460,11 @@ def load_with(
     threads: int | None = None,
     checked: bool = False,
     profiled: bool = False,
+    precise: bool = False,
     name: str | None = None,
 ) -> tuple[ModuleType, Result]:
     """As :func:`load`, with what the compilation said."""
-    job = _job(model, dtype, sizes, backend, name, optimize, march, threads, checked, profiled)
+    job = _job(model, dtype, sizes, backend, name, optimize, march, threads, checked, profiled, precise)
     for attempt in range(1, _LOST + 1):
         entry, cached = _obtain(job)
         path = entry.path(recall.importable(job.name, job.backend))
@@ -480,14 +487,16 @@ def _obtain(job: Job) -> tuple[cache.Entry, bool]:
         _prepare(job.source.text)
     tools = recall.tools_for(job.optimize, job.march, job.threads) if job.backend == "cython" else None
     name, text = job.source.name, job.source.text
-    front_key = recall.front_key(job.name, job.dtype, job.sizes, job.backend, job.checked, tools, name, text, job.profiled)
+    front_key = recall.front_key(job.name, job.dtype, job.sizes, job.backend, job.checked, tools, name, text, job.profiled,
+                                 job.precise)  # fmt: skip
     entry = _from_cache(job, front_key)
     if entry is not None:
         tell(DEBUG, "cache", "%s is found in %s", job.source.name, entry.folder)
         return entry, True
     tell(INFO, "cache", "%s is not in the cache as it is now", job.source.name)
     told = {"dtype": job.dtype, "sizes": job.sizes, "backend": job.backend, "checked": job.checked, "profiled": job.profiled,
-            "compiler": tools.identity[:16] if tools else None, "gradwright": recall.stamp()[:16]}  # fmt: skip
+            "precise": job.precise, "compiler": tools.identity[:16] if tools else None,
+            "gradwright": recall.stamp()[:16]}  # fmt: skip
     tell(DEBUG, "cache", "%s was looked for as %s, with %s", job.source.name, front_key, told)
     with cache.locked(f"front-{front_key[:2]}"):  # of many that want the same at once, one works
         entry = _from_cache(job, front_key)
@@ -566,7 +575,7 @@ def _whole(sizes: Mapping[str, Any]) -> dict[str, int]:
 
 def _job(
     model: str | os.PathLike[str], dtype: str | None, sizes: Mapping[str, int] | None, backend: Backend, name: str | None,
-    optimize: int, march: str, threads: int | None, checked: bool, profiled: bool,
+    optimize: int, march: str, threads: int | None, checked: bool, profiled: bool, precise: bool,
 ) -> Job:  # fmt: skip
     if backend not in ("cython", "numpy"):
         raise ValueError(f"no backend is called {backend!r}; they are cython and numpy")
@@ -587,7 +596,7 @@ def _job(
         source = Source(recall.shown_path(path), decode(str(path), path.read_bytes()))
         folder, stem = path.absolute().parent, name or path.stem
     name = module_name(stem)
-    return Job(source, folder, name, dtype, _whole(sizes or {}), backend, optimize, march, threads, checked, profiled)
+    return Job(source, folder, name, dtype, _whole(sizes or {}), backend, optimize, march, threads, checked, profiled, precise)
 
 
 def decode(name: str, data: bytes) -> str:

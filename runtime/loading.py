@@ -24,7 +24,7 @@ def load(model: str | os.PathLike[str], *, dtype: Any = None, sizes: Mapping[str
     """The module of a model, given by its path (`examples/xor.gw`) or as text: from the cache, or compiled now.
 
     `sizes={"H": 16}` overrides fixed sizes, `dtype="float32"` the real type; `backend="numpy"` needs no C compiler. The other
-    options are those of `gradwright.compiler.driver.load`: optimize, march, threads, checked, profiled, name.
+    options are those of `gradwright.compiler.driver.load`: optimize, march, threads, checked, profiled, precise, name.
 
     What is legal in the text and hardly meant is a warning, a ModelWarning of Python's `warnings`.
     Errors are of GradwrightError: the compiler's ModelError says what is wrong in the text, MissingError that the compiler is

@@ -16,13 +16,15 @@ from random import Random
 from typing import Any
 
 import mpmath
+import numpy as np
 import pytest
+from gradwright.compiler import driver
 from gradwright.compiler.derive import scalar
 from gradwright.compiler.derive.formula import FormulaError, parse
 from gradwright.compiler.derive.partials import partials
 from gradwright.compiler.graph import expr as E
 from gradwright.compiler.graph.expr import OUT, Expr, arg, call, make
-from gradwright.runtime import special
+from gradwright.runtime import load, special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.answers import functions
@@ -176,6 +178,80 @@ def test_chosen_forms_are_right_to_a_few_eps_at_the_edges(name: str) -> None:
                 continue
             got = in_doubles(form, {0: x}, float(y))
             assert abs(got - wanted) <= 8 * 2.0**-52 * max(1, abs(wanted)), (x, got, wanted)
+
+
+# ---------------------------------------------------------------- far into the tails
+
+TAILS = (-700.0, -300.0, -37.5, -5.0, -0.3, -1e-5, 1e-5, 0.4, 0.75, 2.0, 18.0, 36.9, 300.0, 700.0)
+
+
+@pytest.mark.parametrize("name", [n for n in scalar.PRIMITIVES if n not in ("atan2", "digamma")])
+def test_precise_forms_are_right_to_a_few_ulp_of_themselves(name: str) -> None:
+    body = call(name, arg(0))
+    with scalar.precisely():
+        (form,) = scalar.primitive(name)
+    (chosen,) = scalar.primitive(name)
+    assert (form == chosen) is (name not in ("tanh", "sigmoid", "expm1"))  # whose value rounds to 1, or -1
+    compared = 0
+    for x in TAILS:
+        with mpmath.workdps(700):
+            try:
+                y, wanted = exact(body, {0: mpmath.mpf(x)}), slope(body, {0: mpmath.mpf(x)}, 0)
+            except (ValueError, ZeroDivisionError):
+                continue
+            if isinstance(y, mpmath.mpc) or isinstance(wanted, mpmath.mpc) or not 1e-290 < abs(wanted) < 1e290:
+                continue
+            got, bound = in_doubles(form, {0: x}, float(y)), 4.0
+            if name == "erf":  # exp(-x**2) of a rounded square
+                bound += x * x
+            if name in ("sin", "cos", "tan", "lgamma", "asin", "acos"):  # beside a zero of f', or of what it is made of
+                bound *= 4
+            assert abs(got - wanted) <= bound * 2.0**-52 * abs(wanted), (x, got, wanted)
+            compared += 1
+    assert compared >= 2
+
+
+MODEL = """\
+size   N
+input  x[N]
+output t = tanh(x)
+output s = 1 / (1 + exp(-x))
+output e = exp(x) - 1
+output w = x * sigmoid(x)
+output u = log(1 + exp(x))
+"""
+
+
+@pytest.mark.parametrize("backend", ["cython", "numpy"])
+def test_a_precise_module_has_precise_gradients(backend: Any) -> None:
+    """No pass turns them back into what is cheaper; the other module is the cheaper one."""
+    x = np.array([-300.0, -30.0, -5.0, -0.1, 0.0, 0.3, 2.0, 15.0, 19.0, 40.0, 300.0])
+    ups = {name: np.ones(len(x)) for name in "tsewu"}
+    with mpmath.workdps(400):
+        points = [mpmath.mpf(float(v)) for v in x]
+        sigmoids = [1 / (1 + mpmath.exp(-v)) for v in points]
+        wanted = {
+            "t": [1 / mpmath.cosh(v) ** 2 for v in points],
+            "s": [s * (1 - s) for s in sigmoids],
+            "e": [mpmath.exp(v) for v in points],
+            "w": [s + v * s * (1 - s) for v, s in zip(points, sigmoids, strict=True)],
+            "u": sigmoids,
+        }
+    worst: dict[bool, dict[str, float]] = {}
+    for precise in (True, False):
+        model = load(MODEL, backend=backend, precise=precise, name="tails").Model()
+        found = model.value_and_grad(ups, x=x)[1]
+        worst[precise] = {
+            name: max(abs(float((mpmath.mpf(float(a)) - b) / b)) for a, b in zip(found[name].x, exactly, strict=True)) * 2.0**52
+            for name, exactly in wanted.items()
+        }
+    assert max(worst[True].values()) <= 8
+    assert {name for name, error in worst[False].items() if error > 1e6} == {"t", "s", "e"}
+
+
+def test_the_header_names_the_option() -> None:
+    text = driver.compile_model(MODEL, precise=True, stop_after="cython").text
+    assert "\n    gradwright compile model.gw --precise\n" in text
 
 
 # ---------------------------------------------------------------- asking

@@ -32,7 +32,7 @@ _FORMAT: Final = 1
 def recall(model: str | os.PathLike[str], dtype: str | None, sizes: Mapping[str, int] | None, backend: str,
            options: Mapping[str, Any]) -> ModuleType | None:  # fmt: skip
     """The module of a model, given by its path or as text, where the cache has it. The arguments are those of ``load``."""
-    if not set(options) <= {"optimize", "march", "threads", "checked", "name"} or backend not in ("cython", "numpy"):
+    if not set(options) <= {"optimize", "march", "threads", "checked", "precise", "name"} or backend not in ("cython", "numpy"):
         return None
     try:
         chosen = options.get("name")
@@ -45,7 +45,8 @@ def recall(model: str | os.PathLike[str], dtype: str | None, sizes: Mapping[str,
         tools = None
         if backend == "cython":
             tools = tools_for(options.get("optimize", 3), options.get("march", "native"), options.get("threads"))
-        key = front_key(name, dtype, sizes or {}, backend, checked, tools, shown, text)
+        precise = bool(options.get("precise", False))
+        key = front_key(name, dtype, sizes or {}, backend, checked, tools, shown, text, precise=precise)
         front = cache.find_front(key, lambda used: _bytes(folder / used))
         entry = cache.find(front.module) if front is not None else None
         if entry is None:
@@ -78,9 +79,9 @@ def tools_for(optimize: int, march: str, threads: int | None) -> Toolchain:
 
 
 def front_key(name: str, dtype: str | None, sizes: Mapping[str, int], backend: str, checked: bool, tools: Toolchain | None,
-              shown: str, text: str, profiled: bool = False) -> str:  # fmt: skip
+              shown: str, text: str, profiled: bool = False, precise: bool = False) -> str:  # fmt: skip
     """What a text with its options is remembered by."""
-    options = json.dumps([name, dtype, sorted(sizes.items()), backend, checked, profiled])
+    options = json.dumps([name, dtype, sorted(sizes.items()), backend, checked, profiled, precise])
     return cache.digest("front", str(_FORMAT), stamp(), tools.identity if tools else "", shown, text, options)
 
 

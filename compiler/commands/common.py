@@ -186,6 +186,7 @@ def model_options(command: Command) -> Command:
 def build_options(command: Command) -> Command:
     """The options that change how a module is built, all taken by :func:`gradwright.compiler.driver.load`."""
     for option in (
+        click.option("--precise", is_flag=True, help="Derivatives right to a few ulp of themselves, far into the tails."),
         click.option("--checked", is_flag=True, help="Name the first NaN or infinity by the model's line; slow."),
         click.option("--threads", type=click.IntRange(1), metavar="N", help="How many threads products and long loops may use."),
         click.option("--march", type=click.Choice(MARCHES), default="native", show_default=True,

@@ -3,7 +3,8 @@
 For every primitive function, and every function that a user defines, SymPy is asked for the derivative; shorter spellings
 and forms written with the function's own value y (found by substituting y for f in f', and by solving f(x) = y for x)
 are candidates; each is checked against 50-digit arithmetic, then in ordinary arithmetic at the edges of the domain; the
-cheapest of those that are right is chosen. No derivative is written down by hand, and no rule knows a function's name.
+cheapest of those that are right is chosen: right to a few eps * max(1, |f'|), or under :func:`precisely` to a few ulp of f'
+itself, far into the tails, where some form is. No derivative is written down by hand, and no rule knows a function's name.
 
 Answers for the compiler's own functions are in ``answers.json`` and are proved again by the tests; others are kept in the
 user's cache. SymPy is imported when neither has the answer. Asking here costs nothing until then.
@@ -16,7 +17,9 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -44,7 +47,7 @@ from ..graph.expr import (
 )
 from .formula import FormulaError, parse
 
-RULES: Final = 2  # raised when the way answers are found changes: cached ones are then asked for again
+RULES: Final = 3  # raised when the way answers are found changes: cached ones are then asked for again
 LARGEST: Final = 25  # nodes; a larger body is differentiated by the sweep alone
 PLAIN: Final = ("exp", "log", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asin", "acos", "atan", "atan2", "erf",
                 "lgamma", "digamma")
@@ -57,7 +60,9 @@ _ANSWERS: Final = Path(__file__).with_name("answers.json")
 @dataclass(frozen=True)
 class Slope:
     """The derivative for one argument. ``raw`` is SymPy's own text; ``simplified`` is over the arguments alone;
-    ``with_output`` is the best form that uses the output, if there is one; ``chosen`` is one of the two."""
+    ``with_output`` is the best form that uses the output, if there is one; ``chosen`` is one of the two. ``precise`` is the
+    cheapest of those that are as right as can be had relative to themselves, ``ulp`` how far it is off: infinite where that was
+    not measured."""
 
     raw: str
     simplified: Expr
@@ -65,6 +70,12 @@ class Slope:
     chosen: Expr
     reason: str
     proof: str
+    precise: Expr
+    ulp: float
+
+    @property
+    def taken(self) -> Expr:
+        return self.precise if _precision.get() else self.chosen
 
     @property
     def uses_output(self) -> bool:
@@ -85,11 +96,23 @@ class Local:
         return formula(self.meaning, _names(len(self.slopes)))
 
 
-@cache
+_precision: ContextVar[bool] = ContextVar("precision", default=False)
+
+
+@contextmanager
+def precisely(wanted: bool = True) -> Iterator[None]:
+    """Derivatives that are asked for in here are right to a few ulp of themselves where they can be had so."""
+    before = _precision.set(wanted)
+    try:
+        yield
+    finally:
+        _precision.reset(before)
+
+
 def primitive(name: str) -> tuple[Expr, ...]:
-    """The chosen derivative of an elementary function for each operand."""
+    """The derivative of an elementary function for each operand, as it is taken."""
     count = 2 if name == "atan2" else 1
-    return tuple(s.chosen for s in local(call(name, *(arg(k) for k in range(count))), name).slopes)
+    return tuple(s.taken for s in local(call(name, *(arg(k) for k in range(count))), name).slopes)
 
 
 @cache
@@ -145,9 +168,9 @@ def function_partials(body: Expr, wrt: Iterable[int], name: str) -> dict[int, Ex
         return swept
     answer = local(body, name)
     for k, p in swept.items():
-        chosen = answer.slopes[k].chosen
-        if cost(chosen) < cost(substitute(p, {body: OUT})):
-            swept[k] = substitute(chosen, {OUT: body})
+        taken = answer.slopes[k].taken
+        if _precision.get() or cost(taken) < cost(substitute(p, {body: OUT})):
+            swept[k] = substitute(taken, {OUT: body})
     return swept
 
 
@@ -197,6 +220,9 @@ def derive(body: Expr, name: str) -> Local:
         except (TypeError, ValueError, NotImplementedError, AttributeError, RecursionError, NotOurs):
             over_x, over_y = [], []
         own = [swept[k], substitute(swept[k], {body: OUT})] if swept else []
+        if swept:
+            with precisely(not _precision.get()):
+                own.append(partials(body, range(count))[k])
         raw = function.raw_text(k, _names(count))
         slopes.append(_choose(body, meaning, k, raw, [*over_x, *over_y, *own], function.proved))
     return Local(name, body, meaning, tuple(slopes))
@@ -207,11 +233,15 @@ def _swept(body: Expr, name: str, why: str) -> Local:
     from .partials import partials
 
     count = len(arguments(body))
-    slopes = tuple(
-        Slope("", p, None, substitute(p, {body: OUT}) if body.args else p, why, "by the rules of its gates")
-        for p in partials(body, arguments(body)).values()
+    def slopes(wanted: bool) -> list[Expr]:
+        with precisely(wanted):
+            return [*partials(body, arguments(body)).values()]
+
+    found = tuple(
+        Slope("", p, None, substitute(p, {body: OUT}) if body.args else p, why, "by the rules of its gates", q, math.inf)
+        for p, q in zip(slopes(False), slopes(True), strict=True)
     )
-    return Local(name, body, body, slopes[:count])
+    return Local(name, body, body, found[:count])
 
 
 def _choose(body: Expr, meaning: Expr, k: int, raw: str, forms: list[Expr],
@@ -258,7 +288,8 @@ def _choose(body: Expr, meaning: Expr, k: int, raw: str, forms: list[Expr],
     proof = f"50 digits at {len(points)} points"
     if symbolic(k, substitute(plain(chosen), {})):
         proof = "symbolic, and " + proof
-    return Slope(raw, simplified, best_y, chosen, reason, proof)
+    precise, ulp = _precisest(right, trials)
+    return Slope(raw, simplified, best_y, chosen, reason, proof, precise, ulp)
 
 
 def _cheapest(forms: Sequence[Expr], trials: Sequence[_Point]) -> Expr:
@@ -266,6 +297,14 @@ def _cheapest(forms: Sequence[Expr], trials: Sequence[_Point]) -> Expr:
     errors = {f: _error(f, trials) for f in forms}
     limit = max(8.0, 2 * min(errors.values()))
     return min((f for f in forms if errors[f] <= limit), key=lambda f: (cost(f), _cancels(f), len(show(f)), show(f)))
+
+
+def _precisest(forms: Sequence[Expr], trials: Sequence[_Point]) -> tuple[Expr, float]:
+    """The cheapest of those that are as right relative to themselves as can be had, and by how many ulp they are off."""
+    errors = {f: _error(f, trials, relative=True) for f in forms}
+    limit = max(4.0, 2 * min(errors.values()))
+    best = min((f for f in forms if errors[f] <= limit), key=lambda f: (cost(f), _cancels(f), len(show(f)), show(f)))
+    return best, round(errors[best], 1)
 
 
 def _cancels(form: Expr) -> bool:
@@ -523,6 +562,8 @@ def derivation(name: str, body: Expr, names: Sequence[str] = ()) -> str:
         if slope.with_output is not None:
             whole = f"{name}({', '.join(called[: len(answer.slopes)])})"
             lines.append(f"    with the output  {formula(slope.with_output, called)}    where {output} = {whole}")
+        if slope.precise != slope.chosen and slope.ulp <= 16:
+            lines.append(f"    precise          {formula(slope.precise, called)}    within {_figure(slope.ulp)} ulp of itself")
         lines.append(f"    taken            {formula(slope.chosen, called)}")
         lines.append(f"    because          {slope.reason}")
         lines.append(f"    proved           {slope.proof}")
@@ -537,7 +578,7 @@ def _encode(answer: Local) -> dict[str, Any]:
         "meaning": show(answer.meaning),
         "slopes": [
             {"raw": s.raw, "simplified": show(s.simplified), "with_output": show(s.with_output) if s.with_output else None,
-             "chosen": show(s.chosen), "reason": s.reason, "proof": s.proof}
+             "chosen": show(s.chosen), "reason": s.reason, "proof": s.proof, "precise": show(s.precise), "ulp": s.ulp}
             for s in answer.slopes
         ],
     }  # fmt: skip
@@ -546,7 +587,7 @@ def _encode(answer: Local) -> dict[str, Any]:
 def _decode(stored: Mapping[str, Any], body: Expr, name: str) -> Local:
     slopes = tuple(
         Slope(str(s["raw"]), parse(s["simplified"]), parse(s["with_output"]) if s["with_output"] else None, parse(s["chosen"]),
-              str(s["reason"]), str(s["proof"]))
+              str(s["reason"]), str(s["proof"]), parse(s["precise"]), float(s["ulp"]))
         for s in stored["slopes"]
     )  # fmt: skip
     if len(slopes) != len(arguments(body)):
@@ -613,4 +654,4 @@ def _write(path: Path | None, stored: Mapping[str, Any]) -> None:
 
 
 __all__ = ["COMPOSED", "PRIMITIVES", "Local", "Slope", "answers_text", "cost", "derivation", "derive", "eligible", "formula",
-           "function_partials", "known", "local", "plain", "primitive"]  # fmt: skip
+           "function_partials", "known", "local", "plain", "precisely", "primitive"]  # fmt: skip
