@@ -97,17 +97,18 @@ def quantile(p: Any) -> Array:
 
 def draw_uniform(seed: Any, counter: Any, stream: Any, position: Any, low: Any, high: Any, dtype: Any = np.float64) -> Array:
     """Between low and high, below high, in the real type `dtype`."""
-    low, high = np.float64(low), np.float64(high)
+    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
     value = np.asarray(low + (high - low) * unit(seed, counter, stream, position)).astype(dtype)
-    top = np.dtype(dtype).type(high)
+    top = high.astype(dtype)
     return np.asarray(np.where((value >= top) & (high > low), np.nextafter(top, np.dtype(dtype).type(-np.inf)), value))
 
 
 def draw_normal(seed: Any, counter: Any, stream: Any, position: Any, mean: Any, std: Any, dtype: Any = np.float64) -> Array:
     """Normally distributed, as the quantile of what is uniform."""
-    return np.asarray(np.float64(mean) + np.float64(std) * quantile(unit(seed, counter, stream, position))).astype(dtype)
+    mean, std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
+    return np.asarray(mean + std * quantile(unit(seed, counter, stream, position))).astype(dtype)
 
 
 def draw_bernoulli(seed: Any, counter: Any, stream: Any, position: Any, p: Any, dtype: Any = np.float64) -> Array:
     """1 with probability p, else 0."""
-    return (unit(seed, counter, stream, position) < np.float64(p)).astype(dtype)
+    return (unit(seed, counter, stream, position) < np.asarray(p, np.float64)).astype(dtype)

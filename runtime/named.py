@@ -33,6 +33,9 @@ class Named:
 
     def __getitem__(self, name: str) -> Any:
         values = self.__dict__
+        if not isinstance(name, str):
+            raise _error("ArgumentError", f"[{name!r}]: values are read by name, and unpacked in their order, as in "
+                         f"`first, *others = values`{_meant('', _names(self))}")
         if name in values:
             return values[name]
         try:

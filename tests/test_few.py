@@ -97,6 +97,16 @@ def test_only_small_training_kernels_are_compiled_so() -> None:
     assert not any("few(" in text for text in kernels(XOR.replace("size   N", "size   N = 4")).values())
 
 
+@pytest.mark.parametrize("sizes", ["N, M", "M, N"])
+def test_a_product_over_another_free_size_is_of_two_sizes(sizes: str) -> None:
+    """All loops are over M; N is nowhere but within the product."""
+    source = f"size {sizes}\ninput a[M, N], x[N, 4]\nparam w = 0.5\nminimize sum((w * (a @ x))**2)\n"
+    assert not any("    few(" in text for text in kernels(source).values())
+    a, x = np.arange(6.0).reshape(2, 3), np.ones((3, 4))
+    out, gradients = load(source, name="two").Model().value_and_grad(a=a, x=x)
+    assert out["loss"] == pytest.approx(0.25 * np.sum((a @ x) ** 2)) and gradients["w"] == pytest.approx(np.sum((a @ x) ** 2))
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", MODELS)
 def test_any_number_of_rows_gives_the_same(name: str, dtype: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from gradwright.compiler.language.source import Source, Span
 from gradwright.compiler.meaning.interpret import run
 from gradwright.compiler.passes.kernels import Kernel, Place, Plan, plan
 from gradwright.runtime import load
+from gradwright.runtime.draws import draw_bernoulli, draw_normal, draw_uniform
 from hypothesis import given, settings
 from support.graphs import LABELS, Case, graphs
 from support.models import build
@@ -73,6 +75,21 @@ def test_random_graphs_with_every_value_written_out(case: Case) -> None:
 def test_random_graphs_with_steps_written_where_they_are_used(case: Case) -> None:
     values = [o.name for e in case.graph.eqns for o in outs(e)]
     check(case, values[-1:])
+
+
+def test_integers_and_truth_values_become_reals_of_their_own_shape() -> None:
+    """NumPy's float64 makes a number of an array of one element, before NumPy 2.4."""
+    source = "size N\ninput x[N]\nindex y[N] < 3\nb = x > 0\noutput p = sum(x > 1) + b * y\noutput q = (x <= 0)\n"
+    model, text = emitted(source, dtype="float64", sizes={})
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    of_real = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "real"]
+    assert all(isinstance(call.args[0], ast.Constant) for call in of_real), text
+    for n in (0, 1, 2):
+        out = loaded(text)["Model"]().predict(x=np.linspace(0.5, 2, n), y=np.full(n, 2))
+        assert out.p.shape == out.q.shape == (n,)
+    for draw, numbers in ((draw_uniform, (np.zeros(1), np.ones(1))), (draw_normal, (np.zeros(1), np.ones(1))),
+                          (draw_bernoulli, (np.full(1, 0.5),))):  # fmt: skip
+        assert draw(1, 2, 3, np.arange(1), *numbers).shape == draw(1, 2, 3, 0, *numbers).shape == (1,)
 
 
 def example_inputs(model: Model, n: int, rng: np.random.Generator) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import ast
 import math
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -227,6 +228,10 @@ def test_named_values(xor: ModuleType) -> None:
         _ = out.P
     with pytest.raises(KeyError, match="no 'P' here"):
         out["P"]
+    for named in (out, model.backward(), model.params, model.hyper):
+        for place in (0, slice(0, 1), ("p", "loss"), None):
+            with pytest.raises(TypeError, match=f"^{re.escape(f'[{place!r}]')}: values are read by name.*; there is "):
+                _ = named[place]
     with pytest.raises(AttributeError, match="results cannot be assigned to"):
         out.p = 1
     g = model.backward()

@@ -19,11 +19,13 @@ def few(nest: Nest) -> tuple[str, tuple[int, ...]] | None:
     if "kept" in slots or not any(slot == "rule" or slot.startswith(("grad:", "din:")) for slot in slots):
         return None
     every = list(walk(nest.body))
-    free = {name for node in every if isinstance(node, Loop) for name in node.extent.free()}
+    count = operations(nest.body)[0]
+    loops = [node for node in every if isinstance(node, Loop)]
+    free = count.free().union(*(loop.extent.free() for loop in loops))  # a product has sizes without loops
     if len(free) != 1 or not all(isinstance(node, Loop | Assign | ArgBest | Product | Zero) for node in every):
         return None
     (rows,) = free
-    loops = [node for node in nest.body if isinstance(node, Loop) and node.extent.value is None]
-    if any(loop.extent.name != rows for loop in loops) or operations(nest.body)[0].evaluate({rows: 1}) > SMALL:
+    outer = [node for node in nest.body if isinstance(node, Loop) and node.extent.value is None]
+    if any(loop.extent.name != rows for loop in outer) or count.evaluate({rows: 1}) > SMALL:
         return None
-    return rows, (1, STRIP // 2, STRIP) if any(loop.strip for loop in loops) else (1,)
+    return rows, (1, STRIP // 2, STRIP) if any(loop.strip for loop in outer) else (1,)

@@ -145,7 +145,23 @@ UNARY: tuple[tuple[str, Callable[[float], float], float], ...] = (
     ("({x} * (1.5 - training))", lambda b: 1.5 * b, TAME),
     ("(0.5 * {x} + sin(stop_gradient({x})))", lambda b: b, TAME),
     ("(stop_gradient({x}) * cos({x}))", lambda b: b, TAME),
+    ("asinh({x})", lambda b: b, TAME),
+    ("acosh(1.25 + square({x}))", lambda b: b + 2, 6),
+    ("atanh(0.8 * sin({x}))", lambda b: 1.2, TAME),
+    ("log2({x}**2 + 0.5)", lambda b: 2 * b + 1, TAME),
+    ("log10(0.5 + exp({x}))", lambda b: b + 1, 6),
+    ("exp2({x})", lambda b: 2**b, 4),
+    ("cbrt(0.5 + {x}**2)", lambda b: b + 1, TAME),
+    ("logit(0.1 + 0.8 * sigmoid({x}))", lambda b: 2.2, TAME),
+    ("hypot({x}, 0.5)", lambda b: b + 1, TAME),
+    ("xlogy(square({x}), 1 + square({x}))", lambda b: 3 * b * b, 3),
+    ("logaddexp({x}, 0.5 * {x})", lambda b: b + 1, TAME),
+    ("((1.5 + cos({x}))**-3)", lambda b: 8, TAME),
+    ("(1e-3 * {x}**5)", lambda b: 1e-3 * b**5, 6),
 )
+
+# functions of the library whose derivatives are given there
+GIVEN = ("asinh", "acosh", "atanh", "log2", "log10", "cbrt", "hypot", "logaddexp", "xlogy")
 
 GATES: tuple[tuple[str, Callable[[float], float], float], ...] = (
     ("(1 / (1 + exp(-{x})))", lambda b: 1, TAME),
@@ -204,6 +220,11 @@ LAYERS: tuple[tuple[str, int, str], ...] = (
     ("max_pool2d({image}, 3, stride=2, pad=1)[:, 0]", 3, "odd halves"),
     ("avg_pool2d({image}, 2, stride=2, pad=1)[:, 0]", 3, "halves"),
     ("group_norm(stack({x}, sin({x}), axis=1), 2, eps=0.1)[:, 1]", 3, "same"),
+    ("transpose(conv_transpose1d(transpose({x}, 0, 2, 1), {d}, 2, stride=2), 0, 2, 1)", 3, "double"),
+    ("transpose(max_pool1d(transpose({x}, 0, 2, 1), 3, stride=1, pad=1), 0, 2, 1)", 3, "same"),
+    ("transpose(avg_pool1d(transpose({x}, 0, 2, 1), 3, stride=1, pad=1), 0, 2, 1)", 3, "same"),
+    ("global_avg_pool(stack({x}, 0.5 * {x}, axis=1))", 3, "two"),
+    ("({x} |> residual(dense({last})))", 1, "same"),
 )
 
 # those that take many channels, for models of large sizes
@@ -248,6 +269,9 @@ BINARY: tuple[tuple[str, Callable[[float, float], float]], ...] = (
     ("binary_cross_entropy(sigmoid({x}), 0.5 + 0.4 * sin({y}))", lambda a, b: a + 1),
     ("atan2(2 + sin({x}), {y})", lambda a, b: 3.2),
     ("({x} - {y})**2", lambda a, b: (a + b) ** 2),
+    ("hypot({x}, 1 + {y}**2)", lambda a, b: a + b * b + 1),
+    ("logaddexp({x}, {y})", lambda a, b: a + b + 1),
+    ("xlogy(1 + {x}**2, 2 + sin({y}))", lambda a, b: 1 + a * a),
     ("where({x} >= {y} and {y} != 0, {y}, {x})", lambda a, b: a + b),
     ("((exp({x}) - exp({y})) / (exp({x}) + exp({y})))", lambda a, b: 1),
 )
@@ -292,6 +316,13 @@ ROWS: tuple[tuple[str, Callable[[float], float], str], ...] = (
     ("(0.1 * argsort({x}))", lambda b: 6.4, "same"),
     ("(norm({x}, axis=-1, keepdims=True)**2 - {x})", lambda b: 65 * b * b, "same"),
     ("exp(log_softmax({x}))", lambda b: 1, "same"),
+    ("({x} - {x}[..., ::-1])", lambda b: 2 * b, "same"),
+    ("{x}[..., None][..., 0]", lambda b: b, "same"),
+    ("sum(tanh({x}[..., None] - {x}[..., None, :]), axis=-1)", lambda b: 64, "same"),
+    ("where({x} >= mean({x}, axis=-1, keepdims=True), {x}, 0.25 * {x})", lambda b: b, "same"),
+    ("pairwise_distance({x}, cos({x}))", lambda b: 8 * b + 8, "last"),
+    ("masked_mean({x}, {x} > 0.25)", lambda b: b, "number"),
+    ("cumsum(cumsum({x} / 64, axis=-1), axis=0)", lambda b: 64 * b, "same"),
 )
 
 
@@ -658,7 +689,8 @@ class _Writer:
             return None
         text, grow, kind = self.choose(ROWS)
         keep = self.one_in(3)
-        shape = x.shape if kind == "same" else (*x.shape[:-1], Dim.of(1)) if keep else x.shape[:-1]
+        shape = x.shape if kind == "same" else (*x.shape[:-1], Dim.of(1)) if keep and kind == "reduced" else x.shape[:-1]
+        shape = () if kind == "number" else shape
         return V(text.format(x=x.text, k=", keepdims=True" if keep else ""), shape, grow(x.bound))
 
     def transpose(self, depth: int) -> V | None:
@@ -816,7 +848,7 @@ class _Writer:
             value, bound = formula.format(x=read), grow(x.bound)
         extents = dict(zip(names, x.shape, strict=True))
         last, d = names[-1], x.shape[-1]
-        kind = self.pick(9)
+        kind = self.pick(17)
         ranges = ""
         if kind == 0:  # over some of the axes
             over = [n for n in names if self.one_in(2)] or [last]
@@ -856,6 +888,33 @@ class _Writer:
             value = f"{x.text}[{', '.join(['2*' + names[0], *names[1:]])}]"
             extents[names[0]] = (x.shape[0] + 1) // 2
             bound = x.bound
+        elif kind == 8:  # each twice
+            value, bound = f"{x.text}[{', '.join([*names[:-1], f'{last} // 2'])}]", x.bound
+            ranges, extents[last] = f" for {last} in range(2*{self.spelled.get(d) or f'({d})'})", d * 2
+        elif kind == 9 and (n := d.value):  # round and round
+            value, bound = f"{x.text}[{', '.join([*names[:-1], f'({last} + 1) % {n}'])}]", x.bound
+            ranges, extents[last] = f" for {last} in range({2 * n + 1})", Dim.of(2 * n + 1)
+        elif kind == 10 and (n := d.value) and n > 1:  # neighbours
+            value, bound = f"({x.text}[{', '.join([*names[:-1], f'{last} + 1'])}] - {value})", 2 * bound + x.bound
+            extents[last] = d - 1
+        elif kind == 11 and x.shape[0].value:  # a row that an integer names
+            y = self.index((self.choose(self.extents),), x.shape[0])
+            value = f"sin({x.text}[{', '.join([f'{y.text}[{names[0]}]', *names[1:]])}]) + 0.1 * {y.text}[{names[0]}]"
+            extents[names[0]], bound = y.shape[0], 8
+        elif kind == 12 and d.value:  # as many as an integer says
+            count = self.index(x.shape[:-1], d + 1).text + (f"[{', '.join(names[:-1])}]" if rank > 1 else "")
+            value = f"{self.choose(('sum', 'logsumexp', 'mean'))}({value} for {last} in range({count}))"
+            if not value.startswith("sum"):
+                value = f"where({count} > 0, {value}, 0.5)"
+            names, bound = names[:-1], 64 * bound
+        elif kind == 13:  # one in the other
+            inner = f"sum(tanh({x.text}[{', '.join([*names[:-1], 'q'])}]) for q if q < {last})"
+            value, names, bound = f"sum({value} * {inner} / 64 for {last})", names[:-1], 64 * bound
+        elif kind == 14 and not self.wide:
+            value, names, bound = f"prod(1 + 0.02 * sin({value}) for {last})", names[:-1], 4
+        elif kind == 15:
+            value = f"(0.5 * {self.choose(('any', 'all'))}({read} > 0.25 for {last}))"
+            names, bound = names[:-1], 1
         else:  # as a number
             value, bound = f"({value} + {last} / 32 - {self.choose(names)} * 0.01)", bound + 3
         if not names:  # a name of its own, since what stands around it may have the same index variables
@@ -920,11 +979,13 @@ class _Writer:
             x = self.line(f"{whole} = ({x.text}) * 1", V(whole, x.shape, x.bound))
         sides = [self.dim(e) for e in x.shape]
         image = f"reshape({x.text}, {sides[0]}, 1, {', '.join(sides[1:])})"
-        text = call.format(x=x.text, d=self.dim(d), image=image)
+        text = call.format(x=x.text, d=self.dim(d), image=image, last=sides[-1])
         shape = {
             "units": (*x.shape[:-1], d),
             "last": (x.shape[0], d),
             "24 units": (*x.shape[:-1], Dim.of(24)),
+            "double": (*x.shape[:1], *(e * 2 for e in x.shape[1:2]), d),
+            "two": (*x.shape[:1], Dim.of(2)),
             "halves": (*x.shape[:1], *((e + 2 - 2) // 2 + 1 for e in x.shape[1:])),
             "odd halves": (*x.shape[:1], *((e + 2 - 3) // 2 + 1 for e in x.shape[1:])),
         }.get(becomes, x.shape)
@@ -940,7 +1001,7 @@ class _Writer:
         if x is None or x.bound > 6:
             return None
         text, grow, most = self.choose((*UNARY, *GATES))
-        if x.bound > most:
+        if x.bound > most or any(f"{given}(" in text for given in GIVEN):
             return None
         u, name = self.fresh("u"), self.fresh("slope")
         self.lines.append(f"{u} = {text.format(x=x.text)}")
@@ -1074,6 +1135,8 @@ class _Writer:
                 f"triplet({x.text}, sin({target.text}), 2 * {target.text})",
             ))  # fmt: skip
             return V(call, lead, 4 * x.bound + 20)
+        if self.one_in(3):
+            return V(f"pick({x.text}, {self.index(lead, last).text})", lead, x.bound)
         first = x.shape[0]
         if first.value:
             y = self.index((self.choose(self.extents),), first)
@@ -1128,12 +1191,22 @@ class _Writer:
         until = f" until sum({s}**2) > 0.5" if self.one_in(5) else ""
         again = " recompute" if self.one_in(4) else ""
         times = self.choose(("range({})", "reversed(range({}))")).format(self.dim(steps))
+        made_of = steps  # how many steps there are
+        if (n := steps.value) and n > 2 and self.one_in(3):
+            times, made_of = times.replace("range(", f"range({self.choose((1, 2))}, "), steps
+            made_of = Dim.of(n - int(times.split("range(")[1][0]))
         at = self.choose((t, t, f"{self.dim(steps)} - 1 - {t}"))
         lines = [f"scan {t} in {times}{until}{again}:", f"    carry {s} = {self.choose(starts)}"]
         lines.append(f"    {row} = {v.text}[{', '.join([':'] * axis + [at])}]")
         inside = [V(row, rest, v.bound), V(s, rest, 1), V(f"(0.1 * {t})", (), 6.4)]
         self.pool += inside
         self.block = lines, inside
+        if rest and rest[-1].value and len(rest) == 1 and self.one_in(2):  # the place of the largest yet
+            best = self.fresh("best")
+            lines.insert(2, f"    carry {best} = argmax(zeros({self.dim(rest[0])}))")
+            lines.append(f"    {best} = argmax({s} + {row}[{best}] * {row})")
+            inside.append(V(f"(0.5 * tanh({row}[{best}]) + 0.1 * {best})", (), 8))
+            self.pool.append(inside[-1])
         if self.one_in(2):
             local = self.fresh("q")
             made = self.expr(2)
@@ -1150,7 +1223,7 @@ class _Writer:
         emits: list[V] = []
         for _ in range(self.pick(3)):
             made = self.expr(2)
-            emits.append(V(self.fresh("es"), (steps, *made.shape), made.bound))
+            emits.append(V(self.fresh("es"), (made_of, *made.shape), made.bound))
             lines.append(f"    emit {emits[-1].text} = {made.text}")
         part = self.tame(self.expr(1), 3)
         more = f" + 0.1 * sum({part.text})" if part.shape else f" + {part.text}"

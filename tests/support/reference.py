@@ -88,10 +88,10 @@ class Reference:
         value = self.drawn(eqn, args, grid) if is_drawn(eqn.body) else self.body(eqn.body, args, grid, tuple(extents))
         value = self.full(value, tuple(extents))
         out_axes = [ix.plain for ix in eqn.out_index]
-        if not all(out_axes):
-            return self.scatter(eqn, value, grid, tuple(extents))
         names = [a.name for a in eqn.axes]
-        order = [names.index(n or "") for n in out_axes]
+        order = [names.index(n) for n in out_axes if n]
+        if not all(out_axes) or [extents[k] for k in order] != [d.evaluate(self.sizes) for d in eqn.out.shape]:
+            return self.scatter(eqn, value, grid, tuple(extents))
         rest = [k for k in range(len(names)) if k not in order]
         value = self.permute(value, (*order, *rest))
         kept = [extents[k] for k in order]

@@ -34,7 +34,13 @@ class Code:
 
     def real(self) -> Code:
         """As reals, where it is integers or truth values."""
-        return self if self.tag in ("real", "py") else Code(f"real({self.text})", ATOM, "real", self.axes)
+        return self if self.tag in ("real", "py") else Code(reals(self.text), ATOM, "real", self.axes)
+
+
+def reals(text: str) -> str:
+    """An array of integers or truth values, or one of them, as reals. (NumPy's float64 makes a number of an array of one element,
+    before NumPy 2.4.)"""
+    return f"np.asarray({text}, real)"
 
 
 # ---------------------------------------------------------------- axes

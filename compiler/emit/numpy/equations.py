@@ -8,7 +8,7 @@ from typing import Final
 from ...graph.ir import Eqn
 from ...ops.words import is_temporary
 from .bodies import Bodies
-from .code import Code, expand_axes, names_tuple, subscript
+from .code import Code, expand_axes, names_tuple, reals, subscript
 from .reductions import value as reduced_value
 from .scope import Scope
 
@@ -33,7 +33,7 @@ def _assign(scope: Scope, eqn: Eqn, wanted: Sequence[str]) -> None:
         return
     text = _fitted(scope, code, layout, eqn, wanted)
     if value.kind == "real" and code.tag in ("int", "bool"):
-        text = f"real({text})"
+        text = reals(text)
     elif value.kind == "int" and code.tag != "int":
         text = f"np.asarray({text}).astype(np.int64)"
     elif value.kind == "bool" and code.tag != "bool":

@@ -10,7 +10,7 @@ from ...graph.expr import Expr
 from ...graph.patterns import Ranking, Running, ranking, running
 from ...graph.shapes import Dim
 from .bodies import Bodies
-from .code import ATOM, Code, Tag
+from .code import ATOM, Code, Tag, reals
 from .products import contraction
 
 _REDUCTIONS: Final = {"+": "np.sum", "*": "np.prod", "max": "np.max", "min": "np.min", "argmax": "np.argmax",
@@ -81,7 +81,7 @@ def _reduction(bodies: Bodies, body: Expr, wanted: Sequence[str], reduced: Seque
 def _over_grid(bodies: Bodies, body: Expr, layout: Sequence[str]) -> Code:
     """What is reduced over an axis that nothing depends on: written out over the whole grid."""
     code = bodies.code(body, layout)
-    text = code.text if code.tag == "real" else f"real({code.text})"  # the least of integers is no infinity
+    text = code.text if code.tag == "real" else reals(code.text)  # the least of integers is no infinity
     shape = bodies.scope.shape(tuple(bodies.extents[a] for a in layout))
     return Code(f"np.broadcast_to({text}, {shape})", ATOM, "real")
 
@@ -96,7 +96,7 @@ def _reduced(
     bodies.scope.used.add(name)
     text, tag = code.text, code.tag
     if tag in ("int", "bool") and reduce in ("+", "*", "lse"):
-        text, tag = f"real({text})", "real"
+        text, tag = reals(text), "real"
     places = [layout.index(a) for a in inner]
     if units or len(inner) < len(layout):
         text += f", axis={places[0]}" if len(places) == 1 else f", axis=({', '.join(map(str, places))})"
