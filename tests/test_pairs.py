@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gradwright.compiler.emit.costs import operations
 from gradwright.compiler.loops.buffers import lower
 from gradwright.compiler.loops.ir import Assign, Loop, Nest
 from gradwright.compiler.loops.nodes import walk
@@ -263,3 +264,9 @@ def test_a_prediction_is_what_a_forward_pass_gives(backend: Any) -> None:
         model.forward(x=x)
         model.predict(x=x + 1)  # which does not disturb it
         np.testing.assert_array_equal(model.backward()["k"], before["k"])
+
+
+def test_half_of_all_pairs_cost_half() -> None:
+    texts = [LENNARD_JONES, LENNARD_JONES.replace(" if j > i", " if j != i")]
+    half, whole = (operations(nest(text, "predict").body)[0].evaluate({"N": 100}) for text in texts)
+    assert 0.4 < half / whole < 0.6
