@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gradwright.compiler.emit.costs import operations
 from gradwright.compiler.loops.buffers import lower
 from gradwright.compiler.loops.ir import Assign, Loop, Nest
 from gradwright.compiler.loops.nodes import walk
@@ -231,3 +232,41 @@ def test_powers_of_what_is_not_finite(count: int) -> None:
     _, gradients = model.value_and_grad({"f": up}, x=x, c=np.ones(count))
     np.testing.assert_array_equal(gradients.x, [0, 0, 0, 1])
     np.testing.assert_array_equal(gradients.c, [1.0] + [0.0] * (count - 1))
+
+
+def kernels(text: str) -> list[str]:
+    return [k.name for k in plan(build(text)).kernels]
+
+
+def test_a_prediction_keeps_nothing() -> None:
+    """Where a gradient needs more than the outputs hold, a prediction has a kernel that does not write it down; else it is
+    the forward pass."""
+    assert kernels(LENNARD_JONES)[0] == "predict"
+    assert kernels(LENNARD_JONES.replace("output f =", "minimize")) == ["forward"]  # no gradients, nothing kept
+    text = LENNARD_JONES.replace("input x[N, D]", "param x[40, D] ~ normal(0, 1)").replace("size N, D", "size D")
+    assert kernels(text.replace("output f =", "minimize"))[0] == "predict"
+    (found,) = [k for k in plan(build(LENNARD_JONES)).kernels if k.name == "predict"]
+    assert {p.slot for p in found.places} == {"in:x", "out:f"} and lower(found).work.value == 0
+    for same in ("size N\ninput x[N]\noutput y = exp(x)\n", "input x[3]\noutput y = exp(sum(x**2))\n"):
+        assert "predict" not in kernels(same)
+
+
+@pytest.mark.parametrize("backend", ["cython", "numpy"])
+def test_a_prediction_is_what_a_forward_pass_gives(backend: Any) -> None:
+    text = LENNARD_JONES.replace("output f =", "e =") + "param k = 2\n"
+    x = np.random.default_rng(3).normal(size=(9, 3)) + np.arange(9)[:, None]
+    for name, last in (("f", "output f = k * e**2\n"), ("loss", "minimize k * e**2\n")):
+        model = load(text + last, backend=backend).Model()
+        value = model.forward(x=x)[name]
+        assert value == pytest.approx(2 * lennard_jones(x) ** 2, rel=1e-12)
+        assert model.predict(x=x)[name] == pytest.approx(value, rel=1e-14)
+        before = model.backward()
+        model.forward(x=x)
+        model.predict(x=x + 1)  # which does not disturb it
+        np.testing.assert_array_equal(model.backward()["k"], before["k"])
+
+
+def test_half_of_all_pairs_cost_half() -> None:
+    texts = [LENNARD_JONES, LENNARD_JONES.replace(" if j > i", " if j != i")]
+    half, whole = (operations(nest(text, "predict").body)[0].evaluate({"N": 100}) for text in texts)
+    assert 0.4 < half / whole < 0.6

@@ -35,6 +35,14 @@ def multiplied(node: Product) -> Dim:
     return every
 
 
+def _of_all(inner: Dim, loop: Loop) -> Dim:
+    """What all rounds take: of a loop that begins or ends at the index of one around it, half of them."""
+    whole = inner * loop.times
+    if not loop.first.terms and (loop.end is None or not loop.end.terms):
+        return whole
+    return Dim(tuple((monomial, -(-count // 2)) for monomial, count in whole.terms))
+
+
 def operations(body: Sequence[Node]) -> tuple[Dim, Dim]:
     total, heavy = Dim.of(0), Dim.of(0)
     for node in body:
@@ -42,7 +50,7 @@ def operations(body: Sequence[Node]) -> tuple[Dim, Dim]:
             if node.when is not None:  # as a rule it does not
                 continue
             inner, costly = operations(node.body)
-            total, heavy = total + inner * node.times, heavy + costly * node.times
+            total, heavy = total + _of_all(inner, node), heavy + _of_all(costly, node)
         elif isinstance(node, Product):
             total = total + multiplied(node) * 2
             after = (node.onto is not None) + 2 * node.relu

@@ -384,7 +384,7 @@ class KernelWriter(Sums):
         self._local("Py_ssize_t", variable)
         origins = tuple(dict.fromkeys(origins_of(node)))
         first, extent = "0", dim_text(node.extent, self.spell)
-        if node.first.terms:
+        if node.first != Ix():
             first = self._index(node.first)
         if node.end is not None:
             extent = self._index(node.end)

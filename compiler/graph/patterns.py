@@ -12,7 +12,7 @@ from typing import Final
 
 from . import expr as E
 from .expr import Expr
-from .ir import Access, Axis, Eqn, Ix, at
+from .ir import Access, Axis, Eqn, Ix, Rem, at
 from .shapes import Dim
 
 _MIRRORED: Final = {"le": "ge", "lt": "gt", "ge": "le", "gt": "lt"}
@@ -202,3 +202,22 @@ def _swapped(index: tuple[Ix, ...], old: str, new: str) -> tuple[Ix, ...]:
 def special(eqn: Eqn) -> bool:
     """Whether the equation is computed as a whole, by a loop or a kernel of its own."""
     return running(eqn) is not None or ranking(eqn) is not None
+
+
+def places_after(ix: Rem, extent: Dim) -> int | None:
+    """How many places after i an index ``(i + c) % n`` around a ring of n places is (before it, if negative); None of others."""
+    if ix.b != extent or len(ix.a.terms) != 1 or not ix.a.terms[0][1].is_one():
+        return None
+    const = ix.a.const
+    if extent.value is not None and const.value is not None:
+        after = const.value % max(extent.value, 1)
+        return after if 2 * after <= extent.value else after - extent.value
+    after = sum((c for m, c in const.terms if m == ()), 0)
+    rest = const - after
+    return after if not rest.terms or rest.divide_exactly(extent) is not None else None
+
+
+def turned(name: str, after: int, extent: Dim) -> Ix:
+    """The place so many after that of the axis, around a ring; what is divided is not negative, as C divides in another way."""
+    ahead = Dim.of(after) if after >= 0 else Dim.of(after) - extent * after
+    return Ix(((Rem(Ix(((name, Dim.of(1)),), ahead), extent), Dim.of(1)),))

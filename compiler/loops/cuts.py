@@ -52,6 +52,8 @@ def _within(nodes: Sequence[Node], around: Mapping[str, Dim], scalars: set[str],
 
 def _cut(loop: Loop, around: Mapping[str, Dim], scalars: set[str], times: Mapping[str, int]) -> Loop:
     length = loop.extent.value
+    if loop.first != Ix() or loop.end is not None:
+        return loop
     if loop.reverse or loop.strip or loop.of or loop.when is not None or not around or (length is not None and length <= SHORT):
         return loop
     inside = [n for n in walk(loop.body) if not isinstance(n, Loop)]

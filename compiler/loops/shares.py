@@ -54,7 +54,7 @@ def shares(nest: Nest) -> dict[int, Share]:
     times = Counter(name for names in touched for name in names)
     found: dict[int, Share] = {}
     for k, node in enumerate(nest.body):
-        if not isinstance(node, Loop) or node.reverse:
+        if not isinstance(node, Loop) or node.reverse or node.first != Ix() or node.end is not None:
             continue
         if node.extent.value is not None and node.extent.value < FEWEST:
             continue

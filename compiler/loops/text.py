@@ -29,7 +29,7 @@ def _body(nodes: Sequence[Node], depth: int) -> Iterator[str]:
                 how = " backwards" * node.reverse + (f" summing {', '.join(node.sums)}" if node.sums else "")
                 how += f" where {_formula(node)}" if node.when is not None else ""
                 how += (f" in strips of {node.strip}" if node.strip else "") + (f" of strip {node.of}" if node.of else "")
-                start = f"{node.first} <= " if node.first.terms else ""
+                start = f"{node.first} <= " if node.first != Ix() else ""
                 yield f"{pad}for {start}{node.variable} < {node.extent if node.end is None else node.end}{how}:"
                 yield from _body(node.body, depth + 1)
             case Assign():

@@ -14,6 +14,9 @@ from ..language.source import Span
 from ..meaning.verify import verify, verify_gradients
 from . import AFTER, BEFORE, FORMULAS, KERNEL, apply, dce, derivatives, descent, known
 from .names import rename, sealed
+from .products import guess
+
+MANY = 256  # elements that are worth a loop of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,13 +230,14 @@ def with_own_outputs(graph: Graph, wanted: dict[str, tuple[str, Dim]]) -> tuple[
 def _kernels(model: Model, forward: Graph, whole: Graph, gradients: Sequence[_Gradient]) -> Iterable[Kernel]:
     shown = {o.name: o.value for o in model.outputs}
     rest = {name: value for name, value in shown.items() if value != model.loss}
-    if model.loss is not None and rest:
+    kept = _kept(whole, forward, gradients)
+    if (model.loss is not None and rest) or _many(kept, whole, forward):
+        rest, what = (rest, "the outputs without the loss") if rest and model.loss is not None else (shown, "the outputs alone")
         calm = _settled(model, whole, False)
-        yield _cut(model, "predict", "the outputs without the loss", calm, rest, (), (), {})
+        yield _cut(model, "predict", what, calm, rest, (), (), {})
         if model.training is not None and model.training in ancestors(whole.eqns, rest.values()):
             lively = _settled(model, whole, True)
-            yield _cut(model, "predict_training", "the outputs without the loss, in training", lively, rest, (), (), {})
-    kept = _kept(whole, forward, gradients)
+            yield _cut(model, "predict_training", f"{what}, in training", lively, rest, (), (), {})
     yield _cut(model, "forward", "the outputs, and what the backward pass keeps", whole, shown, (), kept, {})
     if gradients:
         yield _cut(model, "backward", "the adjoints, from what the forward pass kept", whole, {}, gradients, (), kept)
@@ -275,6 +279,14 @@ def _derived(model: Model, whole: Graph) -> Iterable[Kernel]:
         shown = {d.name: d.value for d in model.derived if d.what == what}
         if shown:
             yield _cut(model, what, doc, _settled(model, whole, False), shown, (), (), {})
+
+
+def _many(kept: Mapping[str, Dim], whole: Graph, forward: Graph) -> bool:
+    """Does it take time to keep what the backward pass reads: more elements than the outputs have, of a free number or of as many
+    as are worth a loop?"""
+    shapes = {name: size(value.shape) for name, value in whole.values().items()}
+    long = any((shapes[name].value or MANY) >= MANY for name in kept)
+    return long and sum(guess(shapes[name]) for name in kept) > sum(guess(shapes[name]) for name in forward.outputs)
 
 
 def _light(model: Model, whole: Graph) -> bool:

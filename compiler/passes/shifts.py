@@ -1,5 +1,6 @@
 """The gradient of a formula of neighbours reads neighbours, too: ``d_x[i - 1] += d[i]``, where what falls outside is lost, is
 ``d_x[i] = d[i + 1]`` with zeros outside. What several neighbours give is then one formula, and not one pass over memory for each.
+So it is around a ring, as of ``roll``, where nothing is outside.
 """
 
 from __future__ import annotations
@@ -7,15 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..graph import expr as E
-from ..graph.ir import Access, Axis, Eqn, Graph, Ix, at
-from ..graph.patterns import special
+from ..graph.ir import Access, Axis, Eqn, Graph, Ix, Rem, at
+from ..graph.patterns import places_after, special, turned
 from ..graph.rewrite import substitute_access
 from ..graph.shapes import Dim
 
 
 def run(graph: Graph) -> Graph:
     shapes = {name: value.shape for name, value in graph.values().items()}
-    eqns = tuple(_gathered(e, shapes) if isinstance(e, Eqn) else e for e in graph.eqns)
+    eqns = tuple((_gathered(e, shapes) if e.drop else _around(e)) if isinstance(e, Eqn) else e for e in graph.eqns)
     return graph.with_eqns(eqns) if any(a is not b for a, b in zip(eqns, graph.eqns, strict=True)) else graph
 
 
@@ -37,6 +38,32 @@ def _gathered(eqn: Eqn, shapes: dict[str, tuple[Dim, ...]]) -> Eqn:
     args = tuple(_moved(a, moved, extents) for a in eqn.args)
     axes = tuple(Axis(name, extents[name]) for name in names)
     return replace(eqn, axes=axes, out_index=tuple(at(name) for name in names), args=args, reduce="", drop=False)
+
+
+def _around(eqn: Eqn) -> Eqn:
+    """A scatter to other places of rings, which is one to each, as a read from there."""
+    if eqn.plain_out is not None or eqn.reduce not in ("", "+") or special(eqn):
+        return eqn
+    extents, moved, names = eqn.extents, dict[str, Ix](), list[str]()
+    for ix, extent in zip(eqn.out_index, eqn.out.shape, strict=True):
+        atom = ix.terms[0][0] if len(ix.terms) == 1 and ix.terms[0][1].is_one() and not ix.const.terms else None
+        name = ix.plain
+        after = places_after(atom, extent) if isinstance(atom, Rem) else None
+        if after is not None and isinstance(atom, Rem):
+            inner = atom.a.terms[0][0]
+            name = inner if isinstance(inner, str) else None
+            if name is not None:
+                moved[name] = turned(name, -after, extent)
+        if name is None or extents[name] != extent or name in names:
+            return eqn
+        names.append(name)
+    whole = set(names) == set(extents) and not any(True for a in eqn.args for ix in a.index for _ in ix.gathers())
+    beside = [ix for a in eqn.args for ix in a.index if ix.plain is None and not moved.keys().isdisjoint(ix.axes())]
+    if not moved or not whole or beside or not moved.keys().isdisjoint(leaf.value for leaf in E.leaves(eqn.body, "idx")):
+        return eqn
+    args = tuple(substitute_access(a, moved, extents) for a in eqn.args)
+    axes = tuple(Axis(name, extents[name]) for name in names)
+    return replace(eqn, axes=axes, out_index=tuple(at(name) for name in names), args=args, reduce="")
 
 
 def _moved(access: Access, moved: dict[str, Ix], extents: dict[str, Dim]) -> Access:
