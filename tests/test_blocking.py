@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -84,12 +85,13 @@ def test_a_table_that_is_named_must_be_there(place: Path, monkeypatch: pytest.Mo
     assert blocking.load() == {}
 
 
-def test_a_table_changes_what_is_built_and_not_what_comes_out(place: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", [SMALLEST, pytest.param(LARGEST, marks=pytest.mark.slow)], ids=["smallest", "largest"])
+def test_a_table_changes_what_is_built_and_not_what_comes_out(other: Blocking, place: Path, tmp_path: Path) -> None:
     model = tmp_path / "product.gw"
     model.write_text(MODEL)
     x = np.random.default_rng(0).standard_normal((50, 700)).astype(np.float32)
     found: list[Any] = []
-    for row in (blocking.built_in()["64"], SMALLEST, LARGEST):
+    for row in (blocking.built_in()["64"], other):
         blocking.write(place, dict.fromkeys(WIDTHS, row), "any")
         tools = toolchain.toolchain()
         assert f"-DGW_BLOCKING_64={','.join(map(str, row))}" in tools.flags
@@ -99,8 +101,9 @@ def test_a_table_changes_what_is_built_and_not_what_comes_out(place: Path, tmp_p
         (h,) = h
         np.testing.assert_allclose(h, x.astype(np.float64) @ net.params.W, rtol=1e-5, atol=1e-4)
         found.append((tools.identity, h, module.__file__))
-    assert len({identity for identity, _, _ in found}) == 3 and len({file for _, _, file in found}) == 3
-    assert (found[0][1] != found[1][1]).any()  # a sum in blocks of 16 is rounded otherwise: the table was heeded
+    assert len({identity for identity, _, _ in found}) == 2 and len({file for _, _, file in found}) == 2
+    if other is SMALLEST:
+        assert (found[0][1] != found[1][1]).any()  # a sum in blocks of 16 is rounded otherwise: the table was heeded
 
 
 def test_the_search_takes_what_is_faster_on_the_whole() -> None:
@@ -122,6 +125,7 @@ def test_tune_measures_and_writes(place: Path, monkeypatch: pytest.MonkeyPatch) 
     kept = Blocking(16, 16, 192, 0)
     monkeypatch.delenv("GRADWRIGHT_BLOCKING")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(place.parent / "none"))
+    monkeypatch.setattr(blocking, "tune", functools.cache(blocking.tune))  # once: where it goes is asked three times
     found = tune("--dry-run")
     assert found.exit_code == 0 and "before" in found.stdout and "48       20     30 TN" in found.stdout, found.output
     assert not place.exists() and not (place.parent / "none").exists()

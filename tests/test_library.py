@@ -15,6 +15,7 @@ import pytest
 from gradwright.compiler import driver
 from numpy.typing import NDArray
 from scipy import special
+from support import settings
 from support.models import elaborated, values
 
 Array = NDArray[Any]
@@ -231,13 +232,13 @@ def close(found: Any, wanted: Any, what: str) -> None:
 @pytest.fixture(scope="module", params=["cython", "numpy"])
 def activations(request: pytest.FixtureRequest) -> ModuleType:
     lines = ["size N", "input x[N]", *(f"output f{k} = {text}" for k, text in enumerate(POINTWISE))]
-    return driver.load("\n".join([*lines, ""]), backend=request.param, optimize=1, name="activations")
+    return driver.load("\n".join([*lines, ""]), backend=request.param, optimize=settings.little(), name="activations")
 
 
 @pytest.fixture(scope="module", params=["cython", "numpy"])
 def losses(request: pytest.FixtureRequest) -> ModuleType:
     lines = [f"output f{k} = {text}" for k, text in enumerate(LOSSES)]
-    return driver.load(HEAD + "\n".join([*lines, ""]), backend=request.param, optimize=1, name="losses")
+    return driver.load(HEAD + "\n".join([*lines, ""]), backend=request.param, optimize=settings.little(), name="losses")
 
 
 POINTS = np.array([-9.0, -4.3, -2.6, -1.7, -0.9, -0.45, -0.1, 0.03, 0.3, 0.8, 1.4, 2.2, 3.4, 5.1, 7.7])

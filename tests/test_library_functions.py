@@ -11,6 +11,7 @@ import pytest
 from gradwright.compiler.language.syntax import Def
 from gradwright.compiler.library import tree
 from gradwright.runtime import load
+from support import settings
 
 mp: Any = mpmath.mp
 EPS = np.finfo(np.float64).eps
@@ -49,7 +50,7 @@ def test_every_function_is_compared() -> None:
 def test_a_function_of_one_number(name: str, backend: Any) -> None:
     exact, points, roundings = ONE[name]
     text = f"size N\ninput x[N]\noutput y = {name}(x)\noutput d = diff(y, x)\noutput dd = diff(d, x)\n"
-    out = load(text, name=f"function_{name}", backend=backend, optimize=1).Model().predict(x=points)
+    out = load(text, name=f"function_{name}", backend=backend, optimize=settings.little()).Model().predict(x=points)
     mp.dps = 60
     wanted = np.array([float(exact(mpmath.mpf(x))) for x in points])
     np.testing.assert_allclose(out.y, wanted, rtol=roundings * EPS, atol=0)
@@ -64,7 +65,7 @@ def test_a_function_of_two_numbers(name: str, backend: Any) -> None:
     exact, points = TWO[name]
     text = f"input a, b\noutput y = {name}(a, b)\noutput da = diff(y, a)\noutput db = diff(y, b)\noutput daa = diff(da, a)\n" \
            "output dab = diff(da, b)\n"  # fmt: skip
-    model = load(text, name=f"function_{name}", backend=backend, optimize=1).Model()
+    model = load(text, name=f"function_{name}", backend=backend, optimize=settings.little()).Model()
     for a, b in points:
         out = model.predict(a=a, b=b)
         mp.dps = 60

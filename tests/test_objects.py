@@ -25,7 +25,7 @@ from gradwright.compiler.build.compile import build_module, headers, translate
 from gradwright.compiler.build.modules import import_file, suffix
 from gradwright.compiler.build.objects import Headers, Object, Objects
 from gradwright.compiler.build.options import LEVELS, OptionError
-from gradwright.compiler.build.parts import computing
+from gradwright.compiler.build.parts import _shared_out, computing
 from gradwright.compiler.build.toolchain import BuildError
 from gradwright.compiler.emit.updates import library_header
 from gradwright.runtime import face
@@ -56,12 +56,12 @@ def value(module: ModuleType) -> float:
 
 
 def counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file that gets a line for each object that the C compiler makes of a header."""
+    """A file that gets a line for each object that the C compiler makes of a header, at -O0, since they are only counted."""
     found = tmp_path / "made"
     found.write_text("")
     script = tmp_path / "counting-cc"
     script.write_text(f'#!/bin/sh\nfor a in "$@"; do case "$a" in -DGW_OBJECT_*) echo "$a" >> {found};; esac; done\n'
-                      'exec cc "$@"\n')  # fmt: skip
+                      'exec cc "$@" -O0\n')  # fmt: skip
     script.chmod(0o755)
     monkeypatch.setenv("CC", str(script))
     return found
@@ -248,7 +248,7 @@ def test_what_fails_beside_a_model_is_reported_and_leaves_nothing(tmp_path: Path
                                                                   own_cache: Path) -> None:  # fmt: skip
     script = tmp_path / "cc"
     script.write_text('#!/bin/sh\nfor a in "$@"; do case "$a" in -DGW_OBJECT_UPDATES) echo bad luck; exit 1;; esac; done\n'
-                      'exec cc "$@"\n')  # fmt: skip
+                      'exec cc "$@" -O0\n')  # fmt: skip
     script.chmod(0o755)
     monkeypatch.setenv("CC", str(script))
     with pytest.raises(BuildError, match="bad luck"):
@@ -346,16 +346,27 @@ def test_a_long_module_is_compiled_in_parts_and_computes_the_same(tmp_path: Path
     script.chmod(0o755)
     monkeypatch.setenv("CC", str(script))
     text = long_model(60)
+    monkeypatch.setattr("gradwright.compiler.build.compile.processors", lambda: 2)
     found = {}
     for level in (1, 0):  # without optimisation, parts would cost more than they gain
         (tmp_path / "parts").write_text("")
         module = driver.load(text, optimize=level, name="long")
         listed = sorted((tmp_path / "parts").read_text().split())
         assert listed == ([f"-DGW_PART={k}" for k in range(len(listed))] if level else [])
-        assert len(listed) >= (2 if level else 0)
+        assert len(listed) == (2 if level else 0)
         out, gradient = module.Model().value_and_grad(x=np.linspace(-1, 1, 9))
         found[level] = (float(out.loss), float(gradient.w))
     assert found[0] == pytest.approx(found[1], rel=1e-13)
+
+
+@pytest.mark.parametrize("most", [1, 2, 8])
+def test_there_are_no_more_parts_than_processors(most: int) -> None:
+    lengths = {f"f{k}": 40_000 + k for k in range(20)}
+    found = _shared_out(lengths, most)
+    assert found.keys() == lengths.keys() and set(found.values()) == set(range(most))
+    sums = [sum(lengths[name] for name in found if found[name] == part) for part in range(most)]
+    assert max(sums) - min(sums) < 50_000
+    assert set(_shared_out({"f": 40_000, "g": 100}, most).values()) == {0}
 
 
 def test_a_long_module_that_is_checked_is_not_cut() -> None:
@@ -373,7 +384,7 @@ def written(text: str, folder: Path, name: str = "long") -> tuple[str, str]:
 
 def test_what_computes_is_compiled_without_python(tmp_path: Path) -> None:
     pyx, text = written(long_model(60), tmp_path)
-    found = computing(text, pyx)
+    found = computing(text, pyx, most=8)
     assert found is not None and found.parts > 1
     place = re.findall(r"^#if GW_IN\((\d)\)\nGW_APART [^(;]*__pyx_f_\w*?long_(\w+)\(", found.text, re.MULTILINE)
     assert {int(part) for part, _ in place} == set(range(found.parts))
@@ -381,7 +392,7 @@ def test_what_computes_is_compiled_without_python(tmp_path: Path) -> None:
     assert sorted(name for _, name in place) == sorted(every) and {"train", "_kernel", "_update"} < set(every)
     assert not re.search(r"Python\.h|module\.h|PyObject", found.text)
     assert len(found.text) < len(text) - 150_000
-    whole = computing(text, pyx, whole=True)
+    whole = computing(text, pyx)
     assert whole is not None and whole.parts == 1 and whole.text.count("#if GW_IN(0)") == found.text.count("#if GW_IN(")
 
 
@@ -455,7 +466,7 @@ def test_what_python_sees_is_what_cython_would_have_made(tmp_path: Path, monkeyp
     for kind in ("linked", "cython"):
         (tmp_path / kind).mkdir()
         if kind == "cython":
-            monkeypatch.setattr("gradwright.compiler.build.compile.computing", lambda *text, whole: None)
+            monkeypatch.setattr("gradwright.compiler.build.compile.computing", lambda *text, most: None)
         path = build_module("seen", pyx, tmp_path / kind, tools=toolchain.toolchain().at_level(0))
         found.append(import_file("seen", path, kind))
     linked, cython = found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 from pathlib import Path
@@ -44,6 +45,7 @@ minimize mean(h**2)
 LONG = "\n".join(["size N", "input x[N]", "h0 = sin(x)", *(f"h{k} = x * sum(h{k - 1})" for k in range(1, 300)), "output h299\n"])
 
 
+@functools.cache
 def parts(model: str | Path) -> tuple[str, list[Any]]:
     """The text of the module, and the table of its parts."""
     made = driver.compile_model(model, profiled=True, stop_after="cython").text
@@ -153,6 +155,7 @@ def test_shares_of_the_peak_need_the_compiler(net: Any, inputs: dict[str, Any], 
     assert found.parts[0].of_flops is None and "of peak" not in str(found)
 
 
+@pytest.mark.unoptimised
 @pytest.mark.parametrize("threads", [1, 2, 64])
 def test_a_share_is_of_what_the_threads_can_do(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     limits = SimpleNamespace(flops={"float64": {1: 1e9, 2: 3e9}}, bandwidth=lambda touched, team: team * 1e9)

@@ -1,6 +1,6 @@
 """Random models, each computed in every way there is: see support/compare.py for what is compared with what.
 
-60 models in each run, 200 with ``pytest -m "slow or not slow"`` (``make test-all``), thousands with ``python tests/long_run.py``,
+40 models in each run, 200 with ``pytest -m "slow or not slow"`` (``make test-all``), thousands with ``python tests/long_run.py``,
 which takes ``--wide`` for sizes at which products and convolutions have their kernels.
 Below them is what such runs found.
 """
@@ -24,6 +24,7 @@ from support.examine import examine
 from support.models import build, elaborated, errors
 from support.modules import Modules, numpy_module
 from support.programs import Program, programs, random_program
+from support.settings import little
 
 
 def batch(first: int, count: int, folder: Path, single: bool = False) -> None:
@@ -34,7 +35,7 @@ def batch(first: int, count: int, folder: Path, single: bool = False) -> None:
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("first", [0, 20])
+@pytest.mark.parametrize("first", [0, pytest.param(20, marks=pytest.mark.slow)])
 def test_random_models(first: int, tmp_path: Path) -> None:
     batch(first, 20, tmp_path)
 
@@ -68,7 +69,7 @@ def test_random_models_as_modules_of_their_own() -> None:
         if program.files or "float32" in program.text or "minimize" not in program.text:
             continue
         model = build(program.text)
-        whole = driver.load(program.text, name=f"whole_{k}", optimize=1)
+        whole = driver.load(program.text, name=f"whole_{k}", optimize=little())
         made = plan(model)
         for n in (7, 0, 64, 1):
             sizes = {name: n if j == 0 else 2 for j, name in enumerate(model.free)}
@@ -92,7 +93,7 @@ def test_the_generator_writes_legal_models(program: Program) -> None:
 
 def modules(text: str) -> list[Any]:
     """The model on both backends."""
-    return [driver.load(text, name="found", backend="numpy"), driver.load(text, name="found", optimize=1)]
+    return [driver.load(text, name="found", backend="numpy"), driver.load(text, name="found", optimize=little())]
 
 
 def test_a_constant_read_with_a_step_is_planned_in_no_time() -> None:

@@ -522,7 +522,7 @@ minimize sum(c * d) + sum(e**2)
         text = text.replace(" if k < N", "").replace("for k)", "for k in range(N))").replace("W[k, j]", "x[t, k, j]")
         text = text.replace("d0[N, 3]", "d0[3, 3]").replace("for i in range(N) for j", "for i in range(3) for j")
         text = text.replace("sum(c * d)", "sum(c) * sum(d)")
-    model = load(text, backend="cython", optimize=1, name="places").Model(seed=1)
+    model = load(text, backend="cython", optimize=settings.little(), name="places").Model(seed=1)
     graph = build(text).graph
     for steps in (0, 1, 4):
         rng = np.random.default_rng(steps)
@@ -579,8 +579,8 @@ UNROLLED = f"{HEAD}h = h0\nc = zeros(N, 4)\nfor t in range(T):\n{STEP}{LOSS}"
 def test_a_loop_has_the_gradient_of_the_unrolled_one(backend: str) -> None:
     rng = np.random.default_rng(0)
     inputs = {"x": rng.normal(size=(6, 5, 3)), "h0": rng.normal(size=(6, 4)), "target": rng.normal(size=(6, 4))}
-    loop = load(SCAN, backend=backend, name="loop", optimize=1).Model(seed=2)
-    flat = load(UNROLLED, backend=backend, name="flat", optimize=1).Model(seed=2)
+    loop = load(SCAN, backend=backend, name="loop", optimize=settings.little()).Model(seed=2)
+    flat = load(UNROLLED, backend=backend, name="flat", optimize=settings.little()).Model(seed=2)
     (a, g), (b, wanted) = loop.value_and_grad(**inputs), flat.value_and_grad(**inputs)
     close(a.loss, b.loss, 1e-14, "loss")
     for name in ("x", "h0", "F", "I", "G", "O"):
@@ -827,7 +827,7 @@ output last = where_
 output seen = any
 """
     for backend in ("numpy", "cython"):
-        out = load(text, backend=backend, name="kinds", optimize=1).Model().forward(x=np.array([-1.0, 3, 2]))
+        out = load(text, backend=backend, name="kinds", optimize=settings.little()).Model().forward(x=np.array([-1.0, 3, 2]))
         assert out.best == 3 and out.seen and out.last == 0
         assert out.anys.tolist() == [False, True, True] and out.places.tolist() == [2, 1, 0]
 
@@ -938,7 +938,7 @@ def test_an_lstm_learns_to_remember() -> None:
     from pathlib import Path
 
     text = (Path(__file__).parent.parent / "examples" / "lstm.gw").read_text()
-    model = load(text, name="lstm", sizes={"D": 2, "H": 8}, optimize=1).Model(seed=0)
+    model = load(text, name="lstm", sizes={"D": 2, "H": 8}, optimize=settings.little()).Model(seed=0)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(256, 6, 2)) * 0.2
     x[:, 0] = rng.choice([-1.0, 1.0], size=(256, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from gradwright.runtime import Adam, AdamW, ArgumentError, Cosine, EarlyStopping, GradwrightError, Step, load, read_data, training
 from gradwright.runtime.data import csv_text, predicted_classes
+from gradwright.runtime.model import Model
 from gradwright.runtime.schedules import BY_NAME, OneCycle, ReduceOnPlateau, by_name
 from support.command import done, gradwright
 
@@ -302,3 +304,16 @@ def test_a_run_that_loses_its_numbers_says_so_in_one_line() -> None:
     found = gradwright("train", "square.gw", "--data", "square.csv", "--lr", "1", "--epochs", "2", "--backend", "numpy")
     assert found.exit_code == 0
     assert next(line for line in found.stderr.splitlines() if "loss" in line).startswith("warning: the loss is ")
+
+
+def test_what_a_run_that_ends_in_an_error_warned_of_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fit(*arguments: Any, **options: Any) -> None:
+        warnings.warn("the first epoch was strange", RuntimeWarning, stacklevel=1)
+        raise ArgumentError("the second one did not go")
+
+    monkeypatch.setattr(Model, "fit", fit)
+    found = gradwright("train", "iris.gw", "--data", "iris.csv", *NAMED)
+    assert found.exit_code == 2
+    told = found.stderr.splitlines()
+    assert "warning: the first epoch was strange" in told
+    assert told.index("warning: the first epoch was strange") < next(k for k, line in enumerate(told) if "did not go" in line)

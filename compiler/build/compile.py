@@ -18,12 +18,13 @@ from .modules import suffix
 from .objects import FACE, START, TEAM, Headers, Objects, real_of, without
 from .parts import computing
 from .recall import cython_version, headers
-from .toolchain import BuildError, Running, Toolchain, toolchain
+from .toolchain import BuildError, Running, Toolchain, processors, toolchain
 
 __all__ = ["binary_interface", "build_module", "headers", "suffix", "translate"]
 
 _LAST: Final = 30  # lines of a compiler's complaint that go into the message
 _PARTS: Final = "_parts"  # what the file of the parts that compute has at the end of its name
+_MOST: Final = 8  # parts of what computes, that are compiled side by side
 _CHECKED: Final = '"gradwright/checked.h"'
 
 
@@ -75,7 +76,7 @@ def _build(name: str, pyx: str, folder: Path, target: Path, making: Objects) -> 
     if entry is None:
         raise BuildError(f"Cython made no PyInit of {name}.pyx")
     optimised = "-O0" not in tools.flags
-    found, parts = computing(text, pyx, whole=len(every) > 1 or not optimised), 1
+    found, parts = computing(text, pyx, most=min(processors(), _MOST) if len(every) == 1 and optimised else 1), 1
     define = [*(one.linked for one in shared), *without(real_of(pyx))]
     start = _start(name, entry[1], len(every))
     if found is None:

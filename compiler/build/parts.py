@@ -46,7 +46,6 @@ __attribute__((visibility("hidden"))) void *GW_INIT(void) {{ return gw_enter(&gw
 """
 _COMMENT: Final = re.compile(r"/\*.*?\*/", re.DOTALL)
 _ENOUGH: Final = 32 << 10  # characters of C that are worth a part: they take the compiler twice as long as what it reads before
-_MOST: Final = 8
 _FACE: Final = '"gradwright/module.h"'  # the header that is Python's
 _OWN: Final = re.compile(r"^static ([^\n(=;]*[ *]__pyx_f_\w+\()", re.MULTILINE)
 _SEEN: Final = r"GW_APART \1"
@@ -89,9 +88,10 @@ class _Tables(NamedTuple):
     real: str
 
 
-def computing(text: str, pyx: str, *, whole: bool = False) -> Computing | None:
+def computing(text: str, pyx: str, *, most: int = 1) -> Computing | None:
     """What computes in a module of this Cython text, of which Cython made this C; None where it cannot be had without Python.
-    With ``whole`` it is one part."""
+    There are at most so many parts: each makes its own of the functions of headers that it calls, and more parts than processors
+    would only cost."""
     sections = {name: _section(text, name) for name in _SECTIONS}
     early, doc, spec, tables = _EARLY.search(text), _literal(_DOC.match(pyx)), _literal(_SPEC.search(pyx)), _tables(text)
     name = re.search(r"^__Pyx_PyMODINIT_FUNC PyInit_(\w+)\(void\)$", text, re.MULTILINE)
@@ -108,7 +108,7 @@ def computing(text: str, pyx: str, *, whole: bool = False) -> Computing | None:
     if not words.issubset(_KNOWN) or any(_writes(function, tables) for function in bare.values()):
         return None
     included = [line for line in early[1].splitlines(keepends=True) if "gradwright/" in line and _FACE not in line]
-    parts = {} if whole else _shared_out({name: len(function) * (1 + cases(function)) for name, function in functions.items()})
+    parts = _shared_out({name: len(function) * (1 + cases(function)) for name, function in functions.items()}, most)
     pieces = [f"#if GW_IN({parts.get(name, 0)})\n{_OWN.sub(_SEEN, function)}#endif\n" for name, function in functions.items()]
     entry = _ENTRY.format(name=name[1], doc=_quoted(doc), spec=_quoted(spec), kernel=tables.kernel, update=tables.update,
                           real=tables.real)  # fmt: skip
@@ -195,10 +195,10 @@ def _quoted(text: str) -> str:
     return "\n    ".join(f'"{line.decode("ascii")}"' for line in lines)
 
 
-def _shared_out(lengths: dict[str, int]) -> dict[str, int]:
+def _shared_out(lengths: dict[str, int], most: int) -> dict[str, int]:
     """The part of each function: the longest first, each into what is the shortest yet."""
     total = sum(lengths.values())
-    parts = [0] * max(1, min(_MOST, round(total / max(_ENOUGH, *lengths.values(), 1))))
+    parts = [0] * max(1, min(most, round(total / max(_ENOUGH, *lengths.values(), 1))))
     found: dict[str, int] = {}
     for name in sorted(lengths, key=lambda n: (-lengths[n], n)):
         least = parts.index(min(parts))

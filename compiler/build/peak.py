@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -14,7 +13,7 @@ from .compile import build_module
 from .hashing import sha256
 from .modules import import_file
 from .recall import headers
-from .toolchain import processor, toolchain
+from .toolchain import processor, processors, toolchain
 
 _PYX: Final = """\
 # cython: language_level=3
@@ -78,7 +77,7 @@ def peak(again: bool = False) -> Peak:
     """Measured when it is asked for the first time, or ``again``; kept for this compiler and processor."""
     tools = toolchain()
     source = (headers() / "gradwright" / "peak.h").read_text(encoding="utf-8")
-    question = json.dumps([_FORMAT, tools.identity, processor(), _processors(), source])
+    question = json.dumps([_FORMAT, tools.identity, processor(), processors(), source])
     kept = cache.directory() / "peaks" / f"{sha256(question.encode()).hexdigest()[:32]}.json"
     if not again:
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
@@ -92,10 +91,6 @@ def peak(again: bool = False) -> Peak:
     return found
 
 
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _read(data: Any) -> Peak:
     tables = {name: {key: {int(n): float(x) for n, x in row.items()} for key, row in data[name].items()}
               for name in ("flops", "read", "copy")}  # fmt: skip
@@ -105,7 +100,7 @@ def _read(data: Any) -> Peak:
 def _measure() -> Peak:
     with cache.scratch() as folder:
         module = import_file("peak", build_module("peak", _PYX, folder), cache.digest(str(folder)))
-    counts = range(1, _processors() + 1)
+    counts = range(1, processors() + 1)
 
     def best(function: Callable[[int, float], float], size: int, threads: int) -> float:
         return max(_together(function, size, threads) for _ in range(_TURNS))

@@ -320,6 +320,11 @@ def python_headers() -> tuple[Path, ...]:
 
 
 @once
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def processor() -> str:
     """What -march=native depends on: the machine's type and the processor's features."""
     features = ""

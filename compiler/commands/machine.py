@@ -136,11 +136,13 @@ class Examination:
 
 def examine() -> Examination:
     """What ``gradwright doctor`` prints: versions, compiler, flags, vectors, threads, cache. Builds and runs a small module."""
+    from ..build.toolchain import processors
+
     lines: list[tuple[str, str]] = []
     problems: list[str] = []
     good = True
     lines.append(("python", f"{platform.python_version()} at {sys.executable}"))
-    lines.append(("system", f"{platform.platform(terse=True)} {platform.machine()}, {_processors()} processors"))
+    lines.append(("system", f"{platform.platform(terse=True)} {platform.machine()}, {processors()} processors"))
     for name, need in (("numpy", True), ("cython", True), ("sympy", True), ("safetensors", False), ("matplotlib", False),
                        ("scipy", False)):  # fmt: skip
         found = _version(name)
@@ -152,12 +154,6 @@ def examine() -> Examination:
     good = _compiler(lines, problems) and good
     _cache(lines, problems)
     return Examination(tuple(lines), tuple(problems), good)
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _version(package: str) -> str | None:
@@ -194,7 +190,7 @@ def _compiler(lines: list[tuple[str, str]], problems: list[str]) -> bool:
     lines.append(("flags", " ".join(tools.flags)))
     vectors = toolchain.vectors(tools)
     lines.append(("vectors", f"{vectors} bits" if vectors else "unknown"))
-    lines.append(("threads", os.environ.get("OMP_NUM_THREADS") or str(_processors())))
+    lines.append(("threads", os.environ.get("OMP_NUM_THREADS") or str(toolchain.processors())))
     try:
         toolchain.python_headers()
         lines.append(("headers", "Python.h found"))

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -199,16 +199,13 @@ def train_command(model: str, data: str, columns: dict[str, list[str]], epochs: 
             probe(checkpoint)  # rather now than after the training
         if plot is not None:
             _can_draw(plot)
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
+        with _warnings_shown():
             history = subject.fit(
                 arrays, rule, epochs=epochs, batch_size=batch_size or None, seed=seed, progress=False if quiet else None,
                 validation=_validation(validation, spec["inputs"], columns, arrays.classes), metrics=list(metrics) or None,
                 callbacks=listeners, accumulate=accumulate, shuffle=not no_shuffle,
                 clip_norm=clip_norm, clip_value=clip_value, resume=going_on,
             )  # fmt: skip
-        for warning in told:
-            click.echo(f"warning: {warning.message}", err=True)
         if checkpoint is not None:
             subject.save(checkpoint)
         if plot is not None:
@@ -222,6 +219,18 @@ def train_command(model: str, data: str, columns: dict[str, list[str]], epochs: 
                     click.echo(f"  {what} -> {file}")
         if history.interrupted:
             raise Failure("interrupted: what was learnt up to there is kept", 130)
+
+
+@contextlib.contextmanager
+def _warnings_shown() -> Iterator[None]:
+    """What a run warns of, in a line each when it is over, also where that is by an error: until then it shows how far it is."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            for warning in told:
+                click.echo(f"warning: {warning.message}", err=True)
 
 
 def _rule(spec: Mapping[str, Any], optimizer: tuple[str, dict[str, float]] | None, lr: float | None,

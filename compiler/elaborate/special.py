@@ -42,6 +42,18 @@ class SpecialCaller(OperationCaller):
         part = None if bound is None else bound[name]
         return None if part is None else (part, (yield part, env))
 
+    def two(
+        self, node: syntax.Call, names: tuple[str, str], env: Env
+    ) -> Generator[Wanted, Value, tuple[Argument, Argument] | None]:
+        """The two arguments of a call, by these names; None after an error."""
+        bound = self.bind(node, [(name, True) for name in names], env)
+        if bound is None:
+            return None
+        first, second = (bound[name] for name in names)
+        assert first is not None and second is not None
+        value = yield first, env
+        return (first, value), (second, (yield second, env))
+
     def where(self, node: syntax.Call, env: Env) -> Task:
         bound = self.bind(node, [("condition", True), ("a", True), ("b", True)], env)
         if bound is None:
@@ -89,13 +101,10 @@ class SpecialCaller(OperationCaller):
     def derivative(self, node: syntax.Call, env: Env) -> Task:
         """``diff``, ``jacobian``, ``hessian``: an equation that a pass replaces by the backward pass of u for x."""
         name = node.func.id
-        bound = self.bind(node, [("u", True), ("x", True)], env)
-        if bound is None:
+        found = yield from self.two(node, ("u", "x"), env)
+        if found is None:
             return POISON
-        u_part, x_part = bound["u"], bound["x"]
-        assert u_part is not None and x_part is not None
-        u = yield u_part, env
-        x = yield x_part, env
+        (u_part, u), (x_part, x) = found
         if isinstance(u, Poison) or isinstance(x, Poison):
             return POISON
         if env.elem is not None and env.elem.quiet:
@@ -214,13 +223,10 @@ class SpecialCaller(OperationCaller):
         return self.emit(step, (u, x), node.span, env)
 
     def extent(self, node: syntax.Call, env: Env) -> Task:
-        bound = self.bind(node, [("x", True), ("axis", True)], env)
-        if bound is None:
+        found = yield from self.two(node, ("x", "axis"), env)
+        if found is None:
             return POISON
-        x_part, axis_part = bound["x"], bound["axis"]
-        assert x_part is not None and axis_part is not None
-        value = yield x_part, env
-        axis = yield axis_part, env
+        (x_part, value), (axis_part, axis) = found
         dim = self.as_dim(axis, axis_part, env)
         if isinstance(value, Elem) and (env.elem is None or env.elem.quiet):
             raise NotElementwise

@@ -168,7 +168,7 @@ def run_eqn(eqn: Eqn, env: Mapping[str, Array], sizes: Mapping[str, int], real: 
     if names is not None:
         order = [grid.position[n] for n in names]
         rest = [k for k in range(len(eqn.axes)) if k not in order]
-        full = np.broadcast_to(value, kept).transpose(order + rest).reshape(shape)
+        full = (value if value.shape == kept else np.broadcast_to(value, kept)).transpose(order + rest).reshape(shape)
         return np.array(_convert(full, eqn.out.kind, real))
     out = np.zeros(shape, _convert(np.zeros(0), eqn.out.kind, real).dtype)
     _scatter(eqn, grid, out, np.broadcast_to(value, kept), kept)
@@ -287,7 +287,10 @@ class _Grid:
             array = padded
         corner = array[tuple(slice(b, None) for b in base)]
         strides = tuple(sum(f[k] * s for f, s in zip(steps, array.strides, strict=True)) for k in range(rank))
-        return np.lib.stride_tricks.as_strided(corner, shape, [0 if n == 1 else s for n, s in zip(shape, strides, strict=True)])
+        strides = tuple(0 if n == 1 else s for n, s in zip(shape, strides, strict=True))
+        if corner.shape == shape and corner.strides == strides:  # all of it, as it lies
+            return corner
+        return np.lib.stride_tricks.as_strided(corner, shape, strides)
 
 
 def _as_number(fill: Fraction | float, array: Array) -> float | int:

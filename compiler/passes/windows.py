@@ -14,7 +14,7 @@ once, and nothing is read outside.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from ..graph import expr as E
@@ -25,6 +25,7 @@ from ..graph.rewrite import Namer, normalise, substitute_access, substitute_ix
 from ..graph.shapes import Dim, Shape, size
 from .products import apart, channelwise, classify, roles
 
+Reach = tuple[tuple[Dim, Dim], ...]  # from where to where each dimension of an array goes, in places of another
 STRIDE = 4  # up to this one, a scatter is taken apart by its remainders
 
 
@@ -57,7 +58,7 @@ class _Windows:
     def __init__(self, graph: Graph) -> None:
         self.shapes = {name: v.shape for name, v in graph.values().items()}
         self.name = Namer(self.shapes)
-        self.padded: dict[tuple[str, tuple[tuple[Dim, Dim], ...]], str] = {}
+        self.padded: dict[tuple[str, Reach], str] = {}
         self.given = {*(v.name for v in graph.inputs), *(c.value.name for c in graph.consts), *graph.outputs}
         self.places: dict[str, tuple[tuple[Dim, Dim], ...]] = {}  # of the parts of a scatter: the step and the start of each
 
@@ -228,11 +229,11 @@ class _Windows:
 
     def direct(self, eqns: list[Eqn | Scan]) -> list[Eqn | Scan]:
         """With what is scattered, and then copied to have zeros around it, scattered there, and read there by all."""
-        copies: dict[str, list[tuple[str, tuple[tuple[Dim, Dim], ...]]]] = {}
+        copies: dict[str, list[tuple[str, Reach]]] = {}
         for (source, reach), name in self.padded.items():
             copies.setdefault(source, []).append((name, reach))
         made = {e.out.name: e for e in eqns if isinstance(e, Eqn)}
-        moved: dict[str, tuple[str, tuple[tuple[Dim, Dim], ...]]] = {}
+        moved: dict[str, tuple[str, Reach]] = {}
         for source, found in copies.items():
             producer = made.get(source)
             if producer is None or producer.plain_out is not None or producer.drop or source in self.given:
@@ -241,27 +242,14 @@ class _Windows:
                 continue
             if _read_inside(source, eqns):
                 moved[source] = found[0]
-        places = {name for name, _ in moved.values()}
-        after: list[Eqn | Scan] = []
-        for eqn in eqns:
-            if isinstance(eqn, Scan):
-                after.append(eqn)
-                continue
-            if eqn.out.name in places:
-                continue
-            if eqn.out.name in moved:
-                name, reach = moved[eqn.out.name]
-                index = tuple(ix + Ix((), -low) for ix, (low, _) in zip(eqn.out_index, reach, strict=True))
-                eqn = replace(eqn, out=made[name].out, out_index=index)
-            args = tuple(self._reread(a, moved) for a in eqn.args)
-            after.append(eqn if args == eqn.args else replace(eqn, args=args))
+        after = self._written_there(eqns, {n: (made[name].out, reach) for n, (name, reach) in moved.items()})
         self.padded = {key: name for key, name in self.padded.items() if key[0] not in moved}
         return after
 
     def widened(self, eqns: list[Eqn | Scan]) -> list[Eqn | Scan]:
         """With what a scatter over windows drops outside of its array written beside it, into one that is larger, of which nobody
         reads the rest; but where it is a term of a sum, which it is scattered into."""
-        moved: dict[str, tuple[str, tuple[tuple[Dim, Dim], ...]]] = {}
+        moved: dict[str, tuple[Value, Reach]] = {}
         for eqn in eqns:
             if not isinstance(eqn, Eqn) or eqn.plain_out is not None or not eqn.drop or eqn.reduce not in ("", "+"):
                 continue
@@ -272,23 +260,30 @@ class _Windows:
             if reach is None or not self._whole(name, reach) or any(low.value is None for low, _ in reach):
                 continue
             if _read_inside(name, eqns) and not any(_adds(e, name) for e in eqns):
-                moved[name] = name, reach
+                moved[name] = replace(eqn.out, shape=tuple(high - low for low, high in reach)), reach
+        return self._written_there(eqns, moved)
+
+    def _written_there(self, eqns: list[Eqn | Scan], moved: Mapping[str, tuple[Value, Reach]]) -> list[Eqn | Scan]:
+        """With what is scattered written into other arrays, which reach beyond it, and read there by all. What was copied into
+        one of them need not be."""
+        behind = {name: (out.name, reach) for name, (out, reach) in moved.items()}
+        copies = {out.name for out, _ in moved.values()} - moved.keys()
         after: list[Eqn | Scan] = []
         for eqn in eqns:
-            if isinstance(eqn, Scan):
-                after.append(eqn)
-                continue
-            if eqn.out.name in moved:
-                _, reach = moved[eqn.out.name]
-                out = replace(eqn.out, shape=tuple(high - low for low, high in reach))
-                index = tuple(ix + Ix((), -low) for ix, (low, _) in zip(eqn.out_index, reach, strict=True))
-                eqn = replace(eqn, out=out, out_index=index, drop=False)
-                self.shapes[out.name] = out.shape
-            args = tuple(self._reread(a, moved) for a in eqn.args)
-            after.append(eqn if args == eqn.args else replace(eqn, args=args))
+            if isinstance(eqn, Eqn):
+                if eqn.out.name in copies:
+                    continue
+                if eqn.out.name in moved:
+                    out, reach = moved[eqn.out.name]
+                    index = tuple(ix + Ix((), -low) for ix, (low, _) in zip(eqn.out_index, reach, strict=True))
+                    eqn = replace(eqn, out=out, out_index=index, drop=False)
+                    self.shapes[out.name] = out.shape
+                args = tuple(self._reread(a, behind) for a in eqn.args)
+                eqn = eqn if args == eqn.args else replace(eqn, args=args)
+            after.append(eqn)
         return after
 
-    def _around(self, value: str, reach: tuple[tuple[Dim, Dim], ...], eqn: Eqn) -> tuple[tuple[Dim, Dim], ...] | None:
+    def _around(self, value: str, reach: Reach, eqn: Eqn) -> Reach | None:
         """From where to where all reads of a value go together that look outside of it; None where that cannot be told."""
         for access in eqn.args:
             if access.value != value or access.fill is None:
@@ -310,7 +305,7 @@ class _Windows:
         in any case: itself it need not be kept. Before, where a loop has it at hand, it is read as it is."""
         copies = {name: (source, reach) for (source, reach), name in self.padded.items()
                   if source not in self.given and self._whole(source, reach)}  # fmt: skip
-        behind: dict[str, tuple[str, tuple[tuple[Dim, Dim], ...]]] = {}
+        behind: dict[str, tuple[str, Reach]] = {}
         after: list[Eqn | Scan] = []
         for eqn in eqns:
             if isinstance(eqn, Eqn) and eqn.op != "copy":  # which is for others to look at (pair.py)
@@ -321,17 +316,17 @@ class _Windows:
             after.append(eqn)
         return after
 
-    def _whole(self, source: str, reach: tuple[tuple[Dim, Dim], ...]) -> bool:
+    def _whole(self, source: str, reach: Reach) -> bool:
         return all(never_negative(-low) and never_negative(high - extent)
                    for (low, high), extent in zip(reach, self.shapes[source], strict=True))  # fmt: skip
 
-    def _reread(self, access: Access, behind: dict[str, tuple[str, tuple[tuple[Dim, Dim], ...]]]) -> Access:
+    def _reread(self, access: Access, behind: dict[str, tuple[str, Reach]]) -> Access:
         if access.value not in behind or access.fill is not None:
             return access
         name, reach = behind[access.value]
         return Access(name, tuple(ix + Ix((), -low) for ix, (low, _) in zip(access.index, reach, strict=True)))
 
-    def _reach(self, access: Access, eqn: Eqn) -> tuple[tuple[Dim, Dim], ...] | None:
+    def _reach(self, access: Access, eqn: Eqn) -> Reach | None:
         """From where to where each dimension is read; None where that cannot be told, or is mostly zeros."""
         known = floors(eqn.extents)
         reach: list[tuple[Dim, Dim]] = []
@@ -348,7 +343,7 @@ class _Windows:
             return None
         return tuple(reach)
 
-    def _copy(self, source: str, reach: tuple[tuple[Dim, Dim], ...], eqn: Eqn) -> Eqn:
+    def _copy(self, source: str, reach: Reach, eqn: Eqn) -> Eqn:
         shape = self.shapes[source]
         axes = tuple(Axis(f"i{k}", extent) for k, extent in enumerate(shape))
         index = tuple(at(a.name) + Ix((), -low) for a, (low, _) in zip(axes, reach, strict=True))

@@ -51,7 +51,7 @@ def build_modules(
     level: int | None = None,
 ) -> list[Modules]:
     """All ``models`` (of one real type; some may be planned already) with their kernels in one C file."""
-    level = min(settings.level, 1) if level is None else level
+    level = settings.little() if level is None else level
     plans = [m if isinstance(m, Plan) else plan(m) for m in models]
     nests: list[Nest] = []
     frees: list[tuple[str, ...]] = []

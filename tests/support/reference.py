@@ -195,7 +195,7 @@ class Reference:
     def full(self, value: Any, shape: tuple[int, ...]) -> Any:
         if self.torch is not None:
             return self.torch.as_tensor(value).expand(shape)
-        return np.broadcast_to(value, shape)
+        return value if np.shape(value) == shape else np.broadcast_to(value, shape)
 
     def permute(self, value: Any, order: tuple[int, ...]) -> Any:
         return value.permute(order) if self.torch is not None else np.transpose(value, order)

@@ -16,3 +16,8 @@ def thoroughly(examples: int) -> settings:
     factor = int(os.environ.get("GRADWRIGHT_FUZZ", "1"))
     return settings(max_examples=examples * factor, derandomize=factor == 1, deadline=None, print_blob=True,
                     database=None if factor == 1 else settings().database, suppress_health_check=list(HealthCheck))  # fmt: skip
+
+
+def little() -> int:
+    """The C compiler's level of modules that need no other than that they are built: 0, and 1 where slow tests are asked for."""
+    return min(1, level)
