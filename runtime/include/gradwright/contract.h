@@ -27,6 +27,8 @@
    the time of one whole vector, which is what pairs are for: one load then serves two steps. Where B is for a run is looked up
    anew: handed on from run to run, it was what a tile waited for.
 
+   A depth of one, as the gradient of weights has for one sample, is no tile's work: each row is written as memory lies.
+
    A product that wants a transposed operand packed has it turned in squares, in registers; gw_transpose_f32 is that alone:
    to[j*to_row + i] = from[i*from_row + j] for i < rows, j < columns.
 
