@@ -323,6 +323,16 @@ def test_few_rows_by_a_transposed_matrix(library: ctypes.CDLL, dtype: Any) -> No
 
 
 @pytest.mark.parametrize("dtype", REALS)
+def test_a_column_by_a_row(library: ctypes.CDLL, dtype: Any) -> None:
+    """Every remainder of the columns, whose last vector overlaps the one before it; onto the result and onto other arrays."""
+    for n in range(1, 71):
+        for m, alpha, beta in ((1 + n % 9, 1.0, 0.0), (40, -0.5, 1.0), (17, 0.25, -0.5)):
+            check(library, product(m, n, 1, KINDS[n % 4], gap=n % 3), dtype, alpha, beta, bool(n % 2))
+            for steps in ((0, 0, 0, 1), (0, 0, n + 3, 1), (0, 0, 1, m)):
+                check_onto(library, product(m, n, 1, KINDS[(n + 1) % 4], gap=m % 2), steps, dtype, alpha, beta, bool(n % 2))
+
+
+@pytest.mark.parametrize("dtype", REALS)
 def test_every_depth(library: ctypes.CDLL, dtype: Any) -> None:
     """Around the width of a vector, and around the blocks of the depth."""
     for k in (*range(37), 63, 64, 65, 319, 320, 321, 511, 512, 513, 640, 641, 1000, 1025):
@@ -436,7 +446,7 @@ def test_a_filter_along_lines(library: ctypes.CDLL, dtype: Any) -> None:
 def test_same_bits_with_any_number_of_threads(tmp_path_factory: pytest.TempPathFactory) -> None:
     library = compile_library(tmp_path_factory.mktemp("threads"), "threads", BUILDS[sorted(BUILDS)[-1]])
     shapes = [convolution(4, 28, 28, 1, 8, 5), convolution(8, 14, 14, 16, 8, 5), convolution(2, 16, 16, 32, 100, 3)]
-    shapes += [convolution(8, 28, 29, 16, 1, 5)]
+    shapes += [convolution(8, 28, 29, 16, 1, 5), product(1000, 601, 1)]
     shapes += [*(weights_of(s) for s in shapes), product(100, 700, 50), product(300, 5, 500), product(1000, 20, 50, "TN")]
     for what, beta in ((s, beta) for s in shapes for beta in (0.0, -0.7)):
         for dtype in (np.float32, np.float64):

@@ -4,7 +4,8 @@
      rows     rows of A in a block
      columns  bytes of a row of B in a block
      direct   up to so many rows of A, B is read where it is, if what is in a row of it lies together; for more it is packed, and
-              with tiles of four rows for more than half as many where the rows of B do not begin with a vector
+              with tiles of four rows for more than half as many where the rows of B do not begin with a vector, or a block of them
+              lies in more than 64 pages
 
    `gradwright tune` measures these on a machine and writes a table of its own, which is given as -DGW_BLOCKING_64=320,128,1024,256
    and the like. The bits of a product depend on `depth` alone.

@@ -27,6 +27,8 @@
    the time of one whole vector, which is what pairs are for: one load then serves two steps. Where B is for a run is looked up
    anew: handed on from run to run, it was what a tile waited for.
 
+   A depth of one, as the gradient of weights has for one sample, is no tile's work: each row is written as memory lies.
+
    A product that wants a transposed operand packed has it turned in squares, in registers; gw_transpose_f32 is that alone:
    to[j*to_row + i] = from[i*from_row + j] for i < rows, j < columns.
 
@@ -115,6 +117,17 @@ GW_ENTRIES(double, f64)
 #define GW_HIGH4 4, 12, 5, 13, 6, 14, 7, 15
 #define GW_LOW8 0, 4, 1, 5
 #define GW_HIGH8 2, 6, 3, 7
+/* Within each half, single floats and pairs of them, or doubles; and halves. */
+#define GW_ONES_LOW4 0, 8, 1, 9, 4, 12, 5, 13
+#define GW_ONES_HIGH4 2, 10, 3, 11, 6, 14, 7, 15
+#define GW_TWOS_LOW4 0, 1, 8, 9, 4, 5, 12, 13
+#define GW_TWOS_HIGH4 2, 3, 10, 11, 6, 7, 14, 15
+#define GW_HALVES_LOW4 0, 1, 2, 3, 8, 9, 10, 11
+#define GW_HALVES_HIGH4 4, 5, 6, 7, 12, 13, 14, 15
+#define GW_ONES_LOW8 0, 4, 2, 6
+#define GW_ONES_HIGH8 1, 5, 3, 7
+#define GW_HALVES_LOW8 0, 1, 4, 5
+#define GW_HALVES_HIGH8 2, 3, 6, 7
 #else
 #define GW_LOW4 0, 4, 1, 5
 #define GW_HIGH4 2, 6, 3, 7
@@ -221,14 +234,18 @@ GW_INLINE ptrdiff_t gw_whole_rows(ptrdiff_t k, ptrdiff_t n, ptrdiff_t row, ptrdi
 #define GW_NAME(name) name##_f32
 #define GW_LOW GW_LOW4
 #define GW_HIGH GW_HIGH4
+#define GW_SUFFIX(name) name##4
 #define GW_MOVE "vmovups"
 #define GW_PAIRS GW_MASKS
+#define GW_FLOATS 1
 #include "contract_real.h"
 #undef GW_REAL
 #undef GW_NAME
 #undef GW_LOW
 #undef GW_HIGH
+#undef GW_SUFFIX
 #undef GW_PAIRS
+#undef GW_FLOATS
 #undef GW_MOVE
 #endif
 
@@ -237,14 +254,18 @@ GW_INLINE ptrdiff_t gw_whole_rows(ptrdiff_t k, ptrdiff_t n, ptrdiff_t row, ptrdi
 #define GW_NAME(name) name##_f64
 #define GW_LOW GW_LOW8
 #define GW_HIGH GW_HIGH8
+#define GW_SUFFIX(name) name##8
 #define GW_MOVE "vmovupd"
 #define GW_PAIRS 0
+#define GW_FLOATS 0
 #include "contract_real.h"
 #undef GW_REAL
 #undef GW_NAME
 #undef GW_LOW
 #undef GW_HIGH
+#undef GW_SUFFIX
 #undef GW_PAIRS
+#undef GW_FLOATS
 #undef GW_MOVE
 #endif
 

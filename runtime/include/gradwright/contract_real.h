@@ -276,16 +276,32 @@ GW_CALLED void GW_NAME(gw_finish)(ptrdiff_t rows, ptrdiff_t cols, GW_NAME(gw_end
     }
 }
 
-/* to[l][j] = from[j][l] for a square of W by W of which cols columns exist: log2(W) rounds, each of which interleaves row r
-   with row r + W/2. */
+/* to[l][j] = from[j][l] for a square of W by W of which cols columns exist, at least one, which stands for those behind it as well: an
+   `if` made gcc clear all of the square, and keep it in memory, which took half of the time. log2(W) rounds, each of which interleaves row r
+   with row r + W/2; with 32 bytes, where that takes four instructions and not two, neighbours within the halves and then these. */
 GW_UNROLLED void GW_NAME(gw_square)(ptrdiff_t cols, const GW_REAL* from, ptrdiff_t from_row, GW_REAL* __restrict__ to,
                                   ptrdiff_t to_row) {
     enum { W = GW_VECTOR_BYTES / sizeof(GW_REAL) };
     GW_NAME(gw_vec) x[W], y[W];
-    for (int j = 0; j < W; j++) {
-        x[j] = (GW_NAME(gw_vec)){0};
-        if (j < cols) x[j] = GW_LOAD(from + j * from_row);
+    for (int j = 0; j < W; j++, from += j < cols ? from_row : 0) x[j] = GW_LOAD(from);
+#if GW_VECTOR_BYTES == 32
+    for (int j = 0; j < W; j += 2) {
+        y[j] = GW_INTERLEAVE(x[j], x[j + 1], GW_SUFFIX(GW_ONES_LOW));
+        y[j + 1] = GW_INTERLEAVE(x[j], x[j + 1], GW_SUFFIX(GW_ONES_HIGH));
     }
+#if GW_FLOATS
+    for (int j = 0; j < W; j += 4)
+        for (int l = 0; l < 2; l++) {
+            x[j + 2 * l] = GW_INTERLEAVE(y[j + l], y[j + l + 2], GW_TWOS_LOW4);
+            x[j + 2 * l + 1] = GW_INTERLEAVE(y[j + l], y[j + l + 2], GW_TWOS_HIGH4);
+        }
+    for (int j = 0; j < W; j++) y[j] = x[j];
+#endif
+    for (int j = 0; j < W / 2; j++) {
+        x[j] = GW_INTERLEAVE(y[j], y[j + W / 2], GW_SUFFIX(GW_HALVES_LOW));
+        x[j + W / 2] = GW_INTERLEAVE(y[j], y[j + W / 2], GW_SUFFIX(GW_HALVES_HIGH));
+    }
+#else
     for (int round = 1; round < W; round *= 2) {
         for (int j = 0; j < W / 2; j++) {
             y[2 * j] = GW_NAME(gw_low)(x[j], x[j + W / 2]);
@@ -293,6 +309,7 @@ GW_UNROLLED void GW_NAME(gw_square)(ptrdiff_t cols, const GW_REAL* from, ptrdiff
         }
         for (int j = 0; j < W; j++) x[j] = y[j];
     }
+#endif
     for (int j = 0; j < W; j++) GW_STORE(to + j * to_row, x[j]);
 }
 
@@ -877,10 +894,11 @@ GW_CALLED void GW_NAME(gw_contract_part)(const gw_contraction* what, ptrdiff_t r
     const int pack_a = plain && rows.a == 1 && depth.a != 1 && (stride < 64 || stride > 1024 - 64) && what->m >= 8 &&
                        (what->k > GW_DEPTH || (GW_TILE_ROWS < 8 && what->n > 3 * GW_W));
     const int pairs = GW_PAIRS && depth.a == 1 && what->m >= 16 && (depth.extent % 2 == 0 || depth.extent >= 9);
-    /* Few rows do not pay for the packing of B; nor do more of them, where a vector of B does not go over a line of the cache, or
-       is read for eight rows. */
-    const int lined = ((uintptr_t)b | (uintptr_t)(b_row * (ptrdiff_t)sizeof(GW_REAL))) % GW_VECTOR_BYTES == 0;
-    const int direct = b_col == 1 && m <= (lined || GW_TILE_ROWS == 8 ? GW_DIRECT : GW_DIRECT / 2);
+    /* Few rows do not pay for the packing of B; nor do more of them, where B is read for eight rows at once, or no vector of it goes
+       over a line of the cache and a block of the depth lies in so many pages as are known to a core. */
+    const ptrdiff_t b_bytes = b_row * (ptrdiff_t)sizeof(GW_REAL);
+    const int near = ((uintptr_t)b | (uintptr_t)b_bytes) % GW_VECTOR_BYTES == 0 && deep * b_bytes <= 64 * 4096;
+    const int direct = b_col == 1 && m <= (near || GW_TILE_ROWS == 8 ? GW_DIRECT : GW_DIRECT / 2);
     GW_NAME(gw_depth) with = {0};
     for (ptrdiff_t j0 = 0; j0 < n; j0 += columns) {
         const ptrdiff_t jn = n - j0 < columns ? n - j0 : columns;
@@ -1056,6 +1074,45 @@ GW_CALLED void GW_NAME(gw_contract_few)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, G
     }
 }
 
+/* A column by a row of a vector at least, as the gradient of weights is from one sample: row by row, as a tile would do it. The last
+   vector ends where the row does; what it is added to is read before the one in front of it is written. */
+#define GW_OUTER(at, y) { \
+    GW_NAME(gw_vec) sum = x * GW_LOAD(b + (at)) + zero; \
+    sum *= ending.alpha; \
+    GW_HOLD(sum); \
+    if (adds) sum += ending.beta * (y); \
+    if (ending.relu) GW_CUT(sum) \
+    GW_STORE(c + (at), sum); \
+}
+GW_INLINE void GW_NAME(gw_outer_rows)(const int adds, ptrdiff_t m, ptrdiff_t n, GW_NAME(gw_ending) ending, const GW_REAL* a,
+                                      ptrdiff_t a_row, const GW_REAL* b, const GW_REAL* d, ptrdiff_t d_row, GW_REAL* c,
+                                      ptrdiff_t c_row) {
+    GW_NAME(gw_vec) zero = {0};
+    GW_HOLD(zero);
+    for (; m > 0; m--, a += a_row, d += d_row, c += c_row) {
+        const GW_REAL x = *a;
+        GW_NAME(gw_vec) y = zero;
+        ptrdiff_t j = 0;
+        if (adds) y = GW_LOAD(d + n - GW_W);
+        for (; j + 2 * GW_W <= n; j += 2 * GW_W) {
+            GW_OUTER(j, GW_LOAD(d + j))
+            GW_OUTER(j + GW_W, GW_LOAD(d + j + GW_W))
+        }
+        if (j + GW_W <= n) {
+            GW_OUTER(j, GW_LOAD(d + j))
+            j += GW_W;
+        }
+        if (j < n) GW_OUTER(n - GW_W, y)
+    }
+}
+GW_CALLED void GW_NAME(gw_outer)(ptrdiff_t m, ptrdiff_t n, GW_NAME(gw_ending) ending, const GW_REAL* a, ptrdiff_t a_row,
+                                 const GW_REAL* b, const GW_REAL* d, ptrdiff_t d_row, GW_REAL* c, ptrdiff_t c_row) {
+    if (ending.beta != 0)
+        GW_NAME(gw_outer_rows)(1, m, n, ending, a, a_row, b, d, d_row, c, c_row);
+    else
+        GW_NAME(gw_outer_rows)(0, m, n, ending, a, a_row, b, d, d_row, c, c_row);
+}
+
 /* One level of rows and one of depth. */
 GW_CALLED void GW_NAME(gw_contract_plain)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, GW_NAME(gw_ending) ending, const GW_REAL* a,
                                           ptrdiff_t a_row, ptrdiff_t a_col, const GW_REAL* b, ptrdiff_t b_row, ptrdiff_t b_col,
@@ -1079,6 +1136,11 @@ GW_CALLED void GW_NAME(gw_contract_plain)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
     }
     if (n == 1) {
         GW_NAME(gw_gemv)(m, k, ending, a, a_row, a_col, b, b_row, d, d_row, c, c_row);
+        return;
+    }
+    if (k == 1 && m > 1 && n >= GW_W && b_col == 1 && c_col == 1 && (d_col == 1 || ending.beta == 0) &&
+        ((double)m * n < GW_PARALLEL || gw_team_size() == 1)) {
+        GW_NAME(gw_outer)(m, n, ending, a, a_row, b, d, d_row, c, c_row);
         return;
     }
     if (m == 1 && b_col == 1 && c_col == 1 && k <= GW_W && n >= GW_W) {
@@ -1198,6 +1260,7 @@ GW_CONTRACT_ENTRY void GW_NAME(gw_products)(ptrdiff_t count, ptrdiff_t m, ptrdif
 }
 
 #undef GW_INTERLEAVE
+#undef GW_OUTER
 #undef GW_ROW_ADD1
 #undef GW_ROW_ADD2
 #undef GW_ROW_ADD4
