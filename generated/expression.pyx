@@ -12,6 +12,7 @@ Unnamed      f_sigmoid1 = sigmoid(x)
              f_mul2     = -x * x
              f_exp1     = exp(-x * x)
 Operations   the forward graph as written: 8*N
+             predict 8*N, 3*N of them transcendental; bytes moved 8*N + 8
              forward 8*N, 3*N of them transcendental; bytes moved 32*N + 8
              backward 11*N; bytes moved 40*N + 8
              value_and_grad 19*N, 3*N of them transcendental; bytes moved 16*N + 16
@@ -47,6 +48,43 @@ cdef extern from "gradwright/stream.h" nogil:
     void settle "gw_settle"() noexcept
 
 ctypedef double real
+
+
+cdef void _predict_part1(read x, Py_ssize_t N, Py_ssize_t first, Py_ssize_t last, double *sums) noexcept nogil:
+    # the rounds of a loop of predict from first up to last
+    cdef real _f_total_block
+    cdef double f_total
+    cdef Py_ssize_t n, n_start, n_count, n_in
+    f_total = 0
+    # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
+    for n_start in range(first, last, 2048):
+        n_count = last - n_start if last - n_start < 2048 else 2048
+        _f_total_block = 0
+        for n_in in range(n_count):
+            n = n_start + n_in
+            _f_total_block += sigmoid_shared(x[n])*tanh_shared(x[n]) + exp_below(-(x[n]*x[n]))
+        f_total += _f_total_block
+    sums[0] = f_total
+
+
+cdef void _call_predict_part1(void **s, const Py_ssize_t *n, Py_ssize_t first, Py_ssize_t last,
+                              double *sums, void *own) noexcept nogil:
+    _predict_part1(<read>s[0], n[0], first, last, sums)
+
+
+cdef void predict(read x, write f, Py_ssize_t N) noexcept nogil:
+    # the outputs alone
+    cdef double f_total
+    cdef double _sums1[1]
+    cdef Py_ssize_t _sizes[1]
+    cdef void *_given1[1]
+    # examples/expression.gw:4   output f = sum(sigmoid(x) * tanh(x) + exp(-x * x))
+    f_total = 0
+    _given1[0] = <void *>x
+    _sizes[0] = N
+    share(_call_predict_part1, _given1, _sizes, N, 45, 2048, _sums1, 1, 0)
+    f_total += _sums1[0]
+    f[0] = f_total
 
 
 cdef void _forward_part1(read x, write f_sigmoid1, write f_tanh1, write f_exp1, Py_ssize_t N, Py_ssize_t first,
@@ -221,6 +259,9 @@ cdef extern from "gradwright/updates.h" nogil:
     update_t update_radam "gw_update_radam_f64"
     update_t update_lion "gw_update_lion_f64"
 
+cdef void _call_predict(void **s, const Py_ssize_t *n) noexcept nogil:
+    predict(<read>s[0], <write>s[1], n[0])
+
 cdef void _call_forward(void **s, const Py_ssize_t *n) noexcept nogil:
     forward(<read>s[0], <write>s[1], <write>s[2], n[0])
 
@@ -230,7 +271,7 @@ cdef void _call_backward(void **s, const Py_ssize_t *n) noexcept nogil:
 cdef void _call_value_and_grad(void **s, const Py_ssize_t *n) noexcept nogil:
     value_and_grad(<read>s[0], <read>s[1], <write>s[2], <write>s[3], n[0])
 
-cdef kernel_t[3] _KERNELS = [_call_forward, _call_backward, _call_value_and_grad]
+cdef kernel_t[4] _KERNELS = [_call_predict, _call_forward, _call_backward, _call_value_and_grad]
 cdef update_t[10] _UPDATES = [update_sgd, update_adagrad, update_rmsprop, update_adam, update_adamw, update_adadelta, update_adamax, update_nadam, update_radam, update_lion]
 
 # what the model is; read when the module is imported
@@ -254,6 +295,7 @@ _SPEC = """{
     'kept': (('f_sigmoid1', 0, ('N',)), ('f_tanh1', 'N', ('N',)), ('f_exp1', ('*', 2, 'N'), ('N',))),
     'lines': ((4, 'f', (), ('*', 8, 'N'), 8),),
     'kernels': (
+        {'name': 'predict', 'slots': ('in:x', 'out:f'), 'kept': 0, 'work': 0, 'sizes': ('N',)},
         {'name': 'forward', 'slots': ('in:x', 'out:f', 'kept'), 'kept': ('*', 3, 'N'), 'work': 0, 'sizes': ('N',)},
         {
             'name': 'backward',
