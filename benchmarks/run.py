@@ -70,13 +70,16 @@ def started(w: Workload, peers: Sequence[str], threads: int, settings: Settings,
             missing: dict[str, str]) -> Iterator[dict[str, Worker]]:  # fmt: skip
     """The processes of those that are there; why the others are not goes to ``missing``."""
     same: dict[str, Any] = {"small": settings.small, "march": settings.march}
-    prepared = Worker(OURS, w.name, threads, prepare=True, **same)  # what is compiled is found by the next
+    compiled = (OURS, *(peer for peer in peers if peer == "gradwright-native"))
+    prepared = [Worker(peer, w.name, threads, prepare=True, **same) for peer in compiled]  # the next find what is compiled
     workers = {peer: Worker(peer, w.name, threads, **same) for peer in peers if not peer.startswith(OURS)}
     try:
-        with contextlib.suppress(Failed):  # it will fail again, and be told then
-            prepared.ready()
+        for worker in prepared:
+            with contextlib.suppress(Failed):  # it will fail again, and be told then
+                worker.ready()
     finally:
-        prepared.close()
+        for worker in prepared:
+            worker.close()
     workers = {peer: Worker(peer, w.name, threads, **same) for peer in peers if peer.startswith(OURS)} | workers
     ready: dict[str, Worker] = {}
     try:
