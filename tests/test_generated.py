@@ -17,6 +17,9 @@ import pytest
 from gradwright.compiler import driver
 from gradwright.compiler.build.compile import build_module
 from gradwright.compiler.build.modules import import_file
+from gradwright.compiler.build.toolchain import toolchain
+from support import settings
+from support.settings import OPTIMISED
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = sorted((ROOT / "examples").glob("*.gw"))
@@ -46,7 +49,8 @@ def test_what_is_committed_is_built_and_its_gradient_is_right(model: Path, tmp_p
     """The directional derivative against a central difference, from the committed text."""
     name = driver.module_name(model.stem)
     text = (ROOT / "generated" / f"{name}.pyx").read_text(encoding="utf-8")
-    module = import_file(name, build_module(name, text, tmp_path), f"committed {name}")
+    tools = toolchain().at_level(OPTIMISED if name in ("lenet", "lstm") else settings.level)
+    module = import_file(name, build_module(name, text, tmp_path, tools=tools), f"committed {name}")
     spec = module._SPEC
     rng = np.random.default_rng(7)
     sizes = dict.fromkeys(spec["sizes"], 3)
