@@ -270,3 +270,33 @@ def test_half_of_all_pairs_cost_half() -> None:
     texts = [LENNARD_JONES, LENNARD_JONES.replace(" if j > i", " if j != i")]
     half, whole = (operations(nest(text, "predict").body)[0].evaluate({"N": 100}) for text in texts)
     assert 0.4 < half / whole < 0.6
+
+
+WAVES = """\
+size N
+input x[N], w[N]
+v[i] = sum({0}(x[j] - x[i]) for j)
+output f = sum(w * v)
+"""
+
+
+@pytest.mark.parametrize(("gate", "slope"), [
+    ("sin", np.cos), ("cos", lambda t: -np.sin(t)), ("tanh", lambda t: 1 - np.tanh(t) ** 2), ("exp", np.exp),
+])  # fmt: skip
+def test_what_two_of_a_pair_do_to_each_other(gate: str, slope: Callable[[Array], Array]) -> None:
+    """A sine or cosine of a - b and of b - a is computed once."""
+    text = WAVES.format(gate)
+    for kernel in ("forward", "backward"):
+        for node in walk(nest(text, kernel).body):
+            gates = {each for each in _nodes(node) if each.op in ("sin", "cos")} if isinstance(node, Assign) else set()
+            assert len(gates) <= 1
+    model = load(text).Model()
+    for n in (0, 1, 2, 7, 70):
+        r = np.random.default_rng(n)
+        x, w = r.normal(size=n), r.normal(size=n)
+        out, gradients = model.value_and_grad(x=x, w=w)
+        t = x[None] - x[:, None]
+        value = getattr(np, gate)(t)
+        assert out.f == pytest.approx(w @ value.sum(axis=1), rel=1e-12, abs=1e-12)
+        np.testing.assert_allclose(gradients.x, w @ slope(t) - w * slope(t).sum(axis=1), rtol=1e-11, atol=1e-11)
+        np.testing.assert_allclose(gradients.w, value.sum(axis=1), rtol=1e-11, atol=1e-11)

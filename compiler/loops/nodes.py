@@ -181,6 +181,37 @@ def _sum_of(first: Assign, second: Assign) -> Assign:
     return replace(second, body=body, args=(*first.args, *second.args), origin=first.origin.merge(second.origin))
 
 
+_EVEN = frozenset(("cos", "cosh"))
+_ODD = frozenset(("sin", "tan", "sinh", "tanh", "asin", "atan", "erf"))
+
+
+def one_way(node: Assign) -> Assign:
+    """The statement with ``cos(b - a)`` as ``cos(a - b)`` and ``sin(b - a)`` as ``-sin(a - b)``, where both stand in it, as of
+    what two of a pair do to each other: it is then computed once."""
+    if not any(n.op in _EVEN or n.op in _ODD for n in E.walk(node.body)):
+        return node
+    place: dict[Access, int] = {}
+    same = {E.arg(k): E.arg(place.setdefault(access, k)) for k, access in enumerate(node.args)}
+    body = E.substitute(node.body, same)
+    inside = dict.fromkeys(n.args[0] for n in E.walk(body) if (n.op in _EVEN or n.op in _ODD) and n.args[0].op == "sub")
+    turned: dict[Expr, Expr] = {}
+    for difference in inside:
+        other = E.make("sub", difference.args[1], difference.args[0])
+        if other in inside and other not in turned:
+            turned[difference] = other
+    if not turned:
+        return node
+    done: dict[Expr, Expr] = {}
+    for each in E.walk(body):
+        args = tuple(done[a] for a in each.args)
+        if (each.op in _EVEN or each.op in _ODD) and each.args[0] in turned:
+            other = E.make(each.op, done.get(turned[each.args[0]], turned[each.args[0]]))
+            done[each] = other if each.op in _EVEN else E.neg(other)
+        else:
+            done[each] = E.neg(args[0]) if each.op == "neg" else E.rebuild(each, args) if args else each
+    return replace(node, body=done[body])
+
+
 def number(ix: Ix) -> Expr:
     total: Expr = E.dim(ix.const)
     for atom, factor in ix.terms:

@@ -18,7 +18,7 @@ from .ir import ArgBest, Assign, Loop, Node, Product, Rank, Store
 from .items import UNROLLED, Item, Scale, takes_gate
 from .joins import BLOCKED
 from .nest import FEW, STRIP, Nest
-from .nodes import added_together, best_name, number, walk
+from .nodes import added_together, best_name, number, one_way, walk
 
 _INITIAL: Final[dict[Reduce, Expr]] = {"+": E.ZERO, "*": E.ONE, "max": E.neg(E.INF), "min": E.INF}
 _STEP: Final[dict[Reduce, Store]] = {"": "=", "+": "+=", "*": "*=", "max": "max=", "min": "min="}
@@ -34,7 +34,7 @@ class Statements:
         """A loop; where it is innermost, long, and sums into scalars, these sums are taken in blocks, and so is what is largest
         or smallest, of which the C compiler would look at one after the other; and so are sums of gates, however short. In
         a strip there may be loops of a few rounds inside, which the C compiler writes out."""
-        body = added_together(body)
+        body = [one_way(n) if isinstance(n, Assign) else n for n in added_together(body)]
         sums: list[str] = []
         length = STRIP if of else extent.value
         gates = (length or 0) >= 4 and any(isinstance(n, Assign) and n.op == "+=" and takes_gate(n.body) for n in body)
