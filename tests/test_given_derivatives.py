@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gradwright.compiler.driver import check_model
+from gradwright.compiler.language.diagnostics import ModelError
 from gradwright.runtime import load
 from support.models import build, elaborated, values, warnings
 
@@ -13,6 +15,14 @@ pytestmark = pytest.mark.unoptimised
 
 BACKENDS = ["numpy", "cython"]
 HUBER = "def huber(e, d=1) = where(abs(e) < d, e**2 / 2, d * (abs(e) - d/2))\n"
+
+
+@pytest.mark.parametrize("call", ["hypot(a, b)", "logaddexp(a, b)", "xlogy(a, b)", "mine(a, b)"])
+def test_shapes_that_do_not_broadcast_are_told(call: str) -> None:
+    own = "def mine(u, v) = u * v\nderivative mine(u, v) wrt u = v\n"
+    with pytest.raises(ModelError) as caught:
+        check_model(f"{own}size N\ninput a[N, 3], b[N, 4]\noutput f = {call}\n")
+    assert [d.code for d in caught.value.diagnostics] == ["E203"] and " is [N, 3]" in str(caught.value)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

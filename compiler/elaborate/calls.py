@@ -228,7 +228,12 @@ class Caller(BodyReader):
                 labels=((node.span, ""), (first.span, "the derivative")),
             )  # fmt: skip
         result = Elem(E.make("given", *parts))
-        return result if env.elem is not None else self.lowered(tree.name.id, result, lifter, node, env)
+        if env.elem is not None:
+            return result
+        try:
+            return self.lowered(tree.name.id, result, lifter, node, env)
+        except NotElementwise:  # shapes that do not broadcast: the body says where
+            return (yield from self.body(tree, dict(names), Env(function.frame, {}, inner, None)))
 
     def lowered(self, name: str, result: Value, lifter: Lifter, node: syntax.Call, env: Env) -> Value:
         """A function that turned out elementwise: one equation with its body."""
