@@ -10,7 +10,7 @@ import pytest
 from gradwright.compiler.graph.ir import Model
 from gradwright.compiler.graph.text import parse_graph, show_graph
 from gradwright.runtime import Adam, gradcheck, load
-from support.models import build, elaborated
+from support.models import build, elaborated, numbered
 
 pytestmark = pytest.mark.unoptimised
 
@@ -117,7 +117,8 @@ def test_a_layer_has_the_graph_of_its_formula() -> None:
     layered = build("use layers\nsize N\ninput x[N, 3]\noutput s = tanh(dense(x, 4) as d)\n")
     plain = build("size N\ninput x[N, 3]\nparam W[3, 4] ~ glorot_uniform\nparam b[4] = 0\noutput s = tanh(x @ W + b)\n")
     def shown(model: Model) -> list[str]:
-        return [" ".join(line.partition(" # ")[0].replace("d.", "").split()) for line in show_graph(model.graph).splitlines()]
+        lines = [" ".join(line.partition(" # ")[0].replace("d.", "").split()) for line in show_graph(model.graph).splitlines()]
+        return numbered("\n".join(lines)).split("\n")
 
     assert shown(layered) == shown(plain)
     assert parse_graph(show_graph(layered.graph)) == layered.graph

@@ -16,7 +16,7 @@ from gradwright.compiler.graph.text import show_eqn
 from gradwright.compiler.passes import BEFORE, apply
 from gradwright.compiler.passes.products import classify
 from gradwright.runtime import load
-from support.models import build, elaborated, errors
+from support.models import build, elaborated, errors, numbered
 from support.modules import Modules, build_modules, drawn
 
 try:
@@ -430,7 +430,7 @@ SAME: dict[str, tuple[str, ...]] = {
 def printed(text: str) -> list[str]:
     """The equations after the passes that come before differentiation, in their canonical form, without comments."""
     graph = apply(BEFORE, build(DECLARED + text + "\noutput y").graph)
-    return [show_eqn(canonical(e)) for e in graph.eqns if isinstance(e, Eqn)]
+    return numbered("\n".join(show_eqn(canonical(e)) for e in graph.eqns if isinstance(e, Eqn))).split("\n")
 
 
 @pytest.mark.parametrize("named", SAME)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from gradwright.compiler.language.parser import parse
 from gradwright.compiler.language.source import Source
 from gradwright.compiler.meaning.interpret import run
 from gradwright.compiler.meaning.verify import verify
+from gradwright.compiler.ops.words import is_temporary
 
 
 def elaborated(
@@ -57,3 +59,15 @@ def values(text: str, sizes: Mapping[str, int] | None = None, **inputs: Any) -> 
     found = run(model.graph, inputs, sizes)
     outputs: dict[str, Any] = {o.name: found[o.value] for o in model.outputs}
     return {**found, **outputs}
+
+
+def numbered(text: str) -> str:
+    """A graph as it is printed, with what the user did not name called ``_1``, ``_2``... in order: what makes a value gives it
+    its name, and one operation may be called by several."""
+    names: dict[str, str] = {}
+
+    def number(found: re.Match[str]) -> str:
+        name = found[0]
+        return names.setdefault(name, f"_{len(names) + 1}") if is_temporary(name) else name
+
+    return re.sub(r"[^\W\d][\w.]*", number, text)
