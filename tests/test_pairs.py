@@ -300,3 +300,28 @@ def test_what_two_of_a_pair_do_to_each_other(gate: str, slope: Callable[[Array],
         assert out.f == pytest.approx(w @ value.sum(axis=1), rel=1e-12, abs=1e-12)
         np.testing.assert_allclose(gradients.x, w @ slope(t) - w * slope(t).sum(axis=1), rtol=1e-11, atol=1e-11)
         np.testing.assert_allclose(gradients.w, value.sum(axis=1), rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("backend", ["cython", "numpy"])
+def test_zero_times_infinity_is_not_cut_away(backend: Any) -> None:
+    """As in NumPy, where what a condition leaves out is multiplied; not where the sum leaves it out, nor in a gradient."""
+    text = """\
+size N
+input x[N], z[N]
+y[i] = sum(where(j > i, 1, 0) * x[j] * z[i] for j)
+v[i] = sum(x[j] * z[i] for j if j > i)
+output y, v
+"""
+    model = load(text, backend=backend, name="left_out").Model()
+    x, z = np.arange(40.0), np.ones(40)
+    x[0] = np.inf
+    x[5] = np.nan
+    out = model.predict(x=x, z=z)
+    with np.errstate(invalid="ignore"):
+        mask = np.where(np.arange(40) > np.arange(40)[:, None], 1.0, 0.0)
+        np.testing.assert_array_equal(out.y, (mask * x).sum(axis=1))
+    np.testing.assert_array_equal(out.v[5:], [x[i + 1 :].sum() for i in range(5, 40)])
+    assert np.isnan(out.v[:5]).all()
+    g = model.value_and_grad({"y": np.ones(40), "v": np.ones(40)}, x=x, z=z)[1]
+    np.testing.assert_array_equal(g.v.z, out.v)
+    np.testing.assert_array_equal(g.v.x, np.arange(40.0))

@@ -1,7 +1,8 @@
 """Loops that end, or begin, where the index of a loop around them says so: half of all pairs, ``j > i``, is half of the rounds.
 
 A sum over ``j if j > i`` is in the graph one over all j of ``where(j > i, ..., 0)``. Where nothing that a loop over j does is of
-any use unless such a comparison holds, it runs over these j alone, and does not ask.
+any use unless such a comparison holds, it runs over these j alone, and does not ask. A product with what is 0 elsewhere is of no
+use in a gradient, where a branch that is not taken never puts a NaN; forward it is one, of 0 and an infinity.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def _cut(loop: Loop, around: Mapping[str, Dim], scalars: set[str], times: Mappin
     for node in inside:
         assert isinstance(node, Assign)
         own = node.target in scalars and here[node.target] == times[node.target] and (node.op == "=" or node.target in needed)
-        found = _needs(node.body, {k: needed[a.value] for k, a in enumerate(node.args) if a.value in needed})
+        given = {k: needed[a.value] for k, a in enumerate(node.args) if a.value in needed}
+        found = _needs(node.body, given, node.origin.rule.startswith(("vjp", "fan-out", "seed")))
         if own:
             needed[node.target] = _both(found, needed[node.target]) if node.target in needed else found
         elif node.op == "+=":
@@ -92,8 +94,9 @@ def _both(a: frozenset[Expr] | None, b: frozenset[Expr] | None) -> frozenset[Exp
     return b if a is None else a if b is None else a & b
 
 
-def _needs(body: Expr, args: Mapping[int, frozenset[Expr] | None]) -> frozenset[Expr] | None:
-    """The conditions without any of which the body is 0; None where it always is."""
+def _needs(body: Expr, args: Mapping[int, frozenset[Expr] | None], backward: bool) -> frozenset[Expr] | None:
+    """The conditions without any of which the body is 0; None where it always is. ``backward``: 0 wins over what it is multiplied
+    with."""
     done: dict[Expr, frozenset[Expr] | None] = {}
     for node in E.walk(body):
         found: frozenset[Expr] | None = frozenset()
@@ -108,11 +111,13 @@ def _needs(body: Expr, args: Mapping[int, frozenset[Expr] | None]) -> frozenset[
                 found = holds | frozenset(_all_of(node.args[0]))
         elif node.op in ("add", "sub"):
             found = _both(done[node.args[0]], done[node.args[1]])
-        elif node.op == "mul":
+        elif node.op == "mul" and backward:
             a, b = (done[side] for side in node.args)
             found = None if a is None or b is None else a | b
-        elif node.op in ("neg", "div"):
+        elif node.op == "neg" or (node.op == "div" and backward):
             found = done[node.args[0]]
+        elif node.op == "mul" and any(side.number is not None for side in node.args):
+            found = done[node.args[0] if node.args[1].number is not None else node.args[1]]
         done[node] = found
     return done[body]
 
