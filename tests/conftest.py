@@ -63,6 +63,16 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.level = settings.OPTIMISED if slow else 0
 
 
+# Files that take long, most of all for their number of tests: a worker that begins one last works while the others wait.
+LONG = ("random_models", "random_graphs", "objects", "cache", "long_models", "headers", "contract_header", "convolutions", "scan",
+        "shares", "kernels")  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {f"test_{name}": k for k, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
+
+
 @contextlib.contextmanager
 def _unoptimised(node: pytest.Item | pytest.Collector) -> Iterator[None]:
     """The C compiler at -O0 where a test, or its file, is marked so: most of the time of a build at -O3 is the optimiser's."""

@@ -208,6 +208,7 @@ def test_as_on_an_older_processor_ours_stands_beside_what_is_compiled_for_this_o
     assert "ONEDNN_MAX_CPU_ISA" not in workers.environment(1).keys() - os.environ.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="measures as on an older x86")
 def test_our_module_is_compiled_for_the_older_processor(tmp_path: Path) -> None:
     given = run.options(["--small", "--quick", "--rounds", "2", "--only", "e", "--peers", "numpy", "--march", "x86-64-v2"])

@@ -314,8 +314,11 @@ DIRECTIONS: dict[str, tuple[str, dict[str, tuple[int, ...]], dict[str, tuple[str
 }
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("name", DIRECTIONS)
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [pytest.param(name, backend, marks=[pytest.mark.slow] if backend == "cython" and name != "loop" else [])
+     for name in DIRECTIONS for backend in BACKENDS],
+)  # fmt: skip
 def test_a_derivative_along_a_direction_is_the_jacobian_times_it(name: str, backend: Any) -> None:
     text, shapes, relations = DIRECTIONS[name]
     draw = np.random.default_rng(5)

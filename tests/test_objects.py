@@ -369,6 +369,7 @@ def test_there_are_no_more_parts_than_processors(most: int) -> None:
     assert set(_shared_out({"f": 40_000, "g": 100}, most).values()) == {0}
 
 
+@pytest.mark.slow
 def test_a_long_module_that_is_checked_is_not_cut() -> None:
     """What a kernel finds is to be seen by what calls it."""
     module = driver.load(long_model(40).replace("tanh(", "log("), checked=True, optimize=1, name="checked")

@@ -151,7 +151,7 @@ def slopes(f: Callable[..., Array], given: dict[str, Array]) -> dict[str, Array]
     (LENNARD_JONES, lennard_jones, {"x": 3}), (CHARGES, charges, {"x": 3, "q": 0}), (WIDE, wide, {"x": 9}),
     (LINE, line, {"x": 0}), (KERNEL, kernel, {"x": 2, "z": 2, "a": 0, "b": 0}),
 ])  # fmt: skip
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_values_and_gradients(text: str, f: Callable[..., Array], dims: dict[str, int], dtype: str) -> None:
     model = load(text, dtype=dtype).Model()
     for n in (0, 1, 2, 5, 33):
@@ -197,7 +197,7 @@ def test_powers_of_a_known_number_are_written_beside_each_other() -> None:
         assert powers and all(node.args[1].number is not None for node in powers)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("count", [2, 7, 16, 20])
 def test_polynomials(count: int, dtype: str) -> None:
     model = load(POLYNOMIAL, dtype=dtype, sizes={"K": count}).Model()

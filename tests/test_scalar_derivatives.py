@@ -194,7 +194,7 @@ def test_precise_forms_are_right_to_a_few_ulp_of_themselves(name: str) -> None:
     assert (form == chosen) is (name not in ("tanh", "sigmoid", "expm1"))  # whose value rounds to 1, or -1
     compared = 0
     for x in TAILS:
-        with mpmath.workdps(700):
+        with mpmath.workdps(60 if name == "lgamma" else 700):  # the tails of others are 1e-600 beside 1
             try:
                 y, wanted = exact(body, {0: mpmath.mpf(x)}), slope(body, {0: mpmath.mpf(x)}, 0)
             except (ValueError, ZeroDivisionError):
